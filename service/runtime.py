@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from service.summaries.store import Summaries
 from service.task import Task, load_task, task_names
 from service.telemetry.log import Event, log
 from service.telemetry.loop_lag import Crowding
+from service.tools.serving import TaskTools, build_task_tools
 
 if TYPE_CHECKING:
     from service.aws.queries import DynamoQueries
@@ -70,6 +71,7 @@ class Runtime:
     rollouts: Mapping[str, RolloutControl] = field(default_factory=dict)
     shadow: Shadow | None = None
     dashboards: DashboardReader | None = None
+    tools: Mapping[str, TaskTools] = field(default_factory=dict)
     disconnect: Callable[[], Awaitable[None]] | None = None
     shared: SharedState | None = None
     watch: SharedWatch = field(default_factory=lambda: SharedWatch(None))
@@ -127,6 +129,8 @@ class Runtime:
         self.limits.stop()
         if self.dashboards is not None:
             self.dashboards.close()
+        for tools in self.tools.values():
+            await tools.aclose()
         if self.disconnect is not None:
             await self.disconnect()
         log(Event.SERVICE_STOPPED)
@@ -201,7 +205,8 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     if access is not None:
         watch.on_change(ACCESS, access.refresh)
     bucket = _bucket(settings, s3)
-    sources = _pair_sources(settings, tasks, shared, bucket, watch)
+    tools = build_task_tools(settings, {name: task.tool_functions for name, task in tasks.items()}, shared)
+    sources = _pair_sources(settings, tools, shared, bucket, watch)
     return Runtime(
         settings=settings,
         cards=cards,
@@ -211,7 +216,8 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         **_stores(settings, queries=queries, dynamodb=dynamodb, s3=s3, now=now),
         tasks=tasks,
         pair_sources=sources,
-        rollouts=build_rollouts(settings, sources, shared, watch),
+        rollouts=build_rollouts(settings, sources, shared, watch, {name: found.check for name, found in tools.items()}),
+        tools=tools,
         shared=shared,
         watch=watch,
         shadow=Shadow(settings.state_dir / "shadow", archive=bucket),
@@ -223,15 +229,20 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
 
 
 def _pair_sources(
-    settings: Settings, tasks: Iterable[str], shared: SharedState | None, bucket: "Archive | None", watch: SharedWatch
+    settings: Settings,
+    tools: Mapping[str, TaskTools],
+    shared: SharedState | None,
+    bucket: "Archive | None",
+    watch: SharedWatch,
 ) -> dict[str, PairSource]:
     """Return the source of each task's pair; a release that another process notes makes it look at once."""
     from service.release.registry import RegistryPairSource
     from service.release.release_copies import ReleaseCopies, release_partition
 
     sources: dict[str, PairSource] = {}
-    for name in tasks:
-        source = RegistryPairSource(name, settings, copies=ReleaseCopies(name, settings, shared, bucket))
+    for name, found in tools.items():
+        copies = ReleaseCopies(name, settings, shared, bucket)
+        source = RegistryPairSource(name, settings, copies=copies, fits=found.check)
         watch.on_change(release_partition(name), source.wake)
         sources[name] = source
     return sources

@@ -23,6 +23,7 @@ from service.task_result import Arm as Arm
 from service.task_result import TaskResult as TaskResult
 from service.task_result import combined
 from service.telemetry.log import Event, log
+from service.tools.functions import ToolFunction
 from service.tools.provenance import Sources
 
 In = TypeVar("In", bound=BaseModel)
@@ -43,6 +44,7 @@ class Task(ABC, Generic[In]):
     in_process: ClassVar[InProcessModels] = {}
     fallback_model: ClassVar[str | None] = None
     most_steps: ClassVar[int] = 100
+    tool_functions: ClassVar[Sequence[ToolFunction]] = ()
 
     @abstractmethod
     def values(self, inputs: In) -> Mapping[str, str]:
@@ -103,6 +105,10 @@ class Task(ABC, Generic[In]):
 
     def unit(self, inputs: In) -> str | None:
         """Return the id by which a rollout assigns inputs to a pair, so that one customer always gets the same pair; or None."""
+        return None
+
+    def conversation(self, inputs: In) -> str | None:
+        """Return the id of the conversation that the inputs belong to, in which an equal writing call is made once; or None."""
         return None
 
     def tenant(self, inputs: In) -> str | None:

@@ -13,6 +13,7 @@ from service.rollouts.live_counts import Observation
 from service.runtime import Runtime
 from service.served import ServedPair
 from service.task import TaskContext, TaskResult
+from service.tools.allowed import AllowedTools
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,29 @@ def runtime_of(request: Request) -> Runtime:
     return cast(Runtime, request.app.state.runtime)
 
 
-async def answer(task: str, inputs: BaseModel, *, served: ServedPair, runtime: Runtime, timer: Timer) -> TaskResult:
+def tools_of_run(task: str, inputs: BaseModel, *, served: ServedPair, request: Request) -> AllowedTools | None:
+    """Return the tools of this request's run; None if the pair names none.
+
+    Equal writing calls of one conversation are made once, and one client's conversation is never another's.
+    """
+    runtime = runtime_of(request)
+    if not served.pair.tools or task not in runtime.tools:
+        return None
+    caller = getattr(request.state, "caller", None)  # None without access control (the harness)
+    owner = "" if caller is None else caller.tenant or caller.client_id
+    conversation = runtime.tasks[task].conversation(inputs)
+    return runtime.tools[task].for_run(served.pair, f"{owner}/{conversation or request.state.request_id}")
+
+
+async def answer(
+    task: str,
+    inputs: BaseModel,
+    *,
+    served: ServedPair,
+    runtime: Runtime,
+    timer: Timer,
+    tools: AllowedTools | None = None,
+) -> TaskResult:
     """Run ``task`` within the rest of the pair's deadline, which started with the request: reading the history counts too.
 
     Raises:
@@ -53,6 +76,7 @@ async def answer(task: str, inputs: BaseModel, *, served: ServedPair, runtime: R
         patience=max(deadline_ms - timer.elapsed_ms(), 0.0) / deadline_ms,
         clock=runtime.clock,
         reliability=runtime.reliability,
+        tools=tools,
         crowded=runtime.crowding.crowded,
     )
     result: TaskResult = await runtime.tasks[task].run(inputs, context)

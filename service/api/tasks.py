@@ -6,7 +6,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 
-from service.api.answering import answer, runtime_of, short_name, start_timer, usage_fields, usd
+from service.api.answering import answer, runtime_of, short_name, start_timer, tools_of_run, usage_fields, usd
 from service.api.http.problems import RESPONSES
 from service.api.http.tenancy import require_tenant
 from service.task import Arm, Task
@@ -97,7 +97,8 @@ def _endpoint(name: str, input_model: type[BaseModel]) -> Callable[..., Awaitabl
         log(Event.REQUEST_RECEIVED, path=f"/v1/{name}")
         require_tenant(request, runtime.tasks[name].tenant(inputs))
         served = runtime.pair_for(name, runtime.tasks[name].unit(inputs))
-        result = await answer(name, inputs, served=served, runtime=runtime, timer=timer)
+        tools = tools_of_run(name, inputs, served=served, request=request)
+        result = await answer(name, inputs, served=served, runtime=runtime, timer=timer, tools=tools)
         assert result.output is not None
         done = TaskAnswer(
             task=name,

@@ -75,6 +75,10 @@ class DialogueTask(Task[D]):
             raise OutputInvalid(f"the reply has more than {rules.max_words} words", raw_text=text)
         return canonical_json(reply.model_dump(mode="json"))
 
+    def conversation(self, inputs: D) -> str:
+        """See ``Task.conversation``."""
+        return inputs.conversation_id
+
     def document(self, inputs: D) -> object:
         """See ``Task.document``."""
         return DialogueSoFar(inputs=inputs)

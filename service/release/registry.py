@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from service.errors import ConfigurationError, RegistryError, StoreError
+from service.errors import ConfigurationError, RegistryError, StoreError, ToolsDiffer
+from service.pair import Pair
 from service.release.last_known_good import read_last_known_good, write_last_known_good
 from service.release.ledger_copy import newest_in_ledger, newest_step_in_ledger
 from service.release.registry_version import verify_candidate, verify_version
@@ -29,6 +30,11 @@ from service.settings import Settings
 
 _PAGE = 1000
 FetchServed = Callable[[], ServedPair]
+Fits = Callable[[Pair], None]  # raises ToolsDiffer, or RegistryError while nobody can say
+
+
+def _fits_anything(pair: Pair) -> None:
+    """Accepts every pair, where nothing serves tools."""
 
 
 class RegistryPairSource:
@@ -37,7 +43,8 @@ class RegistryPairSource:
     A version is accepted only if its content has the digest it was registered with, it carries a signed release for this
     environment and the signed gate attestation named by that release, this stage takes that attestation, and the release is not
     older than the last one served.
-    Otherwise ``last_error`` says why, and the last good pair stays in service.
+    Otherwise ``last_error`` says why, and the last good pair stays in service, unless it is the one whose tools are no longer as
+    its digest promised.
     """
 
     def __init__(
@@ -47,19 +54,27 @@ class RegistryPairSource:
         *,
         fetch: FetchServed | None = None,
         copies: ReleaseCopies | None = None,
+        fits: Fits = _fits_anything,
     ) -> None:
-        """Read the last known good pair from disk; the registry and ``copies`` are first asked after ``start``."""
+        """Read the last known good pair from disk; the registry and ``copies`` are first asked after ``start``.
+
+        ``fits`` compares a pair's tools with those that are there; a pair that names tools is not served before.
+        """
         self._task = task
         self._settings = settings
         self._fetch = fetch or (lambda: fetch_released(task, settings, known=self._known()))
         self._file = settings.state_dir / "served" / f"{task}.json"
+        self._fits = fits
         self._served: ServedPair | None = None
+        self._unfitted: ServedPair | None = None  # from disk, its tools not compared yet
         self._error: str | None = None
         try:
             if self._file.exists():
                 keys = load_trusted_keys(settings.trusted_keys_file)
                 policy = UnseenPolicy.of(settings)
                 self._served = read_last_known_good(self._file, task, settings.environment, keys, policy)
+            if self._served is not None and self._served.pair.tools:
+                self._unfitted, self._served = self._served, None
         except (RegistryError, ConfigurationError) as err:
             self._error = str(err)
         self._refreshed_at: float | None = None
@@ -105,9 +120,11 @@ class RegistryPairSource:
         try:
             found = self._fetch()
             self._refuse_older(found)
+            self._fits(found.pair)
         except (RegistryError, ConfigurationError) as err:
             self._error = str(err)
             self._serve_copy()
+            self._drop_unfit()
             return
         except Exception as err:  # the registry may hold any content; the thread must survive all of it
             self._error = f"the registry holds something that cannot be read ({type(err).__name__}: {err!s:.200})"
@@ -116,13 +133,13 @@ class RegistryPairSource:
         served = self._served
         self._error = None
         self._refreshed_at = time.time()
-        self._served = found
+        self._served, self._unfitted = found, None
         if served is None or (found.sequence, found.pair.digest) != (served.sequence, served.pair.digest):
             self._unkept = self._uncopied = True
         self._keep(found)
 
     def _refuse_older(self, found: ServedPair) -> None:
-        served, newest = self._served, self._copies.newest()
+        served, newest = self._served or self._unfitted, self._copies.newest()
         last = max(newest, served.sequence if served is not None else 0)
         if found.sequence < last:
             elsewhere = last == newest and (served is None or served.sequence < newest)
@@ -147,9 +164,22 @@ class RegistryPairSource:
         if self._served is not None:
             return
         try:
-            self._served = self._copies.read()
+            copy = self._unfitted or self._copies.read()
+            if copy is not None:
+                self._fits(copy.pair)
+            self._served = copy
         except (RegistryError, ConfigurationError) as err:
-            self._error = f"{self._error}; {err}"
+            self._error = str(err) if str(err) == self._error else f"{self._error}; {err}"
+
+    def _drop_unfit(self) -> None:
+        """Serve no longer a pair whose tools have changed under it; while nobody can say, it stays."""
+        try:
+            if self._served is not None:
+                self._fits(self._served.pair)
+        except ToolsDiffer as err:
+            self._served, self._unfitted, self._error = None, self._served, str(err)
+        except RegistryError:
+            return
 
     def _keep(self, found: ServedPair) -> None:
         if self._unkept:

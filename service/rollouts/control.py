@@ -15,7 +15,8 @@ from typing import Any
 
 from service.aws.shared_state import SharedState
 from service.aws.shared_watch import SharedWatch
-from service.errors import ConfigurationError, RegistryError
+from service.errors import ConfigurationError, RegistryError, ToolsDiffer
+from service.pair import Pair
 from service.release.rollout import Rollout, RolloutCandidate
 from service.rollouts.live_counts import LiveCounts, Observation, RolloutSide, StopRule, reason_to_stop
 from service.rollouts.shared_counts import SharedCounts
@@ -128,6 +129,8 @@ class RolloutControl:
             try:
                 self._take(self._fetch())
                 self._error = None
+            except ToolsDiffer as err:
+                self._candidate, self._error = None, str(err)
             except (RegistryError, ConfigurationError, OSError) as err:
                 self._error = str(err)  # the running step continues; a step that does not verify never starts
         candidate = self._candidate
@@ -208,10 +211,29 @@ def _replaced(rollout: Rollout, production: ServedPair) -> bool:
     return bool(production.released_at) and rollout.moment < datetime.fromisoformat(production.released_at)
 
 
+def fitting(fetch: FetchCandidate, fits: Callable[[Pair], None]) -> FetchCandidate:
+    """Return ``fetch`` with a comparison of the candidate's tools with those that are there; ``fits`` raises ``ToolsDiffer``."""
+
+    def fetched() -> RolloutCandidate | None:
+        found = fetch()
+        if found is not None:
+            fits(found.served.pair)
+        return found
+
+    return fetched
+
+
 def build_rollouts(
-    settings: Settings, sources: Mapping[str, PairSource], shared: SharedState | None, watch: SharedWatch
+    settings: Settings,
+    sources: Mapping[str, PairSource],
+    shared: SharedState | None,
+    watch: SharedWatch,
+    fits: Mapping[str, Callable[[Pair], None]],
 ) -> dict[str, RolloutControl]:
-    """Return each task's rollout control on top of its production pair source; contacts nothing."""
+    """Return each task's rollout control on top of its production pair source; contacts nothing.
+
+    ``fits`` compares a candidate's tools with those of its task, by task.
+    """
     from service.release.registry import (
         CandidateReader,  # imports mlflow, which tests with fakes must not load
     )
@@ -220,7 +242,7 @@ def build_rollouts(
         name: RolloutControl(
             name,
             source,
-            CandidateReader(name, settings),
+            fitting(CandidateReader(name, settings), fits[name]),
             settings.state_dir / "rollout" / name,
             shared=shared,
             every_s=settings.registry.refresh_s,

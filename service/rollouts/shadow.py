@@ -79,7 +79,10 @@ class Shadow:
             return
         # Its own breakers and hedges: a bad candidate must not open the breaker of a model that serves real requests.
         self._reliability = self._reliability or Reliability(context.clock)
-        unseen = replace(context, pair=candidate.served.pair, patience=1.0, reliability=self._reliability)
+        pair = candidate.served.pair
+        # Nobody has asked for what a shadow would write.
+        tools = None if context.tools is None else context.tools.only_reading(pair.tools)
+        unseen = replace(context, pair=pair, patience=1.0, reliability=self._reliability, tools=tools)
         running = asyncio.get_running_loop().create_task(
             self._run(task, inputs, unseen, context.pair.digest, shown, candidate, now)
         )

@@ -5,7 +5,7 @@ import json
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -46,6 +46,15 @@ class AllowedTools:
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     breaker: CircuitBreaker | None = None
     verified: list[str] = field(default_factory=list)
+
+    def only_reading(self, specs: Iterable[ToolSpec]) -> "AllowedTools":
+        """Return those of ``specs`` that do not write, for another run on the same tools, such as a shadow's."""
+        return AllowedTools(
+            specs={spec.name: spec for spec in specs if not spec.writes},
+            tools=self.tools,
+            run_id=self.run_id,
+            breaker=self.breaker,
+        )
 
     async def use(self, use: Use, *, sources: Sources, timeout_s: float) -> ToolOutcome:
         """Return what came of ``use``; a failure or refusal is an outcome that the model reads, never an exception."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _MOST_PAGES = 20
-_OPEN_S = 10.0
+_OPEN_S = 5.0
 _MOST_CAUSE_CHARS = 200
 # HTTP's and JSON-RPC's codes of a call that was refused before any tool ran.
 _NOT_LET_IN = frozenset({401, 403})

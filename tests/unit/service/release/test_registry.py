@@ -1,14 +1,15 @@
 import base64
 import json
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from service.errors import RegistryError
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.errors import RegistryError, ToolsDiffer
+from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy, ToolSpec
 from service.release.registry import RegistryPairSource, check_store
 from service.release.registry_record import from_registry, to_registry
 from service.release.registry_version import verify_version
@@ -399,3 +400,78 @@ def test_a_locked_store_is_named(tmp_path):
             check_store(f"sqlite:///{path}")
     finally:
         holder.close()
+
+
+class Fitting:
+    """Says of each pair's digest what it is told to raise."""
+
+    def __init__(self):
+        self.faults = {}
+
+    def __call__(self, pair):
+        if (fault := self.faults.get(pair.digest)) is not None:
+            raise fault
+
+
+WITH_TOOLS = replace(make_pair(), tools=(ToolSpec(name="find", description="Find.", arguments={"type": "object"}),))
+
+
+def test_a_pair_with_other_tools_than_there_are_is_not_served_and_the_last_good_one_stays(settings, served):
+    fits, fetch = Fitting(), Script(served(make_pair(), 1))
+    source = RegistryPairSource("demo", settings, fetch=fetch, fits=fits)
+    source.refresh()
+    fits.faults[WITH_TOOLS.digest], fetch.step = ToolsDiffer("'find' is missing"), served(WITH_TOOLS, 2)
+    source.refresh()
+    assert (source.current().pair, source.status().last_error) == (make_pair(), "'find' is missing")
+    fits.faults.clear()
+    source.refresh()
+    assert (source.current().pair, source.status().last_error) == (WITH_TOOLS, None)
+
+
+@pytest.mark.parametrize("registry_is_up", [True, False])
+def test_a_pair_whose_tools_change_under_it_is_served_no_longer(settings, served, registry_is_up):
+    fits, fetch = Fitting(), Script(served(WITH_TOOLS, 1))
+    source = RegistryPairSource("demo", settings, fetch=fetch, fits=fits)
+    source.refresh()
+    fits.faults[WITH_TOOLS.digest] = ToolsDiffer("'find' is missing")
+    if not registry_is_up:
+        fetch.step = RegistryError("down")
+    source.refresh()
+    assert source.status().served is None
+    with pytest.raises(RegistryError, match="'find' is missing"):
+        source.current()
+    fits.faults.clear()
+    source.refresh()
+    assert source.current().pair == WITH_TOOLS
+
+
+def test_while_nobody_can_say_whether_the_tools_fit_the_served_pair_stays_and_no_new_one_comes(settings, served):
+    fits, fetch = Fitting(), Script(served(WITH_TOOLS, 1))
+    source = RegistryPairSource("demo", settings, fetch=fetch, fits=fits)
+    source.refresh()
+    new = replace(WITH_TOOLS, version="2.0.0")
+    fits.faults |= dict.fromkeys((WITH_TOOLS.digest, new.digest), RegistryError("the tools are down"))
+    fetch.step = served(new, 2)
+    source.refresh()
+    assert (source.current().pair, source.status().last_error) == (WITH_TOOLS, "the tools are down")
+
+
+def test_a_pair_from_disk_is_served_when_its_tools_are_known_to_fit(settings, served):
+    RegistryPairSource("demo", settings, fetch=Script(served(WITH_TOOLS, 7))).refresh()
+    fits = Fitting()
+    fits.faults[WITH_TOOLS.digest] = RegistryError("the tools are down")
+    source = RegistryPairSource("demo", settings, fetch=Script(RegistryError("down")), fits=fits)
+    assert source.status().served is None
+    source.refresh()
+    assert (source.status().served, source.status().last_error) == (None, "down; the tools are down")
+    fits.faults.clear()
+    source.refresh()
+    assert (source.current().pair, source.current().sequence) == (WITH_TOOLS, 7)
+
+
+def test_an_older_release_than_that_on_disk_is_refused_before_its_tools_are_known(settings, served):
+    RegistryPairSource("demo", settings, fetch=Script(served(WITH_TOOLS, 7))).refresh()
+    source = RegistryPairSource("demo", settings, fetch=Script(served(OTHER, 6)))
+    source.refresh()
+    assert source.current().sequence == 7
+    assert "older than release 7" in source.status().last_error

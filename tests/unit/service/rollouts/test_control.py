@@ -5,8 +5,8 @@ import pytest
 from rollout_world import NEW, OLD, Production, Registry, candidate, served
 from structlog.testing import capture_logs
 
-from service.errors import RegistryError
-from service.rollouts.control import RolloutControl
+from service.errors import RegistryError, ToolsDiffer
+from service.rollouts.control import RolloutControl, fitting
 from service.rollouts.live_counts import Observation
 
 UNITS = [f"{number:010d}" for number in range(400)]
@@ -230,5 +230,27 @@ def test_a_rolled_back_candidate_does_not_come_back_by_its_old_rollout(world):
     assert names(control) == {"old"}
     assert names(world.worker()) == {"old"}
     world.registry.found = candidate(sequence=2, at="2026-11-21T00:00:01+00:00")
+    control.tick()
+    assert names(control) == {"old", "new"}
+
+
+def test_a_candidate_with_other_tools_than_there_are_gets_no_customers(world):
+    fault = []
+
+    def fits(pair):
+        assert pair == NEW.pair
+        if fault:
+            raise fault[0]
+
+    control = RolloutControl("demo", world.production, fitting(world.registry, fits), world.folder)
+    control.tick()
+    assert names(control) == {"old", "new"}
+    fault.append(RegistryError("the tools are down"))
+    control.tick()
+    assert names(control) == {"old", "new"}  # nobody can say that they differ
+    fault[0] = ToolsDiffer("'find' is missing")
+    control.tick()
+    assert (names(control), control.status()["last_error"]) == ({"old"}, "'find' is missing")
+    fault.clear()
     control.tick()
     assert names(control) == {"old", "new"}

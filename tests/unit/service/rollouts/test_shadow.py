@@ -17,7 +17,9 @@ from service.llm.breaker import BreakerState
 from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
 from service.llm.reliability import Reliability
+from service.pair import ToolSpec
 from service.pair_file import load_pair
+from service.question import Use
 from service.release.rollout import Rollout, RolloutCandidate
 from service.rollouts.shadow import Shadow
 from service.rollouts.shadow_record import ShadowRecord
@@ -25,6 +27,7 @@ from service.served import ServedPair
 from service.settings import REPO_ROOT
 from service.task import TaskContext
 from service.tasks.summarize import TASK, SummarizeInputs
+from service.tools.allowed import AllowedTools
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 CARDS = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
@@ -237,3 +240,40 @@ async def test_inputs_that_may_not_be_kept_are_not(tmp_path):
     shadow.submit(Private(), INPUTS, made, shown, candidate(), now=NOW)
     await shadow.drain()
     assert (shadow.left_out, list(tmp_path.iterdir())) == (1, [])
+
+
+class ToolBox:
+    """Counts the calls of each tool."""
+
+    def __init__(self):
+        self.calls = []
+
+    async def listed(self):
+        return ()
+
+    async def call(self, name, arguments, *, key):
+        self.calls.append(name)
+        return "{}"
+
+
+async def test_a_shadow_reads_with_tools_and_never_writes(tmp_path):
+    class UsesTools(type(TASK)):
+        def steps(self, inputs, pair):
+            for tool in ("look", "pay"):
+                yield Use(tool=tool, arguments={})
+            return (yield from super().steps(inputs, pair))
+
+    specs = [
+        ToolSpec(name=name, description=name, arguments={"type": "object"}, writes=name == "pay")
+        for name in ("look", "pay")
+    ]
+    box, found = ToolBox(), candidate()
+    found = replace(found, served=replace(found.served, pair=replace(UNSEEN, tools=tuple(specs))))
+    made = replace(await context(Model()), tools=AllowedTools(specs={s.name: s for s in specs}, tools=box, run_id="r"))
+    shown = await UsesTools().run(INPUTS, made)
+    assert box.calls == ["look", "pay"]
+    shadow = Shadow(tmp_path / "shadow")
+    shadow.submit(UsesTools(), INPUTS, made, shown, found, now=NOW)
+    await shadow.drain()
+    assert box.calls == ["look", "pay", "look"]
+    assert shadow.kept == 1

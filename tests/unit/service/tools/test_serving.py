@@ -1,0 +1,105 @@
+import asyncio
+
+import pytest
+from builders import make_pair
+from structlog.testing import capture_logs
+
+from service.errors import ConfigurationError, RegistryError, ToolsDiffer
+from service.llm.breaker import BreakerPolicy, CircuitBreaker
+from service.pair import ToolSpec
+from service.settings import Settings
+from service.tools import serving
+from service.tools.effects import EffectsInMemory
+from service.tools.port import ToolsDown
+from service.tools.serving import TaskTools, build_task_tools
+
+FIND = ToolSpec(name="find", description="Find.", arguments={"type": "object"})
+OTHER = ToolSpec(name="find", description="Find.", arguments={"type": "object", "required": ["city"]})
+PAIR = make_pair(tools=(FIND,))
+
+
+class Server:
+    """Lists what it is told, or raises it."""
+
+    def __init__(self, *listed):
+        self.listed_tools, self.asked = listed, 0
+
+    async def listed(self):
+        self.asked += 1
+        if isinstance(self.listed_tools[0], Exception):
+            raise self.listed_tools[0]
+        return self.listed_tools
+
+    async def aclose(self):
+        pass
+
+
+def tools_of(server, *, lasting=False):
+    breaker = CircuitBreaker("tools", BreakerPolicy(), lambda: 0.0)
+    return TaskTools(
+        task="demo", open_tools=lambda: server, effects=EffectsInMemory(), breaker=breaker, lasting=lasting
+    )
+
+
+def test_a_pair_fits_the_tools_that_it_names():
+    tools_of(Server(FIND)).check(PAIR)
+    server = Server(OTHER)
+    tools_of(server).check(make_pair())
+    assert server.asked == 0  # it names none
+
+
+def test_a_pair_with_other_tools_is_refused_and_told_once():
+    tools = tools_of(Server(OTHER))
+    with capture_logs() as logs:
+        for _ in range(2):
+            with pytest.raises(ToolsDiffer, match="'find' takes other arguments"):
+                tools.check(PAIR)
+    told = [(entry["task"], entry["pair"]) for entry in logs if entry["event"] == "TOOLS_DIFFER"]
+    assert told == [("demo", "p")]
+
+
+def test_while_the_tools_cannot_be_listed_nobody_says_that_they_differ(monkeypatch):
+    server = Server(ToolsDown("the tools' server does not list its tools"))
+    tools = tools_of(server)
+    for _ in range(2):
+        with pytest.raises(RegistryError, match="start or correct their server") as caught:
+            tools.check(PAIR)
+        assert not isinstance(caught.value, ToolsDiffer)
+    assert server.asked == 1  # whoever asks next does not wait for another time limit
+    monkeypatch.setattr(serving, "_FAILED_S", 0)
+    server.listed_tools = (FIND,)
+    tools.check(PAIR)
+
+
+@pytest.mark.parametrize(("lasting", "asked"), [(True, 1), (False, 3)])
+def test_another_process_is_asked_again_because_its_tools_may_change(lasting, asked, monkeypatch):
+    monkeypatch.setattr(serving, "_LISTED_S", 0)
+    server = Server(FIND)
+    tools = tools_of(server, lasting=lasting)
+    for _ in range(3):
+        tools.check(PAIR)
+    assert server.asked == asked
+
+
+def test_a_run_gets_the_pair_s_tools_and_no_others():
+    tools = tools_of(Server(FIND, OTHER))
+    run = tools.for_run(PAIR, "conv-1")
+    assert (list(run.specs), run.run_id, run.breaker) == (["find"], "demo/conv-1", tools.breaker)
+    assert run.effects is tools.for_run(PAIR, "conv-2").effects
+    assert tools.for_run(make_pair(), "conv-1") is None
+
+
+def test_a_task_without_functions_and_server_says_what_is_missing(tmp_path):
+    built = build_task_tools(Settings(state_dir=tmp_path), {"demo": ()}, None)
+    with pytest.raises(ConfigurationError, match="OMNI_TOOLS_SERVERS names no server"):
+        built["demo"].check(PAIR)
+    asyncio.run(built["demo"].aclose())
+
+
+def test_without_the_extra_a_task_s_functions_say_what_to_install(tmp_path, monkeypatch):
+    from service.tools.functions import ToolFunction
+
+    monkeypatch.setitem(__import__("sys").modules, "fastmcp", None)
+    built = build_task_tools(Settings(state_dir=tmp_path), {"demo": (ToolFunction(call=make_pair),)}, None)
+    with pytest.raises(ConfigurationError, match=r"omni-insights\[tools\]"):
+        built["demo"].check(PAIR)
