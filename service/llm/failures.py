@@ -67,6 +67,8 @@ def translated_anywhere(err: Exception, card: ModelCard, server: ModelServer, ex
         return translated(err, model, exceptions)
     if isinstance(err, exceptions.UnsupportedParamsError):
         return ModelUnusable(f"{model} does not take an option of this pair; see omni models check {card.id}")
+    if found := next((cause for cause in _causes(err) if isinstance(cause, ModelUnusable)), None):
+        return ModelUnusable(f"{model}: {found}")  # ours, from within litellm
     if any(type(cause).__name__ in _NO_SERVER for cause in _causes(err)):
         return UpstreamUnavailable(f"{model}: no server answers at {where}; check its address and that it runs")
     if any(_is_error_body(cause) for cause in _causes(err)):

@@ -89,11 +89,16 @@ class LiteLLMGateway:
                 imported = self._import()
                 self._unlogged = unlogged_class()
                 self._converse = Converse(region=self._region, endpoint=self._endpoint)
-                self._wire = LiteLLMWire(
-                    imported, self._unlogged, endpoints=self._endpoints, https_only=self._https_only
-                )
-                self._rehearse()
+                wire = LiteLLMWire(imported, self._unlogged, endpoints=self._endpoints, https_only=self._https_only)
+                self._rehearse(wire)
+                self._wire = wire
                 self._litellm = imported
+
+    async def _make_ready(self, card: ModelCard) -> None:
+        if self._litellm is None:
+            await self._warm()
+        if card.wire == "litellm" and self._wire is not None:
+            await self._wire.make_ready(card)
 
     async def _warm(self) -> None:
         # In a thread, so that the import (seconds) does not block the event loop; in a single one for all waiting requests,
@@ -128,7 +133,7 @@ class LiteLLMGateway:
         litellm.register_model({card.id: _litellm_entry(card) for card in unknown})
         return litellm
 
-    def _rehearse(self) -> None:
+    def _rehearse(self, wire: LiteLLMWire) -> None:
         # Moves the lazy initialisation of litellm and botocore (0.1 to 0.4 s) out of the first real call.
         for card in self._cards:
             if card.wire == "bedrock":
@@ -140,6 +145,12 @@ class LiteLLMGateway:
                 )
                 with contextlib.suppress(Exception):  # a real call will raise the same error
                     self._converse.rehearse(call, messages_of(call))
+        # In a thread of its own: the caller's may run an event loop.
+        providers = {card.id.partition("/")[0]: card for card in self._cards if card.wire == "litellm"}
+        for card in providers.values():
+            rehearsal = threading.Thread(target=wire.rehearse, args=(card,), name="rehearsal")
+            rehearsal.start()
+            rehearsal.join()
 
     async def complete(self, call: ModelCall) -> ModelReply:
         """See ``Gateway.complete``."""
@@ -163,8 +174,7 @@ class LiteLLMGateway:
         with self._errors(card, call):
             # The timeout includes the import: a request right after the start waits no longer than any other.
             async with asyncio.timeout(call.timeout_s):
-                if self._litellm is None:
-                    await self._warm()
+                await self._make_ready(card)
                 started = time.perf_counter()
                 if card.wire == "litellm" and self._wire is not None:
                     reply = await self._wire.ask(call, card)
@@ -179,8 +189,7 @@ class LiteLLMGateway:
             return await self.complete(call)
         with self._errors(card, call):
             async with asyncio.timeout(call.timeout_s):
-                if self._litellm is None:
-                    await self._warm()
+                await self._make_ready(card)
                 started = time.perf_counter()
                 if card.wire == "litellm" and self._wire is not None:
                     reply = await self._wire.stream(call, card, on_text)

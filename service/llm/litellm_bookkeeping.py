@@ -5,7 +5,7 @@ object from the caller, as its router passes one; this module provides one that 
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -18,12 +18,15 @@ def unlogged_class() -> type[Any]:
         """Keeps the state that litellm needs during a call, and does not price, log or report it."""
 
         sent_to = ""  # the URL of the request
+        may_send: Callable[[str], None] | None = None  # raises if no request may go to a URL
 
         def pre_call(
             self, input: object, api_key: object, model: object = None, additional_args: Mapping[str, Any] | None = None
         ) -> None:
-            """Note where the request goes; neither key nor prompt are kept."""
+            """Note where the request goes; neither key nor prompt are kept. litellm calls this before it sends the request."""
             self.sent_to = str((additional_args or {}).get("api_base") or "")
+            if self.may_send is not None:
+                self.may_send(self.sent_to)
 
         def response_cost_calculator(self, *args: object, **kwargs: object) -> None:
             """No price."""
@@ -50,8 +53,13 @@ def unlogged_class() -> type[Any]:
     return cast(type[Any], Unlogged)
 
 
-def unlogged(logging_class: type[Any], arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the keyword arguments that turn off litellm's own logging of ``acompletion(**arguments)``."""
+def unlogged(
+    logging_class: type[Any], arguments: dict[str, Any], may_send: Callable[[str], None] | None = None
+) -> dict[str, Any]:
+    """Return the keyword arguments that turn off litellm's own logging of ``acompletion(**arguments)``.
+
+    ``may_send`` is called with the URL before anything is sent, and may raise.
+    """
     call_id = str(uuid.uuid4())
     made = logging_class(
         model=arguments["model"],
@@ -71,4 +79,5 @@ def unlogged(logging_class: type[Any], arguments: dict[str, Any]) -> dict[str, A
         litellm_params={"api_base": ""},
         stream_options=arguments.get("stream_options"),
     )
+    made.may_send = may_send
     return {"litellm_logging_obj": made, "litellm_call_id": call_id}

@@ -1,5 +1,7 @@
 """Calls every model that litellm knows, except Bedrock's: OpenAI, Anthropic, Azure, Gemini, Ollama, vLLM and others."""
 
+import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -24,9 +26,10 @@ from service.llm.litellm_bookkeeping import unlogged
 from service.llm.litellm_clients import close_with_loop
 from service.llm.model_call import ModelCall, ModelReply
 from service.llm.model_names import bare_name, same_family
-from service.llm.servers import ModelServer, server_of, server_variables
+from service.llm.servers import ModelServer, is_plain, server_of, server_variables
 from service.llm.stream_tap import whole_answer
 from service.llm.streaming import OnText
+from service.pair import Message, Sampling
 
 _CLIENT_TIMEOUT_S = 600.0
 # Providers to which litellm passes the mark of a cacheable prefix; others cache by themselves, or not at all.
@@ -49,6 +52,42 @@ class LiteLLMWire:
         self._endpoints = endpoints
         self._https_only = https_only
         self._keys: dict[str, dict[str, str]] = {}
+        self._rehearsed: set[str] = set()  # providers
+        self._rehearsing: dict[tuple[str, asyncio.AbstractEventLoop], asyncio.Future[None]] = {}
+
+    async def make_ready(self, card: ModelCard) -> None:
+        """Do in a thread, once per provider, what a provider's first call does besides sending: imports of up to 0.3 s."""
+        provider = card.id.partition("/")[0]
+        if provider in self._rehearsed:
+            return
+        key = (provider, asyncio.get_running_loop())
+        # One thread for all calls that wait; a cancelled call leaves it to the others.
+        rehearsing = self._rehearsing.get(key) or asyncio.ensure_future(asyncio.to_thread(self.rehearse, card))
+        self._rehearsing[key] = rehearsing
+        rehearsing.add_done_callback(lambda _: self._rehearsing.pop(key, None))
+        await asyncio.shield(rehearsing)
+
+    def rehearse(self, card: ModelCard) -> None:
+        """Do what a call and a stream do before they send. The calling thread must not run an event loop."""
+        import openai.resources  # noqa: F401 - openai's client, which litellm uses for many providers, imports it in its first call
+
+        with contextlib.suppress(Exception):  # a real call will raise the same error
+            asyncio.run(self._rehearse(card))
+        self._rehearsed.add(card.id.partition("/")[0])
+
+    async def _rehearse(self, card: ModelCard) -> None:
+        call = ModelCall(
+            model=card.id,
+            messages=(Message(role="system", content="."), Message(role="user", content=".")),
+            sampling=Sampling(max_output_tokens=1),
+            timeout_s=1.0,
+        )
+        arguments = self._arguments(call, card, self._usable(card))
+        await close_with_loop(self._litellm)
+        for more in ({}, {"stream": True, "stream_options": {"include_usage": True}}):
+            bookkeeping = unlogged(self._logging_class, arguments | more, _send_nothing)
+            with contextlib.suppress(Exception):
+                await self._litellm.acompletion(**arguments, **more, **bookkeeping)
 
     async def ask(self, call: ModelCall, card: ModelCard) -> ModelReply:
         """Return the reply to ``call``; its ``latency_ms`` is left to the caller, who also sets the timeout.
@@ -59,7 +98,7 @@ class LiteLLMWire:
         """
         server = self._usable_for(call, card)
         arguments = self._arguments(call, card, server)
-        bookkeeping = unlogged(self._logging_class, arguments)
+        bookkeeping = unlogged(self._logging_class, arguments, self._check_way if self._https_only else None)
         await close_with_loop(self._litellm)
         response = await self._litellm.acompletion(**arguments, **bookkeeping)
         sent_to = bookkeeping["litellm_logging_obj"].sent_to
@@ -69,7 +108,7 @@ class LiteLLMWire:
         """Answer as ``ask`` does, and call ``on_text`` with each piece of the text as it arrives."""
         server = self._usable_for(call, card)
         arguments = self._arguments(call, card, server) | {"stream": True, "stream_options": {"include_usage": True}}
-        bookkeeping = unlogged(self._logging_class, arguments)
+        bookkeeping = unlogged(self._logging_class, arguments, self._check_way if self._https_only else None)
         await close_with_loop(self._litellm)
         stream = await self._litellm.acompletion(**arguments, **bookkeeping)
         response = await whole_answer(stream, self._litellm.stream_chunk_builder, on_text, card.short_name)
@@ -115,6 +154,13 @@ class LiteLLMWire:
         if card.id not in self._keys:
             self._keys[card.id] = self._key_arguments(card, server)
         return server
+
+    def _check_way(self, sent_to: str) -> None:
+        # litellm finds some addresses by itself, so the server that we know of is not all.
+        if is_plain(sent_to):
+            raise ModelUnusable(
+                "in `aws` prompts travel over https only; a variable of litellm's names a server with http"
+            )
 
     def _key_arguments(self, card: ModelCard, server: ModelServer) -> dict[str, str]:
         if not server.takes_keys:
@@ -203,6 +249,10 @@ class LiteLLMWire:
                 reply,
             )
         return reply
+
+
+def _send_nothing(sent_to: str) -> None:
+    raise RuntimeError("a rehearsal sends nothing")
 
 
 def _refusal(message: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +17,6 @@ _OWN_HOSTS: Mapping[str, tuple[str, ...]] = {
     "anthropic": ("api.anthropic.com",),
     "azure": (".openai.azure.com", ".cognitiveservices.azure.com"),
     "azure_ai": (".services.ai.azure.com", ".models.ai.azure.com", ".inference.ai.azure.com"),
-    "bedrock": (".amazonaws.com", ".amazonaws.com.cn", ".api.aws"),
     "cohere": ("api.cohere.com", "api.cohere.ai"),
     "cohere_chat": ("api.cohere.com", "api.cohere.ai"),
     "deepseek": ("api.deepseek.com",),
@@ -28,6 +28,26 @@ _OWN_HOSTS: Mapping[str, tuple[str, ...]] = {
     "together_ai": ("api.together.xyz", "api.together.ai"),
     "vertex_ai": (".googleapis.com",),
     "xai": ("api.x.ai", ".api.x.ai"),
+}
+# Bedrock's public, FIPS, dual-stack and VPC endpoints. Anybody may run a server under amazonaws.com (API Gateway, a load
+# balancer, a bucket), so the service's name and a region must stand before it.
+_BEDROCK_HOST = re.compile(
+    r"(?:bedrock-runtime(?:-fips)?|bedrock-mantle)\.{region}\.(?:amazonaws\.com(?:\.cn)?|api\.aws)"
+    r"|vpce-[a-z0-9-]+\.bedrock-runtime\.{region}\.vpce\.amazonaws\.com(?:\.cn)?".replace(
+        "{region}", r"[a-z]{2,4}(?:-[a-z]+){1,2}-\d{1,2}"
+    )
+)
+# Further variables in which litellm 1.106 looks for a provider's address, found by setting them all (2026-11).
+_OTHER_VARIABLES: Mapping[str, tuple[str, ...]] = {
+    "datarobot": ("DATAROBOT_ENDPOINT",),
+    "fireworks_ai": ("FIREWORKS_API_BASE",),
+    "friendliai": ("FRIENDLI_API_BASE",),
+    "gradient_ai": ("GRADIENT_AI_AGENT_ENDPOINT",),
+    "lambda_ai": ("LAMBDA_API_BASE",),
+    "meta_llama": ("LLAMA_API_BASE",),
+    "mistral": ("MISTRAL_AZURE_API_BASE",),
+    "vertex_ai": ("VERTEXAI_API_BASE",),
+    "watsonx": ("WATSONX_URL", "WX_URL", "WML_URL"),
 }
 # Names under which litellm calls a server of one's own. Without its address litellm would send some of them to OpenAI.
 _NO_SERVICE = frozenset(
@@ -88,8 +108,7 @@ class ModelServer:
     @property
     def plain(self) -> bool:
         """Whether prompts would travel unencrypted to another machine."""
-        parts = urlsplit(self.url or "")
-        return parts.scheme == "http" and (parts.hostname or "") not in _LOOPBACK
+        return is_plain(self.url or "")
 
     def origin(self, sent_to: str) -> AnswerOrigin:
         """Return the origin of an answer to a request that went to the URL ``sent_to``; "" if litellm did not report it."""
@@ -114,15 +133,23 @@ def is_own_host(provider: str, url: str) -> bool:
     """Return whether ``url`` is a service of ``provider`` itself: TLS proves the host's name."""
     parts = urlsplit(url)
     host = parts.hostname or ""
+    if provider == "bedrock":
+        return parts.scheme == "https" and _BEDROCK_HOST.fullmatch(host) is not None
     return parts.scheme == "https" and any(
         host.endswith(own) if own.startswith(".") else host == own for own in _OWN_HOSTS.get(provider, ())
     )
 
 
+def is_plain(url: str) -> bool:
+    """Return whether a request to ``url`` would travel unencrypted to another machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and (parts.hostname or "") not in _LOOPBACK
+
+
 def server_variables(provider: str) -> tuple[str, ...]:
     """Return the environment variables in which litellm looks for the address of a provider's server."""
     name = provider.upper().removesuffix("_CHAT")
-    return (f"{name}_BASE_URL", f"{name}_API_BASE")
+    return (f"{name}_BASE_URL", f"{name}_API_BASE", *_OTHER_VARIABLES.get(provider, ()))
 
 
 def _from_environment(provider: str) -> str | None:

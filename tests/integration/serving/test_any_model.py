@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import urllib.request
 
 import pytest
@@ -220,6 +222,22 @@ async def test_prompts_travel_over_https_only_where_that_is_asked():
         await remote.complete(call("openai/x"))
 
 
+@pytest.mark.parametrize("mode", ["text", "stream"])
+@pytest.mark.parametrize("known", [True, False])
+async def test_nor_do_they_travel_to_a_server_that_litellm_finds_by_itself(monkeypatch, server, known, mode):
+    plan(server)
+    monkeypatch.setenv("FIREWORKS_API_KEY", "k")
+    monkeypatch.setenv(
+        "FIREWORKS_API_BASE", server.url.replace("127.0.0.1", "127.0.0.2")
+    )  # loopback, under another name
+    if not known:
+        monkeypatch.setattr("service.llm.servers._OTHER_VARIABLES", {})
+    remote = gateway("fireworks_ai/x", None, https_only=True)
+    with pytest.raises(ModelUnusable, match="https only"):
+        await ask({"fireworks_ai/x": remote}, "fireworks_ai/x", mode)
+    assert counts(server)["requests"] == 0
+
+
 async def test_a_key_goes_to_a_server_of_the_environment_and_not_to_one_of_a_card(monkeypatch):
     model = "openai/gpt-4o-mini"
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
@@ -229,6 +247,45 @@ async def test_a_key_goes_to_a_server_of_the_environment_and_not_to_one_of_a_car
         assert (await gateway(model, url).complete(call(model))).text
         with pytest.raises(ModelUnusable, match="none is sent to a server that only a card names"):
             await LiteLLMGateway(ModelCards([card]), region="r").complete(call(model))
+
+
+FIRST_CALL = """
+import asyncio, sys, threading
+from service.cards import ModelCard, ModelCards
+from service.llm.gateway import LiteLLMGateway
+from service.llm.model_call import ModelCall
+from service.pair import Message, Sampling
+
+model, url, known = sys.argv[1], sys.argv[2], sys.argv[3] == "known"
+card = ModelCard(id=model, short_name="model", wire="litellm", runs="provider")
+gateway = LiteLLMGateway(ModelCards([card] if known else []), region="r", endpoints={model: url})
+late = []
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread() is threading.main_thread() and name.startswith(("openai.", "litellm.llms.")):
+            late.append(name)
+
+async def main():
+    await asyncio.to_thread(gateway.warm_up)
+    sys.meta_path.insert(0, Watch())
+    messages = (Message(role="user", content="What colour?"),)
+    call = ModelCall(model=model, messages=messages, sampling=Sampling(max_output_tokens=9), timeout_s=60.0)
+    for reply in (await gateway.complete(call), await gateway.stream(call, lambda _: None)):
+        assert reply.text
+    print(*late)
+
+asyncio.run(main())
+"""
+
+
+@EVERY_WIRE
+@pytest.mark.parametrize("known", ["known", "unknown"])
+def test_no_call_imports_a_providers_modules_on_the_event_loop(server, model, known):
+    plan(server)
+    command = [sys.executable, "-W", "ignore", "-c", FIRST_CALL, model, server.url + WIRES[model], known]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout.split(), done.returncode) == ([], 0), done.stderr
 
 
 async def until(done):

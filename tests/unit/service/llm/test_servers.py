@@ -3,7 +3,7 @@
 import pytest
 
 from service.cards import ModelCards
-from service.llm.servers import server_of
+from service.llm.servers import is_own_host, server_of
 
 CARDS = ModelCards([])
 
@@ -54,6 +54,33 @@ def test_a_server_is_named_by_setting_variable_or_card_in_this_order(monkeypatch
 )
 def test_an_unencrypted_way_to_another_machine_is_noticed(url, plain):
     assert server("hosted_vllm/x", url).plain is plain
+
+
+def test_a_plain_server_is_noticed_under_every_variable_of_its_provider(monkeypatch):
+    monkeypatch.setenv("FIREWORKS_API_BASE", "http://gpu.example/v1")
+    assert server("fireworks_ai/x").plain
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        ("bedrock-runtime.eu-west-1.amazonaws.com", True),
+        ("bedrock-runtime-fips.us-gov-west-1.amazonaws.com", True),
+        ("bedrock-runtime.cn-north-1.amazonaws.com.cn", True),
+        ("bedrock-runtime.us-east-1.api.aws", True),
+        ("vpce-0a1b-2c3d-us-east-1a.bedrock-runtime.us-east-1.vpce.amazonaws.com", True),
+        ("abc123.execute-api.eu-west-1.amazonaws.com", False),
+        ("mine-1.eu-west-1.elb.amazonaws.com", False),
+        ("bedrock-runtime.s3.amazonaws.com", False),  # a bucket of that name
+        ("bedrock-runtime.s3.eu-west-1.amazonaws.com", False),
+        ("vpce-0a1b.vpce-svc-1.eu-west-1.vpce.amazonaws.com", False),
+        ("bedrock-runtime.eu-west-1.amazonaws.com.example", False),
+        ("x.bedrock-runtime.eu-west-1.amazonaws.com", False),
+    ],
+)
+def test_only_bedrocks_own_hosts_under_amazonaws_are_bedrock(host, own):
+    assert is_own_host("bedrock", f"https://{host}") is own
+    assert not is_own_host("bedrock", f"http://{host}")
 
 
 def test_a_server_of_ones_own_must_be_named():
