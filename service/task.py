@@ -22,6 +22,7 @@ from service.question import Question, Said, Use
 from service.task_result import Arm as Arm
 from service.task_result import TaskResult as TaskResult
 from service.task_result import combined
+from service.telemetry import tracing
 from service.telemetry.log import Event, log
 from service.tools.functions import ToolFunction
 from service.tools.provenance import Sources
@@ -119,6 +120,10 @@ class Task(ABC, Generic[In]):
         """Return the inputs with all ids of persons replaced, to be stored for the harness; None if they must not be stored."""
         return None
 
+    def conversation(self, inputs: In) -> str | None:
+        """Return the id of the conversation that ``inputs`` belong to, for traces, or None."""
+        return None
+
     def guard(self, inputs: In) -> Guard | None:
         """Return the guard that checks answers before they are shown, or None. Used when serving only (decision 0016)."""
         return None
@@ -141,7 +146,8 @@ class Task(ABC, Generic[In]):
             log(Event.CROWDED, task=self.name)
             return self._fallen_back(attempt, inputs, self.fallback_model)
         try:
-            return await self._taken(inputs, attempt)
+            with tracing.conversation(self.conversation(inputs)):
+                return await self._taken(inputs, attempt)
         except ModelError as err:
             if serving and self.fallback_model is not None:
                 return self._fallen_back(attempt, inputs, self.fallback_model)

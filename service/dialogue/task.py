@@ -87,6 +87,10 @@ class DialogueTask(Task[D]):
         """See ``Task.sources``: the customer's words, and what the channel has verified."""
         return Sources(said=inputs.said, records=tuple(inputs.session.values()))
 
+    def conversation(self, inputs: D) -> str | None:
+        """See ``Task.conversation``."""
+        return inputs.conversation_id
+
     def steps(self, inputs: D, pair: Pair) -> Steps:
         """See ``Task.steps``."""
         values, turns = self.values_for(inputs, pair), tuple[DialogueTurn, ...]()

@@ -28,10 +28,12 @@ class LoggedGateway:
             "gen_ai.provider.name": "aws.bedrock" if card.wire == "bedrock" else card.id.partition("/")[0],
             "gen_ai.request.model": call.model,
             "gen_ai.request.max_tokens": int(call.sampling.max_output_tokens),
+            "gen_ai.output.type": "text" if call.answer_schema is None else "json",
         }
         with tracing.span(f"chat {call.model}", "client", attributes) as span:
             reply = await self._logged(call, card)
             span.set("gen_ai.response.model", reply.answered_by)
+            span.set("gen_ai.response.finish_reasons", (reply.stop_reason,))
             span.set("gen_ai.usage.input_tokens", reply.usage.prompt_tokens)
             span.set("gen_ai.usage.output_tokens", reply.usage.output_tokens)
             span.set("gen_ai.usage.cache_read.input_tokens", reply.usage.cache_read_tokens)

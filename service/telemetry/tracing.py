@@ -5,15 +5,16 @@ Attribute names follow OpenTelemetry's semantic conventions, including GenAI. Sp
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
 SpanKindName = Literal["server", "client", "internal"]
-AttributeValue = str | int | float | bool
+AttributeValue = str | int | float | bool | Sequence[str]
 _QUEUE, _BATCH, _DELAY_MS, _EXPORT_TIMEOUT_S, _STOP_S = 2048, 512, 2000, 2, 2.0
 
 
@@ -56,6 +57,7 @@ class _Recorded(Span):
 
 
 _OFF = nullcontext(Span())  # for any number of blocks at once
+_conversation: ContextVar[str | None] = ContextVar("conversation", default=None)
 _provider: Any = None
 _tracer: Any = None
 
@@ -125,12 +127,24 @@ def span(
 
 
 @contextmanager
+def conversation(conversation_id: str | None) -> Iterator[None]:
+    """Set ``gen_ai.conversation.id`` of all spans of this block, also in tasks that start there; None sets nothing."""
+    token = _conversation.set(conversation_id)
+    try:
+        yield
+    finally:
+        _conversation.reset(token)
+
+
+@contextmanager
 def _recorded(
     tracer: Any, name: str, kind: SpanKindName, attributes: Mapping[str, AttributeValue], traceparent: str | None
 ) -> Iterator[Span]:
     from opentelemetry.trace import SpanKind
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+    if (conversation_id := _conversation.get()) is not None:
+        attributes = {**attributes, "gen_ai.conversation.id": conversation_id}
     parent = None if traceparent is None else TraceContextTextMapPropagator().extract({"traceparent": traceparent})
     with tracer.start_as_current_span(
         name,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 import unicodedata
 from collections import Counter
@@ -26,6 +27,7 @@ from service.tools.use import RefusalReason, ToolOutcome
 # A model's context holds no more; longer answers are the tool's fault, and a part of an answer could mislead.
 MOST_ANSWER_CHARS = 20_000
 _MOST_ERROR_CHARS = 500
+_CALL_ID = re.compile(r"[\w.:-]{1,80}", re.ASCII)  # a model writes it, so anything else may stand in it
 _NOTING_S = 2.0  # how long a run waits, even past its time, until the end of an effect is noted
 _LEAST_PATIENCE_S = 0.5  # a tool that had less time than this is not to blame for being late
 
@@ -61,10 +63,17 @@ class AllowedTools:
         started = time.perf_counter()
         known = use.tool if use.tool in self.specs else "unknown"
         # Names from OpenTelemetry's semantic conventions for generative AI; arguments and answers are not recorded.
-        attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": known}
+        attributes: dict[str, tracing.AttributeValue] = {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": known,
+            "gen_ai.tool.type": "function",
+        }
         with tracing.span(f"execute_tool {known}", "internal", attributes) as span:
+            span.set("gen_ai.tool.call.id", use.call_id if _CALL_ID.fullmatch(use.call_id) else None)
             outcome = await self._used(use, sources, timeout_s)
             span.set("omni.tool.outcome", outcome.status)
+            if outcome.status != "done":
+                span.fail(outcome.reason or outcome.status)
         outcome = replace(outcome, ms=(time.perf_counter() - started) * 1000)
         self.calls[known, outcome.status] += 1
         log(Event.TOOL_USED, tool=known, outcome=outcome.status, reason=outcome.reason, latency_ms=outcome.ms)

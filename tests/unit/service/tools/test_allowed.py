@@ -113,6 +113,7 @@ def test_a_use_is_a_span_without_its_arguments(monkeypatch):
     assert dict(span.attributes) == {
         "gen_ai.operation.name": "execute_tool",
         "gen_ai.tool.name": "find_branch",
+        "gen_ai.tool.type": "function",
         "omni.tool.outcome": "done",
     }
 
