@@ -12,6 +12,7 @@ from service.api.http.limits import BodyLimits
 from service.api.http.openapi import complete
 from service.api.http.problems import add_problem_handlers
 from service.api.http.request_scope import RequestScope
+from service.api.task_feedback import task_feedback_router
 from service.api.tasks import tasks_router
 from service.runtime import Runtime, build_runtime
 from service.settings import Settings
@@ -72,6 +73,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None,
     app.include_router(tokens.router)
     tasks = runtime.tasks.values() if runtime else [load_task(name) for name in task_names()]
     app.include_router(tasks_router(tasks))
+    app.include_router(task_feedback_router(tasks))
     app.include_router(health.router)
     app.include_router(docs.router)
     app.include_router(metrics.router)

@@ -35,6 +35,7 @@ from service.tools.serving import TaskTools, build_task_tools
 
 if TYPE_CHECKING:
     from service.aws.queries import DynamoQueries
+    from service.summaries.answer_feedback import AnswerFeedback
     from service.summaries.archive import Archive
 
 
@@ -66,6 +67,7 @@ class Runtime:
     warm_up: Callable[[], None] | None = None
     access: Access | None = None
     feedback: Feedback | None = None
+    answer_feedback: "AnswerFeedback | None" = None
     forms: Forms | None = None
     calls: CallReviews | None = None
     rollouts: Mapping[str, RolloutControl] = field(default_factory=dict)
@@ -279,6 +281,7 @@ def _stores(
     return {
         "summaries": summaries,
         "feedback": summaries.feedback,
+        "answer_feedback": summaries.answer_feedback,
         "forms": build_forms(settings, dynamodb=dynamodb, now=now),
         "calls": build_reviews(settings, dynamodb=dynamodb, s3=s3, now=now),
     }

@@ -101,14 +101,13 @@ class StoreSettings(SettingsGroup):
 
 
 class SummarySettings(SettingsGroup):
-    """Stored summaries: their table, reuse and spool."""
+    """Kept answers: tables and spool, and the reuse of summaries."""
 
     table: str = Field(default="SummaryCache", alias="summaries_table")
     days: int = Field(default=7, ge=1, alias="summary_days")  # time to live of a row
     outbox_table: str = "omni-answer-outbox"  # answers that were sent and that table and bucket may not hold yet
-    keep_wait_ms: int = Field(
-        default=150, ge=0
-    )  # how long an answer may wait for the outbox; 0: no answer is kept first
+    answers_table: str = "omni-answers"  # answers of `POST /v1/<task>`
+    keep_wait_ms: int = Field(default=150, ge=0)  # how long an answer may wait for the outbox; 0: not at all
     reuse_window_s: float = Field(default=300.0, ge=0)  # how long a summary may be reused after a transfer; 0: never
     spool_dir: Path | None = None  # records not yet written to the stores; default: under state_dir
     spool_max_mb: int = Field(default=256, ge=1)

@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.answering import answer, runtime_of, short_name, start_timer, tools_of_run, usage_fields, usd
 from service.api.http.problems import RESPONSES
 from service.api.http.tenancy import require_tenant
+from service.api.keeping import Keeping
 from service.task import Arm, Task
 from service.telemetry.log import Event, log
 
@@ -51,6 +52,7 @@ class TaskAnswer(BaseModel):
                         "cache_write_tokens": 0,
                     },
                     "failure": None,
+                    "kept": True,
                 }
             ]
         },
@@ -71,6 +73,10 @@ class TaskAnswer(BaseModel):
     cost_usd: str | None
     usage: UsageFields
     failure: Literal[None]
+    kept: bool | None = Field(
+        description="Stored durably before it was sent. False: the store did not confirm in time, and the answer waits on the "
+        "service's own disk. None: answers of this task are not kept, so it takes no feedback"
+    )
 
 
 def tasks_router(tasks: Iterable[Task[Any]]) -> APIRouter:
@@ -98,8 +104,16 @@ def _endpoint(name: str, input_model: type[BaseModel]) -> Callable[..., Awaitabl
         require_tenant(request, runtime.tasks[name].tenant(inputs))
         served = runtime.pair_for(name, runtime.tasks[name].unit(inputs))
         tools = tools_of_run(name, inputs, served=served, request=request)
+        keeping = Keeping(runtime.tasks[name], inputs, runtime)
         result = await answer(name, inputs, served=served, runtime=runtime, timer=timer, tools=tools)
         assert result.output is not None
+        kept = await keeping.keep(
+            result,
+            served=served,
+            request=request,
+            latency_ms=round(timer.elapsed_ms()),
+            patience_s=max(served.pair.serving.deadline_ms - timer.elapsed_ms(), 0.0) / 1000,
+        )
         done = TaskAnswer(
             task=name,
             request_id=request.state.request_id,
@@ -116,6 +130,7 @@ def _endpoint(name: str, input_model: type[BaseModel]) -> Callable[..., Awaitabl
             cost_usd=usd(result),
             usage=UsageFields(**usage_fields(result)),
             failure=None,
+            kept=kept,
         )
         log(
             Event.REQUEST_COMPLETED,

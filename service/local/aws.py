@@ -96,6 +96,8 @@ def load(settings: Settings) -> None:
     from service.calls.store.states import create_jobs_table
     from service.interactions.table import InteractionTable, create_table
     from service.local.samples import sample_histories
+    from service.summaries.answer_record import ANSWER_FEEDBACK_PREFIX, ANSWERS_PREFIX
+    from service.summaries.answer_table import create_answer_table
     from service.summaries.archive import create_bucket
     from service.summaries.outbox_table import create_outbox_table
     from service.summaries.record import FEEDBACK_PREFIX, PROCESSED_PREFIX, RELEASES_PREFIX
@@ -108,6 +110,7 @@ def load(settings: Settings) -> None:
         store.replace(account, interactions)
     create_summary_table(dynamodb, settings.summaries.table)
     create_outbox_table(dynamodb, settings.summaries.outbox_table)
+    create_answer_table(dynamodb, settings.summaries.answers_table)
     create_config_table(dynamodb, settings.stores.config_table)
     create_shared_table(dynamodb, settings.stores.shared_table)
     forms = FormStore(
@@ -117,7 +120,7 @@ def load(settings: Settings) -> None:
     s3 = client("s3", settings)
     create_bucket(s3, settings.stores.archive_bucket)
     sqs = client("sqs", settings)
-    prefixes = (PROCESSED_PREFIX, FEEDBACK_PREFIX, RELEASES_PREFIX)
+    prefixes = (PROCESSED_PREFIX, FEEDBACK_PREFIX, ANSWERS_PREFIX, ANSWER_FEEDBACK_PREFIX, RELEASES_PREFIX)
     create_queue(sqs, s3, settings.stores.events_queue, bucket=settings.stores.archive_bucket, prefixes=prefixes)
     create_jobs_table(dynamodb, settings.calls.table)
     for bucket in (settings.calls.bucket, settings.calls.results_bucket):

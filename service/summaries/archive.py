@@ -9,7 +9,8 @@ from botocore.exceptions import ClientError
 
 from service.aws.bounded import translated
 from service.errors import StoreError
-from service.summaries.record import PROCESSED_PREFIX, SummaryRecord, time_partition, utc_text
+from service.summaries.answer_record import ServedRecord
+from service.summaries.record import PROCESSED_PREFIX, time_partition, utc_text
 
 _MOST_DELETED = 1000  # S3's own bound per call
 
@@ -41,7 +42,7 @@ class Archive:
         self._bucket = bucket
         self._store = f"bucket {bucket!r}"
 
-    def put(self, record: SummaryRecord) -> Literal["written", "already"]:
+    def put(self, record: ServedRecord) -> Literal["written", "already"]:
         """Write a record under its own key unless it is there, so that the bucket announces each record once."""
         return self.put_json(record.object_key, record.to_json())
 

@@ -11,8 +11,8 @@ from typing import Any
 from service.aws.bounded import FIRST_WAIT_S, StoreDropped, StoreThrottled
 from service.aws.queries import TablePuts
 from service.errors import StoreError
+from service.summaries.answer_record import ServedRecord
 from service.summaries.outbox_table import to_item
-from service.summaries.record import SummaryRecord
 from service.telemetry.log import Event, log
 
 # A put that is late goes on after its answer was sent. With this many of them, further answers do not wait for another.
@@ -44,7 +44,7 @@ class Outbox:
         self._pause_s = 0.0
         self._not_before = 0.0
 
-    async def keep(self, record: SummaryRecord, *, patience_s: float) -> bool:
+    async def keep(self, record: ServedRecord, *, patience_s: float) -> bool:
         """Return whether DynamoDB has confirmed the record within ``wait_s`` and ``patience_s``; never raises.
 
         After failures in a row it returns False at once for a while: with the store down, no answer should wait for it.

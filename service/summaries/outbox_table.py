@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from service.aws.bounded import translated
 from service.aws.tables import make_table
 from service.errors import StoreError
-from service.summaries.record import SummaryRecord
+from service.summaries.answer_record import ServedRecord, read_served
 from service.telemetry.log import Event, log
 
 _KEY = "request_id"
@@ -31,7 +31,7 @@ class LeftBehind(Protocol):
         """
         ...
 
-    def waiting(self, *, older_than_s: float) -> Iterator[SummaryRecord]:
+    def waiting(self, *, older_than_s: float) -> Iterator[ServedRecord]:
         """Yield the records kept at least ``older_than_s`` ago, in no order.
 
         Raises:
@@ -88,12 +88,12 @@ class OutboxTable:
             raise
         return True
 
-    def waiting(self, *, older_than_s: float) -> Iterator[SummaryRecord]:
+    def waiting(self, *, older_than_s: float) -> Iterator[ServedRecord]:
         """See ``LeftBehind.waiting``."""
         values = {":latest": {"N": f"{self._wall_clock() - older_than_s:.3f}"}}
         for item in self._items(f"kept_at <= :latest AND attribute_not_exists({_ASIDE})", values):
             try:
-                yield SummaryRecord.model_validate_json(item["record"]["S"])
+                yield read_served(item["record"]["S"])
             except ValidationError:
                 request_id = item[_KEY]["S"]
                 log(Event.SUMMARY_REFUSED, request_id=request_id, error="DamagedOutboxItem")
@@ -147,7 +147,7 @@ class OutboxTable:
                 yield from page["Items"]
 
 
-def to_item(record: SummaryRecord, *, kept_at: float) -> dict[str, dict[str, str]]:
+def to_item(record: ServedRecord, *, kept_at: float) -> dict[str, dict[str, str]]:
     """Return the outbox's item of ``record``; ``kept_at`` is in seconds since the epoch."""
     return {
         _KEY: {"S": record.request_id},

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from service.errors import ServiceError
 from service.files import OWNER_ONLY, write_whole
-from service.summaries.record import SummaryRecord
+from service.summaries.answer_record import ServedRecord, read_served
 from service.telemetry.log import Event, log
 
 _SUFFIX = ".json"
@@ -38,7 +38,7 @@ class Spool:
         self._bytes: int | None = None
         self._measured_at = -_MEASURE_EVERY_S
 
-    def add(self, record: SummaryRecord) -> Path:
+    def add(self, record: ServedRecord) -> Path:
         """Write the record's file, readable by its owner alone, and return its path.
 
         Raises:
@@ -98,10 +98,10 @@ class Spool:
             self._bytes = self._measure()
         return sorted(found)
 
-    def read(self, path: Path) -> SummaryRecord | None:
+    def read(self, path: Path) -> ServedRecord | None:
         """Return the record of a file; None when it is gone, or damaged (it is then moved aside)."""
         try:
-            return SummaryRecord.model_validate_json(path.read_bytes())
+            return read_served(path.read_bytes())
         except FileNotFoundError:
             return None
         except ValidationError:

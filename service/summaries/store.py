@@ -1,4 +1,4 @@
-"""The endpoint's interface to stored summaries: find one to reuse, keep the record of an answer, keep feedback."""
+"""The endpoints' interface to kept answers: find a summary to reuse, keep the record of an answer, keep feedback."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from service.aws.queries import EventLoopTables
 from service.settings import Settings
+from service.summaries.answer_record import ServedRecord
 from service.summaries.feedback import Feedback
 from service.summaries.outbox_table import LeftBehind
-from service.summaries.record import SummaryRecord
 from service.summaries.reuse import Reuse
 from service.summaries.writer import RecordStore, SummaryWriter
 
 if TYPE_CHECKING:
+    from service.summaries.answer_feedback import AnswerFeedback
+    from service.summaries.answer_table import AnswerTable
     from service.summaries.archive import Archive
     from service.summaries.outbox import Outbox
     from service.summaries.table import SummaryTable
@@ -26,7 +28,7 @@ class RecordKeeper(Protocol):
         """Start, and also write the records that an earlier process left."""
         ...
 
-    def keep(self, record: SummaryRecord, *, kept: bool = False) -> None:
+    def keep(self, record: ServedRecord, *, kept: bool = False) -> None:
         """Accept one record without waiting for a store; ``kept``: the outbox holds it already. Never raises."""
         ...
 
@@ -40,7 +42,7 @@ class RecordKeeper(Protocol):
 
 
 class Summaries:
-    """Reuse, outbox, writer and feedback of one process. Without arguments it reuses nothing and keeps nothing."""
+    """Kept answers of one process: reuse, outbox, writer and feedback. Without arguments it reuses nothing and keeps nothing."""
 
     def __init__(
         self,
@@ -48,11 +50,18 @@ class Summaries:
         writer: RecordKeeper | None = None,
         feedback: Feedback | None = None,
         outbox: "Outbox | None" = None,
+        answer_feedback: "AnswerFeedback | None" = None,
     ) -> None:
         self.reuse = reuse or Reuse(window_s=0, recent=None, now=datetime.now, clock=lambda: 0.0)
         self.feedback = feedback
+        self.answer_feedback = answer_feedback
         self._writer = writer
         self._outbox = outbox
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there is any store to keep a record in."""
+        return self._writer is not None or self._outbox is not None
 
     def open(self) -> None:
         """Start the writer, which also replays the records that an earlier process left."""
@@ -64,7 +73,7 @@ class Summaries:
         if self._writer is not None:
             self._writer.close()
 
-    async def keep(self, record: SummaryRecord, *, patience_s: float) -> bool:
+    async def keep(self, record: ServedRecord, *, patience_s: float) -> bool:
         """Keep an answered request; return whether it survives the loss of this process and its disk.
 
         The answer waits for the outbox, at most ``patience_s`` and its own bound; both stores follow afterwards in any case.
@@ -96,23 +105,36 @@ def build_summaries(
     clock: Callable[[], float],
 ) -> Summaries:
     """Build the stores of ``settings`` from two boto3 clients and the event loop's ``queries``; contacts nothing."""
+    from service.summaries.answer_feedback import AnswerFeedbackStore
+    from service.summaries.answer_table import RecordTables
     from service.summaries.feedback_store import FeedbackStore
     from service.summaries.outbox import Outbox
     from service.summaries.outbox_table import OutboxTable
     from service.summaries.recent import RecentSummaries
 
     table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
-    recent = RecentSummaries(queries, settings.summaries.table, timeout_s=settings.stores.timeout_s)
+    answers = build_answer_table(settings, dynamodb=dynamodb)
+    tables = RecordTables(table, answers)
+    timeout_s = settings.stores.timeout_s
+    recent = RecentSummaries(queries, settings.summaries.table, timeout_s=timeout_s)
     return Summaries(
         reuse=Reuse(window_s=settings.summaries.reuse_window_s, recent=recent.of_account, now=now, clock=clock),
-        writer=_writer(settings, table, archive, OutboxTable(dynamodb, settings.summaries.outbox_table)),
-        feedback=FeedbackStore(table, archive, timeout_s=settings.stores.timeout_s, now=now),
+        writer=_writer(settings, tables, archive, OutboxTable(dynamodb, settings.summaries.outbox_table)),
+        feedback=FeedbackStore(table, archive, timeout_s=timeout_s, now=now),
+        answer_feedback=AnswerFeedbackStore(answers, archive, timeout_s=timeout_s, now=now),
         outbox=Outbox(queries, settings.summaries.outbox_table, wait_s=settings.summaries.keep_wait_ms / 1000),
     )
 
 
+def build_answer_table(settings: Settings, *, dynamodb: Any) -> "AnswerTable":
+    """Return the table of the answers of all tasks; contacts nothing."""
+    from service.summaries.answer_table import AnswerTable
+
+    return AnswerTable(dynamodb, settings.summaries.answers_table, ttl=timedelta(days=settings.summaries.days))
+
+
 def build_table_and_archive(settings: Settings, *, dynamodb: Any, s3: Any) -> "tuple[SummaryTable, Archive]":
-    """Return the two stores that hold every record; contacts nothing."""
+    """Return the table of summaries, and the archive that holds the records of all tasks; contacts nothing."""
     from service.summaries.archive import Archive
     from service.summaries.table import SummaryTable
 

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from service.errors import StoreError
+from service.summaries.answer_record import ServedRecord
 from service.summaries.outbox_table import LeftBehind
-from service.summaries.record import SummaryRecord
 from service.telemetry.log import Event, log
 
 # A task that lives writes its answers within seconds: what is older was left behind, or waits for a store.
@@ -65,7 +65,7 @@ class Sweep:
             with self._lock:
                 self._settled.extend(names)
 
-    def left_behind(self) -> Iterator[SummaryRecord]:
+    def left_behind(self) -> Iterator[ServedRecord]:
         """Yield the records that wait for too long; none if a look is not due, or another task holds the lease.
 
         Raises:

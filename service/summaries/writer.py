@@ -12,7 +12,7 @@ from typing import Protocol
 
 from service.aws.bounded import RecordRefused, patiently
 from service.errors import ServiceError, StoreError
-from service.summaries.record import SummaryRecord
+from service.summaries.answer_record import ServedRecord
 from service.summaries.spool import Spool, SpoolError
 from service.summaries.sweep import Sweep
 from service.telemetry import metrics
@@ -31,7 +31,7 @@ _PATIENCE_S = 2.0
 class RecordStore(Protocol):
     """A store of records; putting a record again changes nothing."""
 
-    def put(self, record: SummaryRecord) -> str:
+    def put(self, record: ServedRecord) -> str:
         """Keep ``record``. Blocking.
 
         Raises:
@@ -45,7 +45,7 @@ class RecordStore(Protocol):
 class _Waiting:
     """A record to write; ``path`` is its file in the spool, ``kept`` True when the outbox holds it for certain."""
 
-    record: SummaryRecord
+    record: ServedRecord
     path: Path | None = None
     kept: bool = False
 
@@ -82,7 +82,7 @@ class _Store:
     def paused(self) -> bool:
         return self._clock() < self._not_before
 
-    def put(self, record: SummaryRecord, *, even_if_paused: bool) -> ServiceError | None:
+    def put(self, record: ServedRecord, *, even_if_paused: bool) -> ServiceError | None:
         # Returns the error instead of raising it: the outcome for the record depends on both stores.
         if self.paused and not even_if_paused:
             return _Paused("paused after a failure")
@@ -132,7 +132,7 @@ class SummaryWriter:
         self._counts = WriteCounts()
         self._lock = threading.Lock()
         self._in_flight: set[str] = set()
-        self._homeless: dict[str, SummaryRecord] = {}
+        self._homeless: dict[str, ServedRecord] = {}
         self._stop = threading.Event()
         self._replayer: threading.Thread | None = None
 
@@ -141,7 +141,7 @@ class SummaryWriter:
         self._replayer = threading.Thread(target=self._replay_for_ever, name="summary-replay", daemon=True)
         self._replayer.start()
 
-    def keep(self, record: SummaryRecord, *, kept: bool = False) -> None:
+    def keep(self, record: ServedRecord, *, kept: bool = False) -> None:
         """Accept one record: writes a small file (well under 1 ms); both stores follow in the background. Never raises.
 
         ``kept`` says that the outbox holds it: then it is not lost even if disk and memory cannot take it.
@@ -204,7 +204,7 @@ class SummaryWriter:
                 self._find_room(waiting)
         return error is None or refused
 
-    def _both(self, record: SummaryRecord, *, replay: bool) -> ServiceError | None:
+    def _both(self, record: ServedRecord, *, replay: bool) -> ServiceError | None:
         table, archive = self._stores
         other: Future[ServiceError | None] = archive.pool.submit(archive.put, record, even_if_paused=replay)
         errors = [err for err in (table.put(record, even_if_paused=replay), other.result()) if err is not None]
@@ -220,7 +220,7 @@ class SummaryWriter:
         else:
             self._give_up(record)
 
-    def _give_up(self, record: SummaryRecord) -> None:
+    def _give_up(self, record: ServedRecord) -> None:
         self._counts.lost += 1
         log(Event.SUMMARY_LOST, request_id=record.request_id)
 

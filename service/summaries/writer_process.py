@@ -17,7 +17,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from service.settings import Settings
-from service.summaries.record import SummaryRecord
+from service.summaries.answer_record import ServedRecord
 from service.summaries.spool import Spool, SpoolError
 from service.summaries.writer import SummaryWriter, WriteCounts
 from service.telemetry import metrics
@@ -65,7 +65,7 @@ class WriterProcess:
         self._watcher = threading.Thread(target=self._watch, name="summary-writer", daemon=True)
         self._watcher.start()
 
-    def keep(self, record: SummaryRecord, *, kept: bool = False) -> None:
+    def keep(self, record: ServedRecord, *, kept: bool = False) -> None:
         """Accept one record: writes a small file; the child writes to both stores later. Never raises.
 
         ``kept`` is that of ``SummaryWriter.keep``.
@@ -193,6 +193,7 @@ def _for_the_child(settings: Settings) -> bytes:
         "store_timeout_s",
         "summaries_table",
         "outbox_table",
+        "answers_table",
         "summary_days",
         "archive_bucket",
         "spool_max_mb",

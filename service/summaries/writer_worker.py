@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from service.aws.clients import client
 from service.settings import Settings
+from service.summaries.answer_table import AnswerTable, RecordTables
 from service.summaries.archive import Archive
 from service.summaries.outbox_table import OutboxTable
 from service.summaries.spool import Spool
@@ -31,8 +32,12 @@ def main() -> int:
     settings = Settings(**json.loads(sys.stdin.buffer.readline()))
     configure_logging(settings.telemetry.log_level)
     dynamodb, s3 = (client(name, settings, attempts=1) for name in ("dynamodb", "s3"))
+    ttl = timedelta(days=settings.summaries.days)
     writer = SummaryWriter(
-        SummaryTable(dynamodb, settings.summaries.table, ttl=timedelta(days=settings.summaries.days)),
+        RecordTables(
+            SummaryTable(dynamodb, settings.summaries.table, ttl=ttl),
+            AnswerTable(dynamodb, settings.summaries.answers_table, ttl=ttl),
+        ),
         Archive(s3, settings.stores.archive_bucket),
         Spool(settings.spool_folder, max_bytes=settings.summaries.spool_max_mb * 1024 * 1024),
         sweep=Sweep(OutboxTable(dynamodb, settings.summaries.outbox_table)),

@@ -1,5 +1,6 @@
 """Completes the OpenAPI document: problem media type, each path's security, and an example of every answer."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from service.access.clients import EVERY_TASK, SCOPES
@@ -28,6 +29,7 @@ _PROBLEMS: dict[str, tuple[str, str]] = {
     "503": ("UPSTREAM_UNAVAILABLE", "table 'ucdp-interactions' gave no answer within 2 s"),
     "504": ("DEADLINE", "nova-lite gave no answer within 5.0 s"),
 }
+_OF_TASK_FEEDBACK = {"404": ("ANSWER_NOT_FOUND", "there is no such answer of summarize to this client or its tenant")}
 _EXTRA: dict[str, Any] = {
     "409": {"request_ids": ["req-0123456789ab", "req-ba9876543210"]},
     "422": {"errors": [{"field": "max_history_days", "message": "Input should be less than or equal to 3650"}]},
@@ -77,9 +79,9 @@ def complete(schema: dict[str, Any]) -> dict[str, Any]:
             for name, (kind, text, example) in _HEADERS.items()
         }
     with_problem_media_type(schema)
-    for operations in schema["paths"].values():
+    for path, operations in schema["paths"].items():
         for operation in operations.values():
-            _give_examples(operation)
+            _give_examples(operation, _PROBLEMS | (_OF_TASK_FEEDBACK if _is_task_feedback(path) else {}))
     return schema
 
 
@@ -98,12 +100,16 @@ def _secure(operation: dict[str, Any], scope: str | None, *, has_body: bool) -> 
         )
 
 
-def _give_examples(operation: dict[str, Any]) -> None:
+def _is_task_feedback(path: str) -> bool:
+    return path.startswith("/v1/") and path.endswith("/feedback")
+
+
+def _give_examples(operation: dict[str, Any], problems: Mapping[str, tuple[str, str]]) -> None:
     for status, response in operation["responses"].items():
         content = response.get("content", {}).get(_PROBLEM_TYPE)
-        if content is None or status not in _PROBLEMS:
+        if content is None or status not in problems:
             continue
-        code, detail = _PROBLEMS[status]
+        code, detail = problems[status]
         content["example"] = {
             "type": f"urn:problem:{code.lower().replace('_', '-')}",
             "title": title_of(code),

@@ -40,6 +40,7 @@ _TITLES: Mapping[str, str] = {
     "CONCURRENCY_LIMITED": "Too many requests at once",
     "PAYLOAD_TOO_LARGE": "The request is too large",
     "SUMMARY_NOT_FOUND": "No such summary",
+    "ANSWER_NOT_FOUND": "No such answer",
     "AMBIGUOUS_SUMMARY": "Several summaries fit",
     "CALL_NOT_FOUND": "No such call",
     "CRITERION_NOT_FOUND": "The call was not scored on this",

@@ -606,6 +606,7 @@ def test_task_route_answers_its_own_inputs() -> None:
         "cost_usd": "0.000228",
         "usage": {"input_tokens": 3000, "output_tokens": 200, "cache_read_tokens": 0, "cache_write_tokens": 0},
         "failure": None,
+        "kept": None,
     }
 
 
