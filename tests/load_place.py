@@ -15,12 +15,10 @@ from service.loading.balance import balance
 from service.loading.build import build_loader
 from service.loading.dead_letters import DEAD_PREFIX
 from service.loading.loader import Loader
+from service.loading.objects import PREFIXES
 from service.settings import Settings
 from service.summaries.archive import Archive, create_bucket
-from service.summaries.record import FEEDBACK_PREFIX, PROCESSED_PREFIX, RELEASES_PREFIX
 from service.warehouse.duck import DuckWarehouse
-
-PREFIXES = (PROCESSED_PREFIX, FEEDBACK_PREFIX, RELEASES_PREFIX)
 
 
 @dataclass

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from builders import summary_record
 
 from service.loading.objects import FeedbackRecord, Fetched, ReleasePromise, ReleaseRecord
+from service.summaries.answer_record import AnswerVerdict, KeptAnswer
 from service.summaries.record import utc_text
 
 NOW = datetime(2025, 11, 21, 13, 0, tzinfo=UTC)  # past for every clock that runs these tests
@@ -52,6 +53,51 @@ def feedback(number=1, *, minutes=10, verdict="helpful", of=None, **changes):
         "schema_version": 1,
     }
     return FeedbackRecord(**fields | {name: getattr(about, name) for name in same} | changes)
+
+
+def answer(number=1, **changes):
+    at = NOW - timedelta(hours=2) + timedelta(seconds=number)
+    fields = {
+        "task": "desk",
+        "request_id": f"req-{number:012}",
+        "client": "phone",
+        "tenant": "acme",
+        "customer": "0123456789abcdef",
+        "conversation": "id-abcdefghijklmnop",
+        "persons": ("id-abcdefghijklmnop",),
+        "generated_at": utc_text(at),
+        "inputs": {"conversation_id": "id-abcdefghijklmnop", "question": "Where is Delphine Marchetti?", "order": 3},
+        "output": '{"reply":"Delphine Marchetti paid $4.20.","conversation":"id-abcdefghijklmnop"}',
+        "tools": [{"name": "orders", "status": "done", "reason": None}],
+        "model_used": "nova-lite",
+        "answered_by": "nova-lite",
+        "arm": "primary",
+        "degraded": False,
+        "pair": "desk-v1",
+        "pair_digest": "d" * 64,
+        "prompt_version": "v1.0.0",
+        "registry_version": 3,
+        "rollout_arm": "production",
+        "environment": "aws",
+        "latency_ms": 812,
+        "cost_usd": "0.0002",
+        "schema_version": 1,
+    }
+    return KeptAnswer(**fields | changes)
+
+
+def answer_verdict(number=1, *, minutes=10, verdict="helpful", of=None, **changes):
+    about = of or answer(number)
+    same = "task request_id customer conversation generated_at model_used prompt_version pair pair_digest".split()
+    at = datetime.fromisoformat(about.generated_at) + timedelta(minutes=minutes)
+    fields = {
+        "feedback_id": f"afb-{number}-{minutes}-{verdict}",
+        "feedback_timestamp": utc_text(at),
+        "helpful_feedback": verdict,
+        "by": "phone",
+        "schema_version": 1,
+    }
+    return AnswerVerdict(**fields | {name: getattr(about, name) for name in same} | changes)
 
 
 def release(sequence=1, **changes):

@@ -1,7 +1,6 @@
 """Keeps the answers of ``POST /v1/<task>``: takes persons out of inputs and output, and makes the record that is stored."""
 
 import asyncio
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,7 @@ from service.access.tokens import Caller
 from service.api.answering import short_name, usd
 from service.events import SCHEMA_VERSION
 from service.redaction.free_text import RedactionFailed
-from service.redaction.persons import Persons
+from service.redaction.persons import Persons, json_in, json_text
 from service.redaction.texts import WITHHELD
 from service.runtime import Runtime
 from service.served import ServedPair
@@ -130,7 +129,7 @@ def _without_persons(task: Task[Any], inputs: BaseModel) -> _Ready | None:
         return None
     try:
         clean = ready.persons.clean_model(kept)
-        size = len(json.dumps(clean, ensure_ascii=False).encode(errors="surrogatepass"))
+        size = len(json_text(clean).encode(errors="surrogatepass"))
         if size > _MOST_INPUT_BYTES:
             raise RedactionFailed(f"{size} bytes are too long to keep")
         ready.inputs = clean
@@ -142,26 +141,13 @@ def _without_persons(task: Task[Any], inputs: BaseModel) -> _Ready | None:
 def _output_without_persons(output: str, persons: Persons) -> tuple[str, tuple[str, ...]]:
     """Return the output as it may be stored, a JSON output as JSON, and why it is withheld if it is."""
     try:
-        found = _json_in(output)
-        if found is None:
-            clean = persons.clean_text(output)
-        else:
-            clean = json.dumps(persons.clean_json(found), ensure_ascii=False, separators=(",", ":"))
+        found = json_in(output)
+        clean = persons.clean_text(output) if found is None else json_text(persons.clean_json(found))
         if len(clean.encode(errors="surrogatepass")) > _MOST_OUTPUT_BYTES:
             raise RedactionFailed("too long to keep")
         return clean, ()
     except Exception as err:  # fail closed
         return WITHHELD, (f"output: {_reason(err)}",)
-
-
-def _json_in(text: str) -> Any:
-    """Return the JSON object or list that ``text`` is, or None."""
-    if not text.lstrip().startswith(("{", "[")):
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _reason(err: Exception) -> str:

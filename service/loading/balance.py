@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from service.events import FeedbackEvent, SummaryEvent
+from service.loading.hours import hourly_prefixes
 from service.loading.objects import PREFIXES
+from service.summaries.answer_record import ANSWER_FEEDBACK_PREFIX
 from service.summaries.archive import Archive, Listed
-from service.summaries.record import FEEDBACK_PREFIX, PROCESSED_PREFIX, RELEASES_PREFIX, time_partition, utc_text
+from service.summaries.record import FEEDBACK_PREFIX, RELEASES_PREFIX, time_partition, utc_text
 from service.warehouse.port import Warehouse
 
 # A younger object may still be on its way through the queue.
@@ -82,11 +84,12 @@ def balance(archive: Archive, warehouse: Warehouse, *, since: datetime | None, n
     """
     hours: dict[str, Hour] = {}
     dead: Counter[str] = Counter()
-    for prefix in PREFIXES:
+    prefixes = hourly_prefixes(archive)
+    for prefix in prefixes:
         start = "" if since is None else time_partition(prefix, utc_text(since))
         for page in archive.listed(prefix, after=start):
             _count_page(warehouse, page, hours, dead, now)
-    for folder, rows in _rows(warehouse, since):
+    for folder, rows in _rows(warehouse, prefixes, since):
         hours.setdefault(folder, Hour()).rows += rows
     for folder, hour in hours.items():
         if folder.startswith(RELEASES_PREFIX):
@@ -125,17 +128,23 @@ def _count_page(
 
 
 def _folder(key: str) -> str:
-    prefix = next(prefix for prefix in PREFIXES if key.startswith(prefix))
-    return key[: len(prefix) + _HOUR_LENGTH] if key[len(prefix) :].startswith("year=") else prefix
+    prefix, found, rest = key.partition("/year=")
+    if found:
+        return f"{prefix}/{(found[1:] + rest)[:_HOUR_LENGTH]}"
+    return next(prefix for prefix in PREFIXES if key.startswith(prefix))
 
 
-def _rows(warehouse: Warehouse, since: datetime | None) -> Iterator[tuple[str, int]]:
-    for event, prefix in ((SummaryEvent, PROCESSED_PREFIX), (FeedbackEvent, FEEDBACK_PREFIX)):
+def _rows(warehouse: Warehouse, prefixes: list[str], since: datetime | None) -> Iterator[tuple[str, int]]:
+    for prefix in prefixes:
+        if prefix == RELEASES_PREFIX:
+            continue
+        event = FeedbackEvent if prefix in (FEEDBACK_PREFIX, ANSWER_FEEDBACK_PREFIX) else SummaryEvent
         start = prefix if since is None else time_partition(prefix, utc_text(since))
         length = len(prefix) + _HOUR_LENGTH
         found = warehouse.query(
             f"SELECT SUBSTRING(source_key, 1, {length}) AS folder, COUNT(*) AS n FROM {event.table} "  # noqa: S608
-            f"WHERE source_key >= :start GROUP BY SUBSTRING(source_key, 1, {length}) ORDER BY 1",
-            {"start": start},
+            f"WHERE source_key >= :start AND SUBSTRING(source_key, 1, {len(prefix)}) = :prefix "
+            f"GROUP BY SUBSTRING(source_key, 1, {length}) ORDER BY 1",
+            {"start": start, "prefix": prefix},
         )
         yield from zip(found["folder"], (int(n) for n in found["n"]), strict=True)

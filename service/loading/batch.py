@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from service.events import (
     EVENTS,
+    AnswerDetailEvent,
     FeedbackEvent,
     InteractionEvent,
     PromiseEvent,
@@ -19,8 +20,17 @@ from service.events import (
 from service.loading.arrow_tables import table_of
 from service.loading.checks import broken_rows
 from service.loading.objects import BadObject, DeadReason, FeedbackRecord, Fetched, ObjectKind, Record, read_object
-from service.loading.rows import WarehouseRow, feedback_row, personal_texts, release_rows, summary_rows
+from service.loading.rows import (
+    WarehouseRow,
+    answer_rows,
+    answer_verdict_row,
+    feedback_row,
+    personal_texts,
+    release_rows,
+    summary_rows,
+)
 from service.redaction.texts import PersonalText, TextRedactor
+from service.summaries.answer_record import AnswerVerdict, KeptAnswer
 from service.summaries.record import SummaryRecord
 
 
@@ -142,8 +152,14 @@ def _transform(record: Record, texts: Sequence[str], owner: int, found: _Rows) -
         found.add(SummaryEvent, owner, [made.summary])
         found.add(InteractionEvent, owner, made.interactions)
         return record.object_key, 1 + len(made.interactions)
-    if isinstance(record, FeedbackRecord):
-        found.add(FeedbackEvent, owner, [feedback_row(record, texts)])
+    if isinstance(record, KeptAnswer):
+        answer = answer_rows(record, texts)
+        found.add(SummaryEvent, owner, [answer.summary])
+        found.add(AnswerDetailEvent, owner, [answer.details])
+        return record.object_key, 2
+    if isinstance(record, FeedbackRecord | AnswerVerdict):
+        row = feedback_row(record, texts) if isinstance(record, FeedbackRecord) else answer_verdict_row(record, texts)
+        found.add(FeedbackEvent, owner, [row])
         return record.object_key, 1
     release, promises = release_rows(record)
     found.add(ReleaseEvent, owner, [release])

@@ -13,7 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandera.errors import SchemaErrors
 
-from service.events import FeedbackEvent, InteractionEvent, PromiseEvent, ReleaseEvent, SummaryEvent, WarehouseEvent
+from service.events import (
+    AnswerDetailEvent,
+    FeedbackEvent,
+    InteractionEvent,
+    PromiseEvent,
+    ReleaseEvent,
+    SummaryEvent,
+    WarehouseEvent,
+)
 from service.interactions.interaction import CHANNELS
 from service.task import Arm
 
@@ -74,8 +82,8 @@ def _summary(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
             "environment": _one_of("local", "aws", "unknown"),
             "interactions_considered": _between(0, 10_000),
             "history_days": _between(0, 36_500),
-            "max_history_days": _between(1, 3_650),
-            "max_interactions": _between(1, 200),
+            "max_history_days": _between(0, 3_650),
+            "max_interactions": _between(0, 200),
             "registry_version": _between(0, 1_000_000),
             "guard_findings": _between(0, 10_000),
             "summary_words": _between(0, 20_000),
@@ -85,6 +93,7 @@ def _summary(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
             "initial_contact_id": _bytes(2 * _LONGEST_ID_BYTES, least=1),
             "ivr_intent": _bytes(_LONGEST_ID_BYTES),
             "request_id": _bytes(_LONGEST_ID_BYTES, least=1),
+            "task": _bytes(64, least=1),
             "pair_digest": _bytes(_LONGEST_ID_BYTES, least=1),
             **counts,
         },
@@ -123,10 +132,24 @@ def _feedback(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
             "contact_id": _bytes(2 * _LONGEST_ID_BYTES, least=1),
             "comment": _bytes(_LONGEST_TEXT_BYTES, nullable=True),
             "edited_summary": _bytes(_LONGEST_TEXT_BYTES, nullable=True),
+            "task": _bytes(64, least=1),
         },
         checks=[
             _rule("not before its summary", lambda f: f["feedback_timestamp"] >= f["summary_timestamp"] - CLOCK_SKEW)
         ],
+    )
+
+
+def _answer_detail(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
+    return pandera.DataFrameSchema(
+        {
+            "generation_timestamp": _not_after(limit),
+            "request_id": _bytes(_LONGEST_ID_BYTES, least=1),
+            "task": _bytes(64, least=1),
+            "conversation": _bytes(64, least=1, nullable=True),
+            "inputs": _bytes(_LONGEST_TEXT_BYTES, nullable=True),
+            "tools": _bytes(_LONGEST_TEXT_BYTES),
+        }
     )
 
 
@@ -146,6 +169,7 @@ _SCHEMAS: "Mapping[type[WarehouseEvent], Callable[[pd.Timestamp], pandera.DataFr
     SummaryEvent: _summary,
     InteractionEvent: _interaction,
     FeedbackEvent: _feedback,
+    AnswerDetailEvent: _answer_detail,
     ReleaseEvent: _release,
     PromiseEvent: _promise,
 }

@@ -18,8 +18,9 @@ from service.aws.event_queue import Announced, EventQueue, QueueMessage
 from service.errors import StoreError
 from service.loading.batch import prepare
 from service.loading.dead_letters import DeadLetter, DeadLetters
+from service.loading.hours import hourly_prefixes
 from service.loading.merging import LoadTally, join_verdicts, merge_batch, oldest_moment
-from service.loading.objects import MAX_OBJECT_BYTES, PREFIXES, BadObject, DeadReason, Fetched, kind_of
+from service.loading.objects import MAX_OBJECT_BYTES, BadObject, DeadReason, Fetched, kind_of
 from service.loading.queries import known_versions
 from service.redaction.texts import TextRedactor
 from service.summaries.archive import Archive
@@ -87,7 +88,7 @@ class Loader:
         is none. ``everything`` starts at the beginning.
         """
         total = LoadTally()
-        for prefix in PREFIXES:
+        for prefix in hourly_prefixes(self.archive):
             start = None if everything else since or self._watermark(prefix)
             pages = self.archive.listed(prefix, after="" if start is None else time_partition(prefix, utc_text(start)))
             objects = (Announced(key=item.key, etag=item.etag) for page in pages for item in page)

@@ -205,7 +205,7 @@ def _settle(warehouse: Warehouse, batch: Prepared) -> _Settled:
     if not lost.any():
         return untouched
     lost_there, lost_mine = lost[: len(there)], lost[len(there) :].to_numpy()
-    owners = [one for one in batch.good if one.kind == "summary"]
+    owners = [one for one in batch.good if one.kind in ("summary", "answer")]
     losers = {
         one.key: _collided(one.key, one.etag, one.row_count)
         for one, is_lost in zip(owners, lost_mine, strict=True)

@@ -1,4 +1,7 @@
-"""Reads an object of the bucket as an answered request, a verdict or a release, or reports why it is none of them."""
+"""Reads an object of the bucket as an answered request, a verdict or a release, or reports why it is none of them.
+
+Answers and verdicts are of two kinds each: those on summaries, and those of ``POST /v1/<task>``.
+"""
 
 import json
 from collections.abc import Mapping
@@ -10,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from service.errors import ServiceError
 from service.events import SCHEMA_VERSION
+from service.summaries.answer_record import ANSWER_FEEDBACK_PREFIX, ANSWERS_PREFIX, AnswerVerdict, KeptAnswer
 from service.summaries.record import (
     FEEDBACK_PREFIX,
     PROCESSED_PREFIX,
@@ -19,12 +23,18 @@ from service.summaries.record import (
     utc_text,
 )
 
-PREFIXES = (PROCESSED_PREFIX, FEEDBACK_PREFIX, RELEASES_PREFIX)
+PREFIXES = (PROCESSED_PREFIX, FEEDBACK_PREFIX, ANSWERS_PREFIX, ANSWER_FEEDBACK_PREFIX, RELEASES_PREFIX)
 MAX_OBJECT_BYTES = 1024 * 1024  # the largest record of a valid request is about 60 kB
 _SHOWN_FIELDS = 5
 
-ObjectKind = Literal["summary", "feedback", "release", "unknown"]
-KINDS: Mapping[str, ObjectKind] = {PROCESSED_PREFIX: "summary", FEEDBACK_PREFIX: "feedback", RELEASES_PREFIX: "release"}
+ObjectKind = Literal["summary", "feedback", "answer", "answer_feedback", "release", "unknown"]
+KINDS: Mapping[str, ObjectKind] = {
+    PROCESSED_PREFIX: "summary",
+    FEEDBACK_PREFIX: "feedback",
+    ANSWERS_PREFIX: "answer",
+    ANSWER_FEEDBACK_PREFIX: "answer_feedback",
+    RELEASES_PREFIX: "release",
+}
 
 
 class DeadReason(StrEnum):
@@ -123,10 +133,12 @@ class ReleaseRecord(BaseModel):
         )
 
 
-Record = SummaryRecord | FeedbackRecord | ReleaseRecord
+Record = SummaryRecord | FeedbackRecord | KeptAnswer | AnswerVerdict | ReleaseRecord
 _MODELS: Mapping[ObjectKind, type[Record]] = {
     "summary": SummaryRecord,
     "feedback": FeedbackRecord,
+    "answer": KeptAnswer,
+    "answer_feedback": AnswerVerdict,
     "release": ReleaseRecord,
 }
 
@@ -156,7 +168,9 @@ def kind_of_line(line: bytes) -> ObjectKind:
     """Return the kind of a bulk file's line, recognised by fields that only this kind has."""
     head = line[:4096]
     if b'"feedback_id"' in head:
-        return "feedback"
+        return "answer_feedback" if b'"reason"' in head else "feedback"
+    if b'"persons"' in head:
+        return "answer"
     return "release" if b'"attestation_digest"' in head and b'"released_at"' in head else "summary"
 
 

@@ -10,15 +10,16 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
-from service.loading.objects import BadObject, DeadReason, FeedbackRecord, ReleaseRecord
+from service.loading.objects import BadObject, DeadReason, FeedbackRecord, Record, ReleaseRecord
 from service.redaction.free_text import RedactionFailed, redacted_text
+from service.redaction.persons import json_in, json_text, texts_in, with_texts
 from service.redaction.texts import PersonalText
+from service.summaries.answer_record import AnswerVerdict, KeptAnswer
 from service.summaries.record import SummaryRecord
 from service.telemetry.log import account_hash
 
 WarehouseRow = tuple[Any, ...]
-# The only task whose answers the archive keeps; records do not name a task.
-_TASK = "summarize"
+_TASK = "summarize"  # records of summaries do not name their task
 _CENT_FRACTION = Decimal("1e-10")  # the precision of the warehouse's DECIMAL(18, 10)
 _MOST_USD = Decimal("1e8")
 _SHORTEST_ACCOUNT = 4  # the API's minimum; a shorter text is not an account and occurs by chance in many ids
@@ -32,10 +33,28 @@ class SummaryRows:
     interactions: tuple[WarehouseRow, ...]
 
 
-def personal_texts(record: SummaryRecord | FeedbackRecord | ReleaseRecord) -> list[PersonalText]:
-    """Return the texts of a record that may hold personal data, in the order in which the functions below take them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRows:
+    """The row of an answer of any task among the summaries, and the row of what only such an answer has."""
+
+    summary: WarehouseRow
+    details: WarehouseRow
+
+
+def personal_texts(record: Record) -> list[PersonalText]:
+    """Return the texts of a record that may hold personal data, in the order in which the functions below take them.
+
+    Those of a task's answer were redacted by the patterns before they were kept; the finder has not seen them yet.
+    """
     if isinstance(record, ReleaseRecord):
         return []
+    if isinstance(record, KeptAnswer):
+        output = json_in(record.output)
+        outputs = [record.output] if output is None else texts_in(output)
+        return [PersonalText(text=text, account_number="") for text in (*outputs, *texts_in(record.inputs))]
+    if isinstance(record, AnswerVerdict):
+        said = [record.comment, record.edited_output]
+        return [PersonalText(text=text, account_number="") for text in said if text is not None]
     texts = [record.summary] if isinstance(record, SummaryRecord) else [record.comment, record.edited_summary]
     return [PersonalText(text=text, account_number=record.account_number) for text in texts if text is not None]
 
@@ -99,6 +118,69 @@ def summary_rows(record: SummaryRecord, summary_text: str) -> SummaryRows:
     return SummaryRows(summary=summary, interactions=interactions)
 
 
+def answer_rows(record: KeptAnswer, texts: Sequence[str]) -> AnswerRows:
+    """Return the rows, with values in the column order of their events; ``texts`` are the redacted ``personal_texts``.
+
+    Raises:
+        BadObject: a time or an amount cannot be read.
+    """
+    redacted = iter(texts)
+    found = json_in(record.output)
+    output = next(redacted) if found is None else json_text(with_texts(found, redacted))
+    inputs = None if record.inputs is None else json_text(with_texts(record.inputs, redacted))
+    generated = _moment("generated_at", record.generated_at)
+    conversation = record.conversation or record.request_id
+    summary = (
+        record.request_id,
+        record.customer,
+        output,
+        record.model_used,
+        generated,
+        record.latency_ms,
+        False,
+        None,
+        None,
+        record.request_id,
+        conversation,
+        conversation,
+        record.request_id,
+        record.task,
+        record.client,
+        "",
+        record.answered_by,
+        record.arm,
+        record.degraded,
+        record.prompt_version,
+        record.pair,
+        record.pair_digest,
+        record.registry_version,
+        record.rollout_arm,
+        record.environment,
+        *_NO_HISTORY,
+        *_metered_columns(record),
+        record.guard_findings,
+        "+".join(sorted(record.guard_kinds)),
+        record.repaired,
+        len(output.split()),
+        record.schema_version,
+        record.object_key,
+    )
+    details = (
+        record.request_id,
+        record.task,
+        generated,
+        record.conversation,
+        inputs,
+        json_text([call.model_dump() for call in record.tools]),
+        record.schema_version,
+        record.object_key,
+    )
+    return AnswerRows(summary=summary, details=details)
+
+
+_NO_HISTORY: WarehouseRow = (None, 0, 0, "", None, 0, 0, None)
+
+
 def _history_columns(record: SummaryRecord, seen: Sequence[tuple[str, datetime, str]]) -> WarehouseRow:
     """Return the columns from ``date_range`` to ``channel_filter``: the requested and the considered history."""
     times = [moment for _, moment, _ in seen]
@@ -114,7 +196,7 @@ def _history_columns(record: SummaryRecord, seen: Sequence[tuple[str, datetime, 
     )
 
 
-def _metered_columns(record: SummaryRecord) -> WarehouseRow:
+def _metered_columns(record: SummaryRecord | KeptAnswer) -> WarehouseRow:
     """Return the columns from ``input_tokens`` to ``cost_usd``."""
     return (
         record.input_tokens,
@@ -155,6 +237,37 @@ def feedback_row(record: FeedbackRecord, texts: Sequence[str]) -> WarehouseRow:
         record.object_key,
         _TASK,
         None,
+    )
+
+
+def answer_verdict_row(record: AnswerVerdict, texts: Sequence[str]) -> WarehouseRow:
+    """Return the row, with values in the column order of ``FeedbackEvent``; ``texts`` are its redacted ``personal_texts``.
+
+    Raises:
+        BadObject: a time cannot be read.
+    """
+    redacted = iter(texts)
+    conversation = record.conversation or record.request_id
+    return (
+        record.feedback_id,
+        record.request_id,
+        record.request_id,
+        conversation,
+        conversation,
+        record.customer,
+        record.helpful_feedback,
+        _moment("feedback_timestamp", record.feedback_timestamp),
+        None if record.comment is None else next(redacted),
+        None if record.edited_output is None else next(redacted),
+        _moment("generated_at", record.generated_at),
+        record.pair,
+        record.pair_digest,
+        record.prompt_version,
+        record.model_used,
+        record.schema_version,
+        record.object_key,
+        record.task,
+        record.reason,
     )
 
 

@@ -1,5 +1,6 @@
 """Takes persons out of structured values before they are stored: ids become pseudonyms, texts lose personal data by patterns."""
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, time, timedelta
@@ -99,6 +100,21 @@ def without_pseudonyms(text: str, pseudonyms: Iterable[str]) -> str:
         return pseudonym if pseudonym in known else word[0]
 
     return _WORD.sub(hidden, text) if known else text
+
+
+def json_in(text: str) -> Jsonable:
+    """Return the JSON object or list that ``text`` is, or None if it is a text."""
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def json_text(value: Jsonable) -> str:
+    """Return a JSON value as text, as it is kept."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def texts_in(value: Jsonable) -> list[str]:

@@ -94,6 +94,14 @@ class Archive:
                     for item in page.get("Contents", [])
                 ]
 
+    def folders(self, prefix: str) -> list[str]:
+        """Return the prefixes of the folders directly under ``prefix``, which ends in a slash, in their order."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix, Delimiter="/"
+        )
+        with translated(self._store):
+            return sorted(one["Prefix"] for page in pages for one in page.get("CommonPrefixes", []))
+
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects; missing ones are ignored."""
         with translated(self._store):

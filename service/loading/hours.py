@@ -1,0 +1,14 @@
+"""Which prefixes of the bucket hold folders by hour: one for each kind of object, and for answers one for each task."""
+
+from service.loading.objects import PREFIXES
+from service.summaries.answer_record import ANSWERS_PREFIX
+from service.summaries.archive import Archive
+
+
+def hourly_prefixes(archive: Archive) -> list[str]:
+    """Return the prefixes under which keys sort by time; those of tasks are the ones that have answers.
+
+    Raises:
+        StoreError: S3 does not answer.
+    """
+    return [prefix for kind in PREFIXES for prefix in (archive.folders(kind) if kind == ANSWERS_PREFIX else [kind])]
