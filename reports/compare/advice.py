@@ -15,7 +15,7 @@ from reports.compare.gate_promises import GatePromise
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.rating_bias import RatingBias
 from reports.compare.themes import Themes
-from reports.read.metrics import HELPFUL
+from reports.read.metrics import HELPFUL, SMALLEST
 
 _FEW_RATINGS = 0.10
 # Simulated customers say what the cases of dev say, so against all sets each of their answers is a copy.
@@ -66,12 +66,13 @@ def actions(facts: WeekFacts) -> list[Action]:
         done.append(_cause_action(worse[0], facts.drifts))
     done += _case_actions(facts)
     done += _gate_actions(facts)
-    if facts.ratings.overall is not None and facts.ratings.overall.value < _FEW_RATINGS:
+    rated = facts.ratings.overall
+    if rated is not None and rated.value < _FEW_RATINGS and rated.n >= SMALLEST:
         done.append(
             Action(
                 do="Ask agents to rate more",
                 short="ask for ratings",
-                because=f"only {facts.ratings.overall.value:.1%} of the answers were rated",
+                because=f"only {rated.value:.1%} of the answers were rated",
             )
         )
     return done

@@ -3,8 +3,8 @@
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from figures.stats import rate_interval
 from reports.compare.difference import contrast
-from reports.compare.false_discovery import Tested, judge_family
+from reports.compare.false_discovery import FALSE_SHARE, Tested, judge_family
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeeklyReport, make_report
 from reports.read.data import read_week
@@ -27,11 +27,12 @@ WEEK = Week.parse("2026-W46")
 ANSWERS = 60_000  # over six weeks, a fifth of them rated: about 320 ratings a week of the planted intent
 SLICES, BASELINES, HISTORY = 21, 2, 4
 RATED = (25, 50, 75, 100, 150, 200, 400)  # ratings of the planted slice this week
+TASKS, ANSWERS_OF_TASK = (1, 3), 12_000  # tasks on a page, and answers of each over six weeks
 PLANTED = Planted(dimension="intent", value="outage", helpful_rate=0.65)
 
 
 def simulate(*, seeds: int, draws: int) -> Iterator[str]:
-    """Yield lines of text: false alarms of whole reports, detection of a planted slice, and power by the slice's ratings."""
+    """Yield lines of text: false alarms of whole reports, also of several tasks, how often a planted slice is found, and power."""
     # As in the report itself: a k-means step over a few hundred texts takes less time than waking up a second thread.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     yield f"{seeds} whole reports on weeks without any change ({ANSWERS:,} answers over six weeks, a release in between):"
@@ -55,6 +56,7 @@ def simulate(*, seeds: int, draws: int) -> Iterator[str]:
         f"  comparisons of other slices called worse: {sum(t.elsewhere for t in planted)}; reports with any: "
         + _share(sum(t.elsewhere > 0 for t in planted), seeds)
     )
+    yield from _of_several_tasks(seeds, draws)
     yield (
         f"Tables of {SLICES} slices, {len(SLICED)} figures, {BASELINES} baselines (week before; four weeks of the release "
         f"before), {draws} each, one slice at 0.65 instead of 0.85:"
@@ -62,6 +64,42 @@ def simulate(*, seeds: int, draws: int) -> Iterator[str]:
     for n in RATED:
         found, wrong = power(n, draws)
         yield f"  n={n:>3} ratings of the slice: found {_share(found, draws)}, a false alarm elsewhere {_share(wrong, draws)}"
+
+
+def _of_several_tasks(seeds: int, draws: int) -> Iterator[str]:
+    """Yield how often a page of several tasks without any change raises a false alarm."""
+    yield f"Pages of several tasks on weeks without any change, {seeds} each; tables of their slices alone, {draws} each:"
+    for tasks in TASKS:
+        pages = sum(_alarmed(tasks, number) for number in range(seeds))
+        tables = false_alarms(tasks, draws)
+        yield f"  {tasks} tasks: pages with any {_share(pages, seeds)}; of tables {_share(tables, draws)}"
+
+
+def _alarmed(tasks: int, number: int) -> bool:
+    """Return whether any task on a page without changes is called worse; every page has other data."""
+    made = {f"task{place}": ANSWERS_OF_TASK for place in range(tasks)}
+    first = 1_000 * tasks + 100 * number
+    scenarios = [
+        Scenario(week=WEEK, answers=ANSWERS_OF_TASK, seed=first + place, task=name) for place, name in enumerate(made)
+    ]
+    return any(tally(_report(scenario, tasks=made)).worse for scenario in scenarios)
+
+
+def false_alarms(tasks: int, draws: int, *, rated: int = 100, seed: int = 2) -> int:
+    """Return in how many draws any of ``tasks`` tables without a change has a comparison called worse."""
+    rng = np.random.default_rng(seed)
+    alarmed = 0
+    for _ in range(draws):
+        found = False
+        for _task in range(tasks):
+            family: list[Tested] = []
+            for metric in SLICED:
+                for _slice in range(SLICES):
+                    _pair_of_tests(family, rng, metric, rated, (0.85, 0.85))
+            words = [item.result for item in judge_family(family, FALSE_SHARE / tasks)]
+            found = found or ComparisonResult.WORSE in words
+        alarmed += found
+    return alarmed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +178,7 @@ def _pair_of_tests(
         family.append((found, ours, theirs))
 
 
-def _report(scenario: Scenario) -> WeeklyReport:
+def _report(scenario: Scenario, *, tasks: Mapping[str, int] | None = None) -> WeeklyReport:
     with tempfile.TemporaryDirectory(prefix="omni-simulate-") as folder:
         warehouse = DuckWarehouse(Path(folder) / "omni.duckdb")
         try:
@@ -152,7 +190,7 @@ def _report(scenario: Scenario) -> WeeklyReport:
             data = read_week(warehouse, scenario.week, scenario.task, scenario.week.end + timedelta(days=1))
         finally:
             warehouse.close()
-    return make_report(data)
+    return make_report(data if tasks is None else replace(data, tasks=tasks))
 
 
 def _share(count: int, n: int) -> str:

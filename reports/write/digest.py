@@ -55,7 +55,8 @@ def render(*reports: WeeklyReport) -> str:
 def _task(report: WeeklyReport, heading: str) -> str:
     """Return the digest of one task; ``heading`` stands before its headline."""
     data = report.data
-    lines = [f"{heading} {markdown(headline(report))}", "", markdown(evidence_sentence(report)), ""]
+    about = "" if heading == "#" else data.task
+    lines = [f"{heading} {markdown(headline(report, about=about))}", "", markdown(evidence_sentence(report)), ""]
     lines.append(f"{markdown(data.task)}, {data.week.name} ({span(report)}).")
     if report.simulated and heading == "#":
         lines[1:1] = ["", f"> **{SIMULATED_NOTE}**"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from figures.formatting import MISSING
 from reports.compare.advice import Action
 from reports.compare.findings import figure
-from reports.compare.outcomes import ComparisonResult
+from reports.compare.outcomes import SIGNS, ComparisonResult
 from reports.compare.weekly import WeeklyReport
 from reports.read.metrics import COST, HELPFUL, P95, UNHELPFUL, MetricSet
 from reports.write.headline import MOST_WORDS, evidence_sentence, headline, simulated_first
@@ -107,5 +107,7 @@ def _figure(report: WeeklyReport, name: str) -> tuple[str, str]:
     found = report.figures.get((name, report.columns[0].digest, 0)) if report.columns else None
     if found is None or found.side is None:
         return MISSING, ""
-    look = badge(found.target)[1] if found.target is not ComparisonResult.NONE else ""
-    return f"{figure(found.metric, found.side)}, n={found.side.n:,}", look
+    text = f"{figure(found.metric, found.side)}, n={found.side.n:,}"
+    if found.target is ComparisonResult.NONE:
+        return text, ""
+    return f"{SIGNS[found.target]} {text}", badge(found.target)[1]

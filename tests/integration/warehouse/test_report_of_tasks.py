@@ -18,6 +18,7 @@ from reports.errors import TaskError
 from reports.read.data import read_week
 from reports.read.weeks import Week
 from reports.run import write_weekly
+from reports.simulate import power
 from reports.write import digest, numbers, page
 from reports.write.overview import by_urgency, overall_headline
 from service.events import FeedbackEvent, SummaryEvent
@@ -192,3 +193,10 @@ def test_words_of_feedback_stay_with_their_task(settings):
     assert "loud" in shout.split("## Unhelpful feedback")[1]
     assert "refund" not in shout
     assert "loud" not in summarize
+
+
+def test_several_tasks_raise_no_more_false_alarms_than_one(monkeypatch):
+    divided = power.false_alarms(4, 60)
+    monkeypatch.setattr(power, "FALSE_SHARE", 4 * power.FALSE_SHARE)  # as if each task had the whole budget
+    assert divided <= 6  # of 60 draws; 5% are 3
+    assert power.false_alarms(4, 60) > divided
