@@ -18,10 +18,10 @@ _NEW_INTENT_FACTOR, _NEW_INTENT_AT_LEAST = 3.0, 5
 _SELECT = """
 SELECT s.request_id, s.summary_id, s.source_key, s.generation_timestamp, s.pair, s.pair_digest, s.prompt_version,
        s.registry_version, s.answered_by, s.ivr_intent, s.degraded, s.guard_findings, s.summary_text,
-       f.helpful_feedback, f.comment, f.edited_summary
+       f.helpful_feedback, f.reason, f.comment, f.edited_summary
 FROM omni_summaries s
 LEFT JOIN (
-    SELECT request_id, helpful_feedback, comment, edited_summary,
+    SELECT request_id, helpful_feedback, reason, comment, edited_summary,
            ROW_NUMBER() OVER (PARTITION BY request_id ORDER BY feedback_timestamp DESC, feedback_id DESC) AS place
     FROM omni_feedback
 ) f ON f.request_id = s.request_id AND f.place = 1
@@ -55,6 +55,7 @@ class HarvestCandidate:
     answered_by: str
     reasons: tuple[str, ...]
     shown: str
+    said_reason: str | None
     comment: str | None
     edited_summary: str | None
 
@@ -136,6 +137,7 @@ def find_candidates(warehouse: "Warehouse", task: str, week: str, part: str | No
                 generated_at=row["generation_timestamp"],
                 reasons=tuple(reasons),
                 shown=str(row["summary_text"]),
+                said_reason=_text(row["reason"]),
                 comment=comment,
                 edited_summary=edited,
             )

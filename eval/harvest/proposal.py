@@ -42,6 +42,7 @@ class Proposal(BaseModel):
     case: Case
     provenance: Provenance
     shown: str  # the output that the agent saw, redacted
+    said_reason: str | None = None  # what the person named as wrong
     comment: str | None = None
 
     @property

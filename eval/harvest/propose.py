@@ -150,5 +150,6 @@ def _proposal(candidate: HarvestCandidate, original: BaseModel, context: Harvest
             answered_by=candidate.answered_by,
         ),
         shown=source.redacted(candidate.shown, original),
+        said_reason=candidate.said_reason,
         comment=candidate.comment and source.redacted(candidate.comment, original),
     )

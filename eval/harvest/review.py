@@ -99,6 +99,8 @@ def _show(proposal: Proposal, context: HarvestContext, console: "Console", left:
         when = f"{passage.at:%b %d %H:%M}" if passage.at else ""
         console.print(Panel(passage.text, title=f"{passage.id} {when}", title_align="left"))
     console.print(Panel(proposal.shown, title=f"{context.source.output} shown to the agent", title_align="left"))
+    if proposal.said_reason:
+        console.print(Panel(proposal.said_reason, title="the agent's reason", title_align="left"))
     if proposal.comment:
         console.print(Panel(proposal.comment, title="the agent's comment", title_align="left"))
     console.print(Panel(_yaml(case.expectations), title="expectations (draft)", title_align="left"))

@@ -25,7 +25,7 @@ class WeekData:
 
     In the frames, ``period`` is 0 for the report's week and negative for the weeks before; ``day`` counts local days from the
     week's Monday. ``now`` is the time of reading: rows with a later timestamp are not counted. ``tasks`` holds the number of the
-    week's answers by task, most first.
+    week's answers by task, most first, ``reasons`` that of its answers by the reason that their feedback gave.
     """
 
     task: str
@@ -46,6 +46,7 @@ class WeekData:
     agreement: pd.DataFrame
     calls: pd.DataFrame
     tasks: Mapping[str, int]
+    reasons: Mapping[str, int]
 
     @property
     def answers(self) -> int:
@@ -103,6 +104,7 @@ def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime, *, w
         agreement=ask(queries.agreement(week), last if with_calls else until),
         calls=ask(queries.calls(week), last if with_calls else until),
         tasks=answered_tasks(warehouse, week, now),
+        reasons={str(row["reason"]): int(row["n"]) for row in ask(queries.REASONS, week.start).to_dict("records")},
     )
 
 

@@ -184,11 +184,15 @@ ODDITIES = f"""
 TASKS = """
     SELECT s.task, COUNT(*) AS n FROM omni_summaries s
     WHERE s.generation_timestamp >= :since AND s.generation_timestamp < :until GROUP BY 1 ORDER BY n DESC, s.task"""
+REASONS = f"""
+    SELECT f.reason, COUNT(DISTINCT f.request_id) AS n
+    FROM omni_feedback f JOIN omni_summaries s ON s.request_id = f.request_id
+    WHERE {_WINDOW} AND f.reason IS NOT NULL GROUP BY 1 ORDER BY n DESC, f.reason"""  # noqa: S608
 KNOWN_TASKS = "SELECT DISTINCT s.task FROM omni_summaries s ORDER BY s.task"
 FUTURE = "SELECT COUNT(*) AS n FROM omni_summaries s WHERE s.task = :task AND s.generation_timestamp > :now"
 ORPHANS = """
     SELECT COUNT(*) AS n FROM omni_feedback f LEFT JOIN omni_summaries s ON s.request_id = f.request_id
-    WHERE s.request_id IS NULL AND f.feedback_timestamp >= :since AND f.feedback_timestamp < :until"""
+    WHERE s.request_id IS NULL AND f.task = :task AND f.feedback_timestamp >= :since AND f.feedback_timestamp < :until"""
 
 
 def _totals() -> str:

@@ -32,7 +32,7 @@ PLANTED = Planted(dimension="intent", value="outage", helpful_rate=0.65)
 
 
 def simulate(*, seeds: int, draws: int) -> Iterator[str]:
-    """Yield lines of text: false alarms of whole reports, also of several tasks, how often a planted slice is found, and power."""
+    """Yield lines of text: false alarms of reports on one task and on several, how often a planted slice is found, power."""
     # As in the report itself: a k-means step over a few hundred texts takes less time than waking up a second thread.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     yield f"{seeds} whole reports on weeks without any change ({ANSWERS:,} answers over six weeks, a release in between):"

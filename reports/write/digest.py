@@ -92,6 +92,9 @@ def _task(report: WeeklyReport, heading: str) -> str:
         ]
         lines.append(f"| {report.counts.metrics.named(name).title} | " + " | ".join(cells) + " |")
     lines += ["", *_small(report), calibration_sentence(report.promises), *_agreement(report, heading)]
+    if data.reasons:
+        named = ", ".join(f"{markdown(name)} {count:,}" for name, count in data.reasons.items())
+        lines += ["", f"Reasons that people gave, by answers: {named}."]
     if report.themes.themes:
         lines += ["", f"{heading}# Unhelpful feedback", ""]
         for theme in report.themes.themes[:_THEMES]:

@@ -200,6 +200,7 @@ def _body(report: WeeklyReport) -> dict[str, Any]:
         "shares": report.selection.shares,
         "selection": _selection(report),
         "themes": report.themes,
+        "reasons": ", ".join(f"{name} {count:,}" for name, count in report.data.reasons.items()),
         "tested": (
             next((item.contrast.compared for item in report.whole), 0),
             next((item.contrast.compared for item in report.sliced), 0),

@@ -186,12 +186,14 @@ def test_quiet_weeks_of_all_tasks_need_no_action(settings):
 
 def test_words_of_feedback_stay_with_their_task(settings):
     loud, calm = shouts(30, 0), summaries(30, 0)
-    told = [feedback(row, comment="far too loud for the office") for row in loud]
+    told = [feedback(row, comment="far too loud for the office", reason="tone") for row in loud]
     told += [feedback(row, comment="the refund of the meter is missing") for row in calm]
     fill(settings, [*loud, *calm], told)
     shout, summarize = (digest.render(make_report(week_of(settings, task))) for task in ("shout", "summarize"))
     assert "loud" in shout.split("## Unhelpful feedback")[1]
     assert "refund" not in shout
+    assert "Reasons that people gave, by answers: tone 30." in shout
+    assert "Reasons" not in summarize
     assert "loud" not in summarize
 
 

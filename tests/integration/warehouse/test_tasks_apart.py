@@ -74,7 +74,7 @@ def filled(path, answers, verdicts):
 
 def test_a_kept_answer_of_any_task_becomes_a_case(settings):
     loud, wrong, old = shout(1, "helpful"), shout(2, "not_helpful", summary_text="tell them"), shout(3, "not_helpful")
-    told = feedback(wrong, comment="Call me at 555-0100-2233", edited_summary="Please tell them.")
+    told = feedback(wrong, comment="Call me at 555-0100-2233", edited_summary="Please tell them.", reason="incomplete")
     others = [summary(AT, "not_helpful"), summary(AT, "not_helpful")]
     verdicts = [told, *map(feedback, (old, *others))]
     with closing(filled(settings.warehouse_file, [loud, wrong, old, *others], verdicts)) as warehouse:
@@ -92,6 +92,7 @@ def test_a_kept_answer_of_any_task_becomes_a_case(settings):
     (proposal,) = found.new
     assert proposal.case.inputs == {"text": "tell them by [number]"}
     assert proposal.case.expectations.references == ("Please tell them.",)
+    assert proposal.said_reason == "incomplete"
     assert proposal.comment == "Call me at [number]"
 
     path = proposals_path("shout", settings)
@@ -100,6 +101,7 @@ def test_a_kept_answer_of_any_task_becomes_a_case(settings):
     assert review(path, here, open_console(out, width=100), lambda _: "s") == {"skipped": 1}
     assert "tell them by [number]" in out.getvalue()
     assert "answer shown to the agent" in out.getvalue()
+    assert "incomplete" in out.getvalue()
     write_proposals(path, [proposal.model_copy(update={"decision": "accept"})])
     assert apply(path, here) == ([proposal.id], [])
     assert [
