@@ -59,15 +59,16 @@ class Customer:
         self.confirms = False
         if reply.action == "handover":
             return Over("handover")
+        own, done = self._own_words(), reply.action in ("answer", "close")
+        if done and own is None and "then" not in self._left:
+            return Over("answered" if reply.action == "answer" else "closed")
         if self._sent >= self.script.patience:
             return Over("patience")
-        if (own := self._own_words()) is not None:
+        if own is not None:
             return self._send(own)
-        if reply.action in ("answer", "close"):
-            if "then" in self._left:
-                self._left.discard("then")
-                return self._send(self._drawn(self.script.then))
-            return Over("answered" if reply.action == "answer" else "closed")
+        if done:
+            self._left.discard("then")
+            return self._send(self._drawn(self.script.then))
         asked = self._asked(reply)
         if asked:
             return self._send(" ".join(map(self._answer, asked)))

@@ -88,6 +88,22 @@ def test_patience_ends():
     assert tired.hears(asks("number")) == Over("patience")
 
 
+@pytest.mark.parametrize(
+    ("action", "ending"),
+    [("answer", "answered"), ("close", "closed"), ("handover", "handover"), ("clarify", "patience")],
+)
+def test_the_reply_to_the_last_message_that_patience_allows_still_counts(action, ending):
+    tired = customer(patience=1)
+    tired.opening()
+    assert tired.hears(says("There it is.", action)) == Over(ending)
+
+
+def test_a_customer_without_patience_for_a_second_request_leaves_before_it():
+    tired = customer(patience=1, then=["And the address?"])
+    tired.opening()
+    assert tired.hears(says("It comes today.")) == Over("patience")
+
+
 def test_a_second_request_follows_the_first_answer():
     busy = customer(then=["And the address?"])
     busy.opening()
