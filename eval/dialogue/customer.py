@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from eval.dialogue.record import Ending
 from eval.dialogue.scenario import CONFIRMATION, KnownFact, Script
 from service.dialogue.turn import DialogueReply
-from service.grounding.text import form_occurs, sentences
+from service.grounding.text import fold, form_occurs, sentences
 
 _YES = ("Yes, please.", "Yes, that's right.", "That is correct, go ahead.")
 _NO = ("No, please don't.", "No, leave it as it is.", "No.")
@@ -102,9 +102,16 @@ class Customer:
         }
         if not reply.asks:
             return tuple(sorted(in_words))
-        recognisable = {name for name in reply.asks if name in self._knows and self._knows[name].asked_by}
-        contradicts = in_words and recognisable and not in_words & recognisable
-        return () if contradicts else tuple(dict.fromkeys(reply.asks))
+        spelled = {fold(name): name for name in (*self._knows, CONFIRMATION)}
+        named = tuple(dict.fromkeys(spelled.get(fold(name), name) for name in reply.asks))
+        understood = tuple(name for name in named if name in spelled.values())
+        recognisable = {name for name in understood if name in self._knows and self._knows[name].asked_by}
+        if in_words and recognisable and not in_words & recognisable:
+            return ()
+        if understood == named:
+            return named
+        # It names what it asks in its own way, as models do; then its words decide, and it did not ask for nothing.
+        return tuple(dict.fromkeys((*understood, *sorted(in_words)))) or named
 
     def _answer(self, name: str) -> str:
         if name == CONFIRMATION:

@@ -38,6 +38,10 @@ def test_a_customer_is_the_same_for_each_case_and_repeat_and_differs_between_rep
         (asks("number"), "It is A1."),
         (asks("number", "address"), "It is A1. 12 Oak Street."),
         (asks(text="What is the number?"), "It is A1."),  # it does not say what it asks, and its words do
+        (asks("parcel_id", text="What is the number?"), "It is A1."),  # a name of its own, and its words are plain
+        (asks("Number", text="Tell me."), "It is A1."),
+        (asks("number", "parcel_id", text="What is the number?"), "It is A1."),
+        (asks("parcel_id", "address", text="What is the number, and the address?"), "12 Oak Street. It is A1."),
         (asks("confirmation"), "Yes, please."),
     ],
 )
@@ -51,7 +55,8 @@ def test_a_customer_says_what_they_are_asked_for(reply, answer):
 def test_a_customer_who_is_asked_for_what_they_do_not_know_says_so():
     asked = customer()
     asked.opening()
-    assert asked.hears(asks("password")) in ("I don't know that.", "I'm afraid I don't have that.", "No idea, sorry.")
+    said = asked.hears(asks("password", text="What is your password?"))
+    assert said in ("I don't know that.", "I'm afraid I don't have that.", "No idea, sorry.")
 
 
 @pytest.mark.parametrize(
