@@ -116,20 +116,12 @@ class Task(ABC, Generic[In]):
         """Return the tenant that owns the inputs: only its clients may send them. None for a task without tenants."""
         return None
 
-    def conversation(self, inputs: In) -> str | None:
-        """Return the id of the conversation that the inputs continue, or None."""
-        return None
-
     def without_ids(self, inputs: In, pseudonym: Callable[[str], str]) -> In | None:
         """Return the inputs with all ids of persons replaced; None, the default, if neither they nor the answer may be stored.
 
         Answers of ``POST /v1/<task>`` are kept with them. Whatever is given to ``pseudonym`` is also taken out of the answer and
         of the inputs' texts, which lose names and numbers by the rules of ``service/redaction`` as well.
         """
-        return None
-
-    def conversation(self, inputs: In) -> str | None:
-        """Return the id of the conversation that ``inputs`` belong to, for traces, or None."""
         return None
 
     def guard(self, inputs: In) -> Guard | None:

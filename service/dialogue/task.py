@@ -79,10 +79,6 @@ class DialogueTask(Task[D]):
             raise OutputInvalid(f"the reply has more than {rules.max_words} words", raw_text=text)
         return canonical_json(reply.model_dump(mode="json"))
 
-    def conversation(self, inputs: D) -> str:
-        """See ``Task.conversation``."""
-        return inputs.conversation_id
-
     def document(self, inputs: D) -> object:
         """See ``Task.document``."""
         return DialogueSoFar(inputs=inputs)
@@ -90,10 +86,6 @@ class DialogueTask(Task[D]):
     def sources(self, inputs: D) -> Sources:
         """See ``Task.sources``: the customer's words, and what the channel has verified."""
         return Sources(said=inputs.said, records=tuple(inputs.session.values()))
-
-    def conversation(self, inputs: D) -> str | None:
-        """See ``Task.conversation``."""
-        return inputs.conversation_id
 
     def steps(self, inputs: D, pair: Pair) -> Steps:
         """See ``Task.steps``."""
