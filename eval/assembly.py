@@ -163,7 +163,13 @@ class Assembly:
             figures=GateFigures(
                 metrics=self._metrics(pair, "primary", suite, answers, look.confidence),
                 backup=self._metrics(pair, "backup", suite, answers, look.confidence),
-                slices=build_slice_metrics(suite, self.setting.cases, primary, confidence=look.confidence),
+                slices=build_slice_metrics(
+                    suite,
+                    self.setting.cases,
+                    primary,
+                    deadline_ms=pair.serving.deadline_ms,
+                    confidence=look.confidence,
+                ),
                 deltas=self._deltas(pair, suite, answers, look.confidence),
                 must_pass=must_pass_slices(suite, self.setting.cases, primary),
             ),

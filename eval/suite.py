@@ -26,10 +26,11 @@ class MetricSpec:
     """The definition of a metric.
 
     ``kind`` names one of ``eval.verdict.kinds``: ``mean`` and ``rate`` of a score over cases, ``corpus`` for a figure over all
-    texts at once, ``pooled`` for one of counts over all cases (``score`` names the suite's pool), ``answered``, ``latency``
-    (``quantile`` 0 to 1) and ``on_time`` (share inside the pair's deadline) of live answers, of which each turn of a conversation
-    is one, ``cost`` (``score`` is ``metered``, ``cold`` or ``warm``), ``judge`` for the mean of a judge's score, in which every
-    case without a grade counts as unscored, and ``judge_rate`` for that of a judge who says yes or no.
+    texts at once, ``pooled`` for one of counts over all cases (``score`` names the suite's pool), ``never`` for the share of
+    cases with an event that must not happen (``score`` counts an answer's events), ``answered``, ``latency`` (``quantile``: 0
+    to 1) and ``on_time`` (share inside the pair's deadline) of live answers, of which each turn of a conversation is one,
+    ``cost`` (``score`` is ``metered``, ``cold`` or ``warm``), ``judge`` for the mean of a judge's score, in which every case
+    without a grade counts as unscored, and ``judge_rate`` for that of a judge who says yes or no.
     """
 
     name: str
@@ -70,7 +71,7 @@ class NoWorse:
 class SliceFloor:
     """A floor on the cases whose slice ``slice`` has ``value``, because an average hides groups of customers who fare worse.
 
-    Slices with fewer than ``min_n`` scored cases are shown as small and never gate. ``metric`` is of kind mean, rate or answered.
+    ``metric`` is of any kind. Slices with fewer than ``min_n`` cases to score are shown as small and never gate.
     """
 
     slice: str

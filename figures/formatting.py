@@ -5,12 +5,12 @@ from figures.metric import Metric, Unit
 MISSING = "–"
 NOTE_MARK = "†"
 
-_DECIMALS = {Unit.RATE: 2, Unit.SCORE: 1, Unit.WORDS: 1}
+_DECIMALS = {Unit.RATE: 2, Unit.SCORE: 1, Unit.WORDS: 1, Unit.COUNT: 1}
 _MOST_DECIMALS = 6
 
 
 def format_number(value: float, unit: Unit, *, apart_from: float | None = None) -> str:
-    """Return ``value`` with its unit: 0.93, 41.2, "412 ms", "1.9 s", "$0.000214", "-25%".
+    """Return ``value`` with its unit: 0.93, 41.2, "412 ms", "1.9 s", "$0.000214", "-25%", "2.0%" of events.
 
     A rate below 1 is never printed as 1.00, nor one above 0 as 0.00. ``apart_from`` (a bound) adds decimals until both
     are printed differently, because "0.85 misses the bound 0.85" would explain nothing.
@@ -26,6 +26,8 @@ def format_number(value: float, unit: Unit, *, apart_from: float | None = None) 
         return f"{sign}{_dollars(size)}"
     if unit is Unit.CHANGE:
         return _percent(value, apart_from)
+    if unit is Unit.EVENTS:
+        return _percent(value, apart_from, decimals=1)
     decimals = _DECIMALS[unit]
     # A rate between 0 and 1 must not be printed as 0 or 1.
     edges = [edge for edge in (0.0, 1.0) if unit is Unit.RATE and edge != size]
@@ -36,8 +38,7 @@ def format_number(value: float, unit: Unit, *, apart_from: float | None = None) 
     return text if float(text) == 0 else f"{sign}{text}"
 
 
-def _percent(value: float, apart_from: float | None) -> str:
-    decimals = 0
+def _percent(value: float, apart_from: float | None, decimals: int = 0) -> str:
     while apart_from is not None and value != apart_from and decimals < _MOST_DECIMALS:
         if f"{value:.{decimals}%}" != f"{apart_from:.{decimals}%}":
             break
@@ -73,11 +74,15 @@ def _dollars(size: float) -> str:
 def format_interval(low: float | None, high: float | None, unit: Unit, *, apart_from: float | None = None) -> str:
     """Return "[low, high]", with a shared unit written once behind it; "" when there is no interval.
 
+    Of events only the upper end is of interest: "at most 2.0%".
+
     ``apart_from``: as in ``format_number``.
     """
     if low is None or high is None:
         return ""
     first, last = (format_number(end, unit, apart_from=apart_from) for end in (low, high))
+    if unit is Unit.EVENTS:
+        return f"at most {last}"
     if unit is Unit.MS and first.split()[-1] == last.split()[-1]:
         return f"[{first.split()[0]}, {last.split()[0]}] {last.split()[-1]}"
     return f"[{first}, {last}]"
@@ -94,6 +99,8 @@ def metric_lines(metric: Metric, case_count: int | None = None) -> list[str]:
     if metric.value is None:
         return [MISSING, "n=0"]
     mark = f" {NOTE_MARK}" if metric.note else ""
+    if metric.unit is Unit.EVENTS:
+        return [f"{events_in(metric)}{mark}:", format_interval(metric.low, metric.high, metric.unit)]
     lines = [format_number(metric.value, metric.unit) + mark]
     if metric.between_repeat_sd is not None:
         lines.append(f"±{format_number(metric.between_repeat_sd, metric.unit)} sd between repeats")
@@ -103,6 +110,11 @@ def metric_lines(metric: Metric, case_count: int | None = None) -> list[str]:
     if case_count is not None and metric.n != case_count:
         lines.append(f"n={metric.n}")
     return lines
+
+
+def events_in(metric: Metric) -> str:
+    """Return in how many cases an event happened: "0 of 149"."""
+    return f"{round((metric.value or 0.0) * metric.n):,} of {metric.n:,}"
 
 
 def format_signed(value: float, unit: Unit, *, apart_from: float | None = None) -> str:

@@ -12,6 +12,8 @@ class Unit(StrEnum):
     MS = "ms"
     USD = "usd"
     WORDS = "words"
+    COUNT = "count"  # a mean of numbers, such as of turns
+    EVENTS = "events"  # 0 to 1: the share of cases with an event that must not happen
     CHANGE = "change"  # a share of production's figure: -0.25 is a quarter worse
 
 

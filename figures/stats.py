@@ -165,6 +165,41 @@ def rate_interval(
     return Interval(value=rate, low=low, high=high, n=n, method="Wilson score")
 
 
+def events_interval(events: float, n: int, *, confidence: float = CONFIDENCE) -> Interval:
+    """Share of ``n`` cases with an event, between exact one-sided bounds (Clopper & Pearson 1934).
+
+    Each end alone holds with ``confidence``: 0 of 149 is at most 2.0%, as no event in ``n`` cases rules out shares above about
+    3 / ``n``. Unlike Wilson's, the bound never holds less often than it says.
+
+    Raises:
+        ValueError: no cases, or more events than cases.
+    """
+    if n < 1 or not 0 <= events <= n:
+        raise ValueError(f"events need 0 <= events <= n and n >= 1, not {events} of {n}")
+    low = float(special.betaincinv(events, n - events + 1, 1 - confidence)) if events > 0 else 0.0
+    high = float(special.betaincinv(events + 1, n - events, confidence)) if events < n else 1.0
+    return Interval(value=events / n, low=low, high=high, n=n, method="exact one-sided (Clopper-Pearson)")
+
+
+def cases_for_events(share: float, bound: float, confidence: float = CONFIDENCE) -> int | None:
+    """Return how many cases take ``events_interval`` of ``share`` to one side of ``bound``; None if more than a million."""
+
+    def decides(n: int) -> bool:
+        found = events_interval(share * n, n, confidence=confidence)
+        return (found.high or 0.0) <= bound if share < bound else (found.low or 0.0) > bound
+
+    low, high = 1, 1_000_000
+    if share == bound or not decides(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        if decides(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
 def effective_cases(means: Floats, repeats: int) -> float:
     """Return how many yes-or-no answers ``means`` (one mean over at most ``repeats`` answers per case) are worth.
 

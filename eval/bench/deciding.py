@@ -43,7 +43,7 @@ def deciding_cpu_s(settings: Settings) -> float:
     for side in (candidate, production):
         figures = GateFigures(
             metrics=build_metrics(suite, cases, side, deadline_ms=pair.serving.deadline_ms),
-            slices=build_slice_metrics(suite, cases, side),
+            slices=build_slice_metrics(suite, cases, side, deadline_ms=pair.serving.deadline_ms),
             deltas=build_deltas(suite, cases, side, production, timing="in turn"),
             must_pass=must_pass_slices(suite, cases, side),
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from eval.results import ArmName, CaseResult, Check, CheckKind, Evaluation, PairResult, Verdict
 from eval.suite import JudgedKind, MetricSpec, Suite
 from figures.command_line import is_simulated
-from figures.formatting import MISSING, format_number, format_signed, plural
+from figures.formatting import MISSING, events_in, format_interval, format_number, format_signed, plural
 from figures.metric import Unit
 from service.llm.model_call import AnswerOrigin
 from service.release.unseen import unseen_text
@@ -254,7 +254,8 @@ def table_metrics(suite: Suite) -> list[MetricSpec]:
 
 def case_metrics(suite: Suite) -> list[MetricSpec]:
     """Return the table's metrics with a score from 0 to 1 per case, yes-or-no scores first."""
-    per_case = [spec for spec in table_metrics(suite) if _kind_of(spec).scores_cases and spec.unit is Unit.RATE]
+    units = (Unit.RATE, Unit.EVENTS)
+    per_case = [spec for spec in table_metrics(suite) if _kind_of(spec).scores_cases and spec.unit in units]
     return sorted(per_case, key=lambda spec: not _kind_of(spec).yes_or_no)
 
 
@@ -370,6 +371,8 @@ def format_check_value(check: Check) -> str:
         return f"{MISSING} n=0"
     if check.kind == "must_pass":
         return f"{round(metric.value * metric.n)} of {plural(metric.n, 'case')}"
+    if metric.unit is Unit.EVENTS:
+        return f"{events_in(metric)}: {format_interval(metric.low, metric.high, metric.unit, apart_from=check.bound)}"
     write = format_signed if check.kind == "no_worse" else format_number
     figures = [
         write(figure, metric.unit, apart_from=check.bound)

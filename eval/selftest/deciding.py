@@ -93,7 +93,7 @@ def decide_against(
             answers=scored,
             figures=GateFigures(
                 metrics=build_metrics(rules.suite, by_id, scored, deadline_ms=pair.serving.deadline_ms),
-                slices=build_slice_metrics(rules.suite, by_id, scored),
+                slices=build_slice_metrics(rules.suite, by_id, scored, deadline_ms=pair.serving.deadline_ms),
                 # Planted delays are added to the same calls: both sides met the same load.
                 deltas=build_deltas(rules.suite, by_id, scored, production, timing="in turn"),
                 must_pass=must_pass_slices(rules.suite, by_id, scored),

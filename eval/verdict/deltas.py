@@ -55,7 +55,7 @@ def _delta(spec: MetricSpec, difference: Difference, *, shared: int, margin: flo
     metric = metric_of(spec, found.interval, confidence=confidence)
     return replace(
         metric,
-        unit=Unit.CHANGE if kind_of(spec).relative else metric.unit,
+        unit=Unit.CHANGE if kind_of(spec).relative else Unit.RATE if metric.unit is Unit.EVENTS else metric.unit,
         unscored=(shared if difference.to_compare is None else difference.to_compare) - metric.n,
         note=f"not compared: {found.note}" if found.note else "",
         comparable=found.comparable,

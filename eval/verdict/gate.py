@@ -70,7 +70,7 @@ def decide(judgement: Judgement, rules: GateRules) -> GateResult:
             checks.append(_floor(floor, replace(metric, name=f"backup {metric.name}"), suite, varies))
     small: list[Check] = []
     for slice_floor, metric in figures.slices.items():
-        (checks if metric.n >= slice_floor.min_n else small).append(_slice(slice_floor, metric, suite, varies))
+        (small if _small(slice_floor, metric) else checks).append(_slice(slice_floor, metric, suite, varies))
     checks += figures.must_pass
     if judgement.baseline_digest not in (None, pair.digest):
         checks += [_no_worse(gate, figures.deltas[gate.metric], suite, varies) for gate in suite.no_worse]
@@ -171,7 +171,7 @@ def _floor(floor: Floor, metric: Metric, suite: Suite, varies: bool) -> Check:
 
 def _slice(floor: SliceFloor, metric: Metric, suite: Suite, varies: bool) -> Check:
     verdict, explanation, needed_n = _against_bound(metric, floor.bound, suite, varies)
-    if metric.n < floor.min_n:
+    if _small(floor, metric):
         verdict, needed_n = Verdict.INCONCLUSIVE, None
         explanation = f"small: {metric.n} cases, gates from {floor.min_n}"
     return Check(
@@ -183,6 +183,11 @@ def _slice(floor: SliceFloor, metric: Metric, suite: Suite, varies: bool) -> Che
         explanation=explanation,
         slice=floor.label,
     )
+
+
+def _small(floor: SliceFloor, metric: Metric) -> bool:
+    # Cases that could not be scored count: a slice must not become too small to gate because its answers failed.
+    return metric.n + metric.unscored < floor.min_n
 
 
 def _against_bound(metric: Metric, bound: float, suite: Suite, varies: bool) -> tuple[Verdict, str, int | None]:
@@ -237,13 +242,16 @@ def margin_verdict(low: float, high: float, margin: float) -> Verdict:
 
 def _cases_to_leave(metric: Metric, bound: float) -> int | None:
     """Return how many cases would move the interval to one side of ``bound`` if the figure stayed; None if too many."""
-    from figures.stats import unseen_share  # scipy takes 0.3 s to import, and the model calls should start before that
+    # scipy takes 0.3 s to import, and the model calls should start before that
+    from figures.stats import cases_for_events, unseen_share
 
     if metric.value is None or metric.low is None or metric.high is None:
         return None
     distance = abs(metric.value - bound)
     if distance == 0 or metric.n == 0:
         return None
+    if metric.unit is Unit.EVENTS:
+        return cases_for_events(metric.value, bound, metric.confidence)
     if metric.unit is Unit.RATE and metric.value in (0.0, 1.0):
         # At shares of 0 and 1 Wilson's interval shrinks with n, not with its square root.
         share = unseen_share(metric.n, metric.confidence)

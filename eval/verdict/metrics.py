@@ -29,24 +29,30 @@ def build_metrics(
     answers = ArmAnswers(suite=suite, cases=cases, results=results, deadline_ms=deadline_ms, confidence=confidence)
     once = [answers.of_repeat(repeat) for repeat in answers.repeats]
     return {
-        spec.name: replace(_metric(spec, answers), between_repeat_sd=_between_repeats(spec, once))
+        spec.name: replace(metric_over(spec, answers), between_repeat_sd=_between_repeats(spec, once))
         for spec in suite.metrics
     }
 
 
 def build_slice_metrics(
-    suite: Suite, cases: Mapping[str, Case], results: Sequence[CaseResult], *, confidence: float = CONFIDENCE
+    suite: Suite,
+    cases: Mapping[str, Case],
+    results: Sequence[CaseResult],
+    *,
+    deadline_ms: int,
+    confidence: float = CONFIDENCE,
 ) -> dict[SliceFloor, Metric]:
     """Return, for each of the suite's slice floors, its metric over the cases of the slice."""
     found = {}
     for floor in suite.slice_floors:
         inside = [item for item in results if cases[item.case_id].slices.get(floor.slice) == floor.value]
-        answers = ArmAnswers(suite=suite, cases=cases, results=inside, confidence=confidence)
-        found[floor] = _metric(suite.metric(floor.metric), answers)
+        answers = ArmAnswers(suite=suite, cases=cases, results=inside, deadline_ms=deadline_ms, confidence=confidence)
+        found[floor] = metric_over(suite.metric(floor.metric), answers)
     return found
 
 
-def _metric(spec: MetricSpec, answers: ArmAnswers) -> Metric:
+def metric_over(spec: MetricSpec, answers: ArmAnswers) -> Metric:
+    """Return the metric that ``spec`` defines over ``answers``."""
     measured = kind_of(spec).measure(spec, answers)
     metric = metric_of(spec, measured.interval, confidence=answers.confidence)
     return replace(metric, unscored=measured.unscored, note=measured.note)

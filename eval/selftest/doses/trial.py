@@ -191,13 +191,14 @@ class _Bench:
         if judge is not None and spec is not None:
             suite = self._judged
             candidate, production = judge.grade(candidate, harmed, spec), judge.grade(production, {}, spec)
+        deadline_ms = self._pair.serving.deadline_ms
         return decide(
             Judgement(
                 pair=self._pair,
                 answers=candidate,
                 figures=GateFigures(
-                    metrics=build_metrics(suite, self._by_id, candidate, deadline_ms=self._pair.serving.deadline_ms),
-                    slices=build_slice_metrics(suite, self._by_id, candidate),
+                    metrics=build_metrics(suite, self._by_id, candidate, deadline_ms=deadline_ms),
+                    slices=build_slice_metrics(suite, self._by_id, candidate, deadline_ms=deadline_ms),
                     deltas=build_deltas(suite, self._by_id, candidate, production, timing="in turn"),
                     must_pass=must_pass_slices(suite, self._by_id, candidate),
                 ),

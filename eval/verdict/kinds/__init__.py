@@ -6,6 +6,7 @@ from types import MappingProxyType
 from eval.suite import MetricSpec
 from eval.verdict.kinds.case_values import AnsweredRate, JudgeRate, JudgeScore, MeanCost, MeanScore, RateScore
 from eval.verdict.kinds.kind import MetricKind
+from eval.verdict.kinds.never import NeverHappens
 from eval.verdict.kinds.times import LatencyQuantile, OnTimeRate
 from eval.verdict.kinds.whole_set import CorpusScore, PooledCounts
 
@@ -14,6 +15,7 @@ _ALL: tuple[MetricKind, ...] = (
     RateScore(),
     CorpusScore(),
     PooledCounts(),
+    NeverHappens(),
     AnsweredRate(),
     LatencyQuantile(),
     OnTimeRate(),
@@ -29,7 +31,11 @@ def kind_of(spec: MetricSpec) -> MetricKind:
 
     Raises:
         KeyError: no kind has this name.
+        ValueError: the kind cannot be what the spec says.
     """
     if spec.kind not in KINDS:
         raise KeyError(f"metric {spec.name!r} is of kind {spec.kind!r}; known: {', '.join(KINDS)}")
+    objection = KINDS[spec.kind].objection(spec)
+    if objection:
+        raise ValueError(f"metric {spec.name!r}: {objection}")
     return KINDS[spec.kind]

@@ -155,7 +155,7 @@ def test_a_slices_metric_is_over_its_cases_only():
         name: case.model_copy(update={"slices": {"tempting_wrong": name != "case-0"}}) for name, case in CASES.items()
     }
     answers = [case_result(n, "a", scores={"forbidden_clear": float(n > 0)}) for n in range(3)]
-    found = {floor.label: metric for floor, metric in build_slice_metrics(SUITE, cases, answers).items()}
+    found = {floor.label: metric for floor, metric in build_slice_metrics(SUITE, cases, answers, deadline_ms=1).items()}
     assert (found["tempting_wrong"].value, found["tempting_wrong"].n) == (1.0, 2)
     assert found["vulnerable"].value is None
 
