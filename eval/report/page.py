@@ -89,6 +89,7 @@ def render_html(
 
     from eval.report import cases as case_pages
     from eval.report import ceiling, changes, latency, view
+    from eval.report.pool_tables import pool_tables
     from eval.report.sensitivity import sensitivity_of
 
     environment = jinja2.Environment(
@@ -115,6 +116,7 @@ def render_html(
         who_sees=WHO_SEES,
         metric_rows=view.metric_rows(evaluation, suite),
         notes=metric_notes(evaluation),
+        pool_tables=pool_tables(evaluation, suite, cases),
         note_mark=NOTE_MARK,
         backed=[pair for pair in evaluation.pairs if pair.backup_metrics],
         backup_rows=view.metric_rows(evaluation, suite, arm="backup"),

@@ -1,11 +1,10 @@
 """The parts of the HTML report about the evaluation as a whole: verdicts, tables, slices, cost, provenance."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-import numpy as np
 from markupsafe import Markup
 
 from eval.cases import Case
@@ -25,13 +24,15 @@ from eval.report.conclusions import (
 )
 from eval.report.finding_counts import findings_sentence
 from eval.report.reasons import with_cause
-from eval.results import CaseResult, Evaluation, PairResult
+from eval.results import Evaluation, PairResult
 from eval.suite import MetricSpec, Suite
 from eval.verdict.kinds import kind_of
-from figures.formatting import format_difference, format_metric, format_number
+from eval.verdict.kinds.kind import ArmAnswers
+from eval.verdict.metrics import metric_of, metric_over
+from eval.verdict.pooled import Pooled, pooled, pooled_interval
+from figures.formatting import MISSING, format_difference, format_metric, format_number
 from figures.metric import Metric, Unit
 from figures.planned_costs import STATED_COST_USD
-from figures.stats import Interval, mean_interval, rate_interval
 from figures.svg import (
     difference,
     difference_limit,
@@ -216,25 +217,38 @@ def _delta_cell(
 def slice_tables(
     evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]
 ) -> list[tuple[MetricSpec, list[SliceRow]]]:
-    """Return, for each of the table's metrics with a score per case, one row per slice value with a figure per pair."""
+    """Return, for each of the table's metrics of cases, one row per slice value with a figure per pair."""
     members: dict[tuple[str, str], set[str]] = {}
     for case in cases.values():
         for name in suite.slices:
             if name in case.slices:
                 members.setdefault((name, _slice_value(case.slices[name])), set()).add(case.id)
     order = sorted(members, key=lambda key: (suite.slices.index(key[0]), _natural(key[1])))
-    tables = []
-    for spec in case_metrics(suite):
-        rows = []
-        for key in order:
-            cells = []
-            for pair in evaluation.pairs:
-                results = [item for item in results_of(pair) if item.case_id in members[key]]
-                cells.append(_slice_cell(spec, results, suite.seed))
+    tables: list[tuple[MetricSpec, list[SliceRow]]] = [(spec, []) for spec in slice_specs(suite)]
+    answers = [[item for item in results_of(pair) if item.case_id in cases] for pair in evaluation.pairs]
+    counts = {
+        spec.name: [pooled(suite.pools[spec.score], results, cases) for results in answers]
+        for spec, _ in tables
+        if spec.kind == "pooled"
+    }
+    for key in order:  # slice by slice, whose figures share their draws
+        inside = [[item for item in results if item.case_id in members[key]] for results in answers]
+        for spec, rows in tables:
+            figures = (
+                [_pooled_metric(spec, side, members[key], suite) for side in counts[spec.name]]
+                if spec.name in counts
+                else [metric_over(spec, ArmAnswers(suite=suite, cases=cases, results=results)) for results in inside]
+            )
+            cells = tuple((format_metric(metric) if metric.n else MISSING, metric.n) for metric in figures)
             size, small = len(members[key]), min(n for _, n in cells) < SMALL_SLICE
-            rows.append(SliceRow(slice_name=key[0], value=key[1], n_cases=size, small=small, cells=tuple(cells)))
-        tables.append((spec, rows))
+            rows.append(SliceRow(slice_name=key[0], value=key[1], n_cases=size, small=small, cells=cells))
     return tables
+
+
+def _pooled_metric(spec: MetricSpec, side: Pooled, inside: Collection[str], suite: Suite) -> Metric:
+    """Return the figure of the cases ``inside``; counted once for all slices, because counting reads each answer."""
+    part = side.only([case_id for case_id in side.case_ids if case_id in inside])
+    return metric_of(spec, pooled_interval(part, seed=suite.seed))
 
 
 def _natural(value: str) -> tuple[int, str]:
@@ -247,26 +261,11 @@ def _slice_value(value: str | bool) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
-def _slice_cell(spec: MetricSpec, results: Sequence[CaseResult], seed: int) -> tuple[str, int]:
-    scores = [item.scores[spec.score].value for item in results if spec.score in item.scores]
-    values = np.array([value for value in scores if value is not None], dtype=float)
-    if not len(values):
-        return "–", 0
-    interval: Interval = (
-        rate_interval(int(values.sum()), len(values))
-        if kind_of(spec).yes_or_no
-        else mean_interval(values, seed=seed, bounds=(0.0, 1.0) if spec.unit is Unit.RATE else None)
-    )
-    metric = Metric(
-        name=spec.name,
-        unit=spec.unit,
-        higher_is_better=spec.higher_is_better,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
-        n=interval.n,
-    )
-    return format_metric(metric), len(values)
+def slice_specs(suite: Suite) -> list[MetricSpec]:
+    """Return the metrics of the tables of slices: those with a score per case, and pooled ones that have a floor on a slice."""
+    # Not all pooled ones: their bootstraps would take the report of 120 scorecards over a second per pair.
+    bounded = {floor.metric for floor in suite.slice_floors}
+    return [*case_metrics(suite), *(spec for spec in suite.metrics if spec.kind == "pooled" and spec.name in bounded)]
 
 
 def cost_rows(evaluation: Evaluation, suite: Suite) -> list[CostRow]:
