@@ -64,8 +64,8 @@ class CaseResult:
     """One case answered (or failed) by one arm of one pair.
 
     ``live`` is False when the answer, or a part of it, came from the reply cache; ``measured_in`` is the earlier run that made
-    all of its calls, if one did. ``timings`` has one for each run of the task, such as a turn of a conversation; empty where the
-    case was one run.
+    all of its calls, if one did. ``timings`` has one for each run of the task that answered, such as a turn of a conversation;
+    None where the case was one run.
     """
 
     case_id: str
@@ -75,12 +75,14 @@ class CaseResult:
     live: bool
     measured_in: str | None = None
     scores: dict[str, Score] = field(default_factory=dict)
-    timings: tuple[Timing, ...] = ()
+    timings: tuple[Timing, ...] | None = None
 
     @property
     def each_timing(self) -> tuple[Timing, ...]:
         """The timing of each run of the task; of a case that was one run, that of ``result``."""
-        return self.timings or (Timing(ms=self.result.request_ms, live=self.live, measured_in=self.measured_in),)
+        if self.timings is not None:
+            return self.timings
+        return (Timing(ms=self.result.request_ms, live=self.live, measured_in=self.measured_in),)
 
 
 class Verdict(StrEnum):

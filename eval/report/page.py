@@ -312,6 +312,7 @@ def _case_json(item: CaseResult) -> dict[str, Any]:
         "failure": result.failure.value if result.failure is not None else None,
         "latency_ms": result.latency_ms,
         "model_ms": result.model_ms,
+        **({} if item.timings is None else {"timings": [asdict(timing) for timing in item.timings]}),
         "attempts": result.attempts,
         "usage": asdict(result.usage),
         "cost": _jsonable(asdict(result.cost)) if result.cost is not None else None,

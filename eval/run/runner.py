@@ -252,7 +252,9 @@ class Runner:
 
         async def answer(inputs: Any, tools: AllowedTools) -> TaskResult:
             turn = await self._answered(inputs, replace(context, tools=tools))
-            timings.append(gateway.timing(turn.request_ms))
+            timing = gateway.timing(turn.request_ms)
+            if turn.failure is None:
+                timings.append(timing)
             return turn
 
         if self.episode is None:
@@ -267,7 +269,7 @@ class Runner:
             result=result,
             live=timing.live,
             measured_in=timing.measured_in,
-            timings=tuple(timings),
+            timings=None if self.episode is None else tuple(timings),
         )
 
     async def _answered(self, inputs: Any, context: TaskContext) -> TaskResult:

@@ -20,6 +20,7 @@ from service.llm.pricing import Usage
 from service.pair import Pair
 from service.question import Question
 from service.task import Task
+from service.tools.allowed import NO_TOOLS
 
 CARDS = ModelCards([ModelCard(id="main", short_name="main", wire="bedrock", runs="local", context_tokens=9)])
 
@@ -182,6 +183,27 @@ def test_a_case_whose_calls_are_from_two_runs_is_not_live_and_measures_no_latenc
     assert [item.case_id for item in results if not item.each_timing[0].measures] == ["case-3"]
     assert {item.measured_in for item in results} == {"run-1", None}
     assert not any(item.live for item in results)
+
+
+class Aloud:
+    """Plays a case in three turns; the third is the case's text."""
+
+    async def play(self, case, repeat, pair, answer):
+        for number in range(2):
+            await answer(Inputs(text=f"turn {number}"), NO_TOOLS)
+        last = await answer(Inputs(text=case.inputs["text"]), NO_TOOLS)
+        return replace(last, output="played", failure=None)
+
+
+def test_each_turn_of_an_episode_that_was_answered_is_timed(tmp_path):
+    run(replace(make_runner(Gateway(broken={"text 3"}), tmp_path, "run-1"), episode=Aloud()))
+    results = run(replace(make_runner(Gateway(broken={"text 4"}), tmp_path, "run-2"), episode=Aloud()))
+    found = [[(timing.live, timing.measured_in) for timing in item.each_timing] for item in results[3:6]]
+    earlier = (False, "run-1")
+    assert found == [[earlier, earlier, (True, None)], [earlier] * 3, [earlier] * 3]
+    assert [(item.live, item.measured_in) for item in results[3:5]] == [(False, None), (False, "run-1")]
+    fresh = run(replace(make_runner(Gateway(broken={"text 4"}), tmp_path / "b", "run-3", fresh=True), episode=Aloud()))
+    assert [len(item.each_timing) for item in fresh[3:6]] == [3, 2, 3]  # the failed turn is no latency
 
 
 def test_fresh_calls_again_but_reuses_replies_of_the_same_run(tmp_path):
