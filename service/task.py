@@ -109,7 +109,7 @@ class Task(ABC, Generic[In]):
         return None
 
     def conversation(self, inputs: In) -> str | None:
-        """Return the id of the conversation that the inputs belong to, in which an equal writing call is made once; or None."""
+        """Return the id of the conversation that the inputs belong to, or None: in it an equal writing call is made once."""
         return None
 
     def tenant(self, inputs: In) -> str | None:
