@@ -13,6 +13,7 @@ from service.commands.local import down, status, up
 from service.commands.models import models
 from service.commands.reconcile import reconcile
 from service.commands.serve import serve
+from service.commands.tools import tools
 from service.commands.warehouse import sql
 
 SERVE, WAREHOUSE, CALLS, KNOWLEDGE = "Serve", "Warehouse and report", "Calls", "Documents"
@@ -30,7 +31,7 @@ _SERVE: Commands = {
     "token-keys": token_keys,
 }
 _WAREHOUSE: Commands = {"load-events": load_events, "sql": sql, "reconcile": reconcile, "dashboards": dashboards}
-COMMANDS = frozenset((*_SERVE, *_WAREHOUSE, "calls", "knowledge", "models"))
+COMMANDS = frozenset((*_SERVE, *_WAREHOUSE, "calls", "knowledge", "models", "tools"))
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -39,5 +40,6 @@ def add_commands(app: typer.Typer) -> None:
         for name, command in commands.items():
             app.command(name, rich_help_panel=panel)(command)
     app.add_typer(models, name="models", rich_help_panel=SERVE)
+    app.add_typer(tools, name="tools", rich_help_panel=SERVE)
     app.add_typer(calls, name="calls", rich_help_panel=CALLS)
     app.add_typer(knowledge, name="knowledge", rich_help_panel=KNOWLEDGE)

@@ -8,6 +8,7 @@ from service.dialogue.task import DialogueSoFar, DialogueTask
 from service.dialogue.turn import DialogueInputs
 from service.pair import ToolSpec
 from service.question import Said, Use
+from service.tools.functions import ToolFunction
 from service.tools.port import ToolError
 
 FIND = ToolSpec(
@@ -47,6 +48,24 @@ def redirect_parcel(records: dict[str, Any], arguments: Any) -> object:
 
 
 WORKS = {"find_parcel": find_parcel, "redirect_parcel": redirect_parcel}
+LIVE: dict[str, Any] = {"parcels": {}}  # what the service's own tools work on
+
+
+def _live() -> tuple[ToolFunction, ...]:
+    finding, redirecting = find_parcel, redirect_parcel
+
+    def served_find(number: str) -> dict[str, str]:
+        """Look a parcel up by its number."""
+        return finding(LIVE, {"number": number})  # type: ignore[return-value]
+
+    async def served_redirect(number: str, address: str, *, key: str | None) -> dict[str, str]:
+        """Send a parcel to another address, once the customer has confirmed it."""
+        LIVE.setdefault("keys", []).append(key)
+        return redirecting(LIVE, {"number": number, "address": address})  # type: ignore[return-value]
+
+    served_find.__name__, served_redirect.__name__ = FIND.name, REDIRECT.name
+    return ToolFunction(call=served_find), ToolFunction(call=served_redirect, writes=True)
+
 
 _NUMBER = re.compile(r"\b[A-Z]{2}\d{6}\b")
 _ADDRESS = re.compile(r"\b\d+[a-z]? [A-Z]\w+ (?:Street|Road|Lane|Avenue)\b")
@@ -128,6 +147,8 @@ class Parcels(DialogueTask[DialogueInputs]):
         "local.obedient-v1": obedient,
         "local.hasty-v1": hasty,
     }
+
+    tool_functions: ClassVar = _live()
 
     def unit(self, inputs):
         return inputs.conversation_id

@@ -1,0 +1,110 @@
+"""``tools``: lists the tools of a task as a pair names them, and serves its functions to others over MCP."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.display.inert import visible
+from service.display.terminal import say
+from service.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import socket
+
+    from service.pair import ToolSpec
+    from service.settings import Settings
+
+PATH = "/mcp"
+
+tools = typer.Typer(no_args_is_help=True, help="List the tools of a task, and serve them over MCP.")
+
+TaskName = Annotated[str, typer.Option("--task", help="Name of the task.")]
+
+
+@tools.command("list")
+def list_tools(task: TaskName) -> None:
+    """Print the tools of a task as `tools:` of a pair file; descriptions are yours to improve, arguments are not."""
+    import yaml
+
+    from service.settings import Settings
+    from service.task import load_task
+    from service.tools.port import ToolsDown
+    from service.tools.serving import build_task_tools
+
+    own = load_task(task).tool_functions
+    try:
+        listed = asyncio.run(build_task_tools(Settings(), {task: own}, None)[task].open_tools().listed())
+    except ToolsDown as err:
+        raise ConfigurationError(f"{err}: see OMNI_TOOLS_SERVERS and OMNI_TOOLS_TOKENS") from err
+    text = yaml.safe_dump({"tools": {tool.name: _declared(tool) for tool in listed}}, sort_keys=False, width=110)
+    say(visible(text), end="")
+
+
+@tools.command("serve")
+def serve_tools(
+    task: TaskName,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="TCP port; 0 takes a free one.")] = 8090,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    tokens: Annotated[
+        Path | None,
+        typer.Option(help="File with a client's name and its token per line; default: clients with scope `tools`."),
+    ] = None,
+) -> None:
+    """Serve a task's functions as tools over MCP (streamable HTTP), to holders of a token."""
+    from service.task import load_task
+    from service.tools.mcp.server import build_server
+
+    own = load_task(task).tool_functions
+    if not own:
+        raise ConfigurationError(f"task {task!r} offers no functions as tools: set its tool_functions")
+    build_server(task, own)  # reports a missing extra or a wrong function before anything starts
+    from service.local import aws
+    from service.tools.mcp.tokens import ClientTokenVerifier, read_tokens
+
+    claimed = _bound(host, port)
+    with claimed:
+        if tokens is not None:
+            verifier: Any = read_tokens(tokens)
+        else:
+            from service.access.control import open_access
+
+            with aws.reached() as settings:
+                _log_as(settings)
+                verifier = ClientTokenVerifier(open_access(settings).tokens)
+        import uvicorn
+
+        app = build_server(task, own, auth=verifier).http_app(PATH, stateless_http=True)
+        config = uvicorn.Config(
+            app, ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=10, timeout_keep_alive=75
+        )
+        address, taken = claimed.getsockname()[:2]
+        say(f"serving the tools of {task} on http://{address}:{taken}{PATH}; stop with Ctrl-C", flush=True)
+        server = uvicorn.Server(config)
+        server.run(sockets=[claimed])
+    if not server.started:
+        raise typer.Exit(2)
+
+
+def _log_as(settings: "Settings") -> None:
+    from service.telemetry.log import configure_logging
+
+    configure_logging(settings.telemetry.log_level)
+
+
+def _declared(tool: "ToolSpec") -> dict[str, Any]:
+    declared = {"description": tool.description, "arguments": dict(tool.arguments)}
+    return declared | ({"writes": True} if tool.writes else {})
+
+
+def _bound(host: str, port: int) -> "socket.socket":
+    import socket
+
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as err:
+        raise ConfigurationError(
+            f"port {port} on {host} cannot be used ({err.strerror}): choose another with --port"
+        ) from err
