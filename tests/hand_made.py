@@ -45,7 +45,7 @@ def _answers():
             row |= {"pair": pair, "ivr_intent": intent, "client": client, "cost_usd": Decimal(cost), "arm": "primary"}
             row |= {"helpful_feedback": verdict, "feedback_timestamp": when if verdict else None}
             row |= {"model_used": "nova-lite" if pair == "alpha" else "claude-3-5-haiku"}
-            row |= {"last_channel": "ivr", "rollout_arm": "production", "environment": "local"}
+            row |= {"last_channel": "ivr", "rollout_arm": "production", "environment": "local", "task": "summarize"}
             rows.append(row | more)
 
     add(30, 16, verdict="helpful", input_tokens=1000, prompt_cache_read_tokens=500)

@@ -12,7 +12,7 @@ from service.api.answering import runtime_of
 from service.api.assets import ASSETS, HEADERS, PAGE, content
 from service.api.http.problems import Problem, problem
 from service.dashboards.definitions import ChartKind, MeasureUnit, Visual, load_dashboards
-from service.dashboards.errors import RangeInvalid, WarehouseUnreadable
+from service.dashboards.errors import AskedInvalid, WarehouseUnreadable
 from service.dashboards.reader import Asked, DashboardData
 from service.strict import IsoDay
 from service.telemetry.log import Event, log
@@ -29,6 +29,7 @@ _EXAMPLE: dict[str, Any] = {
     "question": "Do agents find the summaries helpful, is that changing, and where is it worst?",
     "from": "2026-10-25",
     "to": "2026-11-21",
+    "task": "summarize",
     "pair": None,
     "simulated": False,
     "warehouse": {
@@ -37,6 +38,7 @@ _EXAMPLE: dict[str, Any] = {
         "newest_at": "2026-11-21T14:03",
         "answers": 8123,
         "pairs": ["extractive", "nova-lite"],
+        "tasks": ["summarize"],
     },
     "age_s": 0.0,
     "visuals": [
@@ -128,13 +130,14 @@ class ShownVisual(_Shown):
 
 
 class WarehouseFacts(_Shown):
-    """The warehouse's first and last day, number of answers and pairs, independent of the requested range."""
+    """The task's first and last day, number of answers and pairs, independent of the requested range; and all tasks."""
 
     oldest: date | None
     newest: date | None
     newest_at: str | None
     answers: int
     pairs: list[str]
+    tasks: list[str] = Field(description="All tasks with answers, most answers first")
 
 
 class DashboardAnswer(_Shown):
@@ -150,6 +153,7 @@ class DashboardAnswer(_Shown):
     question: str
     from_day: date | None = Field(alias="from")
     to_day: date | None = Field(alias="to")
+    task: str | None = Field(description="Whose figures these are; null if the warehouse holds no answers")
     pair: str | None
     simulated: bool
     warehouse: WarehouseFacts
@@ -186,7 +190,7 @@ class SessionAnswer(_Shown):
 
 
 _UNREADABLE: dict[int | str, dict[str, Any]] = {
-    422: {"model": Problem, "description": "The date range or the pair is not valid"},
+    422: {"model": Problem, "description": "The date range, the pair or the task is not valid"},
     503: {
         "model": Problem,
         "description": "The warehouse is missing, locked or not installed; the detail says what to do",
@@ -214,8 +218,11 @@ async def dashboard(
         IsoDay | None, Query(alias="to", description="Last day (UTC); the newest in the warehouse by default")
     ] = None,
     pair: Annotated[str | None, Query(max_length=64, description="One pair; all pairs by default")] = None,
+    task: Annotated[
+        str | None, Query(max_length=64, description="The task; by default the one with most answers")
+    ] = None,
 ) -> Any:
-    """Return one dashboard's figures, each with n and interval; they are at most 30 seconds old.
+    """Return one task's figures of a dashboard, each with n and interval; they are at most 30 seconds old.
 
     `from` must not be after `to`, and the range may hold 731 days at most.
     """
@@ -232,8 +239,9 @@ async def dashboard(
     if runtime.dashboards is None:
         raise WarehouseUnreadable("this service was built without a warehouse")
     try:
-        data = await runtime.dashboards.read(known, Asked(from_day=from_day, to_day=to_day, pair=pair or None))
-    except RangeInvalid as err:
+        asked = Asked(from_day=from_day, to_day=to_day, pair=pair or None, task=task or None)
+        data = await runtime.dashboards.read(known, asked)
+    except AskedInvalid as err:
         return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=str(err))
     return answer_of(data, runtime.dashboards.age_s(data), simulated=runtime.settings.simulated)
 
@@ -247,6 +255,7 @@ def answer_of(data: DashboardData, age_s: float, *, simulated: bool) -> Dashboar
         question=shown.question,
         from_day=data.from_day,
         to_day=data.to_day,
+        task=data.task,
         pair=data.pair,
         simulated=simulated,
         warehouse=WarehouseFacts(
@@ -255,6 +264,7 @@ def answer_of(data: DashboardData, age_s: float, *, simulated: bool) -> Dashboar
             newest_at=coverage.newest_at,
             answers=coverage.answers,
             pairs=list(coverage.pairs),
+            tasks=list(coverage.tasks),
         ),
         age_s=round(age_s, 1),
         visuals=[_visual(visual, data) for visual in shown.visuals],

@@ -10,11 +10,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from service.errors import ConfigurationError
+from service.warehouse.outputs import worded
 
 FOLDER = Path(__file__).parent
 NAMES = ("effectiveness", "performance", "cost")  # the order of R-DASHBOARDS
+DEFAULT_TASK = "summarize"  # the parameter :task of an exported dashboard, and the wording of an empty one
 ALL_PAIRS = "*"  # the parameter :pair if no pair is chosen; it is not a valid name of a pair
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+_PARAMETER = re.compile(r"(?<!:):([a-z_]+)\b")
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 MeasureUnit = Literal["rate", "ms", "usd", "count", "ratio"]
@@ -48,6 +51,7 @@ class Measure(_Strict):
     high: str | None = None
     n: str | None = None
     target: Target | None = None
+    tasks: tuple[str, ...] = ()  # shown for these alone; empty: for all
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -76,6 +80,8 @@ class Visual(_Strict):
     restarts: Literal["month"] | None = None  # where a running total starts again from zero and its line is interrupted
     sql: str
     measures: tuple[Measure, ...] = Field(min_length=1)
+    tasks: tuple[str, ...] = ()  # shown for these alone; empty: for all
+    across: Literal["tasks"] | None = None  # compares all tasks; shown where there are several
 
     @model_validator(mode="after")
     def _by_fits(self) -> Self:
@@ -84,6 +90,11 @@ class Visual(_Strict):
         if len({measure.name for measure in self.measures}) < len(self.measures):
             raise ValueError("two measures share a name")
         return self
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The parameters of the query; one that compares all tasks has no ``task`` and no ``pair``."""
+        return tuple(dict.fromkeys(_PARAMETER.findall(self.sql)))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -99,6 +110,40 @@ class Dashboard(_Strict):
     title: str
     question: str
     visuals: tuple[Visual, ...] = Field(min_length=1)
+
+    def of(self, task: str, *, several: bool = False) -> "Dashboard":
+        """Return what is shown of ``task``, worded for its outputs; ``several``: the warehouse holds more tasks than this."""
+        return _of_task(self, task, several)
+
+
+@cache
+def _of_task(dashboard: Dashboard, task: str, several: bool) -> Dashboard:
+    return dashboard.model_copy(
+        update={
+            "title": worded(task, dashboard.title),
+            "question": worded(task, dashboard.question),
+            "visuals": tuple(
+                _visual_of(visual, task)
+                for visual in dashboard.visuals
+                if _concerns(visual, task) and (several or visual.across is None)
+            ),
+        }
+    )
+
+
+def _visual_of(visual: Visual, task: str) -> Visual:
+    measures = [measure for measure in visual.measures if _concerns(measure, task)]
+    return visual.model_copy(
+        update={
+            "title": worded(task, visual.title),
+            "question": worded(task, visual.question),
+            "measures": tuple(item.model_copy(update={"label": worded(task, item.label)}) for item in measures),
+        }
+    )
+
+
+def _concerns(item: Visual | Measure, task: str) -> bool:
+    return not item.tasks or task in item.tasks
 
 
 @cache

@@ -18,5 +18,13 @@ class DashboardsBusy(WarehouseUnreadable):
     """Too many queries at once, or a query that takes too long."""
 
 
-class RangeInvalid(ValueError):
-    """The caller asked for an invalid range of days; this is not a failure of the service."""
+class AskedInvalid(ValueError):
+    """The caller asked for something invalid; this is not a failure of the service."""
+
+
+class RangeInvalid(AskedInvalid):
+    """The range of days is invalid."""
+
+
+class TaskUnknown(AskedInvalid):
+    """The warehouse holds no answers of this task."""

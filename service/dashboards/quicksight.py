@@ -1,19 +1,20 @@
 """Exports the dashboards to QuickSight, as requests for CreateDataSet, CreateAnalysis and CreateDashboard.
 
-Each visual's SQL becomes a data set with direct queries and the parameters :from_day, :to_day and :pair, which three controls on
-the sheet set for all data sets. The SQL aggregates, so figures, intervals and limits are the same as on the service's own page.
+Each visual's SQL becomes a data set with direct queries and its parameters (:task, :from_day, :to_day, :pair). Four controls on
+the sheet set them for all data sets. The SQL aggregates, so figures, intervals and limits are the same as on the service's page.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.dashboards.definitions import ALL_PAIRS, Dashboard, Measure, MeasureUnit, Visual
+from service.dashboards.definitions import ALL_PAIRS, DEFAULT_TASK, Dashboard, Measure, MeasureUnit, Visual
 
 QuickSightShape = dict[str, Any]
 
 # Name in the SQL, name in QuickSight (letters and digits only), the control's title, default.
 _PARAMETERS = (
+    ("task", "Task", "Task", DEFAULT_TASK),
     ("from_day", "FromDay", "From (UTC, YYYY-MM-DD)", "2026-01-01"),
     ("to_day", "ToDay", "To (UTC, YYYY-MM-DD)", "2099-12-31"),
     ("pair", "Pair", f"Pair ({ALL_PAIRS} is all)", ALL_PAIRS),
@@ -81,7 +82,8 @@ def _data_set(board: Dashboard, visual: Visual, account: str, data_source_arn: s
                     "DefaultValues": {"StaticValues": [default]},
                 }
             }
-            for _, parameter, _, default in _PARAMETERS
+            for name, parameter, _, default in _PARAMETERS
+            if name in visual.parameters
         ],
     }
 
@@ -104,7 +106,12 @@ def _definition(board: Dashboard, account: str, region: str) -> QuickSightShape:
             for name in identifiers
         ],
         "ParameterDeclarations": [
-            _declared(parameter, default, identifiers) for _, parameter, _, default in _PARAMETERS
+            _declared(
+                parameter,
+                default,
+                [_identifier(board, visual) for visual in board.visuals if name in visual.parameters],
+            )
+            for name, parameter, _, default in _PARAMETERS
         ],
         "CalculatedFields": [
             {"DataSetIdentifier": _identifier(board, visual), "Name": measure.name, "Expression": expression}

@@ -13,8 +13,15 @@ from typing import Any
 
 from cachetools import TTLCache
 
-from service.dashboards.definitions import ALL_PAIRS, Dashboard
-from service.dashboards.errors import DashboardsBusy, ExtraMissing, RangeInvalid, WarehouseUnreadable
+from service.dashboards.definitions import ALL_PAIRS, DEFAULT_TASK, Dashboard
+from service.dashboards.errors import (
+    AskedInvalid,
+    DashboardsBusy,
+    ExtraMissing,
+    RangeInvalid,
+    TaskUnknown,
+    WarehouseUnreadable,
+)
 from service.dashboards.figures import FigureRow, rows_of
 from service.errors import ServiceError
 from service.settings import Settings
@@ -28,38 +35,43 @@ _LOCKED_WAIT_S = 2.0
 _TIMEOUT_S = 20.0
 _MOST_WAITING = 8
 _KEPT = 64
+_TASKS = "SELECT task, COUNT(*) AS answers FROM omni_summaries GROUP BY task ORDER BY answers DESC, task"
 _COVERAGE = """
 SELECT MIN((generation_timestamp AT TIME ZONE 'UTC')::DATE) AS oldest,
   MAX((generation_timestamp AT TIME ZONE 'UTC')::DATE) AS newest,
-  MAX(generation_timestamp AT TIME ZONE 'UTC') AS newest_at, COUNT(*) AS answers FROM omni_summaries"""
-_PAIRS = "SELECT pair, COUNT(*) AS answers FROM omni_summaries GROUP BY pair ORDER BY pair"
+  MAX(generation_timestamp AT TIME ZONE 'UTC') AS newest_at, COUNT(*) AS answers FROM omni_summaries
+WHERE task = :task"""
+_PAIRS = "SELECT pair, COUNT(*) AS answers FROM omni_summaries WHERE task = :task GROUP BY pair ORDER BY pair"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """An operator's request: None as a day means a default that depends on the data, None as a pair means all pairs."""
+    """An operator's request: None means all pairs, for a day a default that depends on the data, for a task the busiest."""
 
     from_day: date | None = None
     to_day: date | None = None
     pair: str | None = None
+    task: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """The range of the warehouse's answers; the days are None if there are no answers."""
+    """The range of the task's answers; the days are None if there are no answers. ``tasks``: all, most answers first."""
 
     oldest: date | None
     newest: date | None
     newest_at: str | None
     answers: int
     pairs: tuple[str, ...]
+    tasks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DashboardData:
-    """A dashboard's figures; ``read_at`` is the reader's clock, in seconds."""
+    """A task's dashboard with its figures; ``read_at`` is the reader's clock, in seconds, ``task`` None without any answers."""
 
     dashboard: Dashboard
+    task: str | None
     from_day: date | None
     to_day: date | None
     pair: str | None
@@ -95,6 +107,7 @@ class DashboardReader:
 
         Raises:
             RangeInvalid: the days are in the wrong order or too far apart.
+            TaskUnknown: the warehouse holds answers, and none of this task.
             WarehouseUnreadable: the warehouse is missing, locked or cannot answer; the message says what to do.
             DashboardsBusy: too many requests wait, or this one took too long.
         """
@@ -149,17 +162,24 @@ class DashboardReader:
     def _query(self, dashboard: Dashboard, asked: Asked) -> DashboardData:
         try:
             with closing(self._open()) as warehouse:
-                coverage = _coverage(warehouse)
+                tasks = tuple(str(record["task"]) for record in _records(warehouse, _TASKS, {}))
+                task = _task(asked, tasks)
+                dashboard = dashboard.of(task, several=len(tasks) > 1)
+                coverage = _coverage(warehouse, task, tasks)
                 from_day, to_day = _range(asked, coverage)
                 rows: dict[str, Sequence[FigureRow]] = {visual.name: () for visual in dashboard.visuals}
                 if from_day is not None and to_day is not None:
                     parameters = {
+                        "task": task,
                         "from_day": from_day.isoformat(),
                         "to_day": to_day.isoformat(),
                         "pair": asked.pair or ALL_PAIRS,
                     }
                     for visual in dashboard.visuals:
-                        rows[visual.name] = rows_of(visual, _records(warehouse, visual.sql, parameters))
+                        given = {name: parameters[name] for name in visual.parameters}
+                        rows[visual.name] = rows_of(visual, _records(warehouse, visual.sql, given))
+        except AskedInvalid:
+            raise
         except ImportError as err:
             raise ExtraMissing(
                 "the warehouse extra is not installed here: install omni-insights[warehouse] where dashboards are served"
@@ -175,6 +195,7 @@ class DashboardReader:
             ) from err
         return DashboardData(
             dashboard=dashboard,
+            task=task if tasks else None,
             from_day=from_day,
             to_day=to_day,
             pair=asked.pair,
@@ -208,15 +229,24 @@ def _before(day: date, days: int) -> date:
     return day - timedelta(days=min(days, (day - date.min).days))
 
 
-def _coverage(warehouse: Warehouse) -> Coverage:
-    found = _records(warehouse, _COVERAGE, {})[0]
+def _task(asked: Asked, tasks: Sequence[str]) -> str:
+    if asked.task is not None and tasks and asked.task not in tasks:
+        raise TaskUnknown(
+            f"the warehouse holds no answers of task {asked.task!r}; it holds those of {', '.join(tasks)}"
+        )
+    return asked.task or (tasks[0] if tasks else DEFAULT_TASK)
+
+
+def _coverage(warehouse: Warehouse, task: str, tasks: tuple[str, ...]) -> Coverage:
+    found = _records(warehouse, _COVERAGE, {"task": task})[0]
     answers = int(found["answers"])
     return Coverage(
         oldest=_day(found["oldest"]) if answers else None,
         newest=_day(found["newest"]) if answers else None,
         newest_at=found["newest_at"].isoformat()[:16] if answers else None,
         answers=answers,
-        pairs=tuple(str(record["pair"]) for record in _records(warehouse, _PAIRS, {})),
+        pairs=tuple(str(record["pair"]) for record in _records(warehouse, _PAIRS, {"task": task})),
+        tasks=tasks,
     )
 
 

@@ -17,7 +17,7 @@ from service.warehouse import open_warehouse
 
 VISUALS = [(board, visual) for board in load_dashboards().values() for visual in board.visuals]
 IDS = [f"{board.name}-{visual.name}" for board, visual in VISUALS]
-PARAMETERS = {"from_day": "2026-11-16", "to_day": "2026-11-18", "pair": "*"}
+PARAMETERS = {"task": "summarize", "from_day": "2026-11-16", "to_day": "2026-11-18", "pair": "*"}
 SOURCE = "arn:aws:quicksight:us-east-1:123456789012:datasource/omni"
 
 
@@ -42,7 +42,7 @@ def model():
 
 @pytest.mark.parametrize(("board", "visual"), VISUALS, ids=IDS)
 def test_each_query_gives_the_columns_that_are_read(warehouse, board, visual):
-    frame = warehouse.query(visual.sql, PARAMETERS)
+    frame = warehouse.query(visual.sql, {name: PARAMETERS[name] for name in visual.parameters})
     assert len(frame) > 0
     # A count of all answers that no measure reads may stand in a totals row.
     assert set(visual.columns) <= set(frame.columns)
@@ -53,7 +53,8 @@ def test_each_query_gives_the_columns_that_are_read(warehouse, board, visual):
 
 @pytest.mark.parametrize(("board", "visual"), VISUALS, ids=IDS)
 def test_each_query_answers_for_a_range_without_answers(warehouse, board, visual):
-    frame = warehouse.query(visual.sql, {"from_day": "2020-01-01", "to_day": "2020-01-02", "pair": "alpha"})
+    given = PARAMETERS | {"from_day": "2020-01-01", "to_day": "2020-01-02", "pair": "alpha"}
+    frame = warehouse.query(visual.sql, {name: given[name] for name in visual.parameters})
     assert len(frame) == (1 if visual.kind == "numbers" else 0)
 
 
@@ -163,7 +164,10 @@ def test_no_cells_overlap(exported):
 def test_parameters_reach_every_data_set(exported):
     for request in exported["CreateDataSet"]:
         sql = request["PhysicalTableMap"]["rows"]["CustomSql"]["SqlQuery"]
-        assert set(re.findall(r"<<\$(\w+)>>", sql)) == {"FromDay", "ToDay", "Pair"}
+        used = set(re.findall(r"<<\$(\w+)>>", sql))
+        of_one_task = set() if request["DataSetId"].endswith("-by-task") else {"Task", "Pair"}
+        assert used == {"FromDay", "ToDay"} | of_one_task
+        assert {item["StringDatasetParameter"]["Name"] for item in request["DatasetParameters"]} == used
         assert re.findall(r":(?!:)[a-z_]+", sql) == []
 
 

@@ -4,7 +4,7 @@ import { draw, highest, isLog, stripes, targets } from "./charts.js";
 import { countText, fullDayText, intervalText, keyText, summary, valueText, verdict } from "./words.js";
 
 const at = (id) => document.getElementById(id);
-const state = { list: [], name: null, from: null, to: null, pair: "", data: null, asked: 0 };
+const state = { list: [], name: null, from: null, to: null, pair: "", task: "", data: null, asked: 0 };
 const SIGNS = { pass: "✓", fail: "✗", inconclusive: "?" };
 
 function element(name, attributes = {}, ...children) {
@@ -85,7 +85,7 @@ async function start() {
   at("room").hidden = false;
   const wanted = new URLSearchParams(location.search);
   state.name = state.list.some((d) => d.name === wanted.get("dashboard")) ? wanted.get("dashboard") : state.list[0].name;
-  [state.from, state.to, state.pair] = [wanted.get("from"), wanted.get("to"), wanted.get("pair") ?? ""];
+  [state.from, state.to, state.pair, state.task] = [wanted.get("from"), wanted.get("to"), wanted.get("pair") ?? "", wanted.get("task") ?? ""];
   at("tabs").replaceChildren(...state.list.map((dashboard) => element("button",
     { type: "button", role: "tab", id: `tab-${dashboard.name}`, "aria-controls": "panel", "data-name": dashboard.name }, dashboard.title)));
   return choose(state.name, false);
@@ -119,7 +119,13 @@ at("tabs").addEventListener("keydown", (event) => {
 
 at("filters").addEventListener("submit", (event) => {
   event.preventDefault();
-  [state.from, state.to, state.pair] = [at("from").value || null, at("to").value || null, at("pair").value];
+  [state.from, state.to, state.pair, state.task] = [at("from").value || null, at("to").value || null, at("pair").value, at("task").value];
+  load();
+});
+
+// Another task has other pairs, and perhaps other days.
+at("task").addEventListener("change", () => {
+  [state.from, state.to, state.pair, state.task] = [null, null, "", at("task").value];
   load();
 });
 
@@ -138,7 +144,7 @@ for (const button of document.querySelectorAll("[data-days]")) {
 
 async function load() {
   const query = new URLSearchParams();
-  for (const name of ["from", "to", "pair"]) if (state[name]) query.set(name, state[name]);
+  for (const name of ["task", "from", "to", "pair"]) if (state[name]) query.set(name, state[name]);
   history.replaceState(null, "", `?${new URLSearchParams([["dashboard", state.name], ...query])}`);
   const turn = (state.asked += 1);
   at("panel").setAttribute("aria-busy", "true");
@@ -174,6 +180,10 @@ function fillFilters(data) {
   const pairs = [...new Set([...data.warehouse.pairs, ...(data.pair ? [data.pair] : [])])];
   at("pair").replaceChildren(element("option", { value: "" }, "all pairs"), ...pairs.map((pair) => element("option", { value: pair }, pair)));
   at("pair").value = data.pair ?? "";
+  state.task = data.task ?? "";
+  at("task").replaceChildren(...data.warehouse.tasks.map((task) => element("option", { value: task }, task)));
+  at("task").value = state.task;
+  at("task").parentElement.hidden = data.warehouse.tasks.length < 2;
 }
 
 function show(data) {
@@ -183,7 +193,7 @@ function show(data) {
   const empty = data.visuals.every((visual) => visual.kind === "numbers" || visual.rows.length === 0);
   at("status").textContent = held.answers === 0
     ? `The warehouse holds no answers yet: load events (omni ${data.simulated ? "--traffic " : ""}load-events).`
-    : `${data.pair ?? "All pairs"}, ${fullDayText(data.from)} to ${fullDayText(data.to)} (UTC). The warehouse holds ${held.answers.toLocaleString("en-US")} answers, ` +
+    : `${data.warehouse.tasks.length > 1 ? `Task ${data.task}: ` : ""}${data.pair ?? "All pairs"}, ${fullDayText(data.from)} to ${fullDayText(data.to)} (UTC). The warehouse holds ${held.answers.toLocaleString("en-US")} answers${data.warehouse.tasks.length > 1 ? " of this task" : ""}, ` +
       `from ${fullDayText(held.oldest)} to ${fullDayText(held.newest)}, ${held.newest_at.slice(11)} UTC. Read ${data.age_s < 1 ? "just now" : `${Math.round(data.age_s)} s ago`}.`;
   const visuals = empty ? [] : data.visuals.map(drawn);
   if (data.visuals.filter((visual) => visual.kind !== "numbers").length % 2) visuals.at(-1)?.classList.add("alone");

@@ -70,6 +70,7 @@ def test_the_figures_are_the_hand_worked_ones(runtime):
         "newest_at": "2026-11-18T09:13",
         "answers": 74,
         "pairs": ["alpha", "beta"],
+        "tasks": ["summarize"],
     }
 
 

@@ -31,10 +31,32 @@ def test_there_are_three_dashboards_as_required():
     ]
 
 
-def test_each_query_is_bounded_by_range_and_pair():
+def test_each_query_is_bounded_by_range_task_and_pair():
     for dashboard in load_dashboards().values():
         for visual in dashboard.visuals:
-            assert set(re.findall(r":([a-z_]+)", visual.sql)) == {"from_day", "to_day", "pair"}, visual.name
+            bounds = {"from_day", "to_day"} | (set() if visual.across else {"task", "pair"})
+            assert set(re.findall(r":([a-z_]+)", visual.sql)) == set(visual.parameters) == bounds, visual.name
+
+
+def test_a_task_without_contacts_sees_what_concerns_it_in_its_own_words():
+    boards = {name: board.of("shout", several=True) for name, board in load_dashboards().items()}
+    shown = {visual.name for board in boards.values() for visual in board.visuals}
+    assert not shown & {"by_intent", "by_channel"}
+    assert {"by_task", "latency_by_task", "total_by_task"} <= shown
+    texts = [board.title for board in boards.values()]
+    for board in boards.values():
+        for visual in board.visuals:
+            texts += [visual.title, visual.question, *(measure.label for measure in visual.measures)]
+            assert not {"seed_low", "reuse_rate", "transfer_reuse_rate"} & {measure.name for measure in visual.measures}
+    assert texts[0] == "Answer Effectiveness"
+    assert not [text for text in texts if "summar" in text.lower()]
+
+
+def test_a_warehouse_of_summaries_alone_shows_what_is_defined():
+    for dashboard in load_dashboards().values():
+        shown = dashboard.of("summarize")
+        assert shown.visuals == tuple(visual for visual in dashboard.visuals if visual.across is None)
+        assert (shown.title, shown.question) == (dashboard.title, dashboard.question)
 
 
 def test_each_visual_asks_a_question():

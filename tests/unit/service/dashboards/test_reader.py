@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from service.dashboards.definitions import load_dashboards
-from service.dashboards.errors import DashboardsBusy, ExtraMissing, RangeInvalid, WarehouseUnreadable
+from service.dashboards.errors import DashboardsBusy, ExtraMissing, RangeInvalid, TaskUnknown, WarehouseUnreadable
 from service.dashboards.reader import LONGEST_DAYS, Asked, DashboardReader
 from service.errors import ConfigurationError, QueryRefused, WarehouseBusy
 
@@ -20,6 +20,7 @@ class Fake:
     def __init__(self, newest=datetime(2026, 11, 21, 14, 3)):
         self.newest = newest
         self.asked = []
+        self.tasks = ["summarize"]
         self.opened = self.closed = 0
         self.error = None
         self.gate = threading.Event()
@@ -37,6 +38,8 @@ class Fake:
             none = self.newest is None
             day = None if none else pd.Timestamp(self.newest.date())
             return pd.DataFrame([{"oldest": day, "newest": day, "newest_at": self.newest, "answers": 0 if none else 9}])
+        if sql.startswith("SELECT task, COUNT(*)"):
+            return pd.DataFrame([] if self.newest is None else [{"task": name, "answers": 9} for name in self.tasks])
         if sql.startswith("SELECT pair, COUNT(*) AS answers FROM omni_summaries"):
             return pd.DataFrame([{"pair": "alpha", "answers": 9}])
         self.asked.append(dict(parameters))
@@ -54,7 +57,7 @@ def fake():
 async def test_the_default_range_is_four_weeks_up_to_the_newest_answer(fake):
     data = await DashboardReader(fake.open).read(COST, Asked())
     assert (data.from_day, data.to_day) == (date(2026, 10, 25), date(2026, 11, 21))
-    assert fake.asked[0] == {"from_day": "2026-10-25", "to_day": "2026-11-21", "pair": "*"}
+    assert fake.asked[0] == {"task": "summarize", "from_day": "2026-10-25", "to_day": "2026-11-21", "pair": "*"}
     assert (data.coverage.answers, data.coverage.pairs) == (9, ("alpha",))
 
 
@@ -62,7 +65,7 @@ async def test_a_pair_and_days_are_handed_on(fake):
     await DashboardReader(fake.open).read(
         COST, Asked(from_day=date(2026, 11, 1), to_day=date(2026, 11, 2), pair="x'--")
     )
-    assert fake.asked[0] == {"from_day": "2026-11-01", "to_day": "2026-11-02", "pair": "x'--"}
+    assert fake.asked[0] == {"task": "summarize", "from_day": "2026-11-01", "to_day": "2026-11-02", "pair": "x'--"}
 
 
 async def test_the_warehouse_is_closed_again(fake):
@@ -158,3 +161,20 @@ async def test_a_range_without_a_first_day_is_limited_to_the_longest_range(fake)
     assert (data.to_day - data.from_day).days == LONGEST_DAYS - 1
     data = await DashboardReader(fake.open).read(COST, replace(Asked(), to_day=date(1, 1, 5)))
     assert data.from_day == date(1, 1, 1)
+
+
+async def test_the_busiest_task_is_shown_unless_another_is_asked_for(fake):
+    fake.tasks = ["shout", "summarize"]
+    reader = DashboardReader(fake.open)
+    data = await reader.read(COST, Asked())
+    assert (data.task, data.coverage.tasks) == ("shout", ("shout", "summarize"))
+    assert {asked.get("task") for asked in fake.asked} == {"shout", None}  # None: what compares the tasks
+    assert (await reader.read(COST, Asked(task="summarize"))).task == "summarize"
+
+
+async def test_an_unknown_task_is_named_with_the_known_ones(fake):
+    with pytest.raises(TaskUnknown, match="no answers of task 'shoot'; it holds those of summarize"):
+        await DashboardReader(fake.open).read(COST, Asked(task="shoot"))
+    fake.newest = None
+    data = await DashboardReader(fake.open).read(COST, Asked(task="shoot"))
+    assert (data.task, data.coverage.answers) == (None, 0)
