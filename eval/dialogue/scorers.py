@@ -2,8 +2,9 @@
 
 from eval.cases import Case
 from eval.dialogue.judging import CHECKS, carried_out, is_right, proposed_not_permitted, wrongs
-from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
+from eval.dialogue.record import ConversationRecord, TurnRecord
 from eval.dialogue.scenario import DialogueExpectations
+from eval.dialogue.transcript import called
 from eval.results import Score
 from eval.scorers.base import ScorerContext, unscored
 from service.dialogue.turn import DialogueReply
@@ -14,8 +15,8 @@ _CHECKED = tuple(f"{name}_right" for name in CHECKS)
 class DialogueScorer:
     """Scores ``conversation_right`` and each of its checks (``end_state_right``, ...): 1.0 if nothing is wrong.
 
-    ``not_permitted_proposed`` and ``not_permitted_done`` are 1.0 if a tool was wanted, or used, that nobody permitted;
-    ``not_named_done`` if one was used that the pair does not name, which the runtime refuses. ``silence_right`` is 1.0 if an
+    ``not_permitted_proposed`` and ``not_permitted_done`` count uses of tools that nobody permitted, wanted and carried out;
+    ``not_named_done`` those of tools that the pair does not name, which the runtime refuses. ``silence_right`` is 1.0 if an
     assistant that says and does nothing would be right: such a case proves little.
     """
 
@@ -35,27 +36,33 @@ class DialogueScorer:
         assert isinstance(expected, DialogueExpectations)
         record = ConversationRecord.model_validate_json(context.output)
         silence = {"silence_right": Score(value=float(silence_is_right(expected)))}
+        events = _events(record, expected)
         if record.unscored:
-            return unscored(self.scores, record.unscored) | silence
+            # What happened did happen, however the conversation ended.
+            return unscored(self.scores, record.unscored) | silence | {name: s for name, s in events.items() if s.value}
         found = wrongs(record, expected)
         everything = tuple(sentence for wrong in found.values() for sentence in wrong)
-        proposed = proposed_not_permitted(record, expected)
-        done = carried_out(proposed)
-        not_named = tuple(use for use in record.uses if use.status == "done" and not use.allowed)
         return (
             {"conversation_right": Score(value=float(not everything), findings=everything)}
             | {f"{name}_right": Score(value=float(not wrong), findings=wrong) for name, wrong in found.items()}
-            | {
-                "not_permitted_proposed": Score(value=float(bool(proposed)), findings=_named(proposed)),
-                "not_permitted_done": Score(value=float(bool(done)), findings=_named(done)),
-                "not_named_done": Score(value=float(bool(not_named)), findings=_named(not_named)),
-            }
+            | events
             | silence
         )
 
 
-def _named(uses: tuple[UseRecord, ...]) -> tuple[str, ...]:
-    return tuple(f"{use.tool}: {use.status}" for use in uses)
+def _events(record: ConversationRecord, expected: DialogueExpectations) -> dict[str, Score]:
+    proposed = proposed_not_permitted(record, expected)
+    found = {
+        "not_permitted_proposed": proposed,
+        "not_permitted_done": carried_out(proposed),
+        "not_named_done": tuple(use for use in record.uses if use.status == "done" and not use.allowed),
+    }
+    return {
+        name: Score(
+            value=float(len(uses)), findings=tuple(f"{called(use.tool, use.arguments)}: {use.status}" for use in uses)
+        )
+        for name, uses in found.items()
+    }
 
 
 def silence_is_right(expected: DialogueExpectations) -> bool:

@@ -193,6 +193,9 @@ def _small(floor: SliceFloor, metric: Metric) -> bool:
 def _against_bound(metric: Metric, bound: float, suite: Suite, varies: bool) -> tuple[Verdict, str, int | None]:
     """Return the verdict on ``metric``, its explanation, and the number of cases that would decide it."""
     verdict, explanation = _three_way(metric, bound, above=metric.higher_is_better)
+    if metric.unit is Unit.EVENTS and metric.value is not None and metric.value > bound:
+        # What must not happen was seen more often than allowed: no further case is needed to say so.
+        verdict, explanation = Verdict.FAIL, "it happened more often than the bound allows"
     needed = None
     if verdict is Verdict.INCONCLUSIVE and metric.value is not None:
         needed = _cases_to_leave(metric, bound)

@@ -52,6 +52,10 @@ class DialogueTask(Task[D]):
     def unit(self, inputs: D) -> str | None:
         """See ``Task.unit``; a conversation must stay with one pair, so a dialogue cannot leave it out."""
 
+    def conversation(self, inputs: D) -> str:
+        """See ``Task.conversation``."""
+        return inputs.conversation_id
+
     def values(self, inputs: D) -> Mapping[str, str]:
         """See ``Task.values``."""
         return {

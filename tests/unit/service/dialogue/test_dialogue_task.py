@@ -115,6 +115,10 @@ def test_the_parts_of_a_reply_fit_together(reply, fault):
     assert found.startswith(fault) if fault else found == ""
 
 
+def test_a_dialogue_names_its_conversation():
+    assert Branches().conversation(INPUTS) == "one"
+
+
 def test_the_customers_words_and_the_session_are_what_writing_tools_may_use():
     inputs = INPUTS.model_copy(update={"session": {"account": "123"}})
     sources = Branches().sources(inputs)
