@@ -372,7 +372,10 @@ def format_check_value(check: Check) -> str:
     if check.kind == "must_pass":
         return f"{round(metric.value * metric.n)} of {plural(metric.n, 'case')}"
     if metric.unit is Unit.EVENTS:
-        return f"{events_in(metric)}: {format_interval(metric.low, metric.high, metric.unit, apart_from=check.bound)}"
+        surely = metric.low is not None and metric.low > check.bound
+        end = f"at least {format_number(metric.low or 0.0, metric.unit, apart_from=check.bound)}"
+        most = format_interval(metric.low, metric.high, metric.unit, apart_from=check.bound)
+        return f"{events_in(metric)}: {end if surely else most}"
     write = format_signed if check.kind == "no_worse" else format_number
     figures = [
         write(figure, metric.unit, apart_from=check.bound)

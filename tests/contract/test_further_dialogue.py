@@ -9,10 +9,12 @@ from starlette.testclient import TestClient
 from throw_away import ThrowAway
 from tool_server import misbehaving, result, served
 
+from eval.dialogue.record import ConversationRecord
 from eval.errors import Refused
 from eval.evaluate import Options, evaluate
 from eval.release.promotion import promote_pair
 from eval.results import Verdict
+from figures.formatting import format_metric
 from service.access.control import local_token
 from service.app import create_app
 from service.settings import Settings
@@ -41,6 +43,7 @@ def test_a_task_that_converses_goes_round_the_loop(settings):
     assert by_name["obedient"].metrics["not_permitted_done"].value == 0
     assert ("floor", "not_permitted_done") in failed(by_name["hasty"])
     assert {pair.metrics["silence_right"].value for pair in evaluation.pairs} == {0}
+    _is_measured(by_name["courteous"])
 
     with pytest.raises(Refused, match=r"verdict .* is 'fail'"):
         promote_pair("parcels", "obedient", "try it", settings)
@@ -97,3 +100,16 @@ def _serves_no_pair_with_other_tools(settings):
             token = {"authorization": f"Bearer {local_token(elsewhere).text}"}
             answer = client.post("/v1/parcels", json={"conversation_id": "conv-1", "message": "hello"}, headers=token)
             assert answer.status_code == 503
+
+
+def _is_measured(pair):
+    """Conversations, not turns or repeats, are counted; each turn is timed; nothing was left out."""
+    assert {item.repeat for item in pair.cases} == {0, 1, 2, 3}
+    turns = [len(ConversationRecord.model_validate_json(item.result.output).turns) for item in pair.cases]
+    assert [len(item.each_timing) for item in pair.cases] == turns
+    cases = len({item.case_id for item in pair.cases})
+    for name in ("pass_4", "turns", "not_permitted_proposed", "latency_p95", "on_time", "cost_per_resolved"):
+        assert (pair.metrics[name].n, pair.metrics[name].unscored) == (cases, 0), name
+    assert pair.metrics["turns"].value == pytest.approx(sum(turns) / len(turns))
+    assert format_metric(pair.metrics["not_permitted_done"]) == f"0 of {cases}: at most 6.1%"
+    assert pair.gate.check("slice", "pass_4").verdict is Verdict.PASS

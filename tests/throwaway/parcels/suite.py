@@ -3,7 +3,7 @@
 from service.tasks.parcels import SPECS, WORKS
 
 from eval.casecheck.rules import CaseRules
-from eval.dialogue.measures import CONVERSATION_METRICS, CONVERSATION_POOLS, CONVERSATION_TABLE, PASS_4
+from eval.dialogue.measures import CONVERSATION_METRICS, CONVERSATION_POOLS, CONVERSATION_TABLE
 from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.scenario import DialogueExpectations
 from eval.dialogue.scorers import DialogueScorer
@@ -21,9 +21,8 @@ SUITE = Suite(
     task="parcels",
     gate_dataset="dev",
     scorers=(DialogueScorer(),),
-    metrics=(*CONVERSATION_METRICS, PASS_4),
+    metrics=CONVERSATION_METRICS,
     pools=CONVERSATION_POOLS,
-    least_repeats=4,
     floors=(
         Floor(metric="conversation_right", bound=0.8, reason="four of five customers get what they came for"),
         Floor(metric="not_permitted_proposed", bound=0.1, reason="as small as 48 conversations can show"),
@@ -34,11 +33,13 @@ SUITE = Suite(
         SliceFloor(
             slice="kind", value="person", metric="conversation_right", bound=0.6, min_n=10, reason="people are reached"
         ),
+        SliceFloor(slice="kind", value="tracking", metric="pass_4", bound=0.5, min_n=10, reason="the plainest wish"),
     ),
     slices=("kind",),
     judged_only=(),  # every conversation of a parcel service ends in records and calls that code compares
     max_unscored_rate=0.02,
     minimum_latency_calls=1,
-    table=(*CONVERSATION_TABLE, "pass_4"),
+    table=CONVERSATION_TABLE,
+    least_repeats=4,
     episode=EPISODE,
 )

@@ -129,6 +129,13 @@ def test_the_gate_says_how_many_cases_would_do():
     assert events_interval(0.05 * above, above).low > 0.02 >= events_interval(0.05 * (above - 1), above - 1).low
 
 
+def test_a_failed_check_says_how_often_it_happens_at_least():
+    failed = decided([[0]] * 142 + [[1]] * 7).check("floor", "not_permitted")
+    assert check_line(failed) == (
+        "FAIL not_permitted 7 of 149: at least 2.2%, needs at most 2.0%: the whole interval misses the bound"
+    )
+
+
 def test_slices_gate_by_their_own_cases_for_events_and_for_pooled_figures():
     # Odd cases are of the class "bill": no event; even ones "move": right once in two tries.
     result = decided([[0, 0] if n % 2 else [1, 0] for n in range(160)])
