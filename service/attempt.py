@@ -1,15 +1,14 @@
 """One run of a task: its context, and the attempt that calls models, checks answers and counts costs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from service.answers.echoes import echoes_in
-from service.answers.finding import Finding
 from service.cards import ModelCards
 from service.errors import AnswerRefused, ModelError, OutputInvalid
-from service.guard import Guard, check_answer, kinds_of, repair_messages
+from service.guard import Guard, GuardFinding, check_answer, kinds_of, repair_messages, worst_of
 from service.llm.breaker import BreakerState
 from service.llm.deadline import Budget, complete_within
 from service.llm.hedging import HedgeBudget
@@ -74,6 +73,7 @@ class Attempt:
     guarded: dict[str, None] = field(default_factory=dict)
     guard_findings: int = 0
     trace: list[TracedStep] = field(default_factory=list)
+    taken: int = 0  # steps
 
     @property
     def prompt(self) -> Part:
@@ -114,8 +114,8 @@ class Attempt:
             preparing.cancel()
         if result.uses:  # nothing is shown yet; the tools have their own guard
             return result
-        findings = await self._findings(result, arm)
-        return result if not findings else await self._repair(call, result, findings)
+        findings = await self._findings(result)
+        return result if not findings else await self.repair(call, result, findings)
 
     async def _ask_once(self, call: ModelCall, arm: Arm, throttle_retries: int | None = None) -> TaskResult:
         shared = self.context.reliability
@@ -131,22 +131,49 @@ class Attempt:
         )
         return self.finish(reply, call.model, arm, attempts)
 
-    async def _findings(self, result: TaskResult, arm: Arm) -> tuple[Finding, ...]:
-        assert self.guard is not None
-        assert result.output is not None
-        findings = await check_answer(self.guard, result.output, self.budget.remaining_s())
-        findings += echoes_in(result.output, self.prompt.messages)
+    async def _findings(self, answer: TaskResult) -> tuple[GuardFinding, ...]:
+        """Return what the guard wants repaired in ``answer``."""
+        if self.guard is None or answer.output is None:
+            return ()
+        found = await check_answer(self.guard, answer.output, self.budget.remaining_s())
+        return self.note((*found, *echoes_in(answer.output, self.prompt.messages)), answer)
+
+    def note(self, findings: Sequence[GuardFinding], answer: TaskResult) -> tuple[GuardFinding, ...]:
+        """Log and count what was found in ``answer``, and return what must be repaired: all but what is ``low``.
+
+        Raises:
+            AnswerRefused: a finding is ``high``, so no repair is asked for.
+        """
         if findings:
             kinds = kinds_of(findings)
             self.guarded.update(dict.fromkeys(kinds))
             self.guard_findings += len(findings)
-            log(Event.GUARD_TRIGGERED, task=self.context.pair.task, arm=arm, kinds=" ".join(kinds))
-        return findings
+            worst = worst_of(findings)
+            log(
+                Event.GUARD_TRIGGERED,
+                task=self.context.pair.task,
+                arm=answer.arm,
+                kinds=" ".join(kinds),
+                severity=worst,
+            )
+            if worst == "high":
+                raise AnswerRefused(
+                    f"the guard found {' '.join(kinds)}, which is not shown", raw_text=answer.output or ""
+                )
+        return tuple(finding for finding in findings if finding.severity != "low")
 
-    async def _repair(self, call: ModelCall, first: TaskResult, findings: tuple[Finding, ...]) -> TaskResult:
-        """Ask the same model once more, naming the findings, if the time left is at least that of the first answer."""
+    async def repair(self, call: ModelCall, first: TaskResult, findings: Sequence[GuardFinding]) -> TaskResult:
+        """Ask the same model once more, naming the findings, if the time left is at least that of the first answer.
+
+        Raises:
+            AnswerRefused: it was repaired before, code wrote it, the time is too short, or the guard finds something again.
+        """
         assert first.output is not None
         kinds = " ".join(kinds_of(findings))
+        if first.repaired:
+            raise AnswerRefused(f"the guard found {kinds} in the repaired answer, too", raw_text=first.output)
+        if self._is_code(call.model):
+            raise AnswerRefused(f"the guard found {kinds}, and code would answer the same again", raw_text=first.output)
         if self.budget.remaining_s() < max(_LEAST_REPAIR_S, first.model_ms / 1000):
             raise AnswerRefused(
                 f"the guard found {kinds}, and the time left is too short to ask again", raw_text=first.output
@@ -157,13 +184,13 @@ class Attempt:
             else replace(call, messages=repair_messages(call.messages, first.output, findings))
         )
         second = await self._ask_once(again, first.arm, throttle_retries=0)
-        left = await self._findings(second, first.arm)
-        if left:
-            assert second.output is not None
+        second = replace(second, attempts=first.attempts + second.attempts, repaired=True)
+        if left := await self._findings(second):
             raise AnswerRefused(
-                f"the guard found {' '.join(kinds_of(left))} in the repaired answer, too", raw_text=second.output
+                f"the guard found {' '.join(kinds_of(left))} in the repaired answer, too",
+                raw_text=second.output or "",
             )
-        return replace(second, attempts=first.attempts + second.attempts, repaired=True)
+        return second
 
     def relieves(self) -> bool:
         """Return whether this question is one of those that go straight to the backup, because hedges have run out."""

@@ -3,10 +3,11 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from service.answers.finding import Finding, FindingKind
+from service.answers.finding import Finding, FindingKind, Severity
 from service.answers.reading import AnswerSource, findings_in
 from service.errors import AnswerRefused, DeadlineExceeded
 from service.interactions.interaction import Interaction
@@ -21,10 +22,38 @@ _HEAVY_CHARS = 20_000
 _PREPARE_AFTER_S = 0.05
 _SHOWN_CHARS = 60
 _MOST_NAMED = 12
+_SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high")
+
+
+class GuardFinding(Protocol):
+    """What is wrong with an answer. ``kind`` names it without customer data; ``value`` is its spelling in the answer.
+
+    ``severity`` says what follows. ``low``: it is logged and counted, and the answer is shown. ``medium``: the model is asked to
+    repair the answer once. ``high``: the answer is refused. ``told`` is what the model is told when it shall repair it.
+    """
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def value(self) -> str: ...  # noqa: D102
+    @property
+    def severity(self) -> Severity: ...  # noqa: D102
+    @property
+    def told(self) -> str: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objection:
+    """A ``GuardFinding`` of a task's own guard or validation, such as a promise that no tool has kept."""
+
+    kind: str
+    told: str
+    value: str = ""
+    severity: Severity = "medium"
 
 
 class Guard(Protocol):
-    """Checks the answers to one request; built from the request's inputs."""
+    """Checks the answers to one request; built from the request's inputs and from what the run sees."""
 
     @property
     def heavy(self) -> bool:
@@ -35,8 +64,8 @@ class Guard(Protocol):
         """Do the work that does not depend on an answer; idempotent and thread-safe."""
         ...
 
-    def __call__(self, text: str) -> tuple[Finding, ...]:
-        """Return the findings in ``text``; empty if it may be shown."""
+    def __call__(self, text: str) -> tuple[GuardFinding, ...]:
+        """Return the findings in ``text``; empty if nothing is wrong with it."""
         ...
 
     def prepare_soon(self) -> asyncio.Handle | asyncio.Future[None]:
@@ -108,7 +137,7 @@ def _newest(interactions: Sequence[Interaction]) -> tuple[Interaction, ...]:
     return tuple(reversed(kept))
 
 
-async def check_answer(guard: Guard, text: str, remaining_s: float) -> tuple[Finding, ...]:
+async def check_answer(guard: Guard, text: str, remaining_s: float) -> tuple[GuardFinding, ...]:
     """Return the guard's findings in ``text``.
 
     Raises:
@@ -128,9 +157,14 @@ async def check_answer(guard: Guard, text: str, remaining_s: float) -> tuple[Fin
         ) from err
 
 
-def kinds_of(findings: Sequence[Finding]) -> tuple[str, ...]:
+def kinds_of(findings: Sequence[GuardFinding]) -> tuple[str, ...]:
     """Return the distinct kinds of ``findings`` in their order; they hold no customer data."""
     return tuple(dict.fromkeys(finding.kind for finding in findings))
+
+
+def worst_of(findings: Sequence[GuardFinding]) -> Severity:
+    """Return the highest severity among ``findings``, of which there is at least one."""
+    return max((finding.severity for finding in findings), key=_SEVERITIES.index)
 
 
 # What the model is told about findings that are no unsupported details; the text of the answer follows in quotes.
@@ -152,11 +186,19 @@ _TOLD: dict[FindingKind, str] = {
 }
 
 
-def repair_messages(messages: Sequence[Message], answer: str, findings: Sequence[Finding]) -> tuple[Message, ...]:
+_AGAIN = (
+    "Write the whole answer once more in the same form, without them. State only what the interactions state. "
+    "Do not mention this correction."
+)
+_CORRECTED = "Write the whole answer once more in the same form, with this corrected. Do not mention this correction."
+
+
+def repair_messages(messages: Sequence[Message], answer: str, findings: Sequence[GuardFinding]) -> tuple[Message, ...]:
     """Return the conversation that asks the model to repeat its answer without the findings."""
-    shown = [item for item in findings if item.value][:_MOST_NAMED]
+    worded, others = ([item for item in findings if bool(item.told) is told] for told in (True, False))
+    shown = [item for item in others if item.value][:_MOST_NAMED]
     details = [f"{item.kind} {_shown(item.value)}" for item in shown if item.kind not in _TOLD]
-    kept_back = sorted({item.kind for item in findings if not item.value})
+    kept_back = sorted({item.kind for item in others if not item.value})
     parts = []
     if details:
         parts.append(f"These details of your answer stand in none of the interactions: {'; '.join(details)}.")
@@ -166,14 +208,14 @@ def repair_messages(messages: Sequence[Message], answer: str, findings: Sequence
             parts.append(f"{told} {'; '.join(values)}.")
     if kept_back:
         parts.append(f"It also holds what must not be repeated ({', '.join(kept_back)}).")
-    request = (
-        "Write the whole answer once more in the same form, without them. State only what the interactions state. "
-        "Do not mention this correction."
-    )
+    for told in dict.fromkeys(item.told for item in worded[:_MOST_NAMED]):
+        values = [_shown(item.value) for item in worded[:_MOST_NAMED] if item.told == told and item.value]
+        parts.append(f"{told} {'; '.join(values)}".rstrip())
+    parts.append(_AGAIN if others else _CORRECTED)
     return (
         *messages,
         Message(role="assistant", content=answer),
-        Message(role="user", content=" ".join([*parts, request])),
+        Message(role="user", content=" ".join(parts)),
     )
 
 

@@ -1,11 +1,11 @@
 """The base class of tasks: turns inputs into a prompt and an answer into an output. Harness and service call the same ``run``."""
 
 import importlib
-import itertools
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -14,7 +14,7 @@ from service.attempt import Attempt
 from service.attempt import Chain as Chain
 from service.attempt import TaskContext as TaskContext
 from service.errors import ConfigurationError, ModelError, OutputInvalid
-from service.guard import Guard
+from service.guard import Guard, GuardFinding
 from service.llm.deadline import Budget, first_good
 from service.llm.model_call import InProcessModels, ModelCall
 from service.pair import OutputRules, Pair
@@ -26,9 +26,12 @@ from service.telemetry import tracing
 from service.telemetry.log import Event, log
 from service.tools.functions import ToolFunction
 from service.tools.provenance import Sources
+from service.tools.use import TracedStep
 
 In = TypeVar("In", bound=BaseModel)
+Out = TypeVar("Out")
 Steps = Generator[Question | Use, Any, str]
+Validation = Generator[Question | Use, Any, Sequence[GuardFinding]]
 # Time reserved for the fallback and the response when serving: the digest of an ordinary history takes 10 ms, of a long one
 # 60 ms. With a short deadline, a tenth of it is reserved.
 _FALLBACK_RESERVE_S = 0.25
@@ -124,9 +127,21 @@ class Task(ABC, Generic[In]):
         """
         return None
 
-    def guard(self, inputs: In) -> Guard | None:
-        """Return the guard that checks answers before they are shown, or None. Used when serving only (decision 0016)."""
+    def guard(self, inputs: In, seen: Sequence[TracedStep] = ()) -> Guard | None:
+        """Return the guard that checks answers before they are shown, or None. Used when serving only (decision 0016).
+
+        ``seen`` are the steps of the run, tools' answers and parts' outputs among them; it grows until an answer is checked.
+        """
         return None
+
+    def validate(self, inputs: In, pair: Pair, answer: str, seen: Sequence[TracedStep]) -> Validation:
+        """Take the steps that check an answer which is to be shown, such as asking a part of the pair, and return what is wrong.
+
+        Like a guard's findings, what is ``medium`` is repaired once and checked again, and what is ``high`` refuses the answer.
+        Unlike a guard, this is part of what the pair does: an evaluation runs it, too. The default finds nothing.
+        """
+        yield from ()
+        return ()
 
     async def run(self, inputs: In, context: TaskContext) -> TaskResult:
         """Answer ``inputs`` with the context's pair. A model's failure gives a result with a failure code, not an exception.
@@ -141,7 +156,9 @@ class Task(ABC, Generic[In]):
         ready = self.without_model(inputs)
         if ready is not None:
             return Attempt(context, budget).unasked(ready)
-        attempt = Attempt(context, budget, self.guard(inputs) if serving else None)
+        attempt = Attempt(context, budget)
+        if serving:
+            attempt.guard = self.guard(inputs, attempt.trace)
         if serving and context.crowded and self.fallback_model is not None:
             log(Event.CROWDED, task=self.name)
             return self._fallen_back(attempt, inputs, self.fallback_model)
@@ -160,35 +177,60 @@ class Task(ABC, Generic[In]):
         return attempt.settle(combined(answered, output) if answered else attempt.unasked(output))
 
     async def _followed(
-        self, steps: Steps, inputs: In, attempt: Attempt, answered: list[tuple[Question, TaskResult]]
-    ) -> str:
+        self,
+        steps: Generator[Question | Use, Any, Out],
+        inputs: In,
+        attempt: Attempt,
+        answered: list[tuple[Question, TaskResult]],
+        *,
+        validating: bool = False,
+    ) -> Out:
         """Take the steps of a generator, add what was answered to ``answered``, and return the generator's value."""
         received: Any = None
         failed: ModelError | None = None
         try:
-            for taken in itertools.count():
+            while True:
                 try:
                     step = steps.send(received) if failed is None else steps.throw(failed)
                 except StopIteration as end:
-                    output: str = end.value
-                    return output
-                if taken == self.most_steps:
-                    break
+                    found: Out = end.value
+                    return found
+                if attempt.taken == self.most_steps:
+                    raise OutputInvalid(f"the run took more than {self.most_steps} steps")
+                attempt.taken += 1
+                failed = None
                 if isinstance(step, Use):
-                    received, failed = await attempt.use(step, self.sources(inputs)), None
+                    received = await attempt.use(step, self.sources(inputs))
                     continue
-                attempt.question = step
+                question = replace(step, shown=step.shown and not validating)
                 try:
-                    said = await self._answer(attempt.call(), attempt)
+                    said = await self._answered(question, inputs, attempt, answered)
                 except ModelError as err:
                     received, failed = None, err
                     continue
-                answered.append((step, said))
+                answered.append((question, said))
                 received = Said(output=said.output or "", uses=said.uses) if step.tools else said.output
-                failed = None
-            raise OutputInvalid(f"the run took more than {self.most_steps} steps")
         finally:
             steps.close()
+
+    async def _answered(
+        self, question: Question, inputs: In, attempt: Attempt, answered: list[tuple[Question, TaskResult]]
+    ) -> TaskResult:
+        """Return the answer to a question; one that is shown has passed the task's validation, if need be after a repair."""
+
+        async def objections(answer: TaskResult) -> Sequence[GuardFinding]:
+            checks = self.validate(inputs, attempt.context.pair, answer.output or "", attempt.trace)
+            return attempt.note(await self._followed(checks, inputs, attempt, answered, validating=True), answer)
+
+        attempt.question = question
+        call = attempt.call()
+        answer = await self._answer(call, attempt)
+        if not question.shown or answer.uses:
+            return answer
+        while found := await objections(answer):
+            attempt.question = question
+            answer = await attempt.repair(replace(call, model=answer.model), answer, found)
+        return answer
 
     def _fallen_back(self, attempt: Attempt, inputs: In, model: str) -> TaskResult:
         answer = self.in_process[model](self.document(inputs))

@@ -112,7 +112,7 @@ class Plain(Task[Inputs]):
             raise OutputInvalid("empty")
         return text
 
-    def guard(self, inputs):
+    def guard(self, inputs, seen=()):
         return ListGuard(self.forbidden) if self.forbidden else None
 
 

@@ -12,6 +12,7 @@ VoiceKind = Literal[
 FormKind = Literal["markup", "template leftover", "picture", "prompt rule", "role"]
 LeakKind = Literal["account number", "card number", "social security number", "secret"]
 FindingKind = FactKind | VoiceKind | FormKind | LeakKind
+Severity = Literal["low", "medium", "high"]
 AnswerScore = Literal["grounded", "grounded_amounts", "reports", "plain", "leak_free"]
 
 _SCORES: dict[FindingKind, tuple[AnswerScore, ...]] = {
@@ -68,12 +69,14 @@ class Finding:
     """What an answer holds and must not: its kind, its spelling in the answer, and the sentence.
 
     ``value`` is customer data: never log it. For numbers and secrets it is empty, and ``statement`` has at most the last
-    four digits.
+    four digits. ``severity`` and ``told`` are as in ``service.guard.GuardFinding``.
     """
 
     kind: FindingKind
     value: str = ""
     statement: str = ""
+    severity: Severity = "medium"
+    told: str = ""
 
     @property
     def scores(self) -> tuple[AnswerScore, ...]:

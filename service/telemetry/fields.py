@@ -71,6 +71,7 @@ FIELDS: Mapping[str, FieldForm] = {
     "clients": "number",
     "keys": "number",
     "kinds": "name",
+    "severity": "name",
     "step": "number",
     # calls
     "tenant": "name",

@@ -1,7 +1,7 @@
 """The task ``summarize``: a summary of a customer's last interactions that an agent can read in five seconds."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +15,7 @@ from service.strict import IsoTime
 from service.task import Task
 from service.tasks.summarize.digest import MODEL_ID, extractive_digest
 from service.tasks.summarize.history import history_text
+from service.tools.use import TracedStep
 
 NO_INTERACTIONS = "No interactions found"
 _MARKUP = re.compile(r"^\s*(#{1,6} |```|\|.*\||<[a-z/])", re.MULTILINE | re.IGNORECASE)
@@ -110,7 +111,7 @@ class Summarize(Task[SummarizeInputs]):
             }
         )
 
-    def guard(self, inputs: SummarizeInputs) -> AnswerGuard:
+    def guard(self, inputs: SummarizeInputs, seen: Sequence[TracedStep] = ()) -> AnswerGuard:
         """Return a guard that checks answers against the visible interactions."""
         return AnswerGuard(
             inputs.visible(),

@@ -83,7 +83,7 @@ def test_a_digest_that_drops_statements_is_red_and_named(root: Path) -> None:
 
 
 def test_a_guard_that_is_switched_off_is_red_and_named_although_no_model_is_asked(root: Path) -> None:
-    change(root, "service/task.py", "self.guard(inputs) if serving else None", "None")
+    change(root, "service/task.py", "attempt.guard = self.guard(inputs, attempt.trace)", "attempt.guard = None")
     code, said = judge(root, "--task", "summarize", "--json")
     assert code == 1, said
     ((found,), _) = json.JSONDecoder().raw_decode(said[said.index("[") :])

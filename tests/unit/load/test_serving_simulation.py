@@ -279,7 +279,7 @@ def test_the_digest_is_never_guarded_away():
 
 def test_a_guard_that_breaks_shows_nothing():
     class Broken(Plain):
-        def guard(self, inputs):
+        def guard(self, inputs, seen=()):
             class Guard(ListGuard):
                 def __call__(self, text):
                     raise RuntimeError("bug")
