@@ -59,7 +59,11 @@ class AllowedTools:
         )
 
     async def use(self, use: Use, *, sources: Sources, timeout_s: float) -> ToolOutcome:
-        """Return what came of ``use``; a failure or refusal is an outcome that the model reads, never an exception."""
+        """Return what came of ``use``; a failure or refusal is an outcome that the model reads, never an exception.
+
+        When the run is cancelled meanwhile, that is noted and passed on. A writing call then stays claimed in the ledger, unless
+        its end was noted, so it is never made a second time.
+        """
         started = time.perf_counter()
         known = use.tool if use.tool in self.specs else "unknown"
         # Names from OpenTelemetry's semantic conventions for generative AI; arguments and answers are not recorded.
@@ -70,7 +74,15 @@ class AllowedTools:
         }
         with tracing.span(f"execute_tool {known}", "internal", attributes) as span:
             span.set("gen_ai.tool.call.id", use.call_id if _CALL_ID.fullmatch(use.call_id) else None)
-            outcome = await self._used(use, sources, timeout_s)
+            try:
+                outcome = await self._used(use, sources, timeout_s)
+            except asyncio.CancelledError:
+                # The run is over, and nobody reads an outcome: only log, count and span can say what it left behind.
+                self.calls[known, "cancelled"] += 1
+                ms = (time.perf_counter() - started) * 1000
+                log(Event.TOOL_USED, tool=known, outcome="cancelled", reason=None, latency_ms=ms)
+                span.set("omni.tool.outcome", "cancelled")
+                raise
             span.set("omni.tool.outcome", outcome.status)
             if outcome.status != "done":
                 span.fail(outcome.reason or outcome.status)

@@ -8,8 +8,12 @@ import pytest
 from service.aws.clients import client
 from service.aws.shared_state import create_shared_table, open_shared_state
 from service.errors import StoreError
+from service.pair import ToolSpec
+from service.question import Use
+from service.tools.allowed import AllowedTools
 from service.tools.effect_table import EffectTable
 from service.tools.effects import KnownEffect
+from service.tools.provenance import Sources
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +51,36 @@ def test_a_failed_effect_may_be_claimed_again(ledger):
     asyncio.run(ledger().end("cc", "failed", "busy"))
     assert asyncio.run(ledger().claim("cc", tool="t")) is None
     assert asyncio.run(ledger().claim("cc", tool="t")) == KnownEffect(state="claimed", content="t")
+
+
+def test_a_run_that_is_cancelled_while_a_tool_writes_leaves_its_effect_claimed_for_all_processes(ledger):
+    spec = ToolSpec(name="transfer", description="Transfer.", arguments={"type": "object"}, writes=True)
+    use = Use(tool="transfer", arguments={})
+
+    class Bank:
+        transfers = 0
+
+        async def listed(self):
+            return (spec,)
+
+        async def call(self, name, arguments, *, key):
+            self.transfers += 1
+            asked.set()
+            await asyncio.Event().wait()
+
+    def tools():
+        return AllowedTools(specs={spec.name: spec}, tools=bank, run_id="cancelled", effects=ledger())
+
+    async def cancelled_then_again():
+        running = asyncio.create_task(tools().use(use, sources=Sources(), timeout_s=60))
+        await asked.wait()
+        running.cancel()
+        await asyncio.wait([running])
+        return await tools().use(use, sources=Sources(), timeout_s=60)
+
+    bank, asked = Bank(), asyncio.Event()
+    again = asyncio.run(cancelled_then_again())
+    assert (again.status, again.reason, bank.transfers) == ("refused", "undecided_effect", 1)
 
 
 def test_without_the_table_nothing_is_claimed(settings):
