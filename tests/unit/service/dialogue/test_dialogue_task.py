@@ -123,3 +123,7 @@ def test_the_customers_words_and_the_session_are_what_writing_tools_may_use():
     inputs = INPUTS.model_copy(update={"session": {"account": "123"}})
     sources = Branches().sources(inputs)
     assert (tuple(sources.said), tuple(sources.records)) == (("Hello", "London"), ("123",))
+
+
+def test_a_turn_names_its_conversation():
+    assert Branches().conversation(INPUTS) == "one"
