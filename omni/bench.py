@@ -122,6 +122,14 @@ def bench_knowledge() -> None:
     _end(main(settings, model, BuildLines()))
 
 
+@bench.command("steps")
+def bench_steps() -> None:
+    """Measure the CPU of a run's step: a question, a tool's use as a function and over MCP. Exit code 1: a bound is missed."""
+    from eval.bench.steps import main
+
+    _end(main())
+
+
 @bench.command("warehouse")
 def bench_warehouse(
     sizes: Annotated[str, typer.Option(help="Answers, comma separated.")] = "10000,100000,1000000",

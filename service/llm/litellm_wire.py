@@ -52,6 +52,7 @@ class LiteLLMWire:
         self._endpoints = endpoints
         self._https_only = https_only
         self._keys: dict[str, dict[str, str]] = {}
+        self._takes_tools: dict[str, bool] = {}
         self._rehearsed: set[str] = set()  # providers
         self._rehearsing: dict[tuple[str, asyncio.AbstractEventLoop], asyncio.Future[None]] = {}
 
@@ -132,7 +133,9 @@ class LiteLLMWire:
 
     def _usable_for(self, call: ModelCall, card: ModelCard) -> ModelServer:
         server = self._usable(card)
-        if call.tools and "tools" in self.not_taken(card, call):
+        if call.tools and card.id not in self._takes_tools:  # asked once: it takes litellm up to 0.5 ms
+            self._takes_tools[card.id] = "tools" not in self.not_taken(card, call)
+        if call.tools and not self._takes_tools[card.id]:
             raise ModelUnusable(f"{card.id} takes no tools; name a model that does, or a pair without tools")
         return server
 
