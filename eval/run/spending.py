@@ -7,7 +7,7 @@ from typing import Any
 
 from eval.errors import RunAborted
 from service.cards import ModelCards
-from service.errors import QuotaExceeded, RequestRejected
+from service.errors import ModelError, QuotaExceeded, RequestRejected
 from service.llm.gateway import LiteLLMGateway
 from service.llm.model_call import ModelCall, ModelReply
 from service.llm.pricing import Usage, cost_of
@@ -74,8 +74,11 @@ class MeteredGateway(LiteLLMGateway):
             reply = await super().complete(call)
             usage = reply.usage
             return reply
-        except (QuotaExceeded, RequestRejected):
-            usage = Usage()  # no model read it, so nobody bills it
+        except ModelError as err:
+            if isinstance(err.charged_reply, ModelReply):
+                usage = err.charged_reply.usage  # withheld or not usable, and billed all the same
+            elif isinstance(err, (QuotaExceeded, RequestRejected)):
+                usage = Usage()  # no model read it, so nobody bills it
             raise
         finally:
             self._spending.end(reserved, call, usage)

@@ -10,7 +10,8 @@ import pytest
 from eval.errors import RunAborted
 from eval.run.spending import MeteredGateway, Spending
 from service.cards import ModelCard, ModelCards, Prices
-from service.errors import QuotaExceeded, UpstreamUnavailable
+from service.errors import ModelUnusable, QuotaExceeded, SafetyRefused, UpstreamUnavailable
+from service.llm.failures import charged
 from service.llm.gateway import LiteLLMGateway
 from service.llm.model_call import ModelCall, ModelReply
 from service.llm.pricing import Usage
@@ -72,6 +73,15 @@ async def test_a_call_without_an_answer_counts_at_its_worst_unless_no_model_read
     with pytest.raises(type(error)):
         await gateway.complete(CALL)
     assert spending.spent_usd == spent
+
+
+@pytest.mark.parametrize("error", [SafetyRefused("refused"), ModelUnusable("another model answered")])
+async def test_an_answer_that_cannot_be_used_counts_as_billed(monkeypatch, error):
+    reply = ModelReply(text="t", usage=USED, stop_reason="other", latency_ms=1.0, answered_by="m")
+    spending, gateway = metered(monkeypatch, "9", charged(error, reply))
+    with pytest.raises(type(error)):
+        await gateway.complete(CALL)
+    assert spending.spent_usd == Decimal("0.2")
 
 
 async def test_a_model_without_a_price_cannot_be_bounded(monkeypatch):
