@@ -130,6 +130,9 @@ async def test_a_trouble_is_an_error_in_one_line_after_one_request(
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
     assert counts(server)["requests"] == 1  # litellm and the client libraries retry nothing
+    answered = raised.value.charged_reply
+    assert (answered is not None) is (trouble in ("refusal", "other_model"))  # the provider bills these
+    assert answered is None or (answered.metered and answered.usage.input_tokens > 0 < answered.usage.output_tokens)
 
 
 @EVERY_WIRE

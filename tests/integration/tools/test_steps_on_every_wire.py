@@ -11,7 +11,7 @@ from service.cards import ModelCard, ModelCards
 from service.llm.gateway import LiteLLMGateway
 from service.llm.streaming import StreamingGateway, TextSink, streaming_into
 from service.local.process import LocalBedrock, LocalChatServer
-from service.pair import ToolSpec
+from service.pair import Message, ToolSpec
 from service.question import Question, ToolTurn
 from service.task import Task, TaskContext
 from service.tools.allowed import AllowedTools
@@ -44,6 +44,7 @@ SCRIPT = (
             {"tool": "find_branch", "arguments": {"city": "Bonn"}},
         ],
     },
+    {"contains": ["Please tell me"], "answers": ["It is the branch Dom."]},
     {"contains": ["Dom", "Markt"], "uses": [{"tool": "opening_hours", "arguments": {"branch": "Dom"}}]},
     {"contains": ["9-17"], "uses": [{"tool": "close_account", "arguments": {}}]},
     {"contains": ["there is no tool"], "answers": ["The branch Dom is open from 9 to 17."]},
@@ -83,6 +84,22 @@ class Assistant(Task[Inputs]):
             turns = (*turns, ToolTurn(text=said.output, uses=said.uses, contents=tuple(contents)))
 
 
+class Teller(Assistant):
+    """Asks for the answer in a question of its own, which offers no tools, so that it streams piece by piece."""
+
+    name: ClassVar[str] = "teller"
+
+    def steps(self, inputs, pair):
+        said = yield Question(values={"text": inputs.text}, document=inputs, read=str.strip, tools=True)
+        contents = []
+        for use in said.uses:
+            outcome = yield use
+            contents.append(outcome.content)
+        turn = ToolTurn(text=said.output, uses=said.uses, contents=tuple(contents))
+        turns = (turn, Message(role="user", content="Please tell me."))
+        return (yield Question(values={"text": inputs.text}, document=inputs, read=str.strip, turns=turns))
+
+
 class World:
     async def listed(self):
         return TOOLS
@@ -107,14 +124,14 @@ def gateway(tmp_path_factory):
         yield StreamingGateway(made)
 
 
-async def run(gateway, model, heard):
+async def run(gateway, model, heard, task=Assistant()):  # noqa: B008 - tasks have no state
     pair = make_pair("assistant", asked="<text>{{text}}</text>", model=model, tools=TOOLS)
     tools = AllowedTools(specs={spec.name: spec for spec in TOOLS}, tools=World(), run_id="r")
     context = TaskContext(pair=pair, gateway=gateway, cards=CARDS, tools=tools, chain="primary", patience=10.0)
     if heard is None:
-        return await Assistant().run(Inputs(text="Grüße, wann öffnet ihr?"), context)
+        return await task.run(Inputs(text="Grüße, wann öffnet ihr?"), context)
     with streaming_into(TextSink(heard.append)):
-        return await Assistant().run(Inputs(text="Grüße, wann öffnet ihr?"), context)
+        return await task.run(Inputs(text="Grüße, wann öffnet ihr?"), context)
 
 
 @pytest.mark.parametrize("streams", [False, True])
@@ -133,3 +150,15 @@ async def test_every_wire_gives_the_same_uses_and_the_same_answer(gateway, model
     assert [step.status for step in result.trace if step.kind == "model"] == ["tool_use"] * 3 + ["end_turn"]
     if streams:  # what it said before it looked is not shown
         assert "".join(heard) == result.output
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("model", WIRES)
+async def test_a_last_question_without_tools_streams_its_answer(gateway, model, streams):
+    heard = [] if streams else None
+    result = await run(gateway, model, heard, Teller())
+    assert result.failure is None, result.failure_message
+    assert result.output == "It is the branch Dom."
+    if streams:
+        assert "".join(heard) == result.output
+        assert len(heard) > (0 if model == SCRIPTED else 1)  # Bedrock's scripted model says all at once
