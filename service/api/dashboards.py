@@ -11,7 +11,7 @@ from service.access.sessions import COOKIE, Session, Sessions
 from service.api.answering import runtime_of
 from service.api.assets import ASSETS, HEADERS, PAGE, content
 from service.api.http.problems import Problem, problem
-from service.dashboards.definitions import ChartKind, MeasureUnit, Visual, load_dashboards
+from service.dashboards.definitions import DEFAULT_TASK, ChartKind, MeasureUnit, Visual, load_dashboards
 from service.dashboards.errors import AskedInvalid, WarehouseUnreadable
 from service.dashboards.reader import Asked, DashboardData
 from service.strict import IsoDay
@@ -200,9 +200,11 @@ _NO_SUCH: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "descriptio
 
 
 @router.get("/v1/dashboards")
-async def dashboards() -> DashboardList:
+async def dashboards(
+    task: Annotated[str, Query(max_length=64, description="Whose outputs the titles name")] = DEFAULT_TASK,
+) -> DashboardList:
     """List the dashboards."""
-    found = load_dashboards().values()
+    found = (dashboard.of(task) for dashboard in load_dashboards().values())
     return DashboardList(dashboards=[DashboardName(name=d.name, title=d.title, question=d.question) for d in found])
 
 
@@ -229,13 +231,8 @@ async def dashboard(
     response.headers.update(_NO_STORE)
     runtime, known = runtime_of(request), load_dashboards().get(name)
     if known is None:
-        names = ", ".join(load_dashboards())
-        return problem(
-            request.state.request_id,
-            status=404,
-            code="NOT_FOUND",
-            detail=f"there is no such dashboard; there are {names}",
-        )
+        detail = f"there is no such dashboard; there are {', '.join(load_dashboards())}"
+        return problem(request.state.request_id, status=404, code="NOT_FOUND", detail=detail)
     if runtime.dashboards is None:
         raise WarehouseUnreadable("this service was built without a warehouse")
     try:

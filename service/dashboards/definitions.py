@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -116,7 +116,7 @@ class Dashboard(_Strict):
         return _of_task(self, task, several)
 
 
-@cache
+@lru_cache(maxsize=64)
 def _of_task(dashboard: Dashboard, task: str, several: bool) -> Dashboard:
     return dashboard.model_copy(
         update={

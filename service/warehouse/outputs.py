@@ -17,7 +17,7 @@ _NAMED: Mapping[str, OutputName] = {
     "scorecard": OutputName("scorecard", "scorecards"),
 }
 _OTHER = OutputName("answer", "answers")
-_WRITTEN = re.compile(r"\b(s)ummar(y|ies)\b", re.I)
+_WRITTEN = re.compile(r"\b(a )?(s)ummar(y|ies)\b", re.I)
 
 
 def output_name(task: str) -> OutputName:
@@ -30,7 +30,10 @@ def worded(task: str, text: str) -> str:
     name = output_name(task)
 
     def word(found: re.Match[str]) -> str:
-        new = name.one if found[2] == "y" else name.many
-        return new.capitalize() if found[1] == "S" else new
+        article, initial, end = found[1] or "", found[2], found[3]
+        new = name.one if end == "y" else name.many
+        if article and new[0] in "aeiou":
+            article = f"{article.strip()}n "
+        return article + (new.capitalize() if initial == "S" else new)
 
     return _WRITTEN.sub(word, text)

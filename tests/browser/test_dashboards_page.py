@@ -5,12 +5,16 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import uvicorn
 from access_place import keep_clients
+from answer_rows import answer
 from axe import LOOKS, WIDTHS, violations
 from playwright.sync_api import expect
 
@@ -18,7 +22,9 @@ from service.access.clients import new_secret
 from service.access.control import open_access
 from service.app import create_app
 from service.dashboards.reader import DashboardReader, read_warehouse
+from service.events import SummaryEvent
 from service.settings import REPO_ROOT, Settings
+from service.warehouse import open_warehouse
 
 pytestmark = pytest.mark.slow
 SECRET = new_secret()
@@ -381,3 +387,22 @@ def test_the_parts_of_a_column_differ_by_more_than_colour(served, open_page):
         )
     assert len(patterns) > 1
     assert len(set(patterns.values())) == len(patterns)
+
+
+def test_another_task_is_chosen_with_its_words_and_pairs(open_page, served):
+    page = open_page()
+    enter(page, served)
+    expect(page.locator("#task")).to_be_hidden()  # nothing to choose from
+    rows = [answer(datetime(2026, 11, 18, 9, n, tzinfo=UTC), "helpful", task="shout", pair="loud") for n in range(3)]
+    with closing(open_warehouse(served.settings)) as warehouse:
+        warehouse.merge(SummaryEvent, pa.Table.from_pylist([row.model_dump() for row in rows]))
+    page.reload()
+    page.wait_for_selector(".visual")
+    page.select_option("#pair", "alpha")
+    page.select_option("#task", "shout")
+    expect(page.locator("#panel h2")).to_have_text("Answer Effectiveness")
+    expect(page.locator("#tab-effectiveness")).to_have_text("Answer Effectiveness")
+    expect(page.locator("#status")).to_contain_text("Task shout: All pairs")
+    expect(page.locator("#pair option")).to_have_text(["all pairs", "loud"])
+    assert "task=shout" in page.url
+    assert page.evaluate(FAULTS) == []

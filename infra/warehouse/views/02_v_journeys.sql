@@ -1,5 +1,6 @@
 -- One customer's concern from its first contact to its last: its contacts, channels and duration. The channel of a contact is
--- that of the newest interaction before it; contacts, channels and intents are in chronological order.
+-- that of the newest interaction before it; contacts, channels and intents are in chronological order. Summaries alone have
+-- contacts: an answer of another task is its own contact, and the turns of its conversation are no journey.
 CREATE OR REPLACE VIEW v_journeys AS
 WITH answers AS (
     SELECT
@@ -15,6 +16,7 @@ WITH answers AS (
             PARTITION BY account_number, initial_contact_id, contact_id ORDER BY generation_timestamp, request_id
         ) AS answer_number
     FROM public.omni_summaries
+    WHERE contact_id <> request_id
 ),
 
 contacts AS (

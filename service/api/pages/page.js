@@ -189,6 +189,7 @@ function fillFilters(data) {
 function show(data) {
   const held = data.warehouse;
   at("simulated").hidden = !data.simulated;
+  nameTabs(data);
   document.title = `${data.simulated ? "Simulated: " : ""}${data.title} · Omni Insights`;
   const empty = data.visuals.every((visual) => visual.kind === "numbers" || visual.rows.length === 0);
   at("status").textContent = held.answers === 0
@@ -202,6 +203,14 @@ function show(data) {
     element("h2", {}, data.title), element("p", { class: "question" }, data.question), ...nothing, ...said(data, empty),
     element("div", { class: "visuals" }, ...visuals));
   redraw();
+}
+
+// A task's outputs have a name of their own, which the tabs say, too.
+async function nameTabs(data) {
+  if (!data.task || state.named === data.task) return;
+  state.named = data.task;
+  const found = await ask(`/v1/dashboards?${new URLSearchParams({ task: data.task })}`).catch(() => null);
+  for (const dashboard of found?.dashboards ?? []) at(`tab-${dashboard.name}`).textContent = dashboard.title;
 }
 
 // The sentence on top, and where the weeks are compared and what to do about them is said.

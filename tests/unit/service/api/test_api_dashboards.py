@@ -2,11 +2,15 @@
 
 import asyncio
 import re
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import urlparse
 
+import pyarrow as pa
 import pytest
 from access_place import keep_clients
+from answer_rows import answer
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
@@ -19,6 +23,7 @@ from service.api.assets import ASSETS, PAGE, content
 from service.app import create_app
 from service.dashboards.reader import DashboardReader
 from service.errors import WarehouseBusy
+from service.events import SummaryEvent
 from service.settings import Settings
 from service.warehouse import open_warehouse
 
@@ -314,3 +319,35 @@ def test_the_page_has_no_inline_code_and_loads_nothing_from_other_hosts():
         addresses = set(re.findall(r"https?://[^\"'\s)]+", content(name).decode()))
         assert addresses <= {"http://www.w3.org/2000/svg"}, name  # a namespace, not an address
         assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|eval\(|document\.write", content(name).decode())
+
+
+def test_each_task_has_figures_of_its_own(runtime):
+    rows = [answer(datetime(2026, 11, 18, 9, n, tzinfo=UTC), "helpful", task="shout", pair="loud") for n in range(3)]
+    with closing(open_warehouse(runtime.settings)) as warehouse:
+        warehouse.merge(SummaryEvent, pa.Table.from_pylist([row.model_dump() for row in rows]))
+    with browser(runtime) as client:
+        ask = partial(client.get, headers=bearer(runtime))
+        named = ask("/v1/dashboards", params={"task": "shout"}).json()["dashboards"]
+        assert [board["title"] for board in named] == ["Answer Effectiveness", "Performance Metrics", "Cost Analysis"]
+        shout = ask("/v1/dashboards/effectiveness", params=RANGE | {"task": "shout"}).json()
+        assert (shout["task"], shout["title"]) == ("shout", "Answer Effectiveness")
+        assert (shout["warehouse"]["answers"], shout["warehouse"]["pairs"]) == (3, ["loud"])
+        totals = shout["visuals"][0]["rows"][0]["figures"]
+        assert (totals["helpful_rate"]["value"], totals["helpful_rate"]["n"]) == (1.0, 3)
+        assert totals["helpful_per_not_helpful"]["value"] is None  # nothing to divide by
+        by_task = next(visual for visual in shout["visuals"] if visual["name"] == "by_task")
+        assert [row["key"] for row in by_task["rows"]] == ["summarize", "shout"]
+        for name in ("performance", "cost"):
+            assert ask(f"/v1/dashboards/{name}", params=RANGE | {"task": "shout"}).status_code == 200
+        summaries = ask("/v1/dashboards/effectiveness", params=RANGE).json()
+        assert (summaries["task"], summaries["warehouse"]["tasks"]) == ("summarize", ["summarize", "shout"])
+        assert summaries["visuals"][0]["rows"][0]["figures"]["not_helpful_rate"]["n"] == 68  # as without shouts
+        unknown = ask("/v1/dashboards/cost", params={"task": "shoot"})
+        assert (unknown.status_code, unknown.json()["code"]) == (422, "INVALID_REQUEST")
+        assert "no answers of task 'shoot'; it holds those of summarize, shout" in unknown.json()["detail"]
+
+
+def test_tasks_are_for_operators_alone(runtime):
+    with browser(runtime) as client:
+        answered = client.get("/v1/dashboards/cost", params={"task": "shout"}, headers=bearer(runtime, "widget"))
+        assert answered.status_code == 403

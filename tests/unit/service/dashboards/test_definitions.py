@@ -49,6 +49,7 @@ def test_a_task_without_contacts_sees_what_concerns_it_in_its_own_words():
             texts += [visual.title, visual.question, *(measure.label for measure in visual.measures)]
             assert not {"seed_low", "reuse_rate", "transfer_reuse_rate"} & {measure.name for measure in visual.measures}
     assert texts[0] == "Answer Effectiveness"
+    assert {"An answer's cost in the range", "Is an answer getting dearer?"} <= set(texts)
     assert not [text for text in texts if "summar" in text.lower()]
 
 
