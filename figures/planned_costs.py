@@ -1,5 +1,6 @@
 """What the project plan expects a summary to cost (R-COST), to be printed beside what was metered."""
 
+PLANNED_TASK = "summarize"  # the plan knows no other
 # USD per answer by model id; its own token prices give far less (docs/decisions).
 STATED_COST_USD: dict[str, tuple[str, str]] = {
     "amazon.nova-lite-v1:0": ("0.008", "0.012"),

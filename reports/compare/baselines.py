@@ -1,12 +1,13 @@
 """The week's pairs, their roles, and what each is compared with: the release before it, or for a candidate production."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 import pandas as pd
 
-from figures.planned_costs import stated_cost
+from figures.planned_costs import PLANNED_TASK, stated_cost
 from reports.read.counts import ComparedSide
 from reports.read.data import WeekData
 from reports.read.queries import BASELINE_WEEKS
@@ -113,13 +114,17 @@ def pairs_in_week(data: WeekData, releases: list[AliasMove]) -> list[PairInWeek]
                 role=role,
                 answers=int(answers),
                 models=models,
-                stated_cost=next((cost for model in models if (cost := stated_cost(model))), None),
+                stated_cost=_stated_cost(models) if data.task == PLANNED_TASK else None,
                 release=last.get(name) if role != "candidate" else None,
                 before=_before(name, role, releases, labels),
             )
         )
     order = {"production": 0, "candidate": 1, "earlier": 2}
     return sorted(found, key=lambda pair: (order[pair.role], -pair.answers, pair.digest))
+
+
+def _stated_cost(models: Sequence[str]) -> tuple[str, str] | None:
+    return next((cost for model in models if (cost := stated_cost(model))), None)
 
 
 def _before(digest: str, role: str, releases: list[AliasMove], labels: dict[str, str]) -> PairBefore | None:
