@@ -21,9 +21,10 @@ _LAST_SET = re.compile(r"^\| `(?:challenge|gate|dev)\.jsonl` \|.*$", re.MULTILIN
 def problems_of(proposal: Proposal, context: HarvestContext, sets: Sequence[CaseLine]) -> list[str]:
     """Return the problems that keep a proposal from being a regression case, each with what to do."""
     expected = proposal.case.expectations
-    problems = context.source.missing(expected)
+    problems = context.source.missing(proposal.case)
     line = context.line(proposal.case, file=REGRESSION, number=len(sets) + 1)
-    problems += [problem.text for problem in case_problems(line, context.task.without_model(line.inputs))]
+    ready = context.task.without_model(line.inputs) if context.rules.scenario_model is None else None
+    problems += [problem.text for problem in case_problems(line, ready)]
     for problem in (*copied_passages([*sets, line]), *copied_references([*sets, line])):
         if problem.file == line.file and problem.line == line.line:
             problems.append(problem.text)
@@ -41,7 +42,7 @@ def accept(case: Case, context: HarvestContext) -> Path:
     """
     path = context.folder / f"{REGRESSION}.jsonl"
     lines = numbered_lines(path) if path.exists() else []
-    read = (context.task.input_model, context.rules.expectations)
+    read = (context.case_model, context.rules.expectations)
     known = [parse_case(line, f"{path}:{number}", *read)[0] for number, line in lines]
     if case.id not in {item.id for item in known}:
         known.append(case)

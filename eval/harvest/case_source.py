@@ -1,14 +1,13 @@
 """What a task adds to the harvest: where its past inputs are, how persons leave them, and what a correction demands."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from eval.casecheck.rules import Passage
-from eval.cases import Expectations
+from eval.casecheck.rules import CaseRules
+from eval.cases import Case, Expectations
 from eval.errors import HarvestError
 from service.redaction.free_text import RedactionFailed, redacted_text
 from service.settings import Settings
@@ -33,6 +32,7 @@ class CaseSource(ABC, Generic[In]):
     """One task's part of the harvest. What a proposal shows of the inputs are the passages of the task's ``CaseRules``."""
 
     output: ClassVar[str] = "answer"  # what the task's output is called on screen
+    drafts_inputs: ClassVar[bool] = False  # whether a person edits the case's inputs, too
     # Stands above the expectations in the editor; every line begins with "#".
     hint: ClassVar[str] = (
         "# What a good answer to these inputs must be, as the task's scorers read it.\n"
@@ -59,15 +59,17 @@ class CaseSource(ABC, Generic[In]):
         """
         return redacted_or_refused(text)
 
-    def expectations(
-        self, correction: str, passages: Sequence[Passage], empty: type[Expectations] = Expectations
-    ) -> Expectations:
-        """Return what a person's correction of the output says about a good one, as a draft of type ``empty``."""
-        return empty(references=(correction,))
+    def case_inputs(self, inputs: In) -> BaseModel:
+        """Return a case's inputs: the request's own, or a draft of what the suite plays the case from."""
+        return inputs
 
-    def missing(self, expected: Expectations) -> list[str]:
-        """Return what ``expected`` lacks to be able to reject an output, each with what to do; empty where it can."""
-        if expected == type(expected)():
+    def expectations(self, correction: str | None, inputs: In, rules: CaseRules) -> Expectations:
+        """Return a draft of what a good output is: what a person's correction says about it, if there is one."""
+        return rules.expectations(references=(correction,) if correction else ())
+
+    def missing(self, case: Case) -> list[str]:
+        """Return what the case lacks to be able to reject an output, each with what to do; empty where it can."""
+        if case.expectations == type(case.expectations)():
             return ["expects nothing, so no answer can fail: write into expectations what a good answer must be"]
         return []
 

@@ -41,6 +41,11 @@ class HarvestContext:
     key: bytes
     against: tuple[str, ...] = ()  # stems of the sets to compare with; empty: all sets
 
+    @property
+    def case_model(self) -> type[BaseModel]:
+        """The model of a case's inputs: the task's own, or what the suite plays cases from."""
+        return self.rules.scenario_model or self.task.input_model
+
     def sets(self) -> list[CaseLine]:
         """Return the cases of the sets to compare with.
 
@@ -60,7 +65,7 @@ class HarvestContext:
 
     def line(self, case: Case, *, file: str, number: int) -> CaseLine:
         """Return ``case`` as a line of ``file``, in the form that the case checker compares."""
-        inputs: BaseModel = self.task.input_model.model_validate(case.inputs)
+        inputs = self.case_model.model_validate(case.inputs)
         return CaseLine(file=file, line=number, case=case, inputs=inputs, rules=self.rules)
 
 
@@ -125,15 +130,13 @@ def _proposal(candidate: HarvestCandidate, original: BaseModel, context: Harvest
     source, rules = context.source, context.rules
     inputs = source.without_persons(original, context.key)
     name = hashlib.sha256(candidate.summary_id.encode()).hexdigest()[:8]
-    expectations = rules.expectations()
-    if candidate.edited_summary:
-        edited = source.redacted(candidate.edited_summary, original)
-        expectations = source.expectations(edited, rules.passages(inputs), rules.expectations)
+    edited = candidate.edited_summary and source.redacted(candidate.edited_summary, original)
+    drafted = source.case_inputs(inputs)
     case = Case(
         id=f"reg-{week.lower()}-{name}",
-        inputs=inputs.model_dump(mode="json"),
-        expectations=expectations,
-        slices={**rules.observed(inputs), "reason": candidate.reasons[0]},
+        inputs=drafted.model_dump(mode="json"),
+        expectations=source.expectations(edited, inputs, rules),
+        slices={**rules.observed(drafted), "reason": candidate.reasons[0]},
         origin=f"feedback of {week}, {candidate.pair} {candidate.pair_digest[:12]}",
     )
     return Proposal(

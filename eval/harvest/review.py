@@ -7,13 +7,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.panel import Panel
 
-from eval.cases import Expectations
+from eval.cases import Case
 from eval.harvest.accept import accept, problems_of
 from eval.harvest.proposal import Decision, Proposal, replaced, write_proposals
 from eval.harvest.propose import HarvestContext
@@ -95,7 +95,7 @@ def _show(proposal: Proposal, context: HarvestContext, console: "Console", left:
     console.print(
         f"{said.reason} in {said.week}; pair {said.pair} {said.prompt_version}, answered by {said.answered_by}"
     )
-    for passage in context.rules.passages(context.task.input_model.model_validate(case.inputs)):
+    for passage in context.rules.passages(context.case_model.model_validate(case.inputs)):
         when = f"{passage.at:%b %d %H:%M}" if passage.at else ""
         console.print(Panel(passage.text, title=f"{passage.id} {when}", title_align="left"))
     console.print(Panel(proposal.shown, title=f"{context.source.output} shown to the agent", title_align="left"))
@@ -103,14 +103,15 @@ def _show(proposal: Proposal, context: HarvestContext, console: "Console", left:
         console.print(Panel(proposal.said_reason, title="the agent's reason", title_align="left"))
     if proposal.comment:
         console.print(Panel(proposal.comment, title="the agent's comment", title_align="left"))
-    console.print(Panel(_yaml(case.expectations), title="expectations (draft)", title_align="left"))
+    title = "draft" if context.source.drafts_inputs else "expectations (draft)"
+    console.print(Panel(_editable(case, context), title=title, title_align="left"))
 
 
 def _edited(proposal: Proposal, context: HarvestContext, console: "Console") -> Proposal:
     editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{proposal.id}.yaml"
-        file.write_text(context.source.hint + _yaml(proposal.case.expectations), encoding="utf-8")
+        file.write_text(context.source.hint + _editable(proposal.case, context), encoding="utf-8")
         try:
             subprocess.run([*editor, str(file)], check=True)
         except (OSError, subprocess.CalledProcessError) as err:
@@ -119,14 +120,34 @@ def _edited(proposal: Proposal, context: HarvestContext, console: "Console") -> 
         text = file.read_text(encoding="utf-8")
     try:
         _, given = parse_yaml(text)
-        if given is None:
-            return proposal
-        expectations = context.rules.expectations.model_validate(given)
+        return proposal if given is None else proposal.model_copy(update={"case": _read(given, proposal.case, context)})
     except (NotStrict, ValidationError) as err:
-        console.print(f"not saved, the expectations are not valid: {str(err).splitlines()[0]}")
+        console.print(f"not saved, what you wrote is not valid: {str(err).splitlines()[0]}")
         return proposal
-    return proposal.model_copy(update={"case": proposal.case.model_copy(update={"expectations": expectations})})
 
 
-def _yaml(expectations: Expectations) -> str:
-    return yaml.safe_dump(expectations.model_dump(mode="json"), allow_unicode=True, sort_keys=False, width=110)
+def _editable(case: Case, context: HarvestContext) -> str:
+    if not context.source.drafts_inputs:
+        return _yaml(case.expectations.model_dump(mode="json"))
+    both = {"inputs": case.inputs, "expectations": case.expectations.model_dump(mode="json", exclude_defaults=True)}
+    return _yaml(both)
+
+
+def _read(given: object, case: Case, context: HarvestContext) -> Case:
+    labels = context.rules.expectations
+    if not context.source.drafts_inputs:
+        return case.model_copy(update={"expectations": labels.model_validate(given)})
+    both = _Edited.model_validate(given)
+    inputs = context.case_model.model_validate(both.inputs).model_dump(mode="json")
+    return case.model_copy(update={"inputs": inputs, "expectations": labels.model_validate(both.expectations)})
+
+
+class _Edited(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    inputs: dict[str, Any]
+    expectations: dict[str, Any]
+
+
+def _yaml(content: object) -> str:
+    return yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=110)

@@ -77,8 +77,12 @@ class WeeklyReport:
     agreement: AgreementWeek
     actions: Sequence[Action]
     counts: WeekCounts
-    share: float  # of the changes reported in a family of tests, at most this much is due to chance
     simulated: bool = False  # the week was invented by `omni traffic`
+
+    @property
+    def share(self) -> float:
+        """The largest share of the changes reported in one family of tests that may be due to chance."""
+        return FALSE_SHARE / self.data.tested_tasks
 
     @property
     def worse(self) -> list[WeekFinding]:
@@ -144,7 +148,6 @@ def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
             *overruled_actions(agreed),
         ],
         counts=counts,
-        share=share,
         simulated=simulated,
     )
 

@@ -3,13 +3,13 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ClassVar
 
 from eval.casecheck.case import full_numbers
-from eval.casecheck.rules import Passage
-from eval.cases import Expectations
+from eval.casecheck.rules import CaseRules
+from eval.cases import Case, Expectations
 from eval.errors import HarvestError
 from eval.harvest.case_source import CaseSource, redacted_or_refused
 from eval.harvest.draft import drafted_facts
@@ -135,15 +135,16 @@ class SummarySource(CaseSource[SummarizeInputs]):
         """Return ``text`` without personal data and without the customer's account number."""
         return redacted_or_refused(text, account_number=inputs.account_number)
 
-    def expectations(
-        self, correction: str, passages: Sequence[Passage], empty: type[Expectations] = Expectations
-    ) -> Expectations:
+    def expectations(self, correction: str | None, inputs: SummarizeInputs, rules: CaseRules) -> Expectations:
         """Return the correction as the reference, with a fact for each of its sentences that a passage supports."""
-        return empty(references=(correction,), facts=drafted_facts(correction, passages))
+        if not correction:
+            return Expectations()
+        return Expectations(references=(correction,), facts=drafted_facts(correction, rules.passages(inputs)))
 
-    def missing(self, expected: Expectations) -> list[str]:
+    def missing(self, case: Case) -> list[str]:
         """Demand a reference and at least one fact."""
         problems = []
+        expected = case.expectations
         if not expected.references:
             problems.append("has no reference: write the correct summary in expectations.references")
         if not expected.facts:

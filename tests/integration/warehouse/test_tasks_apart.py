@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -44,8 +45,8 @@ class Bucket:
 
 
 @pytest.fixture
-def settings(tmp_path):
-    task = ThrowAway(tmp_path)
+def settings(tmp_path, request):
+    task = ThrowAway(tmp_path, getattr(request, "param", "shout"))
     yield Settings(root=tmp_path, state_dir=tmp_path / "state")
     task.remove()
 
@@ -150,3 +151,58 @@ def test_a_task_without_a_source_and_an_unknown_task_are_named():
         load_task("nosuch")
     assert load_case_source("summarize").output == "summary"
     assert load_task("summarize").input_model is SummarizeInputs
+
+
+@pytest.mark.parametrize("settings", ["parcels"], indirect=True)
+def test_a_turn_of_a_conversation_becomes_a_customer_with_a_script(settings, tmp_path, monkeypatch):
+    key = "omni-channel/answers/parcels/year=2026/month=11/day=11/hour=09/p.json"
+    wrong = answer(AT, "not_helpful", task="parcels", conversation="talk-1", source_key=key)
+    told = feedback(wrong, edited_summary="It comes on December 4.")
+    with closing(filled(settings.warehouse_file, [wrong], [told])) as warehouse:
+        candidates = find_candidates(warehouse, "parcels", "2026-W46")
+    turn = {
+        "conversation_id": "c-0a1b",
+        "message": "It is GB100003.",
+        "history": [
+            {"by": "customer", "text": "Where is my parcel?"},
+            {"by": "assistant", "text": "What is its number?"},
+        ],
+    }
+    here = context(settings, "parcels")
+    origin = KeptAnswers(Bucket({key: json.dumps({"inputs": turn})}), "archive", here.task.input_model)
+    (proposal,) = propose(candidates, [], origin, here, week="2026-W46", most=5).new
+    customer = proposal.case.inputs["customer"]
+    assert customer["opens"] == ["Where is my parcel?"]
+    assert customer["knows"]["message_2"]["says"] == ["It is GB100003."]
+    assert [turn[0].say for turn in proposal.case.expectations.gold] == [
+        "What is its number?",
+        "It comes on December 4.",
+    ]
+
+    path = proposals_path("parcels", settings)
+    write_proposals(path, [proposal])
+    assert here.proposals(path) == [proposal]
+    written = {
+        "inputs": proposal.case.inputs | {"customer": customer | {"goal": "learn when it comes"}},
+        "expectations": {
+            "told": [{"statement": "when it comes", "accepted": ["December + 4"]}],
+            "gold": [
+                [{"say": "What is its number?", "action": "clarify", "asks": ["number"]}],
+                [{"say": "On December 4."}],
+            ],
+        },
+    }
+    script = tmp_path / "editor.py"
+    script.write_text(
+        f"import sys, pathlib\npathlib.Path(sys.argv[1]).write_text({json.dumps(written)!r})\n", encoding="utf-8"
+    )
+    monkeypatch.setenv("VISUAL", f"{sys.executable} {script}")
+    keys = iter("aea")
+    out = io.StringIO()
+    assert review(path, here, open_console(out, width=100), lambda _: next(keys)) == {"accepted": 1}, out.getvalue()
+    assert "still says 'TO BE WRITTEN'" in out.getvalue()
+    assert "expects nothing of the conversation" in out.getvalue()
+    (case,) = load_cases(
+        here.folder / "regression.jsonl", input_model=here.case_model, expectations=here.rules.expectations
+    ).cases
+    assert case.inputs["customer"]["goal"] == "learn when it comes"

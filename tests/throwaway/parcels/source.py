@@ -1,0 +1,7 @@
+"""Conversations with the parcel service are harvested from the turns that the service keeps."""
+
+from service.tasks.parcels import TASK
+
+from eval.harvest.conversations import ConversationSource
+
+SOURCE = ConversationSource(TASK.input_model)
