@@ -15,7 +15,7 @@ from service.errors import StoreError
 from service.settings import Settings
 
 
-class KeptAnswers:
+class KeptInputs:
     """Reads the inputs from the objects that hold the answers in the archive bucket."""
 
     def __init__(self, s3: Any, bucket: str, input_model: type[BaseModel]) -> None:
@@ -46,7 +46,7 @@ class KeptSource(CaseSource[BaseModel]):
         """See ``CaseSource.origin``."""
         from service.aws.clients import client
 
-        return KeptAnswers(client("s3", settings), settings.stores.archive_bucket, self._input_model)
+        return KeptInputs(client("s3", settings), settings.stores.archive_bucket, self._input_model)
 
     def without_persons(self, inputs: BaseModel, key: bytes) -> BaseModel:
         """Return the inputs as they were kept; refuse them if a full number is left."""

@@ -16,7 +16,7 @@ from throw_away import ThrowAway
 from eval.cases import load_cases
 from eval.errors import HarvestError
 from eval.harvest.candidates import find_candidates
-from eval.harvest.kept import KeptAnswers
+from eval.harvest.kept import KeptInputs
 from eval.harvest.proposal import proposals_path, write_proposals
 from eval.harvest.propose import HarvestContext, propose
 from eval.harvest.review import apply, review
@@ -83,7 +83,7 @@ def test_a_kept_answer_of_any_task_becomes_a_case(settings):
         assert [item.request_id for item in candidates] == [wrong.request_id, old.request_id]
         assert len(find_candidates(warehouse, "summarize", "2026-W46")) == 2
     here = context(settings)
-    kept = KeptAnswers(
+    kept = KeptInputs(
         Bucket({wrong.source_key: '{"task": "shout", "inputs": {"text": "tell them by [number]"}}'}),
         "archive",
         here.task.input_model,
@@ -115,7 +115,7 @@ def test_a_case_that_expects_nothing_is_not_accepted(settings):
     with closing(filled(settings.warehouse_file, [wrong], [feedback(wrong)])) as warehouse:
         candidates = find_candidates(warehouse, "shout", "2026-W46")
     here = context(settings)
-    kept = KeptAnswers(Bucket({wrong.source_key: '{"inputs": {"text": "tell them"}}'}), "b", here.task.input_model)
+    kept = KeptInputs(Bucket({wrong.source_key: '{"inputs": {"text": "tell them"}}'}), "b", here.task.input_model)
     (proposal,) = propose(candidates, [], kept, here, week="2026-W46", most=5).new
     path = proposals_path("shout", settings)
     write_proposals(path, [proposal.model_copy(update={"decision": "accept"})])
@@ -137,7 +137,7 @@ def test_inputs_that_must_not_or_cannot_be_a_case_are_left_out(settings, kept, w
     with closing(filled(settings.warehouse_file, [wrong], [feedback(wrong)])) as warehouse:
         candidates = find_candidates(warehouse, "shout", "2026-W46")
     here = context(settings)
-    origin = KeptAnswers(Bucket({wrong.source_key: json.dumps(kept)}), "b", here.task.input_model)
+    origin = KeptInputs(Bucket({wrong.source_key: json.dumps(kept)}), "b", here.task.input_model)
     found = propose(candidates, [], origin, here, week="2026-W46", most=5)
     assert (found.new, found.left_out) == ([], {why: 1})
 
@@ -169,7 +169,7 @@ def test_a_turn_of_a_conversation_becomes_a_customer_with_a_script(settings, tmp
         ],
     }
     here = context(settings, "parcels")
-    origin = KeptAnswers(Bucket({key: json.dumps({"inputs": turn})}), "archive", here.task.input_model)
+    origin = KeptInputs(Bucket({key: json.dumps({"inputs": turn})}), "archive", here.task.input_model)
     (proposal,) = propose(candidates, [], origin, here, week="2026-W46", most=5).new
     customer = proposal.case.inputs["customer"]
     assert customer["opens"] == ["Where is my parcel?"]
