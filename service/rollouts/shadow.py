@@ -43,6 +43,8 @@ class ShadowArchive(Protocol):
 class Shadow:
     """Runs candidates after the response is ready, and keeps one record per request.
 
+    A task whose inputs must not be stored (``Task.without_ids``) has no shadow answers: its candidate is not asked.
+
     A record becomes an object of ``archive``; without an archive, or while it fails, a line of ``<folder>/<task>.jsonl``.
     """
 
@@ -61,6 +63,7 @@ class Shadow:
         self._appending = threading.Lock()
         self._running: set[asyncio.Task[None]] = set()
         self._reliability: Reliability | None = None
+        self._private: set[str] = set()
         self.kept = self.left_out = self.failed = 0
 
     def submit(
@@ -104,11 +107,11 @@ class Shadow:
         now: datetime,
     ) -> None:
         try:
-            unseen = await task.run(inputs, context)
             kept = task.without_ids(inputs, self._pseudonym)
-            if kept is None:
-                self.left_out += 1
+            if kept is None:  # an answer that nobody may compare is not worth a call
+                self._leave_out(task.name)
                 return
+            unseen = await task.run(inputs, context)
             record = ShadowRecord(
                 id=token_bytes(8).hex(),
                 at=now,
@@ -122,6 +125,12 @@ class Shadow:
         except Exception as err:  # a failed shadow must not affect any request
             self.failed += 1
             log(Event.SHADOW_FAILED, task=task.name, error=type(err).__name__)
+
+    def _leave_out(self, task: str) -> None:
+        self.left_out += 1
+        if task not in self._private:
+            self._private.add(task)
+            log(Event.SHADOW_LEFT_OUT, task=task, reason="the task's inputs must not be stored")
 
     def _keep(self, record: ShadowRecord) -> None:
         text = record.model_dump_json()

@@ -132,7 +132,7 @@ def test_the_gate_says_how_many_cases_would_do():
 def test_a_failed_check_says_how_often_it_happens_at_least():
     failed = decided([[0]] * 142 + [[1]] * 7).check("floor", "not_permitted")
     assert check_line(failed) == (
-        "FAIL not_permitted 7 of 149: at least 2.2%, needs at most 2.0%: the whole interval misses the bound"
+        "FAIL not_permitted 7 of 149: at least 2.2%, needs at most 2.0%: it happened more often than the bound allows"
     )
 
 

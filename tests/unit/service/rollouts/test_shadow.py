@@ -229,17 +229,20 @@ async def test_while_the_archive_fails_answers_are_kept_on_this_machine(tmp_path
     assert (shadow.kept, len(rows(tmp_path))) == (2, 2)
 
 
-async def test_inputs_that_may_not_be_kept_are_not(tmp_path):
+async def test_a_task_whose_inputs_may_not_be_kept_is_not_asked_and_says_so_once(tmp_path):
     class Private(type(TASK)):
         def without_ids(self, inputs, pseudonym):
             return None
 
-    shadow = Shadow(tmp_path)
+    shadow, asked = Shadow(tmp_path), Model()
     made = await context(Model())
     shown = await TASK.run(INPUTS, made)
-    shadow.submit(Private(), INPUTS, made, shown, candidate(), now=NOW)
-    await shadow.drain()
-    assert (shadow.left_out, list(tmp_path.iterdir())) == (1, [])
+    with capture_logs() as logs:
+        for _ in range(3):
+            shadow.submit(Private(), INPUTS, replace(made, gateway=asked), shown, candidate(), now=NOW)
+        await shadow.drain()
+    assert (asked.calls, shadow.left_out, list(tmp_path.iterdir())) == (0, 3, [])
+    assert [(entry["event"], entry["task"]) for entry in logs] == [("SHADOW_LEFT_OUT", "summarize")]
 
 
 class ToolBox:
