@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 import stamina
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from omni.delivery.destinations import Destination
 from omni.delivery.outgoing import DeliveryFailed, Outgoing
@@ -72,12 +72,14 @@ class ReportOutbox:
         return [record for record in made if self._write(record, None)]
 
     def send_due(self) -> list[DeliveryRecord]:
-        """Send what is due, and return the records of what was tried."""
-        return [
-            sent
-            for record, kept in self._kept()
-            if record.is_due(self.now()) and (sent := self._turn(record, kept)) is not None
-        ]
+        """Send what is due, and return the records of what was tried and of what cannot be: its record is unreadable."""
+        tried = []
+        for record, kept in self._kept():
+            if kept is None:
+                tried.append(record)
+            elif record.is_due(self.now()) and (sent := self._turn(record, kept)) is not None:
+                tried.append(sent)
+        return tried
 
     def send_again(self, report_id: str = "") -> list[DeliveryRecord]:
         """Send everything that has not arrived now, whatever its next time; ``report_id`` names one report."""
@@ -85,6 +87,9 @@ class ReportOutbox:
         for record, kept in self._kept():
             being_sent = record.state == "sending" and now < record.next_at
             if record.state == "delivered" or being_sent or report_id not in ("", record.report_id):
+                continue
+            if kept is None:
+                tried.append(record)
                 continue
             fresh = record.model_copy(update={"kept_at": now})  # the days of trying begin anew
             sent = self._turn(fresh, kept)
@@ -95,9 +100,23 @@ class ReportOutbox:
         """Return every record, the newest first."""
         return sorted((record for record, _ in self._kept()), key=lambda record: record.kept_at, reverse=True)
 
-    def _kept(self) -> list[tuple[DeliveryRecord, KeptRecord]]:
-        found = self.place.records.all("delivery").values()
-        return [(DeliveryRecord.model_validate_json(kept.body), kept) for kept in found]
+    def _kept(self) -> list[tuple[DeliveryRecord, KeptRecord | None]]:
+        """All deliveries; without a kept record where it cannot be read, which stays as it is for whoever can read it."""
+        found: list[tuple[DeliveryRecord, KeptRecord | None]] = []
+        for name, kept in self.place.records.all("delivery").items():
+            try:
+                found.append((DeliveryRecord.model_validate_json(kept.body), kept))
+            except ValidationError:
+                found.append((self._unreadable(name), None))
+        return found
+
+    def _unreadable(self, name: str) -> DeliveryRecord:
+        now, (report_id, _, to) = self.now(), name.partition(_SEPARATOR)
+        where = self.place.records.place("delivery", name)
+        detail = f"its record cannot be read: delete {where}, and look whether the report arrived"
+        return DeliveryRecord(
+            report_id=report_id, to=to, title="", state="given up", kept_at=now, next_at=now, detail=detail
+        )
 
     def _turn(self, record: DeliveryRecord, kept: KeptRecord) -> DeliveryRecord | None:
         """Claim the delivery, send it, and record the outcome; None if another process was first."""
@@ -130,7 +149,10 @@ class ReportOutbox:
         destination = self.destinations.get(record.to)
         if destination is None:
             raise DeliveryFailed(f"the schedule names no destination {record.to!r} any more", passing=False)
-        report = Outgoing.model_validate_json(content)
+        try:
+            report = Outgoing.model_validate_json(content)
+        except ValidationError as err:
+            raise DeliveryFailed("the kept report cannot be read; make it again", passing=False) from err
         for attempt in stamina.retry_context(
             on=_may_pass, attempts=_TRIES, wait_initial=_FIRST_WAIT_S, wait_max=_LONGEST_WAIT_S, timeout=None
         ):

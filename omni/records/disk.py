@@ -41,8 +41,12 @@ class DiskRecords:
     def all(self, kind: RecordKind) -> dict[str, KeptRecord]:
         """Return all records of ``kind``; see ``Records``."""
         paths = sorted((self._folder / kind).glob("*.json"))
-        found = {unquote(path.stem): _read(path) for path in paths}
+        found = {unquote(path.stem): _read_or_empty(path) for path in paths}
         return {name: record for name, record in found.items() if record is not None}
+
+    def place(self, kind: RecordKind, name: str) -> str:
+        """Return the record's file; see ``Records``."""
+        return str(self._path(kind, name))
 
     def _path(self, kind: RecordKind, name: str) -> Path:
         return self._folder / kind / f"{quote(name, safe='')}.json"
@@ -82,7 +86,7 @@ class DiskObjects:
 
 def _read(path: Path) -> KeptRecord | None:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes()
     except FileNotFoundError:
         return None
     try:
@@ -90,3 +94,11 @@ def _read(path: Path) -> KeptRecord | None:
         return KeptRecord(body=json.dumps(found["body"], ensure_ascii=False), version=int(found["version"]))
     except (ValueError, KeyError, TypeError):
         raise ConfigurationError(f"{path} holds no record of the schedule: delete it") from None
+
+
+def _read_or_empty(path: Path) -> KeptRecord | None:
+    """As ``_read``, for listings: one file that cannot be read must not hide the others."""
+    try:
+        return _read(path)
+    except (ConfigurationError, OSError):
+        return KeptRecord(body="", version=0)

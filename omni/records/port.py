@@ -24,7 +24,10 @@ class Records(Protocol):
         """Write the record if it is still ``replaces`` (None: if there is none); return whether it was written."""
 
     def all(self, kind: RecordKind) -> dict[str, KeptRecord]:
-        """Return all records of ``kind`` by name, in the order of their names."""
+        """Return all records of ``kind`` by name, in the order of their names; what is no record has an empty body."""
+
+    def place(self, kind: RecordKind, name: str) -> str:
+        """Return where the record stands, for messages that tell somebody to delete it."""
 
 
 class Objects(Protocol):

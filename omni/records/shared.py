@@ -36,6 +36,10 @@ class SharedRecords:
         """Return all records of ``kind``; see ``Records``."""
         return {item.key: _record(item) for item in self._state.items(_partition(kind))}
 
+    def place(self, kind: RecordKind, name: str) -> str:
+        """Return the item's place; see ``Records``."""
+        return self._state.place(_partition(kind), name)
+
 
 class BucketObjects:
     """One S3 object per content, under a prefix of its own and of the stage."""

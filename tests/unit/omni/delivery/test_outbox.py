@@ -151,3 +151,37 @@ def test_kept_reports_are_readable_by_their_owner_alone(make, tmp_path):
     kept = list(tmp_path.rglob("weekly*"))
     assert kept
     assert {path.stat().st_mode & 0o077 for path in kept} == {0}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_text('{"version": 1, "body": {"state": "lost"}}'),  # as another version may write it
+        lambda path: path.write_text('{"version": 1, "bo'),
+        lambda path: path.write_bytes(b"\xff\xfe"),
+    ],
+)
+def test_a_record_that_cannot_be_read_holds_up_no_other_delivery(make, tmp_path, damage):
+    outbox = make()
+    outbox.keep(report(), ["folder"])
+    (damaged,) = (tmp_path / "delivery").iterdir()
+    damage(damaged)
+    before = damaged.read_bytes()
+    outbox.keep(report("weekly-2"), ["folder"])
+    tried = {record.report_id: record for record in outbox.send_due()}
+    assert {name: record.state for name, record in tried.items()} == {"weekly-1": "given up", "weekly-2": "delivered"}
+    assert f"delete {damaged}" in tried["weekly-1"].detail
+    assert states(outbox) == {("weekly-1", "folder"): "given up", ("weekly-2", "folder"): "delivered"}
+    assert [record.state for record in outbox.send_again()] == ["given up"]
+    assert damaged.read_bytes() == before
+    assert [path.name for path in (tmp_path / "outbox").iterdir()] == ["weekly-1"]
+
+
+def test_a_kept_report_that_cannot_be_read_holds_up_no_other_delivery(make, tmp_path):
+    outbox = make()
+    for name in ("weekly-1", "weekly-2"):
+        outbox.keep(report(name), ["folder"])
+    (tmp_path / "outbox" / "weekly-1").write_text('{"report_id": "weekly-1"}')
+    first, second = outbox.send_due()
+    assert (first.state, first.detail) == ("waiting", "the kept report cannot be read; make it again")
+    assert second.state == "delivered"
