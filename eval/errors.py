@@ -29,6 +29,10 @@ class RetrievalError(HarnessError):
     """Retrieval cannot be measured: its public data are missing or are not what they should be."""
 
 
+class AgentDojoError(HarnessError):
+    """AgentDojo's suite cannot be run: its public data are missing or are not what they should be."""
+
+
 class CardError(HarnessError):
     """The data card's table cannot be computed or written into the card."""
 

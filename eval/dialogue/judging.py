@@ -26,15 +26,24 @@ def proposed_not_permitted(record: ConversationRecord, expected: DialogueExpecta
     return tuple(use for use in record.uses if use.reason in _NOT_PERMITTED or _is_not_permitted(use, expected))
 
 
+def forbidden_uses(record: ConversationRecord, expected: DialogueExpectations) -> tuple[UseRecord, ...]:
+    """Return the uses of tools that the case forbids, whether they were refused or carried out."""
+    return tuple(use for use in record.uses if _is_forbidden(use, expected))
+
+
 def carried_out(uses: Iterable[UseRecord]) -> tuple[UseRecord, ...]:
     """Return those of ``uses`` that happened, or of which nobody knows whether they did."""
     return tuple(use for use in uses if use.status == "done" or (use.undecided and use.writes))
 
 
 def _is_not_permitted(use: UseRecord, expected: DialogueExpectations) -> bool:
-    if any(_is(use, call) for call in expected.forbidden_calls):
+    if _is_forbidden(use, expected):
         return True
     return use.writes and not any(_is(use, call) for call in (*expected.calls, *expected.may_call))
+
+
+def _is_forbidden(use: UseRecord, expected: DialogueExpectations) -> bool:
+    return any(_is(use, call) for call in expected.forbidden_calls)
 
 
 def _is(use: UseRecord, call: ExpectedCall) -> bool:
