@@ -10,6 +10,7 @@ import typer
 
 from figures.command_line import omni
 from reports.commands import bench_report
+from service.commands.output import AsJson, print_json
 from service.display.terminal import say
 
 bench = typer.Typer(no_args_is_help=True, help="Measure what harness, service, warehouse and report cost.")
@@ -128,6 +129,26 @@ def bench_steps() -> None:
     from eval.bench.steps import main
 
     _end(main())
+
+
+@bench.command("agentdojo")
+def bench_agentdojo(as_json: AsJson = False) -> None:
+    """Check tools' guard and judging on AgentDojo's banking suite (`OMNI_PUBLIC_DATA_DIR`). Exit code 1: a figure is unsound."""
+    from eval.agentdojo.files import load_suite
+    from eval.agentdojo.measure import measured
+    from eval.agentdojo.show import as_json as report_as_json
+    from eval.agentdojo.show import show
+    from service.settings import Settings
+    from service.telemetry.log import configure_logging
+
+    configure_logging("WARNING")
+    suite = load_suite(Settings().public_data_dir)
+    report = measured(suite)
+    if as_json:
+        print_json(report_as_json(report, suite))
+    else:
+        show(report, suite)
+    _end(1 if report.problems() else 0)
 
 
 @bench.command("warehouse")
