@@ -131,6 +131,14 @@ def bench_steps() -> None:
     _end(main())
 
 
+@bench.command("conversations")
+def bench_conversations() -> None:
+    """Measure the CPU of playing and scoring 200 conversations. Exit code 1: the bound is missed."""
+    from eval.bench.conversations import main
+
+    _end(main())
+
+
 @bench.command("agentdojo")
 def bench_agentdojo(as_json: AsJson = False) -> None:
     """Check tools' guard and judging on AgentDojo's banking suite (`OMNI_PUBLIC_DATA_DIR`). Exit code 1: a figure is unsound."""
