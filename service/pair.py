@@ -179,6 +179,10 @@ class Pair:
         """The ids of the models that an arm asks, each once: a prompt without backup asks its model in the backup's arm, too."""
         return tuple(dict.fromkeys((prompt.backup if backup else None) or prompt.model for prompt in self.prompts))
 
+    def has_part(self, name: str) -> bool:
+        """Return whether there is a part of this name, for a task that can do without it."""
+        return any(part.name == name for part in self.parts)
+
     def part(self, name: str) -> Part:
         """Return the part of this name; "" is the main prompt.
 

@@ -1,5 +1,6 @@
 """A further task is four places: a throw-away one is dropped into a temporary folder and driven through the whole loop."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -76,14 +77,58 @@ def test_a_run_makes_the_repeats_that_the_metrics_need(settings, monkeypatch):
     assert {item.repeat for item in pair.cases} == {0, 1, 2}
 
 
+def test_a_pair_with_a_judge_of_its_own_goes_round_the_loop(settings):
+    judged = ThrowAway.pair("judged", "local.shout-v1").replace("inputs:\n", f"{JUDGE}inputs:\n", 1)
+    (settings.prompts_dir / "shout" / "judged.prompty").write_text(judged, encoding="utf-8")
+    dataset = settings.datasets_dir / "shout" / "dev.jsonl"
+    dataset.write_text(dataset.read_text(encoding="utf-8").replace("hello 7", "damn"), encoding="utf-8")
+
+    outcome = evaluate(Options(task="shout", pairs=("judged",)), settings)
+    (pair,) = outcome.evaluation.pairs
+    assert (pair.gate.verdict, pair.parts) == (Verdict.PASS, {"judge": "local.judge-v1"})
+    assert pair.answered_by == ("judge", "shouter")
+    refused = [item for item in pair.cases if item.result.failure is not None]
+    assert [(item.case_id, item.result.guarded) for item in refused] == [("case-7", ("curse",))]
+    assert "<dt>judge</dt><dd>local.judge-v1</dd>" in outcome.report.read_text(encoding="utf-8")
+
+    assert promote_pair("shout", "judged", "first", settings).sequence == 1
+    source = RegistryPairSource("shout", settings)
+    source.refresh()
+    assert source.current().pair.part("judge").model == "local.judge-v1"
+    with _serving(settings) as (client, token):
+        (served,) = [pair for pair in client.get("/v1/pairs", headers=token).json()["pairs"] if pair["task"] == "shout"]
+        assert served["parts"] == {"judge": ["judge"]}
+        answer = client.post("/v1/shout", json={"text": "damn"}, headers=token)
+        assert (answer.status_code, "DAMN" in answer.text) == (502, False)
+
+
+JUDGE = """\
+parts:
+  judge:
+    model: {id: local.judge-v1, options: {maxOutputTokens: 5}}
+    inputs: {answer: {kind: string}}
+    prompt: |
+      system:
+      Grade what stands between <answer> and </answer>.
+      user:
+      <answer>{{answer}}</answer>
+"""
+
+
 def _serves_the_task(settings):
+    with _serving(settings) as (client, _):
+        assert client.post("/v1/shout", json={"text": "hello"}).status_code == 401
+
+
+@contextmanager
+def _serving(settings):
     from service.app import create_app
 
     with TestClient(create_app(settings)) as client:
-        assert client.post("/v1/shout", json={"text": "hello"}).status_code == 401
         token = {"authorization": f"Bearer {local_token(settings).text}"}
         for _ in range(200):
             answer = client.post("/v1/shout", json={"text": "hello"}, headers=token)
             if answer.status_code == 200:
                 break
         assert answer.json()["output"] == "HELLO"
+        yield client, token

@@ -5,6 +5,8 @@ from typing import ClassVar
 from pydantic import BaseModel
 
 from service.errors import OutputInvalid
+from service.guard import Objection
+from service.question import Question
 from service.task import Task
 
 
@@ -16,7 +18,9 @@ class Shout(Task[ShoutInputs]):
     name: ClassVar[str] = "shout"
     input_model: ClassVar[type[BaseModel]] = ShoutInputs
     variables: ClassVar[frozenset[str]] = frozenset({"text"})
+    part_variables: ClassVar = {"judge": frozenset({"answer"})}
     in_process: ClassVar = {
+        "local.judge-v1": lambda answer: "high" if "DAMN" in answer else "",
         "local.shout-v1": lambda inputs: inputs.text.upper(),
         "local.whisper-v1": lambda inputs: inputs.text.lower(),
     }
@@ -29,6 +33,12 @@ class Shout(Task[ShoutInputs]):
 
     def without_ids(self, inputs, pseudonym):
         return inputs.model_copy(update={"text": pseudonym(inputs.text)})
+
+    def validate(self, inputs, pair, answer, seen):
+        if not pair.has_part("judge"):
+            return ()
+        severity = yield Question(part="judge", values={"answer": answer}, document=answer, read=str)
+        return (Objection(kind="curse", told="Do not curse.", severity=severity),) if severity else ()
 
     def check(self, text, rules):
         if not text:
