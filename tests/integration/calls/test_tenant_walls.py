@@ -8,8 +8,10 @@ import copy
 import json
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import httpx
+import loadable
 import pytest
 from call_place import ACME, BRAND, add_tenant, make_form, make_place
 
@@ -21,6 +23,8 @@ from service.dashboards.reader import DashboardReader
 from service.pair_file import load_pair
 from service.runtime import build_runtime
 from service.settings import REPO_ROOT
+from service.summaries.record import utc_text
+from service.summaries.store import build_answer_table
 from service.task import load_task
 from service.warehouse import open_warehouse
 
@@ -35,6 +39,7 @@ ABSENT = {
     "form_id": "nobody-qa",
     "call_id": "call-000000000000000000000000",
     "criterion": "nobody-criterion",
+    "request_id": "req-nobody",
 }
 # Parameters that name no tenant's data, with a value that finds some.
 HARMLESS = {
@@ -73,6 +78,7 @@ async def place(local_aws, tmp_path):
         ]
         made.put(f"{tenant}/calls/{tenant}-qa/{word}.json", turns, call_date="2026-11-16T09:00:00Z")
         made.put_bytes(f"{tenant}/calls/{word}-broken.json", f"{{{word}".encode())
+        keep_answer(made.settings, tenant)
     made.worker.forms.add_tenant(CHAIN, CHAIN)
     await made.worker.drain()
     reviews = build_runtime(made.settings, guarded=False).calls
@@ -82,6 +88,20 @@ async def place(local_aws, tmp_path):
             tenant, call, f"{tenant}-greet", "no", reason=f"never says {WORDS[tenant]}", who="lead", edit=None
         )
     return made
+
+
+def keep_answer(settings, tenant):
+    """Keep an answer of a task that a client of this tenant got."""
+    record = loadable.answer(
+        task="scorecard",
+        request_id=f"req-{tenant}",
+        client=f"desk-of-{tenant}",
+        tenant=tenant,
+        generated_at=utc_text(datetime.now(UTC)),
+        output=f"The agent said good morning to {WORDS[tenant]}.",
+    )
+    with closing(client("dynamodb", settings)) as dynamodb:
+        build_answer_table(settings, dynamodb=dynamodb).put(record)
 
 
 def scored_call(place, tenant):
@@ -111,6 +131,7 @@ async def tenants(place, api_runtime):
             pair_sources=runtime.pair_sources | {"scorecard": source},
             gateway=built.gateway,
             feedback=built.feedback,
+            answer_feedback=built.answer_feedback,
             forms=built.forms,
             calls=built.calls,
             access=open_access(settings),
@@ -135,7 +156,8 @@ async def tenants(place, api_runtime):
 def names_of(place, tenant, edit):
     """Return what an attacker may know of a tenant's data: its name, and the ids and the edit of its objects."""
     call = scored_call(place, tenant)
-    return {"tenant": tenant, "form_id": f"{tenant}-qa", "call_id": call, "criterion": f"{tenant}-greet", "edit": edit}
+    form = {"form_id": f"{tenant}-qa", "criterion": f"{tenant}-greet", "edit": edit}
+    return {"tenant": tenant, "call_id": call, "request_id": f"req-{tenant}", **form}
 
 
 def requests_of(document, names, cursor):
@@ -239,6 +261,7 @@ def named_in_header(request):
         ("service.api.forms.tenant_of", named_in_query),
         ("service.api.forms.tenant_of", named_in_header),
         ("service.api.tasks.require_tenant", lambda request, tenant: None),
+        ("service.api.task_feedback._is_theirs", lambda answer, caller: True),
     ],
 )
 async def test_a_broken_wall_is_noticed(place, tenants, monkeypatch, place_of_check, broken):
@@ -280,6 +303,6 @@ async def test_the_owner_finds_and_changes_what_others_do_not(place, tenants):
             reached.add(label.partition(",")[0])
     assert reached >= {
         "GET /v1/forms", "GET /v1/forms/{form_id}", "PUT /v1/forms/{form_id}/draft", "GET /v1/calls/{call_id}",
-        "POST /v1/scorecard",
+        "POST /v1/scorecard", "POST /v1/scorecard/feedback",
     }, reached  # fmt: skip
     assert stored(place)[ACME] != before[ACME]

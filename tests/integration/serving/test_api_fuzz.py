@@ -3,6 +3,7 @@
 import json
 import re
 
+import loadable
 import pytest
 import schemathesis
 from builders import FakeCalls, FakeForms
@@ -21,6 +22,7 @@ from service.app import create_app
 from service.calls.failure import FailureReason
 from service.dashboards.reader import DashboardReader
 from service.settings import Settings
+from service.summaries.answer_table import AnswerRow
 from service.summaries.feedback import Ambiguous, Recorded, SummaryRow
 from service.warehouse import open_warehouse
 
@@ -56,6 +58,16 @@ class Feedback:
         return Recorded(feedback_id="fb", object_key="k", feedback_timestamp="2025-12-08T15:00:00Z", effect="first")
 
 
+class TaskFeedback:
+    """Finds an answer of every second length of id."""
+
+    async def find(self, request_id):
+        return AnswerRow(answer=loadable.answer(task="summarize", client="local")) if len(request_id) % 2 else None
+
+    async def record(self, row, rating, *, by, reason=None, comment=None, edited_output=None):
+        return Recorded(feedback_id="fb", object_key="k", feedback_timestamp="2025-12-08T15:00:00Z", effect="first")
+
+
 ROW = SummaryRow(
     item_key="p", unique_process_id="p", request_id="req-1", account_number="1234567890", contact_id="c",
     initial_contact_id="c", generated_at="t", model_used="m", answered_by="m", prompt_version="v1", pair="p",
@@ -77,6 +89,7 @@ def api(api_runtime, tmp_path, hand_made_warehouse):
         calls=calls.reviews,
         access=open_access(config),
         feedback=Feedback(),
+        answer_feedback=TaskFeedback(),
         forms=FakeForms(),
         dashboards=DashboardReader(lambda: open_warehouse(config, read_only=True)),
     )
@@ -105,13 +118,15 @@ def test_no_request_makes_the_service_fail(api, mode):
         # Requests as documented get through to the work behind the door, and not to 422 alone.
         assert statuses["POST /omni-channel-insights"] == {200}
         assert {200, 404, 409} <= statuses["POST /feedback"]
+        assert {200, 404} <= statuses["POST /v1/summarize/feedback"]
         assert 200 in statuses["GET /v1/calls"]
         assert statuses["GET /v1/calls/{call_id}"] == {200}
         assert {404, 409} <= statuses["PUT /v1/calls/{call_id}/criteria/{criterion}/override"] <= {200, 404, 409}
     else:
-        # Of a task's own inputs some are read more kindly than documented: a time may be a number.
-        strict = {name: codes for name, codes in statuses.items() if name != "POST /v1/summarize"}
-        assert all(min(codes) >= 400 for codes in strict.values())
+        # Of a task's own inputs some are read more kindly than documented: a time may be a number. A form's texts may be longer
+        # than documented by the spaces around them, which are dropped.
+        taken = {name: codes for name, codes in statuses.items() if min(codes) < 400}
+        assert taken.keys() <= {"POST /v1/summarize", "PUT /v1/forms/{form_id}/draft"}, taken
 
 
 def test_requests_and_answers_are_as_documented(api):
