@@ -179,7 +179,7 @@ class RolloutControl:
                 f"the alias points at rollout step {step}, older than step {known.sequence}, which was seen before; "
                 f"use `omni rollout` again, or, after the registry began anew, delete {self._memory.place()}"
             )
-        if step > known.sequence:
+        if step > known.sequence and not self._memory.in_doubt:
             # Without a sequence the state is damaged, and may have held a stop of this step.
             stopped = None if known.sequence else known.stopped
             self._memory.remember(StepState(sequence=step, pair=found.rollout.pair_digest, stopped=stopped))

@@ -58,7 +58,7 @@ def read_shared_step(task: str, shared: SharedState) -> StepState:
 
 
 def read_step_on_disk(folder: Path) -> StepState:
-    """Return the copy in a task's rollout folder; a damaged one counts as stopped."""
+    """Return the copy in a task's rollout folder; a damaged one counts as stopped, until a shared table says what is known."""
     try:
         return _ADAPTER.validate_json((folder / "state.json").read_bytes())
     except FileNotFoundError:
@@ -83,6 +83,11 @@ class StepMemory:
         """Return whether a stop of step ``sequence`` would be known: a task whose disk is new has to ask the table first."""
         return self._heard or self._from_disk == sequence
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the copy on disk is damaged and the table, which knows of any stop, has not answered yet."""
+        return not self._heard and self.present == _DAMAGED_DISK
+
     def place(self) -> str:
         """Return where the newest step is remembered, for messages."""
         on_disk = str(self._folder / "state.json")
@@ -100,8 +105,11 @@ class StepMemory:
         known = self.present if damaged else self.present.merged(on_disk)
         if self._shared is not None:
             try:
-                text = self._shared.change(rollout_partition(self._task), _KEY, self._addition_to(known))
-                known = known.merged(_parsed(text, self._task, self._shared)) if text else known
+                # A state without a step is the damage of one disk: it is told to nobody, and the table's answer mends it.
+                told = known if known.sequence else StepState()
+                text = self._shared.change(rollout_partition(self._task), _KEY, self._addition_to(told))
+                shared = _parsed(text, self._task, self._shared) if text else StepState()
+                known = told.merged(shared) if shared.sequence else told
                 self._heard, self.shared_error = True, None
             except StoreError as err:
                 self.shared_error = str(err)

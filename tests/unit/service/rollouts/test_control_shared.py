@@ -249,6 +249,37 @@ def test_a_damaged_copy_on_disk_is_mended_from_the_table(service):
     assert serves(service.task("one")) == {"old"}
 
 
+@pytest.mark.parametrize("down", [False, True])
+def test_a_damaged_disk_stops_the_first_rollout_for_nobody_but_itself_until_the_table_answers(service, down):
+    (service.root / "one").mkdir(parents=True)
+    (service.root / "one" / "state.json").write_text("{", encoding="utf-8")
+    first, service.registry.found = service.registry.found, None
+    service.table.down = down
+    one = service.task("one")
+    service.registry.found = first
+    one.tick()
+    assert serves(one) == ({"old"} if down else {"old", "new"})
+    assert service.task("one").choose(None).pair.name == "old"  # a restart in between takes nothing back
+    service.table.down = False
+    one.tick()
+    other = service.task("other")
+    assert serves(other) == serves(one) == {"old", "new"}
+    assert other.status()["stopped"] is one.status()["stopped"] is None
+
+
+def test_a_disk_that_was_damaged_may_not_serve_a_step_by_a_copy_made_while_the_table_was_down(service):
+    (service.root / "one").mkdir(parents=True)
+    (service.root / "one" / "state.json").write_text("{", encoding="utf-8")
+    service.table.down = True
+    service.task("one")
+    assert serves(service.task("one")) == {"old"}
+
+
+def test_a_stop_without_a_step_in_the_table_stops_nothing(service):
+    service.table.put(rollout_partition("demo"), "step", '{"sequence": 0, "stopped": "a disk was damaged"}')
+    assert serves(service.task("one")) == {"old", "new"}
+
+
 def test_a_damaged_item_stops_nothing_that_runs_and_is_named(service):
     one = service.task("one")
     partition = rollout_partition("demo")
