@@ -69,24 +69,26 @@ class ReleaseCopies:
         self._task, self._settings, self._shared, self._bucket = task, settings, shared, bucket
         self._folder = f"{_FOLDER}/{settings.stage}/{task}/"
         self._newest = 0
-        self._due = True
+        # Counted, because a change may be announced while the table is being read.
+        self._announced, self._read = 1, 0
 
     def look_again(self) -> None:
         """Let the next ``newest`` read the table."""
-        self._due = True
+        self._announced += 1
 
     def newest(self) -> int:
         """Return the sequence of the newest release that a task of this service has served, as far as the table says; else 0.
 
         A statement that does not verify counts as none. A table that does not answer is asked again next time.
         """
-        if self._shared is not None and self._due:
+        announced = self._announced
+        if self._shared is not None and announced != self._read:
             try:
                 found = self._shared.get(release_partition(self._task), _KEY)
                 keys = load_trusted_keys(self._settings.trusted_keys_file)
             except (StoreError, ConfigurationError):
                 return self._newest
-            self._due = False
+            self._read = announced
             self._newest = max(self._newest, self._sequence(None if found is None else found.text, keys))
         return self._newest
 

@@ -210,6 +210,22 @@ def test_the_table_is_read_again_only_after_a_change(service):
     assert copies.newest() == 1
 
 
+def test_a_change_that_is_announced_while_the_table_is_read_is_read_next_time(service):
+    copies, table = service.copies(service.settings()), service.table
+    read = table.get
+
+    def overtaken(*asked):
+        found = read(*asked)
+        table.get = read
+        service.copies(service.settings("one")).keep(service.release(1))
+        copies.look_again()
+        return found
+
+    table.get = overtaken
+    assert copies.newest() == 0
+    assert copies.newest() == 1
+
+
 def test_a_bucket_that_answers_nonsense_does_not_end_the_refreshing(service):
     def nonsense(*arguments, **more):
         raise KeyError("Contents")
