@@ -11,10 +11,10 @@ from service.task import TaskResult
 from service.tools.allowed import AllowedTools
 
 # One run of the task under evaluation, with the given inputs and tools.
-Answer = Callable[[Any, AllowedTools], Awaitable[TaskResult]]
+AnswerRun = Callable[[Any, AllowedTools], Awaitable[TaskResult]]
 
 
-class Episode(Protocol):
+class CaseEpisode(Protocol):
     """Plays a case out in several runs of the task, and returns them as one result."""
 
     @property
@@ -31,7 +31,7 @@ class Episode(Protocol):
     def about(self, case: Case) -> tuple[Mapping[str, str], Mapping[str, str]]:
         """Return what a case gives and what it demands, each by heading, for a reader of a report."""
 
-    async def play(self, case: Case, repeat: int, pair: Pair, answer: Answer) -> TaskResult:
+    async def play(self, case: Case, repeat: int, pair: Pair, answer: AnswerRun) -> TaskResult:
         """Return one result whose output is the record of all runs.
 
         Raises:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from eval.code_digest import deciding_code_digest
-from eval.episode import Episode
+from eval.episode import CaseEpisode
 from eval.pool import Pool
 from eval.scorers.base import Scorer
 from eval.scorers.judge import JudgeSpec
@@ -153,7 +153,7 @@ class Suite:
     pools: Mapping[str, Pool] = field(default_factory=dict)
     must_pass: tuple[MustPass, ...] = ()
     regression_dataset: str = "regression"
-    episode: Episode | None = None
+    episode: CaseEpisode | None = None
     least_repeats: int = 1
     declared_digest: str = ""
 

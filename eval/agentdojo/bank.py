@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from eval.dialogue.world import Work
+from eval.dialogue.world import ToolWork
 from service.tools.port import ToolError
 
 BankRecords = dict[str, Any]
@@ -104,7 +104,7 @@ def _given(arguments: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, An
     return {name: arguments[name] for name in names if arguments.get(name) is not None}
 
 
-WORKS: Mapping[str, Work] = {
+WORKS: Mapping[str, ToolWork] = {
     "get_iban": lambda records, arguments: records["account"]["iban"],
     "get_balance": lambda records, arguments: records["account"]["balance"],
     "get_scheduled_transactions": lambda records, arguments: list(records["scheduled"].values()),

@@ -24,13 +24,13 @@ from eval.agentdojo.files import BankingSuite, InjectionTask, PublishedCall, Use
 from eval.cases import Case
 from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.scenario import (
+    ConversationScenario,
+    CustomerScript,
     DialogueExpectations,
     ExpectedCall,
     GoldReply,
     GoldUse,
     KnownFact,
-    Scenario,
-    Script,
     Told,
 )
 from eval.dialogue.states import changes, holds
@@ -109,10 +109,10 @@ def _case(
     forbidden: tuple[ExpectedCall, ...],
 ) -> Case:
     world = _with(suite.records, texts)
-    scenario = Scenario(
+    scenario = ConversationScenario(
         world=world,
         # Patience for one question: what to write, and where.
-        customer=Script(goal=task.prompt, opens=(task.prompt,), knows=_known(task), patience=2),
+        customer=CustomerScript(goal=task.prompt, opens=(task.prompt,), knows=_known(task), patience=2),
     )
     expected = _expected(task, world, free_fields(suite.records), forbidden)
     slices: dict[str, str | bool] = {"task": task.id, "attacked": bool(forbidden)}

@@ -13,7 +13,7 @@ from eval.dialogue.agents import Agent, GoldTurn, degenerate_agents
 from eval.dialogue.judging import carried_out, forbidden_uses, is_right
 from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.record import ConversationRecord
-from eval.dialogue.scenario import GoldUse, Scenario
+from eval.dialogue.scenario import ConversationScenario, GoldUse
 from eval.dialogue.scorers import expectations_of
 from service.pair import ToolSpec
 
@@ -121,7 +121,9 @@ async def _measured(suite: BankingSuite) -> DojoReport:
 async def _useless(suite: BankingSuite, episode: DialogueEpisode, cases: Sequence[Case]) -> list[UtilityRow]:
     records: dict[str, list[ConversationRecord]] = {}
     for case in cases:
-        for name, agent in degenerate_agents(Scenario.model_validate(case.inputs), expectations_of(case)).items():
+        for name, agent in degenerate_agents(
+            ConversationScenario.model_validate(case.inputs), expectations_of(case)
+        ).items():
             records.setdefault(name, []).append(await _one(episode, case, guarded(suite.tools, "provenance"), agent))
     published = [task.do_nothing_passes_original_check for task in suite.user_tasks]
     passing = tuple(task.id for task in suite.user_tasks if task.do_nothing_passes_original_check)
@@ -180,4 +182,4 @@ def _attack(
 
 
 def _prompt(case: Case) -> str:
-    return Scenario.model_validate(case.inputs).customer.opens[0]
+    return ConversationScenario.model_validate(case.inputs).customer.opens[0]

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from eval.cases import Case
 from eval.dialogue.play import DialogueEpisode
-from eval.dialogue.scenario import DialogueExpectations, ExpectedCall, GoldReply, Scenario, Told
+from eval.dialogue.scenario import ConversationScenario, DialogueExpectations, ExpectedCall, GoldReply, Told
 from eval.dialogue.scorers import DialogueScorer
 from eval.dialogue.world import RecordsWorld
 from eval.results import CaseResult
@@ -101,7 +101,7 @@ def _look_up(records: dict[str, Any], arguments: Mapping[str, Any]) -> object:
     return {"turn": arguments["turn"], "due": records["due"]}
 
 
-def _world(scenario: Scenario) -> RecordsWorld:
+def _world(scenario: ConversationScenario) -> RecordsWorld:
     return RecordsWorld(scenario.world, (_LOOK_UP,), {"look_up": _look_up})
 
 
@@ -160,6 +160,9 @@ async def _played(cases: list[Case], folder: Path) -> list[CaseResult]:
 
 def _is_right(case: Case, item: CaseResult) -> bool:
     context = ScorerContext(
-        case=case, inputs=Scenario.model_validate(case.inputs), result=item.result, output=item.result.output or ""
+        case=case,
+        inputs=ConversationScenario.model_validate(case.inputs),
+        result=item.result,
+        output=item.result.output or "",
     )
     return safe_score(DialogueScorer(), context)["conversation_right"].value == 1.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from eval.dialogue.scenario import DialogueExpectations, GoldReply, GoldUse, Scenario
+from eval.dialogue.scenario import ConversationScenario, DialogueExpectations, GoldReply, GoldUse
 from service.dialogue.turn import DialogueInputs, DialogueReply, HandoverNote
 from service.question import Use
 from service.task import TaskResult
@@ -21,7 +21,7 @@ _TIMEOUT_S = 60.0  # the tools of a world answer at once
 
 
 class Agent(Protocol):
-    """Answers the turns of one conversation, as a task under evaluation does (``eval.episode.Answer``)."""
+    """Answers the turns of one conversation, as a task under evaluation does (``eval.episode.AnswerRun``)."""
 
     async def __call__(self, inputs: DialogueInputs, tools: AllowedTools) -> TaskResult:
         """Return the result of one turn."""
@@ -150,7 +150,7 @@ def _leaves(value: Any, path: str) -> list[str]:
     return [f"{path.strip()} {value}"]
 
 
-def degenerate_agents(scenario: Scenario, expected: DialogueExpectations) -> dict[str, Agent]:
+def degenerate_agents(scenario: ConversationScenario, expected: DialogueExpectations) -> dict[str, Agent]:
     """Return five agents that must fail every case, by name.
 
     The one that hands over always gives the first reason that the case accepts, or a usual one: only the context that it

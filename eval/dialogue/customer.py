@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from eval.dialogue.record import Ending
-from eval.dialogue.scenario import CONFIRMATION, KnownFact, Script
+from eval.dialogue.scenario import CONFIRMATION, CustomerScript, KnownFact
 from service.dialogue.turn import DialogueReply
 from service.grounding.text import fold, form_occurs, sentences
 
@@ -31,7 +31,7 @@ class Customer:
     message said yes to what they were asked to confirm.
     """
 
-    script: Script
+    script: CustomerScript
     case_id: str
     repeat: int
     unscored: str = ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.dialogue.agents import PLACEHOLDER, GoldTurn
-from eval.dialogue.scenario import DialogueExpectations, GoldReply, GoldUse, Scenario
+from eval.dialogue.scenario import ConversationScenario, DialogueExpectations, GoldReply, GoldUse
 from eval.dialogue.states import equal
 from service.dialogue.turn import HandoverNote
 from service.grounding.text import form_occurs
@@ -24,7 +24,7 @@ class Mutation:
     gold: Gold
 
 
-def mutations_of(scenario: Scenario, expected: DialogueExpectations) -> Iterator[Mutation]:
+def mutations_of(scenario: ConversationScenario, expected: DialogueExpectations) -> Iterator[Mutation]:
     """Yield every planted fault that makes sense for a case."""
     gold: Gold = expected.gold
     yield from _of_calls(gold, expected)
@@ -104,7 +104,7 @@ def _of_handover(gold: Gold, expected: DialogueExpectations) -> Iterator[Mutatio
     yield Mutation(kind="handed over late", what=f"after turn {expected.handover.by_turn}", gold=late)
 
 
-def _of_the_customers_course(gold: Gold, scenario: Scenario) -> Iterator[Mutation]:
+def _of_the_customers_course(gold: Gold, scenario: ConversationScenario) -> Iterator[Mutation]:
     looping = (GoldReply(say="Could you tell me that again?", action="clarify", asks=("confirmation",)),)
     yield Mutation(kind="asks for ever", what="every turn", gold=(looping,))
     if len(gold) > 1:

@@ -12,11 +12,11 @@ from eval.cases import Case
 from eval.code_digest import without_words
 from eval.dialogue.customer import Customer, Over
 from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
-from eval.dialogue.scenario import Scenario
+from eval.dialogue.scenario import ConversationScenario
 from eval.dialogue.states import changes
 from eval.dialogue.transcript import about, transcript
-from eval.dialogue.world import FaultyTools, World
-from eval.episode import Answer
+from eval.dialogue.world import CaseWorld, FaultyTools
+from eval.episode import AnswerRun
 from eval.errors import CaseError
 from service.dialogue.turn import MOST_HISTORY, DialogueInputs, DialogueReply, Spoken
 from service.pair import Pair, ToolSpec
@@ -30,42 +30,42 @@ _COUNTERPART = ("customer.py", "play.py", "record.py", "scenario.py", "states.py
 
 @dataclass(frozen=True, kw_only=True)
 class DialogueEpisode:
-    """See ``eval.episode.Episode``.
+    """See ``eval.episode.CaseEpisode``.
 
     ``world`` opens the world of a scenario; it is a function of a module, because other processes get it, too. ``specs`` are
     all tools that it has; a pair names those that it may use. ``ignored`` are fields of the records that conversations of equal
     worth may leave different: free text, logs of reads.
     """
 
-    world: Callable[[Scenario], World]
+    world: Callable[[ConversationScenario], CaseWorld]
     specs: Sequence[ToolSpec] = ()
     ignored: tuple[str, ...] = ()
     input_model: type[DialogueInputs] = DialogueInputs
-    scenario_model: ClassVar[type[BaseModel]] = Scenario
+    scenario_model: ClassVar[type[BaseModel]] = ConversationScenario
 
     @property
     def digest(self) -> str:
-        """See ``Episode.digest``."""
+        """See ``CaseEpisode.digest``."""
         here, digest = Path(__file__).parent, hashlib.sha256()
         for name in _COUNTERPART:
             digest.update(without_words((here / name).read_text(encoding="utf-8")).encode())
         return digest.hexdigest()
 
     def transcript(self, output: str) -> str:
-        """See ``Episode.transcript``."""
+        """See ``CaseEpisode.transcript``."""
         return transcript(ConversationRecord.model_validate_json(output))
 
     def about(self, case: Case) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        """See ``Episode.about``."""
+        """See ``CaseEpisode.about``."""
         return about(case)
 
-    async def play(self, case: Case, repeat: int, pair: Pair, answer: Answer) -> TaskResult:
-        """See ``Episode.play``."""
+    async def play(self, case: Case, repeat: int, pair: Pair, answer: AnswerRun) -> TaskResult:
+        """See ``CaseEpisode.play``."""
         return await self.play_with(case, repeat, {spec.name: spec for spec in pair.tools}, answer)
 
-    async def play_with(self, case: Case, repeat: int, specs: Mapping[str, ToolSpec], answer: Answer) -> TaskResult:
+    async def play_with(self, case: Case, repeat: int, specs: Mapping[str, ToolSpec], answer: AnswerRun) -> TaskResult:
         """Return the conversation of ``answer``, which may use the tools ``specs``, with the case's customer."""
-        scenario = Scenario.model_validate(case.inputs)
+        scenario = ConversationScenario.model_validate(case.inputs)
         world = self.world(scenario)
         faulty = FaultyTools(world, scenario.faults)
         tools = AllowedTools(specs=specs, tools=faulty, run_id=f"{case.id}-{repeat}")

@@ -11,7 +11,7 @@ from eval.dialogue.judging import proposed_not_permitted, wrongs
 from eval.dialogue.mutations import mutations_of
 from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.record import ConversationRecord
-from eval.dialogue.scenario import DialogueExpectations, GoldReply, Scenario
+from eval.dialogue.scenario import ConversationScenario, DialogueExpectations, GoldReply
 from eval.dialogue.scorers import expectations_of, silence_is_right
 from service.grounding.text import form_occurs
 from service.pair import ToolSpec
@@ -40,7 +40,7 @@ def prove_cases(episode: DialogueEpisode, cases: Sequence[Case]) -> list[CasePro
 
 async def _proof(episode: DialogueEpisode, case: Case) -> CaseProof:
     expected = expectations_of(case)
-    scenario = Scenario.model_validate(case.inputs)
+    scenario = ConversationScenario.model_validate(case.inputs)
     specs = {spec.name: spec for spec in episode.specs}
     proof = CaseProof(case_id=case.id, silence_right=silence_is_right(expected))
     proof.problems += _known_beforehand(expected)

@@ -9,7 +9,7 @@ from eval.cases import Expectations, Forbidden
 from service.dialogue.turn import HandoverNote, ReplyAction
 
 CONFIRMATION = "confirmation"  # what a reply asks for when it wants a yes before it acts
-FaultKind = Literal["error", "hang", "crash", "done_but_lost", "garbage", "huge", "empty", "instruction"]
+ToolFaultKind = Literal["error", "hang", "crash", "done_but_lost", "garbage", "huge", "empty", "instruction"]
 
 
 class _Strict(BaseModel):
@@ -43,7 +43,7 @@ class Interruption(_Strict):
     says: tuple[str, ...] = Field(min_length=1)
 
 
-class Script(_Strict):
+class CustomerScript(_Strict):
     """A customer: a goal, an opening, what they know, and how they behave. Several wordings are drawn from by seed.
 
     ``volunteers`` are facts that the opening states without being asked. ``patience`` is how many messages they send. ``refuses``
@@ -61,7 +61,7 @@ class Script(_Strict):
     interrupts: Interruption | None = None
 
     @model_validator(mode="after")
-    def _names_are_known(self) -> "Script":
+    def _names_are_known(self) -> "CustomerScript":
         named = (*self.volunteers, *(() if self.corrects is None else (self.corrects.fact,)))
         if unknown := sorted(set(named) - set(self.knows)):
             raise ValueError(f"{', '.join(unknown)}: not among what the customer knows")
@@ -78,7 +78,7 @@ class ToolFault(_Strict):
 
     tool: str
     nth: int = Field(default=1, ge=1)
-    kind: FaultKind
+    kind: ToolFaultKind
     text: str = ""
 
     @model_validator(mode="after")
@@ -88,11 +88,11 @@ class ToolFault(_Strict):
         return self
 
 
-class Scenario(_Strict):
+class ConversationScenario(_Strict):
     """The inputs of a conversation case. ``world`` holds the records that the tools read and change."""
 
     world: dict[str, Any]
-    customer: Script
+    customer: CustomerScript
     session: Mapping[str, str] = Field(default_factory=dict)
     faults: tuple[ToolFault, ...] = ()
 

@@ -7,7 +7,7 @@ from typing import Any
 from eval.cases import Case
 from eval.dialogue.judging import worded
 from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
-from eval.dialogue.scenario import DialogueExpectations, ExpectedCall, Scenario
+from eval.dialogue.scenario import ConversationScenario, DialogueExpectations, ExpectedCall
 
 _MOST_CONTENT = 300
 _ENDED = {
@@ -54,7 +54,7 @@ def _came_of(use: UseRecord) -> str:
 
 def about(case: Case) -> tuple[dict[str, str], dict[str, str]]:
     """Return what a case gives and what it demands, each by heading."""
-    scenario, expected = Scenario.model_validate(case.inputs), case.expectations
+    scenario, expected = ConversationScenario.model_validate(case.inputs), case.expectations
     script = scenario.customer
     facts = {
         "goal": script.goal,

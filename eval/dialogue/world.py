@@ -14,7 +14,7 @@ from service.tools.port import ToolError, Tools
 _HUGE_CHARS = 5_000_000
 
 
-class Work(Protocol):
+class ToolWork(Protocol):
     """What a tool does: reads and changes ``records`` in place and returns its answer as JSON values.
 
     Raises:
@@ -26,7 +26,7 @@ class Work(Protocol):
         ...
 
 
-class World(Tools, Protocol):
+class CaseWorld(Tools, Protocol):
     """The tools of one conversation, over records of its own."""
 
     @property
@@ -41,7 +41,7 @@ class RecordsWorld:
 
     start: Mapping[str, Any]
     specs: Sequence[ToolSpec]
-    works: Mapping[str, Work]
+    works: Mapping[str, ToolWork]
     records: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from eval.casecheck.rules import CaseRules
 from eval.cases import Case, Expectations
-from eval.dialogue.scenario import DialogueExpectations, GoldReply, KnownFact, Scenario, Script
+from eval.dialogue.scenario import ConversationScenario, CustomerScript, DialogueExpectations, GoldReply, KnownFact
 from eval.harvest.kept import KeptSource
 from service.dialogue.turn import DialogueInputs
 
@@ -26,17 +26,17 @@ class ConversationSource(KeptSource):
         "# Checked when you save and close; an empty file changes nothing.\n"
     )
 
-    def case_inputs(self, inputs: BaseModel) -> Scenario:
+    def case_inputs(self, inputs: BaseModel) -> ConversationScenario:
         """Return a draft of the scenario: the customer opens as they did, and knows what they said later."""
         assert isinstance(inputs, DialogueInputs)
         opening, *later = inputs.said
-        script = Script(
+        script = CustomerScript(
             goal=TO_WRITE,
             opens=(opening,),
             knows={f"message_{number}": KnownFact(says=(text,)) for number, text in enumerate(later, start=2)},
             patience=min(max(_PATIENCE, len(later) + 2), 20),
         )
-        return Scenario(world={}, customer=script, session=inputs.session)
+        return ConversationScenario(world={}, customer=script, session=inputs.session)
 
     def expectations(self, correction: str | None, inputs: BaseModel, rules: CaseRules) -> Expectations:
         """Return a draft whose gold run says what was said, and last the correction."""

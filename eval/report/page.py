@@ -92,12 +92,9 @@ def render_html(
     from eval.report.pool_tables import pool_tables
     from eval.report.sensitivity import sensitivity_of
 
+    templates = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=templates, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     script_digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from eval.cases import Case, Expectations
-from eval.episode import Episode
+from eval.episode import CaseEpisode
 from eval.results import CaseResult, Evaluation
 
 
@@ -15,7 +15,7 @@ class Demands(Expectations):
 
 
 def as_read(
-    evaluation: Evaluation, cases: Mapping[str, Case], episode: Episode | None
+    evaluation: Evaluation, cases: Mapping[str, Case], episode: CaseEpisode | None
 ) -> tuple[Evaluation, Mapping[str, Case]]:
     """Return the evaluation and its cases as a reader wants them; unchanged where cases are not played out."""
     if episode is None:
@@ -30,6 +30,6 @@ def as_read(
     return replace(evaluation, pairs=pairs), {name: _told(case, episode) for name, case in cases.items()}
 
 
-def _told(case: Case, episode: Episode) -> Case:
+def _told(case: Case, episode: CaseEpisode) -> Case:
     gives, demands = episode.about(case)
     return case.model_copy(update={"inputs": dict(gives), "expectations": Demands(demands=dict(demands))})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from eval.cases import Case
-from eval.episode import Episode
+from eval.episode import CaseEpisode
 from eval.errors import RunAborted
 from eval.results import ArmName, CaseResult, Timing
 from eval.run.reply_cache import CachingGateway, GatewayNotReady, ReplyCache
@@ -127,7 +127,7 @@ class Runner:
     spacing_s: float = START_SPACING_S
     make_ready: Callable[[Gateway], Awaitable[None]] | None = None
     server_died: Callable[[], str | None] = lambda: None
-    episode: Episode | None = None
+    episode: CaseEpisode | None = None
     _silent: dict[str, int] = field(
         init=False, default_factory=dict
     )  # failed calls of models that have not answered yet

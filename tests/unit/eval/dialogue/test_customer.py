@@ -3,7 +3,7 @@
 import pytest
 
 from eval.dialogue.customer import Customer, Over
-from eval.dialogue.scenario import Script
+from eval.dialogue.scenario import CustomerScript
 from service.dialogue.turn import DialogueReply, HandoverNote
 
 KNOWS = {
@@ -14,7 +14,7 @@ KNOWS = {
 
 def customer(repeat=0, **script):
     given = {"goal": "get it", "opens": ["Hello.", "Hi.", "Good day.", "Morning."], "knows": KNOWS}
-    return Customer(Script.model_validate(given | script), "case", repeat)
+    return Customer(CustomerScript.model_validate(given | script), "case", repeat)
 
 
 def asks(*names, text="Tell me."):

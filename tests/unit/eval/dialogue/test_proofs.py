@@ -6,7 +6,7 @@ import pytest
 
 from eval.cases import load_cases
 from eval.dialogue.proofs import degenerate_scores, prove_cases
-from eval.dialogue.scenario import DialogueExpectations, Scenario
+from eval.dialogue.scenario import ConversationScenario, DialogueExpectations
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def episode(parcels):
 @pytest.fixture
 def cases(parcels):
     path = parcels / "datasets" / "parcels" / "dev.jsonl"
-    return load_cases(path, input_model=Scenario, expectations=DialogueExpectations).cases
+    return load_cases(path, input_model=ConversationScenario, expectations=DialogueExpectations).cases
 
 
 def test_the_gold_runs_pass_and_every_planted_fault_and_useless_agent_fails(episode, cases):
