@@ -6,12 +6,15 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from eval.cases import Case
+from service.llm.model_call import ModelCall, ModelReply
 from service.pair import Pair
 from service.task import TaskResult
 from service.tools.allowed import AllowedTools
 
 # One run of the task under evaluation, with the given inputs and tools.
 AnswerRun = Callable[[Any, AllowedTools], Awaitable[TaskResult]]
+
+Ask = Callable[[ModelCall], Awaitable[ModelReply]]
 
 
 class CaseEpisode(Protocol):
@@ -31,8 +34,15 @@ class CaseEpisode(Protocol):
     def about(self, case: Case) -> tuple[Mapping[str, str], Mapping[str, str]]:
         """Return what a case gives and what it demands, each by heading, for a reader of a report."""
 
-    async def play(self, case: Case, repeat: int, pair: Pair, answer: AnswerRun) -> TaskResult:
-        """Return one result whose output is the record of all runs.
+    @property
+    def customer(self) -> Pair | None:
+        """The prompt and model that play the task's counterpart, if a model does; its calls are no part of the pair's figures."""
+
+    def played_by(self, model: str) -> "CaseEpisode":
+        """Return the episode with ``model`` as the task's counterpart."""
+
+    async def play(self, case: Case, repeat: int, pair: Pair, answer: AnswerRun, ask: Ask | None = None) -> TaskResult:
+        """Return one result whose output is the record of all runs. ``ask`` calls the counterpart's model.
 
         Raises:
             CaseError: the case cannot be played.

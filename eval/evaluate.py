@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -70,6 +70,7 @@ class Options:
     budget: int | None = None
     budget_usd: Decimal | None = None
     judge_model: str | None = None
+    customer_model: str | None = None
     families: tuple[str, ...] = ()
 
 
@@ -121,7 +122,9 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         models.start_for(pairs)
         from eval.release.signing import signer_to_evaluate  # late: it takes 0.5 s, and the children start meanwhile
 
-        suite = load_suite(options.task)
+        suite = _suite(options)
+        if suite.episode is not None and suite.episode.customer is not None:
+            models.start_for([suite.episode.customer])
         repeats = suite.repeats(options.repeats)
         judges = _open_judges(options, suite, settings, cards, pairs)
         models.start_for(judges.pairs)  # says now, and not behind the answers, that a judge cannot be asked
@@ -198,6 +201,20 @@ def choose_pairs(
     return list(selection.pairs), selection.left_out
 
 
+def _suite(options: Options) -> Suite:
+    """Return the task's suite, with a model as the customer if one was named.
+
+    Raises:
+        ConfigurationError: the task has no suite, or its cases have no customers.
+    """
+    suite = load_suite(options.task)
+    if options.customer_model is None:
+        return suite
+    if suite.episode is None:
+        raise ConfigurationError(f"the cases of task {options.task!r} are no conversations; leave --customer-model out")
+    return replace(suite, episode=suite.episode.played_by(options.customer_model))
+
+
 def _open_judges(
     options: Options, suite: Suite, settings: Settings, cards: ModelCards, pairs: Sequence[Pair]
 ) -> RunJudges:
@@ -224,6 +241,8 @@ def _load_cases(options: Options, suite: Suite, task: Task[Any], settings: Setti
             input_model=suite.case_model(task.input_model),
             settings=settings,
         )
+    if options.customer_model is not None:  # by another name than the gate set's, so that it is evidence for nothing
+        dataset = replace(dataset, name=f"{dataset.name}, customers by {options.customer_model}")
     return dataset if options.case_count is None else stratified(dataset, options.case_count)
 
 

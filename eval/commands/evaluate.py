@@ -54,6 +54,10 @@ def evaluate_pairs(
         str | None,
         typer.Option(help="Judge model in place of the judges' own; of two, comma separated, both must agree."),
     ] = None,
+    customer_model: Annotated[
+        str | None,
+        typer.Option(help="Model that plays the customers of conversations in place of their scripts; no evidence."),
+    ] = None,
     families: Annotated[
         str | None, typer.Option("--with", help="Optional judges, shown beside the suite's own: ragas.")
     ] = None,
@@ -79,6 +83,7 @@ def evaluate_pairs(
         budget=budget,
         budget_usd=usd_of(budget_usd),
         judge_model=judge_model,
+        customer_model=customer_model,
         families=names_of(families),
     )
     with human_text(as_json=as_json):

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from eval.dialogue.record import Ending
 from eval.dialogue.scenario import CONFIRMATION, CustomerScript, KnownFact
@@ -23,13 +24,24 @@ class Over:
     ending: Ending
 
 
-@dataclass(slots=True)
-class Customer:
-    """One customer in one conversation. Equal scripts, cases and repeats say the same to the same replies.
+class Counterpart(Protocol):
+    """Whoever talks to the task in one conversation.
 
     ``unscored`` says why the conversation proves nothing about the pair; "" as long as it does. ``confirms`` is whether the last
     message said yes to what they were asked to confirm.
     """
+
+    unscored: str
+    confirms: bool
+
+    async def next(self, reply: DialogueReply | None) -> str | Over:
+        """Return the next message after ``reply``, the first one for None, or the end of the conversation."""
+        ...
+
+
+@dataclass(slots=True)
+class Customer:
+    """See ``Counterpart``. Equal scripts, cases and repeats say the same to the same replies."""
 
     script: CustomerScript
     case_id: str
@@ -48,6 +60,10 @@ class Customer:
         self._random = random.Random(f"{self.case_id}/{self.repeat}")
         planned = {"then": self.script.then, "corrects": self.script.corrects, "interrupts": self.script.interrupts}
         self._left = {name for name, what in planned.items() if what}
+
+    async def next(self, reply: DialogueReply | None) -> str | Over:
+        """See ``Counterpart.next``."""
+        return self.opening() if reply is None else self.hears(reply)
 
     def opening(self) -> str:
         """Return the first message."""

@@ -10,15 +10,17 @@ from pydantic import BaseModel
 
 from eval.cases import Case
 from eval.code_digest import without_words
-from eval.dialogue.customer import Customer, Over
+from eval.dialogue.customer import Counterpart, Customer, Over
+from eval.dialogue.model_customer import ModelCustomer, customer_pair
 from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
-from eval.dialogue.scenario import ConversationScenario
+from eval.dialogue.scenario import ConversationScenario, CustomerScript
 from eval.dialogue.states import changes
 from eval.dialogue.transcript import about, transcript
 from eval.dialogue.world import CaseWorld, FaultyTools
-from eval.episode import AnswerRun
+from eval.episode import AnswerRun, Ask
 from eval.errors import CaseError
 from service.dialogue.turn import MOST_HISTORY, DialogueInputs, DialogueReply, Spoken
+from service.errors import ConfigurationError
 from service.pair import Pair, ToolSpec
 from service.task import TaskResult
 from service.tools.allowed import AllowedTools
@@ -34,13 +36,15 @@ class DialogueEpisode:
 
     ``world`` opens the world of a scenario; it is a function of a module, because other processes get it, too. ``specs`` are
     all tools that it has; a pair names those that it may use. ``ignored`` are fields of the records that conversations of equal
-    worth may leave different: free text, logs of reads.
+    worth may leave different: free text, logs of reads. ``customer`` is the prompt and model that play the customers in place of
+    the scripts, for runs that are no evidence.
     """
 
     world: Callable[[ConversationScenario], CaseWorld]
     specs: Sequence[ToolSpec] = ()
     ignored: tuple[str, ...] = ()
     input_model: type[DialogueInputs] = DialogueInputs
+    customer: Pair | None = None
     scenario_model: ClassVar[type[BaseModel]] = ConversationScenario
 
     @property
@@ -49,7 +53,13 @@ class DialogueEpisode:
         here, digest = Path(__file__).parent, hashlib.sha256()
         for name in _COUNTERPART:
             digest.update(without_words((here / name).read_text(encoding="utf-8")).encode())
+        if self.customer is not None:
+            digest.update(self.customer.digest.encode())
         return digest.hexdigest()
+
+    def played_by(self, model: str) -> "DialogueEpisode":
+        """See ``CaseEpisode.played_by``."""
+        return replace(self, customer=customer_pair(model))
 
     def transcript(self, output: str) -> str:
         """See ``CaseEpisode.transcript``."""
@@ -59,19 +69,26 @@ class DialogueEpisode:
         """See ``CaseEpisode.about``."""
         return about(case)
 
-    async def play(self, case: Case, repeat: int, pair: Pair, answer: AnswerRun) -> TaskResult:
+    async def play(self, case: Case, repeat: int, pair: Pair, answer: AnswerRun, ask: Ask | None = None) -> TaskResult:
         """See ``CaseEpisode.play``."""
-        return await self.play_with(case, repeat, {spec.name: spec for spec in pair.tools}, answer)
+        return await self.play_with(case, repeat, {spec.name: spec for spec in pair.tools}, answer, ask)
 
-    async def play_with(self, case: Case, repeat: int, specs: Mapping[str, ToolSpec], answer: AnswerRun) -> TaskResult:
+    async def play_with(
+        self,
+        case: Case,
+        repeat: int,
+        specs: Mapping[str, ToolSpec],
+        answer: AnswerRun,
+        ask: Ask | None = None,
+    ) -> TaskResult:
         """Return the conversation of ``answer``, which may use the tools ``specs``, with the case's customer."""
         scenario = ConversationScenario.model_validate(case.inputs)
         world = self.world(scenario)
         faulty = FaultyTools(world, scenario.faults)
         tools = AllowedTools(specs=specs, tools=faulty, run_id=f"{case.id}-{repeat}")
-        customer = Customer(scenario.customer, case.id, repeat)
+        customer = self._customer(scenario.customer, case.id, repeat, ask)
         history, turns, results = list[Spoken](), list[TurnRecord](), list[TaskResult]()
-        message: str | Over = customer.opening()
+        message = await customer.next(None)
         while isinstance(message, str):
             inputs = self.input_model(
                 conversation_id=f"{case.id}-{repeat}"[-80:],
@@ -90,7 +107,8 @@ class DialogueEpisode:
                 message = Over("failed")
                 break
             history += [Spoken(by="customer", text=message), Spoken(by="assistant", text=turn.reply.reply)]
-            message = customer.hears(turn.reply)
+            message = await customer.next(turn.reply)
+        assert isinstance(message, Over)
         record = ConversationRecord(
             turns=tuple(turns),
             ended=message.ending,
@@ -98,6 +116,13 @@ class DialogueEpisode:
             unscored=customer.unscored,
         )
         return _as_one(results, record)
+
+    def _customer(self, script: CustomerScript, case_id: str, repeat: int, ask: Ask | None) -> Counterpart:
+        if self.customer is None:
+            return Customer(script, case_id, repeat)
+        if ask is None:
+            raise ConfigurationError("a model plays the customers, and nobody can ask it")
+        return ModelCustomer(script, self.customer, ask)
 
 
 def _turn_of(message: str, confirms: bool, result: TaskResult, specs: Mapping[str, ToolSpec]) -> TurnRecord:

@@ -260,7 +260,10 @@ class Runner:
         if self.episode is None:
             result = await self._answered(self.task.input_model.model_validate(case.inputs), context)
         else:
-            result = await self.episode.play(case, repeat, job.pair, answer)
+            customer = self.episode.customer
+            # The customer's replies are cached under their own pair: its calls are no part of a turn's latency.
+            counterpart = replace(gateway, pair_digest="" if customer is None else customer.digest, made_in=[])
+            result = await self.episode.play(case, repeat, job.pair, answer, counterpart.complete)
         timing = gateway.whole_timing(result.request_ms)
         return CaseResult(
             case_id=case.id,

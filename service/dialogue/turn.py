@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 ReplyAction = Literal["answer", "clarify", "handover", "close"]
 MOST_HISTORY = 40
-_MOST_CHARS = 4_000
+MOST_CHARS = 4_000
 
 
 class Spoken(BaseModel):
@@ -16,7 +16,7 @@ class Spoken(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     by: Literal["customer", "assistant"]
-    text: str = Field(max_length=_MOST_CHARS)
+    text: str = Field(max_length=MOST_CHARS)
 
 
 class DialogueInputs(BaseModel):
@@ -30,7 +30,7 @@ class DialogueInputs(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     conversation_id: str = Field(pattern=r"^[A-Za-z0-9_.-]{3,80}$")
-    message: str = Field(min_length=1, max_length=_MOST_CHARS)
+    message: str = Field(min_length=1, max_length=MOST_CHARS)
     history: tuple[Spoken, ...] = Field(default=(), max_length=MOST_HISTORY)
     session: Mapping[str, str] = Field(default_factory=dict)
 
@@ -58,7 +58,7 @@ class DialogueReply(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    reply: str = Field(min_length=1, max_length=_MOST_CHARS)
+    reply: str = Field(min_length=1, max_length=MOST_CHARS)
     action: ReplyAction
     asks: tuple[str, ...] = ()
     handover: HandoverNote | None = None

@@ -45,6 +45,9 @@ def test_a_task_that_converses_goes_round_the_loop(settings):
     assert {pair.metrics["silence_right"].value for pair in evaluation.pairs} == {0}
     _is_measured(by_name["courteous"])
 
+    played = evaluate(Options(task="parcels", pairs=("courteous",), customer_model="local.customer-v1"), settings)
+    assert played.evaluation.dataset_name == "dev, customers by local.customer-v1"
+    assert 0 < played.evaluation.pairs[0].metrics["conversation_right"].value < 1
     with pytest.raises(Refused, match=r"verdict .* is 'fail'"):
         promote_pair("parcels", "obedient", "try it", settings)
     assert promote_pair("parcels", "courteous", "first", settings).sequence == 1

@@ -136,6 +136,16 @@ def hasty(so_far: object) -> str | Said:
     return courteous(so_far, asks_first=False)
 
 
+def playing(values: Any) -> str:
+    """Plays a customer: tells all that the script knows, then is done."""
+    known = [
+        line.split(": ", 1)[1].split(" (asked")[0]
+        for line in values["script"].splitlines()
+        if line.startswith("You know")
+    ]
+    return "[END]" if values["said"].count("Customer:") > 1 else " ".join(known) or "[END]"
+
+
 def _handover(reason: str, context: str) -> str:
     return _reply("I connect you to a colleague.", "handover", handover={"reason": reason, "context": context})
 
@@ -146,6 +156,7 @@ class Parcels(DialogueTask[DialogueInputs]):
         "local.courteous-v1": courteous,
         "local.obedient-v1": obedient,
         "local.hasty-v1": hasty,
+        "local.customer-v1": playing,
     }
 
     tool_functions: ClassVar = _live()

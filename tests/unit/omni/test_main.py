@@ -77,7 +77,8 @@ def test_groups_hold_what_the_guides_name():
     assert set(commands(found["knowledge"])) == {"prepare", "build", "search", "publish", "measure"}
     assert set(commands(found["schedule"])) == {"run", "status", "deliver", "export"}
     assert set(commands(found["bench"])) == {
-        "harness", "service", "warehouse", "report", "seeds", "floor", "history", "backfill", "knowledge", "agentdojo", "steps", "conversations",
+        "harness", "service", "warehouse", "report", "seeds", "floor", "history", "backfill", "knowledge", "agentdojo",
+        "steps", "conversations",
     }  # fmt: skip
     assert {"run", "work", "watch", "replay", "check", "rescore", "override"} <= set(commands(found["calls"]))
 

@@ -1,10 +1,16 @@
 """The scripted customer: what they say to what they are asked."""
 
+import asyncio
+
 import pytest
 
 from eval.dialogue.customer import Customer, Over
+from eval.dialogue.model_customer import ModelCustomer, customer_pair
 from eval.dialogue.scenario import CustomerScript
 from service.dialogue.turn import DialogueReply, HandoverNote
+from service.errors import UpstreamUnavailable
+from service.llm.model_call import ModelReply
+from service.llm.pricing import Usage
 
 KNOWS = {
     "number": {"says": ["It is A1."], "asked_by": ["number"], "value": "A1"},
@@ -144,3 +150,32 @@ def test_a_script_that_names_an_unknown_fact_is_refused():
 
 def test_what_is_volunteered_stands_in_the_opening():
     assert customer(volunteers=["number"]).opening().endswith("It is A1.")
+
+
+def test_a_model_plays_the_script_and_its_failure_leaves_the_conversation_unscored():
+    asked = []
+
+    async def ask(call):
+        asked.append(call)
+        if len(asked) == 3:
+            raise UpstreamUnavailable("down")
+        usage = Usage(input_tokens=1, output_tokens=1)
+        text = "Customer: Yes, send it to 12 Oak Street."
+        return ModelReply(text=text, usage=usage, stop_reason="end_turn", latency_ms=1, answered_by="m")
+
+    async def play():
+        script = CustomerScript.model_validate(
+            {"goal": "get it", "opens": ["Hello."], "knows": KNOWS, "refuses": False}
+        )
+        played = ModelCustomer(script, customer_pair("m"), ask)
+        said = [await played.next(None), await played.next(asks("confirmation", text="Shall I?")), played.confirms]
+        said += [await played.next(asks("number")), played.confirms, await played.next(asks("number"))]
+        return said, played.unscored
+
+    said, unscored = asyncio.run(play())
+    assert said[:3] == ["Hello.", "Yes, send it to 12 Oak Street.", True]
+    assert said[3:] == ["Yes, send it to 12 Oak Street.", False, Over("not understood")]
+    assert "failed: " in unscored
+    shown = asked[0].messages[-1].content
+    assert "What you want: get it." in shown
+    assert "Assistant: Shall I?" in shown

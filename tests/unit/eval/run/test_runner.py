@@ -188,7 +188,9 @@ def test_a_case_whose_calls_are_from_two_runs_is_not_live_and_measures_no_latenc
 class Aloud:
     """Plays a case in three turns; the third is the case's text."""
 
-    async def play(self, case, repeat, pair, answer):
+    customer = None
+
+    async def play(self, case, repeat, pair, answer, ask):
         for number in range(2):
             await answer(Inputs(text=f"turn {number}"), NO_TOOLS)
         last = await answer(Inputs(text=case.inputs["text"]), NO_TOOLS)
