@@ -77,7 +77,7 @@ class KnowledgeError(ServiceError):
 class ModelError(ServiceError):
     """A model call gave no usable answer.
 
-    ``charged_reply`` is the unusable answer (a ``ModelReply``) if there is one, because the provider charges for it.
+    ``charged_reply`` is the unusable answer, or the part of it that came (a ``ModelReply``), because the provider charges for it.
     """
 
     status = 502

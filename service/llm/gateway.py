@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -187,38 +187,51 @@ class LiteLLMGateway:
         card = self._cards.get(call.model)
         if card.wire == "in_process" or call.answer_schema is not None:
             return await self.complete(call)
-        with self._errors(card, call):
+        heard: list[str] = []
+
+        def hear(text: str) -> None:
+            heard.append(text)
+            on_text(text)
+
+        with self._errors(card, call, heard):
             async with asyncio.timeout(call.timeout_s):
                 await self._make_ready(card)
                 started = time.perf_counter()
                 if card.wire == "litellm" and self._wire is not None:
-                    reply = await self._wire.stream(call, card, on_text)
+                    reply = await self._wire.stream(call, card, hear)
                     return replace(reply, latency_ms=(time.perf_counter() - started) * 1000)
                 arguments = self._stream_arguments(call)
                 stream = await self._litellm.acompletion(
                     client=self._stream_client(), **arguments, **unlogged(self._unlogged, arguments)
                 )
-                response = await whole_answer(stream, self._litellm.stream_chunk_builder, on_text, card.short_name)
+                response = await whole_answer(stream, self._litellm.stream_chunk_builder, hear, card.short_name)
         reply = self._reply(call, card, response, headers_of(stream), (time.perf_counter() - started) * 1000)
         return check_streamed_uses(reply, card.short_name)
 
     @contextlib.contextmanager
-    def _errors(self, card: ModelCard, call: ModelCall) -> Iterator[None]:
+    def _errors(self, card: ModelCard, call: ModelCall, heard: Sequence[str] = ()) -> Iterator[None]:
+        """Raise what goes wrong in the block as ours; after text was ``heard``, with an estimate of what it costs."""
         try:
             yield
         except TimeoutError as err:
             raise DeadlineExceeded(f"{card.short_name} gave no answer within {call.timeout_s:.1f} s") from err
-        except ModelError:
+        except ModelError as err:
+            _charge_heard(err, card, call, heard)
             raise  # ours already: raised from itself, it would be its own cause
         except Exception as err:  # litellm raises subclasses of openai's errors and, now and then, bare ones
-            if self._litellm is None:
-                raise UpstreamUnavailable(
-                    f"{card.short_name} cannot be called: importing litellm failed ({type(err).__name__})"
-                ) from err
-            exceptions = self._litellm.exceptions
-            if card.wire == "litellm":
-                raise translated_anywhere(err, card, server_of(card, self._endpoints), exceptions) from err
-            raise translated(err, card.short_name, exceptions) from err
+            failure = self._translated(err, card)
+            _charge_heard(failure, card, call, heard)
+            raise failure from err
+
+    def _translated(self, err: Exception, card: ModelCard) -> ModelError:
+        if self._litellm is None:
+            return UpstreamUnavailable(
+                f"{card.short_name} cannot be called: importing litellm failed ({type(err).__name__})"
+            )
+        exceptions = self._litellm.exceptions
+        if card.wire == "litellm":
+            return translated_anywhere(err, card, server_of(card, self._endpoints), exceptions)
+        return translated(err, card.short_name, exceptions)
 
     def _reply(
         self, call: ModelCall, card: ModelCard, response: Any, headers: Mapping[str, str], latency_ms: float
@@ -308,6 +321,23 @@ class LiteLLMGateway:
                 "aws_secret_access_key": LOCAL_KEY.secret,
             }
         return arguments
+
+
+def _charge_heard(failure: ModelError, card: ModelCard, call: ModelCall, heard: Sequence[str]) -> None:
+    if heard and failure.charged_reply is None:
+        text = "".join(heard)
+        usage = usage_from_texts(call, text, ())
+        charged(
+            failure,
+            ModelReply(
+                text=text,
+                usage=usage,
+                stop_reason="other",
+                latency_ms=0.0,
+                answered_by=card.short_name,
+                metered=False,
+            ),
+        )
 
 
 def build_gateway(settings: Settings, cards: ModelCards, in_process: InProcessModels) -> LiteLLMGateway:

@@ -81,9 +81,12 @@ async def test_faults_are_our_errors(gateway, server, kind, error):
 async def test_a_stream_that_breaks_is_an_error_after_its_first_piece(gateway, server, kind):
     _faults(server, {"kind": kind, "model": "*", "rate": 1.0})
     pieces = []
-    with pytest.raises((QuotaExceeded, UpstreamUnavailable)):
+    with pytest.raises((QuotaExceeded, UpstreamUnavailable)) as broken:
         await gateway.stream(_call(), pieces.append)
     assert len(pieces) == 1
+    made = broken.value.charged_reply  # the provider bills what it had made
+    assert (made.text, made.metered) == (pieces[0], False)
+    assert made.usage.input_tokens > made.usage.output_tokens > 0
 
 
 async def test_a_cancelled_stream_leaves_the_gateway_usable(gateway):

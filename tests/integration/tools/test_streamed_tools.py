@@ -168,8 +168,10 @@ async def test_a_stream_that_ends_before_its_answer_is_no_answer(provider, cards
     else:
         ends = {BEDROCK: 2, OPENAI: 3, ANTHROPIC: 2}[model]
         kept = whole[: -ends - (0 if last == "tool uses" else 3)]
-    with pytest.raises(UpstreamUnavailable, match="broke off in the middle"):
+    with pytest.raises(UpstreamUnavailable, match="broke off in the middle") as broken:
         await stream(provider, cards, model, kept)
+    made = broken.value.charged_reply  # the provider bills what it had made
+    assert (made.metered, made.text.split()[:1], made.usage.output_tokens > 0) == (False, ["I"], True)
 
 
 async def test_bedrocks_stream_is_checked_without_tools_too(provider, cards):
