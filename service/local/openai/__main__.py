@@ -24,7 +24,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--script", default="good", help="who answers: good, bad, a file of JSON lines, or module:function"
     )
-    parser.add_argument("--bundled", action="store_true", help="llama.cpp's own server with the bundled model answers")
+    parser.add_argument(
+        "--bundled", action="store_true", help="llama.cpp's own server with the bundled model answers; it uses no tools"
+    )
     parser.add_argument(
         "--skip",
         action="append",
