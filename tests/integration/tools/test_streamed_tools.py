@@ -1,5 +1,6 @@
 """Tools in streams of each wire: uses put together from their pieces, and streams that end too early or hold broken pieces."""
 
+import asyncio
 import json
 from types import SimpleNamespace
 
@@ -98,7 +99,7 @@ TYPES = {BEDROCK: "application/vnd.amazon.eventstream"}
 @pytest.fixture
 async def provider(monkeypatch):
     """A server that sends ``plan.parts`` and then ends the answer in good order."""
-    plan = SimpleNamespace(seen=[], parts=(), kind="", url="")
+    plan = SimpleNamespace(seen=[], parts=(), kind="", url="", hangs=False, left=asyncio.Event())
 
     async def respond(request):
         plan.seen.append(await request.json())
@@ -106,11 +107,16 @@ async def provider(monkeypatch):
         await response.prepare(request)
         for part in plan.parts:
             await response.write(part)
+        if plan.hangs:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                plan.left.set()
         return response
 
     app = web.Application()
     app.router.add_post("/{tail:.*}", respond)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     plan.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
@@ -125,7 +131,7 @@ def cards():
     return ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
 
 
-async def stream(provider, cards, model, parts, **changes):
+async def stream(provider, cards, model, parts, *, on_text=None, **changes):
     provider.parts, provider.kind = parts, TYPES.get(model, "text/event-stream")
     gateway = LiteLLMGateway(
         cards,
@@ -141,7 +147,7 @@ async def stream(provider, cards, model, parts, **changes):
         "tools": (FIND,),
     }
     heard = []
-    return await gateway.stream(ModelCall(**fields | changes), heard.append), heard
+    return await gateway.stream(ModelCall(**fields | changes), on_text or heard.append), heard
 
 
 @pytest.mark.parametrize("model", WIRES)
@@ -172,6 +178,16 @@ async def test_a_stream_that_ends_before_its_answer_is_no_answer(provider, cards
         await stream(provider, cards, model, kept)
     made = broken.value.charged_reply  # the provider bills what it had made
     assert (made.metered, made.text.split()[:1], made.usage.output_tokens > 0) == (False, ["I"], True)
+
+
+@pytest.mark.parametrize("model", WIRES)
+async def test_a_cancelled_stream_closes_its_connection_before_the_model_wants_a_tool(provider, cards, model):
+    provider.hangs = True
+    parts = list(STREAMS[model](HALVES))[:3]
+    asking = asyncio.ensure_future(stream(provider, cards, model, parts, on_text=lambda _: asking.cancel()))
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await asyncio.wait_for(provider.left.wait(), 20)
 
 
 async def test_bedrocks_stream_is_checked_without_tools_too(provider, cards):
