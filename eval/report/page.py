@@ -88,9 +88,7 @@ def render_html(
     import jinja2  # late: the console alone does not need it
 
     from eval.report import cases as case_pages
-    from eval.report import ceiling, changes, latency, view
-    from eval.report.pool_tables import pool_tables
-    from eval.report.sensitivity import sensitivity_of
+    from eval.report import ceiling, changes, latency, pool_tables, sensitivity, view
 
     templates = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(
@@ -113,7 +111,7 @@ def render_html(
         who_sees=WHO_SEES,
         metric_rows=view.metric_rows(evaluation, suite),
         notes=metric_notes(evaluation),
-        pool_tables=pool_tables(evaluation, suite, cases),
+        pool_tables=pool_tables.pool_tables(evaluation, suite, cases),
         note_mark=NOTE_MARK,
         backed=[pair for pair in evaluation.pairs if pair.backup_metrics],
         backup_rows=view.metric_rows(evaluation, suite, arm="backup"),
@@ -133,7 +131,7 @@ def render_html(
         worst=case_pages.worst_lists(evaluation, suite),
         cases=views,
         without_finding=[view for view in views if not view.has_finding],
-        sensitivity=sensitivity_of(suite, judged=any(pair.gate.looked_at for pair in evaluation.pairs)),
+        sensitivity=sensitivity.sensitivity_of(suite, judged=any(pair.gate.looked_at for pair in evaluation.pairs)),
         provenance=view.provenance(evaluation, suite, cases),
         style=STYLE_SHEET.read_text(encoding="utf-8"),
         script=script,
