@@ -122,7 +122,10 @@ METRICS = (
     FrameColumn("metric", "text", "", "name of the metric"),
     FrameColumn("slice", "text", "", "slice that a check is about; missing for all cases"),
     FrameColumn(
-        "unit", "text", "", "unit of value, low and high: score (0 to 100), rate (0 to 1), ms, usd, words, change"
+        "unit",
+        "text",
+        "",
+        "unit of value, low and high: score (0 to 100), rate or events (0 to 1), ms, usd, words, count, change",
     ),
     FrameColumn("higher_is_better", "boolean", "", "direction of the metric; missing for checks"),
     FrameColumn("value", "number", "see unit", "the figure; a positive difference is better than production"),

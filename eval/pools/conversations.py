@@ -9,13 +9,13 @@ import numpy as np
 from eval.cases import Case
 from eval.pools.readers import CountOf, IsRight
 from eval.results import CaseResult
-from eval.verdict.pooled import Ratio
+from eval.verdict.pooled import CaseMean
 from figures.arrays import Floats
 from service.task import TaskResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TurnsPerConversation(Ratio):
+class TurnsPerConversation(CaseMean):
     """The mean number of turns; ``bounds`` are the fewest and the most that a conversation can have."""
 
     turns: CountOf

@@ -7,12 +7,12 @@ from math import comb
 from eval.cases import Case
 from eval.pools.readers import IsRight
 from eval.results import CaseResult
-from eval.verdict.pooled import Ratio
+from eval.verdict.pooled import CaseMean
 from figures.arrays import Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PassHat(Ratio):
+class PassHat(CaseMean):
     """The share of cases that ``k`` independent tries would all get right (Yao et al. 2024, tau-bench: pass^k).
 
     With ``c`` of a case's ``n`` tries right, C(c, k) / C(n, k) estimates it without bias; the figure is the mean over cases.

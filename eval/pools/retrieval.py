@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from eval.cases import Case
 from eval.pools.readers import DocumentsOf, WantedOf
-from eval.verdict.pooled import Ratio
+from eval.verdict.pooled import CaseMean, Ratio
 from service.task import TaskResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecallAt(Ratio):
+class RecallAt(CaseMean):
     """The mean over cases of the share of the wanted documents that are among the first ``k`` found, each named once."""
 
     k: int

@@ -14,7 +14,14 @@ from eval.cases import Case
 from eval.pool import NotedPool, Pool, ScoredPool
 from eval.results import CaseResult
 from figures.arrays import Floats
-from figures.stats import CONFIDENCE, Interval, percentile_interval, resample_weights, unseen_share
+from figures.stats import (
+    CONFIDENCE,
+    Interval,
+    mean_interval,
+    percentile_interval,
+    resample_weights,
+    unseen_share,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +81,7 @@ def _counts(pool: Pool, case: Case, items: Sequence[CaseResult]) -> Mapping[str,
 
 
 def pooled_interval(side: Pooled, *, seed: int, confidence: float = CONFIDENCE) -> Interval | None:
-    """Return the figure with its percentile bootstrap interval over cases; None if it is undefined.
+    """Return the figure with its bootstrap interval over cases, BCa for a mean, else percentile; None if it is undefined.
 
     If all draws give the same figure, the interval is widened by Wilson's share of cases: events that never occurred in
     ``n`` cases may still occur in that share. A figure without a bound is not widened on that side.
@@ -85,6 +92,8 @@ def pooled_interval(side: Pooled, *, seed: int, confidence: float = CONFIDENCE) 
         return None
     if n < 2:
         return percentile_interval(value, np.array([value]), n, confidence=confidence)
+    if isinstance(side.pool, CaseMean):
+        return _mean(side.pool.values(side.names, side.counts), side.pool.bounds, seed, confidence)
     draws = side.figures(resample_weights(n, seed))
     draws = draws[~np.isnan(draws)]
     if len(draws) and np.isfinite(draws).all() and np.ptp(draws) < 1e-12:
@@ -107,6 +116,10 @@ def pooled_difference(
     value = values[0] - values[1]
     if len(both) < 2:
         return percentile_interval(value, np.zeros(1), len(both), confidence=confidence)
+    if isinstance(a.pool, CaseMean):
+        least, greatest = a.pool.bounds
+        change = a.pool.values(a.names, a.counts) - a.pool.values(b.names, b.counts)
+        return _mean(change, (least - greatest, greatest - least), seed, confidence)
     weights = resample_weights(len(both), seed)
     draws = a.figures(weights) - b.figures(weights)
     draws = draws[~np.isnan(draws)]
@@ -117,6 +130,14 @@ def pooled_difference(
             value=value, low=value - reach, high=value + reach, n=len(both), method="all draws equal: Wilson"
         )
     return _percentiles(value, draws, len(both), confidence)
+
+
+def _mean(values: Floats, bounds: tuple[float, float], seed: int, confidence: float) -> Interval:
+    """Return the mean's interval inside ``bounds``, which its widened tails may pass."""
+    bounded = bounds if all(map(math.isfinite, bounds)) else None
+    found = mean_interval(values, seed=seed, confidence=confidence, bounds=bounded)
+    low, high = (None if end is None else min(max(end, bounds[0]), bounds[1]) for end in (found.low, found.high))
+    return replace(found, low=low, high=high)
 
 
 def _percentiles(value: float, draws: Floats, n: int, confidence: float) -> Interval:
@@ -149,6 +170,16 @@ class Ratio:
         of, among = columns.get("of", none), columns.get("among", none)
         share: Floats = np.divide(of, among, out=np.full(len(sums), math.nan), where=among > 0)
         return share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseMean(Ratio):
+    """The mean over cases of one value, counted as ``of``, with ``among`` 1; its interval is that of any other mean."""
+
+    def values(self, names: Sequence[str], counts: Floats) -> Floats:
+        """Return the value of each row of ``counts``."""
+        found: Floats = counts[:, list(names).index("of")]
+        return found
 
 
 def kappa_of(table: Floats) -> Floats:

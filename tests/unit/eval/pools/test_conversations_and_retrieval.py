@@ -34,10 +34,9 @@ def test_turns_are_a_mean_over_conversations():
     found = interval(TurnsPerConversation(turns=count), answers([["a b", "a b c d"], ["a"], [FAILED]]))
     assert (found.value, found.n) == (pytest.approx((3 + 1) / 2), 2)
     same = interval(TurnsPerConversation(turns=count), answers([["a b"]] * 20))
-    assert (same.low, same.high) == (
-        pytest.approx(2 - 0.1611, abs=1e-3),
-        2.0,
-    )  # there may be shorter ones, and no bound above
+    assert (same.low, same.high, same.method) == (2.0, 2.0, "all cases equal")
+    short = interval(TurnsPerConversation(turns=count, bounds=(1.0, 8.0)), answers([["a b"]] * 20))
+    assert (short.low, short.high) == (pytest.approx(2 - 0.1611, abs=1e-3), pytest.approx(2 + 6 * 0.1611, abs=1e-3))
 
 
 def test_what_failed_costs_too_and_is_not_resolved():

@@ -13,6 +13,7 @@ from eval.verdict.deltas import build_deltas
 from eval.verdict.metrics import build_metrics
 from eval.verdict.pooled import pooled, pooled_interval
 from figures.metric import Unit
+from figures.stats import mean_interval
 
 RIGHT = ScoreReaches("right")
 CASES = cases_labelled(["any"] * 60)
@@ -74,6 +75,15 @@ def test_the_conversation_is_drawn_and_not_its_repeats():
         for rows in ([row[:1] for row in tries], tries)
     )
     assert (often.low, often.high, often.n) == (once.low, once.high, 60)
+
+
+def test_the_interval_is_that_of_a_mean_and_stays_inside_its_bounds():
+    tries = [[1, 1, 1, 1]] * 46 + [[0, 1, 1, 1], [0, 0, 0, 0]]
+    found = pooled_interval(pooled(PassHat(k=1, right=RIGHT), scored(tries), CASES), seed=1)
+    values = np.array([1.0] * 46 + [0.75, 0.0])
+    mean = mean_interval(values, seed=1, bounds=(0.0, 1.0))
+    assert (found.value, found.low, found.method) == (pytest.approx(mean.value), pytest.approx(mean.low), mean.method)
+    assert found.high == min(mean.high, 1.0)
 
 
 def test_the_difference_is_paired_and_counts_cases_that_only_one_side_can_judge():
