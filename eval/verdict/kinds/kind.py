@@ -50,7 +50,8 @@ class Latencies:
         """The footnote that names an earlier run, and counts the requests that measure nothing; "" without either."""
         notes = [f"measured in run {self.measured_in}; this run made no live model calls"] if self.measured_in else []
         if self.mixed:
-            notes.append(f"without {self.mixed} whose calls were made in several runs; run with --fresh")
+            asked = self.mixed + self.count
+            notes.append(f"{self.mixed} of {asked} left out, whose model calls are of several runs; --fresh times all")
         return "; ".join(notes)
 
     def table(self, case_ids: Sequence[str] | None = None) -> Floats:

@@ -79,7 +79,7 @@ def test_a_request_whose_calls_are_of_two_runs_measures_nothing_and_is_counted()
     answers = [case_result(0, "a", ms=100.0), case_result(1, "b", ms=9.0, live=False)]
     found = live_latencies(answers, deadline_ms=200, minimum=1)
     assert (found.by_case, found.mixed) == ({"case-0": [100.0]}, 1)
-    assert found.note == "without 1 whose calls were made in several runs; run with --fresh"
+    assert found.note == "1 of 2 left out, whose model calls are of several runs; --fresh times all"
     metrics = build_metrics(SUITE, CASES, answers, deadline_ms=200)
     assert metrics["latency_p95"].value == 100.0
     assert metrics["on_time"].note == found.note
