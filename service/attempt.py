@@ -118,18 +118,19 @@ class Attempt:
         return result if not findings else await self.repair(call, result, findings)
 
     async def _ask_once(self, call: ModelCall, arm: Arm, throttle_retries: int | None = None) -> TaskResult:
-        shared = self.context.reliability
+        # A call that ignores its cancellation may end when the next question is being asked.
+        question, shared = self.question, self.context.reliability
         retries = None if shared is None else shared.retries.of(call.model)
         if retries is not None:
             retries.request()
         reply, attempts = await complete_within(
-            self._gateway(arm),
+            self._gateway(arm, question),
             call,
             self.budget,
             throttle_retries=self.context.throttle_retries if throttle_retries is None else throttle_retries,
             may_retry=lambda: retries is None or retries.allow(),
         )
-        return self.finish(reply, call.model, arm, attempts)
+        return self._finished(reply, question, call.model, arm, attempts)
 
     async def _findings(self, answer: TaskResult) -> tuple[GuardFinding, ...]:
         """Return what the guard wants repaired in ``answer``."""
@@ -268,7 +269,7 @@ class Attempt:
     def _is_code(self, model: str) -> bool:
         return self.context.cards.get(model).wire == "in_process"
 
-    def _gateway(self, arm: Arm) -> Gateway:
+    def _gateway(self, arm: Arm, question: Question) -> Gateway:
         context = self.context
         slow_s = max(context.pair.serving.hedge_delay_ms / 1000, _LEAST_SLOW_S)
         return WatchedGateway(
@@ -280,7 +281,7 @@ class Attempt:
             # Between being slow and the deadline; the backup is asked when something is wrong already.
             overdue_s=slow_s if arm == "backup" else max(slow_s, (slow_s + self.budget.total_s) / 2),
             on_unanswered=self._unanswered,
-            on_unusable=self._unusable,
+            on_unusable=lambda call, reply: self._count(reply, question, call.model, "unusable"),
         )
 
     def _unanswered(self, call: ModelCall) -> None:
@@ -288,10 +289,7 @@ class Attempt:
         self.estimated = self.estimated + usage
         self._pay(usage, call.model)
 
-    def _unusable(self, call: ModelCall, reply: ModelReply) -> None:
-        self._count(reply, call.model, "unusable")
-
-    def _count(self, reply: ModelReply, model: str, status: str, output: str = "") -> None:
+    def _count(self, reply: ModelReply, question: Question, model: str, status: str, output: str = "") -> None:
         """Count the usage and cost of a reply, and note it in the trace with what was read in it."""
         cost = self._pay(reply.usage, model)
         if reply.metered:
@@ -301,7 +299,7 @@ class Attempt:
         self.trace.append(
             TracedStep(
                 kind="model",
-                name=self.question.part or "main",
+                name=question.part or "main",
                 model=model,
                 status=status,
                 content=output,
@@ -318,18 +316,19 @@ class Attempt:
         self.spent = None if cost is None or self.spent is None else self.spent + cost
         return cost
 
-    def finish(self, reply: ModelReply, model: str, arm: Arm, attempts: int) -> TaskResult:
+    def _finished(self, reply: ModelReply, question: Question, model: str, arm: Arm, attempts: int) -> TaskResult:
         """Count the usage and cost of a reply, and return the result that its text gives.
 
         Raises:
             OutputInvalid: the reply was cut off, or its text is not valid.
         """
-        self.answered_by, self.origins = reply.answered_by, (reply.origin,)
+        if question is self.question:
+            self.answered_by, self.origins = reply.answered_by, (reply.origin,)
         output, uses = "", tuple[Use, ...]()
         try:
-            output, uses = self._read(reply)
+            output, uses = _read(reply, question)
         finally:
-            self._count(reply, model, reply.stop_reason, output)
+            self._count(reply, question, model, reply.stop_reason, output)
         return TaskResult(
             output=output,
             arm=arm,
@@ -340,20 +339,9 @@ class Attempt:
             usage=self.used,
             cost=self.spent,
             attempts=attempts,
-            origins=self.origins,
+            origins=(reply.origin,),
             uses=uses,
         )
-
-    def _read(self, reply: ModelReply) -> tuple[str, tuple[Use, ...]]:
-        if reply.stop_reason == "max_tokens":
-            raise OutputInvalid("the answer was cut off at the pair's maxOutputTokens", raw_text=reply.text)
-        # Only uses of tools that were offered: the text of others would be shown without check and guard.
-        uses = reply.uses if self.question.tools else ()
-        try:
-            return reply.text if uses else self.question.read(reply.text), uses
-        except OutputInvalid as err:
-            err.raw_text = reply.text
-            raise
 
     def fall_back(self, model: str, output: str) -> TaskResult:
         """Return the result with the output of the task's own fallback."""
@@ -387,3 +375,15 @@ class Attempt:
                 origins=self.origins,
             )
         )
+
+
+def _read(reply: ModelReply, question: Question) -> tuple[str, tuple[Use, ...]]:
+    if reply.stop_reason == "max_tokens":
+        raise OutputInvalid("the answer was cut off at the pair's maxOutputTokens", raw_text=reply.text)
+    # Only uses of tools that were offered: the text of others would be shown without check and guard.
+    uses = reply.uses if question.tools else ()
+    try:
+        return reply.text if uses else question.read(reply.text), uses
+    except OutputInvalid as err:
+        err.raw_text = reply.text
+        raise

@@ -219,6 +219,34 @@ def test_a_slow_part_is_hedged_by_its_own_backup():
     assert result.estimated_usage.input_tokens > 0
 
 
+def test_a_reply_that_ends_after_its_cancellation_counts_for_the_question_that_it_answers():
+    released, ended = asyncio.Event(), asyncio.Event()
+
+    async def stubborn(call):
+        while not released.is_set():
+            try:
+                await released.wait()
+            except asyncio.CancelledError:
+                continue
+        asyncio.get_running_loop().call_soon(ended.set)
+        return "Late."
+
+    async def waits_for_it(call):
+        released.set()
+        await ended.wait()
+        return "Five."
+
+    part = replace(REWRITER, backup="rewriter-backup")
+    models = Models(rewriter=stubborn, rewriter_backup="What?", writer=waits_for_it)
+    result = run(make(models, parts=(part,)))
+    assert [(step.name, step.content) for step in result.trace] == [
+        ("rewriter", "What?"),
+        ("rewriter", "Late."),
+        ("main", "Five."),
+    ]
+    assert (result.output, result.answered_by) == ("Five.", "real rewriter-backup + real writer")
+
+
 def test_the_hedges_of_a_part_leave_those_of_the_main_prompt_alone():
     shared = Reliability(lambda: 0.0)
     part = replace(REWRITER, backup="rewriter-backup")
