@@ -112,8 +112,6 @@ class Attempt:
             result = await self._ask_once(call, arm)
         finally:
             preparing.cancel()
-        if result.uses:  # nothing is shown yet; the tools have their own guard
-            return result
         findings = await self._findings(result)
         return result if not findings else await self.repair(call, result, findings)
 
@@ -134,7 +132,7 @@ class Attempt:
 
     async def _findings(self, answer: TaskResult) -> tuple[GuardFinding, ...]:
         """Return what the guard wants repaired in ``answer``."""
-        if self.guard is None or answer.output is None:
+        if self.guard is None or answer.output is None or answer.uses:  # the tools have their own guard
             return ()
         found = await check_answer(self.guard, answer.output, self.budget.remaining_s())
         return self.note((*found, *echoes_in(answer.output, self.prompt.messages)), answer)

@@ -202,7 +202,7 @@ class Task(ABC, Generic[In]):
                 if isinstance(step, Use):
                     received = await attempt.use(step, self.sources(inputs))
                     continue
-                question = replace(step, shown=step.shown and not validating)
+                question = replace(step, shown=False) if validating else step
                 try:
                     said = await self._answered(question, inputs, attempt, answered)
                 except ModelError as err:
@@ -225,9 +225,8 @@ class Task(ABC, Generic[In]):
         attempt.question = question
         call = attempt.call()
         answer = await self._answer(call, attempt)
-        if not question.shown or answer.uses:
-            return answer
-        while found := await objections(answer):
+        # An answer that wants tools used is not shown, and one that repairs another may want them, too.
+        while question.shown and not answer.uses and (found := await objections(answer)):
             attempt.question = question
             answer = await attempt.repair(replace(call, model=answer.model), answer, found)
         return answer

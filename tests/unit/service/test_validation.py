@@ -15,7 +15,7 @@ from service.guard import Guard, Objection
 from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
 from service.pair import ToolSpec
-from service.question import Question, Use
+from service.question import Question, ToolTurn, Use
 from service.task import Task, TaskContext
 from service.telemetry import log
 from service.telemetry.log import Event
@@ -113,8 +113,10 @@ class Models:
         answer = self.answers[call.model].pop(0) if code is None else code(call.document)
         if isinstance(answer, Exception):
             raise answer
+        uses = answer if isinstance(answer, tuple) else ()
         return ModelReply(
-            text=answer if isinstance(answer, str) else json.dumps(answer),
+            text=answer if isinstance(answer, str) else "" if uses else json.dumps(answer),
+            uses=uses,
             usage=Usage(input_tokens=10, output_tokens=5),
             stop_reason="end_turn",
             latency_ms=1.0,
@@ -142,7 +144,9 @@ def events(monkeypatch):
 
 
 def run(models, task=None, chain="serve", model="writer"):
-    pair = make_pair("careful", asked="<text>{{text}}</text>", model=model, parts=(make_part(model="judge"),))
+    pair = make_pair(
+        "careful", asked="<text>{{text}}</text>", model=model, parts=(make_part(model="judge"),), tools=(FIND,)
+    )
     tools = AllowedTools(specs={FIND.name: FIND}, tools=Fees(), run_id="r")
     context = TaskContext(pair=pair, gateway=models, cards=CARDS, chain=chain, tools=tools)
     return asyncio.run((task or Careful()).run(Inputs(text="fee?"), context))
@@ -203,6 +207,29 @@ def test_an_evaluation_validates_like_the_service_and_reports_a_refusal_as_a_fai
     assert (result.output, result.failure) == (None, FailureCode.OUTPUT_INVALID)
     assert (result.raw_text, result.guarded) == ("one", ("promise",))
     assert run(Models(["one", "two"], [MEDIUM, FINE]), chain="primary").repaired
+
+
+@pytest.mark.parametrize("task", ["judged", "guarded"])
+def test_a_repair_that_wants_a_tool_used_is_taken_up_and_what_follows_is_checked(task):
+    class Talking(Careful if task == "judged" else Guarded):
+        def steps(self, inputs, pair):
+            turns = ()
+            while True:
+                said = yield Question(
+                    values=self.values(inputs), document=inputs, read=str.strip, turns=turns, tools=True
+                )
+                if not said.uses:
+                    return said.output
+                outcome = yield said.uses[0]
+                turns = (*turns, ToolTurn(text=said.output, uses=said.uses, contents=(outcome.content,)))
+
+    wants = (Use(tool="find_fee", arguments={}, call_id="1"),)
+    models = Models(["It is $5", wants, "So it is $5"], [MEDIUM, FINE])
+    result = run(models, Talking())
+    assert (result.output, [step.name for step in result.trace if step.kind == "tool"]) == ("So it is $5", ["find_fee"])
+    assert models.asked == (
+        ["writer", "judge", "writer", "writer", "judge"] if task == "judged" else ["writer", "writer", "writer"]
+    )
 
 
 def test_what_code_wrote_is_not_asked_for_again():
