@@ -60,6 +60,7 @@ RUNS = (
     FrameColumn("role", "text", "", "candidate, floor or demo"),
     FrameColumn("model", "text", "", "model id that was asked for"),
     FrameColumn("backup", "text", "", "model id of the backup; missing if the pair has none"),
+    FrameColumn("parts", "text", "", "models of the pair's further prompts, by name; missing if it has none"),
     _ANSWERED_BY,
     _ORIGINS,
     FrameColumn("verdict", "text", "", "pass, fail or inconclusive"),

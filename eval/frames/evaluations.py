@@ -97,6 +97,7 @@ def _run_rows(report: Row) -> Iterator[Row]:
             "answered_by": _listed(pair["answered_by"]),
             "origins": _listed(pair.get("origins")),
             "unseen": _listed(pair.get("unseen")),
+            "parts": "; ".join(f"{name}: {models}" for name, models in pair.get("parts", {}).items()) or None,
             "pair_seconds": pair["seconds"],
             "run_seconds": report["seconds"],
         }

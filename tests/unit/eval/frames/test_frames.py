@@ -71,6 +71,13 @@ def test_runs_have_one_row_per_pair_and_the_newest_run_first(finished):
     assert (row["pair_name"], row["verdict"], row["case_count"]) == ("bad-one", "fail", 12)
     assert row["started_at"] == pd.Timestamp("2026-11-21T04:00:00Z")
     assert pd.isna(row["backup"])
+    assert pd.isna(row["parts"])
+
+
+def test_a_run_names_the_models_of_a_pairs_parts(finished):
+    parts = {"judge": "local.one, backup local.two", "router": "local.one"}
+    report_of(finished, LATER, pairs=tuple(replace(pair, parts=parts) for pair in tiny_evaluation().pairs))
+    assert set(runs(finished)["parts"][:3]) == {"judge: local.one, backup local.two; router: local.one"}
 
 
 def test_cases_have_scores_slices_cost_and_reasons(finished):
