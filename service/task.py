@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from service.answers.typed import schema_for_models, typed_output
 from service.attempt import Attempt
 from service.attempt import Chain as Chain
 from service.attempt import TaskContext as TaskContext
@@ -38,10 +39,15 @@ _FALLBACK_RESERVE_S = 0.25
 
 
 class Task(ABC, Generic[In]):
-    """One LLM task. A subclass defines the inputs and what a valid answer is; it must not use any infrastructure."""
+    """One LLM task. A subclass defines the inputs and what a valid answer is; it must not use any infrastructure.
+
+    With ``output_model`` the output is JSON of that model: models are asked for its schema, answers are validated, and the API
+    returns an object.
+    """
 
     name: ClassVar[str]
     input_model: ClassVar[type[BaseModel]]
+    output_model: ClassVar[type[BaseModel] | None] = None
     variables: ClassVar[frozenset[str]]
     # The parts that the task may ask beside the main prompt, each with the variables that it supplies.
     part_variables: ClassVar[Mapping[str, frozenset[str]]] = {}
@@ -54,13 +60,15 @@ class Task(ABC, Generic[In]):
     def values(self, inputs: In) -> Mapping[str, str]:
         """Return the text of each template variable."""
 
-    @abstractmethod
     def check(self, text: str, rules: OutputRules) -> str:
-        """Return the output that ``text`` holds.
+        """Return the output that ``text`` holds; the default reads ``output_model``, and without one a task has its own.
 
         Raises:
             OutputInvalid: the answer must not be shown; the message says why, without quoting it.
         """
+        if self.output_model is None:
+            raise NotImplementedError(f"task {self.name!r} needs an output_model or its own check")
+        return typed_output(text, self.output_model, rules)
 
     def values_for(self, inputs: In, pair: Pair) -> Mapping[str, str]:
         """Return the variables' texts within the limits of ``pair``; the default is ``values``."""
@@ -74,7 +82,12 @@ class Task(ABC, Generic[In]):
         """Return the questions about ``inputs``, at least one; several if the inputs are too long for one call."""
         values = self.values_for(inputs, pair)
         return [
-            Question(values=values, document=self.document(inputs), read=lambda text: self.check(text, pair.output))
+            Question(
+                values=values,
+                document=self.document(inputs),
+                read=lambda text: self.check(text, pair.output),
+                answer_schema=None if self.output_model is None else schema_for_models(self.output_model),
+            )
         ]
 
     def joined(self, inputs: In, pair: Pair, answers: Sequence[str]) -> str:
@@ -269,6 +282,8 @@ def load_task(name: str) -> Task[Any]:
     task = importlib.import_module(f"service.tasks.{name}").TASK
     if not isinstance(task, Task) or task.name != name:
         raise ConfigurationError(f"service/tasks/{name}.py must define TASK, an instance of Task named {name!r}")
+    if task.output_model is None and type(task).check is Task.check:
+        raise ConfigurationError(f"task {name!r} must define output_model, or check: what is a valid answer?")
     return task
 
 

@@ -34,7 +34,7 @@ class DialogueScorer:
         """Return the scores; findings are what is wrong, one sentence each."""
         expected = context.case.expectations
         assert isinstance(expected, DialogueExpectations)
-        record = ConversationRecord.model_validate_json(context.output)
+        record = context.parsed(ConversationRecord)
         silence = {"silence_right": Score(value=float(silence_is_right(expected)))}
         events = _events(record, expected)
         if record.unscored:

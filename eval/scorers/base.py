@@ -1,13 +1,16 @@
 """The interface of a scorer, its input, and the handling of failed answers and crashed scorers as unscored values."""
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from functools import lru_cache
+from typing import Protocol, TypeVar
 
 from pydantic import BaseModel
 
 from eval.cases import Case
 from eval.results import Score
 from service.task import TaskResult
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +21,22 @@ class ScorerContext:
     inputs: BaseModel
     result: TaskResult
     output: str
+
+    def parsed(self, model: type[M]) -> M:
+        """Return the output as an object of ``model``, for a task whose output is JSON."""
+        return parsed_output(self.output, model)
+
+
+def parsed_output(output: str, model: type[M]) -> M:
+    """Return ``output``, JSON of ``model``, as an object; cached, because many scorers and pools read it."""
+    found = _parsed(output, model)
+    assert isinstance(found, model)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _parsed(output: str, model: type[BaseModel]) -> BaseModel:
+    return model.model_validate_json(output)
 
 
 class Scorer(Protocol):

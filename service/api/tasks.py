@@ -4,14 +4,39 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from service.api.answering import answer, runtime_of, short_name, start_timer, tools_of_run, usage_fields, usd
 from service.api.http.problems import RESPONSES
 from service.api.http.tenancy import require_tenant
 from service.api.keeping import Keeping
-from service.task import Arm, Task
+from service.errors import OutputInvalid
+from service.task import Arm, Task, TaskResult
 from service.telemetry.log import Event, log
+
+_EXAMPLE: dict[str, Any] = {
+    "task": "summarize",
+    "request_id": "req-0123456789ab",
+    "output": "Customer called 3 times about a $45 charge; the dispute is open.",
+    "pair": "nova-lite",
+    "prompt_version": "v1.2.0",
+    "pair_digest": "9f2c0d5e" * 8,
+    "registry_version": 7,
+    "model": "nova-lite",
+    "answered_by": "nova-lite",
+    "arm": "primary",
+    "degraded": False,
+    "latency_ms": 1847,
+    "cost_usd": "0.000228",
+    "usage": {
+        "input_tokens": 1020,
+        "output_tokens": 196,
+        "cache_read_tokens": 1980,
+        "cache_write_tokens": 0,
+    },
+    "failure": None,
+    "kept": True,
+}
 
 
 class UsageFields(BaseModel):
@@ -29,33 +54,7 @@ class TaskAnswer(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "task": "summarize",
-                    "request_id": "req-0123456789ab",
-                    "output": "Customer called 3 times about a $45 charge; the dispute is open.",
-                    "pair": "nova-lite",
-                    "prompt_version": "v1.2.0",
-                    "pair_digest": "9f2c0d5e" * 8,
-                    "registry_version": 7,
-                    "model": "nova-lite",
-                    "answered_by": "nova-lite",
-                    "arm": "primary",
-                    "degraded": False,
-                    "latency_ms": 1847,
-                    "cost_usd": "0.000228",
-                    "usage": {
-                        "input_tokens": 1020,
-                        "output_tokens": 196,
-                        "cache_read_tokens": 1980,
-                        "cache_write_tokens": 0,
-                    },
-                    "failure": None,
-                    "kept": True,
-                }
-            ]
-        },
+        json_schema_extra={"examples": [_EXAMPLE]},
     )
 
     task: str
@@ -79,24 +78,41 @@ class TaskAnswer(BaseModel):
     )
 
 
+def answer_model(task: Task[Any]) -> type[TaskAnswer]:
+    """Return the model of the task's answers: ``TaskAnswer`` with the task's ``output_model`` as its output."""
+    output = task.output_model
+    if output is None:
+        return TaskAnswer
+    made = create_model(f"{task.name.title().replace('_', '')}Answer", __base__=TaskAnswer, output=(output, ...))
+    shown: list[Any] = [
+        _EXAMPLE | {"task": task.name, "output": one} for one in output.model_json_schema().get("examples", ())
+    ]
+    made.model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": shown})
+    made.model_rebuild(force=True)
+    return made
+
+
 def tasks_router(tasks: Iterable[Task[Any]]) -> APIRouter:
     """Return a router with one POST per task."""
     router = APIRouter(prefix="/v1", tags=["tasks"])
     for task in tasks:
+        model = answer_model(task)
         router.add_api_route(
             f"/{task.name}",
-            _endpoint(task.name, task.input_model),
+            _endpoint(task, model),
             methods=["POST"],
             name=task.name,
             operation_id=f"run_{task.name}",
             summary=f"Run the task {task.name}",
-            response_model=TaskAnswer,
+            response_model=model,
             responses=RESPONSES,
         )
     return router
 
 
-def _endpoint(name: str, input_model: type[BaseModel]) -> Callable[..., Awaitable[TaskAnswer]]:
+def _endpoint(task: Task[Any], model: type[TaskAnswer]) -> Callable[..., Awaitable[TaskAnswer]]:
+    name = task.name
+
     async def run_task(inputs: BaseModel, request: Request) -> TaskAnswer:
         runtime = runtime_of(request)
         timer = start_timer(runtime)
@@ -106,7 +122,7 @@ def _endpoint(name: str, input_model: type[BaseModel]) -> Callable[..., Awaitabl
         tools = tools_of_run(name, inputs, served=served, request=request)
         keeping = Keeping(runtime.tasks[name], inputs, runtime)
         result = await answer(name, inputs, served=served, runtime=runtime, timer=timer, tools=tools)
-        assert result.output is not None
+        output = _output_of(task, result)
         kept = await keeping.keep(
             result,
             served=served,
@@ -114,10 +130,10 @@ def _endpoint(name: str, input_model: type[BaseModel]) -> Callable[..., Awaitabl
             latency_ms=round(timer.elapsed_ms()),
             patience_s=max(served.pair.serving.deadline_ms - timer.elapsed_ms(), 0.0) / 1000,
         )
-        done = TaskAnswer(
+        done = model(
             task=name,
             request_id=request.state.request_id,
-            output=result.output,
+            output=output,
             pair=served.pair.name,
             prompt_version=f"v{served.pair.version}",
             pair_digest=served.pair.digest,
@@ -147,5 +163,16 @@ def _endpoint(name: str, input_model: type[BaseModel]) -> Callable[..., Awaitabl
         return done
 
     # FastAPI takes the body's model from the annotation, which is known only at run time here.
-    run_task.__annotations__["inputs"] = input_model
+    run_task.__annotations__["inputs"] = task.input_model
     return run_task
+
+
+def _output_of(task: Task[Any], result: TaskResult) -> Any:
+    """Return the output as the answer holds it: a text, or an object of the task's model."""
+    assert result.output is not None
+    if task.output_model is None:
+        return result.output
+    try:
+        return task.output_model.model_validate_json(result.output)
+    except ValidationError as err:  # of the task's own code: a fallback, or what needs no model
+        raise OutputInvalid(f"the output of task {task.name!r} is not as its model says") from err

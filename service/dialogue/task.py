@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from service.answers.typed import typed_answer
 from service.canonical import canonical_json
 from service.dialogue.turn import DialogueInputs, DialogueReply, Spoken
 from service.errors import OutputInvalid
@@ -44,7 +45,7 @@ class DialogueTask(Task[D]):
     """
 
     input_model: ClassVar[type[BaseModel]] = DialogueInputs
-    output_model: ClassVar[type[BaseModel]] = DialogueReply
+    output_model: ClassVar[type[DialogueReply]] = DialogueReply
     variables: ClassVar[frozenset[str]] = frozenset({"history", "message", "session"})
     most_steps: ClassVar[int] = 24
 
@@ -66,13 +67,7 @@ class DialogueTask(Task[D]):
 
     def check(self, text: str, rules: OutputRules) -> str:
         """Return the reply in ``text`` as canonical JSON; see ``Task.check``."""
-        try:
-            reply = self.output_model.model_validate_json(_object_in(text))
-        except ValidationError as err:
-            first = err.errors(include_url=False, include_input=False)[0]
-            field = ".".join(map(str, first["loc"])) or "the reply"
-            raise OutputInvalid(f"the reply is not as it must be: {field}: {first['msg']}", raw_text=text) from err
-        assert isinstance(reply, DialogueReply)
+        reply = typed_answer(text, self.output_model)
         if fault := reply.fault():
             raise OutputInvalid(f"the reply is not as it must be: {fault}", raw_text=text)
         if len(reply.reply.split()) > rules.max_words:
@@ -110,9 +105,3 @@ class DialogueTask(Task[D]):
 
 def _line(turn: Spoken) -> str:
     return f"{turn.by.capitalize()}: {turn.text}"
-
-
-def _object_in(text: str) -> str:
-    """Return the JSON object in ``text``, which models like to put into a code fence."""
-    first, last = text.find("{"), text.rfind("}")
-    return text[first : last + 1] if 0 <= first < last else text

@@ -56,7 +56,11 @@ class DialogueReply(BaseModel):
     ``clarify`` what the customer wants, hand it over to a person, or ``close`` it.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"reply": "Parcel AB123456 is due on Friday.", "action": "answer"}]},
+    )
 
     reply: str = Field(min_length=1, max_length=MOST_CHARS)
     action: ReplyAction

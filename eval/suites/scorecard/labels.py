@@ -1,10 +1,9 @@
 """The labels of a call: a verdict and evidence per criterion, how the call ended, the tone of both speakers."""
 
-from functools import lru_cache
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from eval.cases import Case, Expectations
+from eval.scorers.base import parsed_output
 from service.tasks.scorecard import ScorecardInputs
 from service.tasks.scorecard.arithmetic import Rating, Total, add_up
 from service.tasks.scorecard.card import Scorecard
@@ -51,10 +50,9 @@ def labels_of(case: Case) -> ScorecardExpectations:
     return case.expectations
 
 
-@lru_cache(maxsize=4096)
 def card_of(output: str) -> Scorecard:
-    """Return the output parsed as a scorecard; cached, because many scorers read it."""
-    return Scorecard.model_validate_json(output)
+    """Return the output parsed as a scorecard."""
+    return parsed_output(output, Scorecard)
 
 
 def form_of(case: Case) -> Form:

@@ -71,6 +71,7 @@ class ScoreCalls(Task[ScorecardInputs]):
 
     name: ClassVar[str] = "scorecard"
     input_model: ClassVar[type[BaseModel]] = ScorecardInputs
+    output_model: ClassVar[type[BaseModel] | None] = Scorecard
     variables: ClassVar[frozenset[str]] = frozenset({"transcript", "criteria"})
     # No fallback: a score from matching words would be unfair to the agent. A call that no model answers goes to review.
     in_process: ClassVar[InProcessModels] = {MODEL_ID: answer_part}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -27,6 +27,50 @@ ReviewCode = Literal[
     "language",  # the call is not in the form's language
     "condensed",  # the guidance was cut to fit the model's token budget
 ]
+
+
+_EXAMPLE: dict[str, Any] = {
+    "call_id": "call-0001-5f3a",
+    "tenant": "demo-tenant",
+    "form_id": "support",
+    "form_version": 1,
+    "status": "scored",
+    "needs_review": False,
+    "review": [],
+    "criteria": [
+        {
+            "id": "greet_01",
+            "section": "opening",
+            "question": "Did the agent greet the customer politely at the start?",
+            "weight": "1",
+            "required": True,
+            "verdict": "yes",
+            "reason": "The agent says good morning.",
+            "quote": "Good morning, you are through to Sam",
+            "turn": 0,
+            "speaker": "agent",
+            "start_s": 0.0,
+            "evidence": "verified",
+        }
+    ],
+    "score": {
+        "total": "1",
+        "maximum": "1",
+        "percentage": "100.0",
+        "pass_threshold": "0.7",
+        "passed": True,
+        "failed": [],
+        "failed_required": [],
+        "not_applicable": [],
+    },
+    "summary": "The customer asked about a bill.",
+    "resolution": "resolved",
+    "outcome": "The bill was explained.",
+    "action_items": [],
+    "tone": {"customer": "relieved", "agent": "warm"},
+    "valid": True,
+    "windows": 1,
+}
 
 
 class Review(BaseModel):
@@ -87,7 +131,7 @@ class Scorecard(BaseModel):
     ``valid``: all answers followed the schema without repair. ``windows``: the number of windows that the call was split into.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
 
     call_id: str
     tenant: str

@@ -2,11 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
+from types import SimpleNamespace
 
 import loadable
 import pytest
 import schemathesis
-from builders import FakeCalls, FakeForms
+from builders import FakeCalls, FakeForms, make_pair
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode, engine
 from schemathesis.checks import not_a_server_error
@@ -16,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from typed_task import Labels
 
 from service.access.control import LOCAL_TENANT, local_token, open_access
 from service.app import create_app
@@ -84,7 +87,16 @@ def api(api_runtime, tmp_path, hand_made_warehouse):
         calls.add(LOCAL_TENANT, name, {"greet": "yes", "sorry": None})
     calls.add(LOCAL_TENANT, "bad", state="failed", reason=FailureReason.MODEL, detail="no answer")
     calls.get = lambda tenant, call_id: list(calls.jobs.values())[int(call_id[-1], 16) % 3]  # nobody guesses an id
+    made = api_runtime()
+    labels_pair = SimpleNamespace(
+        current=lambda: replace(made.pair_sources["summarize"].served, pair=make_pair(task="labels")),
+        status=made.pair_sources["summarize"].status,
+        start=lambda: None,
+        stop=lambda: None,
+    )
     runtime = api_runtime(
+        tasks={**made.tasks, "labels": Labels()},
+        pair_sources={**made.pair_sources, "labels": labels_pair},
         settings=config,
         calls=calls.reviews,
         access=open_access(config),
@@ -117,6 +129,7 @@ def test_no_request_makes_the_service_fail(api, mode):
     if mode is GenerationMode.POSITIVE:
         # Requests as documented get through to the work behind the door, and not to 422 alone.
         assert statuses["POST /omni-channel-insights"] == {200}
+        assert 200 in statuses["POST /v1/labels"]
         assert {200, 404, 409} <= statuses["POST /feedback"]
         assert {200, 404} <= statuses["POST /v1/summarize/feedback"]
         assert 200 in statuses["GET /v1/calls"]

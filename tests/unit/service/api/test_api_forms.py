@@ -1,6 +1,5 @@
 """Forms over HTTP: the tenant is the token's, wrong forms are explained, and nobody overwrites what they have not read."""
 
-import json
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -171,7 +170,7 @@ def test_a_call_is_scored_for_its_own_tenant_only(runtime, name, tenant, refused
         answer = client.post("/v1/scorecard", json=scorecard_inputs(tenant))
     assert (answer.status_code == 403) is refused
     if not refused:
-        assert json.loads(answer.json()["output"])["status"] == "not_scoreable"
+        assert answer.json()["output"]["status"] == "not_scoreable"
 
 
 def test_a_token_issued_before_its_client_changed_tenant_is_refused(runtime):

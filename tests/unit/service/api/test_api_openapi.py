@@ -11,10 +11,11 @@ from service.api.http.access import scope_of
 from service.api.http.problems import Problem
 from service.api.insights import InsightsRequest, InsightsResponse
 from service.api.pairs import PairInService
-from service.api.tasks import TaskAnswer
+from service.api.tasks import TaskAnswer, answer_model
 from service.api.tokens import JsonWebKeySet, TokenError
 from service.api.tokens import TokenAnswer as OAuthToken
 from service.app import create_app
+from service.task import load_task
 from service.tasks.summarize import SummarizeInputs
 
 
@@ -77,6 +78,7 @@ def test_every_body_and_every_answer_has_an_example(document):
         SessionRequest,
         SummarizeInputs,
         TaskAnswer,
+        answer_model(load_task("scorecard")),
         TokenError,
     ],
 )
