@@ -226,7 +226,7 @@ async def dashboard(
 ) -> Any:
     """Return one task's figures of a dashboard, each with n and interval; they are at most 30 seconds old.
 
-    `from` must not be after `to`, and the range may hold 731 days at most.
+    `from` must not be after `to`, and the range may hold 731 days at most. `task` must have answers in the warehouse.
     """
     response.headers.update(_NO_STORE)
     runtime, known = runtime_of(request), load_dashboards().get(name)

@@ -42,6 +42,7 @@ RULES = {
     "GET /v1/dashboards/{name}": {
         "`from` must not be after `to`": "the range ends before it begins: `from` must not be after `to`",
         "may hold 731 days at most": "the range is longer than 731 days: choose a shorter one",
+        "`task` must have answers": "the warehouse holds no answers of task .*; it holds those of .*",
     },
     "GET /v1/calls": {
         "`after` is the `next` of a page": "the cursor (was not issued by this service|belongs to another day than .*)",
