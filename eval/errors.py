@@ -61,6 +61,10 @@ class HarvestError(HarnessError):
     """Proposals cannot be made, read or accepted; the message says which and what is missing."""
 
 
+class InputsUnfit(HarvestError):
+    """Kept inputs are none of the task's: it takes others now, or what was redacted was no text."""
+
+
 class BackfillError(HarnessError):
     """The backfill cannot run as asked."""
 

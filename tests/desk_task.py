@@ -40,7 +40,7 @@ class DeskInputs(BaseModel):
     at: datetime
     question: str
     history: tuple[Turn, ...] = ()
-    order: int = 0
+    order: int | str = 0  # kept as "[number]" if it may be a person's
     firm: str | None = None
 
 

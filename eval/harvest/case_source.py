@@ -24,6 +24,7 @@ class Origin(Protocol[Found]):
 
         Raises:
             StoreError: a store does not answer.
+            InputsUnfit: they are there, and are no inputs of the task.
         """
         ...
 

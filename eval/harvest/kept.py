@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from eval.casecheck.case import full_numbers
 from eval.casecheck.rules import string_passages
-from eval.errors import HarvestError
+from eval.errors import HarvestError, InputsUnfit
 from eval.harvest.case_source import CaseSource, Origin
 from service.errors import StoreError
 from service.settings import Settings
@@ -22,15 +22,15 @@ class KeptInputs:
         self._s3, self._bucket, self._input_model = s3, bucket, input_model
 
     def inputs(self, source_key: str, generated_at: datetime) -> BaseModel | None:
-        """See ``Origin.inputs``; None also if the answer was kept without its inputs, or the task takes others now."""
+        """See ``Origin.inputs``; None also if the answer was kept without its inputs."""
         record = json_object(self._s3, self._bucket, source_key)
         kept = None if record is None else record.get("inputs")
         if kept is None:
             return None
         try:
             return self._input_model.model_validate(kept)
-        except ValidationError:
-            return None
+        except ValidationError as err:
+            raise InputsUnfit(f"the kept inputs do not fit the task: {err.error_count()} fields") from None
 
 
 class KeptSource(CaseSource[BaseModel]):

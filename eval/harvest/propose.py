@@ -13,7 +13,7 @@ from eval.casecheck.files import CaseLine, case_paths, read_case_file
 from eval.casecheck.overlap import copied_passages, reworded_cases
 from eval.casecheck.rules import CaseRules
 from eval.cases import Case
-from eval.errors import HarvestError
+from eval.errors import HarvestError, InputsUnfit
 from eval.harvest.candidates import HarvestCandidate
 from eval.harvest.case_source import CaseSource, Origin
 from eval.harvest.proposal import Proposal, Provenance, read_proposals
@@ -96,12 +96,15 @@ def propose(
             found.left_out["proposed before"] += 1
             continue
         seen.add(candidate.summary_id)
-        inputs = origin.inputs(candidate.source_key, candidate.generated_at)
-        if inputs is None:
-            found.left_out["history gone"] += 1
-            continue
         try:
+            inputs = origin.inputs(candidate.source_key, candidate.generated_at)
+            if inputs is None:
+                found.left_out["history gone"] += 1
+                continue
             proposal = _proposal(candidate, inputs, context, week)
+        except InputsUnfit:
+            found.left_out["inputs do not fit the task"] += 1
+            continue
         except HarvestError:
             found.left_out["not redactable"] += 1
             continue

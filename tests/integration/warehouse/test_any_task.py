@@ -14,6 +14,12 @@ import uvicorn
 from desk_task import ACCOUNT, CARD, CONVERSATION, NAME, PHONE, Desk, DeskPairs, desk_inputs
 from queues import UntilEmpty
 
+from eval.casecheck.rules import CaseRules
+from eval.cases import Case
+from eval.harvest.candidates import find_candidates, week_of
+from eval.harvest.kept import KeptInputs, KeptSource
+from eval.harvest.propose import HarvestContext, propose
+from reports.run import write_weekly
 from service.access.control import account_key, local_token
 from service.app import create_app
 from service.aws.clients import client
@@ -97,7 +103,27 @@ def everything(settings, dynamodb, s3):
     return "\n".join([*texts, *(path.read_bytes().decode("latin-1") for path in files)])
 
 
-def test_a_task_is_answered_kept_rated_and_loaded_without_the_person(local_aws, capfd):
+def reported_and_proposed(settings, s3, root):
+    """Return the page of this week's report, and the cases that are proposed from its feedback, as text."""
+    now = datetime.now(UTC)
+    week = week_of(now.date())
+    report = write_weekly(settings.model_copy(update={"root": root}), week=week, now=now)
+    assert report.tasks == ("desk",)
+    (root / "dev.jsonl").write_text(Case(id="dev-1", inputs=desk_inputs()).model_dump_json() + "\n", encoding="utf-8")
+    context = HarvestContext(task=Desk(), source=KeptSource(Desk.input_model), rules=CaseRules(), folder=root, key=b"k")
+    with closing(DuckWarehouse(settings.warehouse_file, read_only=True)) as warehouse:
+        candidates = find_candidates(warehouse, "desk", week)
+    origin = KeptInputs(s3, settings.stores.archive_bucket, Desk.input_model)
+    context = replace(context, against=("regression",))  # the only other case is this one
+    found = propose(candidates, [], origin, context, week=week, most=5)
+    assert not found.left_out
+    (proposal,) = found.new
+    assert (proposal.said_reason, proposal.provenance.reason) == ("wrong", "not_helpful")
+    assert Desk.input_model.model_validate(proposal.case.inputs)
+    return report.page.read_text(encoding="utf-8") + proposal.model_dump_json()
+
+
+def test_a_task_is_answered_kept_rated_loaded_and_harvested_without_the_person(local_aws, capfd, tmp_path):
     settings = local_aws(writer_process=True, keep_wait_ms=4000, warehouse_redactor="patterns")
     set_account_key(account_key(settings))
     dynamodb, s3 = client("dynamodb", settings), client("s3", settings)
@@ -151,8 +177,10 @@ def test_a_task_is_answered_kept_rated_and_loaded_without_the_person(local_aws, 
 
     kept, printed = everything(settings, dynamodb, s3), "".join(capfd.readouterr())
     assert asked in kept
+    told = reported_and_proposed(settings, s3, tmp_path)
     for planted in PLANTED:
         assert planted not in kept, planted
+        assert planted not in told, planted
         assert planted not in printed, planted
     dynamodb.close()
     s3.close()
