@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -46,12 +46,14 @@ class AnsweredCase:
 class SideAnswers:
     """The answers of one checkout, by part of the check, and what its live calls cost.
 
-    ``faults`` names the planted faults in ``SHOWN_BAD``.
+    ``asked`` are the cases of each part by id with their inputs' digest, also those that have no answer. ``faults`` names the
+    planted faults in ``SHOWN_BAD``.
     """
 
     task: str
     pair: str
     parts: dict[str, list[AnsweredCase]]
+    asked: dict[str, dict[str, str]] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
     spent_usd: Decimal = Decimal(0)
 
@@ -95,11 +97,17 @@ def answer_cases(task_name: str, asked: AskedPair, settings: Settings) -> SideAn
     names = tuple(planted) if asked.faults is None else asked.faults
     scripted = _Scripted(task, plan, replace(_read(task, plan.pairs["scripted"], cards, settings), backup=None), cards)
     parts[SHOWN_GOOD] = asyncio.run(scripted.shown(cases, ()))
-    parts[SHOWN_BAD] = asyncio.run(scripted.shown(cases, [planted.get(name) for name in names]))
+    faults = [planted.get(name) for name in names]
+    parts[SHOWN_BAD] = asyncio.run(scripted.shown(cases, faults))
+    all_cases = {case.id: case.inputs_digest for case in cases}
+    unknown = {case.id for number, case in enumerate(cases) if faults and faults[number % len(faults)] is None}
+    met = dict.fromkeys(parts, all_cases)
+    met[SHOWN_BAD] = {name: digest for name, digest in all_cases.items() if name not in unknown}
     return SideAnswers(
         task=task_name,
         pair=pair.name,
         parts=parts,
+        asked=met,
         faults=names,
         spent_usd=Decimal(0) if spending is None else spending.spent_usd,
     )

@@ -17,6 +17,7 @@ from eval.verdict.deltas import build_deltas
 from eval.verdict.gate import margin_verdict
 from eval.verdict.metrics import build_metrics
 from figures.metric import Unit
+from service.errors import FailureCode
 from service.settings import Settings
 from service.task import load_task
 
@@ -26,6 +27,7 @@ _NOT_COMPARED = frozenset({"latency", "on_time"})
 # Kinds of figures that say how much is told. Of faulty answers less may be shown, and a digest in their place: only harm counts.
 _HOW_MUCH = frozenset({"corpus", "mean"})
 _KEPT_MARGIN = 0.05
+_ANSWERED, _ANSWERED_MARGIN = "answered", 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,7 @@ class PartResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeJudgement:
-    """The judgement of one task; ``left_out`` counts cases that only one side has or whose inputs differ."""
+    """The judgement of one task; ``left_out`` counts cases that only one side asks or whose inputs differ."""
 
     task: str
     pair: str
@@ -90,6 +92,7 @@ def judge_sides(base: SideAnswers, branch: SideAnswers, settings: Settings) -> C
     parts, left_out = [], 0
     for name, theirs in base.parts.items():
         ours = branch.parts.get(name, [])
+        ours = [*ours, *_lost(theirs, ours, branch.asked.get(name, {}))]
         shared = _inputs(theirs) & _inputs(ours) & {(case.id, case.inputs_digest) for case in cases.values()}
         left_out += len(_inputs(theirs) ^ shared) + len(_inputs(ours) - shared)
         parts.append(
@@ -123,6 +126,29 @@ def _cases(task: str, settings: Settings) -> dict[str, Case]:
 
 def _inputs(answers: Sequence[AnsweredCase]) -> set[tuple[str, str]]:
     return {(item.case_id, item.inputs_digest) for item in answers}
+
+
+def _lost(theirs: Sequence[AnsweredCase], ours: Sequence[AnsweredCase], asked: Mapping[str, str]) -> list[AnsweredCase]:
+    """Return as failures what the branch asked and has nothing of: without them its other answers alone would be compared."""
+    there, repeats = {(item.case_id, item.repeat) for item in ours}, {item.repeat for item in ours}
+    return [
+        replace(item, result=replace(item.result, output=None, failure=FailureCode.INTERNAL_ERROR))
+        for item in theirs
+        if asked.get(item.case_id) == item.inputs_digest
+        and (item.case_id, item.repeat) not in there
+        and (item.repeat in repeats or not repeats)
+    ]
+
+
+def _with_answered(suite: Suite) -> Suite:
+    """Return ``suite`` with a bound on lost answers, where it has none: its other figures leave them out."""
+    metrics = {spec.name: spec for spec in suite.metrics}
+    if any(metrics[gate.metric].kind == _ANSWERED for gate in suite.no_worse):
+        return suite
+    spec = MetricSpec(name=_ANSWERED, kind=_ANSWERED, unit=Unit.RATE)
+    gate = NoWorse(metric=_ANSWERED, margin=_ANSWERED_MARGIN, reason="one answer in fifty may be lost")
+    kept = tuple(spec for spec in suite.metrics if spec.name != _ANSWERED)
+    return replace(suite, metrics=(*kept, spec), no_worse=(*suite.no_worse, gate))
 
 
 def _compared(suite: Suite, part: str) -> Suite:
@@ -179,6 +205,9 @@ def _part(
     figures: tuple[CodeFigure, ...] = ()
     if different:
         suite = _compared(load_suite(task), name)
+        answered = {(item.case_id, item.repeat) for item in theirs if item.result.failure is None}
+        if any(item.result.failure is not None and (item.case_id, item.repeat) in answered for item in ours):
+            suite = _with_answered(suite)
         figures = _figures(name, suite, cases, _scored(ours, task, cases, suite), _scored(theirs, task, cases, suite))
     return PartResult(
         part=name,
@@ -202,7 +231,7 @@ def _figures(
     for gate in suite.no_worse:
         delta = deltas.get(gate.metric)
         if delta is None or delta.value is None or delta.low is None or delta.high is None:
-            continue  # nothing to compare on either side: what was lost altogether shows in `answered`
+            continue  # nothing to compare: what was lost altogether shows in `answered`
         found.append(
             CodeFigure(
                 part=part,

@@ -68,7 +68,7 @@ def _remarks(outcome: CodeOutcome) -> list[str]:
     found = []
     if outcome.judgement is not None and outcome.judgement.left_out:
         found.append(
-            f"{plural(outcome.judgement.left_out, 'case')} left out: only one side has them, or their inputs differ."
+            f"{plural(outcome.judgement.left_out, 'case')} left out: only one side asks them, or their inputs differ."
         )
     if outcome.moved:
         shown = "; ".join(

@@ -63,7 +63,7 @@ def test_what_got_worse_is_named_with_its_interval():
     said = lines(found)
     assert "    cannot be told: plain 0.75 → 0.5 (-0.25 [-0.3, -0.2]), may lose 0.04, n=200" in said
     assert not any("english" in line for line in said)
-    assert said[-1] == "  2 cases left out: only one side has them, or their inputs differ."
+    assert said[-1] == "  2 cases left out: only one side asks them, or their inputs differ."
     text = comment(found)
     assert "| answers | 200 | 9 | english | 0.75 | 0.5 |" in text
     assert "The base's scorers judged both sides" in text
