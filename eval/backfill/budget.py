@@ -24,15 +24,17 @@ class CostBound:
     """Says what an item costs at most: both models are asked each of its questions twice, nothing comes from a prompt cache.
 
     Each question counts with all the inputs, although a prompt holds a part of them, or holds them compressed. A part of the pair
-    that the task asks in its steps counts as one question. An item that cost more than its bound raises the bound of every later
-    one.
+    counts as one question. A task with ``steps`` of its own chooses while it runs what it asks: each of its ``most_steps``
+    counts as a question of the dearest part with a full context. An item that cost more than its bound raises the bound of
+    every later one.
     """
 
     def __init__(self, pair: Pair, cards: Sequence[ModelCard], task: Task[Any] | None = None) -> None:
         """Without ``task``, an item is one question without a schema.
 
         Raises:
-            BackfillError: a model has no prices, so what it costs cannot be bounded.
+            BackfillError: a model has no prices, or for a task with steps of its own no context length, so what it costs cannot
+                be bounded.
         """
         self._pair, self._task = pair, task
         self._output_tokens = max(prompt.sampling.max_output_tokens for prompt in pair.prompts)
@@ -46,6 +48,7 @@ class CostBound:
         unpriced = [card.id for _, card in self._called if card.prices is None]
         if unpriced:
             raise BackfillError(f"--budget cannot hold for {unpriced[0]!r}, which has no prices; add them to its card")
+        self._in_steps = self._all_steps(task) if task is not None and _chooses_steps(task) else None
         self._dearest = Decimal(0)
         self._last: tuple[str, Decimal] | None = None  # the same item is asked about until it begins
 
@@ -58,6 +61,8 @@ class CostBound:
     def _computed(self, item: WorkItem) -> Decimal:
         if not self._called:
             return Decimal(0)
+        if self._in_steps is not None:
+            return self._in_steps
         asked, inputs = self._schemas(item), _most_tokens(json.dumps(item.inputs, ensure_ascii=False))
         total = Decimal(0)
         for prompt, card in self._called:
@@ -70,6 +75,20 @@ class CostBound:
             tokens_out = len(schemas) * prompt.sampling.max_output_tokens
             total += tokens_in * price_in + tokens_out * card.prices.output
         return _CALLS_PER_MODEL * total / _MILLION
+
+    def _all_steps(self, task: Task[Any]) -> Decimal:
+        of_part: dict[str, Decimal] = {}
+        for prompt, card in self._called:
+            if card.context_tokens is None:
+                raise BackfillError(
+                    f"--budget cannot hold for task {task.name!r}, which chooses its steps while it runs: add context_tokens "
+                    f"to the card of {card.id!r}, or leave --budget out"
+                )
+            assert card.prices is not None
+            price_in = max(card.prices.input, card.prices.cache_write or Decimal(0))
+            once = card.context_tokens * price_in + prompt.sampling.max_output_tokens * card.prices.output
+            of_part[prompt.name] = of_part.get(prompt.name, Decimal(0)) + once
+        return task.most_steps * _CALLS_PER_MODEL * max(of_part.values(), default=Decimal(0)) / _MILLION
 
     def _schemas(self, item: WorkItem) -> dict[str, list[str]]:
         """Return the schema of each question of ``item`` by the part that is asked, "" for none."""
@@ -88,6 +107,10 @@ class CostBound:
     def saw(self, row: Mapping[str, Any]) -> None:
         """Take note of what an item did cost."""
         self._dearest = max(self._dearest, cost_of_row(row))
+
+
+def _chooses_steps(task: Task[Any]) -> bool:
+    return isinstance(task, Task) and type(task).steps is not Task.steps
 
 
 def _most_tokens(text: str) -> float:

@@ -5,12 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 from builders import make_pair, make_part
+from pydantic import BaseModel
 
 from eval.backfill.budget import CostBound, cards_for
 from eval.backfill.work import WorkItem
 from eval.errors import BackfillError
 from service.cards import ModelCard, ModelCards
 from service.pair import Sampling
+from service.question import Question
+from service.task import Task
 
 
 def card(model, wire="bedrock", prices=("1", "10", None)):
@@ -56,6 +59,44 @@ def test_each_part_counts_with_its_own_models_and_may_read_the_longest_answer():
     bound = CostBound(pair(backup=None, parts=(part,)), cards)
     # 60 characters / 2 + 10 tokens of the answer that it reads, 3 tokens out, each twice
     assert bound.most_usd(ITEM) == Decimal(2 * (60 * 1 + 10 * 10 + 40 * 7 + 3 * 9)) / 1_000_000
+
+
+class Inputs(BaseModel):
+    q: str
+
+
+class Chooses(Task):
+    """Decides while it runs what it asks next."""
+
+    name, input_model, most_steps = "chooses", Inputs, 4
+
+    def values(self, inputs):
+        return {}
+
+    def check(self, text, rules):
+        return text
+
+    def steps(self, inputs, pair):
+        text = inputs.q
+        while not text.startswith("done"):
+            text = yield Question(values={}, document=text, read=str)
+        return text
+
+
+def test_a_task_that_chooses_its_steps_may_ask_the_dearest_part_in_each_with_a_full_context():
+    part = make_part(model="third", sampling=Sampling(max_output_tokens=3))
+    cards = [card("first"), card("second"), card("third", prices=("7", "9", None))]
+    bound = CostBound(pair(parts=(part,)), cards, Chooses())
+    # 4 steps, each model asked twice in each: of the part 1,000 tokens at 7 and 3 at 9; of the pair's two models, less
+    assert bound.most_usd(ITEM) == Decimal(4 * 2 * (1000 * 7 + 3 * 9)) / 1_000_000
+    cheaper = CostBound(pair(), cards[:2], Chooses())
+    assert cheaper.most_usd(ITEM) == Decimal(4 * 2 * 2 * (1000 * 1 + 10 * 10)) / 1_000_000
+
+
+def test_steps_on_a_model_whose_context_is_not_known_have_no_bound():
+    unknown = card("first").model_copy(update={"context_tokens": None})
+    with pytest.raises(BackfillError, match=r"--budget cannot hold for task 'chooses'.*context_tokens.*'first'"):
+        CostBound(pair(backup=None), [unknown], Chooses())
 
 
 def test_letters_of_other_scripts_count_by_the_byte():
