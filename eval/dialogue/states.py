@@ -1,11 +1,14 @@
 """Compares end states and arguments by field: numbers by worth, sets in any order, what nobody named left out."""
 
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from service.grounding.text import fold
 
+_FIGURE = re.compile(r"[-+]?[0-9]*\.?[0-9]+")
 GONE = None  # the value of a field that the end state no longer has
 
 
@@ -21,7 +24,11 @@ def changes(before: Any, after: Any, ignored: Sequence[str] = ()) -> dict[str, A
         for path in sorted(start.keys() | end.keys())
         if path not in start or path not in end or not equal(start[path], end[path])
     }
-    return {path: value for path, value in found.items() if not _is_ignored(path, ignored)}
+    return {
+        path: value
+        for path, value in found.items()
+        if not (_is_ignored(path, ignored) or _was_filled(path, start, end) or _was_filled(path, end, start))
+    }
 
 
 def same_changes(expected: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
@@ -64,6 +71,12 @@ def _is_ignored(path: str, ignored: Sequence[str]) -> bool:
     return any(path == name or path.endswith(f".{name}") or path.startswith(f"{name}.") for name in ignored)
 
 
+def _was_filled(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Return whether an empty table got entries: they are the changes, and not that it is no longer empty."""
+    below = f"{path}." if path else ""
+    return before.get(path) == {} and any(other.startswith(below) and other != path for other in after)
+
+
 def _same_items(one: Sequence[Any], other: Sequence[Any]) -> bool:
     left = list(other)
     for item in one:
@@ -75,11 +88,11 @@ def _same_items(one: Sequence[Any], other: Sequence[Any]) -> bool:
 
 
 def _number(value: Any) -> Decimal | None:
-    try:
-        number = Decimal(str(value).strip())
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+    if isinstance(value, int | float):
+        return Decimal(str(value)) if math.isfinite(value) else None
+    # Only what people write: to Decimal "12E4", an id, is 120000, too.
+    text = str(value).strip()
+    return Decimal(text) if _FIGURE.fullmatch(text) else None
 
 
 def _is_name(value: Any) -> str:

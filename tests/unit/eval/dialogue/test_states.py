@@ -32,6 +32,13 @@ JSON = st.recursive(
         ({"a": 1}, {"a": "1.0"}, True),
         ({"a": 1}, {"a": 1, "b": 2}, False),
         ("NaN", "NaN", True),
+        ("12E4", "120000", False),  # an id, and no number that anybody writes
+        ("1_000", 1000, False),
+        ("12e4", "12E4", True),
+        (1e16, "10000000000000000", True),
+        (".5", 0.5, True),
+        (1e-7, "0.0000001", True),
+        (True, True, True),
     ],
 )
 def test_values_are_equal_to_a_reader(one, other, same):
@@ -51,6 +58,22 @@ def test_changes_are_named_by_path_and_free_text_can_be_left_out():
     assert found == {"parcels.A.address": "2 Oak Street", "parcels.B.address": "new", "gone": None}
     assert same_changes({"parcels.A.address": "2 oak street", "parcels.B": {"address": "new"}, "gone": None}, found)
     assert not same_changes({"parcels.A.address": "2 Oak Street"}, found)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        ({"bookings": {}}, {"bookings": {"b1": {"day": 3}}}, {"bookings.b1.day": 3}),
+        ({"bookings": {"b1": {"day": 3}}}, {"bookings": {}}, {"bookings.b1.day": None}),
+        ({"bookings": {"b1": {}}}, {"bookings": {}}, {"bookings.b1": None}),
+        ({}, {"bookings": {}}, {"bookings": {}}),
+        ({"note": "x"}, {"note": {"text": "x"}}, {"note": None, "note.text": "x"}),
+        ({"bookings": {}}, {"bookings": [1]}, {"bookings": [1]}),
+    ],
+)
+def test_the_first_and_the_last_entry_of_a_table_change_nothing_but_themselves(before, after, found):
+    assert changes(before, after) == found
+    assert same_changes(found, changes(before, after))
 
 
 def test_a_call_holds_the_arguments_that_are_expected_of_it():
