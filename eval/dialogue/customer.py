@@ -14,6 +14,7 @@ _YES = ("Yes, please.", "Yes, that's right.", "That is correct, go ahead.")
 _NO = ("No, please don't.", "No, leave it as it is.", "No.")
 _UNKNOWN = ("I don't know that.", "I'm afraid I don't have that.", "No idea, sorry.")
 _WHAT = ("Sorry, I don't understand. What do you need from me?", "I'm not sure what you mean. What should I tell you?")
+_MORE = ("anything else", "something else", "further + help", "further + assist*", "more + help")
 _ANSWER_OWED = "the customer was asked something that nobody could make out"
 
 
@@ -75,9 +76,10 @@ class Customer:
         self.confirms = False
         if reply.action == "handover":
             return Over("handover")
-        own, done = self._own_words(), reply.action in ("answer", "close")
+        own = self._own_words()
+        done = reply.action in ("answer", "close") or self._offers_more(reply)
         if done and own is None and "then" not in self._left:
-            return Over("answered" if reply.action == "answer" else "closed")
+            return Over("closed" if reply.action == "close" else "answered")
         if self._sent >= self.script.patience:
             return Over("patience")
         if own is not None:
@@ -107,6 +109,13 @@ class Customer:
             self._knows[corrects.fact] = corrects.then
             return self._drawn(corrects.says)
         return None
+
+    def _offers_more(self, reply: DialogueReply) -> bool:
+        """Return whether the reply only asks what else the customer wants: it is an answer then, whatever it calls itself."""
+        if reply.asks or self._asked(reply):
+            return False
+        questions = [part for part in sentences(reply.reply) if part.endswith("?")]
+        return any(form_occurs(form, question) for form in _MORE for question in questions)
 
     def _asked(self, reply: DialogueReply) -> tuple[str, ...]:
         """Return what the reply asks for; nothing where its words and what it claims to ask contradict each other."""

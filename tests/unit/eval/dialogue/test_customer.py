@@ -179,3 +179,26 @@ def test_a_model_plays_the_script_and_its_failure_leaves_the_conversation_unscor
     shown = asked[0].messages[-1].content
     assert "What you want: get it." in shown
     assert "Assistant: Shall I?" in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Your parcel comes today. Is there anything else I can help you with?",
+        "It is done. Can I do something else for you?",
+        "Do you need any further help?",
+    ],
+)
+def test_a_customer_who_is_asked_for_more_wants_has_what_they_came_for(text):
+    done = customer(then=["And the address?"])
+    done.opening()
+    assert done.hears(asks(text=text)) == "And the address?"
+    assert done.hears(asks(text=text)) == Over("answered")
+    assert done.unscored == ""
+
+
+def test_a_question_that_names_what_it_asks_is_answered_whatever_else_it_offers():
+    asked = customer()
+    asked.opening()
+    assert asked.hears(asks("number", text="The number? And is there anything else?")) == "It is A1."
+    assert asked.hears(asks(text="What is the number? Is there anything else?")) == "It is A1."
