@@ -159,6 +159,7 @@ def _endpoint(task: Task[Any], model: type[TaskAnswer]) -> Callable[..., Awaitab
             cost_usd=done.cost_usd,
             pair=done.pair,
             registry_version=done.registry_version,
+            **({} if kept is None else {"kept": kept}),
         )
         return done
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
-from service.aws.bounded import translated
+from service.aws.bounded import RecordRefused, translated
 from service.aws.tables import make_table
 from service.errors import StoreError
 from service.summaries.answer_record import AnswerVerdict, KeptAnswer, ServedRecord
@@ -16,6 +16,8 @@ from service.summaries.table import SummaryTable
 _KEY = "request_id"
 _TTL = "expires_at"
 _REFUSED = "ConditionalCheckFailedException"
+# Until a person has made the table, no answer can be written. It must not hold up the summaries that wait in the same spool.
+_NO_TABLE = frozenset({"ResourceNotFoundException", "AccessDeniedException"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,11 @@ class AnswerTable:
         self._ttl = ttl
 
     def put(self, record: KeptAnswer) -> Literal["written", "already"]:
-        """Write ``record`` unless it is there: a row that has feedback keeps it."""
+        """Write ``record`` unless it is there: a row that has feedback keeps it.
+
+        Raises:
+            RecordRefused: also if there is no such table; ``omni reconcile --restore`` writes the rows when there is.
+        """
         expires = int((datetime.fromisoformat(record.generated_at) + self._ttl).timestamp())
         item = {
             _KEY: {"S": record.request_id},
@@ -53,6 +59,8 @@ class AnswerTable:
         except StoreError as err:
             if _code(err) == _REFUSED:
                 return "already"
+            if _code(err) in _NO_TABLE:
+                raise RecordRefused(str(err)) from err
             raise
         return "written"
 

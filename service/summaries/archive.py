@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from service.aws.bounded import translated
 from service.errors import StoreError
-from service.summaries.answer_record import ServedRecord
+from service.summaries.answer_record import ANSWERS_PREFIX, ServedRecord
 from service.summaries.record import PROCESSED_PREFIX, time_partition, utc_text
 
 _MOST_DELETED = 1000  # S3's own bound per call
@@ -114,10 +114,11 @@ class Archive:
         return [request_id_of(key) for key in self.record_keys(since, until)]
 
     def record_keys(self, since: str, until: str) -> list[str]:
-        """Return the keys of the records in ``[since, until)`` (whole hours), in the order of their hours."""
+        """Return the keys of all tasks' records in ``[since, until)`` (whole hours), summaries first, in order of their hours."""
         found: list[str] = []
+        kinds = (PROCESSED_PREFIX, *self.folders(ANSWERS_PREFIX))
         with translated(self._store):
-            for prefix in _hours(since, until):
+            for prefix in (hour for kind in kinds for hour in _hours(kind, since, until)):
                 for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
                     found.extend(item["Key"] for item in page.get("Contents", []))
         return found
@@ -141,11 +142,11 @@ def create_bucket(client: Any, name: str) -> None:
             return
 
 
-def _hours(since: str, until: str) -> Iterator[str]:
+def _hours(kind: str, since: str, until: str) -> Iterator[str]:
     hour = datetime.fromisoformat(since).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     end = datetime.fromisoformat(until)
     while hour < end:
-        yield time_partition(PROCESSED_PREFIX, utc_text(hour))
+        yield time_partition(kind, utc_text(hour))
         hour += timedelta(hours=1)
 
 

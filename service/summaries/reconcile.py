@@ -11,11 +11,13 @@ from pydantic import ValidationError
 
 from service.errors import ConfigurationError, StoreError
 from service.settings import Settings
+from service.summaries.answer_record import ServedRecord, read_served
+from service.summaries.answer_table import RecordTables
 from service.summaries.archive import Stored, request_id_of
 from service.summaries.outbox_table import OutboxTable
-from service.summaries.record import SummaryRecord, utc_text
+from service.summaries.record import utc_text
 from service.summaries.spool import Spool
-from service.summaries.store import build_table_and_archive
+from service.summaries.store import build_answer_table, build_table_and_archive
 from service.telemetry.log import Event
 
 _SHOWN = 10
@@ -114,7 +116,7 @@ class Reconciliation:
 
 
 def reconcile(settings: Settings, *, hours: int, logs: Sequence[Path], path: str, now: datetime) -> Reconciliation:
-    """Compare the stores over the last ``hours`` hours up to ``now``; ``path`` selects the endpoint's requests in the log.
+    """Compare the stores over the last ``hours`` hours up to ``now``; ``path`` selects the summaries' requests in the log.
 
     Raises:
         StoreError: a store does not answer.
@@ -136,7 +138,9 @@ def reconcile(settings: Settings, *, hours: int, logs: Sequence[Path], path: str
     try:
         outbox, refused = OutboxTable(dynamodb, settings.summaries.outbox_table).request_ids()
         table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
-        rows, objects = table.request_ids(*window), archive.request_ids(*window)
+        answers = build_answer_table(settings, dynamodb=dynamodb)
+        rows = [*table.request_ids(*window), *answers.request_ids(*window)]
+        objects = archive.request_ids(*window)
     finally:
         dynamodb.close()
         s3.close()
@@ -171,8 +175,10 @@ def restore_rows(settings: Settings, *, hours: int, now: datetime) -> tuple[int,
     written = expired = 0
     try:
         table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
+        answers = build_answer_table(settings, dynamodb=dynamodb)
+        tables = RecordTables(table, answers)
         window = utc_text(now - timedelta(hours=hours)), utc_text(now + _MARGIN)
-        present = frozenset(table.request_ids(*window))
+        present = frozenset([*table.request_ids(*window), *answers.request_ids(*window)])
         for key in archive.record_keys(*window):
             if request_id_of(key) in present or (found := archive.read(key, most_bytes=_MOST_BYTES)) is None:
                 continue
@@ -180,26 +186,27 @@ def restore_rows(settings: Settings, *, hours: int, now: datetime) -> tuple[int,
             if datetime.fromisoformat(record.generated_at) < oldest:
                 expired += 1
             else:
-                written += table.put(record) != "already"
+                written += tables.put(record) != "already"
     finally:
         dynamodb.close()
         s3.close()
     return written, expired
 
 
-def _record_of(key: str, found: Stored) -> SummaryRecord:
+def _record_of(key: str, found: Stored) -> ServedRecord:
     try:
         if found.body is not None:
-            return SummaryRecord.model_validate_json(found.body)
+            return read_served(found.body)
     except ValidationError:
         pass
     raise StoreError(f"object {key} is no answer of this service: remove it, and run this again")
 
 
 def read_logs(logs: Sequence[Path], path: str, since: datetime, until: datetime) -> tuple[set[str], set[str]]:
-    """Return the requests that the logs report as answered on ``path`` in the window, and those reported as lost.
+    """Return the requests that the logs report as answered in the window, and those reported as lost.
 
-    Ignores lines that are not ours: other libraries also write to standard output.
+    Answered are those on ``path``, and those of a task whose answers are kept. Ignores lines that are not ours: other libraries
+    also write to standard output.
 
     Raises:
         ConfigurationError: a file cannot be read.
@@ -215,7 +222,7 @@ def read_logs(logs: Sequence[Path], path: str, since: datetime, until: datetime)
                     event, request_id = entry.get("event"), str(entry.get("request_id"))
                     if event == Event.SUMMARY_LOST:
                         lost.add(request_id)
-                    elif event == Event.REQUEST_COMPLETED and entry.get("path") == path:
+                    elif event == Event.REQUEST_COMPLETED and (entry.get("path") == path or "kept" in entry):
                         answered |= {request_id} if first <= str(entry.get("timestamp")) < last else set()
         except OSError as err:
             raise ConfigurationError(f"log {log} cannot be read: {err.strerror}") from err

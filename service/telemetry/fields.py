@@ -51,6 +51,7 @@ FIELDS: Mapping[str, FieldForm] = {
     "tool": "name",
     "outcome": "name",
     "degraded": "flag",
+    "kept": "flag",
     "cache_hit": "flag",
     "timeout_ms": "number",
     "input_tokens": "number",

@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import uvicorn
@@ -30,6 +30,7 @@ from service.loading.balance import balance
 from service.loading.build import build_loader
 from service.runtime import build_runtime
 from service.summaries.outbox_table import OutboxTable
+from service.summaries.reconcile import reconcile, restore_rows
 from service.summaries.store import build_answer_table, build_table_and_archive
 from service.telemetry.fields import set_account_key
 from service.warehouse.duck import DuckWarehouse
@@ -154,6 +155,10 @@ def test_a_task_is_answered_kept_rated_loaded_and_harvested_without_the_person(l
     (folder,) = archive.folders("omni-channel/answers/")
     assert folder == "omni-channel/answers/desk/"
 
+    counted = reconcile(settings, hours=2, logs=(), path="none", now=datetime.now(UTC))
+    assert counted.balanced, counted.lines()
+    assert (counted.table, counted.archive) == ((asked,), (asked,))
+
     loader, _ = build_loader(settings)
     loader = replace(loader, queue=UntilEmpty(loader.queue), report=lambda tally: None)
     loader.prepare_warehouse()
@@ -182,5 +187,11 @@ def test_a_task_is_answered_kept_rated_loaded_and_harvested_without_the_person(l
         assert planted not in kept, planted
         assert planted not in told, planted
         assert planted not in printed, planted
+    dynamodb.delete_item(TableName=settings.summaries.answers_table, Key={"request_id": {"S": asked}})
+    assert reconcile(settings, hours=2, logs=(), path="none", now=datetime.now(UTC)).without_row == [asked]
+    assert restore_rows(settings, hours=2, now=datetime.now(UTC)) == (1, 0)
+    found = answers.get(asked, datetime.now(UTC))
+    assert (found.answer.task, found.verdict) == ("desk", None)
+    assert answers.get(asked, datetime.now(UTC) + timedelta(days=8)) is None
     dynamodb.close()
     s3.close()
