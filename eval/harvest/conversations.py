@@ -20,10 +20,9 @@ class ConversationSource(KeptSource):
     drafts_inputs: ClassVar[bool] = True
     hint: ClassVar[str] = (
         "# A customer with what they say, the world at the start, and what must come of the conversation.\n"
-        f"# Replace every {TO_WRITE!r}; put the records that the tools need into inputs.world; say in knows which question\n"
-        "# each fact answers (asked_by). expectations.gold is a run that is right, one list of steps per turn; `omni cases`\n"
-        "# proves it.\n"
-        "# Checked when you save and close; an empty file changes nothing.\n"
+        f"# Replace every {TO_WRITE!r}. inputs.world holds the records that the tools need; asked_by in knows says which\n"
+        "# question a fact answers. expectations.gold is a run that is right, one list of steps per turn: checking the cases\n"
+        "# proves it. Checked when you save and close; an empty file changes nothing.\n"
     )
 
     def case_inputs(self, inputs: BaseModel) -> ConversationScenario:

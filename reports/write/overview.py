@@ -44,7 +44,7 @@ def overall_headline(reports: Sequence[WeeklyReport]) -> str:
     elif all(_is_quiet(report) for report in reports):
         wordings = [f"Nothing got worse in {len(reports)} tasks: no action needed"]
     else:
-        return headline(reports[0], about=one_line(reports[0].data.task, _LONGEST_NAME))
+        return headline(reports[0], about=_subject(reports[0]))
     said = [simulated_first(reports[0], text) for text in wordings]
     return next((text for text in said if len(text.split()) <= MOST_WORDS), said[-1])
 
@@ -53,7 +53,8 @@ def overall_evidence(reports: Sequence[WeeklyReport]) -> str:
     """Return the figures behind the headline: of each task that got worse, else of the most urgent one."""
     told = [report for report in reports if report.outcome == "worse"] or list(reports[:1])
     return " ".join(
-        f"{one_line(report.data.task, _LONGEST_NAME)}: {evidence_sentence(report)}" for report in told[:_MOST_NAMED]
+        f"{subject}: {evidence_sentence(report)}" if (subject := _subject(report)) else evidence_sentence(report)
+        for report in told[:_MOST_NAMED]
     )
 
 
@@ -83,6 +84,11 @@ def task_rows(reports: Sequence[WeeklyReport]) -> list[TaskRow]:
 def row_titles(metrics: MetricSet) -> list[str]:
     """Return the titles of ``ROW_FIGURES``."""
     return [metrics.named(name).title for name in ROW_FIGURES]
+
+
+def _subject(report: WeeklyReport) -> str:
+    """Return the task's name, "" where what got worse is people's agreement on scored calls, which belong to no task."""
+    return "" if report.agreement.fallen and not report.worse else one_line(report.data.task, _LONGEST_NAME)
 
 
 def _is_quiet(report: WeeklyReport) -> bool:

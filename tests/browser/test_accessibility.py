@@ -1,6 +1,10 @@
 """Every page passes axe-core's rules of WCAG 2.2 AA in light, dark and print, at two widths, and is worked by keyboard."""
 
+from datetime import timedelta
+
+import pyarrow as pa
 import pytest
+from answer_rows import answer
 from axe import LOOKS, WIDTHS, focus_path, violations
 from empty_warehouse import empty_warehouse
 from shadowed import judged, record, report_of
@@ -15,11 +19,11 @@ from reports.read.data import read_week
 from reports.read.weeks import Week
 from reports.simulate.synthetic import Planted, Scenario, rows
 from reports.write.page import write_page
-from service.events import EVENTS
+from service.events import EVENTS, SummaryEvent
 from service.warehouse.duck import DuckWarehouse
 
 pytestmark = pytest.mark.slow
-NAMES = ("evaluation", "weekly", "sweep", "shadow")
+NAMES = ("evaluation", "weekly", "tasks", "sweep", "shadow")
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +34,7 @@ def pages(tmp_path_factory):
     return {
         "evaluation": write_report(evaluation, SUITE, CASES, folder / "evaluation"),
         "weekly": _weekly(folder),
+        "tasks": _tasks(folder),
         "shadow": write_shadow_report(_shadow(), folder / "shadow"),
         "sweep": write_sweep(evaluation, SUITE, quality, sweep_points(evaluation, SUITE, quality), folder / "sweep"),
     }
@@ -53,6 +58,22 @@ def _weekly(folder):
     report = make_report(read_week(warehouse, week, "summarize", week.end))
     warehouse.close()
     return write_page(folder, report)
+
+
+def _tasks(folder):
+    """The page of two tasks, one of them with few answers and no ratings."""
+    week = Week.parse("2026-W46")
+    warehouse = empty_warehouse(folder / "tasks.duckdb")
+    tables = rows(Scenario(week=week, answers=8_000, seed=4))
+    few = [answer(week.start + timedelta(hours=n), task="shout").model_dump() for n in range(3)]
+    for event in EVENTS:
+        if event.table in tables:
+            warehouse.merge(event, tables[event.table])
+    warehouse.merge(SummaryEvent, pa.Table.from_pylist(few))
+    reports = [make_report(read_week(warehouse, week, task, week.end)) for task in ("summarize", "shout")]
+    warehouse.close()
+    (folder / "tasks").mkdir()
+    return write_page(folder / "tasks", *reports)
 
 
 def open_all(page):

@@ -1,6 +1,7 @@
 """Agreement of people with the model in the weekly report: hand-worked figures, and which falls are reported."""
 
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from reports.read.data import read_week
 from reports.read.weeks import Week
 from reports.write import digest, numbers, page
 from reports.write.headline import more_findings
+from reports.write.overview import overall_evidence, overall_headline
 from service.calls.result import rows_of
 from service.errors import WarehouseError
 from service.events import CallCriterionEvent, CallEvent, CallOverrideEvent
@@ -97,6 +99,18 @@ def test_an_override_changes_the_figure(calls):
     assert (item.tenant, item.form_id, item.version, item.criterion, item.question) == (
         "acme", "support", 1, "greet", "Was greet done?",
     )  # fmt: skip
+
+
+def test_scored_calls_stand_once_and_under_no_task_on_a_page_of_several(calls):
+    calls.answered("greet", GOOD, at=BEFORE)
+    calls.answered("greet", BAD)
+    first = replace(calls.report(), outcome="worse")
+    with closing(DuckWarehouse(calls.path, read_only=True)) as warehouse:
+        second = make_report(read_week(warehouse, WEEK, "shout", LATER, with_calls=False))
+    assert (len(first.agreement.criteria), len(second.agreement.criteria), second.agreement.calls) == (1, 0, 0)
+    assert page.render(first, second).count("Scored calls: people and the model") == 1
+    assert overall_headline([first, second]).startswith("People and model agree less")
+    assert overall_evidence([first, second]).startswith("Worse this week for criterion greet")
 
 
 def test_a_fall_is_reported_first_with_a_remedy(calls):
