@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from eval.dialogue.record import ConversationRecord, UseRecord
 from eval.dialogue.scenario import DialogueExpectations, ExpectedCall
 from eval.dialogue.states import holds, same_changes
-from service.grounding.text import form_occurs
+from service.grounding.text import fold, form_occurs
 
 # Refusals of what nobody permitted; other refusals are mistakes in the form of a call.
 _NOT_PERMITTED = frozenset({"not_allowed", "unproven_argument"})
@@ -100,9 +100,12 @@ def _told(record: ConversationRecord, expected: DialogueExpectations) -> Iterabl
 
 
 def _claims(record: ConversationRecord, expected: DialogueExpectations) -> Iterable[str]:
-    for claim in expected.claims:
-        if any(form_occurs(form, reply) for form in claim.accepted for reply in record.replies):
-            yield f"the customer was told: {claim.claim}"
+    notes = [turn.reply.handover for turn in record.turns if turn.reply is not None]
+    contexts = [note.context for note in notes if note is not None]
+    for whom, texts in (("the customer", record.replies), ("the person who takes over", contexts)):
+        for claim in expected.claims:
+            if any(form_occurs(form, text) for form in claim.accepted for text in texts):
+                yield f"{whom} was told: {claim.claim}"
 
 
 def _handover(record: ConversationRecord, expected: DialogueExpectations) -> Iterable[str]:
@@ -114,7 +117,7 @@ def _handover(record: ConversationRecord, expected: DialogueExpectations) -> Ite
     if note is None:
         yield "no person was called in"
         return
-    if note.reason not in wanted.reasons:
+    if fold(note.reason) not in map(fold, wanted.reasons):
         yield f"a person was called in for {note.reason!r}, not for {' or '.join(map(repr, wanted.reasons))}"
     if len(record.turns) > wanted.by_turn:
         yield f"a person was called in at turn {len(record.turns)}, not by turn {wanted.by_turn}"

@@ -149,7 +149,8 @@ class DialogueExpectations(Expectations):
     ``end_states`` are the accepted changes of the world, each by dotted path; what none names must be as at the start. Without
     any, nothing may change. ``calls`` must happen, ``forbidden_calls`` must not. ``may_call`` permits further writing calls; a
     writing call that neither ``calls`` nor ``may_call`` names is an action that was not permitted. ``claims`` must not be made in
-    any reply. ``gold`` is a run that is right, one list of steps per turn: ``omni cases`` proves that it passes.
+    any reply, nor in what a person is told who takes over. ``gold`` is a run that is right, one list of steps per turn: ``omni
+    cases`` proves that it passes.
     """
 
     end_states: tuple[Mapping[str, Any], ...] = ()
