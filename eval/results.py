@@ -64,8 +64,8 @@ class CaseResult:
     """One case answered (or failed) by one arm of one pair.
 
     ``live`` is False when the answer, or a part of it, came from the reply cache; ``measured_in`` is the earlier run that made
-    all of its calls, if one did. ``timings`` has one for each run of the task that answered, such as a turn of a conversation;
-    None where the case was one run.
+    all of its calls, if one did. ``timings`` has one for each run of the task in which a model answered, such as a turn of a
+    conversation; None where the case was one run.
     """
 
     case_id: str
@@ -79,9 +79,11 @@ class CaseResult:
 
     @property
     def each_timing(self) -> tuple[Timing, ...]:
-        """The timing of each run of the task; of a case that was one run, that of ``result``."""
+        """The timing of each run in which a model answered; of a case that was one run, that of ``result``."""
         if self.timings is not None:
             return self.timings
+        if self.result.failure is not None or self.result.arm == "none":
+            return ()
         return (Timing(ms=self.result.request_ms, live=self.live, measured_in=self.measured_in),)
 
 

@@ -47,10 +47,4 @@ def _counted(count: int, computed: bool, stood_in: bool) -> str:
 
 
 def _live(pair: PairResult, arm: ArmName) -> list[float]:
-    return [
-        timing.ms
-        for item in results_of(pair, arm)
-        if item.result.failure is None and item.result.arm != "none"
-        for timing in item.each_timing
-        if timing.live
-    ]
+    return [timing.ms for item in results_of(pair, arm) for timing in item.each_timing if timing.live]

@@ -253,7 +253,7 @@ class Runner:
         async def answer(inputs: Any, tools: AllowedTools) -> TaskResult:
             turn = await self._answered(inputs, replace(context, tools=tools))
             timing = gateway.timing(turn.request_ms)
-            if turn.failure is None:
+            if turn.failure is None and turn.arm != "none":
                 timings.append(timing)
             return turn
 

@@ -40,6 +40,9 @@ class Echo(Task[Inputs]):
     def check(self, text, rules):
         return text
 
+    def without_model(self, inputs):
+        return None if inputs.text else "silence"
+
 
 class Gateway:
     """Echoes; fails for the texts in ``broken``; counts calls and how many ran at once."""
@@ -186,13 +189,13 @@ def test_a_case_whose_calls_are_from_two_runs_is_not_live_and_measures_no_latenc
 
 
 class Aloud:
-    """Plays a case in three turns; the third is the case's text."""
+    """Plays a case in three turns and a silent one, which needs no model; the last is the case's text."""
 
     customer = None
 
     async def play(self, case, repeat, pair, answer, ask):
-        for number in range(2):
-            await answer(Inputs(text=f"turn {number}"), NO_TOOLS)
+        for text in ("turn 0", "", "turn 1"):
+            await answer(Inputs(text=text), NO_TOOLS)
         last = await answer(Inputs(text=case.inputs["text"]), NO_TOOLS)
         return replace(last, output="played", failure=None)
 
@@ -205,7 +208,7 @@ def test_each_turn_of_an_episode_that_was_answered_is_timed(tmp_path):
     assert found == [[earlier, earlier, (True, None)], [earlier] * 3, [earlier] * 3]
     assert [(item.live, item.measured_in) for item in results[3:5]] == [(False, None), (False, "run-1")]
     fresh = run(replace(make_runner(Gateway(broken={"text 4"}), tmp_path / "b", "run-3", fresh=True), episode=Aloud()))
-    assert [len(item.each_timing) for item in fresh[3:6]] == [3, 2, 3]  # the failed turn is no latency
+    assert [len(item.each_timing) for item in fresh[3:6]] == [3, 2, 3]
 
 
 def test_fresh_calls_again_but_reuses_replies_of_the_same_run(tmp_path):
