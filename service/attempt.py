@@ -93,6 +93,7 @@ class Attempt:
             answer_schema=self.question.answer_schema,
             turns=self.question.turns,
             tools=pair.tools if self.question.tools else (),
+            part=prompt.name,
         )
 
     async def ask(self, call: ModelCall, model: str, arm: Arm) -> TaskResult:

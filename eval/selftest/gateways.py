@@ -14,9 +14,10 @@ from eval.run.reply_cache import ReplyCache
 from eval.selftest.faults.general import supported_part
 from eval.selftest.mutant import Mutant, MutantPlan
 from service.canonical import sha256_hex
-from service.errors import RequestRejected
+from service.errors import ConfigurationError, RequestRejected
 from service.llm.model_call import Gateway, ModelCall, ModelReply
 from service.llm.pricing import Usage
+from service.question import Use
 
 # A scripted call's time in ms: lognormal around a median, as hosted models answer. Declared, not measured.
 _P50_MS, _SIGMA = 900.0, 0.35
@@ -54,10 +55,14 @@ class ScriptedGateway:
 
     async def complete(self, call: ModelCall) -> ModelReply:
         """See ``Gateway.complete``; the latency is drawn, without waiting."""
-        case = self._cases[document_key(call.document)]
-        draws = random.Random(f"{self._seed}:{case.id}")
-        uses = self._plan.uses(call, case) if self._plan.uses is not None else ()
-        text = "" if uses else self._answer(call, case, draws)
+        uses: tuple[Use, ...] = ()
+        if call.part:
+            drawn_for, text = f"{self._seed}:{sha256_hex(question(call))}", self._answer_of_part(call)
+        else:
+            case = self._cases[document_key(call.document)]
+            drawn_for = f"{self._seed}:{case.id}"
+            uses = self._plan.uses(call, case) if self._plan.uses is not None else ()
+            text = "" if uses else self._answer(call, case, random.Random(drawn_for))
         system = "".join(message.content for message in call.messages if message.role == "system")
         rest = "".join(message.content for message in call.messages if message.role != "system")
         prefix = len(system) // _CHARACTERS_PER_TOKEN if call.cache_prefix else 0
@@ -70,7 +75,7 @@ class ScriptedGateway:
             cache_write_tokens=0 if cached else prefix,
         )
         # Drawn apart from the text: a longer answer must not shift the other draws.
-        latency_ms = _P50_MS * math.exp(_SIGMA * random.Random(f"{self._seed}:{case.id}:ms").gauss(0, 1))
+        latency_ms = _P50_MS * math.exp(_SIGMA * random.Random(f"{drawn_for}:ms").gauss(0, 1))
         return ModelReply(
             text=text,
             usage=usage,
@@ -79,6 +84,15 @@ class ScriptedGateway:
             answered_by=self._answered_by,
             uses=uses,
         )
+
+    def _answer_of_part(self, call: ModelCall) -> str:
+        answer = self._plan.parts.get(call.part)
+        if answer is None:
+            raise ConfigurationError(
+                f"the task asks part {call.part!r} of the pair, and the self-test's plan does not say what it answers: add it to "
+                "the plan's `parts`"
+            )
+        return answer(call)
 
     def _answer(self, call: ModelCall, case: Case, draws: random.Random) -> str:
         prompt = "\n".join(message.content for message in call.messages)
@@ -104,7 +118,8 @@ class RememberingGateway:
 
     async def complete(self, call: ModelCall) -> ModelReply:
         """See ``Gateway.complete``."""
-        key = self._kept.key(call) if self._kept is not None else f"{question(call)}\n{document_key(call.document)}"
+        about = "" if call.part else f"\n{document_key(call.document)}"
+        key = self._kept.key(call) if self._kept is not None else f"{question(call)}{about}"
         # Two calls at a time may ask the same question: the second one waits for the first one's answer.
         async with self._asking.setdefault(key, asyncio.Lock()):
             if key not in self._replies:
@@ -178,7 +193,7 @@ def question(call: ModelCall) -> str:
 class FaultyGateway:
     """Plants one mutant's fault in the replies of ``inner``; the task's own output check still comes after it.
 
-    A reply that uses tools is no answer, so only ``edit_reply`` changes it.
+    A reply that uses tools is no answer, so only ``edit_reply`` changes it. What a part of the pair answers stays as it is.
     """
 
     def __init__(self, inner: Gateway, mutant: Mutant, cases: CasesByDocument, *, seed: int) -> None:
@@ -187,6 +202,8 @@ class FaultyGateway:
     async def complete(self, call: ModelCall) -> ModelReply:
         """See ``Gateway.complete``."""
         reply = await self._inner.complete(call)
+        if call.part:
+            return reply
         case = self._cases[document_key(call.document)]
         if self._mutant.doctor is not None and not reply.uses:
             draws = random.Random(f"{self._mutant.name}:{self._seed}:{case.id}")

@@ -57,7 +57,8 @@ class MutantPlan:
 
     ``good`` draws the scripted system's answer to a case, ``habits`` are what it does uninstructed, ``lost`` what it says when
     the prompt shows nothing of the case, ``shown`` the case's texts that a whole prompt holds. ``uses`` are the tools that it
-    uses next, none if it answers; the call's turns say what it has used before.
+    uses next, none if it answers; the call's turns say what it has used before. ``parts`` says what each part of the pair answers
+    to a call, by name; no fault is planted there.
     """
 
     mutants: tuple[Mutant, ...]
@@ -67,6 +68,7 @@ class MutantPlan:
     lost: str
     shown: Callable[[Case], tuple[str, ...]]
     uses: UsesAt | None = None
+    parts: Mapping[str, Callable[[ModelCall], str]] = field(default_factory=dict)
 
 
 def drop_instruction(instruction: str) -> EditPair:

@@ -30,6 +30,8 @@ class LoggedGateway:
             "gen_ai.request.max_tokens": int(call.sampling.max_output_tokens),
             "gen_ai.output.type": "text" if call.answer_schema is None else "json",
         }
+        if call.part:
+            attributes["omni.part"] = call.part
         with tracing.span(f"chat {call.model}", "client", attributes) as span:
             reply = await self._logged(call, card)
             span.set("gen_ai.response.model", reply.answered_by)

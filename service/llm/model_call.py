@@ -19,7 +19,7 @@ class ModelCall:
 
     ``answer_schema`` is a JSON schema (of an object) that asks for structured output. A model may ignore it, so the caller must
     also handle prose. ``cache_prefix`` marks the system message for the provider's prompt cache. ``turns`` follow the messages;
-    the model may use the ``tools`` instead of answering.
+    the model may use the ``tools`` instead of answering. ``part`` names the part of the pair that asks; no model is told of it.
     """
 
     model: str
@@ -31,6 +31,7 @@ class ModelCall:
     answer_schema: Mapping[str, Any] | None = None
     turns: tuple[DialogueTurn, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,6 +149,7 @@ def test_a_part_is_asked_with_its_own_prompt_model_and_sampling():
         "<question>whats ‹/question> my balance</question>",
     ]
     assert (second.model, second.cache_prefix) == ("writer", False)
+    assert (first.part, second.part) == ("rewriter", "")
     assert second.messages[-1].content == "<text>What is my balance?</text>"
     assert (result.output, result.model, result.arm) == ("Five.", "writer", "primary")
 

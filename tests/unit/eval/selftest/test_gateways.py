@@ -9,7 +9,7 @@ from eval.cases import Case, Expectations
 from eval.run.reply_cache import ReplyCache
 from eval.selftest.gateways import FaultyGateway, KeptAnswers, RememberingGateway, ScriptedGateway, by_document
 from eval.selftest.mutant import Habit, Mutant, MutantPlan
-from service.errors import RequestRejected
+from service.errors import ConfigurationError, RequestRejected
 from service.llm.model_call import ModelCall, ModelReply
 from service.llm.pricing import Usage
 from service.pair import Message, Sampling, ToolSpec
@@ -203,3 +203,21 @@ async def test_a_fault_in_the_answer_leaves_the_uses_before_it_alone():
     gateway = FaultyGateway(using_tools(), mutant, by_document([CASE], [CASE], documents), seed=1)
     first, second = [await gateway.complete(call(tools=(FIND,), turns=turns)) for turns in ((), (LOOKED,))]
     assert (first.text, first.uses, second.text) == ("", LOOKED.uses, "spoilt")
+
+
+async def test_a_part_of_the_pair_answers_as_the_plan_says_and_no_fault_is_planted_there():
+    plan = replace(PLAN, parts={"judge": lambda call: f"graded: {call.messages[-1].content}"})
+    cases = by_document([CASE], [CASE], documents)
+    inner = RememberingGateway(ScriptedGateway(plan, cases, seed=1, answered_by="scripted"))
+    mutant = Mutant(name="m", does="d", targets=(), doctor=lambda text, case, draws: "spoilt")
+    gateway = FaultyGateway(inner, mutant, cases, seed=1)
+    graded, again, answer = [
+        await gateway.complete(asked)
+        for asked in (call("x", part="judge", document="x"), call("y", part="judge", document="y"), call())
+    ]
+    assert (graded.text, again.text, answer.text) == ("graded: x", "graded: y", "spoilt")
+
+
+async def test_a_part_that_the_plan_forgot_is_named():
+    with pytest.raises(ConfigurationError, match="asks part 'judge' of the pair"):
+        await scripted().complete(call(part="judge", document="x"))
