@@ -255,6 +255,10 @@ def _tasks(settings: Settings) -> dict[str, Task[Any]]:
     unknown = sorted(set(settings.serving.required_tasks) - set(tasks))
     if unknown:
         raise ConfigurationError(f"OMNI_REQUIRED_TASKS names {', '.join(unknown)}; tasks: {', '.join(tasks)}")
+    if unknown := sorted(set(settings.tools.servers) - set(tasks)):
+        raise ConfigurationError(f"OMNI_TOOLS_SERVERS names {', '.join(unknown)}; tasks: {', '.join(tasks)}")
+    if unknown := sorted(set(settings.tools.tokens) - set(settings.tools.servers)):
+        raise ConfigurationError(f"OMNI_TOOLS_TOKENS names {', '.join(unknown)}, for which there is no server")
     return tasks
 
 

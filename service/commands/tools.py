@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.commands.local import print_part
 from service.display.inert import visible
 from service.display.terminal import say
 from service.errors import ConfigurationError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from service.pair import ToolSpec
     from service.settings import Settings
+    from service.tools.mcp.tokens import ClientTokenVerifier
 
 PATH = "/mcp"
 
@@ -60,24 +62,26 @@ def serve_tools(
     if not own:
         raise ConfigurationError(f"task {task!r} offers no functions as tools: set its tool_functions")
     build_server(task, own)  # reports a missing extra or a wrong function before anything starts
-    from service.local import aws
-    from service.tools.mcp.tokens import ClientTokenVerifier, read_tokens
+    import uvicorn
 
-    claimed = _bound(host, port)
-    with claimed:
-        if tokens is not None:
-            verifier: Any = read_tokens(tokens)
-        else:
-            from service.access.control import open_access
+    from service.api.http.connections import bounded_protocol
+    from service.settings import Settings
+    from service.telemetry.log import configure_logging
+    from service.tools.mcp.tokens import read_tokens
 
-            with aws.reached() as settings:
-                _log_as(settings)
-                verifier = ClientTokenVerifier(open_access(settings).tokens)
-        import uvicorn
-
+    settings = Settings()
+    with _bound(host, port) as claimed:
+        configure_logging(settings.telemetry.log_level)
+        verifier = _clients_of_the_service(settings) if tokens is None else read_tokens(tokens)
         app = build_server(task, own, auth=verifier).http_app(PATH, stateless_http=True)
         config = uvicorn.Config(
-            app, ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=10, timeout_keep_alive=75
+            app,
+            http=bounded_protocol(settings.serving),
+            ws="none",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=10,
+            timeout_keep_alive=75,
         )
         address, taken = claimed.getsockname()[:2]
         say(f"serving the tools of {task} on http://{address}:{taken}{PATH}; stop with Ctrl-C", flush=True)
@@ -87,10 +91,16 @@ def serve_tools(
         raise typer.Exit(2)
 
 
-def _log_as(settings: "Settings") -> None:
-    from service.telemetry.log import configure_logging
+def _clients_of_the_service(settings: "Settings") -> "ClientTokenVerifier":
+    from service.access.control import open_access
+    from service.local import stack
+    from service.tools.mcp.tokens import ClientTokenVerifier
 
-    configure_logging(settings.telemetry.log_level)
+    if settings.environment == "local" and settings.aws.endpoint is None:  # whose table holds clients and token keys
+        part = stack.up_aws(settings)
+        print_part(part)
+        settings = stack.with_endpoints(settings, [part])
+    return ClientTokenVerifier(open_access(settings).tokens)
 
 
 def _declared(tool: "ToolSpec") -> dict[str, Any]:

@@ -7,6 +7,7 @@ from structlog.testing import capture_logs
 from service.errors import ConfigurationError, RegistryError, ToolsDiffer
 from service.llm.breaker import BreakerPolicy, CircuitBreaker
 from service.pair import ToolSpec
+from service.runtime import build_runtime
 from service.settings import Settings
 from service.tools import serving
 from service.tools.effects import EffectsInMemory
@@ -103,3 +104,15 @@ def test_without_the_extra_a_task_s_functions_say_what_to_install(tmp_path, monk
     built = build_task_tools(Settings(state_dir=tmp_path), {"demo": (ToolFunction(call=make_pair),)}, None)
     with pytest.raises(ConfigurationError, match=r"omni-insights\[tools\]"):
         built["demo"].check(PAIR)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"tools_servers": {"nope": "http://t/mcp"}}, "OMNI_TOOLS_SERVERS names nope; tasks: scorecard, summarize"),
+        ({"tools_tokens": {"summarize": "secret"}}, "OMNI_TOOLS_TOKENS names summarize, for which there is no server"),
+    ],
+)
+def test_a_setting_for_no_task_or_no_server_ends_the_start(tmp_path, given, says):
+    with pytest.raises(ConfigurationError, match=says):
+        build_runtime(Settings(state_dir=tmp_path, **given))
