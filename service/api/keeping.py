@@ -21,8 +21,7 @@ from service.task import Task, TaskResult
 from service.telemetry.log import Event, account_hash, log
 
 # A text column of Redshift takes 65,535 bytes.
-_MOST_INPUT_BYTES = 60_000
-_MOST_OUTPUT_BYTES = 60_000
+_MOST_BYTES = 60_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,10 +127,9 @@ def _without_persons(task: Task[Any], inputs: BaseModel) -> _Ready | None:
         log(Event.SUMMARY_UNKEPT, reason=f"ids of {task.name}: {type(err).__name__}")
         return None
     try:
+        _check_length(kept.model_dump_json())  # before it is paid for
         clean = ready.persons.clean_model(kept)
-        size = len(json_text(clean).encode(errors="surrogatepass"))
-        if size > _MOST_INPUT_BYTES:
-            raise RedactionFailed(f"{size} bytes are too long to keep")
+        _check_length(json_text(clean))  # a pseudonym can be longer than its id
         ready.inputs = clean
     except Exception as err:  # fail closed
         ready.withheld = (f"inputs: {_reason(err)}",)
@@ -143,11 +141,16 @@ def _output_without_persons(output: str, persons: Persons) -> tuple[str, tuple[s
     try:
         found = json_in(output)
         clean = persons.clean_text(output) if found is None else json_text(persons.clean_json(found))
-        if len(clean.encode(errors="surrogatepass")) > _MOST_OUTPUT_BYTES:
-            raise RedactionFailed("too long to keep")
+        _check_length(clean)
         return clean, ()
     except Exception as err:  # fail closed
         return WITHHELD, (f"output: {_reason(err)}",)
+
+
+def _check_length(text: str) -> None:
+    size = len(text.encode(errors="surrogatepass"))
+    if size > _MOST_BYTES:
+        raise RedactionFailed(f"{size} bytes are too long to keep")
 
 
 def _reason(err: Exception) -> str:
