@@ -122,9 +122,7 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         models.start_for(pairs)
         from eval.release.signing import signer_to_evaluate  # late: it takes 0.5 s, and the children start meanwhile
 
-        suite = _suite(options)
-        if suite.episode is not None and suite.episode.customer is not None:
-            models.start_for([suite.episode.customer])
+        suite = _suite(options, models)
         repeats = suite.repeats(options.repeats)
         judges = _open_judges(options, suite, settings, cards, pairs)
         models.start_for(judges.pairs)  # says now, and not behind the answers, that a judge cannot be asked
@@ -201,8 +199,8 @@ def choose_pairs(
     return list(selection.pairs), selection.left_out
 
 
-def _suite(options: Options) -> Suite:
-    """Return the task's suite, with a model as the customer if one was named.
+def _suite(options: Options, models: RunModels) -> Suite:
+    """Return the task's suite, with a model as the customer if one was named; that model's server starts.
 
     Raises:
         ConfigurationError: the task has no suite, or its cases have no customers.
@@ -212,7 +210,10 @@ def _suite(options: Options) -> Suite:
         return suite
     if suite.episode is None:
         raise ConfigurationError(f"the cases of task {options.task!r} are no conversations; leave --customer-model out")
-    return replace(suite, episode=suite.episode.played_by(options.customer_model))
+    played = suite.episode.played_by(options.customer_model)
+    assert played.customer is not None
+    models.start_for([played.customer])
+    return replace(suite, episode=played)
 
 
 def _open_judges(

@@ -112,8 +112,8 @@ def export_schedule(
         say(path)
     if kind != "systemd" and (lost := _delivered_to_folders(plan)):
         say(
-            f"note: {', '.join(lost)} deliver to a folder, which runners and ECS tasks lose with their disk: deliver by mail, "
-            "chat or bucket there",
+            f"note: {', '.join(lost)} deliver to a folder, which runners and ECS tasks lose with their disk: deliver by "
+            "archive, mail, chat or bucket there",
             file=sys.stderr,
         )
 

@@ -86,6 +86,10 @@ def evaluate_pairs(
         customer_model=customer_model,
         families=names_of(families),
     )
+    _run(options, settings, as_json=as_json)
+
+
+def _run(options: "Options", settings: "Settings | None", *, as_json: bool) -> None:
     with human_text(as_json=as_json):
         outcome = run_and_print(options, settings)
     if as_json:

@@ -34,6 +34,13 @@ class BucketDestination(_Destination):
     prefix: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9._-]+/)*$")] = ""
 
 
+class ArchiveDestination(_Destination):
+    """The bucket of the answers where an AWS is set, so that any machine may deliver; a folder under ``path`` without one."""
+
+    kind: Literal["archive"]
+    path: Path
+
+
 class _MailDestination(_Destination):
     sender: Address
     to: tuple[Address, ...] = Field(min_length=1, max_length=50)
@@ -83,7 +90,8 @@ class ChatDestination(_Destination):
 
 
 MailDestination = SmtpDestination | SesDestination
-Destination = FolderDestination | BucketDestination | SmtpDestination | SesDestination | ChatDestination
+StoreDestination = ArchiveDestination | BucketDestination | FolderDestination
+Destination = StoreDestination | SmtpDestination | SesDestination | ChatDestination
 AnyDestination = Annotated[Destination, Field(discriminator="kind")]
 
 

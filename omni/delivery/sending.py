@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from omni.delivery.destinations import (
+    ArchiveDestination,
     BucketDestination,
     Destination,
     FolderDestination,
@@ -10,6 +11,7 @@ from omni.delivery.destinations import (
     SmtpDestination,
 )
 from omni.delivery.outgoing import Outgoing
+from omni.records.opening import REPORTS_PREFIX
 from service.settings import Settings
 
 
@@ -19,6 +21,8 @@ def send(report: Outgoing, destination: Destination, settings: Settings, environ
     Raises:
         DeliveryFailed: the destination did not take it.
     """
+    if isinstance(destination, ArchiveDestination):
+        destination = _archive(destination, settings)
     if isinstance(destination, FolderDestination):
         from omni.delivery.folder import put_into_folder
 
@@ -40,3 +44,12 @@ def send(report: Outgoing, destination: Destination, settings: Settings, environ
 
     post_to_chat(report, destination, environment)
     return ""
+
+
+def _archive(destination: ArchiveDestination, settings: Settings) -> FolderDestination | BucketDestination:
+    from service.aws.shared_state import has_shared_state
+
+    if not has_shared_state(settings):
+        return FolderDestination(kind="folder", path=destination.path)
+    prefix = f"{REPORTS_PREFIX}{settings.stage}/delivered/"
+    return BucketDestination(kind="bucket", bucket=settings.stores.archive_bucket, prefix=prefix)

@@ -6,6 +6,8 @@ from omni.records.disk import DiskObjects, DiskRecords
 from omni.records.port import Objects, Records
 from service.settings import Settings
 
+REPORTS_PREFIX = "omni-reports/"  # in the bucket of the answers; then the stage
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedPlace:
@@ -29,5 +31,7 @@ def open_place(settings: Settings) -> SharedPlace:
     from omni.records.shared import BucketObjects, SharedRecords
     from service.aws.clients import client
 
-    bucket = BucketObjects(client("s3", settings), settings.stores.archive_bucket, stage=settings.stage)
+    bucket = BucketObjects(
+        client("s3", settings), settings.stores.archive_bucket, prefix=f"{REPORTS_PREFIX}{settings.stage}/"
+    )
     return SharedPlace(records=SharedRecords(state), objects=bucket)

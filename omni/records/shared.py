@@ -9,7 +9,6 @@ from service.aws.bounded import translated
 from service.aws.shared_state import SharedItem, SharedState, SharedStateChanged
 from service.errors import StoreError
 
-_PREFIX = "omni-reports/"
 _GONE = frozenset({"NoSuchKey", "404"})
 
 
@@ -42,13 +41,13 @@ class SharedRecords:
 
 
 class BucketObjects:
-    """One S3 object per content, under a prefix of its own and of the stage."""
+    """One S3 object per content, under ``prefix``."""
 
-    def __init__(self, client: Any, bucket: str, *, stage: str) -> None:
+    def __init__(self, client: Any, bucket: str, *, prefix: str) -> None:
         self._client = client
         self._bucket = bucket
         self._store = f"bucket {bucket!r}"
-        self._prefix = f"{_PREFIX}{stage}/"
+        self._prefix = prefix
 
     def put(self, name: str, content: bytes) -> None:
         """Write or replace the content; see ``Objects``."""

@@ -260,12 +260,17 @@ class SharedState:
         )
 
 
+def has_shared_state(settings: Settings) -> bool:
+    """Return whether the settings name an AWS: `aws`, or `local` with a local AWS endpoint."""
+    return settings.environment != "local" or settings.aws.endpoint is not None
+
+
 def open_shared_state(settings: Settings, dynamodb: Any = None) -> SharedState | None:
     """Return the shared state of ``settings``; None in `local` without a local AWS endpoint. Contacts nothing.
 
     ``dynamodb`` is a boto3 client to use; one is built if it is None.
     """
-    if settings.environment == "local" and settings.aws.endpoint is None:
+    if not has_shared_state(settings):
         return None
     if dynamodb is None:
         from service.aws.clients import client

@@ -13,6 +13,7 @@ from omni.delivery.bucket import put_into_bucket
 from omni.delivery.destinations import AnyDestination
 from omni.delivery.mail import send_by_ses
 from omni.delivery.outgoing import DeliveryFailed, Outgoing, OutgoingFile
+from omni.delivery.sending import send
 from omni.records.opening import open_place
 from omni.records.shared import BucketObjects
 from omni.schedule.export import files_of
@@ -93,7 +94,7 @@ def test_a_record_is_written_over_the_one_that_was_read_and_over_no_other(place)
 def test_a_bucket_that_is_missing_is_an_error_and_not_an_empty_place(settings):
     s3 = client("s3", settings)
     with pytest.raises(StoreError, match="create it"):
-        BucketObjects(s3, "no-such-bucket", stage="local").get("x")
+        BucketObjects(s3, "no-such-bucket", prefix="x/").get("x")
     s3.close()
 
 
@@ -138,6 +139,18 @@ def test_a_report_is_put_into_a_bucket(settings):
     with pytest.raises(DeliveryFailed, match="bucket 'none' refuses: NoSuchBucket") as refused:
         put_into_bucket(report, read(place | {"bucket": "none"}), settings)
     assert not refused.value.passing
+
+
+def test_a_runner_that_forgets_its_disk_leaves_a_report_in_the_archive(settings):
+    destination = TypeAdapter(AnyDestination).validate_python({"kind": "archive", "path": "shelf"})
+    report = Outgoing(report_id="weekly-1", title="A title", made_at=Clock().now)
+    there = f"omni-reports/{settings.stage}/delivered/weekly-1/"
+    assert send(report, destination, settings, {}) == f"s3://{settings.stores.archive_bucket}/{there}"
+    s3 = client("s3", settings)
+    found = s3.get_object(Bucket=settings.stores.archive_bucket, Key=f"{there}message.txt")
+    assert found["Body"].read() == b"A title\n"
+    s3.close()
+    assert not (settings.root / "shelf").exists()
 
 
 def test_the_exported_schedules_can_be_deployed(settings):

@@ -13,6 +13,9 @@ from omni.delivery.destinations import AnyDestination
 from omni.delivery.folder import put_into_folder
 from omni.delivery.mail import build_mail, send_by_smtp
 from omni.delivery.outgoing import DeliveryFailed, Outgoing, OutgoingFile
+from omni.delivery.sending import send
+from omni.schedule.plan import PLAN_FILE, load_plan
+from service.settings import REPO_ROOT, Settings
 
 HOSTILE = "Answers <!channel> *worse* [x](http://evil.example) \x1b[31m\u202e@here\r\nBcc: x@evil.example"
 READ = TypeAdapter(AnyDestination).validate_python
@@ -131,3 +134,16 @@ def test_ids_that_are_no_names_are_refused(name):
         report(report_id=name)
     with pytest.raises(ValueError):
         OutgoingFile(name=name, media_type="text/html", content=b"")
+
+
+def test_without_an_aws_the_archive_is_a_folder(tmp_path):
+    destination = READ({"kind": "archive", "path": "shelf"})
+    place = send(report(), destination, Settings(root=tmp_path, state_dir=tmp_path / "state"), {})
+    assert place == str(tmp_path / "shelf" / "weekly-1")
+    assert (tmp_path / "shelf" / "weekly-1" / "message.txt").is_file()
+
+
+def test_the_shipped_schedule_delivers_to_no_disk_that_a_runner_loses():
+    plan = load_plan(REPO_ROOT / PLAN_FILE, {"load-events", "report", "harvest", "verify", "calibrate"})
+    kinds = {plan.destinations[name].kind for job in plan.jobs if job.deliver for name in job.deliver.to}
+    assert kinds == {"archive"}
