@@ -24,9 +24,9 @@ class CostBound:
     """Says what an item costs at most: both models are asked each of its questions twice, nothing comes from a prompt cache.
 
     Each question counts with all the inputs, although a prompt holds a part of them, or holds them compressed. A part of the pair
-    counts as one question. A task with ``steps`` of its own chooses while it runs what it asks: each of its ``most_steps``
-    counts as a question of the dearest part with a full context. An item that cost more than its bound raises the bound of
-    every later one.
+    counts as one question. A task with ``steps`` or ``validate`` of its own chooses while it runs what it asks: each of its
+    ``most_steps`` counts as a question of the dearest part with a full context. An item that cost more than its bound raises
+    the bound of every later one.
     """
 
     def __init__(self, pair: Pair, cards: Sequence[ModelCard], task: Task[Any] | None = None) -> None:
@@ -110,7 +110,8 @@ class CostBound:
 
 
 def _chooses_steps(task: Task[Any]) -> bool:
-    return isinstance(task, Task) and type(task).steps is not Task.steps
+    own = type(task)
+    return isinstance(task, Task) and (own.steps is not Task.steps or own.validate is not Task.validate)
 
 
 def _most_tokens(text: str) -> float:

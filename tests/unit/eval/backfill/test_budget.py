@@ -83,10 +83,21 @@ class Chooses(Task):
         return text
 
 
-def test_a_task_that_chooses_its_steps_may_ask_the_dearest_part_in_each_with_a_full_context():
+class Validates(Chooses):
+    """Asks what it always asks, and has it checked."""
+
+    steps = Task.steps
+
+    def validate(self, inputs, pair, answer, seen):
+        yield Question(values={}, document=answer, read=str)
+        return ()
+
+
+@pytest.mark.parametrize("task", [Chooses(), Validates()])
+def test_a_task_that_chooses_its_steps_may_ask_the_dearest_part_in_each_with_a_full_context(task):
     part = make_part(model="third", sampling=Sampling(max_output_tokens=3))
     cards = [card("first"), card("second"), card("third", prices=("7", "9", None))]
-    bound = CostBound(pair(parts=(part,)), cards, Chooses())
+    bound = CostBound(pair(parts=(part,)), cards, task)
     # 4 steps, each model asked twice in each: of the part 1,000 tokens at 7 and 3 at 9; of the pair's two models, less
     assert bound.most_usd(ITEM) == Decimal(4 * 2 * (1000 * 7 + 3 * 9)) / 1_000_000
     cheaper = CostBound(pair(), cards[:2], Chooses())
