@@ -75,6 +75,13 @@ def _call_settled(fields: Fields) -> None:
     metrics.count(metrics.CALLS, str(fields.get("tenant", "none")), str(fields.get("state")))
 
 
+def _tool_used(fields: Fields) -> None:
+    tool, outcome = str(fields.get("tool")), str(fields.get("outcome"))  # a tool that no pair names is "unknown"
+    metrics.count(metrics.TOOL_USES, tool, outcome)
+    if outcome != "refused":
+        metrics.observe(metrics.TOOL_LATENCY, _number(fields, "latency_ms"), tool)
+
+
 def _number(fields: Fields, name: str) -> float:
     return float(fields.get(name) or 0)
 
@@ -91,6 +98,7 @@ _RECORDERS: Mapping[Event, Callable[[Fields], None]] = {
     Event.BEDROCK_INVOKE_TIMEOUT: _model_timed_out,
     Event.BEDROCK_INVOKE_CANCELLED: lambda fields: metrics.count(metrics.CANCELLED, str(fields.get("model"))),
     Event.CALL_SETTLED: _call_settled,
+    Event.TOOL_USED: _tool_used,
     Event.SHARED_STATE_UNREACHABLE: lambda _: metrics.count(metrics.SHARED_OUTAGES),
     Event.SUMMARY_UNKEPT: lambda _: metrics.count(metrics.UNKEPT),
     Event.DYNAMODB_QUERY_SUCCESS: _history_read,

@@ -88,8 +88,12 @@ LOG_DROPPED = Counter("omni_log_lines_dropped", "LogLinesDropped", "Log lines th
 CALLS = Counter(
     "omni_calls", "Calls", "Recorded calls by how they ended; a tenant is no id of a person", ("tenant", "state")
 )
+TOOL_USES = Counter(
+    "omni_tool_uses", "ToolUses", "Uses of tools, those that were refused included", ("tool", "outcome")
+)
 LATENCY = Histogram("omni_latency_ms", "Latency", "Whole request, milliseconds", ("path",))
 MODEL_LATENCY = Histogram("omni_model_latency_ms", "ModelLatency", "One model call, milliseconds", ("model",))
+TOOL_LATENCY = Histogram("omni_tool_latency_ms", "ToolLatency", "One use of a tool, milliseconds", ("tool",))
 STORE_LATENCY = Histogram("omni_store_latency_ms", "StoreLatency", "One store operation, milliseconds", ("store",))
 COST = Histogram("omni_cost_usd", "Cost", "One answer, USD", ("model",), unit="None", bounds=_COST_BOUNDS_USD)
 

@@ -25,6 +25,7 @@ def _delta(instrument, event, fields, **labels):
     return metrics.total(instrument, **labels) - before
 
 
+USED = {"tool": "pay", "outcome": "done", "latency_ms": 3.0}
 ANSWERED = {"model_used": "nova-lite", "arm": "primary", "degraded": False, "cost_usd": "0.0002", "cache_hit": False}
 
 
@@ -56,6 +57,10 @@ ANSWERED = {"model_used": "nova-lite", "arm": "primary", "degraded": False, "cos
         (Event.BEDROCK_INVOKE_SUCCESS, {"model": "t", "latency_ms": 7}, metrics.MODEL_LATENCY, {"model": "t"}, 1),
         (Event.BEDROCK_INVOKE_CANCELLED, {"model": "t"}, metrics.CANCELLED, {"model": "t"}, 1),
         (Event.CALL_SETTLED, {"tenant": "t", "state": "done"}, metrics.CALLS, {"tenant": "t", "state": "done"}, 1),
+        (Event.TOOL_USED, USED, metrics.TOOL_USES, {"tool": "pay", "outcome": "done"}, 1),
+        (Event.TOOL_USED, USED, metrics.TOOL_LATENCY, {"tool": "pay"}, 1),
+        (Event.TOOL_USED, USED | {"outcome": "refused"}, metrics.TOOL_USES, {"outcome": "refused"}, 1),
+        (Event.TOOL_USED, USED | {"outcome": "refused"}, metrics.TOOL_LATENCY, {}, 0),
         (Event.SHARED_STATE_UNREACHABLE, {"reason": "down"}, metrics.SHARED_OUTAGES, {}, 1),
         (Event.SUMMARY_UNKEPT, {"reason": "down"}, metrics.UNKEPT, {}, 1),
         (Event.DYNAMODB_QUERY_SUCCESS, {"latency_ms": 3}, metrics.STORE_LATENCY, {"store": "dynamodb"}, 1),
