@@ -1,6 +1,8 @@
 """Reads answers that are JSON of a model, and words the model's schema so that every provider takes it."""
 
+import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -26,9 +28,11 @@ def typed_answer(text: str, model: type[M]) -> M:
         return model.model_validate_json(text[first : last + 1] if 0 <= first < last else text)
     except ValidationError as err:
         wrong = err.errors(include_url=False, include_input=False, include_context=False)[0]
-        field = ".".join(map(str, wrong["loc"])) or "the answer"
+        # A key that the model made up is its text, and may be a customer's.
+        names = _names(json.loads(_schema_text(model)))
+        field = ".".join(str(part) if isinstance(part, int) or part in names else "?" for part in wrong["loc"])
         raise OutputInvalid(
-            f"the answer is not as it must be: {field}: {wrong['msg']}"[:_SHOWN_CHARS], raw_text=text
+            f"the answer is not as it must be: {field or 'the answer'}: {wrong['msg']}"[:_SHOWN_CHARS], raw_text=text
         ) from err
 
 
@@ -50,9 +54,15 @@ def schema_for_models(model: type[BaseModel]) -> dict[str, Any]:
 
     A model that refers to itself keeps its references.
     """
+    schema: dict[str, Any] = json.loads(_schema_text(model))
+    return schema
+
+
+@lru_cache(maxsize=256)
+def _schema_text(model: type[BaseModel]) -> str:
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})
-    return dict(_strict(schema, definitions, ())) | _kept_definitions(schema, definitions)
+    return json.dumps(dict(_strict(schema, definitions, ())) | _kept_definitions(definitions))
 
 
 def _strict(schema: Any, definitions: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
@@ -74,7 +84,7 @@ def _strict(schema: Any, definitions: Mapping[str, Any], inside: tuple[str, ...]
     return strict
 
 
-def _kept_definitions(schema: Any, definitions: Mapping[str, Any]) -> dict[str, Any]:
+def _kept_definitions(definitions: Mapping[str, Any]) -> dict[str, Any]:
     recursive = {name for name, inner in definitions.items() if name in _reached(inner, definitions, frozenset())}
     return (
         {"$defs": {name: _strict(definitions[name], definitions, (name,)) for name in sorted(recursive)}}
@@ -94,6 +104,13 @@ def _reached(schema: Any, definitions: Mapping[str, Any], seen: frozenset[str]) 
         for part in schema:
             seen = _reached(part, definitions, seen)
     return seen
+
+
+def _names(schema: Any) -> frozenset[str]:
+    """Return the names of all fields in ``schema``."""
+    if isinstance(schema, dict):
+        return frozenset(schema.get("properties", {})).union(*map(_names, schema.values()))
+    return frozenset().union(*map(_names, schema)) if isinstance(schema, list) else frozenset()
 
 
 def _texts(value: Any) -> Iterator[str]:

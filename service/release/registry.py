@@ -124,7 +124,6 @@ class RegistryPairSource:
         except (RegistryError, ConfigurationError) as err:
             self._error = str(err)
             self._serve_copy()
-            self._drop_unfit()
             return
         except Exception as err:  # the registry may hold any content; the thread must survive all of it
             self._error = f"the registry holds something that cannot be read ({type(err).__name__}: {err!s:.200})"
@@ -160,8 +159,9 @@ class RegistryPairSource:
             )
 
     def _serve_copy(self) -> None:
-        """Serve the copy in the bucket while the registry gives nothing and the disk had nothing."""
+        """Serve the copy on disk or in the bucket while the registry gives nothing to serve."""
         if self._served is not None:
+            self._drop_unfit()
             return
         try:
             copy = self._unfitted or self._copies.read()

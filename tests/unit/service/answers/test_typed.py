@@ -3,7 +3,7 @@ from typing import Literal
 
 import jsonschema
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.answers.typed import schema_for_models, typed_answer, typed_output
 from service.errors import OutputInvalid
@@ -16,6 +16,8 @@ class Reason(BaseModel):
 
 
 class Label(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     label: Literal["billing", "outage"]
     reasons: list[Reason] = []
     also: Reason | None = None
@@ -46,6 +48,7 @@ def test_an_object_is_read_also_from_a_code_fence_and_written_canonically(text):
         ("billing", "Invalid JSON"),
         ('{"label": "secret-7"}', "label: "),
         ('{"label": "billing", "reasons": [{"words": 3}]}', "reasons.0.words: "),
+        ('{"label": "billing", "secret-7": 1}', "?: Extra inputs are not permitted"),
         ('{"label": "billing", "reasons": [{"words": "one two three four five"}]}', "6 words; 5 are allowed"),
     ],
 )
