@@ -11,7 +11,7 @@ from service.access.tokens import Caller
 from service.api.answering import short_name, usd
 from service.events import SCHEMA_VERSION
 from service.redaction.free_text import RedactionFailed
-from service.redaction.persons import Persons, json_in, json_text
+from service.redaction.persons import Persons, json_text
 from service.redaction.texts import WITHHELD
 from service.runtime import Runtime
 from service.served import ServedPair
@@ -139,8 +139,7 @@ def _without_persons(task: Task[Any], inputs: BaseModel) -> _Ready | None:
 def _output_without_persons(output: str, persons: Persons) -> tuple[str, tuple[str, ...]]:
     """Return the output as it may be stored, a JSON output as JSON, and why it is withheld if it is."""
     try:
-        found = json_in(output)
-        clean = persons.clean_text(output) if found is None else json_text(persons.clean_json(found))
+        clean = persons.clean_output(output)
         _check_length(clean)
         return clean, ()
     except Exception as err:  # fail closed

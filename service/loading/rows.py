@@ -12,7 +12,7 @@ from typing import Any
 
 from service.loading.objects import BadObject, DeadReason, FeedbackRecord, Record, ReleaseRecord
 from service.redaction.free_text import RedactionFailed, redacted_text
-from service.redaction.persons import json_in, json_text, texts_in, with_texts
+from service.redaction.persons import json_text, output_texts, texts_in, with_output_texts, with_texts
 from service.redaction.texts import PersonalText
 from service.summaries.answer_record import AnswerVerdict, KeptAnswer
 from service.summaries.record import SummaryRecord
@@ -49,12 +49,11 @@ def personal_texts(record: Record) -> list[PersonalText]:
     if isinstance(record, ReleaseRecord):
         return []
     if isinstance(record, KeptAnswer):
-        output = json_in(record.output)
-        outputs = [record.output] if output is None else texts_in(output)
-        return [PersonalText(text=text, account_number="") for text in (*outputs, *texts_in(record.inputs))]
+        found = [*output_texts(record.output), *texts_in(record.inputs)]
+        return [PersonalText(text=text, account_number="") for text in found]
     if isinstance(record, AnswerVerdict):
-        said = [record.comment, record.edited_output]
-        return [PersonalText(text=text, account_number="") for text in said if text is not None]
+        found = [text for said in (record.comment, record.edited_output) if said for text in output_texts(said)]
+        return [PersonalText(text=text, account_number="") for text in found]
     texts = [record.summary] if isinstance(record, SummaryRecord) else [record.comment, record.edited_summary]
     return [PersonalText(text=text, account_number=record.account_number) for text in texts if text is not None]
 
@@ -125,8 +124,7 @@ def answer_rows(record: KeptAnswer, texts: Sequence[str]) -> AnswerRows:
         BadObject: a time or an amount cannot be read.
     """
     redacted = iter(texts)
-    found = json_in(record.output)
-    output = next(redacted) if found is None else json_text(with_texts(found, redacted))
+    output = with_output_texts(record.output, redacted)
     inputs = None if record.inputs is None else json_text(with_texts(record.inputs, redacted))
     generated = _moment("generated_at", record.generated_at)
     conversation = record.conversation or record.request_id
@@ -257,8 +255,8 @@ def answer_verdict_row(record: AnswerVerdict, texts: Sequence[str]) -> Warehouse
         record.customer,
         record.helpful_feedback,
         _moment("feedback_timestamp", record.feedback_timestamp),
-        None if record.comment is None else next(redacted),
-        None if record.edited_output is None else next(redacted),
+        with_output_texts(record.comment, redacted) if record.comment else record.comment,
+        with_output_texts(record.edited_output, redacted) if record.edited_output else record.edited_output,
         _moment("generated_at", record.generated_at),
         record.pair,
         record.pair_digest,

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -82,6 +82,15 @@ class Persons:
         """
         return _changed(value, self.clean_text)
 
+    def clean_output(self, output: str) -> str:
+        """Return a task's output, which is a text or JSON, clean; JSON stays JSON.
+
+        Raises:
+            RedactionFailed: as for ``clean_text``.
+        """
+        found = json_in(output)
+        return self.clean_text(output) if found is None else json_text(self.clean_json(found))
+
     def clean_model(self, model: BaseModel) -> Jsonable:
         """Return a model as a JSON value, clean; its times, amounts and enumerations stay.
 
@@ -134,6 +143,18 @@ def with_texts(value: Jsonable, texts: Iterable[str]) -> Jsonable:
     """Return a JSON value with other ``texts``, those of ``texts_in`` in their order."""
     given = iter(texts)
     return _values_changed(value, lambda text: next(given) if text.strip() and not is_pseudonym(text) else text)
+
+
+def output_texts(output: str) -> list[str]:
+    """Return the texts of a task's output, which is a text or JSON, in the order in which ``with_output_texts`` takes them."""
+    found = json_in(output)
+    return [output] if found is None else texts_in(found)
+
+
+def with_output_texts(output: str, texts: Iterator[str]) -> str:
+    """Return a task's output with the next of ``texts``, as many as ``output_texts`` gives."""
+    found = json_in(output)
+    return next(texts) if found is None else json_text(with_texts(found, texts))
 
 
 def _digits(text: str) -> str:

@@ -131,6 +131,6 @@ def _clean(text: str | None, about: KeptAnswer) -> str | None:
     if text is None:
         return None
     try:
-        return Persons().clean_text(without_pseudonyms(text, about.persons))
+        return Persons().clean_output(without_pseudonyms(text, about.persons))
     except Exception:  # fail closed: if redaction fails in any way, the text is not kept
         return WITHHELD

@@ -56,6 +56,9 @@ def test_feedback_names_its_task_and_reason():
     row = FeedbackEvent(**only(prepared(said).tables[FeedbackEvent]))
     assert (row.task, row.reason, row.comment, row.edited_summary) == ("desk", "wrong", "Ask [name]", "No.")
     assert (row.request_id, row.contact_id, row.unique_process_id) == (*[said.request_id] * 2, said.conversation)
+    better = loadable.answer_verdict(comment="", edited_output='{"reply": "Ask Delphine Marchetti", "sure": 0.5}')
+    row = FeedbackEvent(**only(prepared(better).tables[FeedbackEvent]))
+    assert (row.comment, json.loads(row.edited_summary)) == ("", {"reply": "Ask [name]", "sure": 0.5})
     older = FeedbackEvent(**only(prepared(loadable.feedback()).tables[FeedbackEvent]))
     assert (older.task, older.reason) == ("summarize", None)
 
