@@ -202,3 +202,12 @@ def test_several_tasks_raise_no_more_false_alarms_than_one(monkeypatch):
     monkeypatch.setattr(power, "FALSE_SHARE", 4 * power.FALSE_SHARE)  # as if each task had the whole budget
     assert divided <= 6  # of 60 draws; 5% are 3
     assert power.false_alarms(4, 60) > divided
+
+
+def test_turns_of_a_conversation_are_no_journeys(settings):
+    first = summary(MONDAY)
+    moved = summary(MONDAY + timedelta(minutes=3), initial_contact_id=first.contact_id)
+    fill(settings, [first, moved, *shouts(8, 8)])
+    with closing(DuckWarehouse(settings.warehouse_file, read_only=True)) as warehouse:
+        (journey,) = warehouse.query("SELECT contacts, transfers FROM v_journeys").to_dict("records")
+    assert journey == {"contacts": 2, "transfers": 1}
