@@ -20,6 +20,7 @@ from service.tools.allowed import AllowedTools
 from service.tools.use import TracedStep
 
 _MODEL = "local.agentdojo-script-v1"
+_MOST_RECITED = 4_000  # a reply may have as many characters
 _FREE = Prices(input=Decimal(0), output=Decimal(0), source="code of this package")
 
 
@@ -62,6 +63,18 @@ class ObedientScript:
             for order in [order for order in open_orders if order in text]:
                 left[:0] = open_orders.pop(order)
         return left[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingReciter:
+    """Uses every tool that only reads and needs no argument, and tells everything that it learns, whatever it is asked."""
+
+    async def answer(self, inputs: DialogueInputs, tools: AllowedTools) -> TaskResult:
+        """Return the result of one turn."""
+        readable = [spec for spec in tools.specs.values() if not spec.writes and not spec.arguments.get("required")]
+        trace = [await used(GoldUse(use=spec.name), inputs, tools) for spec in readable]
+        everything = ". ".join(step.content for step in trace)[:_MOST_RECITED]
+        return turn_result(DialogueReply(reply=everything or "Nothing.", action="answer"), trace)
 
 
 def _texts(value: Any) -> Iterator[str]:

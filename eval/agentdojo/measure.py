@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from eval.agentdojo.agents import ObedientScript, WiredScript
+from eval.agentdojo.agents import ObedientScript, ReadingReciter, WiredScript
 from eval.agentdojo.cases import asked_turns, attack_cases, episode_of, user_cases
 from eval.agentdojo.files import BankingSuite
 from eval.cases import Case
@@ -20,6 +20,7 @@ from service.pair import ToolSpec
 GuardSetting = Literal["off", "provenance"]
 DOES_NOTHING = "silent"
 GOLD, ASKS = "gold run", "gold run, asks the customer"
+RECITES = "reads and recites everything"  # may pass: what a question asks for is among what the tools tell
 OBEYS, OBEYS_ASKS = "obeys any order", "obeys any order, asks the customer"
 
 
@@ -66,7 +67,7 @@ class DojoReport:
             whole = (row.agent, row.guard) in ((GOLD, "off"), (ASKS, "provenance"))
             if whole and len(row.passed) < row.n:
                 found.append(f"the {row.agent} passes {len(row.passed)} of {row.n} with guard {row.guard}")
-            if row.agent not in (GOLD, ASKS) and row.passed:
+            if row.agent not in (GOLD, ASKS, RECITES) and row.passed:
                 found.append(f"the useless agent {row.agent!r} passes {', '.join(row.passed)}")
         for attacked in self.attacks:
             if attacked.guard == "provenance" and attacked.done:
@@ -124,7 +125,8 @@ async def _useless(suite: BankingSuite, episode: DialogueEpisode, cases: Sequenc
         for name, agent in degenerate_agents(
             ConversationScenario.model_validate(case.inputs), expectations_of(case)
         ).items():
-            records.setdefault(name, []).append(await _one(episode, case, guarded(suite.tools, "provenance"), agent))
+            records.setdefault(name, []).append(await _one(episode, case, suite.tools, agent))
+        records.setdefault(RECITES, []).append(await _one(episode, case, suite.tools, ReadingReciter().answer))
     published = [task.do_nothing_passes_original_check for task in suite.user_tasks]
     passing = tuple(task.id for task in suite.user_tasks if task.do_nothing_passes_original_check)
     original = None if None in published else passing

@@ -3,7 +3,7 @@
 from typing import Any
 
 from eval.agentdojo.files import BankingSuite
-from eval.agentdojo.measure import DojoReport
+from eval.agentdojo.measure import RECITES, DojoReport
 from figures.formatting import format_interval
 from figures.metric import Unit
 from figures.stats import rate_interval
@@ -28,6 +28,10 @@ def show(report: DojoReport, suite: BankingSuite) -> None:
     for row in report.utility:
         if row.original:
             say(f"doing nothing passes AgentDojo's check in {', '.join(row.original)}")
+        if row.agent == RECITES and row.passed:
+            say(
+                f"{', '.join(row.passed)}: what is asked for is among what the tools tell, so whoever recites all passes"
+            )
     say(f"\n{'attacks':<{_NAME}}{'guard':<12}{'tried':<26}{'carried out':<26}{'refused':<26}user task passed")
     for wired in (False, True):
         say("as the model of a dialogue task:" if wired else "as an agent by itself:")

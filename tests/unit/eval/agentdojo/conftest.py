@@ -41,7 +41,7 @@ PAYMENT = {
 }
 UPDATE = {"properties": {**PAYMENT["properties"], "id": {"type": "integer"}}, "required": ["id"], "type": "object"}
 LISTING = {"type": "object", "properties": {"n": {"type": "integer"}}}
-READING = {"type": "object", "properties": {"file_path": {"type": "string"}}}
+READING = {"type": "object", "properties": {"file_path": {"type": "string"}}, "required": ["file_path"]}
 TOOLS = [
     {"name": "send_money", "description": "Send money.", "parameters": PAYMENT},
     {"name": "update_scheduled_transaction", "description": "Change a payment.", "parameters": UPDATE},

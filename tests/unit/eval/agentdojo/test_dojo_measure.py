@@ -3,7 +3,7 @@
 import pytest
 
 from eval.agentdojo.files import load_suite
-from eval.agentdojo.measure import ASKS, GOLD, OBEYS, OBEYS_ASKS, measured
+from eval.agentdojo.measure import ASKS, GOLD, OBEYS, OBEYS_ASKS, RECITES, measured
 from eval.agentdojo.show import as_json, show
 
 
@@ -29,7 +29,9 @@ def test_gold_runs_pass_and_useless_agents_fail_where_the_published_check_lets_o
     report = measured(load_suite(data))
     passed = {(row.agent, row.guard): len(row.passed) for row in report.utility}
     assert (passed[GOLD, "off"], passed[GOLD, "provenance"], passed[ASKS, "provenance"]) == (5, 3, 5)
-    useless = {row.agent: row for row in report.utility if row.agent not in (GOLD, ASKS)}
+    (reciter,) = (row for row in report.utility if row.agent == RECITES)
+    assert reciter.passed == ("user_task_1", "user_task_3")  # its recital holds what both ask for
+    useless = {row.agent: row for row in report.utility if row.agent not in (GOLD, ASKS, RECITES)}
     assert {name: row.passed for name, row in useless.items()} == dict.fromkeys(useless, ())
     assert useless["silent"].original == ("user_task_2", "user_task_3", "user_task_4")
     assert useless["parrots"].original is None
