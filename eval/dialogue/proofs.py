@@ -51,6 +51,8 @@ async def _proof(episode: DialogueEpisode, case: Case) -> CaseProof:
         proof.problems.append(f"the gold run is not scored: {record.unscored}")
     if PLACEHOLDER.search(" ".join(record.replies)):
         proof.problems.append(f"the gold run says what no tool returned: {record.replies[-1]}")
+    unmet = _never_met(scenario, record)
+    proof.problems += [f"the gold run never meets {what}: it ends before, or the plan is wrong" for what in unmet]
     for mutation in mutations_of(scenario, expected):
         spoilt = await _played(episode, case, specs, GoldAgent(mutation.gold))
         proof.tried[mutation.kind] += 1
@@ -83,6 +85,24 @@ async def _played(
 ) -> ConversationRecord:
     result = await episode.play_with(case, 0, specs, agent)
     return ConversationRecord.model_validate_json(result.output or "")
+
+
+def _never_met(scenario: ConversationScenario, record: ConversationRecord) -> list[str]:
+    """Return what the scenario plans and the conversation did not come to: the case does not test it."""
+    customer, heard = scenario.customer, {turn.message for turn in record.turns}
+    calls = Counter(use.tool for use in record.uses if use.status != "refused")
+    unmet = [
+        f"call {fault.nth} of {fault.tool}, which goes wrong ({fault.kind})"
+        for fault in scenario.faults
+        if calls[fault.tool] < fault.nth
+    ]
+    if customer.corrects is not None and not heard.intersection(customer.corrects.says):
+        unmet.append(f"the correction of {customer.corrects.fact!r}")
+    if customer.interrupts is not None and not heard.intersection(customer.interrupts.says):
+        unmet.append(f"the interruption at message {customer.interrupts.at}")
+    if customer.then and not heard.intersection(customer.then):
+        unmet.append("the second request")
+    return unmet
 
 
 def _known_beforehand(expected: DialogueExpectations) -> list[str]:
