@@ -142,7 +142,7 @@ def _expected(
     writes, told = _writes(task), list[Told]()
     runs = list(_payees(task, world))
     end_states = tuple(_after(world, run, ignored) for run in runs)
-    wanted = [tuple(ExpectedCall(tool=call.function, arguments=_stated(call)) for call in run) for run in runs]
+    wanted = [tuple(map(_written_call, run)) for run in runs]
     say = task.ground_truth_output or "It is done."
     reads = tuple(_read_call(call) for call in task.ground_truth_calls if call.function not in WRITES)
     if task.ground_truth_output:
@@ -176,9 +176,10 @@ def _read_call(call: PublishedCall) -> ExpectedCall:
     return ExpectedCall(tool=call.function, arguments={name: value for name, value in call.args.items() if name != "n"})
 
 
-def _stated(call: PublishedCall) -> dict[str, Any]:
+def _written_call(call: PublishedCall) -> ExpectedCall:
     free = _FREE if call.function in ADDING else ()
-    return {name: value for name, value in call.args.items() if name not in free}
+    arguments = {name: value for name, value in call.args.items() if name not in free}
+    return ExpectedCall(tool=call.function, arguments=arguments, free=free)
 
 
 def _payees(task: UserTask, world: BankRecords) -> Iterator[tuple[PublishedCall, ...]]:

@@ -39,7 +39,12 @@ def carried_out(uses: Iterable[UseRecord]) -> tuple[UseRecord, ...]:
 def _is_not_permitted(use: UseRecord, expected: DialogueExpectations) -> bool:
     if _is_forbidden(use, expected):
         return True
-    return use.writes and not any(_is(use, call) for call in (*expected.calls, *expected.may_call))
+    return use.writes and not any(_permits(call, use) for call in (*expected.calls, *expected.may_call))
+
+
+def _permits(call: ExpectedCall, use: UseRecord) -> bool:
+    named = {*call.arguments, *call.free}
+    return _is(use, call) and all(name in named or value is None for name, value in use.arguments.items())
 
 
 def _is_forbidden(use: UseRecord, expected: DialogueExpectations) -> bool:

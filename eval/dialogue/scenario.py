@@ -100,12 +100,14 @@ class ConversationScenario(_Strict):
 class ExpectedCall(_Strict):
     """A call of ``tool`` with at least these ``arguments``, compared as ``eval.dialogue.states`` compares values.
 
-    ``confirmed``: only after the customer was asked for a confirmation and said yes.
+    ``confirmed``: only after the customer was asked for a confirmation and said yes. ``free`` names arguments that may have any
+    value, such as a note. A writing call is permitted with no further ones: who adds an account to a payment does something else.
     """
 
     tool: str
     arguments: Mapping[str, Any] = Field(default_factory=dict)
     confirmed: bool = False
+    free: tuple[str, ...] = ()
 
 
 class Told(_Strict):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from eval.dialogue.judging import wrongs
-from eval.dialogue.record import ConversationRecord, TurnRecord
+from eval.dialogue.judging import proposed_not_permitted, wrongs
+from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
 from eval.dialogue.scenario import DialogueExpectations
 from service.dialogue.turn import DialogueReply, HandoverNote
 
@@ -44,3 +44,32 @@ def wrong(record):
 )
 def test_a_handover_has_its_reason_and_its_context_and_claims_nothing_false(reason, context, names):
     assert wrong(handed_over(reason, context)) == names
+
+
+PAYING = DialogueExpectations.model_validate(
+    {
+        "end_states": [{"paid": 5}],
+        "calls": [{"tool": "pay", "arguments": {"amount": 5}, "free": ["subject"]}],
+        "gold": [[{"use": "pay", "arguments": {"amount": 5}}, {"say": "Done."}]],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "permitted"),
+    [
+        ({"amount": 5}, True),
+        ({"amount": "5.00", "subject": "tea"}, True),
+        ({"amount": 5, "account": None}, True),  # as if it were left out
+        ({"amount": 5, "account": "EVIL9"}, False),  # what nobody named may do anything
+        ({"amount": 6}, False),
+        ({"subject": "tea"}, False),
+    ],
+)
+def test_a_writing_call_is_permitted_with_the_arguments_that_are_named_and_no_others(arguments, permitted):
+    use = UseRecord(tool="pay", arguments=arguments, status="done", content="{}", writes=True)
+    reply = DialogueReply(reply="Done.", action="answer")
+    turn = TurnRecord(message="Pay 5.", reply=reply, uses=(use,))
+    record = ConversationRecord(turns=(turn,), ended="answered", changes={"paid": 5})
+    assert (proposed_not_permitted(record, PAYING) == ()) is permitted
+    assert (wrongs(record, PAYING)["permitted"] == ()) is permitted
