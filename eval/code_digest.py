@@ -25,8 +25,9 @@ _PLUGGABLE = (("service", "tasks"), ("eval", "suites"))
 _BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
 _DATA_ENDINGS = (".csv", ".json", ".jsonl", ".txt", ".yaml", ".yml")
 
-# Where evidence begins: an evaluation with its gate, the behaviour checks, and the measurement of judges that may then gate.
-ENTRIES = ("eval/evaluate.py", "eval/behaviour/run.py", "eval/judges/calibrate.py")
+# Where evidence begins: an evaluation with its gate and what its attestation states, the behaviour checks, and the measurement
+# of judges that may then gate.
+ENTRIES = ("eval/evaluate.py", "eval/verdict/attest.py", "eval/behaviour/run.py", "eval/judges/calibrate.py")
 # What an entry loads without importing it: promptfoo asks through the one and disguises attacks with the other.
 LOADED = {"eval/behaviour/install.py": ("eval/promptfoo/provider.mjs", "eval/promptfoo/strategies.mjs")}
 # Modules, and folders with everything below them, that are imported and change no answer, no score and no verdict. Nor does
