@@ -205,7 +205,14 @@ def without_docstrings(tree):
 
 
 @pytest.mark.parametrize(
-    "name", ["service/grounding", "eval/judges/panel.py", "service/guard.py", "figures/stats.py", "eval/promptfoo/provider.mjs"]
+    "name",
+    [
+        "service/grounding",
+        "eval/judges/panel.py",
+        "service/guard.py",
+        "figures/stats.py",
+        "eval/promptfoo/provider.mjs",
+    ],
 )
 def test_a_missing_place_is_an_error(name, copy):
     path = copy / name
