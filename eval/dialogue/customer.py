@@ -1,6 +1,7 @@
 """The scripted customer: a state machine that answers what it is asked, seeded by case and repeat."""
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,6 +16,13 @@ _NO = ("No, please don't.", "No, leave it as it is.", "No.")
 _UNKNOWN = ("I don't know that.", "I'm afraid I don't have that.", "No idea, sorry.")
 _WHAT = ("Sorry, I don't understand. What do you need from me?", "I'm not sure what you mean. What should I tell you?")
 _MORE = ("anything else", "something else", "further + help", "further + assist*", "more + help")
+# A question for a yes, at the start of a sentence or clause: "Where shall I send it?" is none.
+_WANTS_YES = re.compile(
+    r"(?:^|[,:;]\s*|^(?:so|and|then|okay|ok|great|thanks)\W+)"
+    r"(?:(?:shall|should) i\b|(?:would you like|do you want) me to\b|(?:can|may) i (?:go ahead|proceed)\b"
+    r"|is (?:that|this|it|everything) (?:all )?(?:right|correct|ok|okay|fine)\b)",
+    re.IGNORECASE,
+)
 _ANSWER_OWED = "the customer was asked something that nobody could make out"
 
 
@@ -120,13 +128,16 @@ class Customer:
     def _asked(self, reply: DialogueReply) -> tuple[str, ...]:
         """Return what the reply asks for; nothing where its words and what it claims to ask contradict each other."""
         questions = [part for part in sentences(reply.reply) if part.endswith("?")] or [reply.reply]
+        # "Shall I send parcel A1?" names a parcel, and does not ask for it.
+        open_questions = [question for question in questions if not _WANTS_YES.search(question)]
         in_words = {
             name
             for name, fact in self._knows.items()
-            if any(form_occurs(form, question) for form in fact.asked_by for question in questions)
+            if any(form_occurs(form, question) for form in fact.asked_by for question in open_questions)
         }
+        spoken = (*sorted(in_words), *([CONFIRMATION] if len(open_questions) < len(questions) else []))
         if not reply.asks:
-            return tuple(sorted(in_words))
+            return spoken
         spelled = {fold(name): name for name in (*self._knows, CONFIRMATION)}
         named = tuple(dict.fromkeys(spelled.get(fold(name), name) for name in reply.asks))
         understood = tuple(name for name in named if name in spelled.values())
@@ -136,7 +147,7 @@ class Customer:
         if understood == named:
             return named
         # It names what it asks in its own way, as models do; then its words decide, and it did not ask for nothing.
-        return tuple(dict.fromkeys((*understood, *sorted(in_words)))) or named
+        return tuple(dict.fromkeys((*understood, *spoken))) or named
 
     def _answer(self, name: str) -> str:
         if name == CONFIRMATION:

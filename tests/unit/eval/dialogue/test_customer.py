@@ -58,6 +58,37 @@ def test_a_customer_says_what_they_are_asked_for(reply, answer):
     assert said == answer or (reply.asks == ("confirmation",) and said.startswith(("Yes", "That is correct")))
 
 
+@pytest.mark.parametrize("names", [(), ("confirm",), ("confirmation",)])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Shall I send number A1 to that address?",
+        "To confirm: should I send number A1 to that address?",
+        "Thanks. So, would you like me to send it to that address?",
+        "I found number A1. Is that correct?",
+    ],
+)
+def test_a_question_for_a_yes_gets_a_yes_although_it_names_facts(names, text):
+    asked = customer()
+    asked.opening()
+    assert asked.hears(asks(*names, text=text)).startswith(("Yes", "That is correct"))
+    assert asked.confirms
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("Where shall I send it to?", "12 Oak Street."),
+        ("May I have the number?", "It is A1."),
+        ("Which address would you like me to use?", "12 Oak Street."),
+    ],
+)
+def test_a_question_for_a_fact_is_none_for_a_yes(text, answer):
+    asked = customer()
+    asked.opening()
+    assert asked.hears(asks(text=text)) == answer
+
+
 def test_a_customer_who_is_asked_for_what_they_do_not_know_says_so():
     asked = customer()
     asked.opening()
