@@ -30,12 +30,16 @@ class ServedPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairSourceStatus:
-    """The state of a pair source, for operators; ``last_error`` explains why the newest alias target is not served."""
+    """The state of a pair source, for operators; ``last_error`` explains why the newest alias target is not served.
+
+    ``refused`` is the name of that target, if it was found.
+    """
 
     served: ServedPair | None
     last_refresh_at: str | None
     last_error: str | None
     age_s: float | None
+    refused: str | None = None
 
 
 class PairSource(Protocol):

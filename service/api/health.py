@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 from service.api.answering import runtime_of
 from service.api.http.problems import RETRY_AFTER_S, without_paths
 from service.runtime import Runtime
+from service.served import PairSourceStatus
 
 router = APIRouter(tags=["health"])
 
@@ -106,7 +107,7 @@ def readiness_of(runtime: Runtime) -> Readiness:
             )
             state.released_at, state.released_by = served.released_at, served.released_by
         elif required:
-            reasons.append(_nothing_served(runtime, name, status.last_refresh_at, status.last_error))
+            reasons.append(_nothing_served(runtime, name, status))
     reasons.extend(
         f"task {name} is required but this build has no such task: correct OMNI_REQUIRED_TASKS"
         for name in sorted(set(runtime.settings.serving.required_tasks) - set(tasks))
@@ -114,8 +115,11 @@ def readiness_of(runtime: Runtime) -> Readiness:
     return Readiness(ready=not reasons, environment=runtime.settings.environment, reasons=reasons, tasks=tasks)
 
 
-def _nothing_served(runtime: Runtime, task: str, refreshed: str | None, error: str | None) -> str:
-    if refreshed is None and error is None:
+def _nothing_served(runtime: Runtime, task: str, status: PairSourceStatus) -> str:
+    error = status.last_error
+    if status.refused is not None and error is not None:
+        return f"task {task}: pair {status.refused} is released and not served: {without_paths(error)}"
+    if status.last_refresh_at is None and error is None:
         return f"task {task}: the first registry lookup has not finished yet: wait a few seconds"
     pairs = sorted(path.stem for path in (runtime.settings.prompts_dir / task).glob("*.prompty"))
     name = "extractive" if "extractive" in pairs else pairs[0] if pairs else "<pair>"

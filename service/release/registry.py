@@ -33,10 +33,6 @@ FetchServed = Callable[[], ServedPair]
 Fits = Callable[[Pair], None]  # raises ToolsDiffer, or RegistryError while nobody can say
 
 
-def _fits_anything(pair: Pair) -> None:
-    """Accepts every pair, where nothing serves tools."""
-
-
 class RegistryPairSource:
     """Serves the pair behind a task's alias, also while the registry is down or holds something that does not verify.
 
@@ -54,7 +50,7 @@ class RegistryPairSource:
         *,
         fetch: FetchServed | None = None,
         copies: ReleaseCopies | None = None,
-        fits: Fits = _fits_anything,
+        fits: Fits = lambda pair: None,
     ) -> None:
         """Read the last known good pair from disk; the registry and ``copies`` are first asked after ``start``.
 
@@ -67,6 +63,7 @@ class RegistryPairSource:
         self._fits = fits
         self._served: ServedPair | None = None
         self._unfitted: ServedPair | None = None  # from disk, its tools not compared yet
+        self._refused: str | None = None  # name of the pair that was found and must not be served
         self._error: str | None = None
         try:
             if self._file.exists():
@@ -107,6 +104,7 @@ class RegistryPairSource:
             last_refresh_at=None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds"),
             last_error=self._error,
             age_s=None if at is None else time.time() - at,
+            refused=self._refused,
         )
 
     def refresh(self) -> None:
@@ -118,7 +116,9 @@ class RegistryPairSource:
 
     def _look(self) -> None:
         try:
+            self._refused = None
             found = self._fetch()
+            self._refused = found.pair.name
             self._refuse_older(found)
             self._fits(found.pair)
         except (RegistryError, ConfigurationError) as err:
@@ -130,7 +130,7 @@ class RegistryPairSource:
             self._serve_copy()
             return
         served = self._served
-        self._error = None
+        self._error = self._refused = None
         self._refreshed_at = time.time()
         self._served, self._unfitted = found, None
         if served is None or (found.sequence, found.pair.digest) != (served.sequence, served.pair.digest):

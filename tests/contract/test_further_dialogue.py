@@ -95,11 +95,14 @@ def _serves_conversations_with_tools(settings):
 
 def _serves_no_pair_with_other_tools(settings):
     with served(misbehaving(lambda call_id, _: result(call_id, "{}"))) as address:
-        elsewhere = settings.model_copy(update={"tools_servers": {"parcels": address}})
+        elsewhere = settings.model_copy(update={"tools_servers": {"parcels": address}, "required_tasks": ("parcels",)})
         with TestClient(create_app(elsewhere)) as client:
             state = _ready(client, lambda state: state["last_error"])
             assert state["pair"] is None
             assert "'find_parcel' is missing; 'redirect_parcel' is missing" in state["last_error"]
+            readiness = client.get("/readyz")
+            assert readiness.status_code == 503
+            assert "task parcels: pair courteous is released and not served" in readiness.json()["reasons"][0]
             token = {"authorization": f"Bearer {local_token(elsewhere).text}"}
             answer = client.post("/v1/parcels", json={"conversation_id": "conv-1", "message": "hello"}, headers=token)
             assert answer.status_code == 503

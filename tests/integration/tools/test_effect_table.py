@@ -4,6 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from builders import make_pair
 
 from service.aws.clients import client
 from service.aws.shared_state import create_shared_table, open_shared_state
@@ -13,7 +14,9 @@ from service.question import Use
 from service.tools.allowed import AllowedTools
 from service.tools.effect_table import EffectTable
 from service.tools.effects import KnownEffect
+from service.tools.functions import ToolFunction
 from service.tools.provenance import Sources
+from service.tools.serving import build_task_tools
 
 pytestmark = pytest.mark.slow
 
@@ -81,6 +84,31 @@ def test_a_run_that_is_cancelled_while_a_tool_writes_leaves_its_effect_claimed_f
     bank, asked = Bank(), asyncio.Event()
     again = asyncio.run(cancelled_then_again())
     assert (again.status, again.reason, bank.transfers) == ("refused", "undecided_effect", 1)
+
+
+def test_two_processes_of_a_service_make_an_equal_call_of_a_conversation_once(settings):
+    spec = ToolSpec(name="request_callback", description="Call.", arguments={"type": "object"}, writes=True)
+    pair, use = make_pair(tools=(spec,)), Use(tool="request_callback", arguments={})
+    made = []
+
+    def request_callback(*, key: str | None) -> dict[str, int]:
+        """Ask for a call."""
+        made.append(key)
+        return {"ticket": len(made)}
+
+    async def asked(conversation):
+        functions = {"demo": (ToolFunction(call=request_callback, writes=True),)}
+        process = build_task_tools(settings, functions, open_shared_state(settings))["demo"]
+        run = process.for_run(pair, conversation)
+        try:
+            return await run.use(use, sources=Sources(), timeout_s=60)
+        finally:
+            await process.aclose()
+
+    outcomes = [asyncio.run(asked(conversation)) for conversation in ("conv-1", "conv-1", "conv-2")]
+    assert [outcome.content for outcome in outcomes] == ['{"ticket": 1}', '{"ticket": 1}', '{"ticket": 2}']
+    assert [outcome.repeated for outcome in outcomes] == [False, True, False]
+    assert len(set(made)) == 2
 
 
 def test_without_the_table_nothing_is_claimed(settings):

@@ -423,9 +423,11 @@ def test_a_pair_with_other_tools_than_there_are_is_not_served_and_the_last_good_
     fits.faults[WITH_TOOLS.digest], fetch.step = ToolsDiffer("'find' is missing"), served(WITH_TOOLS, 2)
     source.refresh()
     assert (source.current().pair, source.status().last_error) == (make_pair(), "'find' is missing")
+    assert source.status().refused == "p"
     fits.faults.clear()
     source.refresh()
     assert (source.current().pair, source.status().last_error) == (WITH_TOOLS, None)
+    assert source.status().refused is None
 
 
 @pytest.mark.parametrize("registry_is_up", [True, False])
