@@ -41,7 +41,7 @@ def load_events(
         str | None, typer.Option(metavar="TIME", help="Look at objects from this hour on (ISO 8601, UTC), or `all`.")
     ] = None,
 ) -> None:
-    """Load new summaries, feedback and releases from the bucket into the warehouse."""
+    """Load new answers, feedback and releases from the bucket into the warehouse."""
     from service.access.control import account_key
     from service.settings import Settings
     from service.telemetry.fields import set_account_key

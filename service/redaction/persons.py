@@ -19,6 +19,7 @@ from service.telemetry.log import account_hash
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 _PSEUDONYM = re.compile(r"id-[a-p]{16}")
 _SHORTEST_ID = 4  # a shorter id occurs by chance in many texts
+_SHORTEST_ANYWHERE = 7  # a shorter id occurs by chance in other words and numbers
 _OWN_DIGITS = 7
 _WORD = re.compile(r"[\w.@+-]*\w")
 _NOT_DIGITS = re.compile(r"\D+")
@@ -63,15 +64,22 @@ class Persons:
         """
         if not text or is_pseudonym(text):
             return text
-        # The longest first: an id may be part of another.
-        for value in sorted(self._known, key=len, reverse=True):
-            if len(value) >= _SHORTEST_ID:
-                pseudonym = self._known[value]
-                text = re.sub(re.escape(value), pseudonym, text, flags=re.IGNORECASE)
-        text = redacted_text(redact_said_names(text))
+        # Twice: the patterns bring a text into its plain form, without the invisible characters that could hide an id.
+        text = self._without_ids(redacted_text(redact_said_names(self._without_ids(text))))
         left = _NOT_DIGITS.sub("", text)
         if any(len(own) >= _OWN_DIGITS and own in left for own in map(_digits, self._known)):
             raise RedactionFailed("the digits of a person's id are still in the text after redaction")
+        return text
+
+    def _without_ids(self, text: str) -> str:
+        # The longest first: an id may be part of another.
+        for value in sorted(self._known, key=len, reverse=True):
+            if len(value) < _SHORTEST_ID:
+                continue
+            wanted = re.escape(value)
+            if len(value) < _SHORTEST_ANYWHERE:
+                wanted = rf"(?<!\w){wanted}(?!\w)"
+            text = re.sub(wanted, self._known[value], text, flags=re.IGNORECASE)
         return text
 
     def clean_json(self, value: Jsonable) -> Jsonable:

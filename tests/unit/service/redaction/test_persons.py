@@ -64,6 +64,14 @@ def test_an_id_whose_digits_are_left_is_refused():
     assert persons.clean_text("a charge of $45") == "a charge of $45"
 
 
+def test_an_id_is_found_wherever_it_hides_and_a_short_one_as_a_word():
+    persons = Persons()
+    own, short = persons.pseudonym("cust-abcde"), persons.pseudonym("k77x")
+    assert persons.clean_text("CUST-\u200babcde, xcust-abcdex") == f"{own}, x{own}x"
+    assert persons.clean_text("k77x and K77X, not ak77x") == f"{short} and {short}, not ak77x"
+    assert persons.clean_text("\uff43ust-abcde") == own  # a full-width letter
+
+
 def test_keys_of_a_mapping_are_texts_too():
     assert Persons().clean_json({"0171 5550 1234": 1, "due": [True, None, 2.5]}) == {
         "[number]": 1,
