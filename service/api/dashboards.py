@@ -199,7 +199,7 @@ _UNREADABLE: dict[int | str, dict[str, Any]] = {
 _NO_SUCH: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "There is no such dashboard"}}
 
 
-@router.get("/v1/dashboards")
+@router.get("/v1/dashboards", responses={422: {"model": Problem, "description": "The task is not valid"}})
 async def dashboards(
     task: Annotated[str, Query(max_length=64, description="Whose outputs the titles name")] = DEFAULT_TASK,
 ) -> DashboardList:
