@@ -1,28 +1,21 @@
 """The scripted customer: a state machine that answers what it is asked, seeded by case and repeat."""
 
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from eval.dialogue.questions import asked_in_words, further_facts, only_offers_more
 from eval.dialogue.record import Ending
 from eval.dialogue.scenario import CONFIRMATION, CustomerScript, KnownFact
 from service.dialogue.turn import DialogueReply
-from service.grounding.text import fold, form_occurs, sentences
+from service.grounding.text import fold
 
 _YES = ("Yes, please.", "Yes, that's right.", "That is correct, go ahead.")
 _NO = ("No, please don't.", "No, leave it as it is.", "No.")
 _UNKNOWN = ("I don't know that.", "I'm afraid I don't have that.", "No idea, sorry.")
 _WHAT = ("Sorry, I don't understand. What do you need from me?", "I'm not sure what you mean. What should I tell you?")
-_MORE = ("anything else", "something else", "further + help", "further + assist*", "more + help")
-# A question for a yes, at the start of a sentence or clause: "Where shall I send it?" is none.
-_WANTS_YES = re.compile(
-    r"(?:^|[,:;]\s*|^(?:so|and|then|okay|ok|great|thanks)\W+)"
-    r"(?:(?:shall|should) i\b|(?:would you like|do you want) me to\b|(?:can|may) i (?:go ahead|proceed)\b"
-    r"|is (?:that|this|it|everything) (?:all )?(?:right|correct|ok|okay|fine)\b)",
-    re.IGNORECASE,
-)
+_SPELT_CONFIRMATION = ("confirm", "confirmed")  # as models spell it, too
 _ANSWER_OWED = "the customer was asked something that nobody could make out"
 
 
@@ -120,34 +113,30 @@ class Customer:
 
     def _offers_more(self, reply: DialogueReply) -> bool:
         """Return whether the reply only asks what else the customer wants: it is an answer then, whatever it calls itself."""
-        if reply.asks or self._asked(reply):
-            return False
-        questions = [part for part in sentences(reply.reply) if part.endswith("?")]
-        return any(form_occurs(form, question) for form in _MORE for question in questions)
+        return only_offers_more(reply.reply) and not self._named(reply)[1]
+
+    def _named(self, reply: DialogueReply) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return what the reply claims to ask, in the script's spelling, and which of it the script knows."""
+        spelled = {fold(name): name for name in (*self._knows, CONFIRMATION, *_SPELT_CONFIRMATION)}
+        named = (spelled.get(fold(name), name) for name in reply.asks)
+        names = tuple(dict.fromkeys(CONFIRMATION if name in _SPELT_CONFIRMATION else name for name in named))
+        return names, tuple(name for name in names if name in self._knows or name == CONFIRMATION)
 
     def _asked(self, reply: DialogueReply) -> tuple[str, ...]:
         """Return what the reply asks for; nothing where its words and what it claims to ask contradict each other."""
-        questions = [part for part in sentences(reply.reply) if part.endswith("?")] or [reply.reply]
-        # "Shall I send parcel A1?" names a parcel, and does not ask for it.
-        open_questions = [question for question in questions if not _WANTS_YES.search(question)]
-        in_words = {
-            name
-            for name, fact in self._knows.items()
-            if any(form_occurs(form, question) for form in fact.asked_by for question in open_questions)
-        }
-        spoken = (*sorted(in_words), *([CONFIRMATION] if len(open_questions) < len(questions) else []))
-        if not reply.asks:
-            return spoken
-        spelled = {fold(name): name for name in (*self._knows, CONFIRMATION)}
-        named = tuple(dict.fromkeys(spelled.get(fold(name), name) for name in reply.asks))
-        understood = tuple(name for name in named if name in spelled.values())
+        words = asked_in_words(reply.reply, self._knows)
+        named, understood = self._named(reply)
+        in_words = (*sorted(words.facts), *((CONFIRMATION,) if words.confirmation else ()))
+        if not understood:
+            # It names what it asks in its own way, as models do; then its words decide, and it did not ask for nothing.
+            return in_words or named
         recognisable = {name for name in understood if name in self._knows and self._knows[name].asked_by}
-        if in_words and recognisable and not in_words & recognisable:
+        other_facts = words.facts and recognisable and not words.facts & recognisable
+        not_yes_or_no = understood == (CONFIRMATION,) and words.openly and not words.confirmation
+        if other_facts or not_yes_or_no or not words.anything:
             return ()
-        if understood == named:
-            return named
-        # It names what it asks in its own way, as models do; then its words decide, and it did not ask for nothing.
-        return tuple(dict.fromkeys((*understood, *spoken))) or named
+        further = further_facts(reply.reply, self._knows, understood) if understood == named else sorted(words.facts)
+        return tuple(dict.fromkeys((*understood, *further)))
 
     def _answer(self, name: str) -> str:
         if name == CONFIRMATION:

@@ -27,7 +27,7 @@ from service.tools.allowed import AllowedTools
 from service.tools.use import TracedStep
 
 # The customer's side of a conversation: a change here asks other questions of the same pair.
-_COUNTERPART = ("customer.py", "play.py", "record.py", "scenario.py", "states.py", "world.py")
+_COUNTERPART = ("customer.py", "play.py", "questions.py", "record.py", "scenario.py", "states.py", "world.py")
 
 
 @dataclass(frozen=True, kw_only=True)
