@@ -2,7 +2,7 @@
 
 import json
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -73,6 +73,11 @@ class DialogueTask(Task[D]):
         if len(reply.reply.split()) > rules.max_words:
             raise OutputInvalid(f"the reply has more than {rules.max_words} words", raw_text=text)
         return canonical_json(reply.model_dump(mode="json"))
+
+    def without_ids(self, inputs: D, pseudonym: Callable[[str], str]) -> D | None:
+        """See ``Task.without_ids``; the texts are redacted where answers are kept."""
+        session = {name: pseudonym(value) for name, value in inputs.session.items()}
+        return inputs.model_copy(update={"conversation_id": pseudonym(inputs.conversation_id), "session": session})
 
     def document(self, inputs: D) -> object:
         """See ``Task.document``."""
