@@ -147,9 +147,7 @@ def bench_agentdojo(as_json: AsJson = False) -> None:
     from eval.agentdojo.show import as_json as report_as_json
     from eval.agentdojo.show import show
     from service.settings import Settings
-    from service.telemetry.log import configure_logging
 
-    configure_logging("WARNING")
     suite = load_suite(Settings().public_data_dir)
     report = measured(suite)
     if as_json:

@@ -85,7 +85,7 @@ class DialogueEpisode:
         scenario = ConversationScenario.model_validate(case.inputs)
         world = self.world(scenario)
         faulty = FaultyTools(world, scenario.faults)
-        tools = AllowedTools(specs=specs, tools=faulty, run_id=f"{case.id}-{repeat}")
+        tools = AllowedTools(specs=specs, tools=faulty, run_id=f"{case.id}-{repeat}", logged=False)
         customer = self._customer(scenario.customer, case.id, repeat, ask)
         history, turns, results = list[Spoken](), list[TurnRecord](), list[TaskResult]()
         message = await customer.next(None)

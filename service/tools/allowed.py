@@ -38,7 +38,8 @@ class AllowedTools:
 
     ``run_id`` is the id of the run or conversation: an equal writing call of the same run is made once. ``calls`` counts the
     attempts by (tool, status), those that were refused included. ``breaker`` is that of the tools' server: while it is open, no
-    tool is called. ``verified`` are the values that answers have verified in this run (``ToolSpec.verifies``).
+    tool is called. ``verified`` are the values that answers have verified in this run (``ToolSpec.verifies``). ``logged`` is
+    False where the uses are kept otherwise, as in the record of an evaluation's conversation.
     """
 
     specs: Mapping[str, ToolSpec]
@@ -48,6 +49,7 @@ class AllowedTools:
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     breaker: CircuitBreaker | None = None
     verified: list[str] = field(default_factory=list)
+    logged: bool = True
 
     def only_reading(self, specs: Iterable[ToolSpec]) -> "AllowedTools":
         """Return those of ``specs`` that do not write, for another run on the same tools, such as a shadow's."""
@@ -56,6 +58,7 @@ class AllowedTools:
             tools=self.tools,
             run_id=self.run_id,
             breaker=self.breaker,
+            logged=self.logged,
         )
 
     async def use(self, use: Use, *, sources: Sources, timeout_s: float) -> ToolOutcome:
@@ -79,8 +82,7 @@ class AllowedTools:
             except asyncio.CancelledError:
                 # The run is over, and nobody reads an outcome: only log, count and span can say what it left behind.
                 self.calls[known, "cancelled"] += 1
-                ms = (time.perf_counter() - started) * 1000
-                log(Event.TOOL_USED, tool=known, outcome="cancelled", reason=None, latency_ms=ms)
+                self._log(known, "cancelled", None, (time.perf_counter() - started) * 1000)
                 span.set("omni.tool.outcome", "cancelled")
                 raise
             span.set("omni.tool.outcome", outcome.status)
@@ -88,8 +90,12 @@ class AllowedTools:
                 span.fail(outcome.reason or outcome.status)
         outcome = replace(outcome, ms=(time.perf_counter() - started) * 1000)
         self.calls[known, outcome.status] += 1
-        log(Event.TOOL_USED, tool=known, outcome=outcome.status, reason=outcome.reason, latency_ms=outcome.ms)
+        self._log(known, outcome.status, outcome.reason, outcome.ms)
         return outcome
+
+    def _log(self, tool: str, outcome: str, reason: str | None, ms: float) -> None:
+        if self.logged:
+            log(Event.TOOL_USED, tool=tool, outcome=outcome, reason=reason, latency_ms=ms)
 
     async def _used(self, use: Use, sources: Sources, timeout_s: float) -> ToolOutcome:
         spec = self.specs.get(use.tool)

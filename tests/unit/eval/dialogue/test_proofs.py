@@ -3,6 +3,7 @@
 import importlib
 
 import pytest
+from structlog.testing import capture_logs
 
 from eval.cases import load_cases
 from eval.dialogue.proofs import degenerate_scores, prove_cases
@@ -55,3 +56,9 @@ def test_a_second_request_is_met_by_every_run_that_goes_on(episode, cases):
     inputs = {**case.inputs, "customer": {**case.inputs["customer"], "then": PLANS["then"]}}
     (proof,) = prove_cases(episode, [case.model_copy(update={"inputs": inputs})])
     assert proof.problems == ["the gold run never meets the second request: it ends before, or the plan is wrong"]
+
+
+def test_uses_of_tools_stand_in_the_record_of_a_played_conversation_and_not_in_the_log(episode, cases):
+    with capture_logs() as logged:
+        prove_cases(episode, cases[:1])
+    assert logged == []
