@@ -16,6 +16,7 @@ from service.tools.port import ToolError
 
 TOKEN = "a-token-of-the-tools-server-0001"
 written = []
+streams = []  # requests for the messages that a server sends by itself
 
 
 async def find_branch(city: str) -> dict[str, str]:
@@ -75,9 +76,14 @@ def misbehaving(answer):
         else:
             error = {"code": -32601, "message": "Method not found"}
             return _json({"jsonrpc": "2.0", "id": message["id"], "error": error})
-        return _json({"jsonrpc": "2.0", "id": message["id"], "result": result})
+        session = {"mcp-session-id": "s-1"} if method == "initialize" else {}
+        return _json({"jsonrpc": "2.0", "id": message["id"], "result": result}, session)
 
-    return Starlette(routes=[Route("/mcp", post, methods=["POST"])])
+    async def stream(request):
+        streams.append(request)
+        return Response(status_code=405)
+
+    return Starlette(routes=[Route("/mcp", post, methods=["POST"]), Route("/mcp", stream, methods=["GET"])])
 
 
 def result(call_id, *texts, **fields):
@@ -86,5 +92,10 @@ def result(call_id, *texts, **fields):
     return _json({"jsonrpc": "2.0", "id": call_id, "result": {"content": content, **fields}})
 
 
-def _json(value):
-    return Response(json.dumps(value), media_type="application/json")
+def broken_off():
+    """An answer that ends before its end."""
+    return Response('{"jsonrpc"', headers={"content-length": "1000"}, media_type="application/json")
+
+
+def _json(value, headers=None):
+    return Response(json.dumps(value), headers=headers, media_type="application/json")

@@ -6,7 +6,7 @@ import json
 import pytest
 from pydantic import SecretStr
 from starlette.responses import Response
-from tool_server import FUNCTIONS, TOKEN, misbehaving, result, served, written
+from tool_server import FUNCTIONS, TOKEN, broken_off, misbehaving, result, served, streams, written
 
 from service.access.control import local_token, open_access
 from service.pair import ToolSpec
@@ -148,6 +148,7 @@ BAD = {
     "no MCP": (lambda *_: Response("<html>", 200, media_type="text/html"), "failed", "MCPError"),
     "no JSON": (lambda *_: Response("{", 200, media_type="application/json"), "failed", "MCPError"),
     "another result": (lambda call_id, _: result(call_id, content="x"), "failed", "the tool failed"),
+    "breaks off": (lambda *_: broken_off(), "failed", "the connection broke"),
     "5 MB": (lambda call_id, _: result(call_id, "x" * 5 * MOST_BYTES), "failed", "longer than"),
     "100 kB": (lambda call_id, _: result(call_id, json.dumps("x" * 100_000)), "failed", "characters"),
     "a picture": (
@@ -218,7 +219,7 @@ def test_one_call_that_breaks_does_not_end_the_others():
         return result(call_id, "fine")
 
     def answer(call_id, arguments):
-        return Response("boom", 500) if arguments.get("city") == "bad" else slow(call_id)
+        return broken_off() if arguments.get("city") == "bad" else slow(call_id)
 
     async def work(tools):
         calls = [tools.call("find_branch", {"city": city}, key=None) for city in ("good", "bad", "good")]
@@ -227,4 +228,12 @@ def test_one_call_that_breaks_does_not_end_the_others():
     with served(misbehaving(answer)) as address:
         first, bad, last = with_tools(over_http(address), work)
     assert (json.loads(first), json.loads(last)) == ({"text": "fine"}, {"text": "fine"})
-    assert isinstance(bad, Exception)
+    assert isinstance(bad, ToolUndecided)
+    assert "the connection broke" in str(bad)
+
+
+def test_nobody_listens_to_what_a_server_sends_by_itself():
+    streams.clear()
+    with served(misbehaving(lambda call_id, _: result(call_id, "fine"))) as address:
+        (read,) = used(address)
+    assert (json.loads(read.content), streams) == ({"text": "fine"}, [])

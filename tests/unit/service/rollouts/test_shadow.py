@@ -263,11 +263,12 @@ async def test_a_shadow_reads_with_tools_and_never_writes(tmp_path):
     class UsesTools(type(TASK)):
         def steps(self, inputs, pair):
             for tool in ("look", "pay"):
-                yield Use(tool=tool, arguments={})
+                yield Use(tool=tool, arguments={"by": pair.version})
             return (yield from super().steps(inputs, pair))
 
+    by = {"by": {"enum": [SHOWN.version, UNSEEN.version]}}
     specs = [
-        ToolSpec(name=name, description=name, arguments={"type": "object"}, writes=name == "pay")
+        ToolSpec(name=name, description=name, arguments={"type": "object", "properties": by}, writes=name == "pay")
         for name in ("look", "pay")
     ]
     box, found = ToolBox(), candidate()
