@@ -1,6 +1,7 @@
 """Plays a conversation between the task and a scripted customer, with the tools of the case's own world."""
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -126,10 +127,13 @@ class DialogueEpisode:
 
 
 def _turn_of(message: str, confirms: bool, result: TaskResult, specs: Mapping[str, ToolSpec]) -> TurnRecord:
+    fields = {} if result.output is None else json.loads(result.output)
+    own = DialogueReply.model_fields
     return TurnRecord(
         message=message,
         confirms=confirms,
-        reply=None if result.output is None else DialogueReply.model_validate_json(result.output),
+        reply=DialogueReply.model_validate({name: fields[name] for name in own if name in fields}) if fields else None,
+        more={name: value for name, value in fields.items() if name not in own},
         uses=tuple(_use_of(step, specs) for step in result.trace if step.kind == "tool"),
         ms=result.request_ms,
         failure=result.failure,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.dialogue.turn import DialogueReply
 from service.errors import FailureCode
@@ -33,12 +33,14 @@ class UseRecord(_Frozen):
 class TurnRecord(_Frozen):
     """A message of the customer with what the task made of it; ``reply`` is None after a failure.
 
-    ``confirms``: the message says yes to what the customer was asked to confirm.
+    ``confirms``: the message says yes to what the customer was asked to confirm. ``more`` are the fields that a task adds to its
+    replies, such as an intent, for scorers of its own.
     """
 
     message: str
     confirms: bool = False
     reply: DialogueReply | None = None
+    more: Mapping[str, Any] = Field(default_factory=dict)
     uses: tuple[UseRecord, ...] = ()
     ms: float = 0.0
     failure: FailureCode | None = None
