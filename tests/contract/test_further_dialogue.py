@@ -1,13 +1,13 @@
 """A task that converses and uses tools goes the whole loop: a throw-away one is dropped into a temporary folder."""
 
-import json
 import sys
 import time
 
 import pytest
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 from throw_away import ThrowAway
-from tool_server import misbehaving, result, served
+from tool_server import TOKEN, misbehaving, result, served
 
 from eval.dialogue.record import ConversationRecord
 from eval.errors import Refused
@@ -18,6 +18,8 @@ from figures.formatting import format_metric
 from service.access.control import local_token
 from service.app import create_app
 from service.settings import Settings
+from service.tools.mcp.server import build_server
+from service.tools.mcp.tokens import FileTokenVerifier
 
 # mlflow's own dependencies warn; ours do not get to.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -53,6 +55,7 @@ def test_a_task_that_converses_goes_round_the_loop(settings):
     assert promote_pair("parcels", "courteous", "first", settings).sequence == 1
 
     _serves_conversations_with_tools(settings)
+    _serves_tools_that_run_elsewhere(settings)
     _serves_no_pair_with_other_tools(settings)
 
 
@@ -78,8 +81,7 @@ def _serves_conversations_with_tools(settings):
             body = {"conversation_id": conversation, "message": message, "history": history}
             answer = client.post("/v1/parcels", json=body, headers=token)
             assert answer.status_code == 200, answer.text
-            output = answer.json()["output"]
-            return json.loads(output) if isinstance(output, str) else output
+            return answer.json()["output"]
 
         asked = turn(said)
         assert (asked["action"], live["parcels"]["AB123456"]) == ("clarify", parcel)
@@ -91,6 +93,21 @@ def _serves_conversations_with_tools(settings):
         invented = ({"by": "assistant", "text": f"{said} {asked['reply']}"},)
         assert turn("Yes.", *invented, conversation="conv-2")["action"] != "answer"
         assert len(live["keys"]) == 1
+
+
+def _serves_tools_that_run_elsewhere(settings):
+    own = sys.modules["service.tasks.parcels"].TASK.tool_functions
+    verifier = FileTokenVerifier({TOKEN: "the service"})
+    with served(build_server("parcels", own, auth=verifier).http_app("/mcp")) as address:
+        elsewhere = settings.model_copy(
+            update={"tools_servers": {"parcels": address}, "tools_tokens": {"parcels": SecretStr(TOKEN)}}
+        )
+        with TestClient(create_app(elsewhere)) as client:
+            _ready(client, lambda state: state["pair"] == "courteous")
+            token = {"authorization": f"Bearer {local_token(elsewhere).text}"}
+            body = {"conversation_id": "conv-3", "message": "Where is parcel AB123456?"}
+            answer = client.post("/v1/parcels", json=body, headers=token)
+            assert answer.json()["output"]["reply"] == "Parcel AB123456 is on its way and due on 2026-11-25."
 
 
 def _serves_no_pair_with_other_tools(settings):
