@@ -106,7 +106,7 @@ def _endpoint(task: str) -> Callable[..., Awaitable[TaskFeedbackAnswer | Respons
         row = await store.find(body.request_id)
         if row is None or row.answer.task != task or not _is_theirs(row.answer, caller):
             # The same for an answer of somebody else: nobody learns which requests exist.
-            detail = f"there is no such answer of {task} to this client or its tenant, or it is older than a row lives"
+            detail = f"there is no such answer of {task} to this client or its tenant, or it has expired"
             return problem(request.state.request_id, status=404, code="ANSWER_NOT_FOUND", detail=detail)
         kept = await store.record(
             row,

@@ -29,7 +29,9 @@ _PROBLEMS: dict[str, tuple[str, str]] = {
     "503": ("UPSTREAM_UNAVAILABLE", "table 'ucdp-interactions' gave no answer within 2 s"),
     "504": ("DEADLINE", "nova-lite gave no answer within 5.0 s"),
 }
-_OF_TASK_FEEDBACK = {"404": ("ANSWER_NOT_FOUND", "there is no such answer of summarize to this client or its tenant")}
+_OF_TASK_FEEDBACK = {
+    "404": ("ANSWER_NOT_FOUND", "there is no such answer of summarize to this client or its tenant, or it has expired")
+}
 _EXTRA: dict[str, Any] = {
     "409": {"request_ids": ["req-0123456789ab", "req-ba9876543210"]},
     "422": {"errors": [{"field": "max_history_days", "message": "Input should be less than or equal to 3650"}]},
