@@ -45,7 +45,7 @@ _TELL = re.compile(r"\b(?:tell|give|send|share|provide|enter|type|read|repeat|ne
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedInWords:
     """What the words of a reply ask for: ``facts`` by name, ``confirmation``, and further questions.
 
     ``openly`` are the facts that a question asks for which yes or no do not answer. ``anything`` is whether the words ask or
@@ -64,13 +64,13 @@ def only_offers_more(text: str) -> bool:
     return bool(questions) and all(map(_is_offer_of_more, questions))
 
 
-def asked_in_words(text: str, knows: Mapping[str, KnownFact]) -> Asked:
+def asked_in_words(text: str, knows: Mapping[str, KnownFact]) -> AskedInWords:
     """Return what ``text`` asks of a customer who ``knows`` facts by name."""
     questions = [question for question in _questions(text) if not _is_offer_of_more(question)]
     parts = [clause for question in questions or sentences(text) for clause in _CLAUSE.split(question)]
     open_parts, proposals = [part for part in parts if _is_open(part)], list(filter(_is_proposal, parts))
     confirmation = bool(proposals) or (not open_parts and _wants_a_yes(text, knows))
-    return Asked(
+    return AskedInWords(
         facts=_names(knows, (part for part in parts if part not in proposals)),
         openly=_names(knows, open_parts),
         confirmation=confirmation,
