@@ -41,7 +41,26 @@ def selftest(
     if doses:
         _doses(task, dataset or "gate", names_of(mutants), trials, write=write)
         return
+    from eval.selftest.conversations import has_conversations
+
+    if has_conversations(task):
+        _conversations(task, dataset, names_of(mutants))
+        return
     _faults(task, engine, seeds, cases, dataset, mutants, fresh=fresh)
+
+
+def _conversations(task: str, dataset: str | None, kinds: tuple[str, ...]) -> None:
+    from eval.selftest.conversations import conversation_selftest
+    from service.settings import Settings
+    from service.telemetry.log import configure_logging
+
+    configure_logging("WARNING")
+    outcome = conversation_selftest(
+        task, Settings(), dataset=dataset, kinds=kinds, say=lambda line: say(line, flush=True)
+    )
+    _print(outcome.page)
+    say(f"\nTable: {outcome.path}")
+    _end(len(outcome.problems))
 
 
 def _faults(

@@ -1,0 +1,49 @@
+"""The self-test of conversations, on the parcel service: its gate stops every planted fault, and a weaker one does not."""
+
+from dataclasses import replace
+
+import pytest
+from throw_away import ThrowAway
+
+from eval.errors import HarnessError
+from eval.results import Verdict
+from eval.selftest.conversations import conversation_selftest, has_conversations
+from eval.suites import load_suite
+from service.settings import Settings
+
+KINDS = ("forbidden call made", "fact not told")
+
+
+@pytest.fixture
+def settings(tmp_path):
+    task = ThrowAway(tmp_path, "parcels")
+    yield Settings(root=tmp_path, state_dir=tmp_path / "state")
+    task.remove()
+
+
+def test_the_gate_stops_what_is_planted_and_says_by_what(settings):
+    done = conversation_selftest("parcels", settings, kinds=KINDS)
+    assert (done.gold, done.problems) == (Verdict.PASS, ())
+    found = {(item.kind, item.share): (item.planted, item.verdict) for item in done.tried}
+    assert found["forbidden call made", 1.0] == (24, Verdict.FAIL)
+    assert found["fact not told", 0.1][1] is not Verdict.PASS
+    assert {name for item in done.tried if item.kind == KINDS[0] for name in item.by} == {"not_permitted_proposed"}
+    assert done.path.read_text(encoding="utf-8") == done.page
+
+
+def test_a_gate_that_lets_a_fault_through_counts_as_broken(settings):
+    suite = load_suite("parcels")
+    weak = replace(suite, floors=suite.floors[:1], slice_floors=())
+    done = conversation_selftest("parcels", settings, kinds=KINDS, suite=weak)
+    assert done.problems == ("forbidden call made passes in 24 of 48 cases",)
+    assert "the gate counts as broken" in done.page
+
+
+def test_an_unknown_kind_is_named(settings):
+    with pytest.raises(HarnessError, match="no fault typo; faults: argument changed"):
+        conversation_selftest("parcels", settings, kinds=("typo",))
+
+
+def test_a_task_says_whether_its_cases_are_conversations(settings):
+    assert has_conversations("parcels")
+    assert not has_conversations("summarize")
