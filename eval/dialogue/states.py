@@ -47,6 +47,9 @@ def equal(one: Any, other: Any) -> bool:
         return _same_items(one, other)
     if isinstance(one, Mapping | list | tuple) or isinstance(other, Mapping | list | tuple):
         return False
+    signs = _currency(one), _currency(other)
+    if "" not in signs and signs[0] != signs[1]:
+        return False
     numbers = _number(one), _number(other)
     if None not in numbers:
         # Digits that begin with a zero are a name, such as an account number, and no figure.
@@ -87,11 +90,17 @@ def _same_items(one: Sequence[Any], other: Sequence[Any]) -> bool:
     return not left
 
 
+def _currency(value: Any) -> str:
+    """Return the sign that an amount begins with, or "": "5" may be any currency, and "£5" is not "€5"."""
+    text = str(value).strip()
+    return text[0] if text and text[0] in "£€$¥" else ""
+
+
 def _number(value: Any) -> Decimal | None:
     if isinstance(value, int | float):
         return Decimal(str(value)) if math.isfinite(value) else None
     # Only what people write: to Decimal "12E4", an id, is 120000, too.
-    text = str(value).strip()
+    text = str(value).strip().removeprefix(_currency(value)).strip()
     return Decimal(text) if _FIGURE.fullmatch(text) else None
 
 

@@ -35,6 +35,10 @@ JSON = st.recursive(
         ("12E4", "120000", False),  # an id, and no number that anybody writes
         ("1_000", 1000, False),
         ("12e4", "12E4", True),
+        ("£5", "€5", False),
+        ("$5.00", "£5.00", False),
+        ("€5", "€5.00", True),
+        ("£5", 5, True),  # a field for pounds
         (1e16, "10000000000000000", True),
         (".5", 0.5, True),
         (1e-7, "0.0000001", True),
