@@ -34,7 +34,7 @@ def mutations_of(scenario: ConversationScenario, expected: DialogueExpectations)
 
 
 def _of_calls(gold: Gold, expected: DialogueExpectations) -> Iterator[Mutation]:
-    wanted = {call.tool for call in expected.calls}
+    wanted, earlier = {call.tool for call in expected.calls}, list[GoldUse]()
     for turn, number, use in _uses(gold):
         if use.use not in wanted:
             continue
@@ -43,12 +43,15 @@ def _of_calls(gold: Gold, expected: DialogueExpectations) -> Iterator[Mutation]:
             sooner = (*gold[turn - 1][:-1], use, *gold[turn - 1][-1:])
             without = _with(gold, turn, number, None)
             yield Mutation(kind="called before confirmation", what=use.use, gold=_replaced(without, turn - 1, sooner))
+        if use in earlier:
+            continue  # a repetition, such as a second try: its arguments were changed with those of the first
+        earlier.append(use)
         for name, value in use.arguments.items():
             if not any(call.tool == use.use and name in call.arguments for call in expected.calls):
                 continue
             changed = use.model_copy(update={"arguments": {**use.arguments, name: _another(value)}})
             kind = "argument changed"
-            yield Mutation(kind=kind, what=f"{use.use}.{name}", gold=_with(gold, turn, number, changed))
+            yield Mutation(kind=kind, what=f"{use.use}.{name}", gold=_instead(gold, use, changed))
     last = len(gold) - 1
     for call in expected.forbidden_calls:
         like = next((use.arguments for _, _, use in _uses(gold) if use.use == call.tool), {})
@@ -127,6 +130,10 @@ def _with(gold: Gold, turn: int, number: int, step: GoldUse | None) -> Gold:
     steps = list(gold[turn])
     steps[number : number + 1] = [] if step is None else [step]
     return _replaced(gold, turn, tuple(steps))
+
+
+def _instead(gold: Gold, use: GoldUse, other: GoldUse) -> Gold:
+    return tuple(tuple(other if step == use else step for step in turn) for turn in gold)
 
 
 def _replaced(gold: Gold, turn: int, steps: GoldTurn) -> Gold:
