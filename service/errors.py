@@ -74,6 +74,10 @@ class KnowledgeError(ServiceError):
     code = FailureCode.UPSTREAM_UNAVAILABLE
 
 
+class KnowledgeDown(KnowledgeError):
+    """The index is elsewhere, and nobody answers there."""
+
+
 class ModelError(ServiceError):
     """A model call gave no usable answer.
 

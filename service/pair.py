@@ -62,7 +62,7 @@ class ToolSpec:
     """A tool as a model is told of it. ``arguments`` is a JSON schema of an object; ``writes`` marks tools with an effect.
 
     ``verifies`` names top-level fields of the tool's answer, such as a parcel's number: their values may be arguments of later
-    writing calls of the run.
+    writing calls of the run. ``documents`` is the digest of the index of documents that the tool searches; "" for other tools.
     """
 
     name: str
@@ -70,6 +70,7 @@ class ToolSpec:
     arguments: Mapping[str, Any]
     writes: bool = False
     verifies: tuple[str, ...] = ()
+    documents: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +140,9 @@ class Pair:
             # Pairs released before this field existed must keep the digest that was signed.
             del fields["serving"]["max_history_tokens"]
         for tool in fields["tools"]:
-            if not tool["verifies"]:
-                del tool["verifies"]
+            for name in ("verifies", "documents"):
+                if not tool[name]:
+                    del tool[name]
         for name in ("tools", "parts"):
             if not fields[name]:
                 del fields[name]

@@ -200,6 +200,9 @@ class ToolSettings(SettingsGroup, alias_generator="tools_{}".format):
 
     servers: dict[str, str] = Field(default_factory=dict)  # JSON: address of an MCP server (streamable HTTP) by task
     tokens: dict[str, SecretStr] = Field(default_factory=dict)  # JSON: the bearer token for each task's server
+    # Indexes of documents: files, or addresses of OpenSearch Serverless, with commas between; default: a file under state_dir
+    documents: str = Field(default="", alias="knowledge_index")
+    documents_name: str = Field(default="knowledge", alias="knowledge_name")  # how their names in OpenSearch begin
 
 
 class LocalSettings(SettingsGroup, alias_generator="local_{}".format):

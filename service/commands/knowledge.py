@@ -182,7 +182,9 @@ class BuildLines:
 
 
 def _file(index: Path | None, settings: "Settings") -> Path:
-    return index or settings.state_dir / "knowledge" / "index.sqlite"
+    from service.knowledge.indexes import default_index
+
+    return index or default_index(settings)
 
 
 def _conditions(where: list[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from service.aws.clients import AwsKey
-from service.errors import ConfigurationError, KnowledgeError
+from service.errors import ConfigurationError, KnowledgeDown, KnowledgeError
 
 _SERVICE = "aoss"  # the signing name of OpenSearch Serverless
 _MOST_ANSWER_BYTES = 32_000_000
@@ -54,7 +54,8 @@ class OpenSearchCollection:
         """Send one request with a JSON body, or none, and return the JSON answer; None where the answer is 404.
 
         Raises:
-            KnowledgeError: no answer, one of another status than 200, 201 and 404, or one that is no JSON.
+            KnowledgeError: an answer of another status than 200, 201 and 404, or one that is no JSON; ``KnowledgeDown`` where
+                nobody answers.
         """
         return self._sent(method, path, b"" if body is None else _json(body), "application/json")
 
@@ -65,7 +66,7 @@ class OpenSearchCollection:
     def _sent(self, method: str, path: str, body: bytes, kind: str) -> Any:
         from botocore.exceptions import BotoCoreError
 
-        problem = "no answer"
+        problem, down = "no answer", True
         for _ in range(self._attempts):
             try:
                 answer = self._http.send(self._signed(method, path, body, kind))
@@ -78,8 +79,9 @@ class OpenSearchCollection:
                 return self._read(answer.content, path)
             problem = f"status {answer.status_code}"
             if answer.status_code != 429 and answer.status_code < 500:
+                down = False
                 break
-        raise KnowledgeError(f"OpenSearch at {self._endpoint}: {method} {path}: {problem}")
+        raise (KnowledgeDown if down else KnowledgeError)(f"OpenSearch at {self._endpoint}: {method} {path}: {problem}")
 
     def _signed(self, method: str, path: str, body: bytes, kind: str) -> Any:
         from botocore.auth import SigV4Auth

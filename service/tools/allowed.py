@@ -19,13 +19,12 @@ from service.question import Use
 from service.telemetry import tracing
 from service.telemetry.log import Event, log
 from service.tools.arguments import wrong_arguments
+from service.tools.documents import NoTools, WithDocuments
 from service.tools.effects import EffectLedger, EffectsInMemory
-from service.tools.port import ToolError, Tools, ToolsDown, ToolUndecided
+from service.tools.port import MOST_ANSWER_CHARS, ToolError, Tools, ToolsDown, ToolUndecided
 from service.tools.provenance import Sources, unproven, verified_values
 from service.tools.use import RefusalReason, ToolOutcome
 
-# A model's context holds no more; longer answers are the tool's fault, and a part of an answer could mislead.
-MOST_ANSWER_CHARS = 20_000
 _MOST_ERROR_CHARS = 500
 _CALL_ID = re.compile(r"[\w.:-]{1,80}", re.ASCII)  # a model writes it, so anything else may stand in it
 _NOTING_S = 2.0  # how long a run waits, even past its time, until the end of an effect is noted
@@ -53,9 +52,11 @@ class AllowedTools:
 
     def only_reading(self, specs: Iterable[ToolSpec]) -> "AllowedTools":
         """Return those of ``specs`` that do not write, for another run on the same tools, such as a shadow's."""
+        named = {spec.name: spec for spec in specs if not spec.writes}
         return AllowedTools(
-            specs={spec.name: spec for spec in specs if not spec.writes},
-            tools=self.tools,
+            specs=named,
+            # Another run's pair may name another index.
+            tools=self.tools.of(named.values()) if isinstance(self.tools, WithDocuments) else self.tools,
             run_id=self.run_id,
             breaker=self.breaker,
             logged=self.logged,
@@ -146,8 +147,9 @@ class AllowedTools:
         return outcome
 
     async def _called(self, use: Use, key: str | None, timeout_s: float) -> ToolOutcome:
-        permit = None if self.breaker is None else self.breaker.admit()
-        if self.breaker is not None and permit is None:
+        breaker = None if self.specs[use.tool].documents else self.breaker  # documents are searched without the server
+        permit = None if breaker is None else breaker.admit()
+        if breaker is not None and permit is None:
             return _refused("tools_down", "the tool was not called: the tools cannot be reached at present")
         answered: bool | None = None  # None: the call says nothing about the server
         try:
@@ -189,15 +191,7 @@ def _read(content: object) -> ToolOutcome:
     return ToolOutcome(status="done", content=content)
 
 
-class _NoTools:
-    async def listed(self) -> tuple[ToolSpec, ...]:
-        return ()
-
-    async def call(self, name: str, arguments: Mapping[str, Any], *, key: str | None) -> str:
-        raise ToolError(f"no tool {name!r}")
-
-
-NO_TOOLS = AllowedTools(specs={}, tools=_NoTools(), run_id="")
+NO_TOOLS = AllowedTools(specs={}, tools=NoTools(), run_id="")
 
 
 def _spelled_alike(value: Any) -> Any:

@@ -1,4 +1,7 @@
-"""Reads the tools that a pair file names: a mapping of tool name to description, arguments and whether it writes."""
+"""Reads the tools that a pair file names: a mapping of tool name to description, arguments and whether it writes.
+
+A tool that searches documents names an index by its digest instead of arguments, which all such tools have in common.
+"""
 
 import re
 from collections.abc import Mapping
@@ -6,10 +9,13 @@ from typing import Any
 
 from service.pair import ToolSpec
 from service.tools.arguments import wrong_schema
+from service.tools.documents import ARGUMENTS
 
 # What Converse, OpenAI and Anthropic all accept.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_KEYS = frozenset({"description", "arguments", "writes", "verifies"})
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_KEYS = frozenset({"description", "arguments", "writes", "verifies", "documents"})
+_NOT_FOR_DOCUMENTS = ("arguments", "writes")
 _MOST_TOOLS = 32
 
 
@@ -47,7 +53,8 @@ def _declared(name: str, fields: Any) -> ToolSpec:
     description = fields.get("description")
     if not isinstance(description, str) or not description.strip():
         raise ToolsWrong(key, f"tool {name!r} needs a description: the model chooses by it")
-    arguments, writes = fields.get("arguments"), fields.get("writes", False)
+    documents = _documents(key, name, fields)
+    arguments, writes = ARGUMENTS if documents else fields.get("arguments"), fields.get("writes", False)
     if not isinstance(arguments, Mapping):
         raise ToolsWrong(key, f"tool {name!r} needs 'arguments', a JSON schema of an object")
     if not isinstance(writes, bool):
@@ -58,10 +65,26 @@ def _declared(name: str, fields: Any) -> ToolSpec:
         arguments=arguments,
         writes=writes,
         verifies=_verified_fields(key, fields.get("verifies", ())),
+        documents=documents,
     )
     if wrong := wrong_schema(spec):
         raise ToolsWrong(f"{key}.arguments", f"the schema of tool {name!r} is wrong: {wrong}")
     return spec
+
+
+def _documents(key: str, name: str, fields: Mapping[str, Any]) -> str:
+    """Return the digest of the index that the tool searches; "" for a tool that searches none."""
+    if "documents" not in fields:
+        return ""
+    digest = fields["documents"]
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise ToolsWrong(
+            f"{key}.documents", "documents must be the digest of an index, as `omni knowledge build` prints it"
+        )
+    for other in _NOT_FOR_DOCUMENTS:
+        if other in fields:
+            raise ToolsWrong(f"{key}.{other}", f"tool {name!r} searches documents, which sets {other}; leave it out")
+    return digest
 
 
 def _verified_fields(key: str, names: Any) -> tuple[str, ...]:

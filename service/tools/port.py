@@ -5,6 +5,9 @@ from typing import Any, Protocol
 
 from service.pair import ToolSpec
 
+# A model's context holds no more; longer answers are the tool's fault, and a part of an answer could mislead.
+MOST_ANSWER_CHARS = 20_000
+
 
 class ToolError(Exception):
     """A tool did nothing, for the reason that the message gives; the model reads it, so it must not hold secrets.

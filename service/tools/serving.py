@@ -7,17 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service.aws.shared_state import SharedState
-from service.errors import ConfigurationError, RegistryError, ToolsDiffer
+from service.errors import ConfigurationError, KnowledgeDown, RegistryError, ToolsDiffer
+from service.knowledge.indexes import KnowledgeIndexes
 from service.llm.breaker import BreakerPolicy, CircuitBreaker
 from service.pair import Pair, ToolSpec
 from service.settings import Settings
 from service.telemetry.log import Event, log
 from service.tools.allowed import AllowedTools
+from service.tools.documents import ARGUMENTS, DocumentIndexes, NoTools, WithDocuments, unopened
 from service.tools.effect_table import EffectTable
 from service.tools.effects import EffectLedger, EffectsInMemory
 from service.tools.functions import ToolFunction
 from service.tools.mcp.port import McpTools
-from service.tools.port import ToolsDown
+from service.tools.port import Tools, ToolsDown
 from service.tools.schemas import differing_tools
 
 # How long a listing of another process's tools counts: its schemas may change with any deployment there.
@@ -28,11 +30,15 @@ _POLICY = BreakerPolicy(least_calls=10)
 
 @dataclass(slots=True, kw_only=True)
 class TaskTools:
-    """The tools of one task. ``open_tools`` makes a port to them; ``lasting`` means that their schemas cannot change."""
+    """The tools of one task. ``open_tools`` makes a port to them; ``lasting`` means that their schemas cannot change.
+
+    ``indexes`` are the documents that a pair's tools may search, beside those tools.
+    """
 
     task: str
     open_tools: Callable[[], McpTools]
     effects: EffectLedger
+    indexes: DocumentIndexes
     breaker: CircuitBreaker
     lasting: bool = False
     _tools: McpTools | None = None
@@ -46,20 +52,15 @@ class TaskTools:
         """Compare the tools that ``pair`` names with those that are there. Blocking, and not for the event loop.
 
         Raises:
-            ToolsDiffer: a tool is missing, or takes other arguments than the pair's digest promised.
-            RegistryError: the tools cannot be listed now.
+            ToolsDiffer: a tool or an index of documents is missing, or a tool takes other arguments than the pair's digest
+                promised.
+            RegistryError: the tools cannot be listed, or the documents not reached, now.
             ConfigurationError: there are none, or they cannot be made.
         """
         if not pair.tools:
             return
         with self._checking:
-            try:
-                listed = self._listing()
-            except ToolsDown as err:
-                raise RegistryError(
-                    f"pair {pair.name!r} names tools, and {err}: start or correct their server"
-                ) from err
-            wrong = differing_tools(pair.tools, listed)
+            wrong = "; ".join(filter(None, (self._wrong_documents(pair), self._wrong_tools(pair))))
             if not wrong:
                 self._told = ""
                 return
@@ -72,14 +73,35 @@ class TaskTools:
                 log(Event.TOOLS_DIFFER, task=self.task, pair=pair.name, reason=wrong)
             raise ToolsDiffer(message)
 
+    def _wrong_tools(self, pair: Pair) -> str:
+        named = [tool for tool in pair.tools if not tool.documents]
+        if not named:
+            return ""
+        try:
+            return differing_tools(named, self._listing())
+        except ToolsDown as err:
+            raise RegistryError(f"pair {pair.name!r} names tools, and {err}: start or correct their server") from err
+
+    def _wrong_documents(self, pair: Pair) -> str:
+        named = [tool for tool in pair.tools if tool.documents]
+        here = [ToolSpec(name=tool.name, description="", arguments=ARGUMENTS) for tool in named]
+        wrong = [differing_tools(named, here)]
+        for tool, err in unopened(named, self.indexes):
+            if isinstance(err, KnowledgeDown):
+                raise RegistryError(f"pair {pair.name!r} searches documents with {tool.name!r}, and {err}") from err
+            wrong.append(f"{tool.name!r} searches documents that are not here: {err}")
+        return "; ".join(filter(None, wrong))
+
     def for_run(self, pair: Pair, run_id: str) -> AllowedTools | None:
         """Return the tools of one run, by the event loop's own session; None for a pair without tools."""
         if not pair.tools:
             return None
-        self._tools = self._tools or self.open_tools()
+        tools: Tools = NoTools()
+        if not all(tool.documents for tool in pair.tools):
+            tools = self._tools = self._tools or self.open_tools()
         return AllowedTools(
             specs={tool.name: tool for tool in pair.tools},
-            tools=self._tools,
+            tools=WithDocuments(tools, pair.tools, self.indexes),
             run_id=f"{self.task}/{run_id}",
             effects=self.effects,
             breaker=self.breaker,
@@ -116,11 +138,13 @@ def build_task_tools(
     A server that `OMNI_TOOLS_SERVERS` names goes before the task's own functions. ``clock`` is monotonic, in seconds.
     """
     effects: EffectLedger = EffectsInMemory() if shared is None else EffectTable(shared)
+    indexes = KnowledgeIndexes.of(settings)
     return {
         task: TaskTools(
             task=task,
             open_tools=_opener(settings, task, own),
             effects=effects,
+            indexes=indexes,
             breaker=CircuitBreaker(f"tools of {task}", _POLICY, clock),
             lasting=task not in settings.tools.servers,
         )

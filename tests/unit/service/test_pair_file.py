@@ -102,6 +102,37 @@ def test_verified_fields_are_part_of_the_digest_where_a_tool_names_some(load):
     assert Pair.from_content(json.loads(json.dumps(verifying.content()))) == replace(verifying, role="candidate")
 
 
+SEARCH = f"""\
+tools:
+  search_documents:
+    description: Search our help pages.
+    documents: {"a" * 64}
+inputs:
+"""
+
+
+def test_the_index_that_a_tool_searches_is_part_of_the_digest(load):
+    first, other = (load(GOOD.replace("inputs:\n", SEARCH.replace("a" * 64, digit * 64))) for digit in "ab")
+    (tool,) = first.tools
+    assert (tool.documents, tool.writes, tool.arguments["required"]) == ("a" * 64, False, ["query"])
+    assert first.digest != other.digest
+    assert Pair.from_content(json.loads(json.dumps(first.content()))) == replace(first, role="candidate")
+    assert all("documents" not in one for one in load(GOOD.replace("inputs:\n", TOOLS)).content()["tools"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("a" * 64, "a" * 63, "the digest of an index"),
+        ("    documents", "    writes: true\n    documents", "which sets writes; leave it out"),
+        ("    documents", "    arguments: {type: object}\n    documents", "which sets arguments; leave it out"),
+    ],
+)
+def test_a_wrong_search_is_named_with_its_line(load, old, new, message):
+    with pytest.raises(PairError, match=rf"good\.prompty:\d+: .*{message}"):
+        load(GOOD.replace("inputs:\n", SEARCH).replace(old, new, 1))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -96,6 +96,8 @@ VARIABLES = {
     "OMNI_TRACE_SHARE": ("1", "telemetry.trace_share", 1.0),
     "OMNI_EMF": ("true", "telemetry.emf", True),
     "OMNI_TOOLS_SERVERS": ('{"demo": "http://t/mcp"}', "tools.servers", {"demo": "http://t/mcp"}),
+    "OMNI_KNOWLEDGE_INDEX": ("a.sqlite, b.sqlite", "tools.documents", "a.sqlite, b.sqlite"),
+    "OMNI_KNOWLEDGE_NAME": ("pages", "tools.documents_name", "pages"),
     "OMNI_TOOLS_TOKENS": ('{"demo": "secret"}', "tools.tokens", {"demo": SecretStr("secret")}),
     "OMNI_LOCAL_AWS_PORT": ("1", "local.aws_port", 1),
     "OMNI_LOCAL_BEDROCK_PORT": ("2", "local.bedrock_port", 2),

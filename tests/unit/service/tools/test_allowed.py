@@ -13,10 +13,10 @@ from service.llm.breaker import BreakerPolicy, CircuitBreaker
 from service.pair import ToolSpec
 from service.question import Use
 from service.telemetry import tracing
-from service.tools.allowed import MOST_ANSWER_CHARS, AllowedTools
+from service.tools.allowed import AllowedTools
 from service.tools.arguments import wrong_schema
 from service.tools.effects import EffectsInMemory, KnownEffect
-from service.tools.port import ToolError, ToolsDown, ToolUndecided
+from service.tools.port import MOST_ANSWER_CHARS, ToolError, ToolsDown, ToolUndecided
 from service.tools.provenance import Sources
 
 LOOKUP = ToolSpec(

@@ -1,22 +1,33 @@
 import asyncio
+import json
+from dataclasses import replace
 
 import pytest
 from builders import make_pair
 from structlog.testing import capture_logs
 
-from service.errors import ConfigurationError, RegistryError, ToolsDiffer
+from service.errors import ConfigurationError, KnowledgeDown, KnowledgeError, RegistryError, ToolsDiffer
+from service.knowledge.search import FoundPassage
 from service.llm.breaker import BreakerPolicy, CircuitBreaker
 from service.pair import ToolSpec
+from service.question import Use
 from service.runtime import build_runtime
 from service.settings import Settings
 from service.tools import serving
+from service.tools.declared import declared_tools
 from service.tools.effects import EffectsInMemory
 from service.tools.port import ToolsDown
+from service.tools.provenance import Sources
 from service.tools.serving import TaskTools, build_task_tools
 
 FIND = ToolSpec(name="find", description="Find.", arguments={"type": "object"})
 OTHER = ToolSpec(name="find", description="Find.", arguments={"type": "object", "required": ["city"]})
 PAIR = make_pair(tools=(FIND,))
+FIRST, SECOND = "a" * 64, "b" * 64
+
+
+def searching(digest, **more):
+    return declared_tools({"search_documents": {"description": "Search our pages.", "documents": digest, **more}})
 
 
 class Server:
@@ -35,10 +46,50 @@ class Server:
         pass
 
 
-def tools_of(server, *, lasting=False):
-    breaker = CircuitBreaker("tools", BreakerPolicy(), lambda: 0.0)
+class Indexes:
+    """Has the indexes that it is told, by digest."""
+
+    def __init__(self, **held):
+        self.held = held
+
+    def opened(self, digest):
+        found = self.held.get(digest, KnowledgeError("index.sqlite has the digest 999"))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+class Passages:
+    """Finds one passage, and remembers what it was asked."""
+
+    def __init__(self, digest):
+        self.digest, self.asked = digest, []
+
+    def search(self, query, *, limit=10, where=None):
+        self.asked.append((query, limit, where))
+        return (
+            FoundPassage(
+                passage_id="fees#1",
+                document_id="fees",
+                version="2",
+                title="Fees",
+                headings=(),
+                text=f"from {self.digest}",
+                score=1.0,
+                word_rank=1,
+                meaning_rank=1,
+            ),
+        )
+
+
+def tools_of(server, *, lasting=False, indexes=Indexes()):  # noqa: B008 - it never changes
     return TaskTools(
-        task="demo", open_tools=lambda: server, effects=EffectsInMemory(), breaker=breaker, lasting=lasting
+        task="demo",
+        open_tools=lambda: server,
+        effects=EffectsInMemory(),
+        indexes=indexes,
+        breaker=CircuitBreaker("tools", BreakerPolicy(), lambda: 0.0),
+        lasting=lasting,
     )
 
 
@@ -88,6 +139,67 @@ def test_a_run_gets_the_pair_s_tools_and_no_others():
     assert (list(run.specs), run.run_id, run.breaker) == (["find"], "demo/conv-1", tools.breaker)
     assert run.effects is tools.for_run(PAIR, "conv-2").effects
     assert tools.for_run(make_pair(), "conv-1") is None
+
+
+def test_a_pair_whose_documents_are_not_here_is_not_served_and_told_once():
+    pair = make_pair(tools=(*searching(SECOND), FIND))
+    tools = tools_of(Server(FIND), indexes=Indexes(**{FIRST: Passages(FIRST)}))
+    with capture_logs() as logs:
+        for _ in range(2):
+            with pytest.raises(ToolsDiffer, match=r"'search_documents' searches documents that are not here: index.sq"):
+                tools.check(pair)
+    assert len([entry for entry in logs if entry["event"] == "TOOLS_DIFFER"]) == 1
+    tools.indexes.held[SECOND] = Passages(SECOND)
+    tools.check(pair)
+
+
+def test_while_the_documents_cannot_be_reached_nobody_says_that_they_differ():
+    tools = tools_of(Server(FIND), indexes=Indexes(**{FIRST: KnowledgeDown("no answer from OpenSearch")}))
+    with pytest.raises(RegistryError, match="searches documents with 'search_documents', and no answer") as caught:
+        tools.check(make_pair(tools=searching(FIRST)))
+    assert not isinstance(caught.value, ToolsDiffer)
+
+
+def test_a_pair_that_promised_other_arguments_of_a_search_is_refused():
+    (old,) = searching(FIRST)
+    old = replace(old, arguments={"type": "object"})
+    with pytest.raises(ToolsDiffer, match="'search_documents' takes other arguments"):
+        tools_of(Server(FIND), indexes=Indexes(**{FIRST: Passages(FIRST)})).check(make_pair(tools=(old,)))
+
+
+def used(run, **arguments):
+    use = Use(tool="search_documents", arguments={"query": "late fee", **arguments})
+    return asyncio.run(run.use(use, sources=Sources(), timeout_s=5))
+
+
+def test_a_run_searches_the_index_that_its_pair_names_without_a_server():
+    indexes = Indexes(**{FIRST: Passages(FIRST), SECOND: Passages(SECOND)})
+    tools = tools_of(None, indexes=indexes)
+    tools.open_tools = None  # a pair that only searches documents needs no server
+    pair = make_pair(tools=searching(SECOND))
+    tools.check(pair)
+    run = tools.for_run(pair, "conv-1")
+    outcome = used(run, where={"product": "cards"})
+    assert json.loads(outcome.content) == {
+        "documents": ["fees"],
+        "passages": [{"document_id": "fees", "version": "2", "title": "Fees", "text": f"from {SECOND}"}],
+    }
+    assert indexes.held[SECOND].asked == [("late fee", 5, {"product": "cards"})]
+    assert run.verified == []  # what documents say proves nothing
+    assert used(run, limit=11).reason == "wrong_arguments"
+    assert used(run, key="x").reason == "wrong_arguments"
+
+    shadow = run.only_reading(searching(FIRST, verifies=["documents"]))
+    assert FIRST in used(shadow).content
+    assert shadow.verified == ["fees"]
+
+
+def test_a_search_that_fails_is_told_and_no_reason_to_stop_the_other_tools():
+    tools = tools_of(Server(FIND))
+    run = tools.for_run(make_pair(tools=(*searching(FIRST), FIND)), "conv-1")
+    for _ in range(20):
+        assert used(run).content == '{"error": "the tool failed (KnowledgeError)"}'
+    assert run.breaker.admit() is not None
 
 
 def test_a_task_without_functions_and_server_says_what_is_missing(tmp_path):
