@@ -1,0 +1,91 @@
+"""Finds the place that a customer names: a city in any spelling, a neighbourhood, or a postcode."""
+
+import difflib
+import math
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from service.tasks.assistant.knowledge import BankKnowledge, Point
+
+_POSTCODE = re.compile(r"\b([a-z]{1,2})(\d{1,2})[a-z]?(?:\s*\d[a-z]{2})?\b")
+_APOSTROPHES = re.compile(r"['’]")
+_NO_WORD = re.compile(r"[^a-z0-9]+")
+_LEAST_FUZZY_CHARS = 6  # "london"; shorter words are too much alike
+_ALIKE = 0.82  # "birmigham", "mancester" and "lundon" pass, "lincoln" does not
+_EARTH_MILES = 3958.8
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPlace:
+    """A place by the name that it is called, in a city with branches, at a latitude and longitude."""
+
+    name: str
+    city: str
+    at: Point
+
+
+def found_places(text: str, knowledge: BankKnowledge) -> list[FoundPlace]:
+    """Return the places that ``text`` names: none, one, or one for each of several cities."""
+    words = _plain(text)
+    found = list(_by_postcode(words, knowledge)) or list(_by_name(words, knowledge))
+    cities = {place.city for place in found if place.name == place.city}
+    if (
+        len(cities) == 1
+    ):  # "Piccadilly, London": the city settles which one is meant, also where only the other is known
+        found = [place for place in found if place.city in cities]
+    return _one_per_city(found or list(_by_likeness(words, knowledge)))
+
+
+def miles_between(one: Point, other: Point) -> float:
+    """Return the great-circle distance in miles (haversine)."""
+    (lat1, lon1), (lat2, lon2) = (map(math.radians, point) for point in (one, other))
+    half = math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
+    return 2 * _EARTH_MILES * math.asin(math.sqrt(half))
+
+
+def _by_postcode(words: str, knowledge: BankKnowledge) -> Iterator[FoundPlace]:
+    for found in _POSTCODE.finditer(words):
+        area = found[1].upper()
+        code = area + found[2]
+        for name, city in knowledge.cities.items():
+            if area in city.postcode_areas:
+                district = city.districts.get(code)
+                yield FoundPlace(f"{code}, {name}", name, city.at if district is None else district.at)
+
+
+def _by_name(words: str, knowledge: BankKnowledge) -> Iterator[FoundPlace]:
+    """Places whose whole name occurs; neighbourhoods first, which say more than their city."""
+    padded = f" {words} "
+    names = sorted(_names(knowledge), key=lambda item: (item[1].at == knowledge.cities[item[1].city].at, -len(item[0])))
+    return (place for name, place in names if f" {name} " in padded)
+
+
+def _by_likeness(words: str, knowledge: BankKnowledge) -> Iterator[FoundPlace]:
+    known = dict(_names(knowledge))
+    for word in words.split():
+        if len(word) >= _LEAST_FUZZY_CHARS:
+            yield from (known[name] for name in difflib.get_close_matches(word, known, n=1, cutoff=_ALIKE))
+
+
+def _names(knowledge: BankKnowledge) -> Iterator[tuple[str, FoundPlace]]:
+    for name, city in knowledge.cities.items():
+        centre = FoundPlace(name, name, city.at)
+        for spelling in (name, *city.spellings):
+            yield _plain(spelling), centre
+        for district in city.districts.values():
+            for each in district.names:
+                yield _plain(each), FoundPlace(f"{each.title()}, {name}", name, district.at)
+
+
+def _one_per_city(places: list[FoundPlace]) -> list[FoundPlace]:
+    first: dict[str, FoundPlace] = {}
+    for place in places:
+        first.setdefault(place.city, place)
+    return list(first.values())
+
+
+def _plain(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return _NO_WORD.sub(" ", _APOSTROPHES.sub("", folded)).strip()
