@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from service.canonical import canonical_json, sha256_hex
 from service.errors import ConfigurationError
 from service.strict import NotStrict, parse_yaml, read_strict
-from service.tasks.assistant.opening_hours import OpeningCalendar, Span, WeekHours
+from service.tasks.assistant.opening_hours import OpeningCalendar, DaySpan, WeekHours
 from service.tasks.assistant.phone import uk_number
 
 AccountType = Literal["checking", "savings", "business", "student"]
@@ -92,13 +92,13 @@ class SpecialistDesk(_Strict):
     """When specialists can be reached, and how fast their queue moves. Windows are parts of their hours for callbacks."""
 
     hours: WeekHours
-    callback_windows: Mapping[Literal["morning", "afternoon"], Span]
+    callback_windows: Mapping[Literal["morning", "afternoon"], DaySpan]
     minutes_per_customer: int = Field(ge=1, le=60)
     most_waiting: int = Field(ge=1)
 
     @field_validator("callback_windows")
     @classmethod
-    def _both_windows(cls, windows: Mapping[str, Span]) -> Mapping[str, Span]:
+    def _both_windows(cls, windows: Mapping[str, DaySpan]) -> Mapping[str, DaySpan]:
         if missing := sorted({"morning", "afternoon"} - set(windows)):
             raise ValueError(f"{', '.join(missing)} is missing")
         return windows

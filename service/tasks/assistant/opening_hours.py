@@ -56,9 +56,9 @@ def _disjoint(week: Mapping[str, TimeSpan]) -> Mapping[str, TimeSpan]:
     return week
 
 
-Span = Annotated[TimeSpan, BeforeValidator(_span), PlainSerializer(str, return_type=str)]
+DaySpan = Annotated[TimeSpan, BeforeValidator(_span), PlainSerializer(str, return_type=str)]
 # Spans by a day or a range of days, such as "mon-fri".
-WeekHours = Annotated[Mapping[str, Span], AfterValidator(_disjoint)]
+WeekHours = Annotated[Mapping[str, DaySpan], AfterValidator(_disjoint)]
 
 
 def in_words(week: Mapping[str, TimeSpan]) -> str:
