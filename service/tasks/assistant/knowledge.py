@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from service.canonical import canonical_json, sha256_hex
 from service.errors import ConfigurationError
 from service.strict import NotStrict, parse_yaml, read_strict
-from service.tasks.assistant.opening_hours import OpeningCalendar, DaySpan, WeekHours
+from service.tasks.assistant.opening_hours import DaySpan, OpeningCalendar, WeekHours
 from service.tasks.assistant.phone import uk_number
 
 AccountType = Literal["checking", "savings", "business", "student"]
