@@ -30,11 +30,12 @@ class Counterpart(Protocol):
     """Whoever talks to the task in one conversation.
 
     ``unscored`` says why the conversation proves nothing about the pair; "" as long as it does. ``confirms`` is whether the last
-    message said yes to what they were asked to confirm.
+    message said yes to what they were asked to confirm, ``reopens`` whether it took a fact back or made another request.
     """
 
     unscored: str
     confirms: bool
+    reopens: bool
 
     async def next(self, reply: DialogueReply | None) -> str | Over:
         """Return the next message after ``reply``, the first one for None, or the end of the conversation."""
@@ -50,6 +51,7 @@ class Customer:
     repeat: int
     unscored: str = ""
     confirms: bool = False
+    reopens: bool = False
     _knows: dict[str, KnownFact] = field(init=False)
     _random: random.Random = field(init=False)
     _sent: int = field(init=False, default=0)
@@ -74,7 +76,7 @@ class Customer:
 
     def hears(self, reply: DialogueReply) -> str | Over:
         """Return the next message, or the end of the conversation."""
-        self.confirms = False
+        self.confirms = self.reopens = False
         if reply.action == "handover":
             return Over("handover")
         own = self._own_words()
@@ -87,6 +89,7 @@ class Customer:
             return self._send(own)
         if done:
             self._left.discard("then")
+            self.reopens = True
             return self._send(self._drawn(self.script.then))
         asked = self._asked(reply)
         if asked:
@@ -108,6 +111,7 @@ class Customer:
         if corrects is not None and "corrects" in self._left and corrects.fact in told:
             self._left.discard("corrects")
             self._knows[corrects.fact] = corrects.then
+            self.reopens = True
             return self._drawn(corrects.says)
         return None
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from eval.dialogue.record import ConversationRecord, UseRecord
+from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
 from eval.dialogue.scenario import DialogueExpectations, ExpectedCall
 from eval.dialogue.states import holds, same_changes
-from service.grounding.text import fold, form_occurs
+from eval.dialogue.wording import states
+from service.grounding.text import fold
 
 # Refusals of what nobody permitted; other refusals are mistakes in the form of a call.
 _NOT_PERMITTED = frozenset({"not_allowed", "unproven_argument"})
@@ -78,9 +79,17 @@ def worded(changed: Mapping[str, object]) -> str:
     return "; ".join(f"{path} = {value}" for path, value in changed.items()) or "nothing"
 
 
-def _confirmed_from(record: ConversationRecord) -> int:
-    """Return the number of the turn in which the customer first said yes, from 0; that of no turn if they never did."""
-    return next((number for number, turn in enumerate(record.turns) if turn.confirms), len(record.turns))
+def _is_confirmed(record: ConversationRecord, turn: int, asked_with: Sequence[str]) -> bool:
+    """Return whether the customer had said yes when turn ``turn`` began, and nothing since that takes it back."""
+    reopened = max((number for number in range(turn + 1) if record.turns[number].reopens), default=0)
+    return any(
+        record.turns[number].confirms and _asks_with(record.turns[number - 1], asked_with)
+        for number in range(reopened, turn + 1)
+    )
+
+
+def _asks_with(turn: TurnRecord, forms: Sequence[str]) -> bool:
+    return not forms or (turn.reply is not None and states(forms, [turn.reply.reply]))
 
 
 def _calls(record: ConversationRecord, expected: DialogueExpectations) -> Iterable[str]:
@@ -88,9 +97,11 @@ def _calls(record: ConversationRecord, expected: DialogueExpectations) -> Iterab
     for call in expected.calls:
         if not any(_is(use, call) for use in done):
             yield f"{call.tool} was not called with {dict(call.arguments)}"
-        early = record.turns[: _confirmed_from(record)]
-        if call.confirmed and any(_is(use, call) for turn in early for use in turn.uses if use.status == "done"):
-            yield f"{call.tool} was called before the customer confirmed it"
+    for call in (*expected.calls, *expected.may_call):
+        for number, turn in enumerate(record.turns):
+            early = call.confirmed and any(_is(use, call) for use in carried_out(turn.uses))
+            if early and not _is_confirmed(record, number, call.asked_with):
+                yield f"{call.tool} was called before the customer confirmed it"
 
 
 def _permitted(record: ConversationRecord, expected: DialogueExpectations) -> Iterable[str]:
@@ -99,9 +110,17 @@ def _permitted(record: ConversationRecord, expected: DialogueExpectations) -> It
 
 
 def _told(record: ConversationRecord, expected: DialogueExpectations) -> Iterable[str]:
+    changed = max((number for number, turn in enumerate(record.turns) if any(map(_changes, turn.uses))), default=0)
     for fact in expected.told:
-        if not any(form_occurs(form, reply) for form in fact.accepted for reply in record.replies):
+        if not holds(record.changes, fact.when):
+            continue
+        replies = record.replies[changed:] if fact.when else record.replies
+        if not states(fact.accepted, replies):
             yield f"the customer was not told: {fact.statement}"
+
+
+def _changes(use: UseRecord) -> bool:
+    return use.writes and use.status == "done"
 
 
 def _claims(record: ConversationRecord, expected: DialogueExpectations) -> Iterable[str]:
@@ -109,7 +128,7 @@ def _claims(record: ConversationRecord, expected: DialogueExpectations) -> Itera
     contexts = [note.context for note in notes if note is not None]
     for whom, texts in (("the customer", record.replies), ("the person who takes over", contexts)):
         for claim in expected.claims:
-            if any(form_occurs(form, text) for form in claim.accepted for text in texts):
+            if states(claim.accepted, texts):
                 yield f"{whom} was told: {claim.claim}"
 
 
@@ -127,7 +146,7 @@ def _handover(record: ConversationRecord, expected: DialogueExpectations) -> Ite
     if len(record.turns) > wanted.by_turn:
         yield f"a person was called in at turn {len(record.turns)}, not by turn {wanted.by_turn}"
     for fact in wanted.context:
-        if not any(form_occurs(form, note.context) for form in fact.accepted):
+        if not states(fact.accepted, [note.context]):
             yield f"the person was not told: {fact.statement}"
 
 

@@ -45,6 +45,7 @@ class ModelCustomer:
     ask: Ask
     unscored: str = ""
     confirms: bool = False
+    reopens: bool = False  # nobody can tell
     _said: list[str] = field(default_factory=list)
     _sent: int = 0
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.dialogue.agents import PLACEHOLDER, GoldTurn
-from eval.dialogue.scenario import ConversationScenario, DialogueExpectations, GoldReply, GoldUse
+from eval.dialogue.scenario import CONFIRMATION, ConversationScenario, DialogueExpectations, GoldReply, GoldUse
 from eval.dialogue.states import equal
 from service.dialogue.turn import HandoverNote
 from service.grounding.text import form_occurs
@@ -35,14 +35,15 @@ def mutations_of(scenario: ConversationScenario, expected: DialogueExpectations)
 
 def _of_calls(gold: Gold, expected: DialogueExpectations) -> Iterator[Mutation]:
     wanted, earlier = {call.tool for call in expected.calls}, list[GoldUse]()
+    to_confirm = {call.tool for call in (*expected.calls, *expected.may_call) if call.confirmed}
     for turn, number, use in _uses(gold):
-        if use.use not in wanted:
-            continue
-        yield Mutation(kind="call left out", what=use.use, gold=_with(gold, turn, number, None))
-        if turn and any(call.tool == use.use and call.confirmed for call in expected.calls):
+        if turn and use.use in to_confirm:
             sooner = (*gold[turn - 1][:-1], use, *gold[turn - 1][-1:])
             without = _with(gold, turn, number, None)
             yield Mutation(kind="called before confirmation", what=use.use, gold=_replaced(without, turn - 1, sooner))
+        if use.use not in wanted:
+            continue
+        yield Mutation(kind="call left out", what=use.use, gold=_with(gold, turn, number, None))
         if use in earlier:
             continue  # a repetition, such as a second try: its arguments were changed with those of the first
         earlier.append(use)
@@ -52,6 +53,8 @@ def _of_calls(gold: Gold, expected: DialogueExpectations) -> Iterator[Mutation]:
             changed = use.model_copy(update={"arguments": {**use.arguments, name: _another(value)}})
             kind = "argument changed"
             yield Mutation(kind=kind, what=f"{use.use}.{name}", gold=_instead(gold, use, changed))
+    if any(call.asked_with for call in (*expected.calls, *expected.may_call)):
+        yield Mutation(kind="confirmed something else", what="every question", gold=_asking(gold, "Shall I go on?"))
     last = len(gold) - 1
     for call in expected.forbidden_calls:
         like = next((use.arguments for _, _, use in _uses(gold) if use.use == call.tool), {})
@@ -138,6 +141,17 @@ def _instead(gold: Gold, use: GoldUse, other: GoldUse) -> Gold:
 
 def _replaced(gold: Gold, turn: int, steps: GoldTurn) -> Gold:
     return (*gold[:turn], steps, *gold[turn + 1 :])
+
+
+def _asking(gold: Gold, text: str) -> Gold:
+    """Return the run with ``text`` for every question for a confirmation."""
+    return tuple(
+        tuple(
+            step.model_copy(update={"say": text}) if isinstance(step, GoldReply) and CONFIRMATION in step.asks else step
+            for step in turn
+        )
+        for turn in gold
+    )
 
 
 def _reply(turn: GoldTurn) -> GoldReply | None:

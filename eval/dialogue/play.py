@@ -102,7 +102,7 @@ class DialogueEpisode:
                 raise CaseError(
                     f"case {case.id}: its world broke: {faulty.broke!r}; mend the suite's tools or the case"
                 )
-            turn = _turn_of(message, customer.confirms, results[-1], specs)
+            turn = _turn_of(message, customer, results[-1], specs)
             turns.append(turn)
             if turn.reply is None:
                 message = Over("failed")
@@ -126,12 +126,13 @@ class DialogueEpisode:
         return ModelCustomer(script, self.customer, ask)
 
 
-def _turn_of(message: str, confirms: bool, result: TaskResult, specs: Mapping[str, ToolSpec]) -> TurnRecord:
+def _turn_of(message: str, customer: Counterpart, result: TaskResult, specs: Mapping[str, ToolSpec]) -> TurnRecord:
     fields = {} if result.output is None else json.loads(result.output)
     own = DialogueReply.model_fields
     return TurnRecord(
         message=message,
-        confirms=confirms,
+        confirms=customer.confirms,
+        reopens=customer.reopens,
         reply=DialogueReply.model_validate({name: fields[name] for name in own if name in fields}) if fields else None,
         more={name: value for name, value in fields.items() if name not in own},
         uses=tuple(_use_of(step, specs) for step in result.trace if step.kind == "tool"),

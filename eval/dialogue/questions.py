@@ -18,7 +18,8 @@ _FAIR = r"(?:right|correct|ok|okay|fine|all right|alright|good|agreed|yes)"
 # What is answered with yes or no and lets the assistant act: an offer, or a summary to be agreed to. "May I ask..." is neither.
 _PROPOSES = re.compile(
     rf"""\b(?:
-        (?:shall|should|may|can|could)\ (?:i|we)\ (?:just\ |then\ |now\ )?(?!have|ask|take|get|please|see)\w+
+        (?:shall|should)\ (?:i|we)\b
+        | (?:may|can|could)\ (?:i|we)\ (?:just\ |then\ |now\ )?(?!have|ask|take|get|please|see)\w+
         | (?:(?:do|would)\ you\ )?(?:still\ |really\ |now\ |also\ )?(?:want|like)\ (?:me|us)\ to
         | (?:do|would)\ you\ (?:still\ |really\ |now\ |also\ )?(?:want|like|wish|agree|accept|approve|consent)
         | are\ you\ (?:really\ |quite\ |still\ )?(?:sure|certain|happy|ok|okay|fine|all\ right|in\ agreement)

@@ -33,12 +33,14 @@ class UseRecord(_Frozen):
 class TurnRecord(_Frozen):
     """A message of the customer with what the task made of it; ``reply`` is None after a failure.
 
-    ``confirms``: the message says yes to what the customer was asked to confirm. ``more`` are the fields that a task adds to its
+    ``confirms``: the message says yes to what the customer was asked to confirm. ``reopens``: it takes a fact back or makes
+    another request, so that an earlier yes is none to what comes after it. ``more`` are the fields that a task adds to its
     replies, such as an intent, for scorers of its own.
     """
 
     message: str
     confirms: bool = False
+    reopens: bool = False
     reply: DialogueReply | None = None
     more: Mapping[str, Any] = Field(default_factory=dict)
     uses: tuple[UseRecord, ...] = ()

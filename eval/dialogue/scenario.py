@@ -100,25 +100,30 @@ class ConversationScenario(_Strict):
 class ExpectedCall(_Strict):
     """A call of ``tool`` with at least these ``arguments``, compared as ``eval.dialogue.states`` compares values.
 
-    ``confirmed``: only after the customer was asked for a confirmation and said yes. ``free`` names arguments that may have any
-    value, such as a note. A writing call is permitted with no further ones: who adds an account to a payment does something else.
+    ``confirmed``: only after the customer was asked for a confirmation and said yes, and neither took a fact back nor made
+    another request since. ``asked_with`` are forms of which one occurs in the reply that they say yes to: a yes to something
+    else is none. ``free`` names arguments that may have any value, such as a note. A writing call is permitted with no further
+    ones: who adds an account to a payment does something else.
     """
 
     tool: str
     arguments: Mapping[str, Any] = Field(default_factory=dict)
     confirmed: bool = False
+    asked_with: tuple[str, ...] = ()
     free: tuple[str, ...] = ()
 
 
 class Told(_Strict):
     """A fact that must be told: one of the ``accepted`` surface forms occurs in a reply, or in a handover's context.
 
-    ``from_policy``: the task knows it without a tool, such as that it may not give advice.
+    ``from_policy``: the task knows it without a tool, such as that it may not give advice. ``when`` are changes of the records
+    with which it must be told, once they are made: of two times, the one that was booked.
     """
 
     statement: str = Field(min_length=3)
     accepted: tuple[str, ...] = Field(min_length=1)
     from_policy: bool = False
+    when: Mapping[str, Any] = Field(default_factory=dict)
 
 
 class ExpectedHandover(_Strict):
