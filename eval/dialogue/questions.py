@@ -1,6 +1,7 @@
 """Reads from the words of a reply what it asks the customer for."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -42,6 +43,9 @@ _REQUESTS = re.compile(
     )\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+# Requests are known in English only: of other languages nobody says that they ask nothing.
+_ENGLISH = re.compile(r"\b(?:the|your|you|and|has|have|with)\b", re.IGNORECASE)
+_MARKS = re.compile(r"(?m)^\s*(?:[-*\u2022\u2013]|\d+[.)]|\([a-z]\))\s+|[*_`\"\u201c\u201d]|(?<=\?)[)\]]+")
 _TELL = re.compile(r"\b(?:tell|give|send|share|provide|enter|type|read|repeat|need)\b", re.IGNORECASE)
 
 
@@ -61,12 +65,13 @@ class AskedInWords:
 
 def only_offers_more(text: str) -> bool:
     """Return whether the only question of ``text`` is what else the customer wants."""
-    questions = _questions(text)
+    questions = _questions(_unmarked(text))
     return bool(questions) and all(map(_is_offer_of_more, questions))
 
 
 def asked_in_words(text: str, knows: Mapping[str, KnownFact]) -> AskedInWords:
     """Return what ``text`` asks of a customer who ``knows`` facts by name."""
+    text = _unmarked(text)
     questions = [question for question in _questions(text) if not _is_offer_of_more(question)]
     parts = [clause for question in questions or sentences(text) for clause in _CLAUSE.split(question)]
     open_parts, proposals = [part for part in parts if _is_open(part)], list(filter(_is_proposal, parts))
@@ -75,17 +80,22 @@ def asked_in_words(text: str, knows: Mapping[str, KnownFact]) -> AskedInWords:
         facts=_names(knows, (part for part in parts if part not in proposals)),
         openly=_names(knows, open_parts),
         confirmation=confirmation,
-        anything=bool(_REQUESTS.search(text)),
+        anything=_REQUESTS.search(text) is not None or _ENGLISH.search(text) is None,
     )
 
 
 def further_facts(text: str, knows: Mapping[str, KnownFact], named: Sequence[str]) -> tuple[str, ...]:
     """Return the facts that questions of ``text`` ask for which are about none of the ``named`` ones."""
     found = set[str]()
-    for question in _questions(text):
+    for question in _questions(_unmarked(text)):
         clauses = [_names(knows, [clause]) for clause in _CLAUSE.split(question) if _OPEN.match(clause)]
         found |= {name for names in clauses if not names & set(named) for name in names}
     return tuple(sorted(found))
+
+
+def _unmarked(text: str) -> str:
+    """Return ``text`` without the marks of lists and emphasis, in plain quotes and question marks."""
+    return _MARKS.sub("", unicodedata.normalize("NFKC", text).replace("\u2019", "'"))
 
 
 def _questions(text: str) -> list[str]:

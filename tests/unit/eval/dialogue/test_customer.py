@@ -233,3 +233,47 @@ def test_a_question_that_names_what_it_asks_is_answered_whatever_else_it_offers(
     asked.opening()
     assert asked.hears(asks("number", text="The number? And is there anything else?")) == "It is A1."
     assert asked.hears(asks(text="What is the number? Is there anything else?")) == "It is A1."
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        (asks("number", text="Bitte nennen Sie mir Ihre Paketnummer."), "It is A1."),  # not English: the field decides
+        (asks("number", text="您的包裹号码是多少?"), "It is A1."),
+        (asks(text="**What is the number?** \U0001f4e6"), "It is A1."),
+        (asks(text='She asked: "What is the number?"'), "It is A1."),
+        (asks(text="What is the number\uff1f"), "It is A1."),  # a question mark of full width
+        (asks("number", text="- What is the number?\n- Where to?"), "It is A1. 12 Oak Street."),
+        (asks("number", text="I\u2019ll need the number."), "It is A1."),
+        (asks("number", text="I am sorry, " + "and it is so long, " * 207 + "the number?"), "It is A1."),
+    ],
+)
+def test_a_question_is_heard_in_any_dress(reply, answer):
+    asked = customer()
+    asked.opening()
+    assert asked.hears(reply) == answer
+
+
+@pytest.mark.parametrize(
+    "text", ["**Shall I redirect it?**", "1. Shall I redirect it?", "Redirect it to Oak Street? (ok?)"]
+)
+def test_a_proposal_in_words_is_confirmed(text):
+    asked = customer()
+    asked.opening()
+    asked.hears(asks(text=text))
+    assert asked.confirms
+
+
+def test_a_yes_is_over_once_the_customer_corrects_themselves_or_wants_something_else():
+    script = {
+        "corrects": {"fact": "number", "says": ["No, B2."], "then": {"says": ["B2."]}},
+        "then": ["And the address?"],
+    }
+    changing = customer(**script)
+    changing.opening()
+    heard = [changing.hears(reply) for reply in (asks("number"), asks("confirmation"))]
+    assert (heard[-1], changing.confirms, changing.reopens) == ("No, B2.", False, True)
+    changing.hears(asks("confirmation"))
+    assert (changing.confirms, changing.reopens) == (True, False)
+    changing.hears(says("It is done."))
+    assert (changing.confirms, changing.reopens) == (False, True)
