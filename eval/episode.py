@@ -10,6 +10,7 @@ from service.llm.model_call import ModelCall, ModelReply
 from service.pair import Pair
 from service.task import TaskResult
 from service.tools.allowed import AllowedTools
+from service.tools.documents import DocumentIndexes
 
 # One run of the task under evaluation, with the given inputs and tools.
 AnswerRun = Callable[[Any, AllowedTools], Awaitable[TaskResult]]
@@ -40,6 +41,9 @@ class CaseEpisode(Protocol):
 
     def played_by(self, model: str) -> "CaseEpisode":
         """Return the episode with ``model`` as the task's counterpart."""
+
+    def with_documents(self, documents: DocumentIndexes) -> "CaseEpisode":
+        """Return the episode with ``documents`` for those of a pair's tools that search them, beside the case's own tools."""
 
     async def play(self, case: Case, repeat: int, pair: Pair, answer: AnswerRun, ask: Ask | None = None) -> TaskResult:
         """Return one result whose output is the record of all runs. ``ask`` calls the counterpart's model.

@@ -19,6 +19,7 @@ from eval.judges.ragas_family import RagasFamily, add_ragas, open_ragas
 from eval.loaders import load_dataset, load_gate
 from eval.results import Evaluation
 from eval.run.answering import InterimLooks, RunAnswers
+from eval.run.documents import check_labelled_for, open_documents
 from eval.run.journal import Journal, JournalEntry
 from eval.run.models import RunModels
 from eval.run.progress import working
@@ -35,6 +36,7 @@ from service.cards import ModelCards
 from service.clock import wall_clock
 from service.display.terminal import say
 from service.errors import ConfigurationError
+from service.knowledge.indexes import KnowledgeIndexes
 from service.llm.servers import server_of
 from service.pair import Pair
 from service.pair_file import load_pair
@@ -123,6 +125,7 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         from eval.release.signing import signer_to_evaluate  # late: it takes 0.5 s, and the children start meanwhile
 
         suite = _suite(options, models)
+        documents = _open_documents(pairs, suite, settings)
         repeats = suite.repeats(options.repeats)
         judges = _open_judges(options, suite, settings, cards, pairs)
         models.start_for(judges.pairs)  # says now, and not behind the answers, that a judge cannot be asked
@@ -131,7 +134,7 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         signer = signer_to_evaluate(settings)  # may make a key, which a run that cannot begin has no use for
         journal = Journal(settings.state_dir / "runs")
         record = _open_record(stack, journal, _run_key(options, setting, pairs, repeats), options.task)
-        answers = _open_answers(stack, options, setting, models, pairs, record, repeats)
+        answers = _open_answers(stack, options, setting, models, pairs, record, repeats, documents)
         ceiling = answers.scoring.compute(reference_ceiling, setting)
         answers.scoring.compute(import_deciding_code)
         pairs = answers.ask(pairs, lambda: worker.production(options.task))
@@ -216,6 +219,14 @@ def _suite(options: Options, models: RunModels) -> Suite:
     return replace(suite, episode=played)
 
 
+def _open_documents(pairs: Sequence[Pair], suite: Suite, settings: Settings) -> KnowledgeIndexes:
+    check_labelled_for(pairs, suite.documents, suite.task)
+    indexes = KnowledgeIndexes.of(settings)
+    with working("opening the documents that pairs search"):
+        open_documents(pairs, indexes)
+    return indexes
+
+
 def _open_judges(
     options: Options, suite: Suite, settings: Settings, cards: ModelCards, pairs: Sequence[Pair]
 ) -> RunJudges:
@@ -282,6 +293,7 @@ def _open_answers(
     pairs: Sequence[Pair],
     record: JournalEntry,
     repeats: int,
+    documents: KnowledgeIndexes,
 ) -> RunAnswers:
     """Return the run's answers, none yet; the scorers' process and the cache end with ``stack``."""
     settings, dataset = setting.settings, setting.dataset
@@ -295,7 +307,8 @@ def _open_answers(
         fresh=options.fresh,
         make_ready=models.make_ready,
         server_died=models.died,
-        episode=setting.suite.episode,
+        episode=None if setting.suite.episode is None else setting.suite.episode.with_documents(documents),
+        documents=documents,
     )
     scoring = stack.enter_context(Scoring(options.task, (*dataset.cases, *dataset.must_pass)))
     return RunAnswers(runner=runner, models=models, scoring=scoring, dataset=dataset, repeats=repeats)

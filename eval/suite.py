@@ -132,7 +132,8 @@ class Suite:
     ``must_pass`` applies to the cases of ``regression_dataset`` if that file exists: cases harvested from feedback.
     ``least_repeats`` is how many answers per case its metrics need at least, such as four for pass^4.
     ``judged_only`` has no default, because a suite that forgets it would claim that its code sees every harm; an empty one
-    gives its reason in a comment. With ``episode`` each case is played out in several runs of the task.
+    gives its reason in a comment. With ``episode`` each case is played out in several runs of the task. ``documents`` is the
+    digest of the index whose documents the cases name; "" where there is none, or the cases hold for any.
     """
 
     task: str
@@ -154,6 +155,7 @@ class Suite:
     must_pass: tuple[MustPass, ...] = ()
     regression_dataset: str = "regression"
     episode: CaseEpisode | None = None
+    documents: str = ""
     least_repeats: int = 1
     declared_digest: str = ""
 
@@ -236,6 +238,8 @@ class Suite:
         }
         if self.episode is not None:
             declared["episode"] = self.episode.digest
+        if self.documents:
+            declared["documents"] = self.documents
         if self.least_repeats > 1:
             declared["least_repeats"] = self.least_repeats
         if self.pools:

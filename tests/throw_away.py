@@ -1,4 +1,4 @@
-"""The throw-away tasks ``shout`` and ``parcels``: their pairs and cases, and a way to drop one into the house for a while."""
+"""The throw-away tasks: their pairs and cases, and a way to drop one into the house for a while."""
 
 import json
 import sys
@@ -12,6 +12,7 @@ import eval.suites
 import service.tasks
 
 _HERE = Path(__file__).parent / "throwaway"
+_QUESTIONS = Path(__file__).parent / "knowledge_base" / "questions.jsonl"
 _PARCEL_TOOLS = """\
 tools:
   find_parcel:
@@ -25,6 +26,21 @@ tools:
       required: [number, address]
     writes: true
 """
+
+
+def reply_lines():
+    """The questions about the knowledge base as cases."""
+    asked = map(json.loads, _QUESTIONS.read_text(encoding="utf-8").splitlines())
+    return "\n".join(
+        json.dumps(
+            {
+                "id": f"question-{number:02d}",
+                "inputs": {"question": one["question"]},
+                "expectations": {"documents": one["documents"]},
+            }
+        )
+        for number, one in enumerate(asked)
+    )
 
 
 class ThrowAway:
@@ -66,12 +82,16 @@ class ThrowAway:
             vars(package).pop(self.task, None)
 
     def _pairs(self):
+        if self.task == "replies":
+            return {}  # a pair names an index, which a test must build first
         if self.task == "parcels":
             names = ("courteous", "obedient", "hasty")
             return {name: self.parcel_pair(name, f"local.{name}-v1") for name in names}
         return {name: self.pair(name, f"local.{model}-v1") for name, model in (("loud", "shout"), ("quiet", "whisper"))}
 
     def _cases(self):
+        if self.task == "replies":
+            return reply_lines()
         if self.task == "parcels":
             return parcel_lines()
         return "\n".join(json.dumps({"id": f"case-{n}", "inputs": {"text": f"hello {n}"}}) for n in range(40))
@@ -95,6 +115,31 @@ class ThrowAway:
             user:
             <text>{{{{text}}}}</text>
             """)
+
+    def reply_pair(self, name, documents, version="1.0.0"):
+        """Write the pair ``name`` that searches the index with the digest ``documents``."""
+        text = textwrap.dedent(f"""\
+            ---
+            name: {name}
+            task: replies
+            version: {version}
+            model:
+              id: local.{name}-v1
+              options: {{maxOutputTokens: 200}}
+            tools:
+              search_documents:
+                description: Search the help pages.
+                documents: {documents}
+            inputs:
+              question: {{kind: string}}
+            output: {{schema: reply-v1, max_words: 120}}
+            ---
+            system:
+            Reply to the question between <question> and </question> with what the help pages say, and name them.
+            user:
+            <question>{{{{question}}}}</question>
+            """)
+        (self.root / "prompts" / "replies" / f"{name}.prompty").write_text(text, encoding="utf-8")
 
     @staticmethod
     def parcel_pair(name, model, version="1.0.0"):

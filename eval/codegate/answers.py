@@ -21,6 +21,7 @@ from eval.selftest.mutant import Mutant, MutantPlan
 from eval.selftest.mutants import load_plan
 from eval.suites import load_suite
 from service.cards import ModelCards
+from service.knowledge.indexes import KnowledgeIndexes
 from service.llm.model_call import Gateway
 from service.pair import Pair
 from service.pair_file import load_pair
@@ -149,6 +150,7 @@ def _own_answers(
             concurrency=_AT_A_TIME,
             make_ready=models.make_ready,
             server_died=models.died,
+            documents=KnowledgeIndexes.of(settings),
         )
         for arm in arms:
             job = ArmJob(pair=pair, arm=arm, cases=tuple(cases), repeats=load_suite(task.name).least_repeats)

@@ -52,10 +52,13 @@ def _prove(task: str, folder: "Path", only: str | None) -> bool:
     from eval.dialogue.proofs import CaseProof, prove_cases
     from eval.report.console import result_console
     from eval.suites import load_case_rules, load_suite
+    from service.knowledge.indexes import KnowledgeIndexes
+    from service.settings import Settings
 
     episode, found = load_suite(task).episode, list[CaseProof]()
     if not isinstance(episode, DialogueEpisode):
         return True
+    episode = episode.with_documents(KnowledgeIndexes.of(Settings()))
     for path in case_paths(folder):
         if only in (None, path.stem):
             rules = load_case_rules(task)

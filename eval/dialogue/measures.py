@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from eval.dialogue.judging import CHECKS
 from eval.dialogue.record import ConversationRecord
@@ -14,6 +15,7 @@ from eval.pools.readers import ScoreReaches
 from eval.suite import MetricSpec
 from figures.metric import Unit
 from service.task import TaskResult
+from service.tools.documents import documents_in
 
 _RIGHT = ScoreReaches("conversation_right")
 
@@ -21,6 +23,19 @@ _RIGHT = ScoreReaches("conversation_right")
 def turns_of(result: TaskResult) -> int:
     """Return how many messages of the customer the recorded conversation has."""
     return len(ConversationRecord.model_validate_json(result.output or "").turns)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundInConversation:
+    """The documents that the task found in a conversation with a tool that searches documents: a ``DocumentsOf``."""
+
+    tool: str
+
+    def __call__(self, result: TaskResult) -> tuple[str, ...]:
+        """Return their ids, search after search."""
+        uses = ConversationRecord.model_validate_json(result.output or "").uses
+        done = (use for use in uses if use.tool == self.tool and use.status == "done")
+        return tuple(document for use in done for document in documents_in(use.content))
 
 
 CONVERSATION_POOLS: Mapping[str, Pool] = {

@@ -25,6 +25,7 @@ from service.errors import ConfigurationError
 from service.pair import Pair, ToolSpec
 from service.task import TaskResult
 from service.tools.allowed import AllowedTools
+from service.tools.documents import DocumentIndexes, WithDocuments
 from service.tools.use import TracedStep
 
 # The customer's side of a conversation: a change here asks other questions of the same pair.
@@ -38,7 +39,7 @@ class DialogueEpisode:
     ``world`` opens the world of a scenario; it is a function of a module, because other processes get it, too. ``specs`` are
     all tools that it has; a pair names those that it may use. ``ignored`` are fields of the records that conversations of equal
     worth may leave different: free text, logs of reads. ``customer`` is the prompt and model that play the customers in place of
-    the scripts, for runs that are no evidence.
+    the scripts, for runs that are no evidence. ``documents`` are what tools of a pair search that name an index.
     """
 
     world: Callable[[ConversationScenario], CaseWorld]
@@ -46,6 +47,7 @@ class DialogueEpisode:
     ignored: tuple[str, ...] = ()
     input_model: type[DialogueInputs] = DialogueInputs
     customer: Pair | None = None
+    documents: DocumentIndexes | None = None
     scenario_model: ClassVar[type[BaseModel]] = ConversationScenario
 
     @property
@@ -61,6 +63,10 @@ class DialogueEpisode:
     def played_by(self, model: str) -> "DialogueEpisode":
         """See ``CaseEpisode.played_by``."""
         return replace(self, customer=customer_pair(model))
+
+    def with_documents(self, documents: DocumentIndexes) -> "DialogueEpisode":
+        """See ``CaseEpisode.with_documents``."""
+        return replace(self, documents=documents)
 
     def transcript(self, output: str) -> str:
         """See ``CaseEpisode.transcript``."""
@@ -85,7 +91,8 @@ class DialogueEpisode:
         """Return the conversation of ``answer``, which may use the tools ``specs``, with the case's customer."""
         scenario = ConversationScenario.model_validate(case.inputs)
         world = self.world(scenario)
-        faulty = FaultyTools(world, scenario.faults)
+        offered = world if self.documents is None else WithDocuments(world, specs.values(), self.documents)
+        faulty = FaultyTools(offered, scenario.faults)
         tools = AllowedTools(specs=specs, tools=faulty, run_id=f"{case.id}-{repeat}", logged=False)
         customer = self._customer(scenario.customer, case.id, repeat, ask)
         history, turns, results = list[Spoken](), list[TurnRecord](), list[TaskResult]()

@@ -13,6 +13,8 @@ from eval.pools.confidence import CoverageAtAccuracy as CoverageAtAccuracy
 from eval.pools.conversations import CostPerResolved as CostPerResolved
 from eval.pools.conversations import TurnsPerConversation as TurnsPerConversation
 from eval.pools.passing import PassHat as PassHat
+from eval.pools.readers import CitedIn as CitedIn
+from eval.pools.readers import FoundWith as FoundWith
 from eval.pools.readers import Prediction as Prediction
 from eval.pools.readers import ScoreReaches as ScoreReaches
 from eval.pools.retrieval import CitationPrecision as CitationPrecision

@@ -1,11 +1,13 @@
 """What pools read of a case and of what became of it; a suite brings these functions."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from eval.cases import Case
 from eval.results import CaseResult
 from service.task import TaskResult
+from service.tools.documents import documents_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,3 +42,27 @@ class ScoreReaches:
         if found is not None and found.value is not None:
             return found.value >= self.least
         return False if item.result.failure is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundWith:
+    """The documents that a run found with a tool that searches documents: a ``DocumentsOf``, search after search."""
+
+    tool: str
+
+    def __call__(self, result: TaskResult) -> tuple[str, ...]:
+        """Return their ids."""
+        used = (step for step in result.trace if step.kind == "tool" and step.name == self.tool)
+        return tuple(document for step in used if step.status == "done" for document in documents_in(step.content))
+
+
+@dataclass(frozen=True, slots=True)
+class CitedIn:
+    """The documents that an output of JSON cites in a field with a list of ids: a ``DocumentsOf``."""
+
+    field: str
+
+    def __call__(self, result: TaskResult) -> tuple[str, ...]:
+        """Return their ids."""
+        cited: list[str] = json.loads(result.output or "{}").get(self.field, [])
+        return tuple(cited)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from eval.cases import Dataset
 from eval.results import ArmName, CaseResult, Evaluation, InterimLook, Verdict
+from eval.run.documents import open_documents
 from eval.run.progress import RunProgress, show_progress, working
 from eval.run.runner import ArmJob, ArmResults, Progress, Runner, in_turn
 from eval.run.scoring import Scoring
@@ -102,6 +103,8 @@ class RunAnswers:
         if self.production is None or self.production.pair.digest in {pair.digest for pair in asked}:
             return []
         pairs = [self.production.pair]
+        if self.runner.documents is not None:
+            await asyncio.to_thread(open_documents, pairs, self.runner.documents)
         gateway = self.models.gateway(pairs)
         return [replace(job, gateway=gateway) for job in self._jobs(pairs, self.repeats, 0)]
 

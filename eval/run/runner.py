@@ -11,6 +11,7 @@ from eval.cases import Case
 from eval.episode import CaseEpisode
 from eval.errors import RunAborted
 from eval.results import ArmName, CaseResult, Timing
+from eval.run.documents import with_documents
 from eval.run.reply_cache import CachingGateway, GatewayNotReady, ReplyCache
 from service.cards import ModelCards
 from service.errors import FailureCode
@@ -18,6 +19,7 @@ from service.llm.model_call import Gateway
 from service.pair import Pair
 from service.task import Task, TaskContext, TaskResult
 from service.tools.allowed import AllowedTools
+from service.tools.documents import DocumentIndexes
 
 # How much longer than the pair's deadline an evaluation waits for an answer: late answers are counted by `on_time`, and a
 # slow or busy machine must not turn into missing quality figures.
@@ -114,7 +116,7 @@ class Runner:
     ``make_ready`` gets a gateway ready for calls, such as by importing litellm, and is awaited when the cache first lacks a
     reply: a run that needs no call does not pay for it, and no answer's latency holds it. ``server_died``
     returns a description once the model server of this run is gone: going on would only collect failures. With ``episode`` a
-    case is played out in several runs of the task.
+    case is played out in several runs of the task, and brings its own tools; ``documents`` are what other runs may search.
     """
 
     task: Task[Any]
@@ -128,6 +130,7 @@ class Runner:
     make_ready: Callable[[Gateway], Awaitable[None]] | None = None
     server_died: Callable[[], str | None] = lambda: None
     episode: CaseEpisode | None = None
+    documents: DocumentIndexes | None = None
     _silent: dict[str, int] = field(
         init=False, default_factory=dict
     )  # failed calls of models that have not answered yet
@@ -258,7 +261,13 @@ class Runner:
             return turn
 
         if self.episode is None:
-            result = await self._answered(self.task.input_model.model_validate(case.inputs), context)
+            inputs = self.task.input_model.model_validate(case.inputs)
+            result = await with_documents(
+                job.pair,
+                f"{case.id}-{repeat}",
+                self.documents,
+                lambda tools: self._answered(inputs, replace(context, tools=tools)),
+            )
         else:
             customer = self.episode.customer
             # The customer's replies are cached under their own pair: its calls are no part of a turn's latency.

@@ -106,6 +106,12 @@ def unopened(specs: Iterable[ToolSpec], indexes: DocumentIndexes) -> Iterator[tu
                 yield spec, err
 
 
+def documents_in(content: str) -> tuple[str, ...]:
+    """Return the ids of the documents in a search's answer, the best first; none where it is an error."""
+    answer = json.loads(content)
+    return tuple(answer.get("documents", ())) if isinstance(answer, dict) else ()
+
+
 def _answer(found: Sequence[FoundPassage]) -> str:
     """Return passages as the JSON that a model reads; the last ones are left out where they make it too long."""
     while len(text := _json(found)) > MOST_ANSWER_CHARS:
