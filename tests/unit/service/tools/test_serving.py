@@ -4,17 +4,16 @@ from dataclasses import replace
 
 import pytest
 from builders import make_pair
+from held_documents import FIRST, SECOND, Indexes, Passages, holding, searching
 from structlog.testing import capture_logs
 
-from service.errors import ConfigurationError, KnowledgeDown, KnowledgeError, RegistryError, ToolsDiffer
-from service.knowledge.search import FoundPassage
+from service.errors import ConfigurationError, KnowledgeDown, RegistryError, ToolsDiffer
 from service.llm.breaker import BreakerPolicy, CircuitBreaker
 from service.pair import ToolSpec
 from service.question import Use
 from service.runtime import build_runtime
 from service.settings import Settings
 from service.tools import serving
-from service.tools.declared import declared_tools
 from service.tools.effects import EffectsInMemory
 from service.tools.port import ToolsDown
 from service.tools.provenance import Sources
@@ -23,11 +22,6 @@ from service.tools.serving import TaskTools, build_task_tools
 FIND = ToolSpec(name="find", description="Find.", arguments={"type": "object"})
 OTHER = ToolSpec(name="find", description="Find.", arguments={"type": "object", "required": ["city"]})
 PAIR = make_pair(tools=(FIND,))
-FIRST, SECOND = "a" * 64, "b" * 64
-
-
-def searching(digest, **more):
-    return declared_tools({"search_documents": {"description": "Search our pages.", "documents": digest, **more}})
 
 
 class Server:
@@ -44,42 +38,6 @@ class Server:
 
     async def aclose(self):
         pass
-
-
-class Indexes:
-    """Has the indexes that it is told, by digest."""
-
-    def __init__(self, **held):
-        self.held = held
-
-    def opened(self, digest):
-        found = self.held.get(digest, KnowledgeError("index.sqlite has the digest 999"))
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-
-class Passages:
-    """Finds one passage, and remembers what it was asked."""
-
-    def __init__(self, digest):
-        self.digest, self.asked = digest, []
-
-    def search(self, query, *, limit=10, where=None):
-        self.asked.append((query, limit, where))
-        return (
-            FoundPassage(
-                passage_id="fees#1",
-                document_id="fees",
-                version="2",
-                title="Fees",
-                headings=(),
-                text=f"from {self.digest}",
-                score=1.0,
-                word_rank=1,
-                meaning_rank=1,
-            ),
-        )
 
 
 def tools_of(server, *, lasting=False, indexes=Indexes()):  # noqa: B008 - it never changes
@@ -143,7 +101,7 @@ def test_a_run_gets_the_pair_s_tools_and_no_others():
 
 def test_a_pair_whose_documents_are_not_here_is_not_served_and_told_once():
     pair = make_pair(tools=(*searching(SECOND), FIND))
-    tools = tools_of(Server(FIND), indexes=Indexes(**{FIRST: Passages(FIRST)}))
+    tools = tools_of(Server(FIND), indexes=holding(FIRST))
     with capture_logs() as logs:
         for _ in range(2):
             with pytest.raises(ToolsDiffer, match=r"'search_documents' searches documents that are not here: index.sq"):
@@ -154,7 +112,7 @@ def test_a_pair_whose_documents_are_not_here_is_not_served_and_told_once():
 
 
 def test_while_the_documents_cannot_be_reached_nobody_says_that_they_differ():
-    tools = tools_of(Server(FIND), indexes=Indexes(**{FIRST: KnowledgeDown("no answer from OpenSearch")}))
+    tools = tools_of(Server(FIND), indexes=Indexes({FIRST: KnowledgeDown("no answer from OpenSearch")}))
     with pytest.raises(RegistryError, match="searches documents with 'search_documents', and no answer") as caught:
         tools.check(make_pair(tools=searching(FIRST)))
     assert not isinstance(caught.value, ToolsDiffer)
@@ -164,7 +122,7 @@ def test_a_pair_that_promised_other_arguments_of_a_search_is_refused():
     (old,) = searching(FIRST)
     old = replace(old, arguments={"type": "object"})
     with pytest.raises(ToolsDiffer, match="'search_documents' takes other arguments"):
-        tools_of(Server(FIND), indexes=Indexes(**{FIRST: Passages(FIRST)})).check(make_pair(tools=(old,)))
+        tools_of(Server(FIND), indexes=holding(FIRST)).check(make_pair(tools=(old,)))
 
 
 def used(run, **arguments):
@@ -173,7 +131,7 @@ def used(run, **arguments):
 
 
 def test_a_run_searches_the_index_that_its_pair_names_without_a_server():
-    indexes = Indexes(**{FIRST: Passages(FIRST), SECOND: Passages(SECOND)})
+    indexes = holding(FIRST, SECOND)
     tools = tools_of(None, indexes=indexes)
     tools.open_tools = None  # a pair that only searches documents needs no server
     pair = make_pair(tools=searching(SECOND))
