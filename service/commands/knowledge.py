@@ -68,7 +68,8 @@ def build(
         f"{len(documents)} documents, {progress.total} passages in {time.monotonic() - began:.1f} s: "
         f"{file}, {file.stat().st_size / 1e6:.1f} MB"
     )
-    say(f"digest {digest}")
+    say("in a pair, under the name of the tool that searches it:")
+    say(f"    documents: {digest}")
 
 
 @knowledge.command("publish")
@@ -98,9 +99,11 @@ def search(
     where: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only documents with this metadata; may be repeated.")
     ] = None,
-    digest: Annotated[str | None, typer.Option(help="Refuse another index than the one with this digest.")] = None,
+    expect: Annotated[
+        str | None, typer.Option(metavar="DIGEST", help="Refuse another index than the one with this digest.")
+    ] = None,
     endpoint: Annotated[
-        str | None, typer.Option(help="Search a collection of OpenSearch Serverless; --digest names the index in it.")
+        str | None, typer.Option(help="Search a collection of OpenSearch Serverless; --expect names the index in it.")
     ] = None,
     name: CollectionName = "knowledge",
     as_json: AsJson = False,
@@ -112,11 +115,11 @@ def search(
     conditions = _conditions(where or [])
     opened: Search
     if endpoint is None:
-        opened = _local(index, settings, digest)
-    elif digest is None or index is not None:
-        raise ConfigurationError("--endpoint needs --digest, which names the index there, and no --index")
+        opened = _local(index, settings, expect)
+    elif expect is None or index is not None:
+        raise ConfigurationError("--endpoint needs --expect, which names the index there, and no --index")
     else:
-        opened = _published(endpoint, name, settings, digest)
+        opened = _published(endpoint, name, settings, expect)
     found = opened.search(query, limit=limit, where=conditions)
     if as_json:
         print_json({"digest": opened.digest, "passages": [asdict(one) for one in found]})

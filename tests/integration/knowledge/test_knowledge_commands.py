@@ -8,7 +8,10 @@ import pytest
 from fake_opensearch import KEY, REGION, fake_opensearch
 
 from service.__main__ import main
+from service.errors import KnowledgeDown, KnowledgeError
+from service.knowledge.indexes import KnowledgeIndexes
 from service.knowledge.installed import NEEDED
+from service.settings import Settings
 
 pytestmark = pytest.mark.skipif(
     any(find_spec(name) is None for name in NEEDED), reason="not installed: make setup EXTRAS=1"
@@ -34,11 +37,11 @@ def _here(state, monkeypatch):
 def test_a_build_names_what_it_made_and_a_search_what_it_found(tmp_path, capsys):
     index = tmp_path / "index.sqlite"
     assert main(["knowledge", "build", str(OWN), "--index", str(index)]) == 0
-    first, second = capsys.readouterr().out.splitlines()
+    first, *_, last = capsys.readouterr().out.splitlines()
     assert first.startswith("20 documents, 20 passages in ")
     assert str(index) in first
-    digest = second.removeprefix("digest ")
-    assert main(["knowledge", "search", "power cut", "--index", str(index), "--digest", digest, "--limit", "1"]) == 0
+    digest = last.removeprefix("    documents: ")
+    assert main(["knowledge", "search", "power cut", "--index", str(index), "--expect", digest, "--limit", "1"]) == 0
     assert capsys.readouterr().out.startswith("1. Power cuts (words 1, meaning 1)\n   outage#")
 
 
@@ -81,20 +84,30 @@ def test_an_index_is_published_and_searched_in_a_collection(capsys, monkeypatch)
         assert line.startswith("20 passages are in knowledge-")
         digest = line.split()[-1]
         assert (
-            main(["knowledge", "search", "ombudsman", "--endpoint", fake.url, "--digest", digest, "--limit", "1"]) == 0
+            main(["knowledge", "search", "ombudsman", "--endpoint", fake.url, "--expect", digest, "--limit", "1"]) == 0
         )
         assert capsys.readouterr().out.startswith("1. Complaints (words 1, meaning 1)\n   complaint#")
+
+        # The service takes it from there, too, where no file has it.
+        served = KnowledgeIndexes.of(Settings(knowledge_index=f"/nowhere/index.sqlite, {fake.url}"))
+        assert served.opened(digest).search("ombudsman", limit=1)[0].document_id == "complaint"
+        with pytest.raises(
+            KnowledgeError, match=r"no index has .* OpenSearch at .* has no index with the digest 00000"
+        ):
+            served.opened("0" * 64)
+    with pytest.raises(KnowledgeDown):
+        KnowledgeIndexes.of(Settings(knowledge_index=fake.url)).opened(digest)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("search", "x", "--digest", "0" * 64), "has the digest"),
+        (("search", "x", "--expect", "0" * 64), "has the digest"),
         (
             ("search", "x", "--index", "/nowhere/index.sqlite"),
             "there is no index /nowhere/index.sqlite; build it: omni",
         ),
-        (("search", "x", "--endpoint", "https://x.com"), "--endpoint needs --digest"),
+        (("search", "x", "--endpoint", "https://x.com"), "--endpoint needs --expect"),
         (("publish", "http://x.com"), "'http://x.com' is not a collection's address"),
         (("search", "x", "--where", "product"), "'product' is no condition"),
         (("search", "x", "--where", "a=1", "--where", "a=2"), "'a' cannot have two values"),
