@@ -62,7 +62,9 @@ class ToolSpec:
     """A tool as a model is told of it. ``arguments`` is a JSON schema of an object; ``writes`` marks tools with an effect.
 
     ``verifies`` names top-level fields of the tool's answer, such as a parcel's number: their values may be arguments of later
-    writing calls of the run. ``documents`` is the digest of the index of documents that the tool searches; "" for other tools.
+    writing calls of the run. ``own_words`` names arguments of a writing tool that the model words itself, such as a note to a
+    colleague: they need no source, and calls that differ in nothing else are the same call. ``documents`` is the digest of the
+    index of documents that the tool searches; "" for other tools.
     """
 
     name: str
@@ -70,6 +72,7 @@ class ToolSpec:
     arguments: Mapping[str, Any]
     writes: bool = False
     verifies: tuple[str, ...] = ()
+    own_words: tuple[str, ...] = ()
     documents: str = ""
 
 
@@ -140,7 +143,7 @@ class Pair:
             # Pairs released before this field existed must keep the digest that was signed.
             del fields["serving"]["max_history_tokens"]
         for tool in fields["tools"]:
-            for name in ("verifies", "documents"):
+            for name in ("verifies", "own_words", "documents"):
                 if not tool[name]:
                     del tool[name]
         for name in ("tools", "parts"):
@@ -215,7 +218,9 @@ class Pair:
                 | {
                     "output": OutputRules(**_tuples(fields["output"], "labels")),
                     "serving": ServingPolicy(**fields["serving"]),
-                    "tools": tuple(ToolSpec(**_tuples(tool, "verifies")) for tool in fields.get("tools", ())),
+                    "tools": tuple(
+                        ToolSpec(**_tuples(tool, "verifies", "own_words")) for tool in fields.get("tools", ())
+                    ),
                     "parts": tuple(map(_part, fields.get("parts", ()))),
                 }
             )
@@ -251,5 +256,5 @@ def _prompt(fields: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tuples(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {**fields, name: tuple(fields.get(name) or ())}
+def _tuples(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {**fields, **{name: tuple(fields.get(name) or ()) for name in names}}

@@ -121,7 +121,9 @@ class AllowedTools:
         return outcome
 
     async def _written(self, use: Use, timeout_s: float) -> ToolOutcome:
-        key = sha256_hex(canonical_json([self.run_id, use.tool, _spelled_alike(dict(use.arguments))]))
+        own_words = self.specs[use.tool].own_words
+        decisive = {name: value for name, value in use.arguments.items() if name not in own_words}
+        key = sha256_hex(canonical_json([self.run_id, use.tool, _spelled_alike(decisive)]))
         until = time.monotonic() + timeout_s
         try:
             async with asyncio.timeout(timeout_s):

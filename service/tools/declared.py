@@ -14,8 +14,8 @@ from service.tools.documents import ARGUMENTS
 # What Converse, OpenAI and Anthropic all accept.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_KEYS = frozenset({"description", "arguments", "writes", "verifies", "documents"})
-_NOT_FOR_DOCUMENTS = ("arguments", "writes")
+_KEYS = frozenset({"description", "arguments", "writes", "verifies", "own_words", "documents"})
+_NOT_FOR_DOCUMENTS = ("arguments", "writes", "own_words")
 _MOST_TOOLS = 32
 
 
@@ -64,11 +64,14 @@ def _declared(name: str, fields: Any) -> ToolSpec:
         description=description.strip(),
         arguments=arguments,
         writes=writes,
-        verifies=_verified_fields(key, fields.get("verifies", ())),
+        verifies=_names(key, "verifies", fields, "fields of the tool's answer, as in [parcel_id]"),
+        own_words=_names(key, "own_words", fields, "arguments that are texts, as in [note]"),
         documents=documents,
     )
     if wrong := wrong_schema(spec):
         raise ToolsWrong(f"{key}.arguments", f"the schema of tool {name!r} is wrong: {wrong}")
+    if wrong := _wrong_own_words(spec):
+        raise ToolsWrong(f"{key}.own_words", wrong)
     return spec
 
 
@@ -87,9 +90,21 @@ def _documents(key: str, name: str, fields: Mapping[str, Any]) -> str:
     return digest
 
 
-def _verified_fields(key: str, names: Any) -> tuple[str, ...]:
+def _names(key: str, field: str, fields: Mapping[str, Any], of_what: str) -> tuple[str, ...]:
+    names = fields.get(field, ())
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) and name for name in names):
-        raise ToolsWrong(f"{key}.verifies", "verifies must be a list of fields of the tool's answer, as in [parcel_id]")
+        raise ToolsWrong(f"{key}.{field}", f"{field} must be a list of {of_what}")
     if len(set(names)) < len(names):
-        raise ToolsWrong(f"{key}.verifies", "verifies names a field twice")
+        raise ToolsWrong(f"{key}.{field}", f"{field} names something twice")
     return tuple(names)
+
+
+def _wrong_own_words(spec: ToolSpec) -> str:
+    if spec.own_words and not spec.writes:
+        return "own_words is for tools that write: arguments of other tools need no source"
+    properties = spec.arguments.get("properties", {})
+    texts = [
+        name for name, schema in properties.items() if isinstance(schema, Mapping) and schema.get("type") == "string"
+    ]
+    stray = [name for name in spec.own_words if name not in texts]
+    return f"own_words names {stray[0]!r}, which is no argument of type string" if stray else ""

@@ -32,13 +32,14 @@ class Sources:
 
 
 def unproven(spec: ToolSpec, arguments: Mapping[str, Any], sources: Sources) -> list[str]:
-    """Return the names of the arguments whose value stands in no source; values that the schema itself lists need none."""
+    """Return the arguments whose value stands in no source; values that the schema lists, and ``own_words``, need none."""
     properties = spec.arguments.get("properties", {})
     known = _Known.of(sources)
     return sorted(
         name
         for name, value in arguments.items()
-        if not all(known.holds(leaf) for leaf in _leaves(value, properties.get(name, {})))
+        if name not in spec.own_words
+        and not all(known.holds(leaf) for leaf in _leaves(value, properties.get(name, {})))
     )
 
 

@@ -102,6 +102,18 @@ def test_verified_fields_are_part_of_the_digest_where_a_tool_names_some(load):
     assert Pair.from_content(json.loads(json.dumps(verifying.content()))) == replace(verifying, role="candidate")
 
 
+def test_arguments_in_the_models_own_words_are_part_of_the_digest_where_a_tool_names_some(load):
+    tools = TOOLS.replace("{amount: {type: number}}", "{amount: {type: number}, note: {type: string}}")
+    plain, noting = (
+        load(GOOD.replace("inputs:\n", each))
+        for each in (tools, tools.replace("true\n", "true\n    own_words: [note]\n"))
+    )
+    assert [tool.own_words for tool in noting.tools] == [(), ("note",)]
+    assert all("own_words" not in tool for tool in plain.content()["tools"])
+    assert noting.digest != plain.digest
+    assert Pair.from_content(json.loads(json.dumps(noting.content()))) == replace(noting, role="candidate")
+
+
 SEARCH = f"""\
 tools:
   search_documents:
@@ -140,7 +152,15 @@ def test_a_wrong_search_is_named_with_its_line(load, old, new, message):
         ("    writes: true", "    writes: perhaps", "writes must be true or false"),
         ("    writes: true", "    risky: true", "unknown key 'risky'"),
         ("    writes: true", "    verifies: branch_id", "verifies must be a list"),
-        ("    writes: true", "    verifies: [a, a]", "names a field twice"),
+        ("    writes: true", "    verifies: [a, a]", "verifies names something twice"),
+        ("    writes: true", "    writes: true\n    own_words: note", "own_words must be a list"),
+        (
+            "    writes: true",
+            "    writes: true\n    own_words: [amount]",
+            "'amount', which is no argument of type string",
+        ),
+        ("    writes: true", "    writes: true\n    own_words: [note]", "'note', which is no argument of type string"),
+        ("{city: {type: string}}}", "{city: {type: string}}}\n    own_words: [city]", "is for tools that write"),
         ("{type: number}", "{$ref: '#/$defs/none'}", "cannot be applied"),
         ("    description: Transfer money.\n", "", "needs a description"),
         ("{type: object, properties: {amount", "{type: array, properties: {amount", "must be object"),

@@ -291,6 +291,34 @@ def test_a_value_that_a_lookup_verified_may_be_an_argument_and_its_free_text_may
     assert use(allowed(world, specs=(CALLBACK,)), "request_callback", phone="555 0100").reason == "unproven_argument"
 
 
+TRANSFER = ToolSpec(
+    name="transfer_to_agent",
+    description="Hand over.",
+    arguments={
+        "type": "object",
+        "properties": {
+            "reason": {"enum": ["card", "account"]},
+            "summary": {"type": "string"},
+            "to": {"type": "string"},
+        },
+    },
+    writes=True,
+    own_words=("summary",),
+)
+
+
+def test_an_argument_in_the_models_own_words_needs_no_source_and_makes_no_second_call():
+    world = World()
+    tools = allowed(world, specs=(TRANSFER,))
+    assert use(tools, "transfer_to_agent", reason="card", summary="Wants a card.").status == "done"
+    again = use(tools, "transfer_to_agent", reason="card", summary="Would like a card.")
+    assert (again.status, again.repeated, len(world.calls)) == ("done", True, 1)
+    assert world.calls[0][1]["summary"] == "Wants a card."
+    assert use(tools, "transfer_to_agent", reason="account", summary="Wants a card.").repeated is False
+    assert use(tools, "transfer_to_agent", reason="card", to="sales", summary="-").reason == "unproven_argument"
+    assert use(allowed(world, specs=(replace(TRANSFER, own_words=()),)), "transfer_to_agent", summary="Angry.").reason
+
+
 def test_an_answer_of_a_failed_lookup_verifies_nothing():
     tools = allowed(World(ToolError("555 0100")), specs=(PARCEL, CALLBACK))
     assert use(tools, "find_parcel").status == "failed"
