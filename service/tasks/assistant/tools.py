@@ -126,7 +126,11 @@ def _spec(function: ToolFunction) -> ToolSpec:
     properties, required = _ARGUMENTS[function.name]
     arguments = {"type": "object", "properties": dict(properties)} | ({"required": list(required)} if required else {})
     return ToolSpec(
-        name=function.name, description=function.call.__doc__ or "", arguments=arguments, writes=function.writes
+        name=function.name,
+        description=function.call.__doc__ or "",
+        arguments=arguments,
+        writes=function.writes,
+        own_words=("summary",) if "summary" in properties else (),
     )
 
 
