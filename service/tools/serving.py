@@ -45,7 +45,7 @@ class TaskTools:
     _listed: tuple[ToolSpec, ...] = ()
     _listed_at: float | None = None
     _failure: tuple[float, ToolsDown] | None = None
-    _told: str = ""
+    _told: dict[str, str] = field(default_factory=dict)  # by the digest of the refused pair
     _checking: threading.Lock = field(default_factory=threading.Lock)
 
     def check(self, pair: Pair) -> None:
@@ -62,14 +62,14 @@ class TaskTools:
         with self._checking:
             wrong = "; ".join(filter(None, (self._wrong_documents(pair), self._wrong_tools(pair))))
             if not wrong:
-                self._told = ""
+                self._told.pop(pair.digest, None)
                 return
             message = (
                 f"pair {pair.name!r} was released with other tools than there are: {wrong}; serve the tools that it names, "
                 "or release a pair for these"
             )
-            if message != self._told:
-                self._told = message
+            if message != self._told.get(pair.digest):
+                self._told[pair.digest] = message
                 log(Event.TOOLS_DIFFER, task=self.task, pair=pair.name, reason=wrong)
             raise ToolsDiffer(message)
 

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import json
 from dataclasses import replace
 
@@ -66,6 +67,26 @@ def test_a_pair_with_other_tools_is_refused_and_told_once():
                 tools.check(PAIR)
     told = [(entry["task"], entry["pair"]) for entry in logs if entry["event"] == "TOOLS_DIFFER"]
     assert told == [("demo", "p")]
+
+
+def test_of_two_pairs_the_refused_one_is_told_once_and_again_after_it_fitted(monkeypatch):
+    monkeypatch.setattr(serving, "_LISTED_S", 0)
+    server = Server(FIND)
+    tools = tools_of(server)
+    refused = make_pair("new", tools=(OTHER,))
+
+    def look():  # as the registry does while a new release does not fit: at it, then at the pair in service
+        with capture_logs() as logs:
+            for pair in (refused, PAIR):
+                with contextlib.suppress(ToolsDiffer):
+                    tools.check(pair)
+        return sum(entry["event"] == "TOOLS_DIFFER" for entry in logs)
+
+    assert (look(), look()) == (1, 0)
+    server.listed_tools = (OTHER,)
+    look()
+    server.listed_tools = (FIND,)
+    assert (look(), look()) == (1, 0)
 
 
 def test_while_the_tools_cannot_be_listed_nobody_says_that_they_differ(monkeypatch):
