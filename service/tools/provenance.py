@@ -86,7 +86,9 @@ class _Known:
         if isinstance(value, (int, float)):
             return Decimal(str(value)) in self.figures
         wanted = _plain(str(value))
-        return not wanted.strip() or wanted in self.records or any(wanted in text for text in self.said)
+        if not wanted.strip():  # signs alone may mean everything to a tool: "*", "%", ".."
+            return not str(value).strip()
+        return wanted in self.records or any(wanted in text for text in self.said)
 
 
 def _leaves(value: Any, schema: Any) -> Iterator[Any]:

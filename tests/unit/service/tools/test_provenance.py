@@ -58,6 +58,11 @@ def test_an_amount_is_what_was_said_with_its_sign(said, amount, is_proven):
     assert proven(said, amount=amount) is is_proven
 
 
+@pytest.mark.parametrize(("text", "is_proven"), [("", True), (" ", True), ("*", False), ("%", False), ("../..", False)])
+def test_signs_that_hold_no_word_are_not_proven(text, is_proven):
+    assert proven("cancel my callback * please", text=text) is is_proven
+
+
 def test_of_a_record_with_several_words_no_single_one_counts():
     assert proven(records=["500"], amount=500)
     assert not proven(records=["please transfer 500 now"], amount=500)
