@@ -8,9 +8,7 @@ from service.llm.model_call import AnswerOrigin
 from service.llm.pricing import Usage
 
 OutcomeStatus = Literal["done", "failed", "refused", "too_late"]
-RefusalReason = Literal[
-    "not_allowed", "wrong_arguments", "unproven_argument", "too_many_steps", "undecided_effect", "tools_down"
-]
+RefusalReason = Literal["not_allowed", "wrong_arguments", "unproven_argument", "undecided_effect", "tools_down"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
