@@ -13,10 +13,8 @@ from pydantic import BaseModel
 
 from service.redaction.free_text import RedactionFailed, redacted_text
 from service.redaction.spoken import redact_said_names
-from service.telemetry.log import account_hash
+from service.telemetry.fields import pseudonym_of
 
-# Letters alone: the patterns for numbers, which also go over stored texts later, must leave a pseudonym whole.
-_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 _PSEUDONYM = re.compile(r"id-[a-p]{16}")
 _SHORTEST_ID = 4  # a shorter id occurs by chance in many texts
 _SHORTEST_ANYWHERE = 7  # a shorter id occurs by chance in other words and numbers
@@ -28,11 +26,6 @@ _EXACT = (date, time, timedelta, Decimal, UUID, Enum)
 _SHORTEST_NUMBER = 1_000_000  # a whole number of seven digits can be an account or telephone number
 
 Jsonable = Any  # what the module json reads and writes
-
-
-def pseudonym_of(value: str) -> str:
-    """Return the pseudonym of an id: the same for the same id wherever the service's log key is the same."""
-    return f"id-{account_hash(value).translate(_LETTERS)}"
 
 
 def is_pseudonym(text: str) -> bool:

@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 
+from service.telemetry.fields import pseudonym_of
+
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
@@ -128,8 +130,11 @@ def span(
 
 @contextmanager
 def conversation(conversation_id: str | None) -> Iterator[None]:
-    """Set ``gen_ai.conversation.id`` of all spans of this block, also in tasks that start there; None sets nothing."""
-    token = _conversation.set(conversation_id)
+    """Set ``gen_ai.conversation.id`` of all spans of this block, also in tasks that start there; None sets nothing.
+
+    It is the id's pseudonym, as in the answers that are kept: a conversation's id may be a telephone number.
+    """
+    token = _conversation.set(None if conversation_id is None or _tracer is None else pseudonym_of(conversation_id))
     try:
         yield
     finally:

@@ -18,13 +18,12 @@ from service.app import create_app
 from service.cards import ModelCards
 from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
-from service.redaction.persons import pseudonym_of
 from service.settings import Settings
 from service.summaries.answer_feedback import AnswerFeedbackStore
 from service.summaries.answer_record import KeptAnswer, read_served
 from service.summaries.answer_table import AnswerRow
 from service.summaries.store import Summaries
-from service.telemetry.log import account_hash
+from service.telemetry.fields import account_hash, pseudonym_of
 
 SECRET = new_secret()
 PLANTED = (ACCOUNT, ACCOUNT.lower(), NAME, "Okonkwo", CONVERSATION, PHONE, "88123456")

@@ -11,11 +11,11 @@ from service.redaction.free_text import RedactionFailed, redacted_text
 from service.redaction.persons import (
     Persons,
     is_pseudonym,
-    pseudonym_of,
     texts_in,
     with_texts,
     without_pseudonyms,
 )
+from service.telemetry.fields import pseudonym_of
 
 
 def cleaned(**changes):

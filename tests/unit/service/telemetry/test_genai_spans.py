@@ -20,6 +20,7 @@ from service.pair import ToolSpec
 from service.question import Use
 from service.task import TaskContext
 from service.telemetry import tracing
+from service.telemetry.fields import pseudonym_of
 from service.tools.allowed import AllowedTools
 
 CARDS = ModelCards([ModelCard(id="amazon.m", short_name="main", wire="bedrock", runs="provider", context_tokens=1000)])
@@ -105,7 +106,7 @@ async def test_model_calls_and_tools_carry_the_conventions_names(spans):
         "gen_ai.request.model": "amazon.m",
         "gen_ai.request.max_tokens": chat.attributes["gen_ai.request.max_tokens"],
         "gen_ai.output.type": "text",
-        "gen_ai.conversation.id": "conversation-1",
+        "gen_ai.conversation.id": pseudonym_of("conversation-1"),
         "gen_ai.response.model": "nova",
         "gen_ai.response.finish_reasons": ("tool_use",),
         "gen_ai.usage.input_tokens": 7,
@@ -118,7 +119,7 @@ async def test_model_calls_and_tools_carry_the_conventions_names(spans):
         "gen_ai.tool.name": "find_branch",
         "gen_ai.tool.type": "function",
         "gen_ai.tool.call.id": "tooluse_1",
-        "gen_ai.conversation.id": "conversation-1",
+        "gen_ai.conversation.id": pseudonym_of("conversation-1"),
         "omni.tool.outcome": "done",
     }
     assert (refused.status.status_code, refused.attributes["error.type"]) == (StatusCode.ERROR, "not_allowed")
@@ -129,6 +130,7 @@ async def test_spans_hold_no_contents_and_only_names_of_the_conventions(spans):
     await run("conversation-1")
     for span in spans():
         assert SECRET not in span.to_json()
+        assert "conversation-1" not in span.to_json()
         assert set(span.attributes) - CONVENTIONS <= {"error.type", "omni.tool.outcome"}
         assert not set(span.attributes) & CONTENTS
 
