@@ -20,6 +20,7 @@ _SHORTEST_ID = 4  # a shorter id occurs by chance in many texts
 _SHORTEST_ANYWHERE = 7  # a shorter id occurs by chance in other words and numbers
 _OWN_DIGITS = 7
 _WORD = re.compile(r"[\w.@+-]*\w")
+_PART = re.compile(r"\w+")
 _NOT_DIGITS = re.compile(r"\D+")
 # Values of these types are written as text in JSON and are no free text.
 _EXACT = (date, time, timedelta, Decimal, UUID, Enum)
@@ -102,14 +103,19 @@ class Persons:
 
 
 def without_pseudonyms(text: str, pseudonyms: Iterable[str]) -> str:
-    """Return ``text`` with each word whose pseudonym is among ``pseudonyms`` replaced by it: the ids are no longer known."""
+    """Return ``text`` with each word whose pseudonym is among ``pseudonyms`` replaced by it: the ids are no longer known.
+
+    An id is found as it was given, and in upper or lower case.
+    """
     known = frozenset(pseudonyms)
 
     def hidden(word: re.Match[str]) -> str:
-        pseudonym = pseudonym_of(word[0]) if len(word[0]) >= _SHORTEST_ID else ""
-        return pseudonym if pseudonym in known else word[0]
+        found = (pseudonym_of(one) for one in dict.fromkeys((word[0], word[0].lower(), word[0].upper())))
+        short = len(word[0]) < _SHORTEST_ID
+        return word[0] if short else next((pseudonym for pseudonym in found if pseudonym in known), word[0])
 
-    return _WORD.sub(hidden, text) if known else text
+    # The whole word first: an address is one id.
+    return _PART.sub(hidden, _WORD.sub(hidden, text)) if known else text
 
 
 def json_in(text: str) -> Jsonable:

@@ -85,6 +85,17 @@ def test_an_id_that_is_no_longer_known_is_found_by_its_pseudonym():
     assert without_pseudonyms(f"It is {ACCOUNT}.", ()) == f"It is {ACCOUNT}."
 
 
+@pytest.mark.parametrize(
+    "said", ["ab12x", "AB12X", "ref-ab12x", "ref.AB12X", "-AB12X", "AB12X's", "(AB12X)", "AB12X/2", "+ab12x@home"]
+)
+def test_an_id_that_is_no_longer_known_is_found_in_any_case_and_inside_a_word(said):
+    known = (pseudonym_of("AB12X"), pseudonym_of("me@home.example"))
+    hidden = without_pseudonyms(f"It is {said}, or ME@home.example.", known)
+    assert "ab12x" not in hidden.lower()
+    assert "home.example" not in hidden.lower()
+    assert "xab12x" in without_pseudonyms("xab12x", known)
+
+
 def test_texts_are_taken_out_and_put_back_in_order():
     value = {"a": "one", "b": [pseudonym_of("x1234"), " ", "two", 3], "c": None}
     assert texts_in(value) == ["one", "two"]
