@@ -47,7 +47,8 @@ def tools_of_run(task: str, inputs: BaseModel, *, served: ServedPair, request: R
     if not served.pair.tools or task not in runtime.tools:
         return None
     caller = getattr(request.state, "caller", None)  # None without access control (the harness)
-    owner = "" if caller is None else caller.tenant or caller.client_id
+    # A client may have the name of a tenant that it does not belong to.
+    owner = "" if caller is None else f"client:{caller.client_id}" if caller.tenant is None else f"tenant:{caller.tenant}"
     conversation = runtime.tasks[task].conversation(inputs)
     return runtime.tools[task].for_run(served.pair, f"{owner}/{conversation or request.state.request_id}")
 

@@ -123,6 +123,7 @@ def test_one_client_s_conversation_is_not_another_s(runtime):
 
     assert run_id(tenant="acme", client_id="one") == run_id(tenant="acme", client_id="two")
     assert len({run_id(tenant=None, client_id=name) for name in ("one", "two")}) == 2
+    assert run_id(tenant="acme", client_id="one") != run_id(tenant=None, client_id="acme")
 
 
 def test_a_pair_without_tools_gets_none(runtime):
