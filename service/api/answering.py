@@ -48,7 +48,9 @@ def tools_of_run(task: str, inputs: BaseModel, *, served: ServedPair, request: R
         return None
     caller = getattr(request.state, "caller", None)  # None without access control (the harness)
     # A client may have the name of a tenant that it does not belong to.
-    owner = "" if caller is None else f"client:{caller.client_id}" if caller.tenant is None else f"tenant:{caller.tenant}"
+    owner = (
+        "" if caller is None else f"client:{caller.client_id}" if caller.tenant is None else f"tenant:{caller.tenant}"
+    )
     conversation = runtime.tasks[task].conversation(inputs)
     return runtime.tools[task].for_run(served.pair, f"{owner}/{conversation or request.state.request_id}")
 
