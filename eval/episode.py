@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from eval.casecheck.rules import Passage
 from eval.cases import Case
 from service.llm.model_call import ModelCall, ModelReply
 from service.pair import Pair
@@ -34,6 +35,9 @@ class CaseEpisode(Protocol):
 
     def about(self, case: Case) -> tuple[Mapping[str, str], Mapping[str, str]]:
         """Return what a case gives and what it demands, each by heading, for a reader of a report."""
+
+    def passages(self, inputs: BaseModel) -> tuple[Passage, ...]:
+        """Return the texts in which two cases may not copy each other; records that many cases share are none."""
 
     @property
     def customer(self) -> Pair | None:

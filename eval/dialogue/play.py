@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
+from eval.casecheck.rules import Passage
 from eval.cases import Case
 from eval.code_digest import without_words
 from eval.dialogue.customer import Counterpart, Customer, Over
@@ -16,7 +17,7 @@ from eval.dialogue.model_customer import ModelCustomer, customer_pair
 from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
 from eval.dialogue.scenario import ConversationScenario, CustomerScript
 from eval.dialogue.states import changes
-from eval.dialogue.transcript import about, transcript
+from eval.dialogue.transcript import about, customer_words, transcript
 from eval.dialogue.world import CaseWorld, FaultyTools
 from eval.episode import AnswerRun, Ask
 from eval.errors import CaseError
@@ -75,6 +76,11 @@ class DialogueEpisode:
     def about(self, case: Case) -> tuple[Mapping[str, str], Mapping[str, str]]:
         """See ``CaseEpisode.about``."""
         return about(case)
+
+    def passages(self, inputs: BaseModel) -> tuple[Passage, ...]:
+        """See ``CaseEpisode.passages``."""
+        assert isinstance(inputs, ConversationScenario)
+        return customer_words(inputs.customer)
 
     async def play(self, case: Case, repeat: int, pair: Pair, answer: AnswerRun, ask: Ask | None = None) -> TaskResult:
         """See ``CaseEpisode.play``."""

@@ -1,15 +1,19 @@
 """Words a conversation and its case for people."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+from eval.casecheck.rules import Passage, string_passages
 from eval.cases import Case
 from eval.dialogue.judging import worded
 from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
-from eval.dialogue.scenario import ConversationScenario, DialogueExpectations, ExpectedCall
+from eval.dialogue.scenario import ConversationScenario, CustomerScript, DialogueExpectations, ExpectedCall
 
 _MOST_CONTENT = 300
+_SAID = re.compile(r"^(goal$|opens\.|then\.)|\.says\.")
 _ENDED = {
     "answered": "The customer had an answer.",
     "closed": "The assistant closed the conversation.",
@@ -68,6 +72,13 @@ def about(case: Case) -> tuple[dict[str, str], dict[str, str]]:
     }
     demands = _expected(expected) if isinstance(expected, DialogueExpectations) else {}
     return _given(facts), _given(demands)
+
+
+def customer_words(script: CustomerScript) -> tuple[Passage, ...]:
+    """Return what a customer wants and says, by path."""
+    return tuple(
+        replace(passage, id=f"customer.{passage.id}") for passage in string_passages(script) if _SAID.search(passage.id)
+    )
 
 
 def _given(texts: Mapping[str, str]) -> dict[str, str]:

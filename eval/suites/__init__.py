@@ -3,7 +3,7 @@
 import importlib
 from dataclasses import replace
 
-from eval.casecheck.rules import CaseRules
+from eval.casecheck.rules import CaseRules, string_passages
 from eval.suite import Suite
 from service.errors import ConfigurationError
 
@@ -38,4 +38,7 @@ def load_case_rules(task: str) -> CaseRules:
     rules = getattr(importlib.import_module(f"eval.suites.{task}"), "CASE_RULES", CaseRules())
     if not isinstance(rules, CaseRules):
         raise ConfigurationError(f"CASE_RULES in eval/suites/{task}.py must be an eval.casecheck.rules.CaseRules")
-    return rules if suite.episode is None else replace(rules, scenario_model=suite.episode.scenario_model)
+    if suite.episode is None:
+        return rules
+    passages = suite.episode.passages if rules.passages is string_passages else rules.passages
+    return replace(rules, scenario_model=suite.episode.scenario_model, passages=passages)
