@@ -8,6 +8,7 @@ from eval.casecheck.card import CARD, SHOWN
 from eval.casecheck.case import case_problems, full_numbers
 from eval.casecheck.files import CaseLine
 from eval.casecheck.overlap import copied_passages, copied_references
+from eval.casecheck.rules import string_passages
 from eval.cases import Case, cases_digest, numbered_lines, parse_case
 from eval.harvest.proposal import Proposal
 from eval.harvest.propose import REGRESSION, HarvestContext
@@ -20,7 +21,6 @@ _LAST_SET = re.compile(r"^\| `(?:challenge|gate|dev)\.jsonl` \|.*$", re.MULTILIN
 
 def problems_of(proposal: Proposal, context: HarvestContext, sets: Sequence[CaseLine]) -> list[str]:
     """Return the problems that keep a proposal from being a regression case, each with what to do."""
-    expected = proposal.case.expectations
     problems = context.source.missing(proposal.case)
     line = context.line(proposal.case, file=REGRESSION, number=len(sets) + 1)
     ready = context.task.without_model(line.inputs) if context.rules.scenario_model is None else None
@@ -28,8 +28,10 @@ def problems_of(proposal: Proposal, context: HarvestContext, sets: Sequence[Case
     for problem in (*copied_passages([*sets, line]), *copied_references([*sets, line])):
         if problem.file == line.file and problem.line == line.line:
             problems.append(problem.text)
-    texts = [passage.text for passage in line.passages] + [fact.span for fact in expected.facts]
-    if any(full_numbers(text) for text in texts):
+    shown = [*line.passages, *string_passages(proposal.case.expectations)]
+    if context.rules.scenario_model is not None:  # a person wrote all of it, and no part is a pseudonym
+        shown += string_passages(line.inputs)
+    if any(full_numbers(passage.text) for passage in shown):
         problems.append("prints a full number of nine digits or more: mask it")
     return problems
 

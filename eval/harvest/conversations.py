@@ -40,7 +40,7 @@ class ConversationSource(KeptSource):
     def expectations(self, correction: str | None, inputs: BaseModel, rules: CaseRules) -> Expectations:
         """Return a draft whose gold run says what was said, and last the correction."""
         assert isinstance(inputs, DialogueInputs)
-        said = [turn.text for turn in inputs.history if turn.by == "assistant"]
+        said = [turn.text or TO_WRITE for turn in inputs.history if turn.by == "assistant"]
         gold = tuple((GoldReply(say=text),) for text in (*said, correction or TO_WRITE))
         return rules.expectations.model_validate({"gold": [[step.model_dump() for step in turn] for turn in gold]})
 
