@@ -192,5 +192,9 @@ def _as_one(results: Sequence[TaskResult], record: ConversationRecord) -> TaskRe
         usage=sum((result.usage for result in results[1:]), results[0].usage),
         estimated_usage=sum((result.estimated_usage for result in results[1:]), results[0].estimated_usage),
         cost=sum(known[1:], known[0]) if len(known) == len(costs) else None,
-        trace=(),  # the record has it
+        guarded=tuple(kind for result in results for kind in result.guarded),
+        guard_findings=sum(result.guard_findings for result in results),
+        repaired=any(result.repaired for result in results),
+        # Who was asked and what it read; the record has the texts, and the uses of tools.
+        trace=tuple(replace(step, content="") for result in results for step in result.trace if step.kind == "model"),
     )
