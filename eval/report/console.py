@@ -33,7 +33,7 @@ from eval.report.conclusions import (
     why,
     worst_results,
 )
-from eval.report.finding_counts import findings_sentence, results_with_faults
+from eval.report.finding_counts import fault_name, findings_sentence, results_with_faults
 from eval.report.reasons import CheckGroup, check_groups, with_cause
 from eval.results import CaseResult, Evaluation, PairResult, Verdict
 from eval.suite import Suite
@@ -320,7 +320,7 @@ class _Printer:
                     self.say(f"{count} x {one_line(message, 170)}", indent=4)
             faulty = results_with_faults(results, self._suite)
             if faulty:
-                self.say("false or unsupported statements:", "red", indent=2)
+                self.say(f"{fault_name(self._suite, many=True)}:", "red", indent=2)
                 self._list_cases(faulty[:FAULTS_SHOWN], len(faulty))
             graded = [item for item in bad if item not in faulty and item.result.failure is None]
             if graded:

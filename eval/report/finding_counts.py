@@ -9,7 +9,7 @@ from figures.formatting import plural
 
 
 def results_with_faults(results: Iterable[CaseResult], suite: Suite) -> list[CaseResult]:
-    """Return the answers with a false or unsupported statement, in the order of ``worst_results``."""
+    """Return the answers with a fault (``fault_name``), in the order of ``worst_results``."""
     from eval.verdict.kinds import kind_of  # late: scipy takes 0.3 s
 
     yes_or_no = {spec.score for spec in case_metrics(suite) if kind_of(spec).yes_or_no}
@@ -20,9 +20,17 @@ def results_with_faults(results: Iterable[CaseResult], suite: Suite) -> list[Cas
     ]
 
 
+def fault_name(suite: Suite, *, many: bool = False) -> str:
+    """Return what a finding of a yes-or-no score is called: of an answer what it states, of a conversation anything."""
+    if suite.episode is not None:
+        return "wrong words or acts"
+    return "false or unsupported statements" if many else "a false or unsupported statement"
+
+
 def findings_sentence(results: Sequence[CaseResult], suite: Suite) -> str:
     """Return how many answers have a finding, and of which kind: "5 of 200 answers have a finding: 1 states ..."."""
-    bad, total = worst_results(results, suite), plural(len(results), "answer")
+    bad = worst_results(results, suite)
+    total = plural(len(results), "answer" if suite.episode is None else "conversation")
     if not bad:
         return f"no finding in {total}"
     false = results_with_faults(bad, suite)
@@ -31,7 +39,7 @@ def findings_sentence(results: Sequence[CaseResult], suite: Suite) -> str:
     other = len(bad) - failed - len(false) - incomplete
     parts = [
         f"{failed} got no answer" if failed else "",
-        f"{len(false)} with a false or unsupported statement" if false else "",
+        f"{len(false)} with {fault_name(suite)}" if false else "",
         f"{incomplete} incomplete" if incomplete else "",
         f"{other} with another finding" if other else "",
     ]

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from eval.cases import Case, Expectations, Forbidden
+from eval.dialogue.play import DialogueEpisode
+from eval.dialogue.world import RecordsWorld
 from eval.report.cases import mark_output
 from eval.report.conclusions import badness, findings_of, headline, problem_lines, replaced_models, why, worst_results
 from eval.report.finding_counts import findings_sentence, results_with_faults
@@ -220,3 +222,9 @@ def test_an_answer_with_a_finding_of_no_shown_metric_counts_in_list_and_sentence
     )
     assert results_with_faults(results, SUITE) == [results[3]]
     assert [bool(problem_lines(item, SUITE)) for item in results] == [False, True, True, True, True]
+
+
+def test_a_conversation_is_wrong_in_words_or_acts() -> None:
+    suite = replace(SUITE, episode=DialogueEpisode(world=lambda scenario: RecordsWorld({}, (), {})))
+    results = [answer(0), answer(1, grounded=Score(value=0.0, findings=("pay(amount=5) was not permitted",)))]
+    assert findings_sentence(results, suite) == "1 of 2 conversations has a finding: 1 with wrong words or acts"
