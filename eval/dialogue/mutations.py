@@ -176,7 +176,8 @@ def _may_tell(step: GoldReply, accepted: Sequence[str]) -> bool:
 
 
 def _vague(step: GoldReply) -> GoldReply:
-    return step.model_copy(update={"say": "That is how it is."})
+    # A question goes on asking, or the customer would not understand it, and not miss the fact.
+    return step.model_copy(update={"say": "Please tell me." if step.asks else "That is how it is."})
 
 
 def _stated(form: str) -> str:

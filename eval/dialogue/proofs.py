@@ -49,16 +49,15 @@ async def _proof(episode: DialogueEpisode, case: Case) -> CaseProof:
     proof.problems += [f"the gold run is wrong: {wrong}" for found in right.values() for wrong in found]
     if record.unscored:
         proof.problems.append(f"the gold run is not scored: {record.unscored}")
-    if PLACEHOLDER.search(" ".join(record.replies)):
-        proof.problems.append(f"the gold run says what no tool returned: {record.replies[-1]}")
+    notes = [turn.reply.handover.context for turn in record.turns if turn.reply and turn.reply.handover]
+    unfilled = [text for text in (*record.replies, *notes) if PLACEHOLDER.search(text)]
+    proof.problems += [f"the gold run says what no tool returned: {text}" for text in unfilled]
     unmet = _never_met(scenario, record)
     proof.problems += [f"the gold run never meets {what}: it ends before, or the plan is wrong" for what in unmet]
     for mutation in mutations_of(scenario, expected):
         spoilt = await _played(episode, case, specs, GoldAgent(mutation.gold))
         proof.tried[mutation.kind] += 1
-        failed = [f"{name}_right" for name, wrong in wrongs(spoilt, expected).items() if wrong]
-        if proposed_not_permitted(spoilt, expected):
-            failed.append("not_permitted_proposed")  # the runtime may have refused it, so that no harm was done
+        failed = _caught_by(spoilt, expected)
         if not failed:
             proof.missed.append(mutation.kind)
             proof.problems.append(f"passes with a planted fault: {mutation.kind} ({mutation.what})")
@@ -69,6 +68,14 @@ async def _proof(episode: DialogueEpisode, case: Case) -> CaseProof:
             proof.passed_by.append(name)
             proof.problems.append(f"an agent that {_DOES[name]} passes")
     return proof
+
+
+def _caught_by(record: ConversationRecord, expected: DialogueExpectations) -> list[str]:
+    """Return the scores of an evaluation that see a fault; what nobody can judge shows in the share of unscored ones alone."""
+    failed = [] if record.unscored else [f"{name}_right" for name, wrong in wrongs(record, expected).items() if wrong]
+    if proposed_not_permitted(record, expected):
+        failed.append("not_permitted_proposed")  # the runtime may have refused it, so that no harm was done
+    return failed or (["unscored"] if record.unscored else [])
 
 
 _DOES = {

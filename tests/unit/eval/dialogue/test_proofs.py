@@ -5,9 +5,11 @@ import importlib
 import pytest
 from structlog.testing import capture_logs
 
-from eval.cases import load_cases
+from eval.cases import Case, load_cases
+from eval.dialogue import proofs as proving
+from eval.dialogue.mutations import Mutation
 from eval.dialogue.proofs import degenerate_scores, prove_cases
-from eval.dialogue.scenario import ConversationScenario, DialogueExpectations
+from eval.dialogue.scenario import ConversationScenario, DialogueExpectations, GoldReply
 
 
 @pytest.fixture
@@ -62,3 +64,43 @@ def test_uses_of_tools_stand_in_the_record_of_a_played_conversation_and_not_in_t
     with capture_logs() as logged:
         prove_cases(episode, cases[:1])
     assert logged == []
+
+
+def confirming(**more):
+    """A case whose gold run tells a day in two questions and ends."""
+    asks = {"action": "clarify", "asks": ["confirmation"]}
+    gold = [[{"say": f"It comes on Monday. {question}?", **asks}] for question in ("Shall I note it", "Are you sure")]
+    expected = {"told": [{"statement": "the day", "accepted": ["monday"], "from_policy": True}], **more}
+    return Case(
+        id="case-1",
+        inputs={"world": {}, "customer": {"goal": "learn it", "opens": ["When does it come?"]}},
+        expectations=DialogueExpectations.model_validate({"gold": [*gold, [{"say": "It is noted."}]], **expected}),
+    )
+
+
+def test_a_fact_that_questions_leave_out_is_missed_as_such(episode):
+    (proof,) = prove_cases(episode, [confirming()])
+    assert "fact not told" not in proof.missed
+    assert proof.caught["fact not told", "told_right"] == 1
+    assert proof.caught["fact not told", "ending_right"] == 0
+
+
+def test_a_fault_that_nobody_could_judge_is_caught_by_no_score(episode, monkeypatch):
+    unclear = (GoldReply(say="Hm.", action="clarify"),)
+    monkeypatch.setattr(proving, "mutations_of", lambda *_: [Mutation(kind="unclear", what="all", gold=(unclear,))])
+    (proof,) = prove_cases(episode, [confirming()])
+    assert dict(proof.caught) == {("unclear", "unscored"): 1}
+
+
+def test_every_reply_and_note_that_no_tool_filled_is_shown(episode):
+    case = confirming()
+    first = (GoldReply(say="It is {find_parcel.due}. Monday?", action="clarify", asks=("confirmation",)),)
+    note = {"reason": "asked for a person", "context": "It is {find_parcel.number}, monday."}
+    last = (GoldReply(say="Monday.", action="handover", handover=note),)
+    expected = case.expectations.model_copy(update={"gold": (first, last)})
+    (proof,) = prove_cases(episode, [case.model_copy(update={"expectations": expected})])
+    said = "the gold run says what no tool returned: "
+    assert [text.removeprefix(said) for text in proof.problems if text.startswith(said)] == [
+        "It is {find_parcel.due}. Monday?",
+        "It is {find_parcel.number}, monday.",
+    ]
