@@ -56,7 +56,7 @@ async def with_documents(
     if indexes is None or not specs:
         return await answer(None)
     watched = _Watched(NoTools(), specs.values(), indexes)
-    result = await answer(AllowedTools(specs=specs, tools=watched, run_id=run_id))
+    result = await answer(AllowedTools(specs=specs, tools=watched, run_id=run_id, logged=False))
     if watched.broke is not None:
         raise RunAborted(
             f"the documents cannot be searched ({watched.broke}); mend that and run the same command again"
