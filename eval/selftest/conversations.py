@@ -28,6 +28,7 @@ from eval.verdict.gate import GateRules
 from figures.files import out_folder
 from service.cards import ModelCards
 from service.files import write_whole
+from service.knowledge.indexes import KnowledgeIndexes
 from service.pair import Pair
 from service.pair_file import load_pair
 from service.settings import Settings
@@ -118,7 +119,7 @@ def conversation_selftest(
         raise HarnessError(f"no fault {', '.join(unknown)}; faults: {', '.join(sorted(planted))}")
     trial = _Trial(
         suite=suite,
-        episode=episode,
+        episode=episode.with_documents(KnowledgeIndexes.of(settings)),
         rules=GateRules(suite=suite, cards=cards, today=today()),
         pair=_any_pair(task, cards, settings),
         cases=cases,
