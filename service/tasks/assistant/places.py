@@ -31,9 +31,8 @@ def found_places(text: str, knowledge: BankKnowledge) -> list[FoundPlace]:
     words = _plain(text)
     found = list(_by_postcode(words, knowledge)) or list(_by_name(words, knowledge))
     cities = {place.city for place in found if place.name == place.city}
-    if (
-        len(cities) == 1
-    ):  # "Piccadilly, London": the city settles which one is meant, also where only the other is known
+    # "Piccadilly, London": the city settles which one is meant, also where only the other one is known.
+    if len(cities) == 1:
         found = [place for place in found if place.city in cities]
     return _one_per_city(found or list(_by_likeness(words, knowledge)))
 

@@ -20,6 +20,12 @@ from service.tasks.assistant.knowledge import (
 from service.tools.functions import ToolFunction
 
 MOST_SUMMARY_CHARS = 2_000
+MOST_LOCATION_CHARS = 120
+MOST_PHONE_CHARS = 40
+
+BranchLocation = Annotated[str, Field(max_length=MOST_LOCATION_CHARS)]
+CallbackPhone = Annotated[str, Field(max_length=MOST_PHONE_CHARS)]
+TransferSummary = Annotated[str, Field(min_length=1, max_length=MOST_SUMMARY_CHARS)]
 
 METHODS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "get_branch_account_opening_info": Bank.branch_opening,
@@ -54,7 +60,7 @@ async def get_debit_card_info(card_type: CardType) -> dict[str, Any]:
     return live_bank().debit_card(card_type)
 
 
-async def find_nearest_branch(location: str, service_type: BranchService = "general") -> dict[str, Any]:
+async def find_nearest_branch(location: BranchLocation, service_type: BranchService = "general") -> dict[str, Any]:
     """Find branches near a city, neighbourhood or postcode that offer a service, the nearest first."""
     return live_bank().nearest_branch(location, service_type)
 
@@ -69,17 +75,12 @@ async def queue_position() -> dict[str, Any]:
     return live_bank().queue_position()
 
 
-async def request_callback(phone: str, when: CallbackTime = "soon", *, key: str | None) -> dict[str, Any]:
+async def request_callback(phone: CallbackPhone, when: CallbackTime = "soon", *, key: str | None) -> dict[str, Any]:
     """Arrange that a specialist calls the customer back on a UK number, once the customer has confirmed it."""
     return live_bank().request_callback(phone, when, key=key)
 
 
-async def transfer_to_agent(
-    reason: TransferReason,
-    summary: Annotated[str, Field(min_length=1, max_length=MOST_SUMMARY_CHARS)],
-    *,
-    key: str | None,
-) -> dict[str, Any]:
+async def transfer_to_agent(reason: TransferReason, summary: TransferSummary, *, key: str | None) -> dict[str, Any]:
     """Hand the customer over to a specialist, who reads the summary first: what they want, and what was found out."""
     return live_bank().transfer(reason, summary, key=key)
 
@@ -97,6 +98,10 @@ FUNCTIONS = (
 )
 
 
+def _text(**limits: int) -> dict[str, Any]:
+    return {"type": "string", **limits}
+
+
 def _one_of(values: Any, **more: Any) -> dict[str, Any]:
     return {"type": "string", "enum": list(get_args(values)), **more}
 
@@ -106,16 +111,19 @@ _ARGUMENTS: Mapping[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
     "get_digital_account_opening_info": ({"account_type": _one_of(AccountType)}, ("account_type",)),
     "get_debit_card_info": ({"card_type": _one_of(CardType)}, ("card_type",)),
     "find_nearest_branch": (
-        {"location": {"type": "string"}, "service_type": _one_of(BranchService, default="general")},
+        {"location": _text(maxLength=MOST_LOCATION_CHARS), "service_type": _one_of(BranchService, default="general")},
         ("location",),
     ),
     "check_hours": ({}, ()),
     "queue_position": ({}, ()),
-    "request_callback": ({"phone": {"type": "string"}, "when": _one_of(CallbackTime, default="soon")}, ("phone",)),
+    "request_callback": (
+        {"phone": _text(maxLength=MOST_PHONE_CHARS), "when": _one_of(CallbackTime, default="soon")},
+        ("phone",),
+    ),
     "transfer_to_agent": (
         {
             "reason": _one_of(TransferReason),
-            "summary": {"type": "string", "minLength": 1, "maxLength": MOST_SUMMARY_CHARS},
+            "summary": _text(minLength=1, maxLength=MOST_SUMMARY_CHARS),
         },
         ("reason", "summary"),
     ),
