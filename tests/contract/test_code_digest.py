@@ -142,6 +142,16 @@ def test_the_data_that_a_task_reads_beside_its_code_counts(copy):
     assert deciding_code_digest("summarize", copy) != before
 
 
+def test_a_fee_that_the_assistant_may_tell_counts(copy):
+    for package in ("service/tasks/assistant", "eval/suites/assistant"):
+        (copy / package / "__init__.py").touch()
+    knowledge = copy / "service/tasks/assistant/knowledge.yaml"
+    before = deciding_code_digest("assistant", copy)
+    text = knowledge.read_text(encoding="utf-8")
+    knowledge.write_text(text.replace("fees: £12 a month", "fees: £13 a month"), encoding="utf-8")
+    assert deciding_code_digest("assistant", copy) != before
+
+
 def test_conversations_and_tools_count_for_the_tasks_that_have_them(parcels):
     theirs = deciding_files("parcels")
     assert {"service/tasks/parcels.py", "eval/suites/parcels.py"} <= set(theirs)
