@@ -92,6 +92,8 @@ class StoreSettings(SettingsGroup):
     interactions_table: str = "ucdp-interactions"
     config_table: str = "cci-lite-config"  # tenants and their forms
     shared_table: str = "omni-shared-state"  # what all tasks of a service know together
+    conversations_table: str = "omni-conversations"
+    conversation_hours: int = Field(default=24, ge=1)  # how long a conversation is kept after its last message
     archive_bucket: str = "omni-channel-insights"
     events_queue: str = "omni-channel-events"  # S3 notifications of new objects; `omni load-events` reads it
     timeout_s: float = Field(default=2.0, gt=0, alias="store_timeout_s")  # of one store access

@@ -43,6 +43,10 @@ class StoreDropped(StoreError):
     """The store closed a connection that was kept open; retry on a new one."""
 
 
+class ItemChanged(StoreError):
+    """The item does not meet the write's condition: somebody else changed it."""
+
+
 class RecordRefused(StoreError):
     """The store refuses this record permanently; the message says why."""
 

@@ -22,7 +22,7 @@ from aiodynamo.models import RetryConfig, RetryTimeout
 from botocore.exceptions import BotoCoreError
 from yarl import URL
 
-from service.aws.bounded import FIRST_WAIT_S, LONGEST_WAIT_S, StoreDropped, StoreThrottled
+from service.aws.bounded import FIRST_WAIT_S, LONGEST_WAIT_S, ItemChanged, StoreDropped, StoreThrottled
 from service.aws.clients import AwsKey, KeptKey, is_proxied, key_finder
 from service.errors import StoreError
 from service.settings import Settings
@@ -56,6 +56,7 @@ class TablePuts(Protocol):
         """Put one item.
 
         Raises:
+            ItemChanged: the item does not meet the condition of ``arguments``.
             StoreError: as for ``TableQueries.query``.
         """
         ...
@@ -123,6 +124,8 @@ class DynamoQueries:
             return await self._client().send_request(action=action, payload=arguments)
         except _THROTTLES as err:
             raise StoreThrottled(f"{store} refuses: {type(err).__name__}") from err
+        except errors.ConditionalCheckFailed as err:
+            raise ItemChanged(f"{store}: the item is not as expected") from err
         except errors.TableNotFound as err:
             raise StoreError(f"{store} refuses: no such table; create it (locally: omni up)") from err
         except errors.NoCredentialsFound as err:

@@ -94,6 +94,7 @@ def load(settings: Settings) -> None:
     from service.aws.shared_state import create_shared_table
     from service.calls.store.form_store import FormStore, create_config_table
     from service.calls.store.states import create_jobs_table
+    from service.conversations.table import create_conversation_table
     from service.interactions.table import InteractionTable, create_table
     from service.local.samples import sample_histories
     from service.summaries.answer_record import ANSWER_FEEDBACK_PREFIX, ANSWERS_PREFIX
@@ -113,6 +114,7 @@ def load(settings: Settings) -> None:
     create_answer_table(dynamodb, settings.summaries.answers_table)
     create_config_table(dynamodb, settings.stores.config_table)
     create_shared_table(dynamodb, settings.stores.shared_table)
+    create_conversation_table(dynamodb, settings.stores.conversations_table)
     forms = FormStore(
         dynamodb, settings.stores.config_table, timeout_s=settings.stores.timeout_s, now=lambda: datetime.now(UTC)
     )

@@ -38,6 +38,8 @@ VARIABLES = {
     "OMNI_SUMMARIES_TABLE": ("s", "summaries.table", "s"),
     "OMNI_CONFIG_TABLE": ("c", "stores.config_table", "c"),
     "OMNI_SHARED_TABLE": ("h", "stores.shared_table", "h"),
+    "OMNI_CONVERSATIONS_TABLE": ("v", "stores.conversations_table", "v"),
+    "OMNI_CONVERSATION_HOURS": ("3", "stores.conversation_hours", 3),
     "OMNI_ANSWERS_TABLE": ("a", "summaries.answers_table", "a"),
     "OMNI_OUTBOX_TABLE": ("o", "summaries.outbox_table", "o"),
     "OMNI_KEEP_WAIT_MS": ("40", "summaries.keep_wait_ms", 40),

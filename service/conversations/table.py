@@ -1,0 +1,105 @@
+"""Conversations in one DynamoDB table, with a version against lost updates and a time to live."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import stamina
+
+from service.aws.bounded import FIRST_WAIT_S, LONGEST_WAIT_S, ItemChanged, StoreDropped, StoreThrottled, translated
+from service.aws.queries import EventLoopTables, patient_query
+from service.aws.tables import make_table
+from service.conversations.conversation import Conversation
+from service.conversations.store import ConversationChanged, KeptConversation
+
+_KEY, _TEXT, _VERSION, _TTL = "conversation", "text", "version", "expires_at"
+
+
+class ConversationTable:
+    """See ``ConversationStore``; ``scope`` keeps stages apart that share the table. ``now`` is seconds since 1970."""
+
+    def __init__(
+        self,
+        tables: EventLoopTables,
+        table: str,
+        *,
+        scope: str,
+        kept_s: float,
+        timeout_s: float,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """``kept_s``: how long a conversation is kept after its last change; ``timeout_s`` bounds one access with its retries."""
+        self._tables = tables
+        self._table = table
+        self._scope = scope
+        self._kept_s = kept_s
+        self._timeout_s = timeout_s
+        self._now = now
+
+    async def get(self, key: str) -> KeptConversation | None:
+        """See ``ConversationStore.get``."""
+        asked = {
+            "TableName": self._table,
+            "KeyConditionExpression": "#key = :key",
+            "ExpressionAttributeNames": {"#key": _KEY},
+            "ExpressionAttributeValues": {":key": {"S": f"{self._scope}/{key}"}},
+            "ConsistentRead": True,
+        }
+        page, _ = await patient_query(self._tables, asked, patience_s=self._timeout_s)
+        for item in page["Items"]:
+            # DynamoDB deletes expired items hours or days later.
+            if float(item[_TTL]["N"]) > self._now():
+                return KeptConversation(Conversation.model_validate_json(item[_TEXT]["S"]), int(item[_VERSION]["N"]))
+        return None
+
+    async def put(self, key: str, conversation: Conversation, *, expected: int) -> None:
+        """See ``ConversationStore.put``."""
+        now = self._now()
+        item = {
+            _KEY: {"S": f"{self._scope}/{key}"},
+            _TEXT: {"S": conversation.model_dump_json()},
+            _VERSION: {"N": str(expected + 1)},
+            _TTL: {"N": str(int(now + self._kept_s))},
+        }
+        arguments: dict[str, Any] = {"TableName": self._table, "Item": item}
+        if expected == 0:
+            arguments["ConditionExpression"] = "attribute_not_exists(#key) OR #ttl <= :now"
+            arguments["ExpressionAttributeNames"] = {"#key": _KEY, "#ttl": _TTL}
+            arguments["ExpressionAttributeValues"] = {":now": {"N": str(int(now))}}
+        else:
+            arguments["ConditionExpression"] = "#version = :expected"
+            arguments["ExpressionAttributeNames"] = {"#version": _VERSION}
+            arguments["ExpressionAttributeValues"] = {":expected": {"N": str(expected)}}
+        try:
+            async for attempt in stamina.retry_context(
+                on=(StoreThrottled, StoreDropped),
+                attempts=None,
+                timeout=self._timeout_s,
+                wait_initial=FIRST_WAIT_S,
+                wait_max=LONGEST_WAIT_S,
+                wait_jitter=FIRST_WAIT_S,
+            ):
+                with attempt:
+                    await self._tables.put(**arguments)
+        except ItemChanged as err:
+            raise ConversationChanged("the conversation was changed meanwhile") from err
+
+
+def create_conversation_table(client: Any, name: str) -> bool:
+    """Create the table with its TTL attribute; return False if it exists. For the local AWS only.
+
+    Raises:
+        ConfigurationError: a table of this name has other keys.
+        StoreError: DynamoDB does not answer.
+    """
+    definition = {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": _KEY, "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": _KEY, "AttributeType": "S"}],
+    }
+    made = make_table(client, definition, variable="OMNI_CONVERSATIONS_TABLE")
+    if made:
+        with translated(f"table {name!r}"):
+            client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": _TTL})
+    return made
