@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 
 from service.api import calls, dashboards, docs, feedback, forms, health, insights, metrics, pairs, tokens
+from service.api.conversations import page as chat
+from service.api.conversations.operations import conversations_router
 from service.api.http.access import AccessControl
 from service.api.http.limits import BodyLimits
 from service.api.http.openapi import complete
@@ -74,6 +76,8 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None,
     tasks = runtime.tasks.values() if runtime else [load_task(name) for name in task_names()]
     app.include_router(tasks_router(tasks))
     app.include_router(task_feedback_router(tasks))
+    app.include_router(conversations_router(tasks))
+    app.include_router(chat.router)
     app.include_router(health.router)
     app.include_router(docs.router)
     app.include_router(metrics.router)

@@ -16,6 +16,8 @@ from service.calls.reviews import CallReviews
 from service.calls.store.forms import Forms
 from service.cards import ModelCards
 from service.clock import wall_clock
+from service.conversations.store import ConversationsInMemory, ConversationStore
+from service.conversations.turns import Turns
 from service.dashboards.reader import DashboardReader, build_dashboards
 from service.errors import ConfigurationError
 from service.interactions.reader import InteractionReader
@@ -75,11 +77,13 @@ class Runtime:
     dashboards: DashboardReader | None = None
     tools: Mapping[str, TaskTools] = field(default_factory=dict)
     disconnect: Callable[[], Awaitable[None]] | None = None
+    conversations: ConversationStore = field(default_factory=ConversationsInMemory)
     shared: SharedState | None = None
     watch: SharedWatch = field(default_factory=lambda: SharedWatch(None))
     reliability: Reliability = field(init=False)  # its clock is the runtime's own
     crowding: Crowding = field(init=False)
     limits: SharedLimits = field(init=False)
+    turns: Turns = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reliability", Reliability(self.clock))
@@ -88,6 +92,7 @@ class Runtime:
         )
         throttle = None if self.access is None else self.access.throttle
         object.__setattr__(self, "limits", SharedLimits(self.shared, throttle, self.reliability))
+        object.__setattr__(self, "turns", Turns(store=self.conversations, now=self.now, ids=self.ids))
 
     def open(self) -> None:
         """Start each task's pair source and, in the background, the gateway's warm-up; readiness does not wait for it."""
@@ -121,6 +126,7 @@ class Runtime:
 
     async def close(self) -> None:
         """Stop the pair sources' threads, write the pending records and close the stores."""
+        await self.turns.aclose()
         for source in self.pair_sources.values():
             source.stop()
         self.crowding.stop()
@@ -279,10 +285,20 @@ def _stores(
         return {}
     from service.calls.reviews import build_reviews
     from service.calls.store.form_store import build_forms
+    from service.conversations.table import ConversationTable
     from service.summaries.store import build_summaries
 
+    stores = settings.stores
+    conversations = ConversationTable(
+        queries,
+        stores.conversations_table,
+        scope=settings.stage,
+        kept_s=stores.conversation_hours * 3600,
+        timeout_s=stores.timeout_s,
+    )
     summaries = build_summaries(settings, queries=queries, dynamodb=dynamodb, s3=s3, now=now, clock=time.monotonic)
     return {
+        "conversations": conversations,
         "summaries": summaries,
         "feedback": summaries.feedback,
         "answer_feedback": summaries.answer_feedback,

@@ -59,11 +59,15 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
-    """The verified content of a token, link or cookie; ``ends_in_s`` can be negative by up to the leeway."""
+    """The verified content of a token, link or cookie; ``ends_in_s`` can be negative by up to the leeway.
+
+    ``about`` names the one thing that it is good for, if it is for one only.
+    """
 
     caller: Caller
     id: str
     ends_in_s: int
+    about: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +103,18 @@ class Tokens:
         return self.sign(client_id, granted_scopes(client, scope))
 
     def sign(
-        self, client_id: str, scopes: tuple[str, ...], *, kind: str = TOKEN_TYPE, lifetime_s: int = LIFETIME_S
+        self,
+        client_id: str,
+        scopes: tuple[str, ...],
+        *,
+        kind: str = TOKEN_TYPE,
+        lifetime_s: int = LIFETIME_S,
+        about: str | None = None,
     ) -> Token:
-        """Return a token for a client that was identified without its secret; a token is accepted as its own ``kind`` only."""
+        """Return a token for a client that was identified without its secret; a token is accepted as its own ``kind`` only.
+
+        ``about``: see ``Signed``.
+        """
         now = int(self._now())
         key_id, key = self.keys.signing()
         claims = {
@@ -115,6 +128,8 @@ class Tokens:
             "exp": now + lifetime_s,
             "jti": uuid.uuid4().hex,
         }
+        if about is not None:
+            claims["about"] = about
         client = self.clients.get(client_id)
         if client is not None and client.tenant is not None:
             claims["tenant"] = client.tenant
@@ -187,7 +202,7 @@ class Tokens:
         # The client may have lost scopes since the token was issued.
         scopes = frozenset(scope for scope in str(claims["scope"]).split() if allows(client.scopes, scope))
         caller = Caller(client_id=client_id, client=client, scopes=scopes)
-        return Signed(caller=caller, id=str(claims["jti"]), ends_in_s=int(ends - now))
+        return Signed(caller=caller, id=str(claims["jti"]), ends_in_s=int(ends - now), about=claims.get("about"))
 
 
 def granted_scopes(client: Client, scope: str | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The files of the dashboards and of the API's page in ``pages/``: no build step, nothing loaded from another host."""
+"""The files of the dashboards', the API's and the chat's pages in ``pages/``: no build step, nothing from another host."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -16,6 +16,11 @@ DOCS_PAGE = "docs.html"
 DOCS_ASSETS: Mapping[str, str] = {
     "docs.css": "text/css; charset=utf-8",
     "docs.js": "text/javascript; charset=utf-8",
+}
+CHAT_PAGE = "chat.html"
+CHAT_ASSETS: Mapping[str, str] = {
+    "chat.css": "text/css; charset=utf-8",
+    "chat.js": "text/javascript; charset=utf-8",
 }
 # Content security policy: only our own script and style files, nothing inline, and text never becomes markup.
 HEADERS: Mapping[str, str] = {

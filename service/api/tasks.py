@@ -1,6 +1,7 @@
 """POST /v1/<task> for every discovered task: accepts the task's own inputs, returns one generic answer."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
@@ -13,6 +14,7 @@ from service.api.keeping import Keeping
 from service.errors import OutputInvalid
 from service.task import Arm, Task, TaskResult
 from service.telemetry.log import Event, log
+from service.tools.announced import AnnouncedTools
 
 _EXAMPLE: dict[str, Any] = {
     "task": "summarize",
@@ -111,61 +113,82 @@ def tasks_router(tasks: Iterable[Task[Any]]) -> APIRouter:
 
 
 def _endpoint(task: Task[Any], model: type[TaskAnswer]) -> Callable[..., Awaitable[TaskAnswer]]:
-    name = task.name
-
     async def run_task(inputs: BaseModel, request: Request) -> TaskAnswer:
-        runtime = runtime_of(request)
-        timer = start_timer(runtime)
-        log(Event.REQUEST_RECEIVED, path=f"/v1/{name}")
-        require_tenant(request, runtime.tasks[name].tenant(inputs))
-        served = runtime.pair_for(name, runtime.tasks[name].unit(inputs))
-        tools = tools_of_run(name, inputs, served=served, request=request)
-        keeping = Keeping(runtime.tasks[name], inputs, runtime)
-        result = await answer(name, inputs, served=served, runtime=runtime, timer=timer, tools=tools)
-        output = _output_of(task, result)
-        kept = await keeping.keep(
-            result,
-            served=served,
-            request=request,
-            latency_ms=round(timer.elapsed_ms()),
-            patience_s=max(served.pair.serving.deadline_ms - timer.elapsed_ms(), 0.0) / 1000,
-        )
-        done = model(
-            task=name,
-            request_id=request.state.request_id,
-            output=output,
-            pair=served.pair.name,
-            prompt_version=f"v{served.pair.version}",
-            pair_digest=served.pair.digest,
-            registry_version=served.registry_version,
-            model=short_name(result.model, runtime),
-            answered_by=short_name(result.answered_by, runtime),
-            arm=result.arm,
-            degraded=result.degraded,
-            latency_ms=round(timer.elapsed_ms()),
-            cost_usd=usd(result),
-            usage=UsageFields(**usage_fields(result)),
-            failure=None,
-            kept=kept,
-        )
-        log(
-            Event.REQUEST_COMPLETED,
-            task=name,
-            model_used=done.model,
-            answered_by=done.answered_by,
-            arm=done.arm,
-            degraded=done.degraded,
-            latency_ms=done.latency_ms,
-            cost_usd=done.cost_usd,
-            pair=done.pair,
-            registry_version=done.registry_version,
-            **({} if kept is None else {"kept": kept}),
-        )
-        return done
+        log(Event.REQUEST_RECEIVED, path=f"/v1/{task.name}")
+        return await ask_task(task, model, inputs, request)
 
     # FastAPI takes the body's model from the annotation, which is known only at run time here.
     run_task.__annotations__["inputs"] = task.input_model
     return run_task
+
+
+async def ask_task(
+    task: Task[Any],
+    model: type[TaskAnswer],
+    inputs: BaseModel,
+    request: Request,
+    tell_tool: Callable[[str], None] | None = None,
+) -> TaskAnswer:
+    """Run a task for a request, keep its answer, and return it; ``tell_tool`` gets the name of each tool before its call.
+
+    Raises:
+        ServiceError: there is no answer.
+        TenantRefused: the inputs are about another tenant.
+    """
+    name = task.name
+    runtime = runtime_of(request)
+    timer = start_timer(runtime)
+    require_tenant(request, runtime.tasks[name].tenant(inputs))
+    served = runtime.pair_for(name, runtime.tasks[name].unit(inputs))
+    tools = tools_of_run(name, inputs, served=served, request=request)
+    if tools is not None and tell_tool is not None:
+        tools = replace(tools, tools=AnnouncedTools(tools.tools, tell_tool))
+    keeping = Keeping(runtime.tasks[name], inputs, runtime)
+    result = await answer(name, inputs, served=served, runtime=runtime, timer=timer, tools=tools)
+    output = _output_of(task, result)
+    kept = await keeping.keep(
+        result,
+        served=served,
+        request=request,
+        latency_ms=round(timer.elapsed_ms()),
+        patience_s=max(served.pair.serving.deadline_ms - timer.elapsed_ms(), 0.0) / 1000,
+    )
+    done = model(
+        task=name,
+        request_id=request.state.request_id,
+        output=output,
+        pair=served.pair.name,
+        prompt_version=f"v{served.pair.version}",
+        pair_digest=served.pair.digest,
+        registry_version=served.registry_version,
+        model=short_name(result.model, runtime),
+        answered_by=short_name(result.answered_by, runtime),
+        arm=result.arm,
+        degraded=result.degraded,
+        latency_ms=round(timer.elapsed_ms()),
+        cost_usd=usd(result),
+        usage=UsageFields(**usage_fields(result)),
+        failure=None,
+        kept=kept,
+    )
+    _log_completed(done)
+    return done
+
+
+def _log_completed(done: TaskAnswer) -> None:
+    log(
+        Event.REQUEST_COMPLETED,
+        task=done.task,
+        model_used=done.model,
+        answered_by=done.answered_by,
+        arm=done.arm,
+        degraded=done.degraded,
+        latency_ms=done.latency_ms,
+        cost_usd=done.cost_usd,
+        pair=done.pair,
+        registry_version=done.registry_version,
+        **({} if done.kept is None else {"kept": done.kept}),
+    )
 
 
 def _output_of(task: Task[Any], result: TaskResult) -> Any:

@@ -48,6 +48,8 @@ class DialogueTask(Task[D]):
     output_model: ClassVar[type[DialogueReply]] = DialogueReply
     variables: ClassVar[frozenset[str]] = frozenset({"history", "message", "session"})
     most_steps: ClassVar[int] = 24
+    # What a channel says before the customer does, such as that an AI answers; it is the first thing in the history.
+    greeting: ClassVar[str | None] = None
 
     @abstractmethod
     def unit(self, inputs: D) -> str | None:

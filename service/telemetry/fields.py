@@ -64,6 +64,7 @@ FIELDS: Mapping[str, FieldForm] = {
     "skipped": "number",
     "consumed_capacity": "number",
     "throttled": "number",
+    "channel": "name",
     "reason": "text",
     # breakers, guard, rollout
     "calls": "number",

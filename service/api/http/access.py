@@ -10,11 +10,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.access.clients import task_scope
 from service.access.control import Access
+from service.access.conversation_tokens import is_for_conversation
 from service.access.errors import ScopeMissing, TokenRefused
 from service.access.sessions import COOKIE
 from service.access.throttle import LimitExceeded
 from service.access.tokens import Caller
-from service.api.assets import ASSETS, DOCS_ASSETS
+from service.api.assets import ASSETS, CHAT_ASSETS, DOCS_ASSETS
 from service.api.http.problems import problem
 from service.telemetry.log import Event, log
 
@@ -22,12 +23,14 @@ REALM = "omni-insights"
 # Paths without a token: they return no customer data, or a client needs them to get a token.
 PUBLIC = frozenset({"/healthz", "/readyz", "/oauth/token", "/.well-known/jwks.json", "/openapi.json"})
 PUBLIC |= {
+    "/chat",
+    *(f"/chat/{name}" for name in CHAT_ASSETS),
     "/docs",
     *(f"/docs/{name}" for name in DOCS_ASSETS),
     "/dashboards",
     "/dashboards/session",
     *(f"/dashboards/{name}" for name in ASSETS),
-}  # the page without figures, and its sign-in
+}  # pages without figures or words of customers, and the dashboards' sign-in
 _DASHBOARDS = "/v1/dashboards"
 _SCOPES: Mapping[str, str] = {
     "/omni-channel-insights": "summaries",
@@ -37,7 +40,7 @@ _SCOPES: Mapping[str, str] = {
     "/dashboards/link": "operator",
 }
 _OPERATORS = frozenset({"forms", "calls", "dashboards", "pairs"})  # after /v1/; no task has these names
-_TASK = re.compile(r"/v1/([a-z][a-z0-9_]*)(/feedback)?")
+_TASK = re.compile(r"/v1/([a-z][a-z0-9_]*)(?:(/feedback)|/conversations(?:/([^/]+)(?:/messages)?)?)?")
 _LIMIT_CODES = {"rate": "RATE_LIMITED", "concurrency": "CONCURRENCY_LIMITED"}
 
 
@@ -92,12 +95,17 @@ class AccessControl:
 
 
 def _caller(access: Access, scope: Scope, needed: str) -> Caller:
-    """Return the caller by its token or, for reading dashboards only, by a browser's session cookie."""
+    """Return the caller by its token; for reading dashboards also by a session's cookie, for a conversation by its own token."""
     authorization = _authorization(scope)
     if authorization is None and scope["method"] in ("GET", "HEAD") and _is_dashboard(scope["path"]):
         cookie = cookie_parser(_header(scope, b"cookie") or "").get(COOKIE)
         if cookie:
             return access.sessions.verify(cookie)
+    found = _TASK.fullmatch(scope["path"])
+    if found is not None and found[3]:  # a browser has a token for its own conversation
+        customer = is_for_conversation(access.tokens, authorization, found[1], found[3])
+        if customer is not None:
+            return customer
     return access.verify(authorization, needed)
 
 

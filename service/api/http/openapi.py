@@ -29,8 +29,13 @@ _PROBLEMS: dict[str, tuple[str, str]] = {
     "503": ("UPSTREAM_UNAVAILABLE", "table 'ucdp-interactions' gave no answer within 2 s"),
     "504": ("DEADLINE", "nova-lite gave no answer within 5.0 s"),
 }
-_OF_TASK_FEEDBACK = {
-    "404": ("ANSWER_NOT_FOUND", "there is no such answer of summarize to this client or its tenant, or it has expired")
+# By the end of the path, before what stands in braces.
+_OF_PATHS: dict[str, dict[str, tuple[str, str]]] = {
+    "feedback": {"404": ("ANSWER_NOT_FOUND", "there is no such answer of summarize to this client or its tenant, or it has expired")},
+    "conversations": {
+        "404": ("CONVERSATION_NOT_FOUND", "there is no such conversation of this client, or it has expired"),
+        "409": ("CONVERSATION_REFUSED", "the conversation is closed; start a new one"),
+    },
 }
 _EXTRA: dict[str, Any] = {
     "409": {"request_ids": ["req-0123456789ab", "req-ba9876543210"]},
@@ -83,7 +88,7 @@ def complete(schema: dict[str, Any]) -> dict[str, Any]:
     with_problem_media_type(schema)
     for path, operations in schema["paths"].items():
         for operation in operations.values():
-            _give_examples(operation, _PROBLEMS | (_OF_TASK_FEEDBACK if _is_task_feedback(path) else {}))
+            _give_examples(operation, _PROBLEMS | _of_path(path))
     return schema
 
 
@@ -102,8 +107,9 @@ def _secure(operation: dict[str, Any], scope: str | None, *, has_body: bool) -> 
         )
 
 
-def _is_task_feedback(path: str) -> bool:
-    return path.startswith("/v1/") and path.endswith("/feedback")
+def _of_path(path: str) -> dict[str, tuple[str, str]]:
+    parts = path.split("/")  # ["", "v1", task, "conversations", ...]
+    return _OF_PATHS.get(parts[3], {}) if path.startswith("/v1/") and len(parts) > 3 else {}
 
 
 def _give_examples(operation: dict[str, Any], problems: Mapping[str, tuple[str, str]]) -> None:
@@ -112,6 +118,7 @@ def _give_examples(operation: dict[str, Any], problems: Mapping[str, tuple[str, 
         if content is None or status not in problems:
             continue
         code, detail = problems[status]
+        extra = _EXTRA.get(status, {}) if problems[status] == _PROBLEMS[status] else {}
         content["example"] = {
             "type": f"urn:problem:{code.lower().replace('_', '-')}",
             "title": title_of(code),
@@ -119,5 +126,5 @@ def _give_examples(operation: dict[str, Any], problems: Mapping[str, tuple[str, 
             "detail": detail,
             "code": code,
             "request_id": "req-0123456789ab",
-            **_EXTRA.get(status, {}),
+            **extra,
         }

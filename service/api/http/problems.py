@@ -43,6 +43,8 @@ _TITLES: Mapping[str, str] = {
     "ANSWER_NOT_FOUND": "No such answer",
     "AMBIGUOUS_SUMMARY": "Several summaries fit",
     "CALL_NOT_FOUND": "No such call",
+    "CONVERSATION_NOT_FOUND": "No such conversation",
+    "CONVERSATION_REFUSED": "The conversation does not take this message",
     "CRITERION_NOT_FOUND": "The call was not scored on this",
     "CALL_NOT_SCORED": "The call has no scorecard",
     "OVERRIDE_CHANGED": "Another override was saved meanwhile",

@@ -1,0 +1,229 @@
+"""What the operations on conversations take and return."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from service.conversations.conversation import MOST_SAID, Conversation, ConversationChannel, ConversationState, MadeBy
+from service.conversations.turns import TakenTurn
+from service.dialogue.turn import ReplyAction
+
+HANDED_OVER = "A member of our team has taken over this conversation and sees what you write."
+_ID = "conv-0123456789abcdef01234567"
+_AT = "2025-12-08T14:33:02.512Z"
+_MADE_BY: dict[str, Any] = {
+    "request_id": "req-0123456789ab",
+    "pair": "courteous",
+    "pair_digest": "9f2c0d5e" * 8,
+    "prompt_version": "v1.0.0",
+    "registry_version": 7,
+    "model": "nova-lite",
+    "degraded": False,
+}
+_SAID: list[Any] = [
+    {"by": "customer", "text": "Where is my parcel?", "message_id": "m-1", "at": _AT},
+    {"by": "assistant", "text": "What is its number?", "message_id": "m-1", "at": _AT},
+]
+_GREETED: list[Any] = [
+    {"by": "assistant", "text": "Hello! I am a virtual assistant.", "message_id": None, "at": _AT},
+]
+_Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+_Value = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class ConversationStart(BaseModel):
+    """How a conversation starts. ``session`` holds what the channel has verified, such as the account of a logged-in customer."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [{}, {"key": "contact-71", "channel": "voice", "session": {"phone": "07700900123"}}]
+        },
+    )
+
+    key: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        default=None, description="The channel's own id: started again with it, the conversation is the same"
+    )
+    channel: ConversationChannel = "chat"
+    session: dict[_Name, _Value] = Field(default_factory=dict, max_length=20)
+
+
+class CustomerMessage(BaseModel):
+    """What the customer says."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"message": "Where is my parcel?", "message_id": "m-1"}]},
+    )
+
+    message: Annotated[str, StringConstraints(min_length=1, max_length=MOST_SAID, pattern=r"\S")]
+    message_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")] | None = Field(
+        default=None,
+        description="Sent again under the same id, a message gets the same reply; by default the request's id",
+    )
+
+
+class _Shown(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SaidInConversation(_Shown):
+    """What one side said, and when the customer's message arrived."""
+
+    by: Literal["customer", "assistant"]
+    text: str
+    message_id: str | None
+    at: str
+
+
+class ConversationAnswer(_Shown):
+    """A conversation as a page shows it. ``waiting`` are ids of messages that are not answered yet.
+
+    ``unanswered`` are ids of messages that no model answered; they may be sent again. ``notice`` is for the customer.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "conversation_id": _ID,
+                    "task": "parcels",
+                    "state": "open",
+                    "said": _SAID,
+                    "waiting": [],
+                    "unanswered": [],
+                    "notice": None,
+                }
+            ]
+        }
+    )
+
+    conversation_id: str
+    task: str
+    state: ConversationState
+    said: list[SaidInConversation]
+    waiting: list[str]
+    unanswered: list[str]
+    notice: str | None
+
+    @classmethod
+    def of(cls, conversation: Conversation, **more: Any) -> Self:
+        """Return the body for ``conversation``."""
+        open_ = conversation.state == "open"
+        return cls(
+            conversation_id=conversation.id,
+            task=conversation.task,
+            state=conversation.state,
+            said=_said(conversation),
+            waiting=[each.message_id for each in conversation.waiting],
+            unanswered=[each.message_id for each in conversation.exchanges if open_ and each.reply is None],
+            notice=_notice(conversation),
+            **more,
+        )
+
+
+class StartedConversation(ConversationAnswer):
+    """A conversation with a token for it alone, None if the service runs without access control."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "conversation_id": _ID,
+                    "task": "parcels",
+                    "state": "open",
+                    "said": [
+                        {"by": "assistant", "text": "Hello! I am a virtual assistant.", "message_id": None, "at": _AT}
+                    ],
+                    "waiting": [],
+                    "unanswered": [],
+                    "notice": None,
+                    "token": "eyJhbGciOiJFUzI1NiIs...",
+                    "expires_in": 3600,
+                }
+            ]
+        }
+    )
+
+    token: str | None
+    expires_in: int
+
+
+class TurnAnswer(_Shown):
+    """The reply to a message; ``reply`` is None, and ``notice`` says why, once a person has taken over.
+
+    ``reason`` is why a person was called in. ``made_by`` names the pair that replied and the request, for feedback.
+    ``repeated``: the message was answered before.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "conversation_id": _ID,
+                    "message_id": "m-1",
+                    "state": "open",
+                    "reply": "What is its number?",
+                    "action": "clarify",
+                    "asks": ["number"],
+                    "reason": None,
+                    "notice": None,
+                    "made_by": _MADE_BY,
+                    "repeated": False,
+                }
+            ]
+        }
+    )
+
+    conversation_id: str
+    message_id: str
+    state: ConversationState
+    reply: str | None
+    action: ReplyAction | None
+    asks: list[str]
+    reason: str | None
+    notice: str | None
+    made_by: MadeBy | None
+    repeated: bool
+
+    @classmethod
+    def of(cls, turn: TakenTurn) -> Self:
+        """Return the body for ``turn``."""
+        conversation, reply = turn.conversation, turn.exchange.reply
+        return cls(
+            conversation_id=conversation.id,
+            message_id=turn.exchange.message_id,
+            state=conversation.state,
+            reply=None if reply is None else reply.reply,
+            action=None if reply is None else reply.action,
+            asks=[] if reply is None else list(reply.asks),
+            reason=conversation.reason,
+            notice=_notice(conversation),
+            made_by=turn.exchange.made_by,
+            repeated=turn.repeated,
+        )
+
+
+def _notice(conversation: Conversation) -> str | None:
+    return HANDED_OVER if conversation.state == "handed_over" else None
+
+
+def _said(conversation: Conversation) -> list[SaidInConversation]:
+    greeting = conversation.greeting
+    found: list[SaidInConversation] = []
+    if greeting is not None and not conversation.older:
+        at = conversation.started_at.isoformat()
+        found.append(SaidInConversation(by="assistant", text=greeting, message_id=None, at=at))
+    for each in conversation.exchanges:
+        at = each.at.isoformat()
+        found.append(SaidInConversation(by="customer", text=each.said, message_id=each.message_id, at=at))
+        if each.reply is not None:
+            text = each.reply.reply
+            found.append(SaidInConversation(by="assistant", text=text, message_id=each.message_id, at=at))
+    waiting = (
+        SaidInConversation(by="customer", text=each.said, message_id=each.message_id, at=each.at.isoformat())
+        for each in conversation.waiting
+    )
+    return [*found, *waiting]

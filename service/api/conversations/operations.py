@@ -1,0 +1,249 @@
+"""POST /v1/<task>/conversations, their messages, and GET of one: for every task that answers in conversations."""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.sse import EventSourceResponse, format_sse_event
+
+from service.access.conversation_tokens import conversation_token
+from service.access.tokens import Caller
+from service.api.answering import runtime_of
+from service.api.conversations.models import (
+    ConversationAnswer,
+    ConversationStart,
+    CustomerMessage,
+    StartedConversation,
+    TurnAnswer,
+)
+from service.api.http.problems import RESPONSES, Problem, ProblemResponse, problem, problem_of
+from service.api.streaming import MEDIA_TYPE, wants_stream
+from service.api.tasks import answer_model, ask_task
+from service.conversations.conversation import Conversation, ConversationRefused, MadeBy, WaitingMessage
+from service.conversations.turns import ConversationMissing, TakenTurn
+from service.dialogue.task import DialogueTask
+from service.dialogue.turn import DialogueReply
+from service.errors import ServiceError, UpstreamUnavailable
+from service.task import Task
+from service.telemetry.log import Event, log
+
+ConversationId = Annotated[str, Path(pattern=r"^conv-[0-9a-f]{24}$", examples=["conv-0123456789abcdef01234567"])]
+_NOT_FOUND: dict[int | str, dict[str, Any]] = {
+    404: {"model": Problem, "description": "No such conversation of this client or tenant, or it has expired"}
+}
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    409: {"model": Problem, "description": "The conversation does not take this message"}
+}
+_STREAM_EXAMPLE = (
+    'event: tool\ndata: {"tool": "find_parcel"}\n\n'
+    'event: reply\ndata: {"conversation_id": "conv-0123456789abcdef01234567", "reply": "It is due on Friday.", ...}\n\n'
+)
+_STREAMED: dict[int | str, dict[str, Any]] = {
+    200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}}}
+}
+_SLACK_S = 2.0  # beyond the pair's deadline, for the stores, before another process takes a turn over
+Handler = Callable[..., Awaitable[Any]]
+
+
+def conversations_router(tasks: Iterable[Task[Any]]) -> APIRouter:
+    """Return a router with the three operations of each task that converses."""
+    router = APIRouter(prefix="/v1", tags=["conversations"])
+    for task in tasks:
+        if not isinstance(task, DialogueTask):
+            continue
+        path, name = f"/{task.name}/conversations", task.name
+        router.add_api_route(
+            path,
+            _start(task),
+            methods=["POST"],
+            operation_id=f"start_{name}",
+            summary=f"Start a conversation with {name}",
+            response_model=StartedConversation,
+            responses={status: RESPONSES[status] for status in (422, 500, 503)},
+        )
+        router.add_api_route(
+            f"{path}/{{conversation_id}}/messages",
+            _message(task),
+            methods=["POST"],
+            operation_id=f"say_{name}",
+            summary=f"Say something in a conversation with {name}",
+            response_model=TurnAnswer,
+            responses={**_NOT_FOUND, **_REFUSED, **RESPONSES, **_STREAMED},
+        )
+        router.add_api_route(
+            f"{path}/{{conversation_id}}",
+            _read(task),
+            methods=["GET"],
+            operation_id=f"read_{name}",
+            summary=f"Read a conversation with {name}",
+            response_model=ConversationAnswer,
+            responses={**_NOT_FOUND, **{status: RESPONSES[status] for status in (422, 500, 503)}},
+        )
+    return router
+
+
+def _start(task: DialogueTask[Any]) -> Handler:
+    async def start(body: ConversationStart, request: Request, response: Response) -> Any:
+        """Start a conversation; with a `key` that this client has used before, return the one that it started.
+
+        The answer's `token` is good for this conversation alone, for an hour: a browser may have it.
+        """
+        runtime, owner = runtime_of(request), _owner(request)
+        number = hashlib.sha256(f"{owner}/{body.key}".encode()).hexdigest() if body.key else secrets.token_hex(12)
+        conversation = await runtime.turns.start(
+            _key(task, owner, name := f"conv-{number[:24]}"),
+            Conversation(
+                id=name,
+                task=task.name,
+                channel=body.channel,
+                started_at=runtime.now(),
+                greeting=task.greeting,
+                session=body.session,
+            ),
+        )
+        log(Event.CONVERSATION_STARTED, task=task.name, channel=body.channel)
+        response.headers["Cache-Control"] = "no-store"
+        token, lifetime_s = None, 0
+        if runtime.access is not None:
+            issued = conversation_token(runtime.access.tokens, request.state.caller, task.name, conversation.id)
+            token, lifetime_s = issued.text, issued.expires_in_s
+        return StartedConversation.of(conversation, token=token, expires_in=lifetime_s)
+
+    return start
+
+
+def _read(task: DialogueTask[Any]) -> Handler:
+    async def read(conversation_id: ConversationId, request: Request, response: Response) -> Any:
+        """Return what was said last, oldest first, and whether a person has taken over; for a page that opens again."""
+        response.headers["Cache-Control"] = "no-store"
+        try:
+            found = await runtime_of(request).turns.find(_key(task, _owner(request), conversation_id))
+        except ConversationMissing as err:
+            return _problem(err, request.state.request_id)
+        return ConversationAnswer.of(found)
+
+    return read
+
+
+def _message(task: DialogueTask[Any]) -> Handler:
+    async def say(conversation_id: ConversationId, body: CustomerMessage, request: Request, response: Response) -> Any:
+        """Say something and get the reply.
+
+        Messages of a conversation are answered one after the other, in the order of their arrival. A message that is sent
+        again under its `message_id` gets the same reply. Once a person has taken over, messages are kept for that person and
+        there is no reply. With `Accept: text/event-stream`, the events `tool`, `reply`, `handover` and `problem` tell what
+        happens. The `message_id` of one message must not be used for another.
+        """
+        response.headers["Cache-Control"] = "no-store"
+        key = _key(task, _owner(request), conversation_id)
+        message_id = body.message_id or str(request.state.request_id)
+        log(Event.REQUEST_RECEIVED, path=f"/v1/{task.name}/conversations")
+        if wants_stream(request.headers.get("accept")):
+            return await _streamed(task, key, message_id, body.message, request)
+        try:
+            return TurnAnswer.of(await _turn(task, key, message_id, body.message, request))
+        except (ConversationMissing, ConversationRefused) as err:
+            return _problem(err, request.state.request_id)
+
+    return say
+
+
+async def _turn(
+    task: DialogueTask[Any],
+    key: str,
+    message_id: str,
+    said: str,
+    request: Request,
+    tell_tool: Callable[[str], None] | None = None,
+) -> TakenTurn:
+    runtime, model = runtime_of(request), answer_model(task)
+
+    async def answering(before: Conversation, message: WaitingMessage) -> tuple[DialogueReply, MadeBy]:
+        inputs = task.input_model(
+            conversation_id=before.id, message=message.said, history=before.spoken, session=dict(before.session)
+        )
+        done = await ask_task(task, model, inputs, request, tell_tool)
+        made = DialogueReply.model_validate(
+            {name: getattr(done.output, name) for name in DialogueReply.model_fields}, from_attributes=True
+        )
+        return made, MadeBy(
+            request_id=done.request_id,
+            pair=done.pair,
+            pair_digest=done.pair_digest,
+            prompt_version=done.prompt_version,
+            registry_version=done.registry_version,
+            model=done.answered_by,
+            degraded=done.degraded,
+        )
+
+    deadline_s = runtime.pair_for(task.name, key).pair.serving.deadline_ms / 1000
+    hold_s = deadline_s + _SLACK_S
+    turn = await runtime.turns.take(key, message_id, said, answering, hold_s=hold_s, patience_s=hold_s + deadline_s)
+    if turn.exchange.reply is None and turn.conversation.state == "open":
+        raise UpstreamUnavailable("the message got no answer; send it again under the same message_id")
+    return turn
+
+
+async def _streamed(task: DialogueTask[Any], key: str, message_id: str, said: str, request: Request) -> Response:
+    """Return the turn's events; what fails before the first of them is an ordinary problem response."""
+    told: asyncio.Queue[str | None] = asyncio.Queue()
+
+    async def run() -> TakenTurn:
+        try:
+            return await _turn(task, key, message_id, said, request, told.put_nowait)
+        finally:
+            told.put_nowait(None)
+
+    running = asyncio.create_task(run())
+    try:
+        first = await told.get()
+        if first is None:
+            await running
+    except (ConversationMissing, ConversationRefused) as err:
+        return _problem(err, request.state.request_id)
+    except asyncio.CancelledError:
+        running.cancel()
+        raise
+    events = _events(first, told, running, request.state.request_id)
+    return EventSourceResponse(events, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+
+async def _events(
+    first: str | None, told: "asyncio.Queue[str | None]", running: "asyncio.Task[TakenTurn]", request_id: str
+) -> AsyncIterator[bytes]:
+    try:
+        tool = first
+        while tool is not None:
+            yield format_sse_event(data_str=f'{{"tool": "{tool}"}}', event="tool")
+            tool = await told.get()
+        try:
+            answer = TurnAnswer.of(await running)
+        except ServiceError as err:
+            yield format_sse_event(data_str=bytes(_problem(err, request_id).body).decode(), event="problem")
+            return
+        name = "handover" if answer.state == "handed_over" else "reply"
+        yield format_sse_event(data_str=answer.model_dump_json(), event=name)
+    finally:
+        running.cancel()  # the answer itself goes on and is kept
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def _owner(request: Request) -> str:
+    """Whose conversations these are: the tenant's, or the client's without one."""
+    caller: Caller | None = getattr(request.state, "caller", None)  # None without access control (the harness)
+    return "" if caller is None else caller.tenant or caller.client_id
+
+
+def _key(task: DialogueTask[Any], owner: str, conversation_id: str) -> str:
+    return f"{task.name}/{owner}/{conversation_id}"
+
+
+def _problem(err: ServiceError, request_id: str) -> ProblemResponse:
+    if isinstance(err, ConversationMissing):
+        return problem(request_id, status=404, code="CONVERSATION_NOT_FOUND", detail=str(err))
+    if isinstance(err, ConversationRefused):
+        return problem(request_id, status=409, code="CONVERSATION_REFUSED", detail=str(err))
+    return problem_of(err, request_id)

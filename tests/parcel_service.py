@@ -1,0 +1,84 @@
+"""A service that answers in conversations: the throw-away parcel task behind the API, with a model that is code."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from builders import make_pair
+from throwaway.parcels.task import LIVE, SPECS, Parcels
+
+from service.cards import ModelCards
+from service.llm.model_call import ModelReply
+from service.llm.pricing import Usage
+from service.question import Said
+from service.served import PairSourceStatus, ServedPair
+from service.tools.serving import build_task_tools
+
+GREETING = "Hello! I am an AI assistant of the parcel service. How can I help?"
+PAIR = make_pair(
+    task="parcels",
+    name="courteous",
+    model="local.courteous-v1",
+    asked="<history>{{history}}</history><message>{{message}}</message>",
+    tools=SPECS,
+)
+
+
+class GreetingParcels(Parcels):
+    greeting = GREETING
+
+
+class Code:
+    """Runs the task's in-process models; ``before`` is awaited before each answer."""
+
+    def __init__(self, task, before=None):
+        self.task, self.before, self.calls = task, before, 0
+
+    async def complete(self, call):
+        self.calls += 1
+        if self.before is not None:
+            await self.before(call)
+        answer = self.task.in_process[call.model](call.document)
+        said = answer if isinstance(answer, Said) else Said(output=answer)
+        return ModelReply(
+            text=said.output,
+            uses=said.uses,
+            usage=Usage(),
+            stop_reason="tool_use" if said.uses else "end_turn",
+            latency_ms=1.0,
+            answered_by="code",
+        )
+
+
+class Source:
+    served = ServedPair(
+        pair=PAIR, registry_version=7, sequence=3, released_at="t", released_by="dana", source="registry"
+    )
+
+    def current(self):
+        return self.served
+
+    def status(self):
+        return PairSourceStatus(served=self.served, last_refresh_at="t", last_error=None, age_s=1.0)
+
+    def start(self):
+        pass
+
+    stop = start
+
+
+def parcel_runtime(api_runtime, before=None, **changes):
+    """Return a runtime of the parcel task, with two parcels on their way."""
+    LIVE["parcels"] = {
+        number: {"status": "on its way", "due": "2026-11-25", "address": "1 Old Road"}
+        for number in ("AB123456", "CD123456")
+    }
+    LIVE["keys"] = []
+    task = GreetingParcels()
+    made = api_runtime(
+        tasks={"parcels": task},
+        pair_sources={"parcels": Source()},
+        cards=ModelCards.load(Path(__file__).parent / "throwaway" / "parcels" / "models.yaml"),
+        gateway=Code(task, before),
+        **changes,
+    )
+    return replace(made, tools=build_task_tools(made.settings, {"parcels": task.tool_functions}, None))
