@@ -31,7 +31,12 @@ _PROBLEMS: dict[str, tuple[str, str]] = {
 }
 # By the end of the path, before what stands in braces.
 _OF_PATHS: dict[str, dict[str, tuple[str, str]]] = {
-    "feedback": {"404": ("ANSWER_NOT_FOUND", "there is no such answer of summarize to this client or its tenant, or it has expired")},
+    "feedback": {
+        "404": (
+            "ANSWER_NOT_FOUND",
+            "there is no such answer of summarize to this client or its tenant, or it has expired",
+        )
+    },
     "conversations": {
         "404": ("CONVERSATION_NOT_FOUND", "there is no such conversation of this client, or it has expired"),
         "409": ("CONVERSATION_REFUSED", "the conversation is closed; start a new one"),
