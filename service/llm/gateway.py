@@ -28,7 +28,7 @@ from service.llm.chat_format import (
 from service.llm.converse import MODEL_INFO, Converse
 from service.llm.failures import charged, translated, translated_anywhere
 from service.llm.litellm_bookkeeping import unlogged, unlogged_class
-from service.llm.litellm_clients import follow_no_redirects
+from service.llm.litellm_clients import guard_requests
 from service.llm.litellm_wire import LiteLLMWire
 from service.llm.model_call import AnswerOrigin, InProcessModels, ModelCall, ModelReply
 from service.llm.pricing import Usage
@@ -123,7 +123,7 @@ class LiteLLMGateway:
         litellm.suppress_debug_info = True
         litellm.telemetry = False
         litellm.drop_params = False
-        follow_no_redirects()
+        guard_requests()
         for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
             logging.getLogger(name).setLevel(
                 logging.CRITICAL

@@ -1,4 +1,4 @@
-"""litellm's HTTP clients: closed with the event loop that they belong to, and kept from following redirects.
+"""litellm's HTTP clients: closed with their event loop, kept from following redirects, and from sending in rehearsals.
 
 litellm 1.106 keeps a client per event loop under the loop's ``id``, and closes none at the loop's end. Harness and tests use many
 loops, and a new one may have the id of a dead one, whose connections are of no use to it.
@@ -10,10 +10,12 @@ It and openai's client follow redirects, which would take prompt and key to a se
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 _holders: dict[asyncio.AbstractEventLoop, AsyncGenerator[None]] = {}  # of the process, as litellm's cache is
+_sending_nothing: ContextVar[bool] = ContextVar("sending_nothing", default=False)
 
 
 async def close_with_loop(imported: Any) -> None:
@@ -51,18 +53,33 @@ async def _close(imported: Any, loop: asyncio.AbstractEventLoop) -> None:
             await transport.aclose()  # type: ignore[union-attr]  # a transport, since it has a session
 
 
-def follow_no_redirects() -> None:
-    """Answer each redirect without its address, so that it is an error like any other status. Imports litellm."""
+@contextlib.contextmanager
+def sending_nothing() -> Iterator[None]:
+    """Refuse all requests of litellm's asynchronous clients in this block: some handlers (Replicate's) do not ask before."""
+    token = _sending_nothing.set(True)
+    try:
+        yield
+    finally:
+        _sending_nothing.reset(token)
+
+
+def guard_requests() -> None:
+    """Answer each redirect without its address, so that it is an error like any other status. Imports litellm.
+
+    From then on ``sending_nothing`` holds, too.
+    """
     from litellm.llms.custom_httpx.aiohttp_transport import LiteLLMAiohttpTransport
 
     send = LiteLLMAiohttpTransport.handle_async_request
-    if getattr(send, "without_redirects", False):
+    if getattr(send, "is_guarded", False):
         return
 
     async def handle_async_request(self: Any, request: Any) -> Any:
+        if _sending_nothing.get():
+            raise RuntimeError("a rehearsal sends nothing")
         response = await send(self, request)
         response.headers.pop("location", None)
         return response
 
-    handle_async_request.without_redirects = True  # type: ignore[attr-defined] # marks it for the next call
+    handle_async_request.is_guarded = True  # type: ignore[attr-defined] # marks it for the next call
     LiteLLMAiohttpTransport.handle_async_request = handle_async_request

@@ -23,7 +23,7 @@ from service.llm.chat_format import (
 )
 from service.llm.failures import charged
 from service.llm.litellm_bookkeeping import unlogged
-from service.llm.litellm_clients import close_with_loop
+from service.llm.litellm_clients import close_with_loop, sending_nothing
 from service.llm.model_call import ModelCall, ModelReply
 from service.llm.model_names import bare_name, same_family
 from service.llm.servers import ModelServer, is_plain, server_of, server_variables
@@ -87,7 +87,7 @@ class LiteLLMWire:
         await close_with_loop(self._litellm)
         for more in ({}, {"stream": True, "stream_options": {"include_usage": True}}):
             bookkeeping = unlogged(self._logging_class, arguments | more, _send_nothing)
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception), sending_nothing():
                 await self._litellm.acompletion(**arguments, **more, **bookkeeping)
 
     async def ask(self, call: ModelCall, card: ModelCard) -> ModelReply:
