@@ -149,7 +149,6 @@ def _turn_of(message: str, customer: Counterpart, result: TaskResult, specs: Map
         reply=DialogueReply.model_validate({name: fields[name] for name in own if name in fields}) if fields else None,
         more={name: value for name, value in fields.items() if name not in own},
         uses=tuple(_use_of(step, specs) for step in result.trace if step.kind == "tool"),
-        ms=result.request_ms,
         failure=result.failure,
         rejected=result.raw_text,
     )

@@ -44,7 +44,6 @@ class TurnRecord(_Frozen):
     reply: DialogueReply | None = None
     more: Mapping[str, Any] = Field(default_factory=dict)
     uses: tuple[UseRecord, ...] = ()
-    ms: float = 0.0
     failure: FailureCode | None = None
     rejected: str = ""  # the text of an answer that was no reply
 

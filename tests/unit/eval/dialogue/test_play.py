@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from functools import partial
 
 from eval.cases import Case
 from eval.dialogue.agents import turn_result
@@ -52,3 +53,11 @@ def test_the_result_says_of_every_turn_which_models_were_asked_and_what_was_repa
         ("judge", 20, ""),
     ] * 2
     assert (result.repaired, result.guarded, result.guard_findings) == (True, ("promise",), 1)
+
+
+def test_equal_conversations_have_equal_records_however_long_their_turns_took():
+    async def slow(inputs, tools, ms):
+        return replace(turn_result(DialogueReply(reply="It comes today.", action="answer")), latency_ms=ms)
+
+    outputs = {asyncio.run(EPISODE.play_with(CASE, 0, {}, partial(slow, ms=ms))).output for ms in (1.0, 900.0)}
+    assert len(outputs) == 1
