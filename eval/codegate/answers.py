@@ -80,7 +80,8 @@ def answer_cases(task_name: str, asked: AskedPair, settings: Settings) -> SideAn
     """Answer the gate's cases with the code of this checkout.
 
     Besides the pair's own answers these are what the service would show of scripted ones: good answers, which its guard must
-    let through, and answers with planted faults. A pair that is code never meets the guard.
+    let through, and answers with planted faults. A pair that is code never meets the guard. Of a task whose cases are played out
+    there are its own answers alone: a scripted answer to one request says nothing about a conversation.
 
     Raises:
         PairError, CaseError, ConfigurationError: something is missing or wrong.
@@ -88,11 +89,17 @@ def answer_cases(task_name: str, asked: AskedPair, settings: Settings) -> SideAn
     """
     task = load_task(task_name)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    cases = load_gate(load_suite(task_name), input_model=task.input_model, settings=settings).cases
+    suite = load_suite(task_name)
+    cases = load_gate(suite, input_model=suite.case_model(task.input_model), settings=settings).cases
     pair = Pair.from_content(asked.content) if asked.content is not None else _read(task, asked.name, cards, settings)
     # Without a limit what is spent is not counted: a model without a price could not be asked then.
     spending = None if asked.budget_usd is None else Spending(limit_usd=asked.budget_usd, cards=cards)
     parts = _own_answers(task, pair, cards, cases, settings, spending)
+    all_cases = {case.id: case.inputs_digest for case in cases}
+    spent_usd = Decimal(0) if spending is None else spending.spent_usd
+    if suite.episode is not None:
+        asked_of = dict.fromkeys(parts, all_cases)
+        return SideAnswers(task=task_name, pair=pair.name, parts=parts, asked=asked_of, spent_usd=spent_usd)
     plan = load_plan(task_name)
     planted = planted_faults(plan.mutants)
     names = tuple(planted) if asked.faults is None else asked.faults
@@ -100,7 +107,6 @@ def answer_cases(task_name: str, asked: AskedPair, settings: Settings) -> SideAn
     parts[SHOWN_GOOD] = asyncio.run(scripted.shown(cases, ()))
     faults = [planted.get(name) for name in names]
     parts[SHOWN_BAD] = asyncio.run(scripted.shown(cases, faults))
-    all_cases = {case.id: case.inputs_digest for case in cases}
     unknown = {case.id for number, case in enumerate(cases) if faults and faults[number % len(faults)] is None}
     met = dict.fromkeys(parts, all_cases)
     met[SHOWN_BAD] = {name: digest for name, digest in all_cases.items() if name not in unknown}
@@ -110,7 +116,7 @@ def answer_cases(task_name: str, asked: AskedPair, settings: Settings) -> SideAn
         parts=parts,
         asked=met,
         faults=names,
-        spent_usd=Decimal(0) if spending is None else spending.spent_usd,
+        spent_usd=spent_usd,
     )
 
 
@@ -151,6 +157,7 @@ def _own_answers(
             make_ready=models.make_ready,
             server_died=models.died,
             documents=KnowledgeIndexes.of(settings),
+            episode=load_suite(task.name).episode,
         )
         for arm in arms:
             job = ArmJob(pair=pair, arm=arm, cases=tuple(cases), repeats=load_suite(task.name).least_repeats)
