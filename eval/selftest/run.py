@@ -17,7 +17,9 @@ from eval.selftest.trial import EngineReport, Setting, run_engine, today
 from eval.suite import Suite
 from eval.suites import load_suite
 from eval.verdict.gate import GateRules
+from figures.command_line import omni
 from service.cards import ModelCards
+from service.errors import ConfigurationError
 from service.pair_file import load_pair
 from service.settings import Settings
 from service.task import load_task
@@ -69,6 +71,11 @@ def selftest(
     """
     task = load_task(options.task)
     suite = suite or load_suite(options.task)
+    if suite.episode is not None:
+        raise ConfigurationError(
+            f"the cases of task {options.task!r} are conversations: to plant faults in their right runs, use "
+            f"`{omni('cases', task=options.task)}`"
+        )
     plan = load_plan(options.task)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     chosen = _chosen(plan, options.mutants)
