@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+import threading
 from dataclasses import replace
 
 import pytest
 from held_documents import FIRST, SECOND, Indexes, Passages, holding, searching
 
 from service.pair import ToolSpec
+from service.question import Use
+from service.tools.allowed import AllowedTools
 from service.tools.documents import NoTools, WithDocuments, documents_in
 from service.tools.port import MOST_ANSWER_CHARS, ToolError
+from service.tools.provenance import Sources
 
 (SEARCH,) = searching(FIRST)
 
@@ -38,6 +42,23 @@ def test_an_answer_is_never_too_long_and_names_what_it_holds(text, least):
     assert len(answer["passages"]) >= least
     assert answer["documents"] == [one["document_id"] for one in answer["passages"]] == list(documents_in(content))
     assert all(one["text"] == f"{text[:1_500]}…" for one in answer["passages"])
+
+
+def test_a_search_ends_with_the_run_s_time():
+    class Hanging(Passages):
+        ended = threading.Event()
+
+        def search(self, query, *, limit=10, where=None):
+            self.ended.wait(60)
+            return ()
+
+    tools = WithDocuments(NoTools(), [SEARCH], Indexes({FIRST: Hanging(FIRST)}))
+    run = AllowedTools(specs={SEARCH.name: SEARCH}, tools=tools, run_id="r")
+    use = Use(tool="search_documents", arguments={"query": "fee"})
+    try:
+        assert asyncio.run(run.use(use, sources=Sources(), timeout_s=0.05)).status == "too_late"
+    finally:
+        Hanging.ended.set()
 
 
 def test_an_error_holds_no_documents():
