@@ -144,6 +144,7 @@ class Assembly:
             is_production=pair.digest == judgement.baseline_digest,
             role=pair.role,
             parts={part.name: ", backup ".join(part.models) for part in pair.parts},
+            documents={tool.name: tool.documents for tool in pair.tools if tool.documents},
             cases=(*primary, *backup),
             metrics=dict(shown.metrics),
             gate=replace(gate, checks=(*gate.checks, *checks)),

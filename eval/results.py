@@ -200,7 +200,8 @@ class PairResult:
     """Everything about one pair in one evaluation. ``metrics`` are the primary arm's, ``backup_metrics`` the backup's.
 
     ``origins`` are those of the pair's own answers, without its judges' and production's. ``parts`` are the models of the pair's
-    parts, by part and joined with those of their backups.
+    parts, by part and joined with those of their backups. ``documents`` are the digests of the indexes that its tools search, by
+    tool.
     """
 
     pair_name: str
@@ -219,6 +220,7 @@ class PairResult:
     origins: tuple[AnswerOrigin, ...] = ()
     role: PairRole = "candidate"
     parts: dict[str, str] = field(default_factory=dict)
+    documents: dict[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

@@ -86,6 +86,7 @@ def run_log(evaluation: Evaluation, pair: PairResult, dataset: Dataset, report: 
             "model": pair.model,
             "backup": pair.backup or "",
             **{f"part.{name}": models for name, models in pair.parts.items()},
+            **{f"documents.{name}": digest for name, digest in pair.documents.items()},
             "dataset": f"{evaluation.dataset_name} ({evaluation.case_count})",
         },
         metrics=metrics,

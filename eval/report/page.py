@@ -252,7 +252,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
 
 def _pair_json(pair: PairResult, evaluation: Evaluation) -> dict[str, Any]:
     plain = {"pair_name", "pair_version", "pair_digest", "model", "backup", "answered_by", "origins"}
-    plain |= {"is_production", "role", "seconds", "parts"}
+    plain |= {"is_production", "role", "seconds", "parts", "documents"}
     groups = ("metrics", "backup_metrics", "deltas")
     return {
         **{name: _jsonable(getattr(pair, name)) for name in PairResult.__slots__ if name in plain},

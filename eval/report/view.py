@@ -79,6 +79,7 @@ class PairCard:
     model: str
     backup: str
     parts: tuple[tuple[str, str], ...]
+    documents: tuple[tuple[str, str], ...]
     answered_by: str
     origins: str
     stand_in: bool
@@ -127,6 +128,7 @@ def pair_cards(evaluation: Evaluation, suite: Suite) -> list[PairCard]:
             model=pair.model,
             backup=pair.backup or "",
             parts=tuple(pair.parts.items()),
+            documents=tuple((tool, digest[:12]) for tool, digest in pair.documents.items()),
             answered_by=", ".join(pair.answered_by) or "nothing",
             origins=", ".join(pair.origins),
             stand_in=bool(replaced_models(evaluation, pair)),

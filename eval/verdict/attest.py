@@ -70,6 +70,7 @@ def attest(
             unseen=pair.gate.unseen,
             looked_at=pair.gate.looked_at,
             counterpart=counterpart,
+            documents=tuple(sorted(set(pair.documents.values()))),
             figures_digest=sha256_hex(figures),
             cases_digest=sha256_hex(cases),
             issued_at=now.replace(microsecond=0),

@@ -29,6 +29,7 @@ class GateAttestation:
     compared with, and those of the judges whose figures gate. Empty: older evidence, which does not state them.
 
     ``counterpart`` is the digest of the code that talked to the pair where cases were played out, such as the scripted customer.
+    ``documents`` are the digests of the indexes that the pair's tools searched, sorted.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -54,6 +55,7 @@ class GateAttestation:
     unseen: tuple[str, ...] | None = None
     looked_at: tuple[str, ...] = ()
     counterpart: str = ""
+    documents: tuple[str, ...] = ()
     figures_digest: str
     cases_digest: str
     issued_at: datetime
@@ -71,7 +73,7 @@ class GateAttestation:
 
     def statement(self) -> dict[str, Any]:
         """Return the in-toto statement to sign."""
-        left_out = {*_SUBJECT, *(() if self.counterpart else ("counterpart",))}
+        left_out = {*_SUBJECT, *(name for name in ("counterpart", "documents") if not getattr(self, name))}
         predicate = _ADAPTER.dump_python(self, mode="json", exclude=left_out)
         return build_statement(f"{self.task}/{self.pair_name}", self.pair_digest, GATE_TYPE, predicate)
 

@@ -1,5 +1,7 @@
 """A task that replies with sources goes round the loop; with other documents than those that were evaluated it stands still."""
 
+import base64
+import json
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,7 +56,8 @@ def test_a_task_that_searches_documents_goes_round_the_loop(task, settings, monk
     digest = built(settings)
     for name in ("searches", "invents"):
         task.reply_pair(name, digest)
-    evaluation = evaluate(Options(task="replies"), settings).evaluation
+    outcome = evaluate(Options(task="replies"), settings)
+    evaluation = outcome.evaluation
     by_name = {pair.pair_name: pair for pair in evaluation.pairs}
     assert {name: pair.gate.verdict for name, pair in by_name.items()} == {
         "searches": Verdict.PASS,
@@ -63,7 +66,11 @@ def test_a_task_that_searches_documents_goes_round_the_loop(task, settings, monk
     assert by_name["searches"].metrics["recall_5"].value > 0.8
     assert by_name["searches"].metrics["citations_right"].value > 0.5
     assert by_name["invents"].metrics["citations_right"].value < 0.2
+    assert f"documents of index {digest[:12]}" in outcome.report.read_text(encoding="utf-8")
     assert promote_pair("replies", "searches", "first", settings).sequence == 1
+    (attested,) = outcome.report.parent.glob("*searches*.attestation.json")
+    payload = base64.b64decode(json.loads(attested.read_text(encoding="utf-8"))["payload"])
+    assert json.loads(payload)["predicate"]["documents"] == [digest]
 
     with TestClient(create_app(settings)) as client:
         assert _ready(client, lambda state: state["pair"])["pair"] == "searches"
