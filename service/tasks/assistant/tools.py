@@ -27,6 +27,9 @@ BranchLocation = Annotated[str, Field(max_length=MOST_LOCATION_CHARS)]
 CallbackPhone = Annotated[str, Field(max_length=MOST_PHONE_CHARS)]
 TransferSummary = Annotated[str, Field(min_length=1, max_length=MOST_SUMMARY_CHARS)]
 
+# Read at import: a wrong edit ends the start of the service, and not a customer's first question.
+_KNOWLEDGE = bank_knowledge()
+
 METHODS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "get_branch_account_opening_info": Bank.branch_opening,
     "get_digital_account_opening_info": Bank.digital_opening,
@@ -42,7 +45,7 @@ METHODS: Mapping[str, Callable[..., dict[str, Any]]] = {
 @cache
 def live_bank() -> Bank:
     """Return the bank of this process; its records last as long as the process does."""
-    return Bank(knowledge=bank_knowledge(), records={}, clock=wall_clock())
+    return Bank(knowledge=_KNOWLEDGE, records={}, clock=wall_clock())
 
 
 async def get_branch_account_opening_info(account_type: AccountType) -> dict[str, Any]:

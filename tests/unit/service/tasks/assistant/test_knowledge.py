@@ -124,7 +124,17 @@ def test_a_wrong_edit_is_named_with_its_place(edited, edit, says):
 
 def test_a_file_that_is_no_yaml_is_named(tmp_path):
     (tmp_path / "knowledge.yaml").write_text("version: [", encoding="utf-8")
-    with pytest.raises(ConfigurationError, match=r"knowledge\.yaml cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"knowledge\.yaml is no YAML: .*line 2"):
+        read_knowledge(tmp_path / "knowledge.yaml")
+    with pytest.raises(ConfigurationError, match=r"none\.yaml cannot be read"):
+        read_knowledge(tmp_path / "none.yaml")
+
+
+def test_a_branch_that_was_copied_and_not_renamed_is_refused(tmp_path):
+    text = FILE.read_text(encoding="utf-8").replace("  london-brixton:\n", "  london-strand:\n")
+    (tmp_path / "knowledge.yaml").write_text(text, encoding="utf-8")
+    line = text.count("\n", 0, text.rindex("  london-strand:\n")) + 1
+    with pytest.raises(ConfigurationError, match=rf"'london-strand' stands twice in one place \(line {line}\)"):
         read_knowledge(tmp_path / "knowledge.yaml")
 
 
