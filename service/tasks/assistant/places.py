@@ -10,6 +10,13 @@ from dataclasses import dataclass
 from service.tasks.assistant.knowledge import BankKnowledge, Point
 
 _POSTCODE = re.compile(r"\b([a-z]{1,2})(\d{1,2})[a-z]?(?:\s*\d[a-z]{2})?\b")
+# As people say and type them: "sw nine", "S.W. 9", "m twenty".
+_SPOKEN_POSTCODE = re.compile(r"\b([a-z]) ?([a-z])? (\d{1,2})\b")
+_ONES = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen"
+_NUMBERS = {word: number for number, word in enumerate(f"{_ONES} nineteen".split(), start=1)}
+_TENS = {
+    word: 10 * number for number, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
+}
 _APOSTROPHES = re.compile(r"['’]")
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 _LEAST_FUZZY_CHARS = 6  # "london"; shorter words are too much alike
@@ -30,6 +37,7 @@ def found_places(text: str, knowledge: BankKnowledge) -> list[FoundPlace]:
     """Return the places that ``text`` names: none, one, or one for each of several cities."""
     words = _plain(text)
     found = list(_by_postcode(words, knowledge)) or list(_by_name(words, knowledge))
+    found = found or list(_by_postcode(_SPOKEN_POSTCODE.sub(_written, _with_digits(words)), knowledge))
     cities = {place.city for place in found if place.name == place.city}
     # "Piccadilly, London": the city settles which one is meant, also where only the other one is known.
     if len(cities) == 1:
@@ -52,6 +60,25 @@ def _by_postcode(words: str, knowledge: BankKnowledge) -> Iterator[FoundPlace]:
             if area in city.postcode_areas:
                 district = city.districts.get(code)
                 yield FoundPlace(f"{code}, {name}", name, city.at if district is None else district.at)
+
+
+def _with_digits(words: str) -> str:
+    """Return ``words`` with the numbers from one to ninety-nine as digits."""
+    found: list[str] = []
+    for word in words.split():
+        number, after_tens = (
+            _NUMBERS.get(word),
+            bool(found) and found[-1].isdigit() and int(found[-1]) in _TENS.values(),
+        )
+        if number is not None and number < 10 and after_tens:
+            found[-1] = str(int(found[-1]) + number)
+        else:
+            found.append(str(number or _TENS.get(word) or word))
+    return " ".join(found)
+
+
+def _written(postcode: re.Match[str]) -> str:
+    return "".join(postcode.groups(""))
 
 
 def _by_name(words: str, knowledge: BankKnowledge) -> Iterator[FoundPlace]:

@@ -25,6 +25,11 @@ KNOWLEDGE = bank_knowledge()
         ("my postcode is sw9 6ap", "SW9, London"),
         ("EC1A 1BB", "EC1, London"),
         ("SE22", "SE22, London"),  # a district that the file does not list
+        ("SW 9", "SW9, London"),
+        ("it's s. w. nine", "SW9, London"),
+        ("m twenty", "M20, Manchester"),
+        ("B ninety one", "B91, Birmingham"),
+        ("e fourteen five qt", "E14, London"),
         ("Piccadilly, London", "London"),  # only Manchester's Piccadilly is in the file
         ("Victoria in Manchester", "Manchester"),
     ],
@@ -46,6 +51,9 @@ def test_a_place_is_found_in_any_spelling(text, place):
         "Warrington",
         "Darlington",
         "E",
+        "i have two",
+        "in a 5 minute walk",
+        "ninety",
         "???",
         "N",
         "x" * 4000,
