@@ -21,6 +21,10 @@ _WORD = re.compile(rf"{_NUMBER.pattern}|[^\W_]+")
 _THOUSANDS = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _NUMERIC = re.compile(r"-?\d+(?:\.\d+)?")
 _MOST_RECORD_CHARS = 64
+# A phone number: people group its digits as they like, and models group them anew. No figure begins with a zero or a plus.
+_PHONE = re.compile(r"(?<![^\W_])(?<![-\u2212.,])(?:\+ ?|(?=0))\d+(?:[ ()-]{1,3}\d+)*(?![.,]?[^\W_])", re.ASCII)
+_ONLY_A_PHONE = re.compile(r"[0-9+ ()-]+")
+_LEAST_PHONE_DIGITS = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,7 @@ class _Known:
     said: tuple[str, ...]
     records: frozenset[str]
     figures: frozenset[Decimal]
+    phones: frozenset[str]
 
     @classmethod
     def of(cls, sources: Sources) -> "_Known":
@@ -80,6 +85,8 @@ class _Known:
             said=tuple(map(_joined, said)),
             records=frozenset(map(_joined, records)),
             figures=frozenset(Decimal(word) for words in texts for word in words if _NUMERIC.fullmatch(word)),
+            phones=frozenset(phone for text in sources.said for phone in _phones(text))
+            | frozenset(whole for text in sources.records if (whole := _whole_phone(text))),
         )
 
     def holds(self, value: Any) -> bool:
@@ -88,7 +95,9 @@ class _Known:
         wanted = _plain(str(value))
         if not wanted.strip():  # signs alone may mean everything to a tool: "*", "%", ".."
             return not str(value).strip()
-        return wanted in self.records or any(wanted in text for text in self.said)
+        if wanted in self.records or any(wanted in text for text in self.said):
+            return True
+        return _whole_phone(str(value)) in self.phones
 
 
 def _leaves(value: Any, schema: Any) -> Iterator[Any]:
@@ -106,6 +115,21 @@ def _leaves(value: Any, schema: Any) -> Iterator[Any]:
             yield from _leaves(item, schema.get("items", {}))
     elif value is not None and not isinstance(value, bool) and value not in schema.get("enum", ()):
         yield value
+
+
+def _phones(text: str) -> Iterator[str]:
+    """Yield the phone numbers in ``text`` without what groups their digits; a number may end after any of its groups."""
+    for found in _PHONE.finditer(text):
+        plus, joined = "+" if found[0].startswith("+") else "", ""
+        for group in re.findall(r"\d+", found[0]):
+            joined += group
+            if len(joined) >= _LEAST_PHONE_DIGITS:
+                yield plus + joined
+
+
+def _whole_phone(text: str) -> str | None:
+    """Return ``text`` as a phone number without what groups its digits, or None if it is something else."""
+    return max(_phones(text), key=len, default=None) if _ONLY_A_PHONE.fullmatch(text) else None
 
 
 def _plain(text: str) -> str:

@@ -49,6 +49,35 @@ def test_a_number_in_a_text_keeps_its_sign_and_its_decimals(said, text, is_prove
 
 
 @pytest.mark.parametrize(
+    ("said", "text", "is_proven"),
+    [
+        ("call 07700 900 123", "07700900123", True),
+        ("call 07700900123", "07700 900 123", True),
+        ("call 07700-900-123 please", "(07700) 900123", True),
+        ("call +44 7700 900123", "+447700900123", True),
+        ("I have 2 cards, call 07700 900123.", "07700900123", True),
+        ("call 07700 900 123", "07700900", True),  # whole groups, as said
+        ("call 07700 900 123", "0770090", False),
+        ("call 07700 900 123", "07700900124", False),
+        ("call 107700 900 123", "07700900123", False),
+        ("call 07700 900 123", "7700900123", False),
+        ("call 07700 900 123", "+07700900123", False),
+        ("call 07700 900 123.45", "07700900123", False),
+        ("pay 1000-2000", "10002000", False),  # a range of figures
+        ("pay 20 30 40 12345678", "20304012345678", False),
+    ],
+)
+def test_a_phone_number_is_the_same_in_other_groups_of_digits(said, text, is_proven):
+    assert proven(said, text=text) is is_proven
+
+
+def test_a_verified_phone_number_is_the_same_in_other_groups_of_digits_as_a_whole():
+    assert proven(records=["07700 900 123"], text="07700900123")
+    assert not proven(records=["07700 900 123"], text="07700900")
+    assert not proven(records=["call 07700 900 123"], text="07700900123")
+
+
+@pytest.mark.parametrize(
     ("said", "amount", "is_proven"),
     [("pay 5", 5, True), ("pay -5", 5, False), ("pay 5", -5, False), ("pay -5", -5, True), ("pay -1.50", -1.5, True),
      ("pay 1.5", 5, False), ("pay 1,5", 5, False), ("from 5-10", 10, True), ("on 2026-11-22", -11, False),
