@@ -14,7 +14,7 @@ from service.tools.documents import ARGUMENTS
 # What Converse, OpenAI and Anthropic all accept.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_KEYS = frozenset({"description", "arguments", "writes", "verifies", "own_words", "documents"})
+_KEYS = frozenset({"kind", "description", "arguments", "writes", "verifies", "own_words", "documents"})
 _NOT_FOR_DOCUMENTS = ("arguments", "writes", "own_words")
 _MOST_TOOLS = 32
 
@@ -50,6 +50,9 @@ def _declared(name: str, fields: Any) -> ToolSpec:
         raise ToolsWrong(key, f"tool {name!r} must be a mapping with description and arguments")
     if unknown := sorted(set(map(str, fields)) - _KEYS):
         raise ToolsWrong(f"{key}.{unknown[0]}", f"unknown key {unknown[0]!r}; allowed: {', '.join(sorted(_KEYS))}")
+    # Our own key for nothing: without it Prompty's runtime takes the tool for one of a server.
+    if fields.get("kind", "function") != "function":
+        raise ToolsWrong(f"{key}.kind", "kind must be function, or be left out")
     description = fields.get("description")
     if not isinstance(description, str) or not description.strip():
         raise ToolsWrong(key, f"tool {name!r} needs a description: the model chooses by it")

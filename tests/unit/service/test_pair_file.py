@@ -153,6 +153,7 @@ def test_a_wrong_search_is_named_with_its_line(load, old, new, message):
         ("    writes: true", "    risky: true", "unknown key 'risky'"),
         ("    writes: true", "    verifies: branch_id", "verifies must be a list"),
         ("    writes: true", "    verifies: [a, a]", "verifies names something twice"),
+        ("    writes: true", "    writes: true\n    kind: mcp", "kind must be function, or be left out"),
         ("    writes: true", "    writes: true\n    own_words: note", "own_words must be a list"),
         (
             "    writes: true",
