@@ -22,10 +22,14 @@ D = TypeVar("D", bound=DialogueInputs)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialogueSoFar:
-    """What an in-process model is given: the turn's inputs, and the tools that this run has used, with what came of them."""
+    """What an in-process model is given: the turn's inputs, and the tools that this run has used, with what came of them.
+
+    ``may_use_tools`` is False for a task's fallback, whose answer must be a reply.
+    """
 
     inputs: DialogueInputs
     turns: tuple[DialogueTurn, ...] = ()
+    may_use_tools: bool = False
 
     @property
     def outcomes(self) -> tuple[tuple[str, Any], ...]:
@@ -95,7 +99,7 @@ class DialogueTask(Task[D]):
         while True:
             answer = yield Question(
                 values=values,
-                document=DialogueSoFar(inputs=inputs, turns=turns),
+                document=DialogueSoFar(inputs=inputs, turns=turns, may_use_tools=bool(pair.tools)),
                 read=lambda text: self.check(text, pair.output),
                 turns=turns,
                 tools=bool(pair.tools),
