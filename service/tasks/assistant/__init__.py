@@ -1,0 +1,37 @@
+"""The task ``assistant``: answers a bank's customers about accounts, cards and branches from its tools, or hands over."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from service.dialogue.task import DialogueTask
+from service.dialogue.turn import DialogueInputs, DialogueReply
+from service.llm.model_call import InProcessModels
+from service.tasks.assistant.persona import remembered
+from service.tasks.assistant.reply import AssistantReply
+from service.tasks.assistant.rules import MODEL_ID, rules
+from service.tasks.assistant.tools import FUNCTIONS
+from service.tools.functions import ToolFunction
+
+
+class BankAssistant(DialogueTask[DialogueInputs]):
+    """One turn with a customer of the bank."""
+
+    name: ClassVar[str] = "assistant"
+    input_model: ClassVar[type[BaseModel]] = DialogueInputs
+    output_model: ClassVar[type[DialogueReply]] = AssistantReply
+    in_process: ClassVar[InProcessModels] = {MODEL_ID: rules}
+    fallback_model: ClassVar[str | None] = MODEL_ID
+    tool_functions: ClassVar[Sequence[ToolFunction]] = FUNCTIONS
+
+    def values(self, inputs: DialogueInputs) -> Mapping[str, str]:
+        """Return the variables' texts; the history is what the assistant remembers."""
+        return super().values(inputs.model_copy(update={"history": tuple(remembered(inputs))}))
+
+    def unit(self, inputs: DialogueInputs) -> str:
+        """Return the conversation, so that one pair answers all its turns."""
+        return inputs.conversation_id
+
+
+TASK = BankAssistant()
