@@ -38,6 +38,15 @@ def runtime_of(request: Request) -> Runtime:
     return cast(Runtime, request.app.state.runtime)
 
 
+def owner_of(request: Request) -> str:
+    """Return whose conversations a request is about: its tenant's, or its client's without one. "" without access control."""
+    caller = getattr(request.state, "caller", None)
+    if caller is None:
+        return ""
+    # A client may have the name of a tenant that it does not belong to.
+    return f"client:{caller.client_id}" if caller.tenant is None else f"tenant:{caller.tenant}"
+
+
 def tools_of_run(task: str, inputs: BaseModel, *, served: ServedPair, request: Request) -> AllowedTools | None:
     """Return the tools of this request's run; None if the pair names none.
 
@@ -46,13 +55,8 @@ def tools_of_run(task: str, inputs: BaseModel, *, served: ServedPair, request: R
     runtime = runtime_of(request)
     if not served.pair.tools or task not in runtime.tools:
         return None
-    caller = getattr(request.state, "caller", None)  # None without access control (the harness)
-    # A client may have the name of a tenant that it does not belong to.
-    owner = (
-        "" if caller is None else f"client:{caller.client_id}" if caller.tenant is None else f"tenant:{caller.tenant}"
-    )
     conversation = runtime.tasks[task].conversation(inputs)
-    return runtime.tools[task].for_run(served.pair, f"{owner}/{conversation or request.state.request_id}")
+    return runtime.tools[task].for_run(served.pair, f"{owner_of(request)}/{conversation or request.state.request_id}")
 
 
 async def answer(

@@ -47,21 +47,37 @@ class Keeping:
             self._ready = asyncio.ensure_future(asyncio.to_thread(_without_persons, task, inputs))
 
     async def keep(
-        self, result: TaskResult, *, served: ServedPair, request: Request, latency_ms: int, patience_s: float
+        self,
+        result: TaskResult,
+        *,
+        served: ServedPair,
+        request: Request,
+        request_id: str,
+        latency_ms: int,
+        patience_s: float,
     ) -> bool | None:
         """Keep an answer; return whether it is stored durably already, None if this task's answers are not kept. Never raises."""
         ready = None if self._ready is None else await self._ready
         if ready is None:
             return None
         try:
-            record = self._record(ready, result, served=served, request=request, latency_ms=latency_ms)
+            record = self._record(
+                ready, result, served=served, request=request, request_id=request_id, latency_ms=latency_ms
+            )
         except Exception as err:  # an answer is not lost to its agent because its record cannot be made
             log(Event.SUMMARY_UNKEPT, reason=f"no record of {self._task}: {type(err).__name__}")
             return False
         return await self._runtime.summaries.keep(record, patience_s=patience_s)
 
     def _record(
-        self, ready: _Ready, result: TaskResult, *, served: ServedPair, request: Request, latency_ms: int
+        self,
+        ready: _Ready,
+        result: TaskResult,
+        *,
+        served: ServedPair,
+        request: Request,
+        request_id: str,
+        latency_ms: int,
     ) -> KeptAnswer:
         assert result.output is not None
         caller: Caller | None = getattr(request.state, "caller", None)  # None without access control (the harness)
@@ -69,7 +85,7 @@ class Keeping:
         offered = {tool.name for tool in served.pair.tools}
         return KeptAnswer(
             task=self._task,
-            request_id=request.state.request_id,
+            request_id=request_id,
             client="unknown" if caller is None else caller.client_id,
             tenant=None if caller is None else caller.tenant,
             customer=ready.customer,

@@ -128,14 +128,18 @@ async def ask_task(
     inputs: BaseModel,
     request: Request,
     tell_tool: Callable[[str], None] | None = None,
+    request_id: str | None = None,
 ) -> TaskAnswer:
     """Run a task for a request, keep its answer, and return it; ``tell_tool`` gets the name of each tool before its call.
+
+    The answer is kept as that of ``request_id``, None for the request's own: a request may be given several answers.
 
     Raises:
         ServiceError: there is no answer.
         TenantRefused: the inputs are about another tenant.
     """
     name = task.name
+    request_id = request_id or request.state.request_id
     runtime = runtime_of(request)
     timer = start_timer(runtime)
     require_tenant(request, runtime.tasks[name].tenant(inputs))
@@ -150,12 +154,13 @@ async def ask_task(
         result,
         served=served,
         request=request,
+        request_id=request_id,
         latency_ms=round(timer.elapsed_ms()),
         patience_s=max(served.pair.serving.deadline_ms - timer.elapsed_ms(), 0.0) / 1000,
     )
     done = model(
         task=name,
-        request_id=request.state.request_id,
+        request_id=request_id,
         output=output,
         pair=served.pair.name,
         prompt_version=f"v{served.pair.version}",

@@ -10,8 +10,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.sse import EventSourceResponse, format_sse_event
 
 from service.access.conversation_tokens import conversation_token
-from service.access.tokens import Caller
-from service.api.answering import runtime_of
+from service.api.answering import owner_of, runtime_of
 from service.api.conversations.models import (
     ConversationAnswer,
     ConversationStart,
@@ -91,7 +90,7 @@ def _start(task: DialogueTask[Any]) -> Handler:
 
         The answer's `token` is good for this conversation alone, for an hour: a browser may have it.
         """
-        runtime, owner = runtime_of(request), _owner(request)
+        runtime, owner = runtime_of(request), owner_of(request)
         number = hashlib.sha256(f"{owner}/{body.key}".encode()).hexdigest() if body.key else secrets.token_hex(12)
         conversation = await runtime.turns.start(
             _key(task, owner, name := f"conv-{number[:24]}"),
@@ -120,7 +119,7 @@ def _read(task: DialogueTask[Any]) -> Handler:
         """Return what was said last, oldest first, and whether a person has taken over; for a page that opens again."""
         response.headers["Cache-Control"] = "no-store"
         try:
-            found = await runtime_of(request).turns.find(_key(task, _owner(request), conversation_id))
+            found = await runtime_of(request).turns.find(_key(task, owner_of(request), conversation_id))
         except ConversationMissing as err:
             return _problem(err, request.state.request_id)
         return ConversationAnswer.of(found)
@@ -138,7 +137,7 @@ def _message(task: DialogueTask[Any]) -> Handler:
         happens. The `message_id` of one message must not be used for another.
         """
         response.headers["Cache-Control"] = "no-store"
-        key = _key(task, _owner(request), conversation_id)
+        key = _key(task, owner_of(request), conversation_id)
         message_id = body.message_id or str(request.state.request_id)
         log(Event.REQUEST_RECEIVED, path=f"/v1/{task.name}/conversations")
         if wants_stream(request.headers.get("accept")):
@@ -165,7 +164,10 @@ async def _turn(
         inputs = task.input_model(
             conversation_id=before.id, message=message.said, history=before.spoken, session=dict(before.session)
         )
-        done = await ask_task(task, model, inputs, request, tell_tool)
+        # A message that its own request has left is answered by this one, and kept as an answer of its own.
+        own = message.message_id == message_id
+        request_id = str(request.state.request_id) if own else f"req-{runtime.ids()}"
+        done = await ask_task(task, model, inputs, request, tell_tool, request_id)
         made = DialogueReply.model_validate(
             {name: getattr(done.output, name) for name in DialogueReply.model_fields}, from_attributes=True
         )
@@ -229,12 +231,6 @@ async def _events(
     finally:
         running.cancel()  # the answer itself goes on and is kept
         await asyncio.gather(running, return_exceptions=True)
-
-
-def _owner(request: Request) -> str:
-    """Whose conversations these are: the tenant's, or the client's without one."""
-    caller: Caller | None = getattr(request.state, "caller", None)  # None without access control (the harness)
-    return "" if caller is None else caller.tenant or caller.client_id
 
 
 def _key(task: DialogueTask[Any], owner: str, conversation_id: str) -> str:

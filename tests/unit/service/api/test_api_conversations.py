@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 from parcel_service import GREETING, parcel_runtime
@@ -23,6 +24,7 @@ from service.api.conversations.models import (
     TurnAnswer,
 )
 from service.app import create_app
+from service.conversations.conversation import WaitingMessage
 from service.errors import UpstreamUnavailable
 from service.settings import Settings
 
@@ -199,6 +201,37 @@ async def test_two_messages_at_once_are_answered_in_order(api_runtime):
     assert [each["by"] for each in said] == ["assistant", *["customer", "assistant"] * 2]
     for tools in runtime.tools.values():
         await tools.aclose()
+
+
+def test_a_message_that_its_request_has_left_gets_an_answer_and_a_request_id_of_its_own(client):
+    store, name = client.app.state.runtime.conversations, started(client)["conversation_id"]
+    key = f"parcels//{name}"
+
+    def kept():
+        return asyncio.run(store.get(key))
+
+    left = WaitingMessage(message_id="left", said="Where is AB123456?", at=datetime(2020, 1, 1, tzinfo=UTC))
+    found = kept()
+    waiting = found.conversation.model_copy(update={"waiting": (left,)})
+    asyncio.run(store.put(key, waiting, expected=found.version))
+    mine = say(client, {"conversation_id": name}, "And will it come on Friday?", message_id="mine")
+    first, second = kept().conversation.exchanges
+    assert (first.message_id, second.message_id) == ("left", "mine")
+    assert second.made_by.request_id == mine.headers["x-request-id"] != first.made_by.request_id
+
+
+def test_a_client_with_a_tenants_name_does_not_get_its_conversations(guarded):
+    tokens = guarded.access.tokens
+    clients = {
+        "one": Client(secrets=("sha256:" + "0" * 64,), scopes=("task:parcels",), tenant="acme"),
+        "acme": Client(secrets=("sha256:" + "0" * 64,), scopes=("task:parcels",)),
+    }
+    tokens.clients.get = clients.get
+    one, two = (
+        started(guarded, by=tokens.sign(name, ("task:parcels",)).text, key="contact-71")["conversation_id"]
+        for name in clients
+    )
+    assert one != two
 
 
 def test_a_browser_s_token_opens_its_own_conversation_only(guarded):

@@ -279,7 +279,7 @@ async def test_the_answer_does_not_wait_for_a_record_that_cannot_be_made(world):
     runtime, store, _ = world
     keeping = Keeping(Desk(), DeskInputs.model_validate(desk_inputs()), runtime)
     with capture_logs() as logs:
-        kept = await keeping.keep(None, served=None, request=None, latency_ms=1, patience_s=1.0)
+        kept = await keeping.keep(None, served=None, request=None, request_id="req-1", latency_ms=1, patience_s=1.0)
     assert kept is False
     assert store.records == []
     assert [entry["reason"] for entry in logs] == ["no record of desk: AttributeError"]
