@@ -159,6 +159,13 @@ class Suite:
     least_repeats: int = 1
     declared_digest: str = ""
 
+    def __post_init__(self) -> None:
+        for spec in self.metrics:
+            if spec.kind == "pooled" and spec.score not in self.pools:
+                raise ConfigurationError(
+                    f"metric {spec.name!r} of task {self.task!r} needs the pool {spec.score!r}: add it to the suite's `pools`"
+                )
+
     def case_model(self, input_model: type[BaseModel]) -> type[BaseModel]:
         """Return the model of a case's inputs: the task's own, or what the suite's episodes are played from."""
         return input_model if self.episode is None else self.episode.scenario_model

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from eval.suite import MetricSpec
 from eval.suites import load_suite
+from figures.metric import Unit
 from service.errors import ConfigurationError
 
 SUITE = load_suite("summarize")
@@ -23,3 +25,9 @@ def test_too_few_repeats_are_refused_with_the_remedy():
 
 def test_the_digest_knows_how_many_repeats_are_needed():
     assert replace(SUITE, least_repeats=4).digest != SUITE.digest == replace(SUITE, least_repeats=1).digest
+
+
+def test_a_suite_without_the_pool_of_a_metric_is_refused_before_any_call():
+    turns = MetricSpec(name="turns", kind="pooled", score="turns", unit=Unit.COUNT)
+    with pytest.raises(ConfigurationError, match=r"metric 'turns' .* needs the pool 'turns': add it to .*`pools`"):
+        replace(SUITE, metrics=(*SUITE.metrics, turns))

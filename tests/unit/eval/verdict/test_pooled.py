@@ -156,4 +156,5 @@ def test_metrics_and_deltas_know_pooled_figures() -> None:
 def test_pools_are_part_of_the_suites_digest() -> None:
     import dataclasses
 
-    assert dataclasses.replace(SUITE, pools={}).digest != SUITE.digest
+    more = {**SUITE.pools, "more": SUITE.pools["letters"]}
+    assert dataclasses.replace(SUITE, pools=more).digest != SUITE.digest
