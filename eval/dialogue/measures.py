@@ -12,6 +12,7 @@ from eval.pool import Pool
 from eval.pools.conversations import CostPerResolved, TurnsPerConversation
 from eval.pools.passing import PassHat
 from eval.pools.readers import ScoreReaches
+from eval.scorers.base import parsed_output
 from eval.suite import MetricSpec
 from figures.metric import Unit
 from service.task import TaskResult
@@ -22,7 +23,7 @@ _RIGHT = ScoreReaches("conversation_right")
 
 def turns_of(result: TaskResult) -> int:
     """Return how many messages of the customer the recorded conversation has."""
-    return len(ConversationRecord.model_validate_json(result.output or "").turns)
+    return len(parsed_output(result.output or "", ConversationRecord).turns)
 
 
 @dataclass(frozen=True, slots=True)

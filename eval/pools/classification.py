@@ -17,7 +17,7 @@ from figures.arrays import Floats
 from service.task import TaskResult
 
 _ABSTAINED = ""
-_BETWEEN = "\t"  # no class has one in its name
+_BETWEEN = "\t"  # no case's own class has one in its name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class _Classes:
     def table(self, names: Sequence[str], sums: Floats) -> PoolTable:
         """Return the confusion matrix; repeats of a case are shares of it."""
         labels, matrix = confusion(names, sums.reshape(1, -1))
-        own = len({name.split(_BETWEEN)[0] for name in names})
+        own = len({name.split(_BETWEEN, 1)[0] for name in names})
         titles = tuple(label or "abstained" for label in labels)
         return PoolTable(
             caption="Cases by their class (rows) and the class answered (columns).",
@@ -51,7 +51,7 @@ def confusion(names: Sequence[str], sums: Floats) -> tuple[tuple[str, ...], Floa
 
     Classes that are some case's own come first, then those that were only answered; "" stands for abstaining.
     """
-    pairs = [name.split(_BETWEEN) for name in names]
+    pairs = [name.split(_BETWEEN, 1) for name in names]  # what was answered may hold anything
     own = sorted({label for label, _ in pairs})
     labels = (*own, *sorted({predicted for _, predicted in pairs} - set(own), key=lambda name: (name == "", name)))
     place = {label: number for number, label in enumerate(labels)}

@@ -60,3 +60,8 @@ def test_repeats_weigh_as_one_case():
 def test_an_unlabelled_case_counts_nowhere():
     side = pooled(ClassAccuracy(**READERS), answers([["bill"], ["bill"]]), cases_labelled(["bill", None]))
     assert side.case_ids == ("case-0",)
+
+
+def test_an_answered_class_may_hold_anything():
+    said = ["bill", "bill\tmove"]
+    assert value(ClassAccuracy(**READERS), ["bill", "bill"], said) == 0.5
