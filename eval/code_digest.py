@@ -23,7 +23,6 @@ _PACKAGES = ("eval", "figures", "service")
 # Their search paths may lead out of the project, to the tasks and suites of plug-ins.
 _PLUGGABLE = (("service", "tasks"), ("eval", "suites"))
 _BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
-_DATA_ENDINGS = (".csv", ".json", ".jsonl", ".txt", ".yaml", ".yml")
 
 # Where evidence begins: an evaluation with its gate and what its attestation states, the behaviour checks, and the measurement
 # of judges that may then gate.
@@ -101,8 +100,10 @@ def deciding_code_digest(task: str, root: Path = _ROOT) -> str:
     """
     digest = hashlib.sha256()
     for name, path in deciding_files(task, root).items():
-        text = path.read_text(encoding="utf-8")
-        digest.update(f"{name}\0{_source(text).code if path.suffix == '.py' else text}\0".encode())
+        content = path.read_bytes()  # data of a task may be no text
+        if path.suffix == ".py":
+            content = without_words(path.read_text(encoding="utf-8")).encode()
+        digest.update(b"%b\0%b\0" % (name.encode(), content))
     return digest.hexdigest()
 
 
@@ -156,7 +157,7 @@ def _own(folder: str, find: _Find) -> dict[str, Path]:
     return {
         f"{folder}/{file.relative_to(path.parent).as_posix()}": file
         for file in path.parent.rglob("*")
-        if file.suffix in (".py", *_DATA_ENDINGS) and file.is_file()
+        if file.is_file() and file.suffix != ".pyc" and not file.name.startswith(".")
     }
 
 

@@ -135,6 +135,26 @@ def test_what_is_imported_for_types_alone_does_not_count(copy):
     assert "service/calls/result.py" not in deciding_files("summarize", copy)
 
 
+@pytest.mark.parametrize("name", ["terms.md", "index.sqlite", "words/stop.toml"])
+def test_data_of_any_kind_beside_a_tasks_code_count(copy, name):
+    before = deciding_code_digest("summarize", copy)
+    data = copy / "service" / "tasks" / "summarize" / name
+    data.parent.mkdir(exist_ok=True)
+    data.write_bytes(b"\xff\x00 one")
+    one = deciding_code_digest("summarize", copy)
+    data.write_bytes(b"\xff\x00 two")
+    assert len({before, one, deciding_code_digest("summarize", copy)}) == 3
+
+
+def test_compiled_code_and_hidden_files_do_not_count(copy):
+    before = deciding_code_digest("summarize", copy)
+    for name in ("__pycache__/card.cpython-311.pyc", ".card.py.swp"):
+        file = copy / "service" / "tasks" / "summarize" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"\xff")
+    assert deciding_code_digest("summarize", copy) == before
+
+
 def test_the_data_that_a_task_reads_beside_its_code_counts(copy):
     before = deciding_code_digest("summarize", copy)
     weights = copy / "service" / "tasks" / "summarize" / "digest_weights.json"
