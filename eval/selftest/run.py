@@ -71,12 +71,7 @@ def selftest(
     """
     task = load_task(options.task)
     suite = suite or load_suite(options.task)
-    if suite.episode is not None:
-        raise ConfigurationError(
-            f"the cases of task {options.task!r} are conversations: to plant faults in their right runs, use "
-            f"`{omni('cases', task=options.task)}`"
-        )
-    plan = load_plan(options.task)
+    plan = _plan(suite)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     chosen = _chosen(plan, options.mutants)
     dataset = load_dataset(
@@ -120,6 +115,15 @@ def selftest(
         out_dir=settings.root / "reports" / "out" / "selftest",
     )
     return SelftestOutcome(reports=tuple(reports), problems=tuple(failure_lines(reports)), page=page, path=path)
+
+
+def _plan(suite: Suite) -> MutantPlan:
+    if suite.episode is not None:
+        raise ConfigurationError(
+            f"the cases of task {suite.task!r} are conversations: to plant faults in their right runs, use "
+            f"`{omni('cases', task=suite.task)}`"
+        )
+    return load_plan(suite.task)
 
 
 def _chosen(plan: MutantPlan, names: tuple[str, ...]) -> list[Mutant]:
