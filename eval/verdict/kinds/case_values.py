@@ -64,10 +64,11 @@ class CaseValues(MetricKind):
 
     def unscored(self, spec: MetricSpec, answers: ArmAnswers, scored: int) -> int:
         """Return how many cases lack a value that should have one, given that ``scored`` cases have it."""
-        cases = {item.case_id for item in answers.results}
-        missing = len(cases - self.without_value(spec, answers.results)) - scored
-        # Of a case's repeats some may have failed: as many answers as make up a case count as one.
-        return max(missing, answers.failed_cases)
+        without = self.without_value(spec, answers.results)
+        missing = len({item.case_id for item in answers.results} - without) - scored
+        lacking = sum(item.case_id not in without and math.isnan(self.value(spec, item)) for item in answers.results)
+        # Of a case's repeats some may have failed, or have no score: as many answers as make up a case count as one.
+        return max(missing, answers.failed_cases, answers.in_cases(lacking))
 
     def measure(self, spec: MetricSpec, answers: ArmAnswers) -> Measured:
         """Return the mean with its interval: Wilson's for yes or no, else a bootstrap's."""

@@ -168,3 +168,14 @@ def test_a_score_without_value_is_unscored_unless_it_does_not_apply():
     answers[2] = replace(answers[2], scores={"fact_coverage": silent})
     found = build_metrics(SUITE, CASES, answers, deadline_ms=5000)["fact_coverage"]
     assert (found.n, found.unscored) == (1, 1)
+
+
+def test_answers_without_a_score_count_although_other_repeats_of_their_cases_have_one():
+    lost = {(0, 1), (0, 2), (0, 3), (1, 1), (2, 0)}  # 5 of 12 answers: as many as make up two of three cases
+    answers = [
+        case_result(n, "a", repeat=repeat, scores={"fact_coverage": None if (n, repeat) in lost else 1.0})
+        for repeat in range(4)
+        for n in range(3)
+    ]
+    found = build_metrics(SUITE, CASES, answers, deadline_ms=5000)["fact_coverage"]
+    assert (found.value, found.n, found.unscored) == (1.0, 3, 2)
