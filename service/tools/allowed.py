@@ -37,8 +37,9 @@ class AllowedTools:
 
     ``run_id`` is the id of the run or conversation: an equal writing call of the same run is made once. ``calls`` counts the
     attempts by (tool, status), those that were refused included. ``breaker`` is that of the tools' server: while it is open, no
-    tool is called. ``verified`` are the values that answers have verified in this run (``ToolSpec.verifies``). ``logged`` is
-    False where the uses are kept otherwise, as in the record of an evaluation's conversation.
+    tool is called; ``search_breaker`` is the same for the search in documents. ``verified`` are the values that answers have
+    verified in this run (``ToolSpec.verifies``). ``logged`` is False where the uses are kept otherwise, as in the record of an
+    evaluation's conversation.
     """
 
     specs: Mapping[str, ToolSpec]
@@ -47,6 +48,7 @@ class AllowedTools:
     effects: EffectLedger = field(default_factory=EffectsInMemory)
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
     breaker: CircuitBreaker | None = None
+    search_breaker: CircuitBreaker | None = None
     verified: list[str] = field(default_factory=list)
     logged: bool = True
 
@@ -59,6 +61,7 @@ class AllowedTools:
             tools=self.tools.of(named.values()) if isinstance(self.tools, WithDocuments) else self.tools,
             run_id=self.run_id,
             breaker=self.breaker,
+            search_breaker=self.search_breaker,
             logged=self.logged,
         )
 
@@ -149,7 +152,7 @@ class AllowedTools:
         return outcome
 
     async def _called(self, use: Use, key: str | None, timeout_s: float) -> ToolOutcome:
-        breaker = None if self.specs[use.tool].documents else self.breaker  # documents are searched without the server
+        breaker = self.search_breaker if self.specs[use.tool].documents else self.breaker
         permit = None if breaker is None else breaker.admit()
         if breaker is not None and permit is None:
             return _refused("tools_down", "the tool was not called: the tools cannot be reached at present")

@@ -40,6 +40,7 @@ class TaskTools:
     effects: EffectLedger
     indexes: DocumentIndexes
     breaker: CircuitBreaker
+    search_breaker: CircuitBreaker
     lasting: bool = False
     _tools: McpTools | None = None
     _listed: tuple[ToolSpec, ...] = ()
@@ -105,6 +106,7 @@ class TaskTools:
             run_id=f"{self.task}/{run_id}",
             effects=self.effects,
             breaker=self.breaker,
+            search_breaker=self.search_breaker,
         )
 
     async def aclose(self) -> None:
@@ -146,6 +148,7 @@ def build_task_tools(
             effects=effects,
             indexes=indexes,
             breaker=CircuitBreaker(f"tools of {task}", _POLICY, clock),
+            search_breaker=CircuitBreaker(f"documents of {task}", _POLICY, clock),
             lasting=task not in settings.tools.servers,
         )
         for task, own in functions.items()

@@ -48,6 +48,7 @@ def tools_of(server, *, lasting=False, indexes=Indexes()):  # noqa: B008 - it ne
         effects=EffectsInMemory(),
         indexes=indexes,
         breaker=CircuitBreaker("tools", BreakerPolicy(), lambda: 0.0),
+        search_breaker=CircuitBreaker("documents", BreakerPolicy(), lambda: 0.0),
         lasting=lasting,
     )
 
@@ -176,8 +177,8 @@ def test_a_run_searches_the_index_that_its_pair_names_without_a_server():
 def test_a_search_that_fails_is_told_and_no_reason_to_stop_the_other_tools():
     tools = tools_of(Server(FIND))
     run = tools.for_run(make_pair(tools=(*searching(FIRST), FIND)), "conv-1")
-    for _ in range(20):
-        assert used(run).content == '{"error": "the tool failed (KnowledgeError)"}'
+    assert used(run).content == '{"error": "the tool failed (KnowledgeError)"}'
+    assert [used(run).reason for _ in range(100)][-1] == "tools_down"
     assert run.breaker.admit() is not None
 
 
