@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from service.grounding.text import fold
+from service.tools.provenance import phone_digits
 
 _FIGURE = re.compile(r"[-+]?[0-9]*\.?[0-9]+")
 GONE = None  # the value of a field that the end state no longer has
@@ -38,7 +39,7 @@ def same_changes(expected: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Return whether two JSON values are the same to a reader: 25 and "25.00", and lists in any order."""
+    """Return whether two JSON values are the same to a reader: 25 and "25.00", lists in any order, a phone number in any groups."""
     if isinstance(one, bool) or isinstance(other, bool) or one is None or other is None:
         return one is other
     if isinstance(one, Mapping) and isinstance(other, Mapping):
@@ -54,6 +55,9 @@ def equal(one: Any, other: Any) -> bool:
     if None not in numbers:
         # Digits that begin with a zero are a name, such as an account number, and no figure.
         return numbers[0] == numbers[1] and _is_name(one) == _is_name(other)
+    phones = phone_digits(str(one)), phone_digits(str(other))
+    if None not in phones:
+        return phones[0] == phones[1]
     return fold(str(one)).strip() == fold(str(other)).strip()
 
 

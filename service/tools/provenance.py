@@ -86,7 +86,7 @@ class _Known:
             records=frozenset(map(_joined, records)),
             figures=frozenset(Decimal(word) for words in texts for word in words if _NUMERIC.fullmatch(word)),
             phones=frozenset(phone for text in sources.said for phone in _phones(text))
-            | frozenset(whole for text in sources.records if (whole := _whole_phone(text))),
+            | frozenset(whole for text in sources.records if (whole := phone_digits(text))),
         )
 
     def holds(self, value: Any) -> bool:
@@ -97,7 +97,7 @@ class _Known:
             return not str(value).strip()
         if wanted in self.records or any(wanted in text for text in self.said):
             return True
-        return _whole_phone(str(value)) in self.phones
+        return phone_digits(str(value)) in self.phones
 
 
 def _leaves(value: Any, schema: Any) -> Iterator[Any]:
@@ -127,8 +127,8 @@ def _phones(text: str) -> Iterator[str]:
                 yield plus + joined
 
 
-def _whole_phone(text: str) -> str | None:
-    """Return ``text`` as a phone number without what groups its digits, or None if it is something else."""
+def phone_digits(text: str) -> str | None:
+    """Return a phone number without what groups its digits, as in "+447700900123"; None if ``text`` is something else."""
     return max(_phones(text), key=len, default=None) if _ONLY_A_PHONE.fullmatch(text) else None
 
 
