@@ -11,6 +11,7 @@ from service.cards import ModelCards
 from service.pair_file import load_pair
 from service.settings import Settings
 from service.task import load_task, task_names
+from service.tools.serving import build_task_tools
 
 ROOT = Path(__file__).resolve().parents[2]
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -43,6 +44,15 @@ def _load(path):
         task_variables=load_task(path.parent.name).variables,
         part_variables=load_task(path.parent.name).part_variables,
     )
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PAIRS if load_task(path.parent.name).tool_functions], ids=lambda path: path.stem
+)
+def test_a_pair_names_the_tools_that_its_task_serves(path):
+    """A pair whose tools take other arguments is not served, which nobody should first see in a release."""
+    task = path.parent.name
+    build_task_tools(Settings(), {task: load_task(task).tool_functions}, None)[task].check(_load(path))
 
 
 def test_the_first_five_pairs_are_there():
