@@ -2,7 +2,12 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from builders import make_pair
@@ -24,6 +29,8 @@ from service.tools.port import ToolError
 from service.tools.provenance import Sources
 from service.tools.schemas import differing_tools
 from service.tools.serving import build_task_tools
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -108,12 +115,31 @@ def test_what_the_bank_refuses_did_nothing_and_says_why(connect, bank):
     assert "callbacks" not in bank.records
 
 
-def test_the_sdks_own_client_can_use_the_server(url):
+@contextmanager
+def command(tmp_path):
+    """`omni tools serve --task assistant` in a process of its own; yields its address."""
+    (tmp_path / "tokens").write_text(f"desk {TOKEN}\n", encoding="utf-8")
+    arguments = ["tools", "serve", "--task", "assistant", "--port", "0", "--tokens", str(tmp_path / "tokens")]
+    environment = {**os.environ, "OMNI_STATE_DIR": str(tmp_path / "state")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "omni", *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            told = process.stdout.readline()
+            assert told.startswith("serving the tools of assistant on http://"), told
+            yield told.split(" on ")[1].split(";")[0]
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.mark.slow
+def test_the_sdks_own_client_can_use_the_command(tmp_path):
     import httpx2
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
 
-    async def run():
+    async def run(url):
         async with (
             httpx2.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}) as http,
             Client(streamable_http_client(url, http_client=http)) as client,
@@ -121,14 +147,17 @@ def test_the_sdks_own_client_can_use_the_server(url):
             listed = {tool.name: tool for tool in (await client.list_tools()).tools}
             answer = await client.call_tool("get_debit_card_info", {"card_type": "premium"})
             wrong = await client.call_tool("get_debit_card_info", {"card_type": "credit"})
-            return listed, answer, wrong
+            written = await client.call_tool("request_callback", {"phone": "07700 900123"})
+            return listed, answer, wrong, written
 
-    listed, answer, wrong = asyncio.run(run())
+    with command(tmp_path) as url:
+        listed, answer, wrong, written = asyncio.run(run(url))
     assert set(listed) == {spec.name for spec in assistant.SPECS}
     assert listed["get_debit_card_info"].annotations.read_only_hint is True
     assert listed["transfer_to_agent"].annotations.read_only_hint is False
     assert answer.structured_content["card_details"]["fees"].startswith("£12 a month")
     assert wrong.is_error
+    assert written.structured_content["phone"] == "+447700900123"
 
 
 def test_a_pair_with_other_schemas_is_refused():
