@@ -75,7 +75,7 @@ def test_the_page_shows_when_a_person_has_taken_over(open_page, address):
     page.get_by_label("Your message").fill("I want a human about AB123456")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("status").filter(has_text=HANDED_OVER)).to_be_visible()
-    expect(page.get_by_text("A person has taken over.")).to_be_visible()
+    expect(page.get_by_text("You were talking to an AI assistant.")).to_be_visible()
     page.get_by_label("Your message").fill("Are you there?")
     page.keyboard.press("Enter")
     expect(page.locator("#said li").last).to_contain_text("Are you there?")

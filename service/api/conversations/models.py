@@ -8,7 +8,7 @@ from service.conversations.conversation import MOST_SAID, Conversation, Conversa
 from service.conversations.turns import TakenTurn
 from service.dialogue.turn import ReplyAction
 
-HANDED_OVER = "A member of our team has taken over this conversation and sees what you write."
+HANDED_OVER = "Our team has taken over this conversation. A person will read what you write and answer."
 _ID = "conv-0123456789abcdef01234567"
 _AT = "2025-12-08T14:33:02.512Z"
 _MADE_BY: dict[str, Any] = {
@@ -46,7 +46,9 @@ class ConversationStart(BaseModel):
         default=None, description="The channel's own id: started again with it, the conversation is the same"
     )
     channel: ConversationChannel = "chat"
-    session: dict[_Name, _Value] = Field(default_factory=dict, max_length=20)
+    session: dict[_Name, _Value] = Field(
+        default_factory=dict, max_length=20, json_schema_extra={"additionalProperties": False}
+    )
 
 
 class CustomerMessage(BaseModel):

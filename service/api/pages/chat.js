@@ -72,7 +72,7 @@ function showState(state, notice) {
   at("notice").textContent = notice ?? "";
   at("notice").hidden = !notice;
   at("disclosure").textContent = state === "handed_over"
-    ? "You were talking to an AI assistant. A person has taken over."
+    ? "You were talking to an AI assistant. It is silent now."
     : "You are talking to an AI assistant. You can ask for a person at any time.";
   at("form").hidden = state === "closed";
   at("again").hidden = state !== "closed" || Boolean(room.token);

@@ -10,6 +10,7 @@ import pytest
 import schemathesis
 from builders import FakeCalls, FakeForms, make_pair
 from hypothesis import HealthCheck, given, settings
+from parcel_service import parcel_runtime
 from schemathesis import GenerationMode, engine
 from schemathesis.checks import not_a_server_error
 from schemathesis.engine.events import FatalError, NonFatalError, ScenarioFinished
@@ -23,6 +24,7 @@ from typed_task import Labels
 from service.access.control import LOCAL_TENANT, local_token, open_access
 from service.app import create_app
 from service.calls.failure import FailureReason
+from service.cards import ModelCards
 from service.dashboards.reader import DashboardReader
 from service.settings import Settings
 from service.summaries.answer_table import AnswerRow
@@ -49,6 +51,16 @@ RULES = {
     },
 }
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+class Either:
+    """The parcels' models, or else the summaries'."""
+
+    def __init__(self, parcels, others):
+        self.parcels, self.others = parcels, others
+
+    async def complete(self, call):
+        return await (self.parcels if call.model in self.parcels.task.in_process else self.others).complete(call)
 
 
 class Feedback:
@@ -88,7 +100,7 @@ def api(api_runtime, tmp_path, hand_made_warehouse):
         calls.add(LOCAL_TENANT, name, {"greet": "yes", "sorry": None})
     calls.add(LOCAL_TENANT, "bad", state="failed", reason=FailureReason.MODEL, detail="no answer")
     calls.get = lambda tenant, call_id: list(calls.jobs.values())[int(call_id[-1], 16) % 3]  # nobody guesses an id
-    made = api_runtime()
+    made, parcels = api_runtime(), parcel_runtime(api_runtime)
     labels_pair = SimpleNamespace(
         current=lambda: replace(made.pair_sources["summarize"].served, pair=make_pair(task="labels")),
         status=made.pair_sources["summarize"].status,
@@ -96,8 +108,11 @@ def api(api_runtime, tmp_path, hand_made_warehouse):
         stop=lambda: None,
     )
     runtime = api_runtime(
-        tasks={**made.tasks, "labels": Labels()},
-        pair_sources={**made.pair_sources, "labels": labels_pair},
+        tasks={**made.tasks, **parcels.tasks, "labels": Labels()},
+        pair_sources={**made.pair_sources, **parcels.pair_sources, "labels": labels_pair},
+        gateway=Either(parcels.gateway, made.gateway),
+        cards=ModelCards([*made.cards, *parcels.cards]),
+        tools=parcels.tools,
         settings=config,
         calls=calls.reviews,
         access=open_access(config),

@@ -1,0 +1,112 @@
+"""Calls the service's conversations over HTTP, with a token of its own and bounded repetitions."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import httpx2
+import stamina
+from pydantic import BaseModel, ConfigDict
+
+_ATTEMPTS = 3
+_BUSY = frozenset({429, 502, 503, 504})
+_EARLY_S = 60.0  # a token is renewed before it ends
+
+
+class ServiceAway(Exception):
+    """The service gave no answer in time; the message names a status or an error, and no words of a customer."""
+
+
+class ConversationGone(Exception):
+    """The conversation has ended or is unknown; start another one."""
+
+
+class _Busy(Exception):
+    """It may be tried again: a message that is sent twice under one id is answered once."""
+
+
+class SaidBack(BaseModel):
+    """The part of the service's answer that a channel needs; further fields are left out."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    state: Literal["open", "handed_over", "closed"]
+    reply: str | None
+    reason: str | None = None
+    notice: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class ServiceClient:
+    """The conversations of one task. ``http`` has the service's address as its base; without ``client_id`` no token is sent."""
+
+    http: httpx2.AsyncClient
+    task: str
+    timeout_s: float
+    client_id: str | None = None
+    client_secret: str | None = None
+    clock: Callable[[], float] = time.monotonic
+    _token: str | None = None
+    _token_until: float = field(default=0.0)
+
+    async def start(self, key: str, session: Mapping[str, str]) -> str:
+        """Return the id of the conversation that ``key`` names; it is started if there is none.
+
+        Raises:
+            ServiceAway: no answer.
+        """
+        body = {"key": key, "channel": "voice", "session": dict(session)}
+        answer = await self._post(f"/v1/{self.task}/conversations", body)
+        return str(answer.json()["conversation_id"])
+
+    async def say(self, conversation_id: str, message_id: str, message: str) -> SaidBack:
+        """Return what came of a message.
+
+        Raises:
+            ConversationGone: the conversation takes no more messages.
+            ServiceAway: no answer.
+        """
+        body = {"message": message, "message_id": message_id}
+        answer = await self._post(f"/v1/{self.task}/conversations/{conversation_id}/messages", body)
+        return SaidBack.model_validate(answer.json())
+
+    async def _post(self, path: str, body: Mapping[str, object]) -> httpx2.Response:
+        try:
+            async for attempt in stamina.retry_context(
+                on=_Busy, attempts=_ATTEMPTS, timeout=self.timeout_s, wait_initial=0.1, wait_max=1.0
+            ):
+                with attempt:
+                    return await self._once(path, body)
+        except _Busy as err:
+            raise ServiceAway(str(err)) from err
+        raise AssertionError("retry_context ends with a return or a raise")
+
+    async def _once(self, path: str, body: Mapping[str, object]) -> httpx2.Response:
+        try:
+            answer = await self.http.post(path, json=body, headers=await self._headers())
+        except httpx2.HTTPError as err:
+            raise _Busy(type(err).__name__) from err
+        if answer.status_code == 200:
+            return answer
+        if answer.status_code in (404, 409, 422):
+            raise ConversationGone(f"status {answer.status_code}")
+        if answer.status_code == 401:
+            self._token = None  # a key or the client's scopes were changed
+        if answer.status_code in _BUSY or answer.status_code == 401:
+            raise _Busy(f"status {answer.status_code}")
+        raise ServiceAway(f"status {answer.status_code}")
+
+    async def _headers(self) -> dict[str, str]:
+        if self.client_id is None:
+            return {}
+        if self._token is None or self.clock() >= self._token_until:
+            fields = {"grant_type": "client_credentials", "client_id": self.client_id}
+            fields["client_secret"] = self.client_secret or ""
+            answer = await self.http.post("/oauth/token", data=fields)
+            if answer.status_code != 200:
+                raise ServiceAway(f"no token: status {answer.status_code}")
+            issued = answer.json()
+            self._token = str(issued["access_token"])
+            self._token_until = self.clock() + float(issued["expires_in"]) - _EARLY_S
+        return {"authorization": f"Bearer {self._token}"}
