@@ -39,7 +39,7 @@ def same_changes(expected: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Return whether two JSON values are the same to a reader: 25 and "25.00", lists in any order, phone numbers in any groups."""
+    """Return whether a reader would call two JSON values the same: 25 and "25.00", lists in any order, grouped phone numbers."""
     if isinstance(one, bool) or isinstance(other, bool) or one is None or other is None:
         return one is other
     if isinstance(one, Mapping) and isinstance(other, Mapping):

@@ -20,9 +20,10 @@ from eval.verdict.gate import GateRules
 from figures.command_line import omni
 from service.cards import ModelCards
 from service.errors import ConfigurationError
+from service.pair import Pair
 from service.pair_file import load_pair
 from service.settings import Settings
-from service.task import load_task
+from service.task import Task, load_task
 
 DEFAULT_ENGINES: tuple[SelftestEngine, ...] = ("scripted", "extractive")
 _DATASET = "gate"  # the margins are made for its 200 cases
@@ -88,12 +89,7 @@ def selftest(
                 engine=engine,
                 plan=plan,
                 task=task,
-                pair=load_pair(
-                    settings.prompts_dir / task.name / f"{plan.pairs[engine]}.prompty",
-                    cards=cards,
-                    task_variables=task.variables,
-                    part_variables=task.part_variables,
-                ),
+                pair=_pair(task, plan.pairs[engine], cards, settings),
                 cards=cards,
                 dataset=_in_turn(dataset, suite) if bundled else _part(dataset, options.cases, suite),
                 answered=options.cases or _BUNDLED_CASES if bundled else None,
@@ -115,6 +111,11 @@ def selftest(
         out_dir=settings.root / "reports" / "out" / "selftest",
     )
     return SelftestOutcome(reports=tuple(reports), problems=tuple(failure_lines(reports)), page=page, path=path)
+
+
+def _pair(task: Task[Any], name: str, cards: ModelCards, settings: Settings) -> Pair:
+    path = settings.prompts_dir / task.name / f"{name}.prompty"
+    return load_pair(path, cards=cards, task_variables=task.variables, part_variables=task.part_variables)
 
 
 def _plan(suite: Suite) -> MutantPlan:
