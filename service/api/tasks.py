@@ -14,7 +14,6 @@ from service.api.keeping import Keeping
 from service.errors import OutputInvalid
 from service.task import Arm, Task, TaskResult
 from service.telemetry.log import Event, log
-from service.tools.announced import AnnouncedTools
 
 _EXAMPLE: dict[str, Any] = {
     "task": "summarize",
@@ -146,7 +145,7 @@ async def ask_task(
     served = runtime.pair_for(name, runtime.tasks[name].unit(inputs))
     tools = tools_of_run(name, inputs, served=served, request=request)
     if tools is not None and tell_tool is not None:
-        tools = replace(tools, tools=AnnouncedTools(tools.tools, tell_tool))
+        tools = replace(tools, tell=tell_tool)
     keeping = Keeping(runtime.tasks[name], inputs, runtime)
     result = await answer(name, inputs, served=served, runtime=runtime, timer=timer, tools=tools)
     output = _output_of(task, result)

@@ -6,7 +6,7 @@ import re
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -39,7 +39,7 @@ class AllowedTools:
     attempts by (tool, status), those that were refused included. ``breaker`` is that of the tools' server: while it is open, no
     tool is called; ``search_breaker`` is the same for the search in documents. ``verified`` are the values that answers have
     verified in this run (``ToolSpec.verifies``). ``logged`` is False where the uses are kept otherwise, as in the record of an
-    evaluation's conversation.
+    evaluation's conversation. ``tell`` gets the name of each tool before it is called, for whoever waits for this run's answer.
     """
 
     specs: Mapping[str, ToolSpec]
@@ -51,6 +51,7 @@ class AllowedTools:
     search_breaker: CircuitBreaker | None = None
     verified: list[str] = field(default_factory=list)
     logged: bool = True
+    tell: Callable[[str], None] | None = None
 
     def only_reading(self, specs: Iterable[ToolSpec]) -> "AllowedTools":
         """Return those of ``specs`` that do not write, for another run on the same tools, such as a shadow's."""
@@ -158,6 +159,8 @@ class AllowedTools:
             return _refused("tools_down", "the tool was not called: the tools cannot be reached at present")
         answered: bool | None = None  # None: the call says nothing about the server
         try:
+            if self.tell is not None:
+                self.tell(use.tool)
             async with asyncio.timeout(timeout_s):
                 content: object = await self.tools.call(use.tool, use.arguments, key=key)
             answered = True

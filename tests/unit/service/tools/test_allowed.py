@@ -93,6 +93,15 @@ def test_a_tool_that_the_pair_does_not_name_is_refused_counted_and_explained():
     assert tools.calls == {("unknown", "refused"): 1}
 
 
+def test_who_waits_is_told_of_each_call_and_of_no_other_run_s():
+    told = []
+    tools = replace(allowed(World()), tell=told.append)
+    use(tools, "find_branch", city="London")
+    use(tools, "find_branch", town="London")  # refused, so not called
+    use(tools.only_reading((LOOKUP,)), "find_branch", city="London")  # a shadow's
+    assert told == ["find_branch"]
+
+
 def test_a_use_is_logged_without_its_arguments():
     with capture_logs() as logs:
         use(allowed(World()), "find_branch", city="London")
