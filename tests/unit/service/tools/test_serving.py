@@ -201,7 +201,7 @@ def test_without_the_extra_a_task_s_functions_say_what_to_install(tmp_path, monk
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"tools_servers": {"nope": "http://t/mcp"}}, r"OMNI_TOOLS_SERVERS names nope; tasks: .*summarize"),
+        ({"tools_servers": {"nope": "http://t/mcp"}}, "OMNI_TOOLS_SERVERS names nope; tasks: .*summarize"),
         ({"tools_tokens": {"summarize": "secret"}}, "OMNI_TOOLS_TOKENS names summarize, for which there is no server"),
     ],
 )
