@@ -17,9 +17,7 @@ from eval.selftest.trial import EngineReport, Setting, run_engine, today
 from eval.suite import Suite
 from eval.suites import load_suite
 from eval.verdict.gate import GateRules
-from figures.command_line import omni
 from service.cards import ModelCards
-from service.errors import ConfigurationError
 from service.pair import Pair
 from service.pair_file import load_pair
 from service.settings import Settings
@@ -72,7 +70,7 @@ def selftest(
     """
     task = load_task(options.task)
     suite = suite or load_suite(options.task)
-    plan = _plan(suite)
+    plan = load_plan(options.task)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     chosen = _chosen(plan, options.mutants)
     dataset = load_dataset(
@@ -116,15 +114,6 @@ def selftest(
 def _pair(task: Task[Any], name: str, cards: ModelCards, settings: Settings) -> Pair:
     path = settings.prompts_dir / task.name / f"{name}.prompty"
     return load_pair(path, cards=cards, task_variables=task.variables, part_variables=task.part_variables)
-
-
-def _plan(suite: Suite) -> MutantPlan:
-    if suite.episode is not None:
-        raise ConfigurationError(
-            f"the cases of task {suite.task!r} are conversations: to plant faults in their right runs, use "
-            f"`{omni('cases', task=suite.task)}`"
-        )
-    return load_plan(suite.task)
 
 
 def _chosen(plan: MutantPlan, names: tuple[str, ...]) -> list[Mutant]:
