@@ -203,6 +203,9 @@ class BankKnowledge(_Strict):
         for field, wanted in (("accounts", AccountType), ("cards", CardType)):
             if missing := [name for name in get_args(wanted) if name not in getattr(self, field)]:
                 raise ValueError(f"{field} lacks {', '.join(missing)}")
+        year_after = int(self.version[:4]) + 1
+        if max((day.year for day in self.holidays), default=0) < year_after:
+            raise ValueError(f"holidays end before {year_after}: list those of the year after the version's, too")
         served = {branch.city for branch in self.branches.values()}
         if served != set(self.cities):
             raise ValueError(f"cities and the branches' cities differ: {', '.join(sorted(served ^ set(self.cities)))}")

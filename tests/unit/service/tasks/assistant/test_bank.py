@@ -1,7 +1,9 @@
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.tasks.assistant.bank import Bank
 from service.tasks.assistant.knowledge import bank_knowledge
@@ -177,6 +179,20 @@ def test_a_callback_is_written_down_with_the_number_in_one_form():
 def test_a_callback_is_promised_for_when_somebody_is_there(now, when, start, due):
     answer = bank(now).request_callback("07700 900123", when)
     assert (answer["start"], answer["due"]) == (f"{start}+00:00", f"{due}+00:00")
+
+
+@given(
+    st.datetimes(datetime(2026, 1, 1), datetime(2027, 11, 30), timezones=st.just(UTC)),
+    st.sampled_from(["soon", "morning", "afternoon"]),
+)
+def test_a_callback_is_never_promised_for_the_past_or_for_when_nobody_is_there(now, when):
+    answer = bank(now.isoformat()).request_callback("07700 900123", when)
+    start, due = (datetime.fromisoformat(answer[field]) for field in ("start", "due"))
+    calendar = KNOWLEDGE.specialist_calendar
+    assert now.replace(second=0, microsecond=0) <= start < due
+    assert calendar.is_open(start)
+    assert calendar.closes(start) >= due
+    assert when != "soon" or due - start == timedelta(hours=1)
 
 
 def test_a_callback_at_another_time_says_the_day():

@@ -113,6 +113,8 @@ def test_a_path_to_no_text_is_refused(path, fault):
         (lambda k: k["messages"].update(closed="{"), "closed: "),
         (lambda k: k.update(timezone="Europe/Londn"), "there is no time zone 'Europe/Londn'"),
         (lambda k: k.update(version="new"), "version: "),
+        (lambda k: k.update(version="2027-01-04"), "holidays end before 2028"),
+        (lambda k: k.update(holidays={}), "holidays end before 2027"),
     ],
 )
 def test_a_wrong_edit_is_named_with_its_place(edited, edit, says):
