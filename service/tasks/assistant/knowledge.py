@@ -193,6 +193,7 @@ class BankKnowledge(_Strict):
     specialists: SpecialistDesk
     holidays: Mapping[date, Text]
     cities: Mapping[str, City]
+    elsewhere: tuple[Text, ...] = ()
     branches: Mapping[Annotated[str, Field(pattern=r"^[a-z0-9-]+$")], BankBranch]
     messages: BankMessages
 
@@ -209,9 +210,9 @@ class BankKnowledge(_Strict):
         served = {branch.city for branch in self.branches.values()}
         if served != set(self.cities):
             raise ValueError(f"cities and the branches' cities differ: {', '.join(sorted(served ^ set(self.cities)))}")
-        names = list(_place_names(self.cities))
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"{twice[0]!r} names two places; find_nearest_branch could not tell them apart")
+        for city, names in ((name, list(_place_names(name, city))) for name, city in self.cities.items()):
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{twice[0]!r} stands twice in {city}: which place would find_nearest_branch take?")
         return self
 
     @cached_property
@@ -241,11 +242,10 @@ class BankKnowledge(_Strict):
         return BankKnowledge.model_validate(content)
 
 
-def _place_names(cities: Mapping[str, City]) -> Iterator[str]:
-    for name, city in cities.items():
-        yield from (spelling.casefold() for spelling in (name, *city.spellings))
-        for code, district in city.districts.items():
-            yield from (each.casefold() for each in (code, *district.names))
+def _place_names(name: str, city: City) -> Iterator[str]:
+    yield from (spelling.casefold() for spelling in (name, *city.spellings))
+    for code, district in city.districts.items():
+        yield from (each.casefold() for each in (code, *district.names))
 
 
 def _put(content: Any, path: str, text: str) -> None:

@@ -4,6 +4,7 @@ import difflib
 import math
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ class FoundPlace:
 
 def found_places(text: str, knowledge: BankKnowledge) -> list[FoundPlace]:
     """Return the places that ``text`` names: none, one, or one for each of several cities."""
-    words = _plain(text)
+    words = _without_elsewhere(_plain(text), knowledge)
     found = list(_by_postcode(words, knowledge)) or list(_by_name(words, knowledge))
     found = found or list(_by_postcode(_SPOKEN_POSTCODE.sub(_written, _with_digits(words)), knowledge))
     cities = {place.city for place in found if place.name == place.city}
@@ -89,10 +90,13 @@ def _by_name(words: str, knowledge: BankKnowledge) -> Iterator[FoundPlace]:
 
 
 def _by_likeness(words: str, knowledge: BankKnowledge) -> Iterator[FoundPlace]:
-    known = dict(_names(knowledge))
+    known: dict[str, list[FoundPlace]] = defaultdict(list)
+    for name, place in _names(knowledge):
+        known[name].append(place)
     for word in words.split():
         if len(word) >= _LEAST_FUZZY_CHARS:
-            yield from (known[name] for name in difflib.get_close_matches(word, known, n=1, cutoff=_ALIKE))
+            for name in difflib.get_close_matches(word, known, n=1, cutoff=_ALIKE):
+                yield from known[name]
 
 
 def _names(knowledge: BankKnowledge) -> Iterator[tuple[str, FoundPlace]]:
@@ -110,6 +114,13 @@ def _one_per_city(places: list[FoundPlace]) -> list[FoundPlace]:
     for place in places:
         first.setdefault(place.city, place)
     return list(first.values())
+
+
+def _without_elsewhere(words: str, knowledge: BankKnowledge) -> str:
+    padded = f" {words} "
+    for name in knowledge.elsewhere:
+        padded = padded.replace(f" {_plain(name)} ", " ")
+    return padded.strip()
 
 
 def _plain(text: str) -> str:

@@ -107,7 +107,7 @@ def test_a_path_to_no_text_is_refused(path, fault):
             lambda k: k["cities"]["London"]["districts"].update(M9={"at": [51.5, 0.1]}),
             "M9 are in none of its postcode_areas",
         ),
-        (lambda k: k["cities"]["London"]["spellings"].append("Brum"), "'brum' names two places"),
+        (lambda k: k["cities"]["London"]["spellings"].append("Brixton"), "'brixton' stands twice in London"),
         (lambda k: k["specialists"]["callback_windows"].pop("morning"), "morning is missing"),
         (lambda k: k["messages"].update(in_queue="You are {place}."), "in_queue: nothing fills {place}"),
         (lambda k: k["messages"].update(closed="{"), "closed: "),

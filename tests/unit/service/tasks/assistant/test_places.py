@@ -30,7 +30,11 @@ KNOWLEDGE = bank_knowledge()
         ("m twenty", "M20, Manchester"),
         ("B ninety one", "B91, Birmingham"),
         ("e fourteen five qt", "E14, London"),
-        ("Piccadilly, London", "London"),  # only Manchester's Piccadilly is in the file
+        ("Piccadilly, London", "Piccadilly, London"),
+        ("Manchester Piccadilly", "Piccadilly, Manchester"),
+        ("Deansgate, London", "London"),  # only Manchester's Deansgate is in the file
+        ("Stratford", "Stratford, London"),
+        ("Stratford, not Stratford-upon-Avon", "Stratford, London"),
         ("Victoria in Manchester", "Manchester"),
     ],
 )
@@ -48,6 +52,7 @@ def test_a_place_is_found_in_any_spelling(text, place):
         "Brighton",
         "Winchester",
         "Lincoln",
+        "Stratford-upon-Avon",
         "Warrington",
         "Darlington",
         "E",
@@ -63,8 +68,16 @@ def test_other_places_are_not_found(text):
     assert found_places(text, KNOWLEDGE) == []
 
 
-def test_places_in_two_cities_are_both_found():
-    assert {place.city for place in found_places("London or Birmingham", KNOWLEDGE)} == {"London", "Birmingham"}
+@pytest.mark.parametrize(
+    ("text", "cities"),
+    [
+        ("London or Birmingham", {"London", "Birmingham"}),
+        ("Piccadilly", {"London", "Manchester"}),
+        ("picadilly", {"London", "Manchester"}),
+    ],
+)
+def test_places_in_two_cities_are_both_found(text, cities):
+    assert {place.city for place in found_places(text, KNOWLEDGE)} == cities
 
 
 def test_an_unlisted_district_is_measured_from_the_centre():
