@@ -8,11 +8,13 @@ from pydantic import BaseModel
 from service.dialogue.task import DialogueTask
 from service.dialogue.turn import DialogueInputs, DialogueReply
 from service.llm.model_call import InProcessModels
+from service.tasks.assistant.guard import AssistantGuard
 from service.tasks.assistant.persona import remembered
 from service.tasks.assistant.reply import AssistantReply
 from service.tasks.assistant.rules import MODEL_ID, rules
 from service.tasks.assistant.tools import FUNCTIONS
 from service.tools.functions import ToolFunction
+from service.tools.use import TracedStep
 
 
 class BankAssistant(DialogueTask[DialogueInputs]):
@@ -32,6 +34,10 @@ class BankAssistant(DialogueTask[DialogueInputs]):
     def unit(self, inputs: DialogueInputs) -> str:
         """Return the conversation, so that one pair answers all its turns."""
         return inputs.conversation_id
+
+    def guard(self, inputs: DialogueInputs, seen: Sequence[TracedStep] = ()) -> AssistantGuard:
+        """Return the guard that looks up each fact and promise of a model's reply in what the tools of this turn returned."""
+        return AssistantGuard(inputs, seen)
 
 
 TASK = BankAssistant()

@@ -9,9 +9,11 @@ from service.dialogue.task import DialogueSoFar
 from service.dialogue.turn import DialogueInputs, Spoken
 from service.question import ToolTurn
 from service.tasks.assistant.bank import Bank
+from service.tasks.assistant.guard import reply_findings
 from service.tasks.assistant.knowledge import bank_knowledge
 from service.tasks.assistant.reply import AssistantReply
 from service.tasks.assistant.rules import rules
+from service.tasks.assistant.seen import SeenTurn
 from service.tasks.assistant.tools import METHODS
 from service.tools.port import ToolError
 
@@ -36,6 +38,9 @@ class Chat:
             turns = (*turns, ToolTurn(text="", uses=said.uses, contents=tuple(map(self._answer, said.uses))))
         reply = AssistantReply.model_validate_json(said)
         assert reply.fault() == ""
+        used = ((use.tool, content) for turn in turns for use, content in zip(turn.uses, turn.contents, strict=True))
+        outcomes = [(tool, "failed" if "error" in json.loads(text) else "done", text) for tool, text in used]
+        assert reply_findings(reply, SeenTurn.of_uses(inputs, outcomes)) == ()
         self.history += [Spoken(by="customer", text=message), Spoken(by="assistant", text=reply.reply)]
         return reply
 
