@@ -144,6 +144,7 @@ class StartedConversation(ConversationAnswer):
                     "notice": None,
                     "token": "eyJhbGciOiJFUzI1NiIs...",
                     "expires_in": 3600,
+                    "page": f"/chat#task=parcels&conversation={_ID}&token=eyJhbGciOiJFUzI1NiIs...",
                 }
             ]
         }
@@ -151,6 +152,9 @@ class StartedConversation(ConversationAnswer):
 
     token: str | None
     expires_in: int
+    page: str = Field(
+        description="Where the customer can go on in a browser; what is behind the # is not sent to a server"
+    )
 
 
 class TurnAnswer(_Shown):

@@ -109,7 +109,8 @@ def _start(task: DialogueTask[Any]) -> Handler:
         if runtime.access is not None:
             issued = conversation_token(runtime.access.tokens, request.state.caller, task.name, conversation.id)
             token, lifetime_s = issued.text, issued.expires_in_s
-        return StartedConversation.of(conversation, token=token, expires_in=lifetime_s)
+        page = f"/chat#task={task.name}&conversation={conversation.id}" + (f"&token={token}" if token else "")
+        return StartedConversation.of(conversation, token=token, expires_in=lifetime_s, page=page)
 
     return start
 

@@ -123,6 +123,17 @@ def test_a_conversation_that_is_started_again_is_the_same(client):
     assert started(client, key="contact-72")["conversation_id"] != first["conversation_id"]
 
 
+def test_a_conversation_that_starts_is_logged_without_its_words(client):
+    from structlog.testing import capture_logs
+
+    with capture_logs() as lines:
+        conversation = started(client, channel="voice", session={"phone": "07700900123"}, key="contact-71")
+        say(client, conversation, "Where is AB123456?")
+    (begun,) = (line for line in lines if line["event"] == "CONVERSATION_STARTED")
+    assert (begun["task"], begun["channel"]) == ("parcels", "voice")
+    assert not any(word in str(lines) for word in ("07700900123", "AB123456", "contact-71"))
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
