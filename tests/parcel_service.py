@@ -24,7 +24,8 @@ PAIR = make_pair(
 
 
 class GreetingParcels(Parcels):
-    greeting = GREETING
+    def greeting(self):
+        return GREETING
 
 
 class Code:

@@ -52,8 +52,6 @@ class DialogueTask(Task[D]):
     output_model: ClassVar[type[DialogueReply]] = DialogueReply
     variables: ClassVar[frozenset[str]] = frozenset({"history", "message", "session"})
     most_steps: ClassVar[int] = 24
-    # What a channel says before the customer does, such as that an AI answers; it is the first thing in the history.
-    greeting: ClassVar[str | None] = None
 
     @abstractmethod
     def unit(self, inputs: D) -> str | None:
@@ -62,6 +60,10 @@ class DialogueTask(Task[D]):
     def conversation(self, inputs: D) -> str:
         """See ``Task.conversation``."""
         return inputs.conversation_id
+
+    def greeting(self) -> str | None:
+        """Return what a channel says before the customer does, such as that an AI answers. It begins the history."""
+        return None
 
     def values(self, inputs: D) -> Mapping[str, str]:
         """See ``Task.values``."""

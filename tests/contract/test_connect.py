@@ -12,6 +12,8 @@ import pytest
 from botocore.validate import ParamValidator
 
 from service.channels.lex import CONVERSATION, REASON, TO_A_PERSON, TRANSFER, LexSettings
+from service.tasks.assistant import BankAssistant
+from service.tasks.assistant.persona import discloses
 
 FOLDER = Path(__file__).resolve().parents[2] / "infra" / "connect"
 FLOWS = ("inbound", "customer_queue")
@@ -138,7 +140,8 @@ def test_a_callback_is_promised_only_once_it_is_made(flow):
 def test_the_greeting_is_in_the_bot_s_connection_says_that_an_ai_speaks_and_may_be_interrupted():
     flow = Flow("inbound")
     (bot,) = flow.of_type("ConnectParticipantWithLexBot")
-    assert "I am an AI assistant" in bot["Parameters"]["Text"]
+    assert bot["Parameters"]["Text"] == BankAssistant().greeting()
+    assert discloses(bot["Parameters"]["Text"])
     before = [name for name in flow.actions if bot["Identifier"] in flow.reached(name)]
     assert not any(flow.actions[name]["Type"] == "MessageParticipant" for name in before)
     assert bot["Parameters"]["LexSessionAttributes"]["x-amz-lex:allow-interrupt:*:*"] == "true"

@@ -99,7 +99,7 @@ def _start(task: DialogueTask[Any]) -> Handler:
                 task=task.name,
                 channel=body.channel,
                 started_at=runtime.now(),
-                greeting=task.greeting,
+                greeting=task.greeting(),
                 session=body.session,
             ),
         )

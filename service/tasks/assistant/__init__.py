@@ -9,7 +9,7 @@ from service.dialogue.task import DialogueTask
 from service.dialogue.turn import DialogueInputs, DialogueReply
 from service.llm.model_call import InProcessModels
 from service.tasks.assistant.guard import AssistantGuard
-from service.tasks.assistant.persona import remembered
+from service.tasks.assistant.persona import persona, remembered
 from service.tasks.assistant.reply import AssistantReply
 from service.tasks.assistant.rules import MODEL_ID, rules
 from service.tasks.assistant.tools import FUNCTIONS
@@ -26,6 +26,10 @@ class BankAssistant(DialogueTask[DialogueInputs]):
     in_process: ClassVar[InProcessModels] = {MODEL_ID: rules}
     fallback_model: ClassVar[str | None] = MODEL_ID
     tool_functions: ClassVar[Sequence[ToolFunction]] = FUNCTIONS
+
+    def greeting(self) -> str:
+        """Return the greeting with the disclosure, which the first reply then leaves out."""
+        return f"{persona().greeting} {persona().disclosure} How can I assist you today?"
 
     def values(self, inputs: DialogueInputs) -> Mapping[str, str]:
         """Return the variables' texts; the history is what the assistant remembers."""
