@@ -1,0 +1,41 @@
+"""A process that serves conversations of the parcel task from a table: for tests that kill it, and for measuring.
+
+``python tests/conversation_server.py PORT AWS_ENDPOINT MODEL_SECONDS FOLDER`` prints "asked" before each call of its model.
+"""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+import uvicorn
+from parcel_service import parcel_runtime
+
+from service.app import create_app
+from service.aws.clients import client
+from service.aws.queries import DynamoQueries
+from service.conversations.table import ConversationTable
+from service.runtime import Runtime
+from service.settings import Settings
+from service.telemetry.log import configure_logging
+
+
+def serve(port, endpoint, model_s, folder):
+    settings = Settings(aws_endpoint=endpoint, state_dir=Path(folder), store_timeout_s=10.0)
+    configure_logging("WARNING")
+    queries = DynamoQueries.beside(client("dynamodb", settings), settings)
+    table = ConversationTable(queries, settings.stores.conversations_table, scope="test", kept_s=3600, timeout_s=10)
+
+    async def before(call):
+        print("asked", flush=True)
+        await asyncio.sleep(model_s)
+
+    def build(**changes):
+        return Runtime(settings=settings, interactions=None, disconnect=queries.aclose, clock=time.monotonic, **changes)
+
+    runtime = parcel_runtime(build, before, conversations=table)
+    uvicorn.run(create_app(runtime=runtime), host="127.0.0.1", port=port, log_config=None, access_log=False)
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.argv[4])
