@@ -1,16 +1,14 @@
 """The suite of ``assistant``: what comes of whole conversations with a bank's customers."""
 
-from eval.casecheck.rules import CaseRules
 from eval.dialogue.measures import CONVERSATION_METRICS, CONVERSATION_POOLS, CONVERSATION_TABLE
 from eval.dialogue.play import DialogueEpisode
-from eval.dialogue.scenario import DialogueExpectations
 from eval.dialogue.scorers import DialogueScorer
 from eval.suite import Floor, NoWorse, Suite
+from eval.suites.assistant.case_rules import CASE_RULES as CASE_RULES
 from eval.suites.assistant.judged_kinds import JUDGED_KINDS
 from eval.suites.assistant.world import IGNORED, world
 from service.tasks.assistant.tools import SPECS
 
-CASE_RULES = CaseRules(expectations=DialogueExpectations)
 SUITE = Suite(
     task="assistant",
     gate_dataset="dev",
