@@ -23,10 +23,30 @@ class EffectTable:
         """``now`` is seconds since 1970."""
         self._shared = shared
         self._now = now
+        self._giving_back: set[asyncio.Future[None]] = set()
 
     async def claim(self, key: str, *, tool: str) -> KnownEffect | None:
-        """See ``EffectLedger.claim``."""
-        return await asyncio.to_thread(self._claim, key, tool)
+        """See ``EffectLedger.claim``; a caller who is cancelled, or out of time, claims nothing."""
+        claiming = asyncio.ensure_future(asyncio.to_thread(self._claim, key, tool))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            claiming.add_done_callback(lambda claimed: self._give_back(key, claimed))
+            raise
+
+    def _give_back(self, key: str, claimed: "asyncio.Future[KnownEffect | None]") -> None:
+        """Give back what a caller who has gone has claimed: the tool is not called."""
+        if claimed.cancelled() or claimed.exception() is not None or claimed.result() is not None:
+            return
+        failed = KnownEffect(state="failed", content="given up before the call")
+        giving_back = asyncio.ensure_future(asyncio.to_thread(self._put, key, failed, None))
+        self._giving_back.add(giving_back)
+        giving_back.add_done_callback(self._gave_back)
+
+    def _gave_back(self, giving_back: "asyncio.Future[None]") -> None:
+        self._giving_back.discard(giving_back)
+        if not giving_back.cancelled():
+            giving_back.exception()  # seen: then the claim stays, and a person has to look
 
     async def end(self, key: str, state: Literal["done", "failed"], content: str) -> None:
         """See ``EffectLedger.end``."""
