@@ -44,9 +44,20 @@ def selftest(
     from eval.selftest.conversations import has_conversations
 
     if has_conversations(task):
+        given = {"--engine": engine, "--seeds": seeds, "--cases": cases, "--fresh": fresh}
+        _refuse([name for name, value in given.items() if value], task)
         _conversations(task, dataset, names_of(mutants))
         return
     _faults(task, engine, seeds, cases, dataset, mutants, fresh=fresh)
+
+
+def _refuse(options: list[str], task: str) -> None:
+    from service.errors import ConfigurationError
+
+    if options:
+        raise ConfigurationError(
+            f"task {task!r} is tried on the right runs of its conversations, all with one seed: leave {', '.join(options)} out"
+        )
 
 
 def _conversations(task: str, dataset: str | None, kinds: tuple[str, ...]) -> None:

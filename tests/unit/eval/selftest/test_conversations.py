@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 from throw_away import ThrowAway
 
+from eval.commands.selftest import selftest
 from eval.errors import HarnessError
 from eval.results import Verdict
 from eval.selftest.conversations import conversation_selftest, has_conversations
 from eval.suites import load_suite
+from service.errors import ConfigurationError
 from service.settings import Settings
 
 KINDS = ("forbidden call made", "fact not told")
@@ -47,3 +49,8 @@ def test_an_unknown_kind_is_named(settings):
 def test_a_task_says_whether_its_cases_are_conversations(settings):
     assert has_conversations("parcels")
     assert not has_conversations("summarize")
+
+
+def test_options_for_answers_are_refused_by_name(settings):
+    with pytest.raises(ConfigurationError, match="leave --engine, --fresh out"):
+        selftest("parcels", engine="scripted", fresh=True)
