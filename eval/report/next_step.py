@@ -45,6 +45,10 @@ def next_steps(
     real = [pair for pair in judged if pair.role != "demo"]
     if not real:
         return _step("that was a demo; evaluate what is no demo", omni("eval", task=evaluation.task))
+    if suite.episode is not None and suite.episode.customer is not None:
+        names = ",".join(pair.pair_name for pair in real)
+        again = omni("eval", "--pairs", names, task=evaluation.task)
+        return _step("this is no evidence, as a model played the customers; let their scripts play them", again)
     passed = [pair for pair in real if pair.gate.verdict is Verdict.PASS]
     if passed:
         return _after_pass(_best(passed, suite), evaluation, suite, policy)

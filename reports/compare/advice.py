@@ -61,7 +61,9 @@ def actions(facts: WeekFacts) -> list[Action]:
     """Return the recommended actions, the most urgent first; empty when there is nothing to do."""
     worse = facts.worse
     done = _pair_actions(facts.task, facts.pairs, worse)
-    done += [_slice_action(facts, item) for item in worse if item.metric is HELPFUL and item.first.dimension][:3]
+    done += [_slice_action(facts, item) for item in worse if item.metric.name == HELPFUL.name and item.first.dimension][
+        :3
+    ]
     if worse and not done:
         done.append(_cause_action(worse[0], facts.drifts))
     done += _case_actions(facts)
@@ -80,7 +82,7 @@ def actions(facts: WeekFacts) -> list[Action]:
 
 def _case_actions(facts: WeekFacts) -> list[Action]:
     """Return the actions that turn feedback into cases: for growing themes, and for unhelpful ratings above the target."""
-    covered = {(item.first.dimension, item.first.value) for item in facts.worse if item.metric is HELPFUL}
+    covered = {(item.first.dimension, item.first.value) for item in facts.worse if item.metric.name == HELPFUL.name}
     done = [
         Action(
             do=f"Make cases from the growing theme “{', '.join(theme.terms)}”",
@@ -209,8 +211,8 @@ def _culprit(pair: PairInWeek) -> str:
 
 def _what_it_changed(mine: Sequence[Comparison]) -> str:
     """Return ``web answers`` where the helpful rate of one slice is all that changed, else the figures' names."""
-    slices = {(item.dimension, item.value) for item in mine if item.contrast.metric is HELPFUL}
-    if len(slices) == 1 and all(item.contrast.metric is HELPFUL for item in mine):
+    slices = {(item.dimension, item.value) for item in mine if item.contrast.metric.name == HELPFUL.name}
+    if len(slices) == 1 and all(item.contrast.metric.name == HELPFUL.name for item in mine):
         return answers_named(mine[0])
     return f"the {names_of(mine)}"
 

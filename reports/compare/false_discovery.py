@@ -52,7 +52,7 @@ def judge_family(family: Sequence[Tested], share: float = FALSE_SHARE) -> list[C
     although the test rejects, as can happen for quantiles, the contrast counts as not significant.
     """
     tested = [place for place, (found, _, _) in enumerate(family) if found.tested]
-    weights = family_weights([family[place][0].metric is HELPFUL for place in tested])
+    weights = family_weights([family[place][0].metric.name == HELPFUL.name for place in tested])
     p_values = [family[place][0].p or 0.0 for place in tested]
     rejected = benjamini_hochberg(p_values, share, weights)
     levels = {

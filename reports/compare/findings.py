@@ -100,10 +100,10 @@ def outcome(
         return "no data"
     if fallen or any(item.result is ComparisonResult.WORSE for item in found):
         return "worse"
-    words = [item.result for item in whole if item.contrast.metric is HELPFUL]
+    words = [item.result for item in whole if item.contrast.metric.name == HELPFUL.name]
     if not words:
         return "first week" if not whole else "too few to say"
-    if any(item.result is ComparisonResult.BETTER and item.metric is HELPFUL for item in found):
+    if any(item.result is ComparisonResult.BETTER and item.metric.name == HELPFUL.name for item in found):
         return "better"
     for result, said in ((ComparisonResult.NO_WORSE, "no worse"), (ComparisonResult.INCONCLUSIVE, "inconclusive")):
         if result in words:
@@ -165,7 +165,7 @@ def finding_sentence(item: WeekFinding) -> str:
 def _since(data: WeekData, item: Comparison, releases: Sequence[AliasMove]) -> ChangePoint | None:
     """Return the last change point of the compared series in the finding's direction."""
     metric = item.contrast.metric
-    if metric is HELPFUL:
+    if metric.name == HELPFUL.name:
         frame = data.slice_days[item.dimension or "client"]
         rows = frame[frame["slice"] == item.value] if item.dimension else frame
         days = rows.groupby("day")[["helpful", "rated"]].sum().reset_index()

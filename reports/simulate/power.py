@@ -153,7 +153,7 @@ def power(rated: int, draws: int, *, before: float = 0.85, after: float = 0.65, 
         hit: list[bool] = []
         for metric in SLICED:
             for place in range(SLICES):
-                planted = metric is HELPFUL and place == 0
+                planted = metric.name == HELPFUL.name and place == 0
                 _pair_of_tests(family, rng, metric, rated, (before, after if planted else before))
                 hit += [planted] * BASELINES
         words = [item.result for item in judge_family(family)]
@@ -167,8 +167,8 @@ def power(rated: int, draws: int, *, before: float = 0.85, after: float = 0.65, 
 def _pair_of_tests(
     family: list[Tested], rng: np.random.Generator, metric: WeeklyMetric, rated: int, helpful: tuple[float, float]
 ) -> None:
-    n = rated if metric is HELPFUL else 5 * rated
-    before, after = helpful if metric is HELPFUL else (0.04, 0.04)
+    n = rated if metric.name == HELPFUL.name else 5 * rated
+    before, after = helpful if metric.name == HELPFUL.name else (0.04, 0.04)
     ours = Rate(successes=int(rng.binomial(n, after)), n=n)
     for size in (n, HISTORY * n):
         theirs = Rate(successes=int(rng.binomial(size, before)), n=size)

@@ -52,7 +52,7 @@ def _all_charts(report: WeeklyReport) -> list[Chart]:
     worse = [
         item
         for item in report.findings
-        if item.result is ComparisonResult.WORSE and item.metric is HELPFUL and item.first.dimension
+        if item.result is ComparisonResult.WORSE and item.metric.name == HELPFUL.name and item.first.dimension
     ]
     found = [
         _chart(

@@ -60,7 +60,7 @@ def _wordings(report: WeeklyReport) -> list[str]:
         name = one_line(report.agreement.fallen[0].criterion, _LONGEST_NAME)
         return [f"People and model agree less on criterion {name}{do}", f"People and model agree less{do}"]
     if report.outcome == "better":
-        return _changed(next(item for item in report.findings if item.metric is HELPFUL), "got better", do)
+        return _changed(next(item for item in report.findings if item.metric.name == HELPFUL.name), "got better", do)
     if report.outcome == "no worse" and _misses_target(report):
         return [f"Nothing got worse, but the {UNHELPFUL.title} misses its target{do}"]
     return [WORDS[report.outcome] + do]
@@ -68,9 +68,9 @@ def _wordings(report: WeeklyReport) -> list[str]:
 
 def _changed(item: WeekFinding, verb: str, do: str) -> list[str]:
     first, metric = item.first, item.metric
-    what = "Answers" if metric is HELPFUL else f"{metric.title[0].upper()}{metric.title[1:]}"
+    what = "Answers" if metric.name == HELPFUL.name else f"{metric.title[0].upper()}{metric.title[1:]}"
     subject = f"{what} for {one_line(first.slice, 2 * _LONGEST_NAME)}" if first.dimension else what
-    if metric is HELPFUL:
+    if metric.name == HELPFUL.name:
         named = answers_named(first, 2 * _LONGEST_NAME)
         subject = named[0].upper() + named[1:]
     release = item.since.release if item.since is not None and item.since.release is not None else None
@@ -98,7 +98,7 @@ def evidence_sentence(report: WeeklyReport) -> str:
     if report.agreement.fallen:
         return f"{fall_sentence(report.agreement.fallen[0])}."
     if report.outcome == "better":
-        return f"{finding_sentence(next(item for item in report.findings if item.metric is HELPFUL))}."
+        return f"{finding_sentence(next(item for item in report.findings if item.metric.name == HELPFUL.name))}."
     deciding = _helpful(report)
     if deciding is None:
         return _rated(report)
@@ -122,7 +122,7 @@ def more_findings(report: WeeklyReport) -> list[str]:
         falls = falls[1:]  # the evidence reports the first one
     rest = report.worse[1:] + [item for item in report.findings if item.result is ComparisonResult.BETTER]
     if report.outcome == "better":
-        rest = [item for item in rest if item is not next(f for f in report.findings if f.metric is HELPFUL)]
+        rest = [item for item in rest if item is not next(f for f in report.findings if f.metric.name == HELPFUL.name)]
     worse = [f"{finding_sentence(item)}." for item in rest if item.result is ComparisonResult.WORSE]
     better = [f"{finding_sentence(item)}." for item in rest if item.result is not ComparisonResult.WORSE]
     return [*worse, *(f"{fall_sentence(item)}." for item in falls), *better]
@@ -164,7 +164,7 @@ def span(report: WeeklyReport) -> str:
 
 def _helpful(report: WeeklyReport) -> Comparison | None:
     """Return the comparison of the helpful rate that decides the outcome; None without one."""
-    found = [item for item in report.whole if item.contrast.metric is HELPFUL]
+    found = [item for item in report.whole if item.contrast.metric.name == HELPFUL.name]
     for result in (ComparisonResult.NO_WORSE, ComparisonResult.INCONCLUSIVE, ComparisonResult.TOO_FEW):
         for item in found:
             if item.result is result:

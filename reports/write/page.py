@@ -237,7 +237,7 @@ def _pairs(report: WeeklyReport) -> list[dict[str, Any]]:
         if not mine and len(report.pairs) == 1:
             mine = [*report.whole, *report.sliced]
         worse = [item for item in mine if item.result is ComparisonResult.WORSE and not item.part_of]
-        helpful = [item.result for item in mine if item.contrast.metric is HELPFUL and not item.dimension]
+        helpful = [item.result for item in mine if item.contrast.metric.name == HELPFUL.name and not item.dimension]
         order = (
             ComparisonResult.BETTER,
             ComparisonResult.NO_WORSE,

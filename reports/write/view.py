@@ -180,7 +180,7 @@ def smallest_drop(report: WeeklyReport, item: Comparison | None) -> str:
     """
     if item is None or not item.contrast.tested:
         return ""
-    first = sum(other.contrast.metric is HELPFUL and other.contrast.tested for other in report.sliced)
+    first = sum(other.contrast.metric.name == HELPFUL.name and other.contrast.tested for other in report.sliced)
     z = normal_quantile(1 - report.share * FIRST_SHARE / first) + float(special.ndtri(POWER))
     ours, theirs = item.contrast.ours, item.contrast.theirs
     common = (ours.value * ours.n + theirs.value * theirs.n) / (ours.n + theirs.n)

@@ -49,6 +49,7 @@ def test_a_task_that_converses_goes_round_the_loop(settings):
 
     played = evaluate(Options(task="parcels", pairs=("courteous",), customer_model="local.customer-v1"), settings)
     assert played.evaluation.dataset_name == "dev, customers by local.customer-v1"
+    assert "This is no evidence, as a model played the customers" in played.report.read_text(encoding="utf-8")
     assert 0 < played.evaluation.pairs[0].metrics["conversation_right"].value < 1
     with pytest.raises(Refused, match=r"verdict .* is 'fail'"):
         promote_pair("parcels", "obedient", "try it", settings)
