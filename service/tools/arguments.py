@@ -26,7 +26,7 @@ def wrong_arguments(spec: ToolSpec, arguments: Mapping[str, Any]) -> str:
     if size > _MOST_CHARS:
         return f"the arguments have {size:,} characters; {_MOST_CHARS:,} are allowed"
     try:
-        found = next(_validator(canonical_json(_closed(spec.arguments))).iter_errors(dict(arguments)), None)
+        found = next(_validator(canonical_json(closed_schema(spec.arguments))).iter_errors(dict(arguments)), None)
     except Exception as err:  # a schema that was not read from a pair file may refer to anything, and to itself
         return f"the tool's schema cannot be applied ({type(err).__name__})"
     if found is None:
@@ -45,7 +45,7 @@ def wrong_schema(spec: ToolSpec) -> str:
         jsonschema.Draft202012Validator.check_schema(spec.arguments)
     except jsonschema.SchemaError as err:
         return f"{'.'.join(map(str, err.absolute_path)) or 'the schema'}: {err.message}"[:_SHOWN_CHARS]
-    schema = canonical_json(_closed(spec.arguments))
+    schema = canonical_json(closed_schema(spec.arguments))
     try:
         for reference in {*_references(spec.arguments)} - {"#"}:
             next(_validator(json.dumps({**json.loads(schema), "$ref": reference})).iter_errors({}), None)
@@ -69,7 +69,7 @@ def _references(schema: Any) -> "Iterator[str]":
             yield from _references(part)
 
 
-def _closed(schema: Mapping[str, Any]) -> dict[str, Any]:
+def closed_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``schema`` without room for arguments that it does not name, unless it says otherwise."""
     return {"additionalProperties": False, **schema}
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from service.canonical import canonical_json
 from service.pair import ToolSpec
+from service.tools.arguments import closed_schema
 
 # Words for readers; a model reads those of the pair.
 _PROSE = frozenset({"title", "description", "examples", "$schema", "$comment"})
@@ -34,15 +35,11 @@ def differing_tools(declared: Iterable[ToolSpec], listed: Iterable[ToolSpec]) ->
         there = offered.get(tool.name)
         if there is None:
             faults.append(f"{tool.name!r} is missing")
-        elif _plain(_closed(there.arguments)) != _plain(_closed(tool.arguments)):
+        elif _plain(closed_schema(there.arguments)) != _plain(closed_schema(tool.arguments)):
             faults.append(f"{tool.name!r} takes other arguments")
         elif there.writes and not tool.writes:
             faults.append(f"{tool.name!r} writes, and the pair does not say so")
     return "; ".join(faults)
-
-
-def _closed(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {"additionalProperties": False, **schema}  # as `service.tools.arguments` checks
 
 
 def _plain(schema: Any) -> str:
