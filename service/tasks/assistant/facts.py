@@ -90,7 +90,7 @@ def _missing_documents(reply: AssistantReply, seen: SeenTurn) -> Iterator[Object
         listed = {item for item, its in nouns.items() if any(_same(noun, other) for noun in its for other in named)}
         missing = [item for item, its in nouns.items() if its and item not in listed]
         if listed and missing:
-            yield Objection(kind="incorrect_documents", value=missing[0], told=told)
+            yield Objection(kind="missing_documents", value=missing[0], told=told)
 
 
 def _same(one: str, other: str) -> bool:

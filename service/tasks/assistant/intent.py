@@ -55,7 +55,9 @@ _IS_IT_AI = re.compile(
     r"a\.i\.|bot|robot|chat\s?bot|machine|computer|human|"
     r"real|person|automated|living)\b|\b(?:am\s+i|is\s+this|i'?m|i\s+am)\s+(?:(?:speaking|talking|"
     r"chatting)\s+(?:to|with)\s+)?(?:an?\s+)?(?:real\s+|actual\s+)?"
-    r"(?:ai|a\.i\.|bot|robot|chat\s?bot|machine|computer|human|person)\b[^.!]*\?",
+    r"(?:ai|a\.i\.|bot|robot|chat\s?bot|machine|computer|human|person)\b[^.!]*\?"
+    r"|\bwhat(?:'s| is) your name\b|\bwho (?:are you|am i (?:talking|speaking|chatting) (?:to|with))\b"
+    r"|\b(?:have you got|do you have) a name\b",
     re.IGNORECASE,
 )
 _ANGER = (
@@ -100,7 +102,8 @@ _SENSITIVE = re.compile(
           | don'?t\s+want\s+to\s+(?:live|be\s+here\s+any\s?more)
         | domestic\s+(?:abuse|violence) | abusive\s+(?:partner|husband|wife|relationship|ex) | (?:he|she
           |partner|husband|wife|ex)\s+controls\s+(?:\w+\s+){0,3}?money
-        | coerc\w+ | gambling\s+(?:problem|addiction|too\s+much|debts?) | addict(?:ed|ion) | can'?t\s+(?:afford
+        | coerc\w+ | gambl\w+\s+(?:problem|addict\w*|too\s+much|debts?|my|away)
+        | (?:keep|stop|can'?t\s+stop|been)\s+gambling | addict(?:ed|ion) | can'?t\s+(?:afford
           |pay|cope|make\s+ends\s+meet|feed)
         | in\s+(?:\w+\s+)?debt | bailiffs? | debt\s+(?:collectors?|problems?) | bankrupt(?:cy)?
           | lost\s+my\s+job | made\s+redundant | homeless | eviction | evicted
@@ -137,6 +140,7 @@ _OFF_TOPIC = re.compile(
            discuss|ask|looking\s+(?:for|at|into)|should\s+i|help\s+with|what'?s|what\s+is|how\s+(?:do|can)\s+i
              |consider(?:ing)?)\s+
            (?:\w+\s+){{0,5}}?{_PRODUCT}
+        | (?:quote|sell|offer|cover)\s+(?:me\s+)?(?:\w+\s+){{0,3}}?insurance | better\s+than\s+(?:yours?|you|larkfield)
         | {_PRODUCT}\s+(?:rates?|advice|application|options?|deals?|calculator|quote|offers?)
         | (?:borrow|lend)\s+(?:me\s+)?(?:some\s+)?(?:money|£|\d) | invest\s+(?:my|some|in|£|\d|money)
         | remortgage
@@ -150,6 +154,8 @@ _OUTSIDE = re.compile(
     re.IGNORECASE,
 )
 _OTHER_CUSTOMER = re.compile(
+    r"\b(?:what|why)\s+(?:was|were|did|has|have)\s+(?:she|he|they)\b[^.?!]*\b(?:talk\w*|sa(?:y|id)|ask\w*|tell|"
+    r"told|want\w*|call\w*)\b|"
     r"\b(?:my\s+(?:\w+'s|husbands?'?|wife'?s|wifes|neighbou?rs?'?|friends?'?|ex'?s?|boss'?s?|mums?'?|"
     r"dads?'?|sons?'?|daughters?'?|partners?'?|flatmates?'?)|(?:someone|somebody|another\s+(?:customer|"
     r"person)|"
@@ -166,7 +172,9 @@ _OTHER_CUSTOMER = re.compile(
 _OWN_ACCOUNT = re.compile(
     r"""\b(?:
         (?:my|the)\s+(?:\w+\s+){0,2}?(?:balance|statements?|transactions?|direct\s+debits?|standing\s+orders?
-          |pin(?:\s+number)?|payments?|refund|sort\s+code|iban)\b
+          |payments?|refund|sort\s+code|iban)\b
+        | what(?:'s|\s+is|\s+was)\s+my\s+pin
+        | (?:put|raise|increase|extend|lower)\s+(?:up\s+)?(?:my|the)\s+(?:\w+\s+){0,3}?(?:overdraft|limit)
         | how\s+much\s+(?:money\s+)?(?:is\s+in\s+my|do\s+i\s+have|have\s+i\s+got|have\s+i)\b | (?:close|cancel
           |freeze|unfreeze|block|unblock|unlock|lock|reopen|upgrade|switch)\s+(?:down\s+)?(?:my
           |the)\s+(?:\w+\s+)?(?:account|card)
@@ -189,6 +197,10 @@ _CALLBACK = re.compile(
     r"have\s+(?:someone|somebody|a\s+\w+)\s+(?:call|ring|phone))\b(?!\s+(?:an?\s+idiot|crazy|stupid))",
     re.IGNORECASE,
 )
+_NO_CALL = re.compile(
+    r"\b(?:no need to|don'?t|do not|not|never|they|people|friends|mates|everyone)\s+(?:call|ring|phone|contact)",
+    re.IGNORECASE,
+)
 _QUEUE = re.compile(
     r"\b(?:queue|(?:how\s+long|what).{0,20}\bwait(?:ing)?\b.{0,25}(?:specialist|someone|person|agent|"
     r"adviser|time|speak|talk)|place\s+in\s+(?:the\s+)?line|waiting\s+time|wait\s+time|next\s+in\s+line|"
@@ -196,6 +208,8 @@ _QUEUE = re.compile(
     re.IGNORECASE,
 )
 _HOURS = re.compile(
+    r"\b(?:specialists?|advis[eo]rs?)\b[^.?!]{0,25}\b(?:about|around|in|on|available|there)\b[^.?!]{0,15}\b"
+    r"(?:today|now|tomorrow|weekend|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)\b|"
     r"\b(?:(?:your|the|specialists?'?|phone\s?line|lines?|call\s+centre|team|"
     r"what)\s+(?:\w+\s+)?(?:opening\s+)?(?:hours|times)|opening\s+(?:hours|times)|(?:are|r)\s+(?:you|"
     r"your\s+\w+|the\s+\w+|specialists|lines)(?:\s+\w+)?\s+open|"
@@ -216,7 +230,7 @@ _ACCOUNT = re.compile(
     re.IGNORECASE,
 )
 _CARD = re.compile(
-    r"\b(?:debit\s+cards?|bank\s+cards?|(?:premium|standard|contactless|virtual)(?:\s+debit)?\s+(?:cards?|"
+    r"\b(?:debit\s+[ck]ards?|bank\s+cards?|(?:premium|standard|contactless|virtual)(?:\s+debit)?\s+(?:cards?|"
     r"one)|cards?)\b",
     re.IGNORECASE,
 )
@@ -227,19 +241,26 @@ _BRANCH = re.compile(
     r"|where\s+(?:can|do)\s+i\s+(?:go|find\s+you|come)|where\s+are\s+you(?:\s+(?:based|located))?)\b",
     re.IGNORECASE,
 )
+_NEAR = re.compile(r"\b(?:near(?:est|by)?|closest|close to|round|address|where(?:'?s| is| are)?)\b", re.IGNORECASE)
+_ORDERS_CARD = re.compile(
+    r"\b(?:order|get|want|need|apply for|replace|have)\b[^.?!]{0,25}\bcards?\b|\bcards?\b[^.?!]{0,20}\b(?:fees?|cost)\b",
+    re.IGNORECASE,
+)
 _BRANCH_WORD = re.compile(r"\bbranch(?:es)?\b", re.IGNORECASE)
 _ASPECTS: Mapping[Aspect, str] = {
     "documents": r"documents?|docs|paperwork|papers|bring|take with me|proof|i\.?d\b|identification|"
-    "passport|evidence|what (?:do|will|would) i need|what'?s needed",
+    r"passport|evidence|what (?:do|will|would) i need|what'?s needed",
     "steps": r"steps?|process|procedure|walk me through|go about|what happens|apply|order(?:ing)?",
     "time": r"how (?:long|quick(?:ly)?|soon|fast)|when (?:will|does|do|can|would)|time does|deliver\w*|"
     "arrives?|processing time|same day|straight ?away|takes?",
     "benefits": r"benefits?|advantages?|perks?|why (?:should|would)|pros|better|what do i get",
-    "requirements": r"requirements?|eligib\w+|qualify|conditions?|am i allowed|can i (?:even )?(?:have|"
-    "get)|criteria|old enough|how old",
-    "fees": r"fees?|costs?|charges?|pric\w+|how much|free|expensive|cheap|pay for|abroad|monthly",
+    "requirements": r"requirements?|owners?|own\\b|year[- ]olds?|my (?:son|daughter|kid|child)|eligib\w+|"
+    r"qualify|conditions?|am i allowed|can i (?:even )?(?:have|"
+    "get)|criteria|have the|old enough|how old",
+    "fees": r"fees?|costs?|charges?|pric\w+|how much|free|expensive|cheap|pay for|abroad|monthly|(?:a|per|each) month|euros?",
     "features": r"features?|limits?|what does it do|come with|includes?|insurance|cash ?back|benefits?|"
-    r"offers?|withdraw\w*",
+    r"offers?|withdraw\w*|(?:take|taken|draw|drawn|get) (?:\w+ )?out\b|cash ?(?:point|machine)s?|(?:apple|"
+    r"google) pay|how (?:many|often)",
     "replacement": r"replac\w+|lost|damaged|broken|new one|snapped|chewed|not working|doesn'?t work|"
     "misplaced|cracked",
     "activation": r"activat\w+|start using|switch(?:ed)? on|first use",
@@ -256,7 +277,8 @@ _YES = re.compile(
     re.IGNORECASE,
 )
 _NO = re.compile(
-    r"^\W*(?:(?:oh|um+|er+m?|well|actually)\W+)*(?:no|nope|nah|don'?t|not (?:now|really|today)|leave it|"
+    r"^\W*(?:(?:oh|um+|er+m?|well|actually)\W+)*(?:no(?! (?:idea|clue))|nope|nah|don'?t(?! know| have)|"
+    r"not (?:now|really|today)|leave it|"
     r"never ?mind|cancel that)\b",
     re.IGNORECASE,
 )
@@ -281,9 +303,11 @@ class Wish:
     aspects: frozenset[Aspect] = frozenset()
     handover: TransferReason | None = None
     asks_if_ai: bool = False
-    off_topic: bool = False
+    off_topic: str = ""
     other_customer: bool = False
     names_branch: bool = False
+    looks_near: bool = False
+    orders_card: bool = False
     yes: bool = False
     no: bool = False
     bye: bool = False
@@ -300,21 +324,35 @@ def hear(message: str) -> Wish:
     asks_if_ai = _IS_IT_AI.search(text) is not None
     topics = _topics(text)
     other = _OTHER_CUSTOMER.search(text) is not None
-    outside = _OUTSIDE.search(text) is not None and not topics
-    off_topic = outside or (_OFF_TOPIC.search(text) is not None and not _is_by_the_way(text, topics))
+    outside = None if topics else _OUTSIDE.search(text)
+    off_topic = outside or _OFF_TOPIC.search(text)
+    compares = off_topic is not None and "better" in off_topic[0].lower()
+    if off_topic is not None and not compares and _is_by_the_way(text, topics):
+        off_topic = None
     return Wish(
-        topics=() if off_topic and "account" not in topics and "card" not in topics else topics,
+        topics=() if compares or (off_topic and "account" not in topics and "card" not in topics) else topics,
         aspects=frozenset(name for name, pattern in _ASPECTS.items() if re.search(rf"\b(?:{pattern})", text, re.I)),
         handover=_handover_reason(text, topics, other=other),
         asks_if_ai=asks_if_ai,
-        off_topic=off_topic,
+        off_topic="" if off_topic is None else _matter(off_topic[0]),
         other_customer=other,
         names_branch=_BRANCH_WORD.search(text) is not None,
+        looks_near=_NEAR.search(text) is not None,
+        orders_card=_ORDERS_CARD.search(text) is not None,
         yes=_YES.search(text) is not None,
         no=_NO.search(text) is not None,
         bye=_BYE.search(text) is not None and not topics,
         hello=_HELLO.search(text) is not None and not topics,
     )
+
+
+def _matter(words: str) -> str:
+    """Return what is off topic, in the customer's word for it: "mortgage"."""
+    named = re.search(_PRODUCT, words, re.IGNORECASE)
+    if named is None:
+        return "other banks" if "better" in words.lower() else "that"
+    kind = re.search(rf"(?:car|home|travel|life|pet|health|personal|student)\s+{_PRODUCT}", words, re.IGNORECASE)
+    return (named if kind is None else kind)[0].lower()
 
 
 def _topics(text: str) -> tuple[Topic, ...]:
@@ -329,6 +367,8 @@ def _topics(text: str) -> tuple[Topic, ...]:
     found = {topic: match for topic, pattern in patterns.items() if (match := pattern.search(text))}
     if "branch" in found:
         found.pop("hours", None)  # a branch's answer has its hours
+    if "callback" in found and _NO_CALL.search(text):
+        found.pop("callback")
     if {"card", "account"} <= found.keys() and not re.search(r"\bcards?\b", _ACCOUNT.sub("", text), re.I):
         found.pop("card")
     return tuple(sorted(found, key=lambda topic: found[topic].start()))

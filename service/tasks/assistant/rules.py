@@ -34,7 +34,7 @@ _OPENING_TOOLS = {"branch": "get_branch_account_opening_info", "digital": "get_d
 _HANDING_OVER = "Let me connect you with one of our specialists who can assist you. One moment please."
 _ACCURATE = "I want to make sure I give you accurate information."
 _DECLINES = (
-    "I can't help with that here: I can only help with opening accounts, debit cards and our branches. "
+    "I can't help with {matter}: I can only help with opening accounts, debit cards and our branches. "
     "One of our specialists can help you further if you like."
 )
 _PRIVATE = "I can't share information about other customers, and I have no access to anybody's account."
@@ -152,7 +152,7 @@ def _answer(turn: _Turn) -> None:
         turn.say(_PRIVATE)
         return
     if heard.off_topic:
-        turn.say(_DECLINES)
+        turn.say(_DECLINES.format(matter=_spoken(heard.off_topic)))
     for topic in talk.open:
         _TOPICS[topic](turn)
     if talk.open or heard.asks_if_ai or heard.off_topic:
@@ -163,6 +163,11 @@ def _answer(turn: _Turn) -> None:
         turn.ask("request", f"{_OFFERS} What would you like to do?")
     else:
         turn.ask("request", f"I'm not sure I understood that. {_OFFERS} What would you like to do?")
+
+
+def _spoken(matter: str) -> str:
+    countable = matter.endswith(("loan", "mortgage", "card", "overdraft", "pension", "isa", "investment"))
+    return f"{matter}s" if countable else matter
 
 
 def _account(turn: _Turn) -> None:
@@ -176,7 +181,18 @@ def _account(turn: _Turn) -> None:
         for account in slots.accounts:
             for channel in slots.channels:
                 tool = _OPENING_TOOLS[channel]
-                _look_up(turn, tool, partial(opening_worded, tool, aspects=aspects), account_type=account)
+                _look_up(
+                    turn,
+                    tool,
+                    partial(opening_worded, tool, aspects=aspects, question=_asked(turn)),
+                    account_type=account,
+                )
+
+
+def _asked(turn: _Turn) -> str:
+    """Return the customer's words that the answer is for: the message, and what it answers a question about."""
+    said = [item.text for item in turn.inputs.history if item.by == "customer"]
+    return " ".join([*(said[-2:] if turn.talk.asked in _QUESTIONS else ()), turn.inputs.message])
 
 
 def _card(turn: _Turn) -> None:
@@ -186,7 +202,7 @@ def _card(turn: _Turn) -> None:
     aspects = turn.talk.aspects.get("card", frozenset[Aspect]())
     tool = "get_debit_card_info"
     for card in slots.cards:
-        _look_up(turn, tool, partial(card_worded, tool, aspects=aspects), card_type=card)
+        _look_up(turn, tool, partial(card_worded, tool, aspects=aspects, question=_asked(turn)), card_type=card)
 
 
 def _branch(turn: _Turn) -> None:

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from difflib import get_close_matches
+from typing import TypeVar, get_args
 
 from service.tasks.assistant.knowledge import AccountType, BankKnowledge, BranchService, CallbackTime, CardType
 from service.tasks.assistant.phone import uk_number
+from service.tasks.assistant.places import found_places
 
 _I = re.IGNORECASE
 N = TypeVar("N", bound=str)
@@ -36,8 +38,8 @@ _ACCOUNTS_IN_PASSING: Mapping[AccountType, re.Pattern[str]] = _compiled(
             | sole\ trader | limited\ company | self[-\ ]employed
             | (?:account|acct)\ (?:for|to\ run)\ (?:my|our|a|the)\ [\w\ ]{0,30}?
                 (?:business|company|shop|partnership|charity|firm|club)
-            | (?:charity|company)\ account""",
-        "savings": r"savings?(?!\ on) | savers? | account\ to\ save | save\ (?:some\ )?money",
+            | (?:charity|company|firm|shop)\b[^.?!]{0,25}\b(?:account|acct)""",
+        "savings": r"savings?(?!\ on\b) | savers? | account\ to\ save | save\ (?:some\ )?money",
         "checking": r"""che(?:ck|que?)ing | current\ (?:bank\ )?(?:account|acct|one|a/c) | everyday\ (?:bank\ )?account
             | day[-\ ]to[-\ ]day\ account | account\ for\ my\ (?:wages|salary)
             | (?:personal|normal|main|regular|wages?|salary)\ (?:bank\ )?(?:account|acct)""",
@@ -57,6 +59,13 @@ _CARDS: Mapping[CardType, re.Pattern[str]] = _compiled(
         "contactless": r"contact[-\ ]?less | tap[-\ ](?:and|to|n)[-\ ]pay | tap\ card",
         "premium": r"premium | top[-\ ]end | posh",
         "standard": r"standard | ordinary | basic | normal | regular | plain",
+    }
+)
+_CARDS_BY_THEMSELVES: Mapping[CardType, re.Pattern[str]] = _compiled(
+    {
+        "virtual": r"virtual(?!\ (?:assistant|agent|meeting))",
+        "contactless": r"(?:the|a|your)\ contactless(?!\ payment)",
+        "premium": r"premium",
     }
 )
 _SERVICES: tuple[tuple[BranchService, str], ...] = (
@@ -86,6 +95,11 @@ _FILLER = re.compile(
     r"|somewhere|close|to|by)\b[\s,.]*)+",
     _I,
 )
+_DO_NOT_KNOW = re.compile(r"\b(?:don'?t (?:know|have)|no idea|not sure|whatever|don'?t mind)\b", _I)
+_LOOKS_FOR = re.compile(r"\b(?:branch(?:es)?|near(?:est|by)?|closest)\b", _I)
+_ALIKE = 0.8  # "vertual" and "premum" pass, "visual" does not
+_JOINS = re.compile(r"\b(?:join|open(?:s|ing)?|sign up|appl(?:y|ies|ying)|start)\b", _I)
+_WORDS = re.compile(r"[a-z]{6,}", _I)
 _PHONE = re.compile(r"(?<![\w+])(?:\+44|0044|44|0)[\d\s().-]{8,16}\d(?!\w)")
 _NOT = re.compile(r"\b(?:not|isn'?t|rather than|instead of|no longer)\s+(?:an?\s+|the\s+|my\s+|in\s+)*([\w-]+)", _I)
 
@@ -111,14 +125,17 @@ class Slots:
 def read_slots(text: str, asked: str, knowledge: BankKnowledge) -> Slots:
     """Return what ``text`` states; ``asked`` names the slot that was asked for, or that the last topic goes by, or is ""."""
     plain = _NOT.sub(_without_rejected, text)
+    channels, dont_know = _kinds(plain, _CHANNELS), _DO_NOT_KNOW.search(text) is not None
     accounts = _kinds(plain, _ACCOUNTS if asked == "account_type" else _ACCOUNTS_IN_PASSING)
-    about_cards = asked == "card_type" or re.search(r"\bcards?\b", plain, _I) is not None
+    if not accounts and channels and _JOINS.search(plain):
+        accounts = _kinds(plain, _ACCOUNTS)
+    about_cards = asked == "card_type" or re.search(r"\b[ck]ards?\b", plain, _I) is not None
     return Slots(
         accounts=accounts,
-        channels=_kinds(plain, _CHANNELS),
-        cards=_kinds(plain, _CARDS) if about_cards else (),
+        channels=channels or (tuple(_CHANNELS) if asked == "channel" and dont_know else ()),
+        cards=_cards(plain) if about_cards else _kinds(plain, _CARDS_BY_THEMSELVES),
         place=_place(plain, asked, knowledge),
-        service=_service(plain) if re.search(r"\bbranch(?:es)?\b", plain, _I) else None,
+        service=_service(plain),
         phone=phone_in(text),
         when=_when(plain),
     )
@@ -135,6 +152,15 @@ def _without_rejected(match: re.Match[str]) -> str:
     rejected = match[1].lower()
     known = [*_ACCOUNTS.values(), *_CARDS.values(), *_CHANNELS.values()]
     return "" if any(pattern.fullmatch(rejected) for pattern in known) else match[0]
+
+
+def _cards(text: str) -> tuple[CardType, ...]:
+    """Return the cards that ``text`` names, also misspelt ones."""
+    found = _kinds(text, _CARDS)
+    if found:
+        return found
+    alike = (get_close_matches(word.lower(), get_args(CardType), n=1, cutoff=_ALIKE) for word in _WORDS.findall(text))
+    return tuple(dict.fromkeys(name for names in alike for name in names))
 
 
 def _kinds(text: str, patterns: Mapping[N, re.Pattern[str]]) -> tuple[N, ...]:
@@ -165,10 +191,16 @@ def _place(text: str, asked: str, knowledge: BankKnowledge) -> str:
         words = _until(match[1].split(), _PLACE_ENDS)
         if words and words[0].lower() not in _NO_PLACE and (asked == "location" or words[0][:1].isupper()):
             return " ".join(words)
+    if asked in ("location", "place") or _LOOKS_FOR.search(text):
+        for word in _WORDS.findall(text):  # a misspelt city
+            if word.lower() not in _NO_PLACE and found_places(word, knowledge):
+                return str(word)
     another = _WHAT_ABOUT.search(text) if asked == "place" else None
     if another and another[1].lower() not in _NO_PLACE:
         return another[1]
-    bare = _FILLER.sub("", text).strip(" .!?,") if asked == "location" else ""
+    if asked != "location" or _DO_NOT_KNOW.search(text):
+        return ""
+    bare = _FILLER.sub("", text).strip(" .!?,")
     return bare if 0 < len(bare.split()) <= 4 and bare.lower() not in _NO_PLACE else ""
 
 

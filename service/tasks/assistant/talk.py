@@ -139,6 +139,10 @@ def _answers(talk: Talk, heard: Wish, stated: Slots, new: Sequence[Topic]) -> bo
 def _topics(talk: Talk, heard: Wish, stated: Slots) -> tuple[Topic, ...]:
     """Return what the message is about: its own words, else what it adds to the topic before it."""
     topics = list(heard.topics)
+    if "branch" in topics or ((heard.looks_near or heard.names_branch) and stated.place):
+        topics = _branch_or_account(topics, heard, stated)
+    if {"account", "card"} <= set(topics) and not stated.cards and not heard.orders_card:
+        topics.remove("card")  # "when does the card come" asks about the account's
     if "hours" in topics and heard.names_branch and (stated.place or talk.slots.place):
         topics[topics.index("hours")] = "branch"
     if talk.asked == "phone" or talk.asked == "callback":
@@ -146,7 +150,7 @@ def _topics(talk: Talk, heard: Wish, stated: Slots) -> tuple[Topic, ...]:
         return tuple(topics)
     if topics:
         return tuple(topics)
-    if stated.accounts and talk.latest != "card":
+    if stated.accounts and (talk.latest != "card" or heard.aspects_of("account")):
         return ("account",)
     if stated.cards:
         return ("card",)
@@ -159,6 +163,17 @@ def _topics(talk: Talk, heard: Wish, stated: Slots) -> tuple[Topic, ...]:
     if talk.latest is not None and heard.aspects_of(talk.latest) and not talk.open:
         return (talk.latest,)
     return talk.open if talk.open and not (heard.bye or heard.off_topic) else ()
+
+
+def _branch_or_account(topics: list[Topic], heard: Wish, stated: Slots) -> list[Topic]:
+    """Tell "a branch that opens accounts" from "open an account in a branch"."""
+    about_account = stated.accounts or heard.aspects_of("account") & {"documents", "steps", "benefits"}
+    if stated.place and not about_account:
+        without: set[Topic] = {"account"} if stated.cards else {"account", "card"}
+        return [topic for topic in topics if topic not in without | {"branch", "hours"}] + ["branch"]
+    if about_account and not stated.place and not heard.looks_near:
+        return [topic for topic in topics if topic != "branch"]
+    return topics
 
 
 def _question(talk: Talk, message: str) -> tuple[object, frozenset[str]]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from service.answers.support import content_of
 from service.tasks.assistant.intent import Aspect
 from service.tasks.assistant.reply import Claim
 
@@ -24,6 +25,11 @@ _PLANTED = re.compile(
 )
 # "Set your passcode" is a step, "tell us your passcode" is none.
 _MOST_CHARS = {"name": 60, "address": 90, "phone": 24, "hours": 160, "distance": 20}
+_EVERYWHERE = content_of(
+    """account open card debit branch app online bank larkfield current savings business student premium standard contactless
+    virtual choose receive order get new need want have visit sign phone call month year day time please help know tell make
+    use using number address company firm come arrive wait website document documents details free pay payment cost fee"""
+)
 _PHONE = re.compile(r"[+\d][\d\s().-]{6,22}\d")
 _KEEPS_CAPITAL = re.compile(r"(?:I|[A-Z]{2,}|National|Larkfield|Apple|Google|Student Finance)\b")
 
@@ -71,51 +77,56 @@ def listed(texts: Sequence[str]) -> str:
     return plain[0] if len(plain) == 1 else f"{', '.join(plain[:-1])}, and {plain[-1]}"
 
 
-def opening_worded(tool: str, answer: Mapping[str, Any], aspects: frozenset[Aspect]) -> Worded:
+def opening_worded(tool: str, answer: Mapping[str, Any], *, aspects: frozenset[Aspect], question: str) -> Worded:
     """Word how an account is opened: what was asked about, or all that a customer needs to begin."""
     ledger = _Ledger(tool, [], [])
     account = account_name(str(answer["account_type"]))
     where = _CHANNEL_NAMES.get(str(answer["channel"]), "")
-    wanted = aspects or frozenset({"documents", "requirements", "steps", "time"})
     start = f"To open a {account} {where}"
-    if "documents" in wanted:
-        ledger.state(f"{start}, you need these documents: ", answer["documents_required"], "documents_required")
-    if "requirements" in wanted or "documents" in wanted:
-        ledger.state("You also need: ", answer.get("requirements"), "requirements")
-    if "steps" in wanted:
-        ledger.state(f"{start}, these are the steps: ", answer["process_steps"], "process_steps")
-    if "time" in wanted:
-        ledger.state("", answer["processing_time"], "processing_time")
-    if "benefits" in wanted:
-        ledger.state(f"The benefits of opening a {account} {where} are: ", answer["benefits"], "benefits")
+    wanted = set(aspects or {"documents", "requirements", "steps", "time", "benefits"})
+    wanted |= {"requirements"} if "documents" in wanted else set()
+    leads: tuple[tuple[Aspect, str, str], ...] = (
+        ("documents", f"{start}, you need these documents: ", "documents_required"),
+        ("requirements", "You also need: ", "requirements"),
+        ("steps", f"{start}, these are the steps: ", "process_steps"),
+        ("time", "", "processing_time"),
+        ("benefits", f"The benefits of opening a {account} {where} are: ", "benefits"),
+    )
+    for aspect, lead, name in leads:
+        if aspect in wanted or _is_about(question, answer.get(name)):
+            ledger.state(lead, answer.get(name), name)
     if not ledger.sentences:
-        ledger.state(f"{start}, you need these documents: ", answer["documents_required"], "documents_required")
+        ledger.state(leads[0][1], answer["documents_required"], "documents_required")
     return ledger.worded
 
 
-def card_worded(tool: str, answer: Mapping[str, Any], aspects: frozenset[Aspect]) -> Worded:
+def card_worded(tool: str, answer: Mapping[str, Any], *, aspects: frozenset[Aspect], question: str) -> Worded:
     """Word a debit card: what was asked about, or all that a customer needs to choose and order it."""
     ledger, details = _Ledger(tool, [], []), answer["card_details"]
     name = details["name"] if is_clean(details["name"]) and len(details["name"]) <= _MOST_CHARS["name"] else "card"
-    wanted = aspects - {"steps"} if aspects & {"replacement", "activation"} else aspects
-    wanted = wanted or frozenset({"fees", "features", "requirements", "time", "steps"})
-    if "features" in wanted:
-        ledger.state(f"The {name} offers: ", details["features"], "card_details.features")
-    if "fees" in wanted:
-        ledger.state(f"Fees of the {name}: ", details["fees"], "card_details.fees")
-    if "requirements" in wanted:
-        ledger.state("Who can have it: ", details["eligibility"], "card_details.eligibility")
-    if "replacement" in wanted:
-        ledger.state("", answer["replacement_info"], "replacement_info")
-    elif "time" in wanted:
-        ledger.state(f"Delivery time of the {name}: ", details["delivery_time"], "card_details.delivery_time")
-    if "activation" in wanted:
-        ledger.state("", answer["activation"], "activation")
-    if "steps" in wanted:
-        ledger.state(f"To order the {name}: ", answer["ordering_process"], "ordering_process")
+    wanted = aspects - {"steps", "time"} if "replacement" in aspects else aspects
+    wanted = wanted or frozenset({"fees", "features", "requirements", "time", "steps", "activation"})
+    leads: tuple[tuple[Aspect, str, str, Any], ...] = (
+        ("features", f"The {name} offers: ", "card_details.features", details["features"]),
+        ("fees", f"Fees of the {name}: ", "card_details.fees", details["fees"]),
+        ("requirements", "Who can have it: ", "card_details.eligibility", details["eligibility"]),
+        ("replacement", "", "replacement_info", answer["replacement_info"]),
+        ("time", f"Delivery time of the {name}: ", "card_details.delivery_time", details["delivery_time"]),
+        ("activation", "", "activation", answer["activation"]),
+        ("steps", f"To order the {name}: ", "ordering_process", answer["ordering_process"]),
+    )
+    for aspect, lead, path, value in leads:
+        if aspect in wanted or _is_about(question, value):
+            ledger.state(lead, value, path)
     if not ledger.sentences:
         ledger.state(f"Fees of the {name}: ", details["fees"], "card_details.fees")
     return ledger.worded
+
+
+def _is_about(question: str, value: Any) -> bool:
+    """Return whether a field speaks of something that the question names, beyond the words of every question here."""
+    text = value if isinstance(value, str) else " ".join(map(str, value or ()))
+    return bool((content_of(question) - _EVERYWHERE) & content_of(text))
 
 
 def branches_worded(tool: str, answer: Mapping[str, Any]) -> Worded:
