@@ -117,4 +117,5 @@ class DialogueTask(Task[D]):
 
 
 def _line(turn: Spoken) -> str:
-    return f"{turn.by.capitalize()}: {turn.text}"
+    # A line break of the customer's must not look like another turn.
+    return f"{turn.by.capitalize()}: {turn.text}".replace("\n", "\n  ")
