@@ -20,7 +20,8 @@ _TENS = {
 }
 _APOSTROPHES = re.compile(r"['’]")
 _NO_WORD = re.compile(r"[^a-z0-9]+")
-_LEAST_FUZZY_CHARS = 6  # "london"; shorter words are too much alike
+# Shorter names are too much like other words: "popular" is not Poplar, nor "eating" Ealing.
+_LEAST_CITY_CHARS, _LEAST_DISTRICT_CHARS = 6, 8
 _ALIKE = 0.82  # "birmigham", "mancester" and "lundon" pass, "lincoln" does not
 _EARTH_MILES = 3958.8
 
@@ -92,9 +93,10 @@ def _by_name(words: str, knowledge: BankKnowledge) -> Iterator[FoundPlace]:
 def _by_likeness(words: str, knowledge: BankKnowledge) -> Iterator[FoundPlace]:
     known: dict[str, list[FoundPlace]] = defaultdict(list)
     for name, place in _names(knowledge):
-        known[name].append(place)
+        if len(name) >= (_LEAST_CITY_CHARS if place.name == place.city else _LEAST_DISTRICT_CHARS):
+            known[name].append(place)
     for word in words.split():
-        if len(word) >= _LEAST_FUZZY_CHARS:
+        if len(word) >= _LEAST_CITY_CHARS:
             for name in difflib.get_close_matches(word, known, n=1, cutoff=_ALIKE):
                 yield from known[name]
 

@@ -52,6 +52,7 @@ def test_a_place_is_found_in_any_spelling(text, place):
         "Brighton",
         "Winchester",
         "Lincoln",
+        "popular eating places that brought us here",
         "Stratford-upon-Avon",
         "Warrington",
         "Darlington",
