@@ -107,7 +107,7 @@ class SeenTurn:
     @cached_property
     def _all_fields(self) -> tuple[tuple[str, str, str], ...]:
         return tuple(
-            (tool, path, text)
+            (tool, path, f"{text} minutes" if name.endswith("_minutes") else text)
             for tool, answer in self.answers
             for name in _FIELDS.get(tool, ())
             for path, text in _leaves(answer.get(name), name, _INNER.get(name))
