@@ -212,7 +212,7 @@ def names_other_customer(text: str) -> bool:
 
 
 def off_topic(text: str, topics: Collection[str]) -> str:
-    """Return what ``text`` asks that the bank's tools do not cover, in the customer's word for it ("mortgage"); "" for nothing."""
+    """Return what ``text`` asks that the bank's tools do not cover, in its own word ("mortgage"), or ""."""
     found = (None if topics else _OUTSIDE.search(text)) or _OFF_TOPIC.search(text)
     if found is None:
         return ""
