@@ -32,6 +32,8 @@ _QUEUE = re.compile(
     re.IGNORECASE,
 )
 _HOURS = re.compile(
+    r"\b(?:when|what time|what days|how late|until when)\b[^.?!]{0,40}\bspecialists?\b|"
+    r"\bspecialists?\b[^.?!]{0,40}\b(?:back|work|open|hours|closed?)\b|\b(?:christmas|easter|boxing day|new year)\b|"
     r"\b(?:specialists?|advis[eo]rs?)\b[^.?!]{0,25}\b(?:about|around|in|on|available|there)\b[^.?!]{0,15}\b"
     r"(?:today|now|tomorrow|weekend|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)\b|"
     r"\b(?:(?:your|the|specialists?'?|phone\s?line|lines?|call\s+centre|team|"

@@ -68,6 +68,11 @@ _FRUSTRATED = re.compile(
         | (?:absolutely|completely|totally|utterly|so|bloody|just)\s+(?:{_ANGER})\b(?!\s+(?:at|with)\b)
         | waste\s+of\s+(?:my\s+)?(?:time|space) | for\s+(?:god'?s|heaven'?s|f\w*'?s)\s+sake
           | this\s+is\s+a\s+joke | wtf | piss(?:ed|ing)\s+(?:me\s+)?off
+        | (?:going\s+)?round\s+(?:and\s+round\s+)?in\s+circles | (?:not|aren'?t|never)\s+(?:even\s+)?listening
+          | how\s+many\s+times
+        | (?:i'?ve\s+)?had\s+enough\b | sick\s+and\s+tired | for\s+crying\s+out\s+loud | unacceptable | wasting\s+my\s+time
+        | (?:complete|utter|total|absolute)\s+(?:joke|shambles|waste|farce) | (?:doing|driving)\s+my\s+(?:head|nut)\s+in
+        | (?:you'?re|you\s+are|that'?s|this\s+is)\s+(?:no\s+(?:help|use)|not\s+helping|hopeless|stupid|an?\s+(?:idiot|joke))
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -105,6 +110,70 @@ _SENSITIVE = re.compile(
         | (?:formal|make\s+a|file\s+a|raise\s+a|lodge\s+a|put\s+in\s+a|want\s+to)\s+complain(?:t)? | ombudsman
           | solicitors? | sue\s+(?:you|the\s+bank) | legal\s+action
         | discriminat\w+ | harass\w+ | data\s+breach
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+                                                                                                                      | (?:payments?|transactions?|withdrawals?|charges?)\s+(?:that\s+)?(?:i|we)\s+(?:didn'?t|did\s+not|never)\s+(?:make|authori[sz]e
+                                                                                                                        )
+        | unauthori[sz]ed | blackmail\w* | suicidal | depress(?:ed|ion) | mental\s+health | (?:my|her|his|our)\s+late\s+\w+
+        | lost\s+(?:my|our)\s+(?:wife|husband|mum|mother|dad|father|son|daughter|baby|partner) | no\s+longer\s+with\s+us
+        | (?:behind\s+(?:on|with)|arrears) | struggl\w+\s+(?:to\s+(?:pay|cope|eat)|with\s+(?:money|bills|debts?)) | food\s+bank
+        | (?:pressur\w+|forc\w+|threaten\w*)\s+me
+          | someone\s+(?:has|have|got|is)\s+(?:\w+\s+){0,2}?(?:my\s+card|in\s+my\s+account)
+        | safe\s+account | romance\s+scam | mis-?sold | compensation | taken\s+to\s+court | (?:going|gone)\s+to\s+the\s+police
+        | (?:money|cash)\s+(?:has|have)\s+(?:gone|disappeared|been\s+taken) | hit(?:s|ting)?\s+me | scared\s+of | very\s+ill
     )\b""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -119,6 +188,11 @@ _COMPLEX = re.compile(
         | (?:parent|holding|shell)\s+compan(?:y|ies) | us\s+(?:citizen|tax\s+payer) | dual\s+national\w*
           | sanctions? | insolven\w+ | liquidation
         | joint\s+(?:account\s+)?with\s+(?:\w+\s+){0,4}?(?:abroad|overseas) | merg(?:er|ing) | five\s+directors
+        | joint\s+account | (?:legal\s+)?guardian\w* | tax\s+resid\w+ | inherit\w* | on\s+behalf\s+of\s+(?:my|an?|our)\b
+        | (?:no|without\s+(?:an?|any))\s+(?:passport|photo\s+id|proof\s+of\s+address|fixed\s+address) | trustees?
+        | (?:two|three|four|five|several)\s+(?:different\s+)?countries
+          | (?:not|isn'?t|aren'?t)\s+(?:a\s+)?uk\s+(?:resident|citizen|national)s?
+        | (?:dissolv\w+|wind(?:ing)?\s+up)\s+(?:the|my|our|a)\s+(?:company|business|partnership)
     )\b""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -147,6 +221,11 @@ _OUTSIDE = re.compile(
     re.IGNORECASE,
 )
 _OTHER_CUSTOMER = re.compile(
+    r"\b(?:mr|mrs|ms|miss|dr)\.?\s+[a-z]+\b[^.?!]{0,60}\b(?:money|account|balance|card|troubles?|debts?|say|"
+    r"said|told|bank(?:s|ing)?\s+with)\b|"
+    r"\bmy\s+(?:neighbou?r|flatmate|ex|boss|colleague|landlord|tenant|sister-in-law)\b[^.?!]{0,40}\b(?:money|"
+    r"balance|spen[dt]\w*|"
+    r"bank(?:s|ing)?\s+with|got\s+an\s+account|have\s+an\s+account|owes?)\b|"
     r"\b(?:what|why)\s+(?:was|were|did|has|have)\s+(?:she|he|they)\b[^.?!]*\b(?:talk\w*|sa(?:y|id)|ask\w*|tell|"
     r"told|want\w*|call\w*)\b|"
     r"\b(?:my\s+(?:\w+'s|husbands?'?|wife'?s|wifes|neighbou?rs?'?|friends?'?|ex'?s?|boss'?s?|mums?'?|"
@@ -180,6 +259,13 @@ _OWN_ACCOUNT = re.compile(
           |progress)\s+of\s+my\s+(?:application|card|order) | cheque\s?book | travel\s+money | foreign\s+currency
         | (?:open|order)\s+(?:it|one|the\s+(?:account|card))\s+for\s+me | (?:raise
           |increase)\s+my\s+(?:\w+\s+)?limit | dispute | charge\s?back
+        | why\s+(?:was|is|has|did)\s+my\s+(?:card|payment|account|application)
+          | (?:has|did)\s+my\s+(?:salary|wages?|payment|money|pension)
+        | (?:log|sign)\s+(?:me\s+)?(?:in|back\s+in)\s+(?:to\s+my|for\s+me) | can'?t\s+(?:log|sign|get)\s+in(?:to)?\b
+        | (?:cash|pay)\s+(?:in\s+)?(?:a|my|this)\s+cheque
+          | (?:check|look\s+at|look\s+up|see)\s+my\s+(?:\w+\s+)?(?:account|application|balance)
+        | (?:my|the)\s+(?:card|account)\s+(?:has\s+been|was|got|is)\s+(?:declined|blocked|frozen|locked|swallowed)
+        | pay\s+(?:my|a|this)\s+(?:\w+\s+)?bill | (?:send|post)\s+me\s+(?:a|my)\s+(?:new\s+)?(?:card|statement|pin)
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
