@@ -53,6 +53,8 @@ class Task(ABC, Generic[In]):
     part_variables: ClassVar[Mapping[str, frozenset[str]]] = {}
     in_process: ClassVar[InProcessModels] = {}
     fallback_model: ClassVar[str | None] = None
+    # Whether the fallback answers at once while more is asked of the process than it can do.
+    fallback_when_crowded: ClassVar[bool] = True
     most_steps: ClassVar[int] = 100
     tool_functions: ClassVar[Sequence[ToolFunction]] = ()
 
@@ -172,7 +174,7 @@ class Task(ABC, Generic[In]):
         attempt = Attempt(context, budget)
         if serving:
             attempt.guard = self.guard(inputs, attempt.trace)
-        if serving and context.crowded and self.fallback_model is not None:
+        if serving and context.crowded and self.fallback_model is not None and self.fallback_when_crowded:
             log(Event.CROWDED, task=self.name)
             return self._fallen_back(attempt, inputs, self.fallback_model)
         try:

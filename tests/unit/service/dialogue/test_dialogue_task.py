@@ -64,8 +64,8 @@ class Book:
 INPUTS = DialogueInputs(conversation_id="one", message="London", history=(Spoken(by="customer", text="Hello"),))
 
 
-def run(model, inputs=INPUTS, chain="primary"):
-    task = Branches()
+def run(model, inputs=INPUTS, chain="primary", task=None, **more):
+    task = task or Branches()
     pair = replace(
         make_pair(),
         model=model,
@@ -76,7 +76,7 @@ def run(model, inputs=INPUTS, chain="primary"):
     )
     gateway = LiteLLMGateway(CARDS, region="eu-west-2", in_process=task.in_process)
     tools = AllowedTools(specs={FIND.name: FIND}, tools=Book(), run_id="one")
-    context = TaskContext(pair=pair, gateway=gateway, cards=CARDS, chain=chain, tools=tools)
+    context = TaskContext(pair=pair, gateway=gateway, cards=CARDS, chain=chain, tools=tools, **more)
     return asyncio.run(task.run(inputs, context))
 
 
@@ -95,6 +95,14 @@ def test_a_reply_that_is_not_in_its_form_is_invalid_and_the_backup_answers_when_
     assert (result.failure, result.raw_text) == (FailureCode.OUTPUT_INVALID, "Find it yourself.")
     served = run("rude", chain="serve")
     assert (served.arm, json.loads(served.output)["action"]) == ("backup", "close")
+
+
+def test_a_crowded_process_still_uses_tools_because_a_fallback_would_call_a_person_in():
+    class WithFallback(Branches):
+        fallback_model: ClassVar = "backup"
+
+    result = run("polite", chain="serve", task=WithFallback(), crowded=True)
+    assert json.loads(result.output)["reply"] == "find_branch: Strand"
 
 
 @pytest.mark.parametrize(
