@@ -140,6 +140,10 @@ def test_a_link_with_a_token_opens_its_conversation_only(open_page, api_runtime,
         page.keyboard.press("Enter")
         expect(page.get_by_text("on its way")).to_be_visible()
         assert started["token"] not in page.url
+        page.evaluate("""() => { const kept = JSON.parse(sessionStorage.conversation);
+                               sessionStorage.conversation = JSON.stringify({...kept, token: 'expired'}); }""")
+        page.reload()
+        expect(page.locator("#status")).to_have_text(re.compile("no longer good"))
         stranger = open_page()
         stranger.goto(f"http://{address}/chat#task=parcels&conversation={started['conversation_id']}")
         expect(stranger.locator("#status")).to_have_text(re.compile("no longer good"))

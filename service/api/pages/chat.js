@@ -158,10 +158,14 @@ async function deliver() {
       tell("");
       showState(answer.state, answer.notice);
     } catch (problem) {
+      if ([401, 403, 404].includes(problem.status)) {
+        refuse("This conversation has ended or the link is no longer good. Please ask for a new one."); // what was written stays
+        break;
+      }
       if (problem.status && problem.status < 500 && problem.status !== 429) {
         room.unsent.shift(); // it will never be taken
         remember();
-        tell(problem.status === 401 || problem.status === 404 ? "This conversation has ended. Please ask for a new link." : problem.detail, true);
+        tell(problem.detail, true);
         continue;
       }
       tell(problem.status ? "One moment, please…" : "Not connected. Your message is kept and sent again.", !problem.status);
