@@ -1,8 +1,8 @@
 """Decides for the HTTP layer whether a caller may proceed; built from settings; `local` makes what is missing."""
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from service.access.live import LiveAccess
 from service.access.sealing import KmsSealer, OwnerOnly
 from service.access.sessions import FirstUse, Sessions
 from service.access.takeover import take_over
-from service.access.throttle import Throttle
+from service.access.throttle import ConversationThrottle, Throttle
 from service.access.tokens import Caller, Token, Tokens, granted_scopes
 from service.aws.shared_state import SharedState, open_shared_state
 from service.errors import ConfigurationError, StoreError
@@ -41,6 +41,7 @@ class Access:
     tokens: Tokens
     refresh: Callable[[], None] = _nothing  # reads clients and keys again; blocking, raises StoreError
     throttle: Throttle = field(default_factory=Throttle)
+    conversations: ConversationThrottle = field(default_factory=ConversationThrottle)
     is_first_use: InitVar[FirstUse | None] = None
     sessions: Sessions = field(init=False)
 
@@ -59,9 +60,18 @@ class Access:
         caller.require(scope)
         return caller
 
-    def admit(self, caller: Caller) -> AbstractContextManager[None]:
-        """See ``Throttle.admit``."""
-        return self.throttle.admit(caller)
+    @contextmanager
+    def admit(self, caller: Caller) -> Iterator[None]:
+        """Count one request of the caller as in flight while the block runs; one by a browser's token counts for both.
+
+        Raises:
+            LimitExceeded: the conversation or the client has too many at once or too many per second.
+        """
+        with ExitStack() as held:
+            if caller.conversation is not None:
+                held.enter_context(self.conversations.admit(caller.conversation))
+            held.enter_context(self.throttle.admit(caller))
+            yield
 
 
 def open_access(

@@ -1,5 +1,7 @@
 """Tokens for one conversation: a browser may have one, and can do nothing else with it."""
 
+from dataclasses import replace
+
 from service.access.clients import task_scope
 from service.access.errors import TokenRefused
 from service.access.tokens import Caller, Token, Tokens
@@ -34,4 +36,4 @@ def is_for_conversation(tokens: Tokens, authorization: str | None, task: str, co
     if signed.about != f"{task}/{conversation_id}":
         return None
     signed.caller.require(task_scope(task))
-    return signed.caller
+    return replace(signed.caller, conversation=signed.about)

@@ -1,4 +1,7 @@
-"""Limits per client: a token bucket for the rate, a counter for what is in flight; other tasks' requests are charged later."""
+"""Limits per client and per browser's conversation: a token bucket for the rate, a counter for what is in flight.
+
+Other tasks' requests of a client are charged later.
+"""
 
 import threading
 import time
@@ -7,11 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cachetools import LRUCache
+
 from service.access.clients import Client
 from service.access.tokens import Caller
 
 _LATE_S = 4.0  # how late this task hears of another's requests, at most: two beats of `service.shared_limits`
 _IN_FLIGHT_RETRY_S = 1.0  # an estimate: a summary takes one to two seconds
+# A page looks every 10 seconds and sends one message at a time; somebody may have it open in several tabs.
+_CONVERSATION_RATE_PER_S = 2.0
+_CONVERSATION_BURST = 30.0
+_CONVERSATION_IN_FLIGHT = 8
+_CONVERSATIONS_KNOWN = 20_000  # one that is forgotten begins with a full bucket
 
 
 class LimitExceeded(Exception):
@@ -140,3 +150,38 @@ class Throttle:
             self._elsewhere = _Elsewhere(share=1 / tasks)
             for state in self._states.values():
                 state.all = float("inf")
+
+
+class ConversationThrottle:
+    """Bounds what the holder of one conversation's token can take of its client's limits.
+
+    Each process counts for itself. ``clock`` is monotonic, in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._states: LRUCache[str, _State] = LRUCache(_CONVERSATIONS_KNOWN)
+
+    @contextmanager
+    def admit(self, conversation: str) -> Iterator[None]:
+        """Count one request of a conversation as in flight while the block runs. Belongs to one event loop.
+
+        Raises:
+            LimitExceeded: too many at once or too many per second; the refused request is not counted.
+        """
+        rate, burst, now = _CONVERSATION_RATE_PER_S, _CONVERSATION_BURST, self._clock()
+        state = self._states.get(conversation)
+        if state is None:
+            state = self._states[conversation] = _State(burst, float("inf"), now, rate, burst)
+        if state.in_flight >= _CONVERSATION_IN_FLIGHT:
+            message = f"{_CONVERSATION_IN_FLIGHT} requests of this conversation are in flight already"
+            raise LimitExceeded("concurrency", _IN_FLIGHT_RETRY_S, message)
+        state.fill(now, share=1.0)
+        if (lacking := state.short_of()) > 0:
+            raise LimitExceeded("rate", lacking / rate, f"more than {rate:g} requests per second of this conversation")
+        state.own -= 1.0
+        state.in_flight += 1
+        try:
+            yield
+        finally:
+            state.in_flight -= 1

@@ -36,11 +36,15 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The client that sent a request, with the scopes that its token and the stored client both allow."""
+    """The client that sent a request, with the scopes that its token and the stored client both allow.
+
+    ``conversation`` names the one that the token is good for, if a browser sent the request.
+    """
 
     client_id: str
     client: Client
     scopes: frozenset[str]
+    conversation: str | None = None
 
     @property
     def tenant(self) -> str | None:

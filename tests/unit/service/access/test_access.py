@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from contextlib import ExitStack
 
 import jwt
 import pytest
@@ -20,7 +21,7 @@ from service.access.keys import KeyRing, new_key, thumbprint
 from service.access.live import LiveAccess
 from service.access.sessions import Sessions
 from service.access.takeover import take_over
-from service.access.throttle import LimitExceeded, Throttle
+from service.access.throttle import ConversationThrottle, LimitExceeded, Throttle
 from service.access.tokens import Caller, Tokens
 from service.commands.access import client as client_command
 from service.errors import ConfigurationError, StoreError
@@ -571,3 +572,28 @@ def test_a_wrong_name_changes_nothing(world):
         with pytest.raises(ConfigurationError):
             world.changes.add_client(name, scopes)
     assert world.changes.items.read() == before
+
+
+def test_a_conversation_has_a_small_rate_and_few_requests_at_once():
+    now = 0.0
+    throttle = ConversationThrottle(lambda: now)
+
+    def ask():
+        with throttle.admit("parcels/conv-1"):
+            pass
+
+    with ExitStack() as held:
+        for _ in range(8):
+            held.enter_context(throttle.admit("parcels/conv-1"))
+        with pytest.raises(LimitExceeded) as caught:
+            ask()
+        assert caught.value.kind == "concurrency"
+        with throttle.admit("parcels/conv-2"):
+            pass  # each conversation has its own
+    for _ in range(22):  # those that ended are in flight no more
+        ask()
+    with pytest.raises(LimitExceeded) as caught:
+        ask()
+    assert (caught.value.kind, caught.value.retry_after_s) == ("rate", 0.5)
+    now = 0.5
+    ask()

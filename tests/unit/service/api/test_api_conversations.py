@@ -259,6 +259,22 @@ def test_a_browser_s_token_opens_its_own_conversation_only(guarded):
     assert guarded.post(PATH, json={}).status_code == 401
 
 
+def test_a_browser_s_token_leaves_its_client_able_to_answer_others(guarded):
+    token = local_token(guarded.settings).text
+    mine, other = (started(guarded, by=token, key=key) for key in ("a", "b"))
+    url = f"{PATH}/{mine['conversation_id']}"
+    refused = next(
+        (each for _ in range(200) if (each := guarded.get(url, headers=bearer(mine["token"]))).status_code == 429), None
+    )
+    assert refused is not None
+    assert refused.json()["code"] == "RATE_LIMITED"
+    assert "this conversation" in refused.json()["detail"]
+    assert int(refused.headers["retry-after"]) >= 1
+    # Another conversation, and the client itself in this one, go on.
+    assert guarded.get(f"{PATH}/{other['conversation_id']}", headers=bearer(other["token"])).status_code == 200
+    assert guarded.get(url, headers=bearer(token)).status_code == 200
+
+
 def test_another_client_s_conversation_is_not_found(guarded):
     token = local_token(guarded.settings).text
     conversation = started(guarded, by=token)
