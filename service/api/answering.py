@@ -1,7 +1,7 @@
 """Runs a task for an endpoint: takes the pair once, calls the same ``run`` as the harness, raises a failure as an error."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, cast
 
@@ -92,7 +92,10 @@ async def answer(
         rollout.observe(served.pair.digest, observation(result, timer))
         candidate = rollout.shadow(runtime.tasks[task].unit(inputs))
         if candidate is not None and runtime.shadow is not None and not context.crowded:
-            runtime.shadow.submit(runtime.tasks[task], inputs, context, result, candidate, now=runtime.now())
+            # The tools that the candidate names, which need not be those of the pair that has answered.
+            reading = runtime.tools[task].for_shadow(candidate.served.pair) if task in runtime.tools else None
+            unseen = replace(context, tools=reading)
+            runtime.shadow.submit(runtime.tasks[task], inputs, unseen, result, candidate, now=runtime.now())
     if result.failure is not None:
         raise TaskFailedError(result)
     return result

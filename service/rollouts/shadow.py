@@ -76,7 +76,10 @@ class Shadow:
         *,
         now: datetime,
     ) -> None:
-        """Start the candidate on a request that was answered with ``shown``; returns at once."""
+        """Start the candidate on a request that was answered with ``shown``; returns at once.
+
+        ``context`` is the request's, with the tools of the candidate instead of its own.
+        """
         if len(self._running) >= self._most_in_flight or shown.arm == "none":
             self.left_out += 1
             return

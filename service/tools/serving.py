@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from service.aws.shared_state import SharedState
 from service.errors import ConfigurationError, KnowledgeDown, RegistryError, ToolsDiffer
@@ -41,6 +41,9 @@ class TaskTools:
     indexes: DocumentIndexes
     breaker: CircuitBreaker
     search_breaker: CircuitBreaker
+    # A candidate's reading must not keep requests from the tools, so shadows have their own.
+    shadow_breaker: CircuitBreaker
+    shadow_search_breaker: CircuitBreaker
     lasting: bool = False
     _tools: McpTools | None = None
     _listed: tuple[ToolSpec, ...] = ()
@@ -109,6 +112,14 @@ class TaskTools:
             search_breaker=self.search_breaker,
         )
 
+    def for_shadow(self, pair: Pair) -> AllowedTools | None:
+        """Return the reading tools of a run of ``pair`` that nobody sees; None for a pair without tools."""
+        run = self.for_run(pair, "shadow")
+        if run is None:
+            return None
+        own = replace(run, breaker=self.shadow_breaker, search_breaker=self.shadow_search_breaker)
+        return own.only_reading(pair.tools)
+
     async def aclose(self) -> None:
         """End the session."""
         if self._tools is not None:
@@ -149,6 +160,8 @@ def build_task_tools(
             indexes=indexes,
             breaker=CircuitBreaker(f"tools of {task}", _POLICY, clock),
             search_breaker=CircuitBreaker(f"documents of {task}", _POLICY, clock),
+            shadow_breaker=CircuitBreaker(f"tools of {task}, in shadows", _POLICY, clock),
+            shadow_search_breaker=CircuitBreaker(f"documents of {task}, in shadows", _POLICY, clock),
             lasting=task not in settings.tools.servers,
         )
         for task, own in functions.items()

@@ -1,5 +1,6 @@
 """A served run gets the tools of its pair: over MCP in this process, with effects noted per client and conversation."""
 
+import asyncio
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 from starlette.testclient import TestClient
 from tool_server import FUNCTIONS, written
 
-from service.api.answering import tools_of_run
+from service.api.answering import answer, start_timer, tools_of_run
 from service.app import create_app
 from service.pair import ToolSpec
 from service.question import Use
@@ -26,6 +27,8 @@ CALLBACK = ToolSpec(
     arguments={"type": "object", "properties": {"phone": {"type": "string"}}, "required": ["phone"]},
     writes=True,
 )
+
+LOOKUP = ToolSpec(name="find_branch", description="Find a branch.", arguments={"type": "object"})
 
 
 class Wish(BaseModel):
@@ -130,3 +133,23 @@ def test_a_pair_without_tools_gets_none(runtime):
     served = Source(make_pair()).served
     request = SimpleNamespace(app=SimpleNamespace(state=SimpleNamespace(runtime=runtime)))
     assert tools_of_run("callbacks", Wish(said="", phone=""), served=served, request=request) is None
+
+
+def test_a_candidate_s_shadow_has_its_own_reading_tools_though_production_names_none(runtime):
+    class Rollouts:
+        def shadow(self, unit):
+            return SimpleNamespace(served=Source(make_pair(tools=(LOOKUP, CALLBACK))).served)
+
+        def observe(self, digest, seen):
+            pass
+
+    class Shadows:
+        def submit(self, task, inputs, context, shown, candidate, *, now):
+            self.tools = context.tools
+
+    shadows = Shadows()
+    source = Source(make_pair())
+    changed = replace(runtime, pair_sources={"callbacks": source}, rollouts={"callbacks": Rollouts()}, shadow=shadows)
+    inputs, timer = Wish(said="", phone=""), start_timer(changed)
+    asyncio.run(answer("callbacks", inputs, served=source.served, runtime=changed, timer=timer))
+    assert set(shadows.tools.specs) == {LOOKUP.name}

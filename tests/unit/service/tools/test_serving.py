@@ -49,6 +49,8 @@ def tools_of(server, *, lasting=False, indexes=Indexes()):  # noqa: B008 - it ne
         indexes=indexes,
         breaker=CircuitBreaker("tools", BreakerPolicy(), lambda: 0.0),
         search_breaker=CircuitBreaker("documents", BreakerPolicy(), lambda: 0.0),
+        shadow_breaker=CircuitBreaker("shadows' tools", BreakerPolicy(), lambda: 0.0),
+        shadow_search_breaker=CircuitBreaker("shadows' documents", BreakerPolicy(), lambda: 0.0),
         lasting=lasting,
     )
 
@@ -180,6 +182,19 @@ def test_a_search_that_fails_is_told_and_no_reason_to_stop_the_other_tools():
     assert used(run).content == '{"error": "the tool failed (KnowledgeError)"}'
     assert [used(run).reason for _ in range(100)][-1] == "tools_down"
     assert run.breaker.admit() is not None
+
+
+def test_a_shadow_that_fails_to_read_does_not_keep_requests_from_the_tools():
+    tools = tools_of(Server(FIND))
+    pair = make_pair(tools=(*searching(FIRST), FIND, replace(FIND, name="pay", writes=True)))
+    shadow = tools.for_shadow(pair)
+    assert set(shadow.specs) == {"search_documents", "find"}
+    for _ in range(100):
+        used(shadow)  # no index has this digest
+    assert used(shadow).reason == "tools_down"
+    assert used(tools.for_run(pair, "conv-1")).reason != "tools_down"
+    assert shadow.breaker is not tools.breaker
+    assert tools.for_shadow(make_pair()) is None
 
 
 def test_a_task_without_functions_and_server_says_what_is_missing(tmp_path):
