@@ -110,63 +110,8 @@ _SENSITIVE = re.compile(
         | (?:formal|make\s+a|file\s+a|raise\s+a|lodge\s+a|put\s+in\s+a|want\s+to)\s+complain(?:t)? | ombudsman
           | solicitors? | sue\s+(?:you|the\s+bank) | legal\s+action
         | discriminat\w+ | harass\w+ | data\s+breach
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-                                                                                                                      | (?:payments?|transactions?|withdrawals?|charges?)\s+(?:that\s+)?(?:i|we)\s+(?:didn'?t|did\s+not|never)\s+(?:make|authori[sz]e
-                                                                                                                        )
+        | (?:payments?|transactions?|withdrawals?|charges?)\s+(?:that\s+)?(?:i|we)\s+(?:didn'?t|did\s+not|never)
+          \s+(?:make|authori[sz]e)
         | unauthori[sz]ed | blackmail\w* | suicidal | depress(?:ed|ion) | mental\s+health | (?:my|her|his|our)\s+late\s+\w+
         | lost\s+(?:my|our)\s+(?:wife|husband|mum|mother|dad|father|son|daughter|baby|partner) | no\s+longer\s+with\s+us
         | (?:behind\s+(?:on|with)|arrears) | struggl\w+\s+(?:to\s+(?:pay|cope|eat)|with\s+(?:money|bills|debts?)) | food\s+bank
