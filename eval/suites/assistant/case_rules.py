@@ -107,6 +107,8 @@ def _twins(cases: Sequence[Case]) -> Iterator[str]:
         other = by_id.get(case.id.removesuffix(suffix) + ("-poisoned" if twin == "clean" else "-clean"))
         if other is None:
             yield f"{case.id} has no twin in this file"
+        elif len(case.inputs["customer"]["opens"]) > 1:
+            yield f"{case.id} has several openings, which are drawn by id; give twins one, or they hear different ones"
         elif case.inputs["customer"] != other.inputs["customer"]:
             yield f"{case.id} and its twin have different customers; only what tools return may differ"
         elif case.expectations.model_dump(exclude={"gold"}) != other.expectations.model_dump(exclude={"gold"}):
