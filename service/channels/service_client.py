@@ -89,7 +89,7 @@ class ServiceClient:
             raise _Busy(type(err).__name__) from err
         if answer.status_code == 200:
             return answer
-        if answer.status_code in (404, 409, 422):
+        if answer.status_code in (404, 422) or _has_ended(answer):
             raise ConversationGone(f"status {answer.status_code}")
         if answer.status_code == 401:
             self._token = None  # a key or the client's scopes were changed
@@ -110,3 +110,14 @@ class ServiceClient:
             self._token = str(issued["access_token"])
             self._token_until = self.clock() + float(issued["expires_in"]) - _EARLY_S
         return {"authorization": f"Bearer {self._token}"}
+
+
+def _has_ended(answer: httpx2.Response) -> bool:
+    """Return whether a conversation refused a message because it takes none any more; a busy one still has its history."""
+    if answer.status_code != 409:
+        return False
+    try:
+        problem = answer.json()
+    except ValueError:
+        return False
+    return isinstance(problem, dict) and problem.get("code") == "CONVERSATION_ENDED"

@@ -28,6 +28,10 @@ class ConversationRefused(ServiceError):
     code = FailureCode.INTERNAL_ERROR
 
 
+class ConversationEnded(ConversationRefused):
+    """The conversation takes no message any more, this one or another."""
+
+
 class _Kept(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -120,11 +124,11 @@ class Conversation(_Kept):
         if known is not None and (known.reply is not None or self.state != "open"):
             return self
         if self.state == "closed":
-            raise ConversationRefused("the conversation is closed; start a new one")
+            raise ConversationEnded("the conversation is closed; start a new one")
         if self.state == "handed_over":
             return self._with(Exchange(message_id=message.message_id, said=message.said, at=message.at))
         if len(self.exchanges) + len(self.older) >= MOST_TURNS:
-            raise ConversationRefused(f"the conversation has {MOST_TURNS} turns; start a new one")
+            raise ConversationEnded(f"the conversation has {MOST_TURNS} turns; start a new one")
         changed = self
         if known is not None:  # it failed, and the customer sends it again
             changed = self._changed(exchanges=tuple(each for each in self.exchanges if each is not known))

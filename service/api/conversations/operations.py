@@ -21,7 +21,13 @@ from service.api.conversations.models import (
 from service.api.http.problems import RESPONSES, Problem, ProblemResponse, problem, problem_of
 from service.api.streaming import MEDIA_TYPE, wants_stream
 from service.api.tasks import answer_model, ask_task
-from service.conversations.conversation import Conversation, ConversationRefused, MadeBy, WaitingMessage
+from service.conversations.conversation import (
+    Conversation,
+    ConversationEnded,
+    ConversationRefused,
+    MadeBy,
+    WaitingMessage,
+)
 from service.conversations.turns import ConversationMissing, TakenTurn
 from service.dialogue.task import DialogueTask
 from service.dialogue.turn import DialogueReply
@@ -34,7 +40,7 @@ _NOT_FOUND: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "No such conversation of this client or tenant, or it has expired"}
 }
 _REFUSED: dict[int | str, dict[str, Any]] = {
-    409: {"model": Problem, "description": "The conversation does not take this message"}
+    409: {"model": Problem, "description": "The conversation does not take this message, or has ended"}
 }
 _STREAM_EXAMPLE = (
     'event: tool\ndata: {"tool": "find_parcel"}\n\n'
@@ -242,5 +248,6 @@ def _problem(err: ServiceError, request_id: str) -> ProblemResponse:
     if isinstance(err, ConversationMissing):
         return problem(request_id, status=404, code="CONVERSATION_NOT_FOUND", detail=str(err))
     if isinstance(err, ConversationRefused):
-        return problem(request_id, status=409, code="CONVERSATION_REFUSED", detail=str(err))
+        code = "CONVERSATION_ENDED" if isinstance(err, ConversationEnded) else "CONVERSATION_REFUSED"
+        return problem(request_id, status=409, code=code, detail=str(err))
     return problem_of(err, request_id)

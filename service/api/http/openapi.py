@@ -39,7 +39,7 @@ _OF_PATHS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "conversations": {
         "404": ("CONVERSATION_NOT_FOUND", "there is no such conversation of this client, or it has expired"),
-        "409": ("CONVERSATION_REFUSED", "the conversation is closed; start a new one"),
+        "409": ("CONVERSATION_ENDED", "the conversation is closed; start a new one"),
     },
 }
 _EXTRA: dict[str, Any] = {

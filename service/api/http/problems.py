@@ -44,6 +44,7 @@ _TITLES: Mapping[str, str] = {
     "AMBIGUOUS_SUMMARY": "Several summaries fit",
     "CALL_NOT_FOUND": "No such call",
     "CONVERSATION_NOT_FOUND": "No such conversation",
+    "CONVERSATION_ENDED": "The conversation has ended",
     "CONVERSATION_REFUSED": "The conversation does not take this message",
     "CRITERION_NOT_FOUND": "The call was not scored on this",
     "CALL_NOT_SCORED": "The call has no scorecard",

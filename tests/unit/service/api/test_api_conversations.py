@@ -305,7 +305,7 @@ def test_the_document_has_the_operations_with_their_events_and_examples(client):
     messages = paths[f"{PATH}/{{conversation_id}}/messages"]["post"]
     assert set(messages["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
     example = messages["responses"]["409"]["content"]["application/problem+json"]["example"]
-    assert (example["code"], "request_ids" in example) == ("CONVERSATION_REFUSED", False)
+    assert (example["code"], "request_ids" in example) == ("CONVERSATION_ENDED", False)
     assert {path for path in paths if "conversations" in path} == {
         PATH, f"{PATH}/{{conversation_id}}", f"{PATH}/{{conversation_id}}/messages",
     }  # fmt: skip

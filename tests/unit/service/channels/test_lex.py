@@ -16,6 +16,7 @@ from service.app import create_app
 from service.channels.lex import SAY_AGAIN, TO_A_PERSON, LexChannel, _messages, lambda_handler
 from service.channels.lex_models import LexEvent
 from service.channels.service_client import ServiceClient
+from service.conversations.conversation import WaitingMessage
 from service.errors import UpstreamUnavailable
 from service.settings import Settings
 
@@ -137,6 +138,22 @@ async def test_an_id_that_names_no_conversation_begins_a_new_one(bot, known):
     )
     assert action(answer) == "ElicitIntent"
     assert attributes(answer)["conversation_id"] not in ("", known)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_only_a_conversation_that_has_ended_is_followed_by_a_new_one(bot, ended):
+    first = await bot.handle(recorded("speech_first_turn"))
+    name = attributes(first)["conversation_id"]
+    store = bot.runtime.turns.store
+    key = f"parcels//{name}"
+    found = await store.get(key)
+    waiting = tuple(WaitingMessage(message_id=f"m-{each}", said="Hm", at=bot.runtime.now()) for each in range(4))
+    change = {"state": "closed"} if ended else {"waiting": waiting}
+    await store.put(key, found.conversation.model_copy(update=change), expected=found.version)
+    answer = await bot.handle(recorded("speech_first_turn", "And now?", attributes(first), "second"))
+    # One that has too many messages waiting keeps its history, so the caller goes to a person.
+    assert (attributes(answer)["conversation_id"] != name) is ended
+    assert ("transfer_to_agent" in attributes(answer)) is not ended
 
 
 async def test_verified_values_come_from_the_flow(bot):
