@@ -168,6 +168,7 @@ def test_outside_the_hours_a_callback_is_offered():
     flow = Flow("inbound")
     (hours,) = flow.of_type("CheckHoursOfOperation")
     assert answers(hours) == {"True": "transfer", "False": "offer-callback"}
+    assert "Monday to Friday, 9 AM to 5 PM" in flow.actions["offer-callback"]["Parameters"]["Text"]
     numbers = [each for each in flow.of_type("GetParticipantInput") if each["Parameters"]["StoreInput"] == "True"]
     assert {each["Parameters"]["InputValidation"]["CustomValidation"]["MaximumLength"] for each in numbers} == {"15"}
     assert {each["Parameters"]["InputTimeLimitSeconds"] for each in flow.of_type("GetParticipantInput")} == {"10"}
@@ -179,6 +180,9 @@ def test_who_waits_hears_something_every_half_minute_and_may_choose_a_callback()
     flow = Flow("customer_queue")
     (wait,), (choice,) = map(flow.of_type, ("MessageParticipantIteratively", "GetParticipantInput"))
     assert wait["Parameters"]["InterruptFrequencySeconds"] == "30"
+    comfort, music = wait["Parameters"]["Messages"]
+    assert comfort == {"Text": "Thank you for your patience. A specialist will be with you soon."}
+    assert music == {"PromptId": "${HoldMusicArn}"}
     assert flow.start == wait["Identifier"] == answers(choice)["1"]
     assert "CreateCallbackContact" in flow.types_reached(answers(choice)["2"])
 
@@ -197,10 +201,14 @@ def test_the_bot_is_as_aws_describes_it():
         for call in calls:
             report = ParamValidator().validate(call, model.operation_model(operation).input_shape)
             assert not report.has_errors(), f"{operation}: {report.generate_report()}"
-    assert bot["CreateBot"][0]["idleSessionTTLInSeconds"] == 300
+    assert [(each["botName"], each["idleSessionTTLInSeconds"]) for each in bot["CreateBot"]] == [
+        ("connect-comprehensive-bot", 300)
+    ]
     locales = {each["localeId"] for each in bot["CreateBotLocale"]}
     (alias,) = bot["CreateBotAlias"]
     assert locales == {"en_GB", "en_US"} == set(alias["botAliasLocaleSettings"])
     assert {each["localeId"] for each in bot["UpdateIntent"]} == locales
+    assert {each["parentIntentSignature"] for each in bot["UpdateIntent"]} == {"AMAZON.FallbackIntent"}
+    assert alias["botAliasName"] == "prod"
     assert all(each["fulfillmentCodeHook"] == {"enabled": True} for each in bot["UpdateIntent"])
     assert alias["conversationLogSettings"]["textLogSettings"][0]["enabled"] is True

@@ -57,6 +57,8 @@ def test_opening_an_account_online_has_ten_steps_and_requirements():
     told = " ".join(answer["requirements"])
     assert all(word in told for word in ("UK mobile", "email", "digital photo"))
     assert set(answer["documents_required"]) != set(bank().branch_opening("student")["documents_required"])
+    assert "10 to 15 minutes" in answer["processing_time"]
+    assert "3 to 5 working days" in answer["processing_time"]
 
 
 def test_a_card_has_details_and_eight_steps_to_order_it():
