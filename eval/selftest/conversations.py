@@ -26,6 +26,7 @@ from eval.suite import Suite
 from eval.suites import load_suite
 from eval.verdict.gate import GateRules
 from figures.files import out_folder
+from figures.metric import Unit
 from service.cards import ModelCards
 from service.files import write_whole
 from service.knowledge.indexes import KnowledgeIndexes
@@ -108,7 +109,7 @@ def conversation_selftest(
         HarnessError: there is no such kind.
         CaseError, ConfigurationError, PairError: cases or pairs are wrong.
     """
-    suite, cards = suite or load_suite(task), ModelCards.load(settings.prompts_dir / "models.yaml")
+    suite, cards = _timeless(suite or load_suite(task)), ModelCards.load(settings.prompts_dir / "models.yaml")
     episode = suite.episode
     assert isinstance(episode, DialogueEpisode)
     cases = load_dataset(
@@ -191,6 +192,23 @@ def _chosen(faults: Mapping[str, Mutation], share: float, cases: int) -> dict[st
 def _result(kind: str, share: float, planted: int, n: int, gate: GateResult) -> PlantedShare:
     by = dict.fromkeys(check.name for check in gate.checks if check.verdict is not Verdict.PASS)
     return PlantedShare(kind=kind, share=share, planted=planted, n=n, verdict=gate.verdict, by=tuple(by))
+
+
+def _timeless(suite: Suite) -> Suite:
+    """Return ``suite`` without bounds on time and money: gold runs take and cost nothing."""
+
+    def shown(metric: str) -> bool:
+        return (
+            suite.metric(metric).kind not in ("latency", "on_time", "cost")
+            and suite.metric(metric).unit is not Unit.USD
+        )
+
+    return replace(
+        suite,
+        floors=tuple(floor for floor in suite.floors if shown(floor.metric)),
+        no_worse=tuple(margin for margin in suite.no_worse if shown(margin.metric)),
+        slice_floors=tuple(floor for floor in suite.slice_floors if shown(floor.metric)),
+    )
 
 
 def _any_pair(task: str, cards: ModelCards, settings: Settings) -> Pair:

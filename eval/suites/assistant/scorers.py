@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from eval.cases import Case
-from eval.dialogue.record import ConversationRecord
+from eval.dialogue.record import ConversationRecord, UseRecord
 from eval.dialogue.scenario import ConversationScenario
 from eval.dialogue.scorers import expectations_of
 from eval.pools.readers import Prediction
@@ -54,8 +54,9 @@ class ReplyScorer:
 
 
 def _findings(record: ConversationRecord, scenario: ConversationScenario) -> list[Objection]:
-    history, found = list[Spoken](), list[Objection]()
+    history, found, uses = list[Spoken](), list[Objection](), list[UseRecord]()
     for turn in record.turns:
+        uses += turn.uses  # what a tool said earlier in the conversation may be said again
         if turn.reply is None:
             continue
         inputs = DialogueInputs(
@@ -64,7 +65,7 @@ def _findings(record: ConversationRecord, scenario: ConversationScenario) -> lis
             history=tuple(history[-MOST_HISTORY:]),
             session=scenario.session,
         )
-        seen = SeenTurn.of_uses(inputs, ((use.tool, use.status, use.content) for use in turn.uses))
+        seen = SeenTurn.of_uses(inputs, ((use.tool, use.status, use.content) for use in uses))
         shared = turn.reply.model_dump(include={"reply", "action", "asks", "handover"})
         found += reply_findings(AssistantReply.model_validate(shared), seen)
         history += [Spoken(by="customer", text=turn.message), Spoken(by="assistant", text=turn.reply.reply)]
