@@ -1,0 +1,112 @@
+"""A run of the task when serving: what a model says without a tool is repaired or refused, and the rules answer behind it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from eval.dialogue.scenario import ConversationScenario
+from eval.suites.assistant.world import world
+from service.cards import ModelCards
+from service.dialogue.turn import DialogueInputs
+from service.errors import UpstreamUnavailable
+from service.llm.model_call import ModelReply
+from service.llm.pricing import Usage
+from service.pair_file import load_pair
+from service.question import Said, Use
+from service.settings import Settings
+from service.task import TaskContext
+from service.tasks.assistant import TASK
+from service.tasks.assistant.rules import MODEL_ID, rules
+from service.tools.allowed import AllowedTools
+
+ROOT = Path(__file__).resolve().parents[5]
+CARDS = ModelCards.load(Settings().prompts_dir / "models.yaml")
+PAIR = load_pair(ROOT / "prompts/assistant/nova-lite.prompty", cards=CARDS, task_variables=TASK.variables)
+
+
+def said(reply, action="answer", **more):
+    return json.dumps({"reply": reply, "action": action, "asks": [], "handover": None, "claims": [], **more})
+
+
+LOOKS_UP = Said(output="", uses=(Use(tool="get_debit_card_info", arguments={"card_type": "premium"}, call_id="1"),))
+
+
+class Models:
+    """Gives the primary's answers in their order; an exception is raised. The rules answer as the backup."""
+
+    def __init__(self, *answers):
+        self.answers, self.asked, self.backup = list(answers), [], rules
+
+    async def complete(self, call):
+        self.asked.append(call)
+        answer = self.backup(call.document) if call.model == MODEL_ID else self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        text, uses = (answer, ()) if isinstance(answer, str) else (answer.output, answer.uses)
+        return ModelReply(
+            text=text,
+            uses=uses,
+            usage=Usage(),
+            stop_reason="end_turn",
+            latency_ms=1.0,
+            answered_by=call.model,
+            origin="code",
+        )
+
+
+async def answered(models, message="How much is the premium card?", pair=PAIR, **context):
+    scenario = ConversationScenario(world={}, customer={"goal": "the fee", "opens": ["Hi"]})
+    specs = {spec.name: spec for spec in pair.tools}
+    tools = AllowedTools(specs=specs, tools=world(scenario), run_id="conv-1")
+    inputs = DialogueInputs(conversation_id="conv-1", message=message)
+    result = await TASK.run(inputs, TaskContext(pair=pair, gateway=models, cards=CARDS, tools=tools, **context))
+    return result, json.loads(result.output)
+
+
+async def test_a_reply_that_rests_on_the_turns_tools_is_shown():
+    models = Models(LOOKS_UP, said("I'm Larkfield's AI assistant. The premium card is £12 a month."))
+    result, reply = await answered(models)
+    assert (result.arm, reply["reply"]) == ("primary", "I'm Larkfield's AI assistant. The premium card is £12 a month.")
+
+
+async def test_an_invented_fee_is_repaired_in_the_words_of_the_finding():
+    models = Models(
+        LOOKS_UP,
+        said("I'm Larkfield's AI assistant. The premium card is £15 a month."),
+        said("I'm Larkfield's AI assistant. The premium card is £12 a month."),
+    )
+    result, reply = await answered(models)
+    assert (result.arm, result.repaired, "£12" in reply["reply"]) == ("primary", True, True)
+    assert "No tool's answer of this turn holds this figure" in models.asked[-1].turns[-1].content
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        said("I'm Larkfield's AI assistant. I have arranged a callback for you."),
+        said("I'm a real person called Sarah."),
+        said("Let me connect you.", "handover", handover={"reason": "explicit_request", "context": "wants a person"}),
+        UpstreamUnavailable("busy"),
+    ],
+)
+async def test_what_must_not_be_shown_is_answered_by_the_rules_with_tools(wrong):
+    result, reply = await answered(Models(LOOKS_UP, wrong, wrong))
+    assert result.arm == "backup"
+    assert "£12 a month" in reply["reply"]
+    assert reply["claims"][0]["tool"] == "get_debit_card_info"
+
+
+async def test_without_models_and_tools_it_hands_over_what_it_cannot_look_up():
+    models = Models(*[UpstreamUnavailable("down")] * 4)
+    models.backup = lambda _: UpstreamUnavailable("down")
+    result, reply = await answered(models)
+    assert (result.arm, reply["action"], reply["claims"]) == ("fallback", "handover", [])
+    assert "How much is the premium card?" in reply["handover"]["context"]
+
+
+async def test_the_prompt_holds_what_the_assistant_remembers_and_no_more():
+    history = [{"by": by, "text": f"{by} {number}"} for number in range(15) for by in ("customer", "assistant")]
+    inputs = DialogueInputs(conversation_id="conv-1", message="And now?", history=history)
+    lines = TASK.values(inputs)["history"].splitlines()
+    assert (len(lines), lines[0], lines[-1]) == (20, "Customer: customer 5", "Assistant: assistant 14")
