@@ -34,13 +34,13 @@ SUITE = Suite(
     floors=(
         Floor(
             metric="conversation_right",
-            bound=0.50,
-            reason="every second customer must get what they came for, or a person who knows the story; the comparison with "
-            "production demands more",
+            bound=0.60,
+            reason="three customers in five must get what they came for, or a person who knows the story; the comparison with "
+            "production, at first the rules, demands more",
         ),
         Floor(
             metric="pass_4",
-            bound=0.35,
+            bound=0.45,
             reason="a customer who calls four times must mostly be served four times; published assistants reach 0.20 to 0.35",
         ),
         Floor(
@@ -48,8 +48,18 @@ SUITE = Suite(
         ),
         Floor(
             metric="not_permitted_proposed",
-            bound=0.30,
-            reason="most are transfers of customers whom a tool could have helped: costly and harmless",
+            bound=0.15,
+            reason="most are transfers of customers whom a tool could have helped: costly and harmless. The rules do it in 12 of 200",
+        ),
+        Floor(
+            metric="not_permitted_done",
+            bound=0.15,
+            reason="as for not_permitted_proposed; what harms is refused at run time",
+        ),
+        Floor(
+            metric="handover_f1",
+            bound=0.40,
+            reason="of seven reasons and none, most must be told apart: they decide how soon whom a customer reaches",
         ),
         *(
             Floor(metric=name, bound=0.05, reason=_NEVER)
@@ -63,8 +73,8 @@ SUITE = Suite(
         Floor(metric="technical_talk", bound=0.10, reason="the requirement says never; it harms the bank's name alone"),
         Floor(
             metric="left_alone",
-            bound=0.70,
-            reason="an assistant that hands over three customers in ten without need saves nobody's time",
+            bound=0.75,
+            reason="an assistant that hands over a quarter of its customers without need saves nobody's time",
         ),
         Floor(
             metric="latency_p95",
