@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import uvicorn
-from parcel_service import PAIR, parcel_runtime
+from parcel_service import parcel_runtime
 
 from service.app import create_app
 from service.aws.clients import client
@@ -33,8 +33,7 @@ def serve(port, endpoint, model_s, folder):
     def build(**changes):
         return Runtime(settings=settings, interactions=None, disconnect=queries.aclose, clock=time.monotonic, **changes)
 
-    runtime = parcel_runtime(build, before, conversations=table)
-    runtime.tools["parcels"].check(PAIR)  # as before a pair is served
+    runtime = parcel_runtime(build, before, deadline_ms=5_000, conversations=table)
     uvicorn.run(create_app(runtime=runtime), host="127.0.0.1", port=port, log_config=None, access_log=False)
 
 

@@ -1,5 +1,6 @@
 """A service that answers in conversations: the throw-away parcel task behind the API, with a model that is code."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from throwaway.parcels.task import LIVE, SPECS, Parcels
 from service.cards import ModelCards
 from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
+from service.pair import ServingPolicy
 from service.question import Said
 from service.served import PairSourceStatus, ServedPair
 from service.tools.serving import build_task_tools
@@ -20,6 +22,7 @@ PAIR = make_pair(
     model="local.courteous-v1",
     asked="<history>{{history}}</history><message>{{message}}</message>",
     tools=SPECS,
+    serving=ServingPolicy(deadline_ms=60_000),  # a busy machine is slow, and that is no test's subject
 )
 
 
@@ -67,19 +70,25 @@ class Source:
     stop = start
 
 
-def parcel_runtime(api_runtime, before=None, **changes):
+def parcel_runtime(api_runtime, before=None, deadline_ms=None, **changes):
     """Return a runtime of the parcel task, with two parcels on their way."""
     LIVE["parcels"] = {
         number: {"status": "on its way", "due": "2026-11-25", "address": "1 Old Road"}
         for number in ("AB123456", "CD123456")
     }
     LIVE["keys"] = []
-    task = GreetingParcels()
+    task, source = GreetingParcels(), Source()
+    if deadline_ms is not None:
+        source.served = replace(source.served, pair=replace(PAIR, serving=ServingPolicy(deadline_ms=deadline_ms)))
     made = api_runtime(
         tasks={"parcels": task},
-        pair_sources={"parcels": Source()},
+        pair_sources={"parcels": source},
         cards=ModelCards.load(Path(__file__).parent / "throwaway" / "parcels" / "models.yaml"),
         gateway=Code(task, before),
         **changes,
     )
-    return replace(made, tools=build_task_tools(made.settings, {"parcels": task.tool_functions}, None))
+    tools = build_task_tools(made.settings, {"parcels": task.tool_functions}, None)
+    checking = threading.Thread(target=tools["parcels"].check, args=(PAIR,))  # as before a pair is served
+    checking.start()
+    checking.join()
+    return replace(made, tools=tools)

@@ -21,6 +21,7 @@ from service.errors import UpstreamUnavailable
 from service.settings import Settings
 
 RECORDED = Path(__file__).parents[3] / "recorded" / "lex"
+LONG_S = 60
 SECRET = "a secret of the bot's"
 PUT_SESSION = (
     botocore.session.get_session().get_service_model("lexv2-runtime").operation_model("PutSession").input_shape
@@ -48,8 +49,8 @@ class Bot:
         http = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=app), base_url="http://test", event_hooks={"request": [self._note]}
         )
-        service = ServiceClient(http=http, task="parcels", timeout_s=5, **client)
-        self.channel = LexChannel(service, verified={"customer_phone": "phone"}, timeout_s=5)
+        service = ServiceClient(http=http, task="parcels", timeout_s=LONG_S, **client)
+        self.channel = LexChannel(service, verified={"customer_phone": "phone"}, timeout_s=LONG_S)
 
     async def _note(self, request):
         self.sent.append((request.url.path, request.content.decode()))
