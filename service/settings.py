@@ -94,6 +94,8 @@ class StoreSettings(SettingsGroup):
     shared_table: str = "omni-shared-state"  # what all tasks of a service know together
     conversations_table: str = "omni-conversations"
     conversation_hours: int = Field(default=24, ge=1)  # how long a conversation is kept after its last message
+    callbacks_table: str = "omni-callbacks"  # calls that were promised to customers
+    callbacks_kms_key: str = "alias/omni-callbacks"  # id, ARN or alias of the KMS key that seals their numbers
     archive_bucket: str = "omni-channel-insights"
     events_queue: str = "omni-channel-events"  # S3 notifications of new objects; `omni load-events` reads it
     timeout_s: float = Field(default=2.0, gt=0, alias="store_timeout_s")  # of one store access

@@ -1,4 +1,4 @@
-"""Seals private token keys before they are stored: with AWS KMS, or not at all in a folder for its owner only."""
+"""Seals small secrets, such as token keys, before they are stored: with AWS KMS, or not at all in a folder for its owner only."""
 
 import base64
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from service.aws.bounded import translated
 
 _KMS, _PLAIN = "kms:", "plain:"
+_CONTEXT = "omni-token-key"
 
 
 class Sealer(Protocol):
@@ -32,17 +33,23 @@ class KmsSealer:
     (CloudTrail) says which key was opened.
     """
 
-    def __init__(self, client: Callable[[], Any], key: str) -> None:
-        """``client`` makes the boto3 client of KMS at its first use; ``key`` is an id, an ARN or an alias."""
+    def __init__(self, client: Callable[[], Any], key: str, *, sealed_as: str = _CONTEXT) -> None:
+        """``client`` makes the boto3 client of KMS at its first use; ``key`` is an id, an ARN or an alias.
+
+        ``sealed_as`` is the encryption context's name: nothing opens what was sealed under another one.
+        """
         self._make = client
         self._made: Any = None
         self._key = key
+        self._sealed_as = sealed_as
         self._store = f"KMS key {key!r}"
 
     def seal(self, secret: bytes, name: str) -> str:
         """See ``Sealer.seal``."""
         with translated(self._store):
-            answer = self._client().encrypt(KeyId=self._key, Plaintext=secret, EncryptionContext=_context(name))
+            answer = self._client().encrypt(
+                KeyId=self._key, Plaintext=secret, EncryptionContext={self._sealed_as: name}
+            )
         return _KMS + base64.b64encode(answer["CiphertextBlob"]).decode()
 
     def open(self, sealed: str, name: str) -> bytes:
@@ -50,7 +57,7 @@ class KmsSealer:
         content = _content(sealed, _KMS)
         with translated(self._store):
             # Without a key id: the alias may name a newer KMS key by now, and the content says which one sealed it.
-            answer = self._client().decrypt(CiphertextBlob=content, EncryptionContext=_context(name))
+            answer = self._client().decrypt(CiphertextBlob=content, EncryptionContext={self._sealed_as: name})
         return bytes(answer["Plaintext"])
 
     def _client(self) -> Any:
@@ -71,8 +78,8 @@ class OwnerOnly:
         return _content(sealed, _PLAIN)
 
 
-def create_sealing_key(client: Any, alias: str) -> bool:
-    """Create a KMS key under ``alias``; return False if there is one. For the local AWS only.
+def create_sealing_key(client: Any, alias: str, *, what: str) -> bool:
+    """Create a KMS key that seals ``what`` under ``alias``; return False if there is one. For the local AWS only.
 
     Raises:
         StoreError: KMS does not answer.
@@ -82,13 +89,9 @@ def create_sealing_key(client: Any, alias: str) -> bool:
             client.describe_key(KeyId=alias)
             return False
         except client.exceptions.NotFoundException:
-            made = client.create_key(Description="seals the keys that sign access tokens")
+            made = client.create_key(Description=f"seals {what}")
             client.create_alias(AliasName=alias, TargetKeyId=made["KeyMetadata"]["KeyId"])
             return True
-
-
-def _context(name: str) -> dict[str, str]:
-    return {"omni-token-key": name}
 
 
 def _content(sealed: str, kind: str) -> bytes:

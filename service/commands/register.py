@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import typer
 
 from service.commands.access import client, clients, token, token_keys
+from service.commands.callbacks import callbacks
 from service.commands.calls import calls
 from service.commands.dashboards import dashboards
 from service.commands.knowledge import knowledge
@@ -31,7 +32,7 @@ _SERVE: Commands = {
     "token-keys": token_keys,
 }
 _WAREHOUSE: Commands = {"load-events": load_events, "sql": sql, "reconcile": reconcile, "dashboards": dashboards}
-COMMANDS = frozenset((*_SERVE, *_WAREHOUSE, "calls", "knowledge", "models", "tools"))
+COMMANDS = frozenset((*_SERVE, *_WAREHOUSE, "callbacks", "calls", "knowledge", "models", "tools"))
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -41,5 +42,6 @@ def add_commands(app: typer.Typer) -> None:
             app.command(name, rich_help_panel=panel)(command)
     app.add_typer(models, name="models", rich_help_panel=SERVE)
     app.add_typer(tools, name="tools", rich_help_panel=SERVE)
+    app.add_typer(callbacks, name="callbacks", rich_help_panel=SERVE)
     app.add_typer(calls, name="calls", rich_help_panel=CALLS)
     app.add_typer(knowledge, name="knowledge", rich_help_panel=KNOWLEDGE)

@@ -95,6 +95,7 @@ def load(settings: Settings) -> None:
     from service.calls.store.form_store import FormStore, create_config_table
     from service.calls.store.states import create_jobs_table
     from service.conversations.table import create_conversation_table
+    from service.handover.callback_table import create_callback_table
     from service.interactions.table import InteractionTable, create_table
     from service.local.samples import sample_histories
     from service.summaries.answer_record import ANSWER_FEEDBACK_PREFIX, ANSWERS_PREFIX
@@ -115,6 +116,7 @@ def load(settings: Settings) -> None:
     create_config_table(dynamodb, settings.stores.config_table)
     create_shared_table(dynamodb, settings.stores.shared_table)
     create_conversation_table(dynamodb, settings.stores.conversations_table)
+    create_callback_table(dynamodb, settings.stores.callbacks_table)
     forms = FormStore(
         dynamodb, settings.stores.config_table, timeout_s=settings.stores.timeout_s, now=lambda: datetime.now(UTC)
     )
@@ -130,6 +132,7 @@ def load(settings: Settings) -> None:
     # Only calls arrive in this bucket, so the queue is notified of every object, whatever its key.
     create_queue(sqs, s3, settings.calls.queue, bucket=settings.calls.bucket, prefixes=("",))
     kms = client("kms", settings)
-    create_sealing_key(kms, settings.access.kms_key)
+    create_sealing_key(kms, settings.access.kms_key, what="the keys that sign access tokens")
+    create_sealing_key(kms, settings.stores.callbacks_kms_key, what="the telephone numbers of callbacks")
     for made in (dynamodb, s3, sqs, kms):
         made.close()

@@ -75,6 +75,13 @@ def _call_settled(fields: Fields) -> None:
     metrics.count(metrics.CALLS, str(fields.get("tenant", "none")), str(fields.get("state")))
 
 
+def _callback_settled(fields: Fields) -> None:
+    metrics.count(metrics.CALLBACKS, str(fields.get("state")))
+    promise = fields.get("promise")
+    if promise is not None:
+        metrics.count(metrics.CALLBACK_PROMISES, str(promise))
+
+
 def _tool_used(fields: Fields) -> None:
     tool, outcome = str(fields.get("tool")), str(fields.get("outcome"))  # a tool that no pair names is "unknown"
     metrics.count(metrics.TOOL_USES, tool, outcome)
@@ -98,6 +105,8 @@ _RECORDERS: Mapping[Event, Callable[[Fields], None]] = {
     Event.BEDROCK_INVOKE_TIMEOUT: _model_timed_out,
     Event.BEDROCK_INVOKE_CANCELLED: lambda fields: metrics.count(metrics.CANCELLED, str(fields.get("model"))),
     Event.CALL_SETTLED: _call_settled,
+    Event.CALLBACK_SETTLED: _callback_settled,
+    Event.CALLBACKS_CHECKED: lambda fields: metrics.observe(metrics.CALLBACKS_OVERDUE, _number(fields, "overdue")),
     Event.TOOL_USED: _tool_used,
     Event.SHARED_STATE_UNREACHABLE: lambda _: metrics.count(metrics.SHARED_OUTAGES),
     Event.SUMMARY_UNKEPT: lambda _: metrics.count(metrics.UNKEPT),

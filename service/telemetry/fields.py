@@ -81,6 +81,12 @@ FIELDS: Mapping[str, FieldForm] = {
     "state": "name",
     "criterion": "name",
     "agrees": "flag",
+    # callbacks
+    "callback": "name",
+    "promise": "name",
+    "rings": "number",
+    "waiting": "number",
+    "overdue": "number",
 }
 DROPPED = "dropped_fields"
 _NAME = re.compile(r"[A-Za-z0-9_.:/@+{} -]{0,200}\Z")

@@ -91,11 +91,22 @@ CALLS = Counter(
 TOOL_USES = Counter(
     "omni_tool_uses", "ToolUses", "Uses of tools, those that were refused included", ("tool", "outcome")
 )
+CALLBACKS = Counter("omni_callbacks", "Callbacks", "Rings of callbacks by what became of them", ("state",))
+CALLBACK_PROMISES = Counter(
+    "omni_callback_promises", "CallbackPromises", "Promised callbacks by whether they were rung in time", ("outcome",)
+)
 LATENCY = Histogram("omni_latency_ms", "Latency", "Whole request, milliseconds", ("path",))
 MODEL_LATENCY = Histogram("omni_model_latency_ms", "ModelLatency", "One model call, milliseconds", ("model",))
 TOOL_LATENCY = Histogram("omni_tool_latency_ms", "ToolLatency", "One use of a tool, milliseconds", ("tool",))
 STORE_LATENCY = Histogram("omni_store_latency_ms", "StoreLatency", "One store operation, milliseconds", ("store",))
 COST = Histogram("omni_cost_usd", "Cost", "One answer, USD", ("model",), unit="None", bounds=_COST_BOUNDS_USD)
+CALLBACKS_OVERDUE = Histogram(
+    "omni_callbacks_overdue",
+    "CallbacksOverdue",
+    "Open callbacks whose promised time is over, at each look",
+    unit="Count",
+    bounds=(0, 1, 2, 5, 10, 20, 50),
+)
 
 INSTRUMENTS: tuple[Instrument, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, Counter | Histogram)

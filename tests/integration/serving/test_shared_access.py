@@ -133,7 +133,7 @@ def test_kms_opens_a_key_under_its_own_name_only(settings):
     assert sealer.open(sealed, "one") == b"secret"
     with pytest.raises(StoreError):
         sealer.open(sealed, "another")
-    assert create_sealing_key(kms, settings.access.kms_key) is False
+    assert create_sealing_key(kms, settings.access.kms_key, what="keys") is False
     with pytest.raises(StoreError, match="alias/nowhere"):
         KmsSealer(lambda: kms, "alias/nowhere").seal(b"secret", "one")
 

@@ -39,6 +39,8 @@ VARIABLES = {
     "OMNI_CONFIG_TABLE": ("c", "stores.config_table", "c"),
     "OMNI_SHARED_TABLE": ("h", "stores.shared_table", "h"),
     "OMNI_CONVERSATIONS_TABLE": ("v", "stores.conversations_table", "v"),
+    "OMNI_CALLBACKS_TABLE": ("k", "stores.callbacks_table", "k"),
+    "OMNI_CALLBACKS_KMS_KEY": ("alias/k", "stores.callbacks_kms_key", "alias/k"),
     "OMNI_CONVERSATION_HOURS": ("3", "stores.conversation_hours", 3),
     "OMNI_ANSWERS_TABLE": ("a", "summaries.answers_table", "a"),
     "OMNI_OUTBOX_TABLE": ("o", "summaries.outbox_table", "o"),

@@ -1,0 +1,1 @@
+"""Handovers to a person: who waits for one, and callbacks that a worker rings, retries and closes."""

@@ -1,0 +1,31 @@
+"""Opens the callbacks' store and the sealer of their numbers, by the settings."""
+
+from functools import partial
+from typing import NamedTuple
+
+from service.access.sealing import KmsSealer, Sealer
+from service.aws.clients import client
+from service.handover.book import SEALED_AS
+from service.handover.callback_store import CallbackStore
+from service.handover.callback_table import CallbackTable
+from service.settings import Settings
+
+
+class OpenCallbacks(NamedTuple):
+    """Where callbacks are kept, and what opens their numbers."""
+
+    store: CallbackStore
+    sealer: Sealer
+
+
+def open_callbacks(settings: Settings) -> OpenCallbacks:
+    """Return the table and the KMS key of ``settings``, which name an AWS. Contacts nothing."""
+    stores = settings.stores
+    table = CallbackTable(
+        client("dynamodb", settings, attempts=1),
+        stores.callbacks_table,
+        scope=settings.stage,
+        timeout_s=stores.timeout_s,
+    )
+    sealer = KmsSealer(partial(client, "kms", settings), stores.callbacks_kms_key, sealed_as=SEALED_AS)
+    return OpenCallbacks(store=table, sealer=sealer)
