@@ -140,6 +140,8 @@ def test_a_link_with_a_token_opens_its_conversation_only(open_page, api_runtime,
         page.keyboard.press("Enter")
         expect(page.get_by_text("on its way")).to_be_visible()
         assert started["token"] not in page.url
+        kept = page.evaluate("JSON.parse(sessionStorage.conversation).token")
+        assert kept not in (None, started["token"])  # renewed by the answer
         page.evaluate("""() => { const kept = JSON.parse(sessionStorage.conversation);
                                sessionStorage.conversation = JSON.stringify({...kept, token: 'expired'}); }""")
         page.reload()

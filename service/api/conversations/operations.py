@@ -124,7 +124,7 @@ def _start(task: DialogueTask[Any]) -> Handler:
 def _read(task: DialogueTask[Any]) -> Handler:
     async def read(conversation_id: ConversationId, request: Request, response: Response) -> Any:
         """Return what was said last, oldest first, and whether a person has taken over; for a page that opens again."""
-        response.headers["Cache-Control"] = "no-store"
+        response.headers.update({"Cache-Control": "no-store", **_renewed(task, conversation_id, request)})
         try:
             found = await runtime_of(request).turns.find(_key(task, owner_of(request), conversation_id))
         except ConversationMissing as err:
@@ -143,12 +143,12 @@ def _message(task: DialogueTask[Any]) -> Handler:
         there is no reply. With `Accept: text/event-stream`, the events `tool`, `reply`, `handover` and `problem` tell what
         happens. The `message_id` of one message must not be used for another.
         """
-        response.headers["Cache-Control"] = "no-store"
+        response.headers.update({"Cache-Control": "no-store", **_renewed(task, conversation_id, request)})
         key = _key(task, owner_of(request), conversation_id)
         message_id = body.message_id or str(request.state.request_id)
         log(Event.REQUEST_RECEIVED, path=f"/v1/{task.name}/conversations")
         if wants_stream(request.headers.get("accept")):
-            return await _streamed(task, key, message_id, body.message, request)
+            return await _streamed(task, key, message_id, body.message, request, dict(response.headers))
         try:
             return TurnAnswer.of(await _turn(task, key, message_id, body.message, request))
         except (ConversationMissing, ConversationRefused) as err:
@@ -196,7 +196,9 @@ async def _turn(
     return turn
 
 
-async def _streamed(task: DialogueTask[Any], key: str, message_id: str, said: str, request: Request) -> Response:
+async def _streamed(
+    task: DialogueTask[Any], key: str, message_id: str, said: str, request: Request, headers: dict[str, str]
+) -> Response:
     """Return the turn's events; what fails before the first of them is an ordinary problem response."""
     told: asyncio.Queue[str | None] = asyncio.Queue()
 
@@ -217,7 +219,7 @@ async def _streamed(task: DialogueTask[Any], key: str, message_id: str, said: st
         running.cancel()
         raise
     events = _events(first, told, running, request.state.request_id)
-    return EventSourceResponse(events, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    return EventSourceResponse(events, headers={**headers, "X-Accel-Buffering": "no"})
 
 
 async def _events(
@@ -238,6 +240,14 @@ async def _events(
     finally:
         running.cancel()  # the answer itself goes on and is kept
         await asyncio.gather(running, return_exceptions=True)
+
+
+def _renewed(task: DialogueTask[Any], conversation_id: str, request: Request) -> dict[str, str]:
+    """Return the header with a new token for a browser, whose customer may take longer than one token lasts."""
+    access, caller = runtime_of(request).access, getattr(request.state, "caller", None)
+    if access is None or caller is None or caller.conversation is None:
+        return {}
+    return {"Conversation-Token": conversation_token(access.tokens, caller, task.name, conversation_id).text}
 
 
 def _key(task: DialogueTask[Any], owner: str, conversation_id: str) -> str:

@@ -32,7 +32,14 @@ function recall() {
 async function ask(path, options = {}) {
   const headers = { ...(options.headers ?? {}), ...(room.token ? { authorization: `Bearer ${room.token}` } : {}) };
   const answer = await fetch(`/v1/${encodeURIComponent(room.task)}/conversations${path}`, { cache: "no-store", ...options, headers });
-  if (answer.ok) return answer;
+  if (answer.ok) {
+    const renewed = answer.headers.get("conversation-token");
+    if (renewed && renewed !== room.token) {
+      room.token = renewed;
+      remember();
+    }
+    return answer;
+  }
   const body = await answer.json().catch(() => ({}));
   throw { status: answer.status, detail: body.detail ?? "" };
 }

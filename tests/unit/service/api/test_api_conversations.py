@@ -275,6 +275,20 @@ def test_a_browser_s_token_leaves_its_client_able_to_answer_others(guarded):
     assert guarded.get(url, headers=bearer(token)).status_code == 200
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+def test_a_browser_s_token_is_renewed_by_each_answer(guarded, accept):
+    token = local_token(guarded.settings).text
+    mine = started(guarded, by=token)
+    url, accepts = f"{PATH}/{mine['conversation_id']}", {"accept": accept}
+    said = say(guarded, mine, "Where is AB123456?", headers=bearer(mine["token"]) | accepts)
+    renewed = said.headers["conversation-token"]
+    assert renewed != mine["token"]
+    read = guarded.get(url, headers=bearer(renewed))
+    assert (read.status_code, "conversation-token" in read.headers) == (200, True)
+    # The client has a token of its own, and asks for it with its secret.
+    assert "conversation-token" not in say(guarded, mine, "Thanks", headers=bearer(token) | accepts).headers
+
+
 def test_another_client_s_conversation_is_not_found(guarded):
     token = local_token(guarded.settings).text
     conversation = started(guarded, by=token)
