@@ -36,6 +36,8 @@ Validation = Generator[Question | Use, Any, Sequence[GuardFinding]]
 # Time reserved for the fallback and the response when serving: the digest of an ordinary history takes 10 ms, of a long one
 # 60 ms. With a short deadline, a tenth of it is reserved.
 _FALLBACK_RESERVE_S = 0.25
+# What the API has under /v1/ for operators, with their scope: a task of such a name could not be asked.
+OPERATOR_NAMES = frozenset({"forms", "calls", "dashboards", "pairs"})
 
 
 class Task(ABC, Generic[In]):
@@ -276,11 +278,13 @@ def load_task(name: str) -> Task[Any]:
     """Return the task that module ``service.tasks.<name>`` defines as ``TASK``.
 
     Raises:
-        ConfigurationError: there is no such task; the message lists the existing ones.
+        ConfigurationError: there is no such task, when the message lists the existing ones, or it is not fit to be served.
     """
     names = task_names()
     if name not in names:
         raise ConfigurationError(f"no task {name!r}; tasks: {', '.join(names)}. Name one with --task.")
+    if name in OPERATOR_NAMES:
+        raise ConfigurationError(f"no task can be named {name!r}: /v1/{name} is for operators; name the task otherwise")
     task = importlib.import_module(f"service.tasks.{name}").TASK
     if not isinstance(task, Task) or task.name != name:
         raise ConfigurationError(f"service/tasks/{name}.py must define TASK, an instance of Task named {name!r}")

@@ -133,6 +133,8 @@ def _parts(source: FrontMatter, part_variables: Mapping[str, Collection[str]], c
 
 def _part(source: FrontMatter, name: str, part_variables: Mapping[str, Collection[str]], cards: ModelCards) -> Part:
     key = f"parts.{name}"
+    if name == "main":
+        source.fail(key, "'main' is the prompt in the body, in traces and reports; name the part otherwise")
     if name not in part_variables:
         hint = near_or_all(name, part_variables, "it asks")
         source.fail(key, f"task {source.get('task')!r} asks no part {name!r}; {hint}")

@@ -17,6 +17,7 @@ from service.access.throttle import LimitExceeded
 from service.access.tokens import Caller
 from service.api.assets import ASSETS, CHAT_ASSETS, DOCS_ASSETS
 from service.api.http.problems import problem
+from service.task import OPERATOR_NAMES
 from service.telemetry.log import Event, log
 
 REALM = "omni-insights"
@@ -39,7 +40,6 @@ _SCOPES: Mapping[str, str] = {
     "/v1/dashboards": "operator",
     "/dashboards/link": "operator",
 }
-_OPERATORS = frozenset({"forms", "calls", "dashboards", "pairs"})  # after /v1/; no task has these names
 _TASK = re.compile(r"/v1/([a-z][a-z0-9_]*)(?:(/feedback)|/conversations(?:/([^/]+)(?:/messages)?)?)?")
 _LIMIT_CODES = {"rate": "RATE_LIMITED", "concurrency": "CONCURRENCY_LIMITED"}
 
@@ -51,7 +51,7 @@ def scope_of(path: str) -> str | None:
     if path in _SCOPES:
         return _SCOPES[path]
     task = _TASK.fullmatch(path)
-    if task is None or task[1] in _OPERATORS:
+    if task is None or task[1] in OPERATOR_NAMES:
         return "operator"
     return "feedback" if task[2] else task_scope(task[1])
 

@@ -67,7 +67,10 @@ def read_tokens(path: Path) -> FileTokenVerifier:
             raise ConfigurationError(
                 f"{path}:{number}: a line is a client's name and its token of {_LEAST_TOKEN_CHARS} characters or more"
             )
-        clients[words[1]] = words[0]
+        if clients.setdefault(words[1], words[0]) != words[0]:
+            raise ConfigurationError(
+                f"{path}:{number}: {words[0]!r} has the same token as {clients[words[1]]!r}; give each client its own"
+            )
     if not clients:
         raise ConfigurationError(f"{path} holds no token")
     return FileTokenVerifier(clients)

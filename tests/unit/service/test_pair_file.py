@@ -315,6 +315,15 @@ def test_a_task_without_parts_refuses_them(tmp_path):
         load_pair(path, cards=CARDS, task_variables={"history"})
 
 
+def test_no_part_has_the_main_prompt_s_name(tmp_path):
+    (tmp_path / "demo").mkdir()
+    path = tmp_path / "demo" / "good.prompty"
+    path.write_text(WITH_PARTS.replace("  judge:", "  main:"), encoding="utf-8")
+    parts = {"main": {"answer"}, "router": {"history"}}
+    with pytest.raises(PairError, match=r"'main' is the prompt in the body, in traces and reports"):
+        load_pair(path, cards=CARDS, task_variables={"history"}, part_variables=parts)
+
+
 def test_line_endings_do_not_change_the_digest(load):
     assert load(GOOD.replace("\n", "\r\n")).digest == load(GOOD).digest
 

@@ -5,6 +5,7 @@ import pytest
 from builders import make_pair
 from pydantic import BaseModel
 
+from service.api.http.access import scope_of
 from service.cards import ModelCard, ModelCards, Prices
 from service.errors import (
     ConfigurationError,
@@ -165,3 +166,11 @@ def test_tasks_are_found_by_name():
     assert load_task("summarize").name == "summarize"
     with pytest.raises(ConfigurationError, match=r"no task 'sumarize'; tasks: .*summarize"):
         load_task("sumarize")
+
+
+@pytest.mark.parametrize("name", ["forms", "pairs", "calls", "dashboards"])
+def test_a_task_is_not_named_like_a_path_of_operators(name, monkeypatch):
+    monkeypatch.setattr("service.task.task_names", lambda: [name, "summarize"])
+    assert scope_of(f"/v1/{name}") == "operator"
+    with pytest.raises(ConfigurationError, match=f"no task can be named '{name}': /v1/{name} is for operators"):
+        load_task(name)
