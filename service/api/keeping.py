@@ -22,6 +22,7 @@ from service.telemetry.log import Event, account_hash, log
 
 # A text column of Redshift takes 65,535 bytes.
 _MOST_BYTES = 60_000
+_MOST_ON_THE_LOOP = 5_000  # characters; a longer output would hold up other requests for milliseconds
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,8 +62,10 @@ class Keeping:
         if ready is None:
             return None
         try:
+            assert result.output is not None
+            clean = await _cleaned(result.output, ready.persons)
             record = self._record(
-                ready, result, served=served, request=request, request_id=request_id, latency_ms=latency_ms
+                ready, result, clean, served=served, request=request, request_id=request_id, latency_ms=latency_ms
             )
         except Exception as err:  # an answer is not lost to its agent because its record cannot be made
             log(Event.SUMMARY_UNKEPT, reason=f"no record of {self._task}: {type(err).__name__}")
@@ -73,15 +76,15 @@ class Keeping:
         self,
         ready: _Ready,
         result: TaskResult,
+        clean: tuple[str, tuple[str, ...]],
         *,
         served: ServedPair,
         request: Request,
         request_id: str,
         latency_ms: int,
     ) -> KeptAnswer:
-        assert result.output is not None
         caller: Caller | None = getattr(request.state, "caller", None)  # None without access control (the harness)
-        output, why = _output_without_persons(result.output, ready.persons)
+        output, why = clean
         offered = {tool.name for tool in served.pair.tools}
         return KeptAnswer(
             task=self._task,
@@ -150,6 +153,13 @@ def _without_persons(task: Task[Any], inputs: BaseModel) -> _Ready | None:
     except Exception as err:  # fail closed
         ready.withheld = (f"inputs: {_reason(err)}",)
     return ready
+
+
+async def _cleaned(output: str, persons: Persons) -> tuple[str, tuple[str, ...]]:
+    """Return what ``_output_without_persons`` does, of a long output by a thread."""
+    if len(output) <= _MOST_ON_THE_LOOP:
+        return _output_without_persons(output, persons)
+    return await asyncio.to_thread(_output_without_persons, output, persons)
 
 
 def _output_without_persons(output: str, persons: Persons) -> tuple[str, tuple[str, ...]]:

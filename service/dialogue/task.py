@@ -2,8 +2,9 @@
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel
@@ -18,6 +19,8 @@ from service.task import Steps, Task
 from service.tools.provenance import Sources
 
 D = TypeVar("D", bound=DialogueInputs)
+_NO_ID = "[text]"
+_SHORTEST_NAME = 6  # characters of an id without digits; a shorter one is a word of many replies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +88,14 @@ class DialogueTask(Task[D]):
         return canonical_json(reply.model_dump(mode="json"))
 
     def without_ids(self, inputs: D, pseudonym: Callable[[str], str]) -> D | None:
-        """See ``Task.without_ids``; the texts are redacted where answers are kept."""
-        session = {name: pseudonym(value) for name, value in inputs.session.items()}
+        """See ``Task.without_ids``; the texts are redacted where answers are kept.
+
+        Of the session, a word that is no id, such as a language, is left out without being searched in the texts.
+        """
+        session = {
+            name: pseudonym(value) if _may_be_an_id(value, self.output_model) else _NO_ID
+            for name, value in inputs.session.items()
+        }
         return inputs.model_copy(update={"conversation_id": pseudonym(inputs.conversation_id), "session": session})
 
     def document(self, inputs: D) -> object:
@@ -121,3 +130,26 @@ class DialogueTask(Task[D]):
 def _line(turn: Spoken) -> str:
     # A line break of the customer's must not look like another turn.
     return f"{turn.by.capitalize()}: {turn.text}".replace("\n", "\n  ")
+
+
+def _may_be_an_id(value: str, form: type[BaseModel]) -> bool:
+    """Return whether a kept reply can lose ``value`` without losing its form or its ordinary words."""
+    if any(character.isdigit() for character in value):
+        return True
+    return len(value) >= _SHORTEST_NAME and not any(value.casefold() in word for word in _words_of(form))
+
+
+@cache
+def _words_of(form: type[BaseModel]) -> frozenset[str]:
+    """Return the words that make the JSON of ``form`` what it is: its fields' names, and the values that it accepts."""
+
+    def found(schema: object) -> Iterator[str]:
+        if isinstance(schema, Mapping):
+            yield from schema.get("properties", ())
+            yield from (each for each in (*schema.get("enum", ()), schema.get("const")) if isinstance(each, str))
+            schema = list(schema.values())
+        if isinstance(schema, list):
+            for each in schema:
+                yield from found(each)
+
+    return frozenset(word.casefold() for word in found(form.model_json_schema()))
