@@ -1,4 +1,4 @@
-"""docs/acceptance.md names all that the product requires of summaries, and a test for each: neither code nor page moves alone."""
+"""The acceptance pages name what is required, and tests that show it: neither code nor page moves alone."""
 
 import ast
 import json
@@ -23,7 +23,8 @@ from service.telemetry.log import Event
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 PAGE = (ROOT / "docs" / "acceptance.md").read_text(encoding="utf-8")
-_TEST = re.compile(r"`((?:unit|contract|integration)/[\w/]+\.py)::(\w+)`")
+ASSISTANT = (ROOT / "docs" / "acceptance-assistant.md").read_text(encoding="utf-8")
+_TEST = re.compile(r"`((?:unit|contract|integration|browser)/[\w/]+\.py)::(\w+)`")
 _NAME = re.compile(r"`([^`]+)`")
 # Tables whose rows show a promise and no name of the code's.
 _WITHOUT_NAMES = {"promise"}
@@ -33,13 +34,13 @@ def _cells(line):
     return [cell.strip() for cell in line.strip("|").split(" | ")]
 
 
-def _tables():
-    """Every table of the page, in order: headings, then rows of cells."""
-    blocks = [block.splitlines() for block in re.findall(r"(?:^\|.*\n)+", PAGE, re.MULTILINE)]
+def _tables(page):
+    """Every table of a page, in order: headings, then rows of cells."""
+    blocks = [block.splitlines() for block in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE)]
     return [(_cells(lines[0]), [_cells(line) for line in lines[2:]]) for lines in blocks]
 
 
-TABLES = _tables()
+TABLES = _tables(PAGE)
 SHOWN = [(heads[0], rows) for heads, rows in TABLES if heads[-1] == "shown by"]
 
 
@@ -158,8 +159,8 @@ def _functions(path):
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
-@pytest.mark.parametrize("named", sorted(set(_TEST.findall(PAGE))), ids="::".join)
-def test_every_test_that_the_page_names_exists(named):
+@pytest.mark.parametrize("named", sorted(set(_TEST.findall(PAGE + ASSISTANT))), ids="::".join)
+def test_every_test_that_the_pages_name_exists(named):
     path, function = named
     assert (TESTS / path).is_file(), f"there is no tests/{path}"
     assert function in _functions(path), f"tests/{path} has no {function}"
@@ -177,6 +178,20 @@ def test_every_row_names_a_test_that_speaks_of_it(heading, rows):
             assert any(_speaks(heading, text, name) for text in texts), (
                 f"{heading} {name}: none of its tests mentions it"
             )
+
+
+def test_each_requirement_of_the_assistant_is_shown_or_said_to_be_missing():
+    """A cell is tests alone, or tests behind the word "partly" and what is left, or says why there are none."""
+    for heads, rows in _tables(ASSISTANT):
+        assert heads == ["required", "shown by"]
+        for required, cell in rows:
+            named, mentioned = _TEST.findall(cell), cell.count("::")
+            assert len(named) == mentioned, f"{required}: names a test in another form"
+            if cell.startswith(("not built", "decided otherwise, because ")):
+                continue
+            words = _TEST.sub("", cell).strip(" ,|")
+            assert named, f"{required}: no test, and not said why"
+            assert not words or re.match(r"partly[:,] \S", cell), f"{required}: say what is left, behind 'partly'"
 
 
 def _speaks(heading, text, name):
