@@ -49,8 +49,7 @@ SUITE = Suite(
         Floor(
             metric="not_permitted_proposed",
             bound=0.15,
-            reason="most are transfers of customers whom a tool could have helped: costly and harmless. "
-            "The rules do it in 12 of 200",
+            reason="most are transfers of customers whom a tool could have helped: costly and harmless; the rules: 12 of 200",
         ),
         Floor(
             metric="not_permitted_done",
