@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from service.tasks.assistant.knowledge import TransferReason
@@ -144,6 +145,7 @@ class Wish:
         return self.aspects & _OF_TOPIC.get(topic, frozenset())
 
 
+@lru_cache(maxsize=2_048)  # each turn hears the messages before it again
 def hear(message: str) -> Wish:
     """Read a message by itself, without what was said before."""
     text = message.replace("’", "'")

@@ -4,9 +4,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import TypeVar, get_args
 
-from service.tasks.assistant.knowledge import AccountType, BankKnowledge, BranchService, CallbackTime, CardType
+from service.tasks.assistant.knowledge import (
+    AccountType,
+    BankKnowledge,
+    BranchService,
+    CallbackTime,
+    CardType,
+    bank_knowledge,
+)
 from service.tasks.assistant.phone import uk_number
 from service.tasks.assistant.places import found_places
 
@@ -193,7 +201,7 @@ def _place(text: str, asked: str, knowledge: BankKnowledge) -> str:
             return " ".join(words)
     if asked in ("location", "place") or _LOOKS_FOR.search(text):
         for word in _WORDS.findall(text):  # a misspelt city
-            if word.lower() not in _NO_PLACE and found_places(word, knowledge):
+            if word.lower() not in _NO_PLACE and _is_like_a_place(word.lower()):
                 return str(word)
     another = _WHAT_ABOUT.search(text) if asked == "place" else None
     if another and another[1].lower() not in _NO_PLACE:
@@ -202,6 +210,11 @@ def _place(text: str, asked: str, knowledge: BankKnowledge) -> str:
         return ""
     bare = _FILLER.sub("", text).strip(" .!?,")
     return bare if 0 < len(bare.split()) <= 4 and bare.lower() not in _NO_PLACE else ""
+
+
+@lru_cache(maxsize=4_096)  # comparing one word with all names takes 1 ms
+def _is_like_a_place(word: str) -> bool:
+    return bool(found_places(word, bank_knowledge()))
 
 
 def _named_place(text: str, knowledge: BankKnowledge) -> str:
