@@ -94,6 +94,7 @@ class StoreSettings(SettingsGroup):
     shared_table: str = "omni-shared-state"  # what all tasks of a service know together
     conversations_table: str = "omni-conversations"
     conversation_hours: int = Field(default=24, ge=1)  # how long a conversation is kept after its last message
+    handovers_table: str = "omni-handovers"  # customers who wait for a person
     callbacks_table: str = "omni-callbacks"  # calls that were promised to customers
     callbacks_kms_key: str = "alias/omni-callbacks"  # id, ARN or alias of the KMS key that seals their numbers
     archive_bucket: str = "omni-channel-insights"

@@ -96,6 +96,7 @@ def load(settings: Settings) -> None:
     from service.calls.store.states import create_jobs_table
     from service.conversations.table import create_conversation_table
     from service.handover.callback_table import create_callback_table
+    from service.handover.handover_table import create_handover_table
     from service.interactions.table import InteractionTable, create_table
     from service.local.samples import sample_histories
     from service.summaries.answer_record import ANSWER_FEEDBACK_PREFIX, ANSWERS_PREFIX
@@ -117,6 +118,7 @@ def load(settings: Settings) -> None:
     create_shared_table(dynamodb, settings.stores.shared_table)
     create_conversation_table(dynamodb, settings.stores.conversations_table)
     create_callback_table(dynamodb, settings.stores.callbacks_table)
+    create_handover_table(dynamodb, settings.stores.handovers_table)
     forms = FormStore(
         dynamodb, settings.stores.config_table, timeout_s=settings.stores.timeout_s, now=lambda: datetime.now(UTC)
     )

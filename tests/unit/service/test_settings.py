@@ -39,6 +39,7 @@ VARIABLES = {
     "OMNI_CONFIG_TABLE": ("c", "stores.config_table", "c"),
     "OMNI_SHARED_TABLE": ("h", "stores.shared_table", "h"),
     "OMNI_CONVERSATIONS_TABLE": ("v", "stores.conversations_table", "v"),
+    "OMNI_HANDOVERS_TABLE": ("w", "stores.handovers_table", "w"),
     "OMNI_CALLBACKS_TABLE": ("k", "stores.callbacks_table", "k"),
     "OMNI_CALLBACKS_KMS_KEY": ("alias/k", "stores.callbacks_kms_key", "alias/k"),
     "OMNI_CONVERSATION_HOURS": ("3", "stores.conversation_hours", 3),

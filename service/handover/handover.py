@@ -1,0 +1,79 @@
+"""One customer who was handed over to a person: why, what the person should know, and who has taken the conversation."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+# How soon a person should take a handover, by its reason; others come last. Ties are served in the order of their arrival.
+URGENCY: Mapping[str, int] = {"sensitive_topic": 1, "customer_frustration": 2, "repeated_query": 3}
+_LEAST_URGENT = 5
+KEPT_FOR = timedelta(hours=24)  # after the last change
+
+HandoverState = Literal["waiting", "taken", "closed"]
+HandoverEnd = Literal["resolved", "callback", "abandoned"]
+
+
+class HandoverSummary(BaseModel):
+    """What a person reads before speaking with the customer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    customer_query: str
+    conversation_turns: int = Field(ge=0)
+    topics_discussed: tuple[str, ...] = ()
+    information_collected: dict[str, str] = Field(default_factory=dict)
+    handover_reason: str
+    timestamp: AwareDatetime
+
+
+class CustomerHandover(BaseModel):
+    """A handover as it is stored; times are UTC. ``summary`` and ``context`` are gone once it has ended."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    handover_id: str
+    conversation_id: str
+    reason: str
+    summary: HandoverSummary | None
+    context: dict[str, str] = Field(default_factory=dict)
+    requested_at: AwareDatetime
+    state: HandoverState = "waiting"
+    taken_by: str | None = None
+    taken_at: AwareDatetime | None = None
+    closed_at: AwareDatetime | None = None
+    ended: HandoverEnd | None = None
+    version: int = 0
+
+    @property
+    def urgency(self) -> int:
+        """How soon it should be taken: 1 first, 5 last."""
+        return URGENCY.get(self.reason, _LEAST_URGENT)
+
+    @property
+    def rank(self) -> tuple[int, datetime, str]:
+        """Its place among those that wait."""
+        return self.urgency, self.requested_at, self.handover_id
+
+    @property
+    def handling(self) -> timedelta | None:
+        """How long a person spoke with the customer; None if nobody has, or still does."""
+        return None if self.taken_at is None or self.closed_at is None else self.closed_at - self.taken_at
+
+    def taken(self, agent: str, now: datetime) -> Self:
+        """Return the handover taken by ``agent``.
+
+        Raises:
+            ValueError: nobody waits any more.
+        """
+        if self.state != "waiting":
+            raise ValueError(f"handover {self.handover_id!r} is {self.state}; take one that waits")
+        return self.model_copy(update={"state": "taken", "taken_by": agent, "taken_at": now})
+
+    def closed(self, ended: HandoverEnd, now: datetime) -> Self:
+        """Return the handover after its end, without what the customer has told; an ended one is returned as it is."""
+        if self.state == "closed":
+            return self
+        changed = {"state": "closed", "ended": ended, "closed_at": now, "summary": None, "context": {}}
+        return self.model_copy(update=changed)
