@@ -147,6 +147,8 @@ def test_the_greeting_is_in_the_bot_s_connection_says_that_an_ai_speaks_and_may_
     assert bot["Parameters"]["LexSessionAttributes"]["x-amz-lex:allow-interrupt:*:*"] == "true"
     assert set(errors(bot).values()) == {"specialist", "asks-for-person"}
     assert flow.actions["specialist"]["Parameters"]["Text"] == TO_A_PERSON
+    said = "Let me connect you with one of our specialists who can assist you. One moment please."
+    assert said == TO_A_PERSON
 
 
 def test_flow_and_function_name_the_same_attributes():
