@@ -99,10 +99,12 @@ class Loader:
     def _watermark(self, prefix: str) -> datetime | None:
         with closing(self.open_warehouse()) as warehouse:
             # Keys under one prefix sort by hour. A key dated in the future must not move the start past the present.
-            now = self.now()
+            now, start = self.now(), f"{prefix}year="
             rows = warehouse.query(
-                "SELECT MAX(object_key) AS newest FROM omni_loads WHERE object_key LIKE :pattern AND object_key < :latest",
-                {"pattern": f"{prefix}year=%", "latest": time_partition(prefix, utc_text(now + OVERLAP))},
+                "SELECT MAX(object_key) AS newest FROM omni_loads "  # noqa: S608 - a number
+                # A task's name may hold `_`, which LIKE takes for any character.
+                f"WHERE SUBSTRING(object_key, 1, {len(start)}) = :start AND object_key < :latest",
+                {"start": start, "latest": time_partition(prefix, utc_text(now + OVERLAP))},
             )
         newest = rows["newest"].iloc[0]
         hour = hour_of(newest) if isinstance(newest, str) else None
