@@ -230,6 +230,9 @@ def _open_documents(pairs: Sequence[Pair], suite: Suite, settings: Settings) -> 
 def _open_judges(
     options: Options, suite: Suite, settings: Settings, cards: ModelCards, pairs: Sequence[Pair]
 ) -> RunJudges:
+    if options.families and suite.episode is not None:
+        named = ", ".join(options.families)
+        raise ConfigurationError(f"--with {named}: the cases of {suite.task!r} are conversations; leave this out")
     panel = open_panel(suite, settings, cards, model=options.judge_model)
     check_panel(panel, pairs)
     return RunJudges(panel=panel, ragas=open_ragas(options.families, settings, cards, pairs, model=options.judge_model))

@@ -166,6 +166,19 @@ class Suite:
                     f"metric {spec.name!r} of task {self.task!r} needs the pool {spec.score!r}: add it to the suite's `pools`"
                 )
 
+            # Here and not in the metric's kind, which needs numpy: a suite is refused before the first call is paid for.
+            if spec.kind == "never" and (spec.unit is not Unit.EVENTS or spec.higher_is_better):
+                raise ConfigurationError(
+                    f"metric {spec.name!r} of task {self.task!r} counts what must not happen: give it "
+                    "higher_is_better=False and unit=Unit.EVENTS"
+                )
+
+        if self.episode is not None and (self.judges or self.behaviour is not None):
+            raise ConfigurationError(
+                f"the suite of task {self.task!r} plays conversations: judges and behaviour checks read single answers, so "
+                "leave `judges` and `behaviour` out"
+            )
+
     def case_model(self, input_model: type[BaseModel]) -> type[BaseModel]:
         """Return the model of a case's inputs: the task's own, or what the suite's episodes are played from."""
         return input_model if self.episode is None else self.episode.scenario_model

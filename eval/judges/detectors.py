@@ -55,7 +55,7 @@ def false_alarms(scorers: Sequence[Scorer], own: OwnRows, task: str) -> dict[str
 
 def detector_values(scorers: Sequence[Scorer], task: str, case: Case, text: str) -> dict[str, float]:
     """Return each detector's score of ``text``, where it has one."""
-    inputs = load_task(task).input_model.model_validate(case.inputs)
+    inputs = load_suite(task).case_model(load_task(task).input_model).model_validate(case.inputs)
     result = TaskResult(output=text, arm="primary", model="none", answered_by="none", latency_ms=0.0)
     context = ScorerContext(case=case, inputs=inputs, result=result, output=text)
     values = {}

@@ -31,11 +31,7 @@ def kind_of(spec: MetricSpec) -> MetricKind:
 
     Raises:
         KeyError: no kind has this name.
-        ValueError: the kind cannot be what the spec says.
     """
     if spec.kind not in KINDS:
         raise KeyError(f"metric {spec.name!r} is of kind {spec.kind!r}; known: {', '.join(KINDS)}")
-    objection = KINDS[spec.kind].objection(spec)
-    if objection:
-        raise ValueError(f"metric {spec.name!r}: {objection}")
     return KINDS[spec.kind]

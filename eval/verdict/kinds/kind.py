@@ -193,10 +193,6 @@ class MetricKind(ABC):
     yes_or_no: ClassVar[bool] = False  # the value of one answer is 0 or 1
     relative: ClassVar[bool] = False  # a difference is a share of production's figure
 
-    def objection(self, spec: MetricSpec) -> str:
-        """Return why ``spec`` cannot be of this kind, with the remedy; "" if it can."""
-        return ""
-
     @abstractmethod
     def measure(self, spec: MetricSpec, answers: ArmAnswers) -> Measured:
         """Return the figure of one arm's answers."""

@@ -7,7 +7,6 @@ from eval.results import CaseResult
 from eval.suite import MetricSpec
 from eval.verdict.kinds.case_values import MeanScore, known
 from eval.verdict.kinds.kind import ArmAnswers, Measured, ScoredReference
-from figures.metric import Unit
 from figures.stats import Interval, events_interval
 
 
@@ -20,11 +19,6 @@ class NeverHappens(MeanScore):
 
     name = "never"
     yes_or_no = True
-
-    def objection(self, spec: MetricSpec) -> str:
-        """Return why ``spec`` would let more events be better, or print them as another figure."""
-        fits = spec.unit is Unit.EVENTS and not spec.higher_is_better
-        return "" if fits else "it counts what must not happen: give it higher_is_better=False and unit=Unit.EVENTS"
 
     def value(self, spec: MetricSpec, item: CaseResult) -> float:
         """Return 1 if the event happened in the answer, 0 if not, NaN if nobody can tell."""

@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from eval.evaluate import Options, _open_judges
 from eval.suite import MetricSpec
 from eval.suites import load_suite
 from figures.metric import Unit
+from service.cards import ModelCards
 from service.errors import ConfigurationError
+from service.settings import Settings
 
 SUITE = load_suite("summarize")
 
@@ -31,3 +34,16 @@ def test_a_suite_without_the_pool_of_a_metric_is_refused_before_any_call():
     turns = MetricSpec(name="turns", kind="pooled", score="turns", unit=Unit.COUNT)
     with pytest.raises(ConfigurationError, match=r"metric 'turns' .* needs the pool 'turns': add it to .*`pools`"):
         replace(SUITE, metrics=(*SUITE.metrics, turns))
+
+
+@pytest.mark.parametrize("part", ["judges", "behaviour"])
+def test_a_suite_of_conversations_refuses_what_reads_single_answers(part):
+    episodes, answers = load_suite("assistant"), load_suite("summarize")
+    with pytest.raises(ConfigurationError, match="judges and behaviour checks read single answers"):
+        replace(episodes, **{part: getattr(answers, part)})
+
+
+def test_ragas_is_refused_for_conversations_before_any_call():
+    options = Options(task="assistant", families=("ragas",))
+    with pytest.raises(ConfigurationError, match="--with ragas: the cases of 'assistant' are conversations"):
+        _open_judges(options, load_suite("assistant"), Settings(), ModelCards([]), [])

@@ -1,6 +1,7 @@
 """What must not happen: exact bounds against scipy, unscored cases, the gate, slices, production, and how it is printed."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 from builders import make_pair
@@ -15,12 +16,12 @@ from eval.results import InterimLook, Verdict
 from eval.suite import Floor, MetricSpec, NoWorse, SliceFloor, Suite
 from eval.verdict.deltas import build_deltas
 from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
-from eval.verdict.kinds import kind_of
 from eval.verdict.metrics import build_metrics, build_slice_metrics
 from figures.formatting import format_metric
 from figures.metric import Unit
 from figures.stats import cases_for_events, events_interval
 from service.cards import ModelCard, ModelCards
+from service.errors import ConfigurationError
 
 NEVER = MetricSpec(name="not_permitted", kind="never", score="right", unit=Unit.EVENTS, higher_is_better=False)
 SUITE = Suite(
@@ -169,5 +170,7 @@ def test_production_is_compared_case_by_case_and_more_events_are_worse():
 @pytest.mark.parametrize("changes", [{"higher_is_better": True}, {"unit": Unit.RATE}])
 def test_a_definition_that_would_let_events_be_good_is_refused(changes):
     spec = MetricSpec(**{"name": "x", "kind": "never", "unit": Unit.EVENTS, "higher_is_better": False} | changes)
-    with pytest.raises(ValueError, match=r"metric 'x': it counts what must not happen: give it higher_is_better=False"):
-        kind_of(spec)
+    with pytest.raises(
+        ConfigurationError, match=r"'x' of task 'summarize' counts what must not happen: give it higher_is_b"
+    ):
+        replace(SUITE, metrics=(*SUITE.metrics, spec))
