@@ -20,6 +20,8 @@ from service.conversations.store import ConversationsInMemory, ConversationStore
 from service.conversations.turns import Turns
 from service.dashboards.reader import DashboardReader, build_dashboards
 from service.errors import ConfigurationError
+from service.handover.build import callback_book
+from service.handover.tool import with_kept_callbacks
 from service.interactions.reader import InteractionReader
 from service.llm.model_call import Gateway
 from service.llm.reliability import Reliability
@@ -213,7 +215,11 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     if access is not None:
         watch.on_change(ACCESS, access.refresh)
     bucket = _bucket(settings, s3)
-    tools = build_task_tools(settings, {name: task.tool_functions for name, task in tasks.items()}, shared)
+    functions = {name: task.tool_functions for name, task in tasks.items()}
+    if shared is not None:
+        book = callback_book(settings, now, dynamodb)
+        functions = {name: with_kept_callbacks(own, book) for name, own in functions.items()}
+    tools = build_task_tools(settings, functions, shared)
     sources = _pair_sources(settings, tools, shared, bucket, watch)
     return Runtime(
         settings=settings,

@@ -70,8 +70,8 @@ def add_callback(
 ) -> None:
     """Promise a callback within the next hour, or in the first hour of the next opening; once for each contact."""
     from service.clock import wall_clock
-    from service.handover.book import CallbackBook
-    from service.handover.build import open_callbacks
+    from service.handover.build import callback_book
+    from service.handover.opening import promised_by
     from service.tasks.assistant.knowledge import bank_knowledge
     from service.tasks.assistant.phone import uk_number
 
@@ -79,15 +79,14 @@ def add_callback(
     if number is None:
         raise ConfigurationError("this is no UK number that may be called back; write it as in +447700900123")
     settings = _located()
-    opened = open_callbacks(settings)
-    book = CallbackBook(
-        store=opened.store,
-        sealer=opened.sealer,
-        hours=bank_knowledge().specialist_calendar,
-        now=wall_clock(settings.clock_file),
-    )
+    book = callback_book(settings, wall_clock(settings.clock_file))
     made = book.request(
-        contact_id, number, contact_id=contact_id, queue_id=queue_id, priority="HIGH" if urgent else "NORMAL"
+        contact_id,
+        number,
+        contact_id=contact_id,
+        promised=promised_by(bank_knowledge().specialist_calendar, book.now()),
+        queue_id=queue_id,
+        priority="HIGH" if urgent else "NORMAL",
     )
     say(_line(made))
 

@@ -65,11 +65,17 @@ def serve_tools(
     import uvicorn
 
     from service.api.http.connections import bounded_protocol
+    from service.aws.shared_state import has_shared_state
+    from service.clock import wall_clock
+    from service.handover.build import callback_book
+    from service.handover.tool import with_kept_callbacks
     from service.settings import Settings
     from service.telemetry.log import configure_logging
     from service.tools.mcp.tokens import read_tokens
 
     settings = Settings()
+    if has_shared_state(settings):
+        own = with_kept_callbacks(own, callback_book(settings, wall_clock(settings.clock_file)))
     with _bound(host, port) as claimed:
         configure_logging(settings.telemetry.log_level)
         verifier = _clients_of_the_service(settings) if tokens is None else read_tokens(tokens)

@@ -1,13 +1,12 @@
 """Writes callbacks down: seals the number, and fixes the time until which the call is promised."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from service.access.sealing import Sealer
-from service.handover.callback import Callback, CallbackPriority
+from service.handover.callback import Callback, CallbackPriority, CallbackStatus
 from service.handover.callback_store import CallbackStore
-from service.handover.opening import ReachableHours, promised_by
 
 SEALED_AS = "omni-callback"  # the name of the KMS encryption context of sealed numbers
 
@@ -18,7 +17,6 @@ class CallbackBook:
 
     store: CallbackStore
     sealer: Sealer
-    hours: ReachableHours
     now: Callable[[], datetime]
 
     def request(
@@ -27,16 +25,13 @@ class CallbackBook:
         phone: str,
         *,
         contact_id: str,
+        promised: tuple[datetime, datetime],
         queue_id: str = "general",
         priority: CallbackPriority = "NORMAL",
-        promised: tuple[datetime, datetime] | None = None,
     ) -> Callback:
-        """Write down a callback to ``phone``, once for each id, and return it.
-
-        ``promised`` is the time told to the customer; None: the next hour, or the first hour of the next opening.
-        """
+        """Write down a callback to ``phone``, once for each id, and return it; ``promised`` is the time told to the customer."""
         now = self.now().astimezone(UTC)
-        start, due = promised_by(self.hours, now) if promised is None else promised
+        start, due = promised
         return self.store.add(
             Callback(
                 callback_id=callback_id,
@@ -49,3 +44,17 @@ class CallbackBook:
                 priority=priority,
             )
         )
+
+    def move(self, callback_id: str, promised: tuple[datetime, datetime]) -> Callback | None:
+        """Change the promised time of an open callback and return it; None if there is none. One that rings now is left as it is.
+
+        Raises:
+            CallbackChanged: a worker takes it at the same time.
+        """
+        found = self.store.get(callback_id)
+        if found is None or not found.is_open:
+            return None
+        start, due = (moment.astimezone(UTC) for moment in promised)
+        if found.status is CallbackStatus.RINGING or found.due_at == due:
+            return found
+        return self.store.put(replace(found, next_at=start, due_at=due))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -75,5 +75,11 @@ class CustomerHandover(BaseModel):
         """Return the handover after its end, without what the customer has told; an ended one is returned as it is."""
         if self.state == "closed":
             return self
-        changed: dict[str, Any] = {"state": "closed", "ended": ended, "closed_at": now, "summary": None, "context": {}}
+        changed: dict[str, object] = {
+            "state": "closed",
+            "ended": ended,
+            "closed_at": now,
+            "summary": None,
+            "context": {},
+        }
         return self.model_copy(update=changed)

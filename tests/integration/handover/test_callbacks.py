@@ -81,8 +81,9 @@ def heard():
 
 
 def ask(opened, callback_id, *, at=AT):
-    book = CallbackBook(store=opened.store, sealer=opened.sealer, hours=AlwaysOpen(), now=lambda: at)
-    return book.request(callback_id, PHONE, contact_id=f"contact of {callback_id}")
+    book = CallbackBook(store=opened.store, sealer=opened.sealer, now=lambda: at)
+    promised = at, at + timedelta(hours=1)
+    return book.request(callback_id, PHONE, contact_id=f"contact of {callback_id}", promised=promised)
 
 
 async def work(opened, telephone, *, at=AT, owners=("w1",)):

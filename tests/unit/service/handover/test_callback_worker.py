@@ -10,6 +10,7 @@ from service.errors import StoreError
 from service.handover.book import CallbackBook
 from service.handover.callback import MOST_RINGS, CallbackStatus, RingOutcome
 from service.handover.callback_store import CallbacksInMemory
+from service.handover.opening import promised_by
 from service.handover.worker import CallbackWorker
 from service.telemetry.log import Event
 from service.telemetry.log import _listeners as listeners
@@ -54,7 +55,8 @@ class World:
         return self.at
 
     def ask(self, callback_id="cb-1", **more):
-        book = CallbackBook(store=self.store, sealer=OwnerOnly(), hours=Weekdays(), now=self.now)
+        book = CallbackBook(store=self.store, sealer=OwnerOnly(), now=self.now)
+        more.setdefault("promised", promised_by(Weekdays(), self.at))
         return book.request(callback_id, PHONE, contact_id="contact-1", **more)
 
     def worker(self, owner="w1", **more):
