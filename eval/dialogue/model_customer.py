@@ -38,7 +38,7 @@ def customer_pair(model: str) -> Pair:
 
 @dataclass(slots=True)
 class ModelCustomer:
-    """See ``Counterpart``. The opening is the script's own; a call that fails ends the conversation unscored."""
+    """See ``Counterpart``. Opening and interruption are the script's own; a call that fails ends it unscored."""
 
     script: CustomerScript
     pair: Pair
@@ -59,6 +59,11 @@ class ModelCustomer:
             return Over("handover" if reply.action == "handover" else "closed")
         if self._sent >= self.script.patience:
             return Over("patience")
+        interrupts = self.script.interrupts
+        if interrupts is not None and self._sent + 1 == interrupts.at:  # a model would not count its messages
+            self._sent, self.confirms = self._sent + 1, False
+            self._said.append(f"Customer: {interrupts.says[0]}")
+            return interrupts.says[0]
         values = {"script": _told(self.script), "said": "\n".join(self._said)}
         call = ModelCall(
             model=self.pair.model,

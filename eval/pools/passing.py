@@ -32,4 +32,7 @@ class PassHat(CaseMean):
 
     def note(self, names: Sequence[str], counts: Floats, uncounted: int) -> str:
         """Return how many cases have too few tries."""
-        return f"without {uncounted} cases: fewer than {self.k} of their answers can be judged" if uncounted else ""
+        if not uncounted:
+            return ""
+        without, whose = ("1 case", "its") if uncounted == 1 else (f"{uncounted} cases", "their")
+        return f"without {without}: fewer than {self.k} of {whose} answers can be judged"

@@ -99,3 +99,11 @@ def test_the_difference_is_paired_and_counts_cases_that_only_one_side_can_judge(
 def test_a_score_may_be_graded():
     half = replace(PassHat(k=1, right=RIGHT), right=ScoreReaches("right", 0.5))
     assert pooled_interval(pooled(half, scored([[0.6], [0.4]]), CASES), seed=1).value == 0.5
+
+
+@pytest.mark.parametrize(
+    ("uncounted", "said"), [(0, ""), (1, "without 1 case: fewer than 4 of its answers can be judged")]
+)
+def test_the_note_counts_in_plain_words(uncounted, said):
+    pool = PassHat(k=4, right=ScoreReaches("right"))
+    assert pool.note(("of", "among"), np.zeros((0, 2)), uncounted) == said
