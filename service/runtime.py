@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ from service.summaries.store import Summaries
 from service.task import Task, load_task, task_names
 from service.telemetry.log import Event, log
 from service.telemetry.loop_lag import Crowding
+from service.tools.functions import ToolFunction
 from service.tools.serving import TaskTools, build_task_tools
 
 if TYPE_CHECKING:
@@ -215,11 +216,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     if access is not None:
         watch.on_change(ACCESS, access.refresh)
     bucket = _bucket(settings, s3)
-    functions = {name: task.tool_functions for name, task in tasks.items()}
-    if shared is not None:
-        book = callback_book(settings, now, dynamodb)
-        functions = {name: with_kept_callbacks(own, book) for name, own in functions.items()}
-    tools = build_task_tools(settings, functions, shared)
+    tools = build_task_tools(settings, _tool_functions(settings, tasks, shared, dynamodb, now), shared)
     sources = _pair_sources(settings, tools, shared, bucket, watch)
     return Runtime(
         settings=settings,
@@ -240,6 +237,21 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         access=access,
         disconnect=queries.aclose,
     )
+
+
+def _tool_functions(
+    settings: Settings,
+    tasks: Mapping[str, Task[Any]],
+    shared: SharedState | None,
+    dynamodb: Any,
+    now: Callable[[], datetime],
+) -> dict[str, Sequence[ToolFunction]]:
+    """Return the tools of each task; with a shared table the callbacks that they promise are kept for the worker."""
+    functions = {name: task.tool_functions for name, task in tasks.items()}
+    if shared is None:
+        return functions
+    book = callback_book(settings, now, dynamodb)
+    return {name: with_kept_callbacks(own, book) for name, own in functions.items()}
 
 
 def _pair_sources(

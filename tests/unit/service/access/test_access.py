@@ -528,7 +528,7 @@ def test_a_local_client_of_before_may_still_ask_every_task(tmp_path):
 @pytest.mark.parametrize(
     ("scopes", "named"),
     [
-        ("task:nope", "no task 'nope' for scope task:nope; tasks: scorecard, summarize"),
+        ("task:nope", "no task 'nope' for scope task:nope; tasks: assistant, scorecard, summarize"),
         ("task:Sum", "no task 'Sum'"),
         ("tasks", "scope 'tasks' is not valid: scopes are summaries feedback operator tools task:<name> task:\\*"),
     ],
