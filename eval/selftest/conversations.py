@@ -88,7 +88,12 @@ class ConversationSelftest:
 
 
 def has_conversations(task: str) -> bool:
-    """Return whether the cases of ``task`` are conversations."""
+    """Return whether the cases of ``task`` are conversations.
+
+    Raises:
+        ConfigurationError: there is no such task, or it has no suite.
+    """
+    load_task(task)
     return isinstance(load_suite(task).episode, DialogueEpisode)
 
 
