@@ -19,6 +19,7 @@ from service.errors import (
 from service.llm.failures import charged
 from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
+from service.pair import OutputRules
 from service.task import Task, TaskContext, load_task, task_names
 
 PRICES = Prices(input=Decimal(1), output=Decimal(2), source="test", date="2026-11-21")
@@ -174,3 +175,16 @@ def test_a_task_is_not_named_like_a_path_of_operators(name, monkeypatch):
     assert scope_of(f"/v1/{name}") == "operator"
     with pytest.raises(ConfigurationError, match=f"no task can be named '{name}': /v1/{name} is for operators"):
         load_task(name)
+
+
+def test_a_task_without_a_typed_output_and_a_check_of_its_own_says_what_it_needs():
+    class Bare(Task):
+        name = "bare"
+        input_model = BaseModel
+        variables = frozenset()
+
+        def values(self, inputs):
+            return {}
+
+    with pytest.raises(NotImplementedError, match="task 'bare' needs an output_model or its own check"):
+        Bare().check("text", OutputRules(schema="s", max_words=1))
