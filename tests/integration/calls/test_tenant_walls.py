@@ -47,6 +47,8 @@ HARMLESS = {
     "from": "2026-11-01", "to": "2026-11-30", "pair": "keywords", "task": "summarize",
 }  # fmt: skip
 VARIANTS = ("as documented", "tenant in the query", "tenant in a header")
+# `kept` says whether the disk took the answer within the time that was left.
+DIFFERENT_EACH_TIME = ("request_id", "path", "age_s", "latency_ms", "generated_at", "prompt_cache_read_tokens", "kept")
 
 
 def owned_form(tenant):
@@ -202,7 +204,7 @@ def without_names(answer, names):
         text = text.replace(name, "NAME")
     body = json.loads(text) if answer.headers.get("content-type", "").endswith("json") else text
     if isinstance(body, dict):
-        for key in ("request_id", "path", "age_s", "latency_ms", "generated_at", "prompt_cache_read_tokens"):
+        for key in DIFFERENT_EACH_TIME:
             body.pop(key, None)
     return answer.status_code, body
 
