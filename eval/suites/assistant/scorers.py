@@ -16,9 +16,9 @@ from eval.scorers.base import ScorerContext, parsed_output
 from service.dialogue.turn import MOST_HISTORY, DialogueInputs, Spoken
 from service.guard import Objection
 from service.task import TaskResult
-from service.tasks.assistant.guard import reply_findings
 from service.tasks.assistant.reply import AssistantReply
-from service.tasks.assistant.seen import SeenTurn
+from service.tasks.assistant.validation.guard import reply_findings
+from service.tasks.assistant.validation.seen import SeenTurn
 
 NOBODY = "none"
 # What each score counts: the guard's kinds of findings.

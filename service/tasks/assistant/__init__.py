@@ -8,11 +8,11 @@ from pydantic import BaseModel
 from service.dialogue.task import DialogueTask
 from service.dialogue.turn import DialogueInputs, DialogueReply
 from service.llm.model_call import InProcessModels
-from service.tasks.assistant.guard import AssistantGuard
 from service.tasks.assistant.persona import persona, remembered
 from service.tasks.assistant.reply import AssistantReply
 from service.tasks.assistant.rules import MODEL_ID, rules
 from service.tasks.assistant.tools import FUNCTIONS
+from service.tasks.assistant.validation.guard import AssistantGuard
 from service.tools.functions import ToolFunction
 from service.tools.use import TracedStep
 

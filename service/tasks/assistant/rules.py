@@ -9,12 +9,12 @@ from typing import Any, Literal
 from service.dialogue.task import DialogueSoFar
 from service.dialogue.turn import DialogueInputs, HandoverNote, ReplyAction
 from service.question import Said, ToolTurn, Use
-from service.tasks.assistant.intent import Aspect, Topic
 from service.tasks.assistant.knowledge import TransferReason, bank_knowledge
 from service.tasks.assistant.persona import must_disclose, persona, remembered
 from service.tasks.assistant.reply import AssistantReply, Claim
-from service.tasks.assistant.slots import Slots
-from service.tasks.assistant.talk import Talk, talk_of
+from service.tasks.assistant.understanding.intent import Aspect, Topic
+from service.tasks.assistant.understanding.slots import Slots
+from service.tasks.assistant.understanding.talk import Talk, talk_of
 from service.tasks.assistant.wording import (
     Worded,
     account_name,

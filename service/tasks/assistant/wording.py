@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.answers.support import content_of
-from service.tasks.assistant.intent import Aspect
 from service.tasks.assistant.reply import Claim
+from service.tasks.assistant.understanding.intent import Aspect
 
 _ACCOUNT_NAMES: Mapping[str, str] = {"checking": "current account", "savings": "savings account"}
 _CHANNEL_NAMES: Mapping[str, str] = {"branch": "in a branch", "digital": "online or in the app"}

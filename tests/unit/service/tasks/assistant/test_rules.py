@@ -9,12 +9,12 @@ from service.dialogue.task import DialogueSoFar
 from service.dialogue.turn import DialogueInputs, Spoken
 from service.question import ToolTurn
 from service.tasks.assistant.bank import Bank
-from service.tasks.assistant.guard import reply_findings
 from service.tasks.assistant.knowledge import bank_knowledge
 from service.tasks.assistant.reply import AssistantReply
 from service.tasks.assistant.rules import rules
-from service.tasks.assistant.seen import SeenTurn
 from service.tasks.assistant.tools import METHODS
+from service.tasks.assistant.validation.guard import reply_findings
+from service.tasks.assistant.validation.seen import SeenTurn
 from service.tools.port import ToolError
 
 OPEN, CLOSED = datetime(2026, 11, 24, 10, 30, tzinfo=UTC), datetime(2026, 11, 24, 20, 30, tzinfo=UTC)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from service.tasks.assistant.intent import hear
 from service.tasks.assistant.knowledge import bank_knowledge
-from service.tasks.assistant.slots import phone_in, read_slots
+from service.tasks.assistant.understanding.intent import hear
+from service.tasks.assistant.understanding.slots import phone_in, read_slots
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from service.dialogue.turn import DialogueInputs
 from service.guard import Objection
-from service.tasks.assistant.facts import fact_findings
-from service.tasks.assistant.promises import promise_findings
 from service.tasks.assistant.reply import AssistantReply
-from service.tasks.assistant.seen import SeenTurn
+from service.tasks.assistant.validation.facts import fact_findings
+from service.tasks.assistant.validation.promises import promise_findings
+from service.tasks.assistant.validation.seen import SeenTurn
 from service.tools.use import TracedStep
 
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from service.dialogue.turn import DialogueInputs
-from service.tasks.assistant.intent import Aspect, Topic, Wish, hear
 from service.tasks.assistant.knowledge import BankKnowledge
 from service.tasks.assistant.persona import remembered
 from service.tasks.assistant.phone import uk_number
-from service.tasks.assistant.slots import Slots, read_slots
+from service.tasks.assistant.understanding.intent import Aspect, Topic, Wish, hear
+from service.tasks.assistant.understanding.slots import Slots, read_slots
 
 # What the assistant's last words ask for, whoever worded them: a model may have answered the turn before.
 _ASKS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(

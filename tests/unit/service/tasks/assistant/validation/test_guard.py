@@ -7,11 +7,11 @@ import pytest
 
 from service.dialogue.turn import DialogueInputs, HandoverNote, Spoken
 from service.tasks.assistant.bank import Bank
-from service.tasks.assistant.guard import AssistantGuard, reply_findings
 from service.tasks.assistant.knowledge import bank_knowledge
 from service.tasks.assistant.reply import AssistantReply, Claim
-from service.tasks.assistant.seen import SeenTurn
 from service.tasks.assistant.tools import METHODS
+from service.tasks.assistant.validation.guard import AssistantGuard, reply_findings
+from service.tasks.assistant.validation.seen import SeenTurn
 from service.tasks.assistant.wording import is_clean
 from service.tools.use import TracedStep
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from service.grounding.text import sentences
 from service.guard import Objection
-from service.tasks.assistant.intent import hear
 from service.tasks.assistant.persona import discloses
 from service.tasks.assistant.reply import AssistantReply
-from service.tasks.assistant.seen import SeenTurn
+from service.tasks.assistant.understanding.intent import hear
+from service.tasks.assistant.validation.seen import SeenTurn
 
 _I = re.IGNORECASE
 _TRANSFER = re.compile(

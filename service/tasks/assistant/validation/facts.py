@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from service.answers.support import is_negative
 from service.grounding.text import fold, sentences
 from service.guard import Objection
-from service.tasks.assistant.figures import figures_in, unsupported
 from service.tasks.assistant.reply import AssistantReply
-from service.tasks.assistant.seen import SeenTurn
+from service.tasks.assistant.validation.figures import figures_in, unsupported
+from service.tasks.assistant.validation.seen import SeenTurn
 
 _I = re.IGNORECASE
 _DOCUMENT = re.compile(

@@ -7,7 +7,13 @@ from functools import lru_cache
 from typing import Literal
 
 from service.tasks.assistant.knowledge import TransferReason
-from service.tasks.assistant.triggers import OTHER_BANKS, asks_if_ai, handover_reason, names_other_customer, off_topic
+from service.tasks.assistant.understanding.triggers import (
+    OTHER_BANKS,
+    asks_if_ai,
+    handover_reason,
+    names_other_customer,
+    off_topic,
+)
 
 Topic = Literal["account", "card", "branch", "hours", "queue", "callback"]
 # Which part of an answer the customer asks for; none: all of it.

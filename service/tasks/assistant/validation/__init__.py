@@ -1,0 +1,1 @@
+"""Looks up each fact and promise of a reply in what the tools of the turn returned."""
