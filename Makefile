@@ -97,7 +97,7 @@ check: lint ## Lint and the fast tests: about a minute
 	@$(VENV)/bin/python -m pytest tests/unit tests/contract -q -n auto --maxprocesses=4 --dist=worksteal --hypothesis-profile=check -m "not slow"
 
 test: lint ## Set everything up (browser, Node.js and speech too) and run all tests
-	@tools/setup.sh chromium node extras && $(VENV)/bin/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal --show-capture=no # a failing service logs thousands of lines
+	@tools/setup.sh chromium node image extras && $(VENV)/bin/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal --show-capture=no # a failing service logs thousands of lines
 
 bench: setup ## Compressed histories, and the harness against a bare loop on an echo model; omni bench --help has more
 	$(omni) bench history && $(OMNI) bench harness

@@ -10,6 +10,8 @@ compile --upgrade pyproject.toml -o requirements/service.txt
 cp requirements/service.txt requirements/tools.txt # the same versions, and what a service with functions as tools needs
 compile --extra tools pyproject.toml -o requirements/tools.txt
 compile --upgrade "${development[@]}" pyproject.toml -o requirements/dev.txt
+cp requirements/dev.txt requirements/workers.txt
+compile --extra eval --extra warehouse --extra tools pyproject.toml -o requirements/workers.txt
 cp requirements/dev.txt requirements/extras.txt # the same versions, and more packages
 compile "${development[@]}" --extra speech --extra voices --extra redaction --extra knowledge pyproject.toml -o requirements/extras.txt
 compile --extra local --extra eval --extra warehouse --extra ragas pyproject.toml requirements/ragas.in -o requirements/ragas.txt

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets this checkout up, each part once: tools/setup.sh [base] [extras] [chromium] [node] [ragas]. `make` calls it; PYTHON names the
+# Sets this checkout up, each part once: tools/setup.sh [base] [extras] [chromium] [node] [image] [ragas]. `make` calls it; PYTHON names the
 # interpreter, as in make setup PYTHON=python3.11.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -121,12 +121,17 @@ set_up_node() {
   }
 }
 
+# What makes the root file system in which the image is rehearsed; only root can, so nobody else misses it.
+set_up_image() {
+  [ "$(id -u)" != 0 ] || command -v mmdebstrap >/dev/null || from_debian "the image's rehearsal needs mmdebstrap" mmdebstrap
+}
+
 for part in "${@:-base}"; do
   case $part in
-    base | extras | chromium | node | ragas) "set_up_$part" ;;
+    base | extras | chromium | node | image | ragas) "set_up_$part" ;;
     next) echo "Next: make eval" ;;
     *)
-      echo "error: no part '$part'; there are base, extras, chromium, node, ragas" >&2
+      echo "error: no part '$part'; there are base, extras, chromium, node, image, ragas" >&2
       exit 2
       ;;
   esac

@@ -36,6 +36,7 @@ def test_the_workflows_and_actions_are_there() -> None:
     assert {path.relative_to(ROOT / ".github").as_posix() for path in FILES} == {
         "workflows/checks.yml",
         "workflows/evaluation.yml",
+        "workflows/image.yml",
         "workflows/prompt-gate.yml",
         "workflows/prompt-comment.yml",
         "workflows/promote.yml",
