@@ -97,11 +97,11 @@ class StoreSettings(SettingsGroup):
     handovers_table: str = "omni-handovers"  # customers who wait for a person
     callbacks_table: str = "omni-callbacks"  # calls that were promised to customers
     callbacks_kms_key: str = "alias/omni-callbacks"  # id, ARN or alias of the KMS key that seals their numbers
+    voicemails_table: str = "omni-voicemails"  # messages that callers left; the same key seals their numbers
     archive_bucket: str = "omni-channel-insights"
     events_queue: str = "omni-channel-events"  # S3 notifications of new objects; `omni load-events` reads it
     timeout_s: float = Field(default=2.0, gt=0, alias="store_timeout_s")  # of one store access
-    # Of the whole read of a history, with retries and the wait for a thread. In a burst it mostly waits for a thread; a digest
-    # within the required 5 s is then better than a 503 after 2 s.
+    # Of the whole read of a history, which in a burst mostly waits for a thread; a digest in time is better than a 503.
     history_timeout_s: float = Field(default=4.5, gt=0)
 
 

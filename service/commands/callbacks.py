@@ -42,7 +42,7 @@ def work_callbacks(
     from service.telemetry.exporting import exporting
     from service.telemetry.log import configure_logging
 
-    settings = _located()
+    settings = located()
     _check_webhook(settings, webhook)
     configure_logging(settings.telemetry.log_level)
 
@@ -78,7 +78,7 @@ def add_callback(
     number = uk_number(phone)
     if number is None:
         raise ConfigurationError("this is no UK number that may be called back; write it as in +447700900123")
-    settings = _located()
+    settings = located()
     book = callback_book(settings, wall_clock(settings.clock_file))
     made = book.request(
         contact_id,
@@ -97,7 +97,7 @@ def list_callbacks(as_json: AsJson = False) -> None:
     from service.clock import wall_clock
     from service.handover.build import open_callbacks
 
-    settings = _located()
+    settings = located()
     now = wall_clock(settings.clock_file)()
     waiting = sorted(open_callbacks(settings).store.waiting(), key=lambda one: (one.priority != "HIGH", one.due_at))
     overdue = sum(one.is_overdue(now) for one in waiting)
@@ -109,6 +109,17 @@ def list_callbacks(as_json: AsJson = False) -> None:
         say(f"{len(waiting)} callbacks wait, {overdue} overdue")
     if overdue:
         raise typer.Exit(1)
+
+
+def located() -> "Settings":
+    """Return the settings with the running local AWS, unless they name another one."""
+    from service.local import aws
+    from service.settings import Settings
+
+    settings = Settings()
+    if settings.environment != "local" or settings.aws.endpoint is not None:
+        return settings
+    return settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
 
 
 def _line(callback: "Callback") -> str:
@@ -172,13 +183,3 @@ def _check_webhook(settings: "Settings", webhook: str | None) -> None:
     here = parts.hostname in ("localhost", "127.0.0.1", "::1")
     if parts.scheme not in ("http", "https") or not parts.hostname or (parts.scheme == "http" and not here):
         raise ConfigurationError("--webhook must be an https address: it gets customers' telephone numbers")
-
-
-def _located() -> "Settings":
-    from service.local import aws
-    from service.settings import Settings
-
-    settings = Settings()
-    if settings.environment != "local" or settings.aws.endpoint is not None:
-        return settings
-    return settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})

@@ -15,6 +15,7 @@ from service.commands.models import models
 from service.commands.reconcile import reconcile
 from service.commands.serve import serve
 from service.commands.tools import tools
+from service.commands.voicemails import voicemails
 from service.commands.warehouse import sql
 
 SERVE, WAREHOUSE, CALLS, KNOWLEDGE = "Serve", "Warehouse and report", "Calls", "Documents"
@@ -32,7 +33,7 @@ _SERVE: Commands = {
     "token-keys": token_keys,
 }
 _WAREHOUSE: Commands = {"load-events": load_events, "sql": sql, "reconcile": reconcile, "dashboards": dashboards}
-COMMANDS = frozenset((*_SERVE, *_WAREHOUSE, "callbacks", "calls", "knowledge", "models", "tools"))
+COMMANDS = frozenset((*_SERVE, *_WAREHOUSE, "callbacks", "calls", "knowledge", "models", "tools", "voicemails"))
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -43,5 +44,6 @@ def add_commands(app: typer.Typer) -> None:
     app.add_typer(models, name="models", rich_help_panel=SERVE)
     app.add_typer(tools, name="tools", rich_help_panel=SERVE)
     app.add_typer(callbacks, name="callbacks", rich_help_panel=SERVE)
+    app.add_typer(voicemails, name="voicemails", rich_help_panel=SERVE)
     app.add_typer(calls, name="calls", rich_help_panel=CALLS)
     app.add_typer(knowledge, name="knowledge", rich_help_panel=KNOWLEDGE)

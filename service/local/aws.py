@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from service.errors import ConfigurationError, StoreError
 from service.local.daemon import Daemon, python_argv
@@ -94,9 +95,6 @@ def load(settings: Settings) -> None:
     from service.aws.shared_state import create_shared_table
     from service.calls.store.form_store import FormStore, create_config_table
     from service.calls.store.states import create_jobs_table
-    from service.conversations.table import create_conversation_table
-    from service.handover.callback_table import create_callback_table
-    from service.handover.handover_table import create_handover_table
     from service.interactions.table import InteractionTable, create_table
     from service.local.samples import sample_histories
     from service.summaries.answer_record import ANSWER_FEEDBACK_PREFIX, ANSWERS_PREFIX
@@ -116,9 +114,7 @@ def load(settings: Settings) -> None:
     create_answer_table(dynamodb, settings.summaries.answers_table)
     create_config_table(dynamodb, settings.stores.config_table)
     create_shared_table(dynamodb, settings.stores.shared_table)
-    create_conversation_table(dynamodb, settings.stores.conversations_table)
-    create_callback_table(dynamodb, settings.stores.callbacks_table)
-    create_handover_table(dynamodb, settings.stores.handovers_table)
+    _create_conversation_tables(dynamodb, settings)
     forms = FormStore(
         dynamodb, settings.stores.config_table, timeout_s=settings.stores.timeout_s, now=lambda: datetime.now(UTC)
     )
@@ -138,3 +134,16 @@ def load(settings: Settings) -> None:
     create_sealing_key(kms, settings.stores.callbacks_kms_key, what="the telephone numbers of callbacks")
     for made in (dynamodb, s3, sqs, kms):
         made.close()
+
+
+def _create_conversation_tables(dynamodb: Any, settings: Settings) -> None:
+    """Create the tables of conversations and of what is left of them for people."""
+    from service.conversations.table import create_conversation_table
+    from service.handover.callback_table import create_callback_table
+    from service.handover.handover_table import create_handover_table
+    from service.phone.voicemail_table import create_voicemail_table
+
+    create_conversation_table(dynamodb, settings.stores.conversations_table)
+    create_callback_table(dynamodb, settings.stores.callbacks_table)
+    create_handover_table(dynamodb, settings.stores.handovers_table)
+    create_voicemail_table(dynamodb, settings.stores.voicemails_table)

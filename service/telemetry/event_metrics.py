@@ -106,6 +106,7 @@ _RECORDERS: Mapping[Event, Callable[[Fields], None]] = {
     Event.BEDROCK_INVOKE_CANCELLED: lambda fields: metrics.count(metrics.CANCELLED, str(fields.get("model"))),
     Event.CALL_SETTLED: _call_settled,
     Event.CALLBACK_SETTLED: _callback_settled,
+    Event.VOICEMAIL_CLOSED: lambda fields: metrics.count(metrics.CALLBACK_PROMISES, str(fields.get("promise"))),
     Event.CALLBACKS_CHECKED: lambda fields: metrics.observe(metrics.CALLBACKS_OVERDUE, _number(fields, "overdue")),
     Event.TOOL_USED: _tool_used,
     Event.SHARED_STATE_UNREACHABLE: lambda _: metrics.count(metrics.SHARED_OUTAGES),

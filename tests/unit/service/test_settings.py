@@ -42,6 +42,7 @@ VARIABLES = {
     "OMNI_HANDOVERS_TABLE": ("w", "stores.handovers_table", "w"),
     "OMNI_CALLBACKS_TABLE": ("k", "stores.callbacks_table", "k"),
     "OMNI_CALLBACKS_KMS_KEY": ("alias/k", "stores.callbacks_kms_key", "alias/k"),
+    "OMNI_VOICEMAILS_TABLE": ("v", "stores.voicemails_table", "v"),
     "OMNI_CONVERSATION_HOURS": ("3", "stores.conversation_hours", 3),
     "OMNI_ANSWERS_TABLE": ("a", "summaries.answers_table", "a"),
     "OMNI_OUTBOX_TABLE": ("o", "summaries.outbox_table", "o"),
