@@ -1,5 +1,6 @@
-"""``cases``: check a task's case files."""
+"""``cases``: check a task's case files, or write them as test cases of Amazon Connect."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,7 +9,7 @@ from eval.commands.arguments import TaskName
 from service.display.terminal import say
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from eval.dialogue.play import DialogueEpisode
 
 
 def check_cases(
@@ -20,8 +21,15 @@ def check_cases(
     specificity: Annotated[
         bool, typer.Option("--specificity", help="Also measure how often facts are found in other cases' references.")
     ] = False,
+    connect: Annotated[
+        Path | None,
+        typer.Option("--connect", help="Instead, write conversations as test cases of Amazon Connect to this folder."),
+    ] = None,
 ) -> None:
     """Check all case files: each case, near-copies, balance, the judge's labels. Exit code 1: problems found."""
+    if connect is not None:
+        _write_connect_tests(task, dataset, connect)
+        return
     from eval.casecheck.check import check_folder, measure_specificity
     from eval.casecheck.report import render_findings
     from eval.report.console import result_console
@@ -43,22 +51,58 @@ def check_cases(
         raise typer.Exit(1)
 
 
-def _prove(task: str, folder: "Path", only: str | None) -> bool:
-    """Print the proofs of a task's conversations, if it has any; return whether all hold."""
+def _write_connect_tests(task: str, only: str | None, folder: Path) -> None:
+    from collections import Counter
+
     from eval.casecheck.files import case_paths
     from eval.cases import load_cases
+    from eval.connect.export import connect_tests, write_tests
+    from eval.suites import load_case_rules
+    from service.dialogue.task import DialogueTask
+    from service.errors import ConfigurationError
+    from service.settings import Settings
+    from service.task import load_task
+
+    loaded, episode = load_task(task), _conversations(task)
+    greeting = loaded.greeting() if isinstance(loaded, DialogueTask) else None
+    if episode is None or not greeting:
+        raise ConfigurationError(f"task {task!r} has no conversations that begin with a greeting; name one with --task")
+    for path in case_paths(Settings().datasets_dir / task):
+        if only not in (None, path.stem):
+            continue
+        cases = load_cases(
+            path, input_model=episode.scenario_model, expectations=load_case_rules(task).expectations
+        ).cases
+        found = connect_tests(episode, cases, greeting=greeting)
+        write_tests(found, folder / path.stem)
+        say(f"{folder / path.stem}: {len(found.tests)} of {len(cases)} conversations")
+        for reason, count in Counter(found.left_out.values()).most_common():
+            say(f"  {count} left out: {reason}")
+
+
+def _conversations(task: str) -> "DialogueEpisode | None":
+    """Return how the conversations of a task are played, or None if it has none."""
     from eval.dialogue.play import DialogueEpisode
-    from eval.dialogue.proof_report import render_proofs
-    from eval.dialogue.proofs import CaseProof, prove_cases
-    from eval.report.console import result_console
-    from eval.suites import load_case_rules, load_suite
+    from eval.suites import load_suite
     from service.knowledge.indexes import KnowledgeIndexes
     from service.settings import Settings
 
-    episode, found = load_suite(task).episode, list[CaseProof]()
-    if not isinstance(episode, DialogueEpisode):
+    episode = load_suite(task).episode
+    return episode.with_documents(KnowledgeIndexes.of(Settings())) if isinstance(episode, DialogueEpisode) else None
+
+
+def _prove(task: str, folder: Path, only: str | None) -> bool:
+    """Print the proofs of a task's conversations, if it has any; return whether all hold."""
+    from eval.casecheck.files import case_paths
+    from eval.cases import load_cases
+    from eval.dialogue.proof_report import render_proofs
+    from eval.dialogue.proofs import CaseProof, prove_cases
+    from eval.report.console import result_console
+    from eval.suites import load_case_rules
+
+    episode, found = _conversations(task), list[CaseProof]()
+    if episode is None:
         return True
-    episode = episode.with_documents(KnowledgeIndexes.of(Settings()))
     for path in case_paths(folder):
         if only in (None, path.stem):
             rules = load_case_rules(task)
