@@ -81,8 +81,7 @@ class ReleaseSettings(SettingsGroup):
     evidence_bucket: str | None = None  # evaluations put each pair's evidence there, for promotions in other stages
     ledger_dir: Path | None = None  # second copy of the releases; default: next to a sqlite store, else under state_dir
     stage: Stage | None = None  # what the releases are for; read it through `Settings.stage`
-    # Whether a pair may be released and served although nobody looked at some kinds of harm, because no judge was licensed for
-    # them. None: `refuse` in `test` and `prod`, `allow` in `local` and `dev`.
+    # Whether a pair may be released and served with kinds of harm that nobody looked at. None: only in `local` and `dev`.
     unseen: Literal["refuse", "allow"] | None = Field(default=None, alias="release_unseen")
 
 
@@ -101,7 +100,7 @@ class StoreSettings(SettingsGroup):
     archive_bucket: str = "omni-channel-insights"
     events_queue: str = "omni-channel-events"  # S3 notifications of new objects; `omni load-events` reads it
     timeout_s: float = Field(default=2.0, gt=0, alias="store_timeout_s")  # of one store access
-    # Of the whole read of a history, which in a burst mostly waits for a thread; a digest in time is better than a 503.
+    # Of the whole read of a history, in a burst mostly a wait for a thread: a digest within the required 5 s beats an early 503.
     history_timeout_s: float = Field(default=4.5, gt=0)
 
 

@@ -24,12 +24,16 @@ VALUES = {
     "HoldMusicArn": "arn:aws:connect:eu-west-2:123456789012:instance/i/prompt/p",
     "HoursArn": "arn:aws:connect:eu-west-2:123456789012:instance/i/operating-hours/h",
     "HoursId": "0f1c2c0e-0000-4000-8000-000000000001",
+    "InboundFlowId": "0f1c2c0e-0000-4000-8000-000000000003",
     "InstanceId": "0f1c2c0e-0000-4000-8000-000000000000",
     "LogGroupArn": "arn:aws:logs:eu-west-2:123456789012:log-group:/aws/lex/larkfield-bot",
     "PhoneFunctionArn": "arn:aws:lambda:eu-west-2:123456789012:function:phone",
     "PhoneNumberId": "0f1c2c0e-0000-4000-8000-000000000002",
     "QueueArn": "arn:aws:connect:eu-west-2:123456789012:instance/i/queue/q",
     "QueueFlowArn": "arn:aws:connect:eu-west-2:123456789012:instance/i/contact-flow/f",
+    "RecordsBucket": "larkfield-records",
+    "RecordsKeyArn": "arn:aws:kms:eu-west-2:123456789012:key/k",
+    "RecordsStreamArn": "arn:aws:firehose:eu-west-2:123456789012:deliverystream/contact-trace-records",
     "RoleArn": "arn:aws:iam::123456789012:role/aws-service-role/lexv2.amazonaws.com/bot",
     "WhisperFlowArn": "arn:aws:connect:eu-west-2:123456789012:instance/i/contact-flow/w",
 }
@@ -282,6 +286,17 @@ def test_both_flows_take_a_message_with_the_same_words(inbound, waiting):
 def test_files_name_only_known_placeholders():
     named = {name for file in FOLDER.glob("*.json") for name in PLACEHOLDER.findall(file.read_text("utf-8"))}
     assert named == set(VALUES)
+
+
+def test_what_connect_keeps_is_sealed_under_the_prefixes_that_are_required():
+    kept = arguments("contact_centre")["AssociateInstanceStorageConfig"]
+    places = {each["ResourceType"]: each["StorageConfig"].get("S3Config") for each in kept}
+    assert {kind: place and place["BucketPrefix"] for kind, place in places.items()} == {
+        "CHAT_TRANSCRIPTS": "chat-transcripts",
+        "CALL_RECORDINGS": "call-recordings",
+        "CONTACT_TRACE_RECORDS": None,  # Connect sends these to a stream only, whose own prefix is contact-trace-records
+    }
+    assert all(place["EncryptionConfig"]["EncryptionType"] == "KMS" for place in places.values() if place)
 
 
 def test_the_flows_are_made_before_those_that_name_them():
