@@ -10,6 +10,7 @@ from connect_flows import ANY, FOLDER, INBOUND, OTHER_KEY, SILENT, WAITING, WHIS
 
 from service.channels.lex import CONVERSATION, REASON, TO_A_PERSON, TRANSFER, LexSettings
 from service.handover.handover import URGENCY
+from service.phone.connect_models import AskedOfUs
 from service.tasks.assistant import BankAssistant
 from service.tasks.assistant.knowledge import TransferReason, bank_knowledge
 from service.tasks.assistant.persona import discloses
@@ -276,6 +277,24 @@ def test_a_message_is_recorded_only_with_consent_and_once_its_row_is_kept(name):
     assert "CreateCallbackContact" in flow.types_reached(row.errors[ANY])
     stop = flow.actions[flow.actions[start.Transitions.NextAction].Transitions.NextAction]
     assert stop.Parameters["RecordingBehavior"]["IVRRecordingBehavior"] == "Disabled"
+
+
+@pytest.mark.parametrize("name", ["inbound", "customer_queue"])
+def test_flow_and_phone_function_agree_on_what_is_asked_and_answered(name):
+    answers = {"voicemail": {"promised"}, "place_in_queue": {"text"}}  # as tests/unit/service/phone shows
+    flow = Flow.read(name, FLOWS[name])
+    for asked in flow.of_type("InvokeLambdaFunction"):
+        does = asked.Parameters["LambdaInvocationAttributes"]["does"]
+        assert AskedOfUs.model_validate({"does": does})
+        # What was answered is said before the function is asked again.
+        said, left, seen = set(), [asked.Transitions.NextAction], {asked.Identifier}
+        while left:
+            action = flow.actions[left.pop()]
+            if action.Identifier not in seen and action.Type != "InvokeLambdaFunction":
+                seen.add(action.Identifier)
+                said |= set(re.findall(r"\$\.External\.(\w+)", action.text))
+                left += [action.Transitions.NextAction] if action.Transitions.NextAction else []
+        assert said == answers[does]
 
 
 def test_both_flows_take_a_message_with_the_same_words(inbound, waiting):
