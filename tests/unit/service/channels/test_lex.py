@@ -116,6 +116,15 @@ async def test_a_handover_ends_the_bot_and_tells_the_flow(bot):
     assert (action(again), attributes(again)["transfer_to_agent"]) == ("Close", "true")
 
 
+async def test_what_lex_takes_for_its_own_intent_is_a_turn_like_all_others(bot):
+    event = recorded("speech_first_turn")
+    event["sessionState"]["intent"]["name"] = "TransferToAgent"
+    answer = await bot.handle(event)
+    assert action(answer) == "ElicitIntent"
+    assert "transfer_to_agent" not in attributes(answer)
+    assert text(answer) == "Shall I send parcel AB123456 to 12 Elm Street?"
+
+
 async def test_an_event_that_comes_again_is_answered_once(bot):
     first = await bot.handle(recorded("speech_first_turn"))
     assert await bot.handle(recorded("speech_first_turn")) == first
