@@ -31,6 +31,7 @@ from eval.commands.sweep import sweep
 from eval.commands.traffic import traffic
 from eval.errors import HarnessError
 from omni.bench import bench, simulate
+from omni.intents import intents
 from omni.scheduling import schedule
 from omni.simulated import mark_simulated, use_simulated_store
 from reports.commands import report, report_power
@@ -109,6 +110,7 @@ def build_app() -> typer.Typer:
     app.add_typer(harvest, name="harvest", rich_help_panel=WAREHOUSE)
     app.add_typer(schedule, name="schedule", rich_help_panel=WAREHOUSE)
     app.add_typer(bench, name="bench", rich_help_panel=MEASURE)
+    app.add_typer(intents, name="intents", rich_help_panel=MEASURE)
     know_commands(command.name for command in app.registered_commands if command.name)
     know_commands(group.name for group in app.registered_groups if group.name)
     return app

@@ -8,6 +8,7 @@ from typing import Literal
 from figures.command_line import omni
 from service.aws.clients import has_credentials
 from service.cards import ModelCard, ModelCards
+from service.knowledge.installed import INSTALL, is_installed
 from service.llm.servers import server_of
 from service.pair import Pair
 from service.settings import Settings
@@ -15,7 +16,7 @@ from service.settings import Settings
 DEMO_DATASET = "dev"  # not the gate's cases, which are for evidence
 DEMO_CASES = 8  # a minute on two idle cores with the bundled model
 
-Reason = Literal["demo", "provider", "key"]
+Reason = Literal["demo", "provider", "key", "extra"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class LeftOut:
     """A pair that is evaluated only if --pairs names it.
 
     ``demo``: the pair's file says so. ``provider``: Bedrock cannot be reached. ``key``: no key of its
-    provider is set.
+    provider is set. ``extra``: its code needs an extra that is not installed.
     """
 
     pair: Pair
@@ -48,11 +49,13 @@ def select_pairs(
     settings: Settings,
     *,
     credentials: Callable[[], bool] = has_credentials,
+    installed: Callable[[], bool] = is_installed,
 ) -> Selection:
     """Divide ``pairs`` into those to evaluate and those that are demos or that their own models cannot answer here.
 
-    Code always runs. A provider's model can be called at a configured endpoint, or in ``aws`` with ``credentials``. In
-    ``local`` without an endpoint the bundled model would answer in its place, and its figures would not be the model's.
+    Code runs, unless the extra that it needs is not ``installed``. A provider's model can be called at a configured endpoint, or
+    in ``aws`` with ``credentials``. In ``local`` without an endpoint the bundled model would answer in its place, and its
+    figures would not be the model's.
     """
     chosen: list[Pair] = []
     left_out: list[LeftOut] = []
@@ -64,6 +67,9 @@ def select_pairs(
         asked = [cards.get(model) for model in pair.models]
         if not all(_has_key(card) for card in asked if card.wire == "litellm"):
             left_out.append(LeftOut(pair=pair, reason="key"))
+            continue
+        if any(card.extra is not None for card in asked) and not installed():
+            left_out.append(LeftOut(pair=pair, reason="extra"))
             continue
         if any(card.wire == "bedrock" and card.runs == "provider" for card in asked):
             if reachable is None:
@@ -96,6 +102,9 @@ def left_out_lines(left_out: Sequence[LeftOut], task: str, settings: Settings) -
         check = omni("models", "check", keyless[0].model)
         names = ", ".join(pair.name for pair in keyless)
         lines.append(f"Left out: {names}. No key of their provider is set; this names the variable: {check}")
+    bare = [item.pair.name for item in left_out if item.reason == "extra"]
+    if bare:
+        lines.append(f"Left out: {', '.join(bare)}. The extra that their code needs is not installed; {INSTALL}")
     return lines
 
 

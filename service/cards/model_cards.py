@@ -36,7 +36,8 @@ class ModelCard(BaseModel):
 
     ``wire`` is the way to call it: ``bedrock`` is Converse, ``litellm`` is any other provider or server that litellm knows, and
     ``in_process`` is code of this package. ``api_base`` is the server to call in place of the provider's; ``answers_as`` is the
-    model name in its answers where that is not the id's own, for example a path. ``derived`` cards stand in no file.
+    model name in its answers where that is not the id's own, for example a path. ``extra`` is what has to be installed for code
+    of this package to answer. ``derived`` cards stand in no file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +53,7 @@ class ModelCard(BaseModel):
     answers_as: str | None = Field(default=None, min_length=2)
     end_of_life: dt.date | None = None
     notes: str = ""
+    extra: Literal["knowledge"] | None = None
     derived: bool = Field(default=False, exclude=True)
 
     @property

@@ -16,9 +16,18 @@ def require_installed() -> None:
     Raises:
         KnowledgeError: a package is missing; the message names it.
     """
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    missing = _missing()
     if missing:
         raise KnowledgeError(f"the search in documents is not installed ({', '.join(missing)} missing); {INSTALL}")
+
+
+def is_installed() -> bool:
+    """Return whether everything that documents are searched with is installed."""
+    return not _missing()
+
+
+def _missing() -> list[str]:
+    return [name for name in NEEDED if importlib.util.find_spec(name) is None]
 
 
 def packaged_file(name: str) -> Path:

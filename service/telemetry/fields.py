@@ -75,6 +75,10 @@ FIELDS: Mapping[str, FieldForm] = {
     "kinds": "name",
     "severity": "name",
     "step": "number",
+    # what a message was understood to want
+    "intent": "name",
+    "confidence": "number",
+    "read_by": "name",
     # calls
     "tenant": "name",
     "call_id": "name",

@@ -1,17 +1,25 @@
 """The task ``assistant``: answers a bank's customers about accounts, cards and branches from its tools, or hands over."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import ClassVar
 
 from pydantic import BaseModel
 
 from service.dialogue.task import DialogueTask
 from service.dialogue.turn import DialogueInputs, DialogueReply
+from service.errors import ModelUnusable
 from service.llm.model_call import InProcessModels
+from service.pair import Pair
+from service.task import TaskContext
+from service.task_result import TaskResult
 from service.tasks.assistant.persona import persona, remembered
 from service.tasks.assistant.reply import AssistantReply
-from service.tasks.assistant.rules import MODEL_ID, rules
+from service.tasks.assistant.rules import BY_MEANING_ID, MODEL_ID, rules, rules_by_meaning
 from service.tasks.assistant.tools import FUNCTIONS
+from service.tasks.assistant.understanding.by_meaning import guess_by_meaning
+from service.tasks.assistant.understanding.intents import GuessIntent
+from service.tasks.assistant.understanding.logged import log_intent
 from service.tasks.assistant.validation.guard import AssistantGuard
 from service.tools.functions import ToolFunction
 from service.tools.use import TracedStep
@@ -23,7 +31,7 @@ class BankAssistant(DialogueTask[DialogueInputs]):
     name: ClassVar[str] = "assistant"
     input_model: ClassVar[type[BaseModel]] = DialogueInputs
     output_model: ClassVar[type[DialogueReply]] = AssistantReply
-    in_process: ClassVar[InProcessModels] = {MODEL_ID: rules}
+    in_process: ClassVar[InProcessModels] = {MODEL_ID: rules, BY_MEANING_ID: rules_by_meaning}
     fallback_model: ClassVar[str | None] = MODEL_ID
     tool_functions: ClassVar[Sequence[ToolFunction]] = FUNCTIONS
 
@@ -39,9 +47,22 @@ class BankAssistant(DialogueTask[DialogueInputs]):
         """Return the conversation, so that one pair answers all its turns."""
         return inputs.conversation_id
 
+    async def run(self, inputs: DialogueInputs, context: TaskContext) -> TaskResult:
+        """See ``Task.run``. Serving, log what the message was understood to want, whoever words the reply."""
+        if context.chain == "serve":
+            log_intent(inputs, _guess_of(context.pair))
+        return await super().run(inputs, context)
+
     def guard(self, inputs: DialogueInputs, seen: Sequence[TracedStep] = ()) -> AssistantGuard:
         """Return the guard that looks up each fact and promise of a model's reply in what the tools of this turn returned."""
         return AssistantGuard(inputs, seen)
+
+
+def _guess_of(pair: Pair) -> GuessIntent | None:
+    if BY_MEANING_ID in pair.models:
+        with suppress(ModelUnusable):  # then the rules without it answer, and the answer says so
+            return guess_by_meaning()
+    return None
 
 
 TASK = BankAssistant()

@@ -1,4 +1,4 @@
-"""The floor without a model: rules over the state of the conversation, replies worded from the tools' answers."""
+"""The floors without a language model: rules over the state of the conversation, replies worded from the tools' answers."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +12,9 @@ from service.question import Said, ToolTurn, Use
 from service.tasks.assistant.knowledge import TransferReason, bank_knowledge
 from service.tasks.assistant.persona import must_disclose, persona, remembered
 from service.tasks.assistant.reply import AssistantReply, Claim
+from service.tasks.assistant.understanding.by_meaning import guess_by_meaning
 from service.tasks.assistant.understanding.intent import Aspect, Topic
+from service.tasks.assistant.understanding.intents import GuessIntent
 from service.tasks.assistant.understanding.slots import Slots
 from service.tasks.assistant.understanding.talk import Talk, talk_of
 from service.tasks.assistant.wording import (
@@ -27,6 +29,7 @@ from service.tasks.assistant.wording import (
 )
 
 MODEL_ID = "local.assistant-rules-v1"
+BY_MEANING_ID = "local.assistant-rules-minilm-v1"
 _TRIES = 3  # a reading tool that failed three times is not asked again
 _MOST_LOST = 3  # the third message in a row that nothing could be made of goes to a person
 _QUOTED_CHARS, _MOST_QUOTED = 240, 6
@@ -117,9 +120,22 @@ class _Turn:
 
 def rules(document: object) -> str | Said:
     """Answer a turn: the uses of tools that are needed next, or the reply as JSON."""
+    return _answered(document, None)
+
+
+def rules_by_meaning(document: object) -> str | Said:
+    """Answer a turn as ``rules`` does, but guess by its meaning what a message wants whose words say nothing.
+
+    Raises:
+        ModelUnusable: what guesses is not installed here.
+    """
+    return _answered(document, guess_by_meaning())
+
+
+def _answered(document: object, guess_intent: GuessIntent | None) -> str | Said:
     assert isinstance(document, DialogueSoFar)
     inputs = document.inputs
-    turn = _Turn(inputs=inputs, talk=talk_of(inputs, bank_knowledge()), tools=_Tools(document))
+    turn = _Turn(inputs=inputs, talk=talk_of(inputs, bank_knowledge(), guess_intent), tools=_Tools(document))
     reason = _reason(turn.talk)
     if reason is None:
         _answer(turn)

@@ -9,6 +9,7 @@ from service.tasks.assistant.knowledge import BankKnowledge
 from service.tasks.assistant.persona import remembered
 from service.tasks.assistant.phone import uk_number
 from service.tasks.assistant.understanding.intent import Aspect, Topic, Wish, hear
+from service.tasks.assistant.understanding.intents import Guess, GuessIntent, Intent, intent_of, meant
 from service.tasks.assistant.understanding.slots import Slots, read_slots
 
 # What the assistant's last words ask for, whoever worded them: a model may have answered the turn before.
@@ -39,7 +40,8 @@ class Talk:
     """What the assistant knows before it replies to the last message.
 
     ``open`` are the topics that wait for an answer, ``aspects`` what is asked about each. ``asked`` is what the assistant's last
-    reply asked for, "" for nothing. ``lost`` counts the messages in a row that nothing could be made of.
+    reply asked for, "" for nothing. ``lost`` counts the messages in a row that nothing could be made of. ``intent`` is what the
+    last message wants first; ``guess`` is what its meaning said, None where its words were enough or only words are read.
     """
 
     slots: Slots = field(default_factory=Slots)
@@ -52,19 +54,21 @@ class Talk:
     repeated: bool = False
     understood: bool = True
     said_phone: str = ""
+    intent: Intent = "unclear"
+    guess: Guess | None = None
 
 
-def talk_of(inputs: DialogueInputs, knowledge: BankKnowledge) -> Talk:
-    """Return the state after the customer's present message."""
+def talk_of(inputs: DialogueInputs, knowledge: BankKnowledge, guess_intent: GuessIntent | None = None) -> Talk:
+    """Return the state after the customer's present message; ``guess_intent`` guesses where the words say nothing."""
     talk, questions = Talk(said_phone=_verified_phone(inputs)), list[tuple[object, frozenset[str]]]()
     history = remembered(inputs)
     for turn in history:
         if turn.by == "assistant":
             talk = _replied(talk, turn.text)
         else:
-            talk = _heard(talk, turn.text, knowledge)
+            talk = _heard(talk, turn.text, knowledge, guess_intent)
             questions.append(_question(talk, turn.text))
-    talk = _heard(talk, inputs.message, knowledge)
+    talk = _heard(talk, inputs.message, knowledge, guess_intent)
     return replace(talk, repeated=_is_repeated(_question(talk, inputs.message), questions))
 
 
@@ -89,8 +93,17 @@ def _replied(talk: Talk, reply: str) -> Talk:
     return replace(talk, open=() if topic is None else (topic,), asked=asked)
 
 
-def _heard(talk: Talk, message: str, knowledge: BankKnowledge) -> Talk:
+def _heard(talk: Talk, message: str, knowledge: BankKnowledge, guess_intent: GuessIntent | None) -> Talk:
     heard, stated = hear(message), read_slots(message, _expected(talk), knowledge)
+    by_words = _taken_up(talk, heard, stated)
+    if by_words.understood or guess_intent is None:
+        return by_words
+    guess = guess_intent(message)
+    by_meaning = _taken_up(talk, meant(heard, guess.intent), stated) if guess.is_sure else by_words
+    return replace(by_meaning, guess=guess)
+
+
+def _taken_up(talk: Talk, heard: Wish, stated: Slots) -> Talk:
     topics = _topics(talk, heard, stated)
     new = tuple(topic for topic in topics if topic not in talk.open)
     aspects = dict(talk.aspects)
@@ -111,6 +124,8 @@ def _heard(talk: Talk, message: str, knowledge: BankKnowledge) -> Talk:
         heard=heard,
         understood=understood,
         lost=0 if understood else talk.lost + 1,
+        intent=intent_of(heard, topics),
+        guess=None,
     )
 
 

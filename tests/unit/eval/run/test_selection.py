@@ -126,3 +126,18 @@ def test_a_provider_without_a_key_is_left_out_with_the_command_that_names_it(mon
     assert line.endswith(f"models check {model}")
     monkeypatch.setenv(variable, "k")
     assert names(select_pairs([pair], CARDS, Settings(), credentials=lambda: False).pairs) == ["a"]
+
+
+def test_code_whose_extra_is_not_installed_is_left_out_with_the_command_that_installs_it():
+    code = ModelCard(
+        id="guesses", short_name="guesses", wire="in_process", runs="local", context_tokens=9, extra="knowledge"
+    )
+    cards = ModelCards([code, ModelCard(id="code", short_name="code", wire="in_process", runs="local")])
+    pairs = [make_pair(name="floor", model="code"), make_pair(name="guesser", model="guesses")]
+    found = select_pairs(pairs, cards, Settings(), installed=lambda: False)
+    assert (names(found.pairs), names(found.without("extra"))) == (["floor"], ["guesser"])
+    (line,) = left_out_lines(found.left_out, "assistant", Settings())
+    assert line == (
+        "Left out: guesser. The extra that their code needs is not installed; install it: make setup EXTRAS=1"
+    )
+    assert names(select_pairs(pairs, cards, Settings(), installed=lambda: True).pairs) == ["floor", "guesser"]

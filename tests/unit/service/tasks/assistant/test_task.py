@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from eval.dialogue.scenario import ConversationScenario
 from eval.suites.assistant.world import world
 from service.cards import ModelCards
 from service.dialogue.turn import DialogueInputs
-from service.errors import UpstreamUnavailable
+from service.errors import KnowledgeError, UpstreamUnavailable
+from service.llm.gateway import build_gateway
 from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
 from service.pair_file import load_pair
@@ -18,11 +20,15 @@ from service.settings import Settings
 from service.task import TaskContext
 from service.tasks.assistant import TASK
 from service.tasks.assistant.rules import MODEL_ID, rules
+from service.tasks.assistant.understanding import by_meaning
 from service.tools.allowed import AllowedTools
 
 ROOT = Path(__file__).resolve().parents[5]
 CARDS = ModelCards.load(Settings().prompts_dir / "models.yaml")
-PAIR = load_pair(ROOT / "prompts/assistant/nova-lite.prompty", cards=CARDS, task_variables=TASK.variables)
+PAIR, GUESSER = (
+    load_pair(ROOT / f"prompts/assistant/{name}.prompty", cards=CARDS, task_variables=TASK.variables)
+    for name in ("nova-lite", "rules-minilm")
+)
 
 
 def said(reply, action="answer", **more):
@@ -110,3 +116,27 @@ async def test_the_prompt_holds_what_the_assistant_remembers_and_no_more():
     inputs = DialogueInputs(conversation_id="conv-1", message="And now?", history=history)
     lines = TASK.values(inputs)["history"].splitlines()
     assert (len(lines), lines[0], lines[-1]) == (20, "Customer: customer 5", "Assistant: assistant 14")
+
+
+async def test_serving_logs_the_intent_whoever_words_the_reply_and_an_evaluation_does_not():
+    shown = said("I'm Larkfield's AI assistant. The premium card is £12 a month.")
+    with capture_logs() as lines:
+        await answered(Models(LOOKS_UP, shown))
+        await answered(Models(LOOKS_UP, shown), chain="primary")
+    (line,) = [line for line in lines if line["event"] == "INTENT_READ"]
+    assert (line["intent"], line["read_by"], line["confidence"]) == ("card", "words", None)
+
+
+async def test_where_the_extra_is_missing_the_rules_answer_in_place_of_those_that_guess(monkeypatch):
+    def missing():
+        raise KnowledgeError("not installed")
+
+    monkeypatch.setattr(by_meaning, "require_installed", missing)
+    by_meaning.guess_by_meaning.cache_clear()
+    gateway = build_gateway(Settings(), CARDS, TASK.in_process)
+    with capture_logs() as lines:
+        result, reply = await answered(gateway, "Shall I be served soon, kind sir?", pair=GUESSER)
+    by_meaning.guess_by_meaning.cache_clear()
+    assert (result.arm, result.model, reply["asks"]) == ("fallback", MODEL_ID, ["request"])
+    (line,) = [line for line in lines if line["event"] == "INTENT_READ"]
+    assert (line["intent"], line["read_by"]) == ("unclear", "nothing")

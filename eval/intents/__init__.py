@@ -1,0 +1,1 @@
+"""Trains and measures what tells an intent from a message's meaning."""

@@ -1,0 +1,19 @@
+"""The log line of what a customer's message was understood to want; it holds none of the words."""
+
+from service.dialogue.turn import DialogueInputs
+from service.tasks.assistant.knowledge import bank_knowledge
+from service.tasks.assistant.understanding.intents import GuessIntent
+from service.tasks.assistant.understanding.talk import talk_of
+from service.telemetry.log import Event, log
+
+
+def log_intent(inputs: DialogueInputs, guess_intent: GuessIntent | None) -> None:
+    """Log the intent of the message, by what it was told, and how sure a guess by meaning was.
+
+    ``read_by`` is ``words``, ``meaning``, or ``nothing`` where neither says enough, so that the rules ask.
+    """
+    talk = talk_of(inputs, bank_knowledge(), guess_intent)
+    by_meaning = talk.guess is not None and talk.guess.is_sure
+    read_by = "meaning" if by_meaning else "words" if talk.understood else "nothing"
+    confidence = None if talk.guess is None else round(talk.guess.confidence, 3)
+    log(Event.INTENT_READ, intent=talk.intent, read_by=read_by, confidence=confidence)
