@@ -18,6 +18,9 @@ MOST_TURNS = 200
 MOST_SAID = 2_000
 _KEPT_EXCHANGES = MOST_MESSAGES // 2
 _KEPT_FOR_A_PERSON = 30
+# While a person answers, there is no telling how many messages there are on both sides; the oldest exchanges go.
+_MOST_KEPT_CHARS = 90_000
+_MOST_IN_A_ROW = 20
 _MOST_TRIES = 2
 
 
@@ -48,14 +51,32 @@ class MadeBy(_Kept):
     degraded: bool
 
 
+class PersonAnswer(_Kept):
+    """What the person who has taken over said to the customer."""
+
+    message_id: str
+    text: str
+    at: datetime
+
+
 class Exchange(_Kept):
-    """What the customer said, and the reply: None if there was none, because a person had taken over or no model answered."""
+    """What the customer said, and the reply: None if there was none, because a person had taken over or no model answered.
+
+    ``answers`` is what a person said after it, until the customer's next message.
+    """
 
     message_id: str
     said: str
     at: datetime
     reply: DialogueReply | None = None
     made_by: MadeBy | None = None
+    answers: tuple[PersonAnswer, ...] = ()
+
+    @property
+    def chars(self) -> int:
+        """How many characters both sides said."""
+        reply = 0 if self.reply is None else len(self.reply.model_dump_json())
+        return len(self.said) + reply + sum(len(each.text) for each in self.answers)
 
 
 class WaitingMessage(_Kept):
@@ -75,7 +96,10 @@ class Holder(_Kept):
 
 
 class Conversation(_Kept):
-    """Everything that the next turn needs. ``session`` holds values that the channel has verified."""
+    """Everything that the next turn needs. ``session`` holds values that the channel has verified.
+
+    ``person`` is the name, for the customer, of whoever has taken the conversation over; None as long as nobody has.
+    """
 
     id: str
     task: str
@@ -85,6 +109,7 @@ class Conversation(_Kept):
     session: Mapping[str, str] = Field(default_factory=dict)
     state: ConversationState = "open"
     reason: str | None = None  # of the handover
+    person: str | None = None
     exchanges: tuple[Exchange, ...] = ()
     waiting: tuple[WaitingMessage, ...] = ()
     older: tuple[str, ...] = ()  # ids of messages whose texts are gone
@@ -170,11 +195,48 @@ class Conversation(_Kept):
             changed = changed._changed(state="closed")
         return changed
 
+    def taken_over(self, person: str) -> "Conversation":
+        """Return the conversation that a person named ``person`` has taken over.
+
+        Raises:
+            ConversationRefused: it was not handed over, or has ended.
+        """
+        self._must_be_with_a_person()
+        return self if self.person == person else self._changed(person=person)
+
+    def answered(self, answer: PersonAnswer) -> "Conversation":
+        """Return the conversation after a person said something; the same ``message_id`` again changes nothing.
+
+        Raises:
+            ConversationRefused: it was not handed over, has ended, or the person has said too much in a row.
+        """
+        self._must_be_with_a_person()
+        if any(known.message_id == answer.message_id for each in self.exchanges for known in each.answers):
+            return self
+        last = self.exchanges[-1]
+        if len(last.answers) >= _MOST_IN_A_ROW:
+            raise ConversationRefused(f"{_MOST_IN_A_ROW} messages in a row; wait until the customer answers")
+        changed = last.model_copy(update={"answers": (*last.answers, answer)})
+        return self._changed(exchanges=self.exchanges[:-1])._with(changed)
+
+    def ended(self) -> "Conversation":
+        """Return the conversation closed by a person; a closed one is returned as it is."""
+        return self if self.state == "closed" else self._changed(state="closed", waiting=(), holder=None)
+
+    def _must_be_with_a_person(self) -> None:
+        if self.state == "closed":
+            raise ConversationEnded("the conversation has ended")
+        if self.state != "handed_over":
+            raise ConversationRefused("the assistant still answers this conversation; it was not handed over")
+
     def _with(self, exchange: Exchange) -> "Conversation":
-        most = _KEPT_FOR_A_PERSON if self.state == "handed_over" else _KEPT_EXCHANGES
+        handed_over = self.state == "handed_over"
         every = (*self.exchanges, exchange)
-        gone = tuple(each.message_id for each in every[:-most])
-        return self._changed(exchanges=every[-most:], older=(*self.older, *gone)[-MOST_TURNS:])
+        kept = every[-(_KEPT_FOR_A_PERSON if handed_over else _KEPT_EXCHANGES) :]
+        while handed_over and len(kept) > 1 and sum(each.chars for each in kept) > _MOST_KEPT_CHARS:
+            kept = kept[1:]
+        gone = tuple(each.message_id for each in every[: len(every) - len(kept)])
+        return self._changed(exchanges=kept, older=(*self.older, *gone)[-MOST_TURNS:])
 
     def _changed(self, **fields: object) -> "Conversation":
         return self.model_copy(update=fields)

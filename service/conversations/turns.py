@@ -89,7 +89,7 @@ class Turns:
         """
         message = WaitingMessage(message_id=message_id, said=said, at=self.now())
         holder = self._holder(hold_s)
-        conversation = await self._change(key, lambda found: found.received(message, holder))
+        conversation = await self.change(key, lambda found: found.received(message, holder))
         before, until = conversation.exchange(message_id), time.monotonic() + patience_s
         while (exchange := conversation.exchange(message_id)) is None:
             if self._is_ours(conversation, holder):
@@ -98,12 +98,36 @@ class Turns:
                 raise DeadlineExceeded("the messages before this one are not answered yet; it waits for its answer")
             elif self._may_take(conversation, message_id):
                 holder = self._holder(hold_s)
-                conversation = await self._change(key, partial(self._taken, holder))
+                conversation = await self.change(key, partial(self._taken, holder))
             else:
                 await asyncio.sleep(_LOOK_AGAIN_S * random.uniform(0.8, 1.2))
                 conversation = await self.find(key)
         repeated = before is not None and before.reply is not None
         return TakenTurn(exchange=exchange, conversation=conversation, repeated=repeated)
+
+    async def change(self, key: str, decide: Callable[[Conversation], Conversation]) -> Conversation:
+        """Return the conversation after ``decide``, which is called again if somebody else was faster.
+
+        Raises:
+            ConversationMissing: there is no such conversation.
+            ConversationRefused: of ``decide``.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            found = await self.store.get(key)
+            if found is None:
+                raise ConversationMissing(
+                    "there is no such conversation of this client, or it has expired; start a new one"
+                )
+            changed = decide(found.conversation)
+            if changed is found.conversation:
+                return changed
+            try:
+                await self.store.put(key, changed, expected=found.version)
+            except ConversationChanged:
+                await asyncio.sleep(random.uniform(0, 0.02 * attempt))
+                continue
+            return changed
+        raise StoreError("the conversation is changed all the time; send the message again")
 
     async def aclose(self) -> None:
         """Wait for the answers that are being made for callers who have gone."""
@@ -121,7 +145,7 @@ class Turns:
             try:
                 reply, made_by = await answering(conversation, first)
             finally:
-                settled = await self._change(key, lambda found: found.settled(first.message_id, reply, made_by))
+                settled = await self.change(key, lambda found: found.settled(first.message_id, reply, made_by))
             return settled
 
         running = asyncio.create_task(answer())
@@ -139,25 +163,6 @@ class Turns:
         self._running.discard(running)
         if not running.cancelled():
             running.exception()  # the caller has it, or has gone
-
-    async def _change(self, key: str, decide: Callable[[Conversation], Conversation]) -> Conversation:
-        """Return the conversation after ``decide``, which is called again if somebody else was faster."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            found = await self.store.get(key)
-            if found is None:
-                raise ConversationMissing(
-                    "there is no such conversation of this client, or it has expired; start a new one"
-                )
-            changed = decide(found.conversation)
-            if changed is found.conversation:
-                return changed
-            try:
-                await self.store.put(key, changed, expected=found.version)
-            except ConversationChanged:
-                await asyncio.sleep(random.uniform(0, 0.02 * attempt))
-                continue
-            return changed
-        raise StoreError("the conversation is changed all the time; send the message again")
 
     def _holder(self, hold_s: float) -> Holder:
         return Holder(token=self.ids(), until=self.now() + timedelta(seconds=hold_s))
