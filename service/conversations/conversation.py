@@ -188,21 +188,24 @@ class Conversation(_Kept):
         )
         if reply is not None and reply.action == "handover":
             assert reply.handover is not None
-            changed = changed._changed(state="handed_over", reason=reply.handover.reason, waiting=())
-            for each in rest:  # they are for the person now
-                changed = changed._with(Exchange(message_id=each.message_id, said=each.said, at=each.at))
+            changed = changed._handed_over(reply.handover.reason)
         elif reply is not None and reply.action == "close" and not rest:
             changed = changed._changed(state="closed")
         return changed
 
     def taken_over(self, person: str) -> "Conversation":
-        """Return the conversation that a person named ``person`` has taken over.
+        """Return the conversation that a person named ``person`` has taken over; the assistant says nothing more.
+
+        A turn may have asked for a person and failed before its reply handed over.
 
         Raises:
-            ConversationRefused: it was not handed over, or has ended.
+            ConversationEnded: it has ended.
         """
-        self._must_be_with_a_person()
-        return self if self.person == person else self._changed(person=person)
+        if self.state == "closed":
+            raise ConversationEnded("the conversation has ended")
+        if self.state == "handed_over":
+            return self if self.person == person else self._changed(person=person)
+        return self._changed(person=person)._handed_over(self.reason)
 
     def answered(self, answer: PersonAnswer) -> "Conversation":
         """Return the conversation after a person said something; the same ``message_id`` again changes nothing.
@@ -211,6 +214,8 @@ class Conversation(_Kept):
             ConversationRefused: it was not handed over, has ended, or the person has said too much in a row.
         """
         self._must_be_with_a_person()
+        if not self.exchanges:
+            raise ConversationRefused("the customer has said nothing yet")
         if any(known.message_id == answer.message_id for each in self.exchanges for known in each.answers):
             return self
         last = self.exchanges[-1]
@@ -222,6 +227,12 @@ class Conversation(_Kept):
     def ended(self) -> "Conversation":
         """Return the conversation closed by a person; a closed one is returned as it is."""
         return self if self.state == "closed" else self._changed(state="closed", waiting=(), holder=None)
+
+    def _handed_over(self, reason: str | None) -> "Conversation":
+        changed = self._changed(state="handed_over", reason=reason, waiting=(), holder=None)
+        for each in self.waiting:  # they are for the person now
+            changed = changed._with(Exchange(message_id=each.message_id, said=each.said, at=each.at))
+        return changed
 
     def _must_be_with_a_person(self) -> None:
         if self.state == "closed":

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from service.answers.typed import typed_answer
 from service.canonical import canonical_json
-from service.dialogue.turn import DialogueInputs, DialogueReply, Spoken
+from service.dialogue.turn import DialogueInputs, DialogueReply, HandoverFacts, Spoken
 from service.errors import OutputInvalid
 from service.pair import OutputRules, Pair
 from service.question import DialogueTurn, Question, Said, ToolTurn
@@ -69,6 +69,19 @@ class DialogueTask(Task[D]):
     def greeting(self) -> str | None:
         """Return what a channel says before the customer does, such as that an AI answers. It begins the history."""
         return None
+
+    def handover_facts(self, inputs: D) -> HandoverFacts:
+        """Return what the person who takes the conversation over should know, read from what was said until ``inputs``."""
+        return HandoverFacts(query=inputs.message, collected=inputs.session)
+
+    def queue_message(self, *, position: int, minutes: int, waiting: int | None = None) -> str:
+        """Return what a customer is told about a place in the queue for a person; position 1 is next.
+
+        ``waiting`` is how many wait, for a customer who still decides whether to; None for one who waits already.
+        """
+        if position == 1:
+            return "You're next in line."
+        return f"You are number {position} in the queue. The estimated wait is about {minutes} minutes."
 
     def values(self, inputs: D) -> Mapping[str, str]:
         """See ``Task.values``."""

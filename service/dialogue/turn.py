@@ -1,6 +1,7 @@
 """One turn of a conversation: what the task is given, and what it replies. A task may extend both models."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -38,6 +39,18 @@ class DialogueInputs(BaseModel):
     def said(self) -> tuple[str, ...]:
         """The customer's own words in the whole conversation."""
         return (*(turn.text for turn in self.history if turn.by == "customer"), self.message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoverFacts:
+    """What a task's own code reads out of a conversation for the person who takes it over: no model words it.
+
+    ``query`` is the customer's message that says best what they want.
+    """
+
+    query: str
+    topics: tuple[str, ...] = ()
+    collected: Mapping[str, str] = field(default_factory=dict)
 
 
 class HandoverNote(BaseModel):

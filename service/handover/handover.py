@@ -10,6 +10,19 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 URGENCY: Mapping[str, int] = {"sensitive_topic": 1, "customer_frustration": 2, "repeated_query": 3}
 _LEAST_URGENT = 5
 KEPT_FOR = timedelta(hours=24)  # after the last change
+KNOWN_REASONS = frozenset(
+    {
+        "explicit_request",
+        "customer_frustration",
+        "repeated_query",
+        "capability_limitation",
+        "technical_issues",
+        "complex_scenario",
+        "sensitive_topic",
+    }
+)
+# Nobody can see whether a caller still holds the line; the telephone's own queue keeps that count.
+_UNSEEN_AT_MOST = timedelta(hours=1)
 
 HandoverState = Literal["waiting", "taken", "closed"]
 HandoverEnd = Literal["resolved", "callback", "abandoned"]
@@ -29,22 +42,36 @@ class HandoverSummary(BaseModel):
 
 
 class CustomerHandover(BaseModel):
-    """A handover as it is stored; times are UTC. ``summary`` and ``context`` are gone once it has ended."""
+    """A handover as it is stored; times are UTC. ``summary`` and ``context`` are gone once it has ended.
+
+    ``owner`` is whose conversation it is: ``tenant:`` or ``client:`` with a name, "" without access control. ``task`` and
+    ``owner`` lead to the conversation where the service keeps it. ``taken_by`` is the agent's client. ``seen_at`` is when the
+    customer's page asked last; None where the channel does not tell, as on the telephone.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     handover_id: str
     conversation_id: str
+    task: str = ""
+    owner: str = ""
     reason: str
     summary: HandoverSummary | None
     context: dict[str, str] = Field(default_factory=dict)
     requested_at: AwareDatetime
+    seen_at: AwareDatetime | None = None
     state: HandoverState = "waiting"
     taken_by: str | None = None
     taken_at: AwareDatetime | None = None
     closed_at: AwareDatetime | None = None
     ended: HandoverEnd | None = None
     version: int = 0
+
+    @property
+    def tenant(self) -> str | None:
+        """The tenant whose agents may take it; None: of agents without a tenant."""
+        kind, _, name = self.owner.partition(":")
+        return name if kind == "tenant" else None
 
     @property
     def urgency(self) -> int:
@@ -60,6 +87,18 @@ class CustomerHandover(BaseModel):
     def handling(self) -> timedelta | None:
         """How long a person spoke with the customer; None if nobody has, or still does."""
         return None if self.taken_at is None or self.closed_at is None else self.closed_at - self.taken_at
+
+    def has_left(self, now: datetime, left_after: timedelta) -> bool:
+        """Return whether the customer waits no longer: their page has been silent for ``left_after``."""
+        if self.state != "waiting":
+            return False
+        if self.seen_at is None:
+            return now - self.requested_at > _UNSEEN_AT_MOST
+        return now - self.seen_at > left_after
+
+    def seen(self, now: datetime) -> Self:
+        """Return the handover of a customer whose page has just asked."""
+        return self.model_copy(update={"seen_at": now})
 
     def taken(self, agent: str, now: datetime) -> Self:
         """Return the handover taken by ``agent``.

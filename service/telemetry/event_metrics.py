@@ -8,6 +8,7 @@ from service.telemetry.log import Event, Field
 
 Fields = Mapping[str, Field]
 _BEDROCK, _DYNAMODB = "bedrock", "dynamodb"
+_SERVED_WITHIN_MS = 30_000  # who leaves sooner than that says nothing about the service
 _OUR_FAILURES = frozenset(code.value for code in FailureCode)
 
 
@@ -82,6 +83,22 @@ def _callback_settled(fields: Fields) -> None:
         metrics.count(metrics.CALLBACK_PROMISES, str(promise))
 
 
+def _handover_taken(fields: Fields) -> None:
+    waited_ms = _number(fields, "latency_ms")
+    metrics.observe(metrics.QUEUE_TIME, waited_ms)
+    metrics.observe(metrics.SERVICE_LEVEL, waited_ms <= _SERVED_WITHIN_MS)
+
+
+def _handover_ended(fields: Fields) -> None:
+    outcome = str(fields.get("outcome"))
+    metrics.count(metrics.HANDOVER_ENDS, outcome)
+    left = outcome == "abandoned" and fields.get("state") == "waiting"
+    metrics.observe(metrics.ABANDONMENT_RATE, left)
+    metrics.observe(metrics.CALLBACK_REQUEST_RATE, outcome == "callback")
+    if left and _number(fields, "latency_ms") > _SERVED_WITHIN_MS:
+        metrics.observe(metrics.SERVICE_LEVEL, 0)
+
+
 def _tool_used(fields: Fields) -> None:
     tool, outcome = str(fields.get("tool")), str(fields.get("outcome"))  # a tool that no pair names is "unknown"
     metrics.count(metrics.TOOL_USES, tool, outcome)
@@ -108,6 +125,10 @@ _RECORDERS: Mapping[Event, Callable[[Fields], None]] = {
     Event.CALLBACK_SETTLED: _callback_settled,
     Event.VOICEMAIL_CLOSED: lambda fields: metrics.count(metrics.CALLBACK_PROMISES, str(fields.get("promise"))),
     Event.CALLBACKS_CHECKED: lambda fields: metrics.observe(metrics.CALLBACKS_OVERDUE, _number(fields, "overdue")),
+    Event.HANDOVER_ENTERED: lambda fields: metrics.count(metrics.HANDOVERS, str(fields.get("reason"))),
+    Event.HANDOVER_TAKEN: _handover_taken,
+    Event.HANDOVER_ENDED: _handover_ended,
+    Event.HANDOVERS_CHECKED: lambda fields: metrics.observe(metrics.QUEUE_SIZE, _number(fields, "waiting")),
     Event.TOOL_USED: _tool_used,
     Event.SHARED_STATE_UNREACHABLE: lambda _: metrics.count(metrics.SHARED_OUTAGES),
     Event.SUMMARY_UNKEPT: lambda _: metrics.count(metrics.UNKEPT),

@@ -95,6 +95,8 @@ CALLBACKS = Counter("omni_callbacks", "Callbacks", "Rings of callbacks by what b
 CALLBACK_PROMISES = Counter(
     "omni_callback_promises", "CallbackPromises", "Promised callbacks by whether they were rung in time", ("outcome",)
 )
+HANDOVERS = Counter("omni_handovers", "Handovers", "Customers who began to wait for a person", ("reason",))
+HANDOVER_ENDS = Counter("omni_handover_ends", "HandoverEnds", "Handovers that ended, by how", ("outcome",))
 LATENCY = Histogram("omni_latency_ms", "Latency", "Whole request, milliseconds", ("path",))
 MODEL_LATENCY = Histogram("omni_model_latency_ms", "ModelLatency", "One model call, milliseconds", ("model",))
 TOOL_LATENCY = Histogram("omni_tool_latency_ms", "ToolLatency", "One use of a tool, milliseconds", ("tool",))
@@ -106,6 +108,41 @@ CALLBACKS_OVERDUE = Histogram(
     "Open callbacks whose promised time is over, at each look",
     unit="Count",
     bounds=(0, 1, 2, 5, 10, 20, 50),
+)
+QUEUE_SIZE = Histogram(
+    "omni_queue_size",
+    "QueueSize",
+    "Customers who wait for a person, at each look",
+    unit="Count",
+    bounds=(0, 1, 2, 5, 10, 20, 50, 100),
+)
+QUEUE_TIME = Histogram(
+    "omni_queue_time_ms",
+    "AverageQueueTime",  # CloudWatch averages the values
+    "How long a customer waited until a person took over, milliseconds",
+    bounds=(5_000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000),
+)
+# Ones and zeros: their mean is the rate.
+ABANDONMENT_RATE = Histogram(
+    "omni_abandonment",
+    "AbandonmentRate",
+    "1: a customer left before anybody took over; else 0",
+    unit="None",
+    bounds=(0, 1),
+)
+CALLBACK_REQUEST_RATE = Histogram(
+    "omni_callback_request",
+    "CallbackRequestRate",
+    "1: a handover ended with a callback; else 0",
+    unit="None",
+    bounds=(0, 1),
+)
+SERVICE_LEVEL = Histogram(
+    "omni_service_level",
+    "ServiceLevel",
+    "1: taken over within 30 s; 0: later, or left after 30 s",
+    unit="None",
+    bounds=(0, 1),
 )
 
 INSTRUMENTS: tuple[Instrument, ...] = tuple(

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import BaseModel
 
 from service.dialogue.task import DialogueTask
-from service.dialogue.turn import DialogueInputs, DialogueReply
+from service.dialogue.turn import DialogueInputs, DialogueReply, HandoverFacts
 from service.errors import ModelUnusable
 from service.llm.model_call import InProcessModels
 from service.pair import Pair
@@ -16,7 +16,8 @@ from service.task_result import TaskResult
 from service.tasks.assistant.persona import persona, remembered
 from service.tasks.assistant.reply import AssistantReply
 from service.tasks.assistant.rules import BY_MEANING_ID, MODEL_ID, rules, rules_by_meaning
-from service.tasks.assistant.tools import FUNCTIONS
+from service.tasks.assistant.story import handover_facts
+from service.tasks.assistant.tools import FUNCTIONS, live_bank
 from service.tasks.assistant.understanding.by_meaning import guess_by_meaning
 from service.tasks.assistant.understanding.intents import GuessIntent
 from service.tasks.assistant.understanding.logged import log_intent
@@ -38,6 +39,14 @@ class BankAssistant(DialogueTask[DialogueInputs]):
     def greeting(self) -> str:
         """Return the greeting with the disclosure, which the first reply then leaves out."""
         return f"{persona().greeting} {persona().disclosure} How can I assist you today?"
+
+    def handover_facts(self, inputs: DialogueInputs) -> HandoverFacts:
+        """Return the customer's wish, the topics, and what is known of account, card, place and number."""
+        return handover_facts(inputs)
+
+    def queue_message(self, *, position: int, minutes: int, waiting: int | None = None) -> str:
+        """Return the bank's own words about a place in the queue."""
+        return live_bank().queue_message(position, minutes, waiting)
 
     def values(self, inputs: DialogueInputs) -> Mapping[str, str]:
         """Return the variables' texts; the history is what the assistant remembers."""

@@ -87,12 +87,13 @@ class Bank:
     def queue_position(self) -> dict[str, Any]:
         """Return the place in the queue that the customer has, or would have, and the estimated wait."""
         position, waiting = self._position()
+        minutes = self._wait_minutes(position)
         return self._answer(
             position=position,
             waiting=waiting,
-            estimated_wait_minutes=self._wait_minutes(position),
+            estimated_wait_minutes=minutes,
             open=self.knowledge.specialist_calendar.is_open(self._now()),
-            message=self._queue_message(position, waiting),
+            message=self.queue_message(position, minutes, waiting),
         )
 
     def request_callback(self, phone: str, when: CallbackTime = "soon", *, key: str | None = None) -> dict[str, Any]:
@@ -136,14 +137,29 @@ class Bank:
             transfer_id = f"transfer-{len(transfers) + 1}"
             transfers[transfer_id] = {"reason": reason, "summary": summary.strip(), "state": "waiting"} | _keys({}, key)
         position, waiting = self._position()
+        minutes = self._wait_minutes(position)
         return self._answer(
             transfer_id=transfer_id,
             reason=transfers[transfer_id]["reason"],
             state=transfers[transfer_id]["state"],
             position=position,
-            estimated_wait_minutes=self._wait_minutes(position),
-            message=self._queue_message(position, waiting),
+            estimated_wait_minutes=minutes,
+            message=self.queue_message(position, minutes, waiting),
         )
+
+    def queue_message(self, position: int, minutes: int, waiting: int | None) -> str:
+        """Return what a customer is told about a place in the queue.
+
+        ``waiting`` is how many wait, for one who still decides and may be offered another way; None for one who waits already.
+        """
+        messages, desk = self.knowledge.messages, self.knowledge.specialists
+        if waiting is not None and not self.knowledge.specialist_calendar.is_open(self._now()):
+            return self._closed_message()
+        if waiting is not None and waiting >= desk.most_waiting:
+            return messages.queue_full
+        if position == 1:
+            return messages.next_in_line
+        return messages.in_queue.format(position=position, minutes=minutes)
 
     def _known(self, what: str, known: Mapping[Any, Any], name: str) -> Any:
         if name not in known:
@@ -179,16 +195,6 @@ class Bank:
 
     def _wait_minutes(self, position: int) -> int:
         return position * self.knowledge.specialists.minutes_per_customer
-
-    def _queue_message(self, position: int, waiting: int) -> str:
-        messages, desk = self.knowledge.messages, self.knowledge.specialists
-        if not self.knowledge.specialist_calendar.is_open(self._now()):
-            return self._closed_message()
-        if waiting >= desk.most_waiting:
-            return messages.queue_full
-        if position == 1:
-            return messages.next_in_line
-        return messages.in_queue.format(position=position, minutes=self._wait_minutes(position))
 
     def _promise(self, when: CallbackTime) -> tuple[datetime, datetime, str]:
         """Return from when until when the bank calls back, as local times, and the words for it."""

@@ -12,14 +12,13 @@ from service.question import Said, ToolTurn, Use
 from service.tasks.assistant.knowledge import TransferReason, bank_knowledge
 from service.tasks.assistant.persona import must_disclose, persona, remembered
 from service.tasks.assistant.reply import AssistantReply, Claim
+from service.tasks.assistant.story import known_of, topics_of
 from service.tasks.assistant.understanding.by_meaning import guess_by_meaning
 from service.tasks.assistant.understanding.intent import Aspect, Topic
 from service.tasks.assistant.understanding.intents import GuessIntent
-from service.tasks.assistant.understanding.slots import Slots
 from service.tasks.assistant.understanding.talk import Talk, talk_of
 from service.tasks.assistant.wording import (
     Worded,
-    account_name,
     branches_worded,
     card_worded,
     hours_worded,
@@ -312,23 +311,12 @@ def _only_callback(talk: Talk) -> Talk:
 def _context(turn: _Turn, reason: TransferReason) -> str:
     said = [item.text for item in remembered(turn.inputs) if item.by == "customer"]
     quotes = [f'"{text[:_QUOTED_CHARS]}"' for text in [*said, turn.inputs.message][-_MOST_QUOTED:]]
-    topics = ", ".join(dict.fromkeys([*turn.talk.aspects, *turn.talk.open])) or "none"
+    topics = ", ".join(topics_of(turn.talk)) or "none"
+    known = "; ".join(f"{name}: {value}" for name, value in known_of(turn.talk.slots).items())
     return (
         f"The customer said: {' '.join(quotes)} Messages of the customer: {len(said) + 1}. Topics: {topics}. "
-        f"Known: {_known(turn.talk.slots) or 'nothing yet'}. Reason: {reason}."
+        f"Known: {known or 'nothing yet'}. Reason: {reason}."
     )
-
-
-def _known(slots: Slots) -> str:
-    known = {
-        "account": ", ".join(map(account_name, slots.accounts)),
-        "channel": ", ".join(slots.channels),
-        "card": ", ".join(slots.cards),
-        "place": slots.place,
-        "phone": slots.phone,
-        "time of a callback": slots.when or "",
-    }
-    return "; ".join(f"{name}: {value}" for name, value in known.items() if value)
 
 
 def _action(turn: _Turn) -> ReplyAction:

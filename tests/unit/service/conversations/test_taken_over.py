@@ -13,6 +13,7 @@ from service.conversations.conversation import (
     PersonAnswer,
     WaitingMessage,
 )
+from service.dialogue.turn import DialogueReply
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 HOLDER = Holder(token="t", until=AT)
@@ -45,9 +46,7 @@ def test_the_same_answer_again_changes_nothing():
     assert found.taken_over("Anna").taken_over("Anna").person == "Anna"
 
 
-def test_nobody_takes_over_what_the_assistant_answers_or_what_has_ended():
-    with pytest.raises(ConversationRefused, match="not handed over"):
-        conversation(state="open").taken_over("Anna")
+def test_nobody_answers_beside_the_assistant_or_after_the_end():
     with pytest.raises(ConversationRefused, match="not handed over"):
         conversation(state="open").answered(answer(1))
     ended = conversation().ended()
@@ -56,6 +55,15 @@ def test_nobody_takes_over_what_the_assistant_answers_or_what_has_ended():
         ended.answered(answer(1))
     with pytest.raises(ConversationEnded):
         says(ended, "m-2")
+    with pytest.raises(ConversationEnded):
+        ended.taken_over("Anna")
+
+
+def test_a_person_may_take_over_in_the_middle_of_a_turn_whose_reply_then_counts_no_more():
+    waiting = says(conversation(state="open"), "m-2")
+    found = waiting.taken_over("Anna")
+    assert (found.state, found.waiting, found.exchanges[-1].said) == ("handed_over", (), "And now?")
+    assert found.settled("m-2", DialogueReply(reply="Too late", action="answer"), None) == found
 
 
 def test_a_long_talk_stays_within_what_one_item_may_hold():
