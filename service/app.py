@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from service.api import calls, dashboards, docs, feedback, forms, health, insights, metrics, pairs, tokens
 from service.api.conversations import page as chat
 from service.api.conversations.operations import conversations_router
+from service.api.handovers import operations as handovers
+from service.api.handovers import page as agent
 from service.api.http.access import AccessControl
 from service.api.http.limits import BodyLimits
 from service.api.http.openapi import complete
@@ -78,6 +80,8 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None,
     app.include_router(task_feedback_router(tasks))
     app.include_router(conversations_router(tasks))
     app.include_router(chat.router)
+    app.include_router(handovers.router)
+    app.include_router(agent.router)
     app.include_router(health.router)
     app.include_router(docs.router)
     app.include_router(metrics.router)

@@ -20,8 +20,10 @@ from service.conversations.store import ConversationsInMemory, ConversationStore
 from service.conversations.turns import Turns
 from service.dashboards.reader import DashboardReader, build_dashboards
 from service.errors import ConfigurationError
-from service.handover.build import callback_book
+from service.handover.build import callback_book, open_handovers
+from service.handover.queue import HandoverQueue
 from service.handover.tool import with_kept_callbacks
+from service.handover.watch import HandoverWatch
 from service.interactions.reader import InteractionReader
 from service.llm.model_call import Gateway
 from service.llm.reliability import Reliability
@@ -56,6 +58,7 @@ class Runtime:
     """Everything that a request needs from outside.
 
     ``now`` is the wall clock (aware UTC), ``clock`` is monotonic in seconds, ``ids`` returns 12 random hexadecimal digits.
+    ``handovers`` None: nobody waits for conversations that are handed over, as in the harness's own server.
     ``access`` None turns access control off: only tests and the harness's own server on loopback are built so.
     """
 
@@ -81,12 +84,14 @@ class Runtime:
     tools: Mapping[str, TaskTools] = field(default_factory=dict)
     disconnect: Callable[[], Awaitable[None]] | None = None
     conversations: ConversationStore = field(default_factory=ConversationsInMemory)
+    handovers: HandoverQueue | None = None
     shared: SharedState | None = None
     watch: SharedWatch = field(default_factory=lambda: SharedWatch(None))
     reliability: Reliability = field(init=False)  # its clock is the runtime's own
     crowding: Crowding = field(init=False)
     limits: SharedLimits = field(init=False)
     turns: Turns = field(init=False)
+    handover_watch: HandoverWatch | None = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reliability", Reliability(self.clock))
@@ -96,11 +101,14 @@ class Runtime:
         throttle = None if self.access is None else self.access.throttle
         object.__setattr__(self, "limits", SharedLimits(self.shared, throttle, self.reliability))
         object.__setattr__(self, "turns", Turns(store=self.conversations, now=self.now, ids=self.ids))
+        object.__setattr__(self, "handover_watch", None if self.handovers is None else HandoverWatch(self.handovers))
 
     def open(self) -> None:
         """Start each task's pair source and, in the background, the gateway's warm-up; readiness does not wait for it."""
         self.summaries.open()
         self.crowding.start()
+        if self.handover_watch is not None:
+            self.handover_watch.start()
         # The registry client imports MLflow, and two imports at once slow each other down. With a last known good pair the
         # first requests need litellm only, so the registry is asked after the warm-up, about two seconds after the start.
         registry_later = self.warm_up is not None and self._can_serve()
@@ -133,6 +141,8 @@ class Runtime:
         for source in self.pair_sources.values():
             source.stop()
         self.crowding.stop()
+        if self.handover_watch is not None:
+            self.handover_watch.stop()
         self.summaries.close()
         for rollout in self.rollouts.values():
             rollout.stop()
@@ -235,6 +245,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         dashboards=build_dashboards(settings),
         warm_up=gateway.warm_up,
         access=access,
+        handovers=open_handovers(settings, now, dynamodb) if guarded else None,
         disconnect=queries.aclose,
     )
 

@@ -94,6 +94,7 @@ class StoreSettings(SettingsGroup):
     conversations_table: str = "omni-conversations"
     conversation_hours: int = Field(default=24, ge=1)  # how long a conversation is kept after its last message
     handovers_table: str = "omni-handovers"  # customers who wait for a person
+    handover_update_s: float = Field(default=30.0, ge=1, le=60)  # how often one who waits is told place and wait
     callbacks_table: str = "omni-callbacks"  # calls that were promised to customers
     callbacks_kms_key: str = "alias/omni-callbacks"  # id, ARN or alias of the KMS key that seals their numbers
     voicemails_table: str = "omni-voicemails"  # messages that callers left; the same key seals their numbers

@@ -36,8 +36,8 @@ Validation = Generator[Question | Use, Any, Sequence[GuardFinding]]
 # Time reserved for the fallback and the response when serving: the digest of an ordinary history takes 10 ms, of a long one
 # 60 ms. With a short deadline, a tenth of it is reserved.
 _FALLBACK_RESERVE_S = 0.25
-# What the API has under /v1/ for operators, with their scope: a task of such a name could not be asked.
-OPERATOR_NAMES = frozenset({"forms", "calls", "dashboards", "pairs"})
+# What the API has under /v1/ for operators and agents, with their scopes: a task of such a name could not be asked.
+OPERATOR_NAMES = frozenset({"forms", "calls", "dashboards", "pairs", "handovers"})
 
 
 class Task(ABC, Generic[In]):

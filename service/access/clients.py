@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from service.access.errors import InvalidClient
 from service.errors import ConfigurationError
 
-SCOPES = ("summaries", "feedback", "operator", "tools")  # beside one for each task
+SCOPES = ("summaries", "feedback", "operator", "tools", "handovers")  # beside one for each task
 EVERY_TASK = "task:*"
 # A task's scope is for asking this task alone; with summaries came the two tasks that are older than scopes of tasks.
 _COMES_WITH: Mapping[str, frozenset[str]] = {"summaries": frozenset({"task:summarize", "task:scorecard"})}
-_SCOPE = r"(summaries|feedback|operator|tools|task:(\*|[a-z][a-z0-9_]{0,62}))"
+_SCOPE = r"(summaries|feedback|operator|tools|handovers|task:(\*|[a-z][a-z0-9_]{0,62}))"
 Scope = Annotated[str, StringConstraints(pattern=f"^{_SCOPE}$")]
 _HASH_PREFIX = "sha256:"
 _SecretHash = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]

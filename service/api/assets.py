@@ -1,4 +1,4 @@
-"""The files of the dashboards', the API's and the chat's pages in ``pages/``: no build step, nothing from another host."""
+"""The files of the pages in ``pages/``: dashboards, API, chat and agent; no build step, nothing from another host."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -21,6 +21,11 @@ CHAT_PAGE = "chat.html"
 CHAT_ASSETS: Mapping[str, str] = {
     "chat.css": "text/css; charset=utf-8",
     "chat.js": "text/javascript; charset=utf-8",
+}
+AGENT_PAGE = "agent.html"
+AGENT_ASSETS: Mapping[str, str] = {
+    "agent.css": "text/css; charset=utf-8",
+    "agent.js": "text/javascript; charset=utf-8",
 }
 # Content security policy: only our own script and style files, nothing inline, and text never becomes markup.
 HEADERS: Mapping[str, str] = {

@@ -8,10 +8,13 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from service.api.answering import answer, runtime_of, short_name, start_timer, tools_of_run, usage_fields, usd
+from service.api.entry import entry_of
 from service.api.http.problems import RESPONSES
 from service.api.http.tenancy import require_tenant
 from service.api.keeping import Keeping
+from service.conversations.conversation import Conversation
 from service.errors import OutputInvalid
+from service.handover.entering import QueueTools
 from service.task import Arm, Task, TaskResult
 from service.telemetry.log import Event, log
 
@@ -128,10 +131,12 @@ async def ask_task(
     request: Request,
     tell_tool: Callable[[str], None] | None = None,
     request_id: str | None = None,
+    conversation: Conversation | None = None,
 ) -> TaskAnswer:
     """Run a task for a request, keep its answer, and return it; ``tell_tool`` gets the name of each tool before its call.
 
     The answer is kept as that of ``request_id``, None for the request's own: a request may be given several answers.
+    ``conversation`` is the kept one whose turn this is, as it is before the answer.
 
     Raises:
         ServiceError: there is no answer.
@@ -144,11 +149,14 @@ async def ask_task(
     require_tenant(request, runtime.tasks[name].tenant(inputs))
     served = runtime.pair_for(name, runtime.tasks[name].unit(inputs))
     tools = tools_of_run(name, inputs, served=served, request=request)
-    if tools is not None and tell_tool is not None:
-        tools = replace(tools, tell=tell_tool)
+    entry = entry_of(task, inputs, request, conversation)
+    if tools is not None:
+        tools = replace(tools, tell=tell_tool, tools=tools.tools if entry is None else QueueTools(tools.tools, entry))
     keeping = Keeping(runtime.tasks[name], inputs, runtime)
     result = await answer(name, inputs, served=served, runtime=runtime, timer=timer, tools=tools)
     output = _output_of(task, result)
+    if entry is not None:  # before the customer reads that a person takes over
+        await entry.settled(output)
     kept = await keeping.keep(
         result,
         served=served,

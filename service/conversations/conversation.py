@@ -35,6 +35,11 @@ class ConversationEnded(ConversationRefused):
     """The conversation takes no message any more, this one or another."""
 
 
+def conversation_key(task: str, owner: str, conversation_id: str) -> str:
+    """Return the key under which a conversation is kept; ``owner`` is the client or tenant whose it is."""
+    return f"{task}/{owner}/{conversation_id}"
+
+
 class _Kept(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -122,6 +127,11 @@ class Conversation(_Kept):
     def is_held(self, now: datetime) -> bool:
         """Return whether somebody answers the first waiting message at ``now``."""
         return self.holder is not None and now < self.holder.until
+
+    @property
+    def turns(self) -> int:
+        """How many messages of the customer's were answered or kept; those that wait are not counted."""
+        return len(self.older) + len(self.exchanges)
 
     @property
     def spoken(self) -> tuple[Spoken, ...]:

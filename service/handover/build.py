@@ -1,7 +1,7 @@
-"""Opens the callbacks' store and the sealer of their numbers, by the settings."""
+"""Opens the stores of callbacks and handovers, and the sealer of numbers, by the settings."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,6 +10,9 @@ from service.aws.clients import client
 from service.handover.book import SEALED_AS, CallbackBook
 from service.handover.callback_store import CallbackStore
 from service.handover.callback_table import CallbackTable
+from service.handover.handover_store import HandoversInMemory, HandoverStore
+from service.handover.handover_table import HandoverTable
+from service.handover.queue import HandoverQueue
 from service.settings import Settings
 
 
@@ -40,3 +43,19 @@ def callback_book(settings: Settings, now: Callable[[], datetime], dynamodb: Any
     """Return the book of callbacks of ``settings``, which name an AWS. Contacts nothing."""
     opened = open_callbacks(settings, dynamodb)
     return CallbackBook(store=opened.store, sealer=opened.sealer, now=now)
+
+
+def open_handovers(settings: Settings, now: Callable[[], datetime], dynamodb: Any = None) -> HandoverQueue:
+    """Return the queue of handovers: in the table that all tasks share, in `local` without an AWS in memory. Contacts nothing."""
+    stores = settings.stores
+    store: HandoverStore = HandoversInMemory()
+    if settings.environment != "local" or settings.aws.endpoint is not None:
+        store = HandoverTable(
+            client("dynamodb", settings, attempts=1) if dynamodb is None else dynamodb,
+            stores.handovers_table,
+            scope=settings.stage,
+            timeout_s=stores.timeout_s,
+        )
+    # A page asks at least as often as its customer is told something; one that missed several has been closed.
+    left_after = timedelta(seconds=4 * stores.handover_update_s + 60)
+    return HandoverQueue(store=store, now=now, left_after=left_after)

@@ -9,6 +9,7 @@ from service.conversations.turns import TakenTurn
 from service.dialogue.turn import ReplyAction
 
 HANDED_OVER = "Our team has taken over this conversation. A person will read what you write and answer."
+TAKEN_OVER = "You are talking with {person} from our team. The AI assistant is silent."
 _ID = "conv-0123456789abcdef01234567"
 _AT = "2025-12-08T14:33:02.512Z"
 _MADE_BY: dict[str, Any] = {
@@ -72,18 +73,27 @@ class _Shown(BaseModel):
 
 
 class SaidInConversation(_Shown):
-    """What one side said, and when the customer's message arrived."""
+    """What one side said, and when it, or the customer's message that it answers, arrived. ``person``: whoever has taken over."""
 
-    by: Literal["customer", "assistant"]
+    by: Literal["customer", "assistant", "person"]
     text: str
     message_id: str | None
     at: str
 
 
+class PlaceInQueue(_Shown):
+    """Where a customer stands who waits for a person; position 1 is next. ``message`` says it in words for the customer."""
+
+    position: int
+    estimated_wait_minutes: int
+    message: str
+
+
 class ConversationAnswer(_Shown):
     """A conversation as a page shows it. ``waiting`` are ids of messages that are not answered yet.
 
-    ``unanswered`` are ids of messages that no model answered; they may be sent again. ``notice`` is for the customer.
+    ``unanswered`` are ids of messages that no model answered; they may be sent again. ``notice`` is for the customer. ``person``
+    names whoever has taken over; ``queue`` is the customer's place as long as nobody has, None if it is not known.
     """
 
     model_config = ConfigDict(
@@ -97,6 +107,8 @@ class ConversationAnswer(_Shown):
                     "waiting": [],
                     "unanswered": [],
                     "notice": None,
+                    "person": None,
+                    "queue": None,
                 }
             ]
         }
@@ -109,19 +121,23 @@ class ConversationAnswer(_Shown):
     waiting: list[str]
     unanswered: list[str]
     notice: str | None
+    person: str | None
+    queue: PlaceInQueue | None
 
     @classmethod
-    def of(cls, conversation: Conversation, **more: Any) -> Self:
-        """Return the body for ``conversation``."""
+    def of(cls, conversation: Conversation, queue: PlaceInQueue | None = None, **more: Any) -> Self:
+        """Return the body for ``conversation``, whose customer waits at a place in the ``queue``."""
         open_ = conversation.state == "open"
         return cls(
             conversation_id=conversation.id,
             task=conversation.task,
             state=conversation.state,
-            said=_said(conversation),
+            said=said_in(conversation),
             waiting=[each.message_id for each in conversation.waiting],
             unanswered=[each.message_id for each in conversation.exchanges if open_ and each.reply is None],
             notice=_notice(conversation),
+            person=conversation.person,
+            queue=queue,
             **more,
         )
 
@@ -142,6 +158,8 @@ class StartedConversation(ConversationAnswer):
                     "waiting": [],
                     "unanswered": [],
                     "notice": None,
+                    "person": None,
+                    "queue": None,
                     "token": "eyJhbGciOiJFUzI1NiIs...",
                     "expires_in": 3600,
                     "page": f"/chat#task=parcels&conversation={_ID}&token=eyJhbGciOiJFUzI1NiIs...",
@@ -213,10 +231,13 @@ class TurnAnswer(_Shown):
 
 
 def _notice(conversation: Conversation) -> str | None:
-    return HANDED_OVER if conversation.state == "handed_over" else None
+    if conversation.state != "handed_over":
+        return None
+    return HANDED_OVER if conversation.person is None else TAKEN_OVER.format(person=conversation.person)
 
 
-def _said(conversation: Conversation) -> list[SaidInConversation]:
+def said_in(conversation: Conversation) -> list[SaidInConversation]:
+    """Return what was said in a conversation, oldest first, with what is not answered yet."""
     greeting = conversation.greeting
     found: list[SaidInConversation] = []
     if greeting is not None and not conversation.older:
@@ -228,6 +249,9 @@ def _said(conversation: Conversation) -> list[SaidInConversation]:
         if each.reply is not None:
             text = each.reply.reply
             found.append(SaidInConversation(by="assistant", text=text, message_id=each.message_id, at=at))
+        for one in each.answers:
+            at = one.at.isoformat()
+            found.append(SaidInConversation(by="person", text=one.text, message_id=one.message_id, at=at))
     waiting = (
         SaidInConversation(by="customer", text=each.said, message_id=each.message_id, at=each.at.isoformat())
         for each in conversation.waiting

@@ -18,6 +18,7 @@ from service.api.conversations.models import (
     StartedConversation,
     TurnAnswer,
 )
+from service.api.conversations.waiting import FOLLOWED_EXAMPLE, WaitingCustomer
 from service.api.http.problems import RESPONSES, Problem, ProblemResponse, problem, problem_of
 from service.api.streaming import MEDIA_TYPE, wants_stream
 from service.api.tasks import answer_model, ask_task
@@ -27,6 +28,7 @@ from service.conversations.conversation import (
     ConversationRefused,
     MadeBy,
     WaitingMessage,
+    conversation_key,
 )
 from service.conversations.turns import ConversationMissing, TakenTurn
 from service.dialogue.task import DialogueTask
@@ -48,6 +50,9 @@ _STREAM_EXAMPLE = (
 )
 _STREAMED: dict[int | str, dict[str, Any]] = {
     200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}}}
+}
+_FOLLOWED: dict[int | str, dict[str, Any]] = {
+    200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": FOLLOWED_EXAMPLE}}}
 }
 _SLACK_S = 2.0  # beyond the pair's deadline, for the stores, before another process takes a turn over
 Handler = Callable[..., Awaitable[Any]]
@@ -85,7 +90,7 @@ def conversations_router(tasks: Iterable[Task[Any]]) -> APIRouter:
             operation_id=f"read_{name}",
             summary=f"Read a conversation with {name}",
             response_model=ConversationAnswer,
-            responses={**_NOT_FOUND, **{status: RESPONSES[status] for status in (422, 500, 503)}},
+            responses={**_NOT_FOUND, **{status: RESPONSES[status] for status in (422, 500, 503)}, **_FOLLOWED},
         )
     return router
 
@@ -123,13 +128,22 @@ def _start(task: DialogueTask[Any]) -> Handler:
 
 def _read(task: DialogueTask[Any]) -> Handler:
     async def read(conversation_id: ConversationId, request: Request, response: Response) -> Any:
-        """Return what was said last, oldest first, and whether a person has taken over; for a page that opens again."""
+        """Return what was said last, oldest first, and whether a person has taken over; for a page that opens again.
+
+        While the customer waits for a person, `queue` has the place, and reading shows that they are still there. With
+        `Accept: text/event-stream`, the event `conversation` comes at once and whenever anything was said or somebody takes
+        over, and `queue` every 30 to 60 seconds while the customer waits; ask again when the stream ends.
+        """
         response.headers.update({"Cache-Control": "no-store", **_renewed(task, conversation_id, request)})
+        waiting = WaitingCustomer(task, _key(task, owner_of(request), conversation_id), request)
         try:
-            found = await runtime_of(request).turns.find(_key(task, owner_of(request), conversation_id))
+            found = await waiting.find()
         except ConversationMissing as err:
             return _problem(err, request.state.request_id)
-        return ConversationAnswer.of(found)
+        if not wants_stream(request.headers.get("accept")):
+            return found
+        events = waiting.follow(found)
+        return EventSourceResponse(events, headers={**dict(response.headers), "X-Accel-Buffering": "no"})
 
     return read
 
@@ -174,7 +188,7 @@ async def _turn(
         # A message that its own request has left is answered by this one, and kept as an answer of its own.
         own = message.message_id == message_id
         request_id = str(request.state.request_id) if own else f"req-{runtime.ids()}"
-        done = await ask_task(task, model, inputs, request, tell_tool, request_id)
+        done = await ask_task(task, model, inputs, request, tell_tool, request_id, before)
         made = DialogueReply.model_validate(
             {name: getattr(done.output, name) for name in DialogueReply.model_fields}, from_attributes=True
         )
@@ -251,7 +265,7 @@ def _renewed(task: DialogueTask[Any], conversation_id: str, request: Request) ->
 
 
 def _key(task: DialogueTask[Any], owner: str, conversation_id: str) -> str:
-    return f"{task.name}/{owner}/{conversation_id}"
+    return conversation_key(task.name, owner, conversation_id)
 
 
 def _problem(err: ServiceError, request_id: str) -> ProblemResponse:

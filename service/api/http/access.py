@@ -15,7 +15,7 @@ from service.access.errors import ScopeMissing, TokenRefused
 from service.access.sessions import COOKIE
 from service.access.throttle import LimitExceeded
 from service.access.tokens import Caller
-from service.api.assets import ASSETS, CHAT_ASSETS, DOCS_ASSETS
+from service.api.assets import AGENT_ASSETS, ASSETS, CHAT_ASSETS, DOCS_ASSETS
 from service.api.http.problems import problem
 from service.task import OPERATOR_NAMES
 from service.telemetry.log import Event, log
@@ -26,6 +26,8 @@ PUBLIC = frozenset({"/healthz", "/readyz", "/oauth/token", "/.well-known/jwks.js
 PUBLIC |= {
     "/chat",
     *(f"/chat/{name}" for name in CHAT_ASSETS),
+    "/agent",
+    *(f"/agent/{name}" for name in AGENT_ASSETS),
     "/docs",
     *(f"/docs/{name}" for name in DOCS_ASSETS),
     "/dashboards",
@@ -33,6 +35,7 @@ PUBLIC |= {
     *(f"/dashboards/{name}" for name in ASSETS),
 }  # pages without figures or words of customers, and the dashboards' sign-in
 _DASHBOARDS = "/v1/dashboards"
+_HANDOVERS = "/v1/handovers"
 _SCOPES: Mapping[str, str] = {
     "/omni-channel-insights": "summaries",
     "/feedback": "feedback",
@@ -50,6 +53,8 @@ def scope_of(path: str) -> str | None:
         return None
     if path in _SCOPES:
         return _SCOPES[path]
+    if path == _HANDOVERS or path.startswith(f"{_HANDOVERS}/"):
+        return "handovers"
     task = _TASK.fullmatch(path)
     if task is None or task[1] in OPERATOR_NAMES:
         return "operator"

@@ -12,6 +12,7 @@ _SCOPE_TEXTS = {
     "summaries": "ask for summaries; comes with task:summarize and task:scorecard",
     "feedback": "give feedback on summaries and on answers of tasks",
     "operator": "see what is served and the service's figures; write the tenant's forms; read and answer its scored calls",
+    "handovers": "see the customers who wait for a person, take them, and answer them",
     "tools": "call the tools of a task at its tools' server (`omni tools serve`)",
 }
 # Status: code and detail of the example.
@@ -41,6 +42,11 @@ _OF_PATHS: dict[str, dict[str, tuple[str, str]]] = {
         "404": ("CONVERSATION_NOT_FOUND", "there is no such conversation of this client, or it has expired"),
         "409": ("CONVERSATION_ENDED", "the conversation is closed; start a new one"),
     },
+}
+_OF_HANDOVERS = {
+    "404": ("HANDOVER_NOT_FOUND", "there is no such handover, or it has expired"),
+    "409": ("HANDOVER_TAKEN", "nobody waits under 'handover-0123456789abcdef01234567' any more; take the next one"),
+    "422": ("CALLBACK_REFUSED", "the callback was not arranged: that is not a UK phone number that we can call back"),
 }
 _EXTRA: dict[str, Any] = {
     "409": {"request_ids": ["req-0123456789ab", "req-ba9876543210"]},
@@ -113,6 +119,8 @@ def _secure(operation: dict[str, Any], scope: str | None, *, has_body: bool) -> 
 
 
 def _of_path(path: str) -> dict[str, tuple[str, str]]:
+    if path.startswith("/v1/handovers"):
+        return _OF_HANDOVERS
     parts = path.split("/")  # ["", "v1", task, "conversations", ...]
     return _OF_PATHS.get(parts[3], {}) if path.startswith("/v1/") and len(parts) > 3 else {}
 

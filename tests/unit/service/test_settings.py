@@ -40,6 +40,7 @@ VARIABLES = {
     "OMNI_SHARED_TABLE": ("h", "stores.shared_table", "h"),
     "OMNI_CONVERSATIONS_TABLE": ("v", "stores.conversations_table", "v"),
     "OMNI_HANDOVERS_TABLE": ("w", "stores.handovers_table", "w"),
+    "OMNI_HANDOVER_UPDATE_S": ("45", "stores.handover_update_s", 45.0),
     "OMNI_CALLBACKS_TABLE": ("k", "stores.callbacks_table", "k"),
     "OMNI_CALLBACKS_KMS_KEY": ("alias/k", "stores.callbacks_kms_key", "alias/k"),
     "OMNI_VOICEMAILS_TABLE": ("v", "stores.voicemails_table", "v"),

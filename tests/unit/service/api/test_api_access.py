@@ -143,6 +143,7 @@ def test_an_unknown_path_needs_the_operator_scope():
         ("summaries", {"summaries", "task:summarize", "task:scorecard"}),
         ("feedback", {"feedback"}),
         ("operator", {"operator"}),
+        ("handovers", {"handovers"}),
         ("task:summarize", {"task:summarize"}),
         ("task:scorecard", {"task:scorecard"}),
         ("task:other", set()),
@@ -159,6 +160,7 @@ def test_each_operation_with_each_scope(runtime, held, may):
         "summaries",
         "feedback",
         "operator",
+        "handovers",
         "task:summarize",
         "task:scorecard",
     }

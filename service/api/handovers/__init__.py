@@ -1,0 +1,1 @@
+"""Handovers over HTTP: how conversations enter the queue, the agents' operations, and the page in which an agent answers."""

@@ -1,0 +1,177 @@
+"""What the operations for agents take and return."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from service.api.conversations.models import SaidInConversation, said_in
+from service.conversations.conversation import MOST_SAID, Conversation, ConversationState
+from service.handover.handover import CustomerHandover, HandoverEnd, HandoverState, HandoverSummary
+
+_ID = "handover-0123456789abcdef01234567"
+_AT = "2026-11-24T10:30:00Z"
+_LISTED: dict[str, Any] = {
+    "handover_id": _ID,
+    "task": "assistant",
+    "reason": "sensitive_topic",
+    "urgency": 1,
+    "channel": "chat",
+    "waiting_since": _AT,
+    "taken_at": None,
+    "conversation_turns": 3,
+    "topics_discussed": ["account"],
+}
+_SUMMARY: dict[str, Any] = {
+    "customer_query": "I'd like to open a savings account in a branch",
+    "conversation_turns": 3,
+    "topics_discussed": ["account"],
+    "information_collected": {"account": "savings account", "channel": "branch"},
+    "handover_reason": "explicit_request",
+    "timestamp": _AT,
+}
+_SAID: dict[str, Any] = {"by": "customer", "text": "I want to speak to a person", "message_id": "m-3", "at": _AT}
+
+
+class _Shown(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ListedHandover(_Shown):
+    """A handover without anything that the customer said; urgency 1 comes first, 5 last."""
+
+    handover_id: str
+    task: str
+    reason: str
+    urgency: int
+    channel: str
+    waiting_since: AwareDatetime
+    taken_at: AwareDatetime | None
+    conversation_turns: int
+    topics_discussed: list[str]
+
+    @classmethod
+    def of(cls, handover: CustomerHandover) -> Self:
+        """Return the entry for ``handover``."""
+        summary = handover.summary
+        return cls(
+            handover_id=handover.handover_id,
+            task=handover.task,
+            reason=handover.reason,
+            urgency=handover.urgency,
+            channel=handover.context.get("channel", "other"),
+            waiting_since=handover.requested_at,
+            taken_at=handover.taken_at,
+            conversation_turns=0 if summary is None else summary.conversation_turns,
+            topics_discussed=[] if summary is None else list(summary.topics_discussed),
+        )
+
+
+class HandoverList(_Shown):
+    """Who waits, the most urgent first and then the longest waiting, and whom this agent has taken."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"waiting": [_LISTED], "taken": []}]})
+
+    waiting: list[ListedHandover]
+    taken: list[ListedHandover]
+
+
+class HandoverAnswer(_Shown):
+    """A handover that this agent has taken. ``summary`` is None once it has ended.
+
+    ``said`` holds the conversation so far, oldest first; ``conversation`` is its state, None where this service does not keep it,
+    as where a client keeps its conversations itself.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "handover_id": _ID,
+                    "task": "assistant",
+                    "reason": "explicit_request",
+                    "state": "taken",
+                    "waiting_since": _AT,
+                    "taken_at": _AT,
+                    "ended": None,
+                    "summary": _SUMMARY,
+                    "context": {"channel": "chat", "task": "assistant", "note": "Wants a savings account."},
+                    "conversation": "handed_over",
+                    "said": [_SAID],
+                }
+            ]
+        }
+    )
+
+    handover_id: str
+    task: str
+    reason: str
+    state: HandoverState
+    waiting_since: AwareDatetime
+    taken_at: AwareDatetime | None
+    ended: HandoverEnd | None
+    summary: HandoverSummary | None
+    context: dict[str, str]
+    conversation: ConversationState | None
+    said: list[SaidInConversation]
+
+    @classmethod
+    def of(cls, handover: CustomerHandover, conversation: Conversation | None) -> Self:
+        """Return the body for a handover and its conversation."""
+        return cls(
+            handover_id=handover.handover_id,
+            task=handover.task,
+            reason=handover.reason,
+            state=handover.state,
+            waiting_since=handover.requested_at,
+            taken_at=handover.taken_at,
+            ended=handover.ended,
+            summary=handover.summary,
+            context=handover.context,
+            conversation=None if conversation is None else conversation.state,
+            said=[] if conversation is None else said_in(conversation),
+        )
+
+
+class TakeRequest(BaseModel):
+    """The name under which the customer gets to know the agent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"name": "Anna"}]})
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
+
+
+class AgentMessage(BaseModel):
+    """What the agent says to the customer."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"message": "Hello, this is Anna.", "message_id": "a-1"}]},
+    )
+
+    message: Annotated[str, StringConstraints(min_length=1, max_length=MOST_SAID, pattern=r"\S")]
+    message_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")] | None = Field(
+        default=None, description="Sent again under the same id, a message is said once; by default the request's id"
+    )
+
+
+class CloseRequest(BaseModel):
+    """How the handover ended. ``callback`` arranges one: it needs the number, and may say when."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"ended": "resolved"}, {"ended": "callback", "phone": "07700 900123", "when": "soon"}]
+        },
+    )
+
+    ended: HandoverEnd
+    phone: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)] | None = None
+    when: Literal["soon", "morning", "afternoon"] = "soon"
+
+    @model_validator(mode="after")
+    def _a_callback_needs_a_number(self) -> Self:
+        if (self.ended == "callback") != (self.phone is not None):
+            raise ValueError("a callback needs the phone number, and no other end has one")
+        return self
