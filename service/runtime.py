@@ -92,6 +92,8 @@ class Runtime:
     limits: SharedLimits = field(init=False)
     turns: Turns = field(init=False)
     handover_watch: HandoverWatch | None = field(init=False)
+    # Set when the server stops: what streams for as long as a customer waits then ends, and they ask another process.
+    leaving: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reliability", Reliability(self.clock))

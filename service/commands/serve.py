@@ -56,13 +56,18 @@ def serve(
             timeout_graceful_shutdown=10,
         )
         server = uvicorn.Server(config)
-        started = server.startup
+        started, stopped = server.startup, server.shutdown
 
         async def startup(sockets: "list[socket.socket] | None" = None) -> None:
             await started(sockets=sockets)
             _announce(settings, runtime, *claimed.getsockname()[:2])
 
+        async def shutdown(sockets: "list[socket.socket] | None" = None) -> None:
+            runtime.leaving.set()
+            await stopped(sockets=sockets)
+
         server.startup = startup  # type: ignore[method-assign]
+        server.shutdown = shutdown  # type: ignore[method-assign]
         try:
             server.run(sockets=[claimed])
         except OSError as err:  # another service was starting on this port, too, and was faster

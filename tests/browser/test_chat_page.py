@@ -1,36 +1,18 @@
 """The chat in a browser: by keyboard, with a screen reader's roles, on a phone, over interruptions, until a person takes over."""
 
 import re
-import socket
-import threading
-from contextlib import contextmanager
 
 import pytest
-import uvicorn
 from axe import LOOKS, WIDTHS, focus_path, violations
+from loopback import serving
 from parcel_service import GREETING, parcel_runtime
 from playwright.sync_api import expect
 
 from service.access.control import local_token, open_access
 from service.api.conversations.models import HANDED_OVER
-from service.app import create_app
 from service.settings import Settings
 
 pytestmark = pytest.mark.slow
-
-
-@contextmanager
-def serving(runtime, port=0):
-    listener = socket.create_server(("127.0.0.1", port))
-    config = uvicorn.Config(create_app(runtime=runtime), log_config=None, access_log=False, timeout_graceful_shutdown=2)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
 
 
 @pytest.fixture

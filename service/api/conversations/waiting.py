@@ -54,7 +54,7 @@ class WaitingCustomer:
         ends = time.monotonic() + _LASTS_S
         yield format_sse_event(data_str=found.model_dump_json(), event="conversation")
         told, sent = time.monotonic(), time.monotonic()
-        while found.state != "closed" and time.monotonic() < ends:
+        while found.state != "closed" and time.monotonic() < ends and not self._runtime.leaving.is_set():
             await asyncio.sleep(_LOOK_S)
             try:
                 conversation = await self._runtime.turns.find(self._key)

@@ -8,6 +8,9 @@ const LOOK_MS = 10000;
 const WHO = { customer: "You", assistant: "AI assistant" };
 const room = { task: null, conversation: null, token: null, unsent: [], state: "open" };
 let sending = false;
+let following = false;
+let missed = false; // something was said while a message was under way
+let person = null;
 
 function remember() {
   sessionStorage.setItem(KEPT, JSON.stringify({ ...room }));
@@ -54,7 +57,7 @@ function bubble(by, text, note = "") {
   const item = document.createElement("li");
   const who = document.createElement("b");
   item.className = by;
-  who.textContent = WHO[by];
+  who.textContent = WHO[by] ?? person ?? "Our team";
   item.append(who, text);
   if (note) {
     const small = document.createElement("small");
@@ -78,15 +81,23 @@ function showState(state, notice) {
   room.state = state;
   at("notice").textContent = notice ?? "";
   at("notice").hidden = !notice;
-  at("disclosure").textContent = state === "handed_over"
+  at("disclosure").textContent = state === "handed_over" || person
     ? "You were talking to an AI assistant. It is silent now."
     : "You are talking to an AI assistant. You can ask for a person at any time.";
   at("form").hidden = state === "closed";
   at("again").hidden = state !== "closed" || Boolean(room.token);
+  if (state !== "handed_over" || person) showPlace(null);
   if (state === "closed") tell("This conversation has ended.");
+  if (state === "handed_over") follow();
+}
+
+function showPlace(queue) {
+  at("queue").hidden = !queue;
+  if (queue && at("queue").textContent !== queue.message) at("queue").textContent = queue.message;
 }
 
 function showAll(answer) {
+  person = answer.person;
   const unsent = new Set(room.unsent.map((each) => each.id));
   const shown = answer.said.filter((each) => !(each.by === "customer" && unsent.has(each.message_id)));
   at("said").replaceChildren(
@@ -95,6 +106,7 @@ function showAll(answer) {
   );
   at("log").scrollTop = at("log").scrollHeight;
   showState(answer.state, answer.notice);
+  showPlace(answer.queue);
 }
 
 // --- What is done ---
@@ -180,30 +192,59 @@ async function deliver() {
     }
   }
   sending = false;
+  if (missed) look();
 }
 
 async function turn(id, text) {
   const answer = await ask(`/${room.conversation}/messages`, posted({ message: text, message_id: id }, "text/event-stream"));
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  for await (const [name, data] of events(answer.body)) {
+    if (name === "tool") tell("Looking it up…");
+    if (name === "reply" || name === "handover") return data;
+    if (name === "problem") throw { status: data.status, detail: data.detail };
+  }
+  throw { status: 0, detail: "the answer broke off" };
+}
+
+async function* events(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) throw { status: 0, detail: "the answer broke off" };
+    if (done) return;
     const blocks = (rest + value).split("\n\n");
     rest = blocks.pop();
     for (const block of blocks) {
       const name = /^event: (.*)$/m.exec(block)?.[1];
-      const data = JSON.parse(/^data: (.*)$/m.exec(block)?.[1] ?? "null");
-      if (name === "tool") tell("Looking it up…");
-      if (name === "reply" || name === "handover") return data;
-      if (name === "problem") throw { status: data.status, detail: data.detail };
+      if (name) yield [name, JSON.parse(/^data: (.*)$/m.exec(block)?.[1] ?? "null")];
     }
   }
 }
 
-// While a person answers, or after the tab slept, somebody else may have changed the conversation.
+// From the handover on, the service tells the place in the queue, who takes over, and what that person says.
+async function follow() {
+  if (following) return;
+  following = true;
+  for (let tries = 0; room.state === "handed_over"; ) {
+    try {
+      const answer = await ask(`/${room.conversation}`, { headers: { accept: "text/event-stream" } });
+      for await (const [name, data] of events(answer.body)) {
+        tries = 0;
+        if (name === "queue") showPlace(data);
+        else if (name === "conversation" && sending) missed = true;
+        else if (name === "conversation") showAll(data);
+      }
+    } catch (problem) {
+      if ([401, 403, 404].includes(problem.status)) break; // the next message says so
+    }
+    await new Promise((done) => setTimeout(done, AGAIN_MS[Math.min(tries++, AGAIN_MS.length - 1)]));
+  }
+  following = false;
+}
+
+// Another tab or channel, or a tab that slept, may have missed what was said.
 async function look() {
-  if (sending || !room.conversation || document.hidden) return;
+  if (sending || !room.conversation || (!missed && (following || document.hidden))) return;
+  missed = false;
   try {
     const answer = await (await ask(`/${room.conversation}`)).json();
     if (!sending && (answer.state !== room.state || answer.said.length !== at("said").children.length)) showAll(answer);
