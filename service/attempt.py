@@ -18,7 +18,7 @@ from service.llm.reliability import Reliability, WatchedGateway, estimated_usage
 from service.llm.streaming import not_streaming
 from service.pair import Pair, Part
 from service.question import Question, Use
-from service.task_result import NO_MODEL, Arm, TaskResult
+from service.task_result import NO_MODEL, Arm, NotedFinding, TaskResult
 from service.telemetry.log import Event, log
 from service.tools.allowed import NO_TOOLS, AllowedTools
 from service.tools.provenance import Sources
@@ -71,7 +71,8 @@ class Attempt:
     answered_by: str = ""
     origins: tuple[AnswerOrigin, ...] = ()
     guarded: dict[str, None] = field(default_factory=dict)
-    guard_findings: int = 0
+    findings: list[NotedFinding] = field(default_factory=list)
+    stack: tuple[str, ...] = ()
     trace: list[TracedStep] = field(default_factory=list)
     taken: int = 0  # steps
 
@@ -147,7 +148,7 @@ class Attempt:
         if findings:
             kinds = kinds_of(findings)
             self.guarded.update(dict.fromkeys(kinds))
-            self.guard_findings += len(findings)
+            self.findings += [_noted(finding, answer.output or "") for finding in findings]
             worst = worst_of(findings)
             log(
                 Event.GUARD_TRIGGERED,
@@ -237,7 +238,9 @@ class Attempt:
             cost=self.spent,
             estimated_usage=self.estimated,
             guarded=tuple(self.guarded),
-            guard_findings=self.guard_findings,
+            guard_findings=len(self.findings),
+            findings=tuple(self.findings),
+            stack=self.stack,
             trace=tuple(self.trace),
         )
 
@@ -374,6 +377,12 @@ class Attempt:
                 origins=self.origins,
             )
         )
+
+
+def _noted(finding: GuardFinding, answer: str) -> NotedFinding:
+    return NotedFinding(
+        kind=finding.kind, value=finding.value, severity=finding.severity, told=finding.told, answer=answer
+    )
 
 
 def _read(reply: ModelReply, question: Question) -> tuple[str, tuple[Use, ...]]:

@@ -12,6 +12,7 @@ from service.answers.reading import AnswerSource, findings_in
 from service.errors import AnswerRefused, DeadlineExceeded
 from service.interactions.interaction import Interaction
 from service.pair import Message
+from service.telemetry.log import Event, log
 
 # Building a source takes up to 0.5 ms per 1,000 characters, so only the newest interactions up to this limit are used. A detail
 # that only an older one states is then a finding, which is the safe error.
@@ -150,6 +151,7 @@ async def check_answer(guard: Guard, text: str, remaining_s: float) -> tuple[Gua
         async with asyncio.timeout(remaining_s):
             return await asyncio.to_thread(guard, text)
     except TimeoutError as err:
+        log(Event.VALIDATION_TIMEOUT, timeout_ms=round(remaining_s * 1000))
         raise DeadlineExceeded("the guard was not ready when the time budget was spent") from err
     except Exception as err:
         raise AnswerRefused(

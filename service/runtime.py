@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from service.access.control import Access
+from service.audit.auditor import Auditor, AuditStore
 from service.aws.shared_state import SharedState
 from service.aws.shared_watch import SharedWatch
 from service.calls.reviews import CallReviews
@@ -85,6 +86,7 @@ class Runtime:
     disconnect: Callable[[], Awaitable[None]] | None = None
     conversations: ConversationStore = field(default_factory=ConversationsInMemory)
     handovers: HandoverQueue | None = None
+    audit: Auditor | None = None  # None: conversations are not audited, as in tests and the harness's own server
     shared: SharedState | None = None
     watch: SharedWatch = field(default_factory=lambda: SharedWatch(None))
     reliability: Reliability = field(init=False)  # its clock is the runtime's own
@@ -145,6 +147,8 @@ class Runtime:
         self.crowding.stop()
         if self.handover_watch is not None:
             self.handover_watch.stop()
+        if self.audit is not None:
+            self.audit.close()
         self.summaries.close()
         for rollout in self.rollouts.values():
             rollout.stop()
@@ -248,6 +252,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         warm_up=gateway.warm_up,
         access=access,
         handovers=open_handovers(settings, now, dynamodb) if guarded else None,
+        audit=_auditor(settings, dynamodb, bucket, now) if guarded else None,
         disconnect=queries.aclose,
     )
 
@@ -306,6 +311,16 @@ def _bucket(settings: Settings, s3: Any) -> "Archive | None":
     from service.summaries.archive import Archive
 
     return Archive(s3, settings.stores.archive_bucket)
+
+
+def _auditor(settings: Settings, dynamodb: Any, bucket: "Archive | None", now: Callable[[], datetime]) -> Auditor:
+    """Return the auditor of conversations; without a bucket the log alone has their events."""
+    from service.audit.stores import AuditObjects, FindingTable
+
+    stores: list[AuditStore] = []
+    if bucket is not None:
+        stores = [AuditObjects(bucket), FindingTable(dynamodb, settings.stores.findings_table)]
+    return Auditor(now=now, environment=settings.environment, stores=stores)
 
 
 def _stores(

@@ -81,7 +81,7 @@ class ReleaseSettings(SettingsGroup):
     evidence_bucket: str | None = None  # evaluations put each pair's evidence there, for promotions in other stages
     ledger_dir: Path | None = None  # second copy of the releases; default: next to a sqlite store, else under state_dir
     stage: Stage | None = None  # what the releases are for; read it through `Settings.stage`
-    # Whether a pair may be released and served with kinds of harm that nobody looked at. None: only in `local` and `dev`.
+    # Pairs with kinds of harm for which no judge was licensed; None: `allow` in `local` and `dev` alone
     unseen: Literal["refuse", "allow"] | None = Field(default=None, alias="release_unseen")
 
 
@@ -96,6 +96,7 @@ class StoreSettings(SettingsGroup):
     handovers_table: str = "omni-handovers"  # customers who wait for a person
     handover_update_s: float = Field(default=30.0, ge=1, le=60)  # how often one who waits is told place and wait
     callbacks_table: str = "omni-callbacks"  # calls that were promised to customers
+    findings_table: str = "omni-findings"  # what guards found in answers
     callbacks_kms_key: str = "alias/omni-callbacks"  # id, ARN or alias of the KMS key that seals their numbers
     voicemails_table: str = "omni-voicemails"  # messages that callers left; the same key seals their numbers
     archive_bucket: str = "omni-channel-insights"
@@ -143,8 +144,7 @@ class WarehouseSettings(SettingsGroup, alias_generator="warehouse_{}".format):
     memory_mb: int = Field(default=2048, ge=256)
     threads: int = Field(default=2, ge=1)
     wait_s: float = Field(default=5.0, ge=0)  # how long to wait for another process that has the file open
-    # Of the texts that are loaded. None: Amazon Comprehend in `aws`, Presidio if the extra `redaction` is installed.
-    redactor: RedactorName | None = None
+    redactor: RedactorName | None = None  # of the texts that are loaded; None: as for calls, but never patterns only
     report_zone: str = Field(default="UTC", alias="report_zone")  # IANA time zone of the weeks and days in reports
 
 

@@ -25,6 +25,7 @@ from service.task_result import TaskResult as TaskResult
 from service.task_result import combined
 from service.telemetry import tracing
 from service.telemetry.log import Event, log
+from service.telemetry.stack import stack_of
 from service.tools.functions import ToolFunction
 from service.tools.provenance import Sources
 from service.tools.use import TracedStep
@@ -183,6 +184,7 @@ class Task(ABC, Generic[In]):
             with tracing.conversation(self.conversation(inputs)):
                 return await self._taken(inputs, attempt)
         except ModelError as err:
+            attempt.stack = stack_of(err)
             if serving and self.fallback_model is not None:
                 return self._fallen_back(attempt, inputs, self.fallback_model)
             return attempt.failed(err)

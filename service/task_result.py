@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from service.answers.finding import Severity
 from service.errors import FailureCode
 from service.llm.model_call import AnswerOrigin
 from service.llm.pricing import Cost, Usage
@@ -16,6 +17,17 @@ Arm = Literal["primary", "backup", "fallback", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotedFinding:
+    """What a guard or validation found in ``answer``, which was shown only if the severity is low. ``value`` may be personal."""
+
+    kind: str
+    value: str
+    severity: Severity
+    told: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResult:
     """The result of a run. ``output`` is None exactly when ``failure`` is set; ``raw_text`` is the text of a rejected answer.
 
@@ -23,6 +35,7 @@ class TaskResult:
     ``usage`` is metered; ``estimated_usage`` is for cancelled and timed-out calls and for answers that stated no usage; ``cost``
     includes both. ``guarded`` lists the
     kinds of all guard findings of the run, also those in answers that were not shown, and ``guard_findings`` is their number.
+    ``findings`` are the findings themselves. ``stack`` is where the error was raised that ended the run or made it fall back.
     ``repaired`` means that the output is a second attempt after such findings. ``origins`` are those of the replies that gave the
     output or failed to; empty if no model answered. ``trace`` lists the steps of the run. ``uses`` is for steps within a run.
     """
@@ -42,6 +55,8 @@ class TaskResult:
     estimated_usage: Usage = field(default_factory=Usage)
     guarded: tuple[str, ...] = ()
     guard_findings: int = 0
+    findings: tuple[NotedFinding, ...] = ()
+    stack: tuple[str, ...] = ()
     repaired: bool = False
     origins: tuple[AnswerOrigin, ...] = ()
     trace: tuple[TracedStep, ...] = ()

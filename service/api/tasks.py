@@ -9,12 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from service.api.answering import answer, runtime_of, short_name, start_timer, tools_of_run, usage_fields, usd
 from service.api.entry import entry_of
-from service.api.http.problems import RESPONSES
+from service.api.http.problems import RESPONSES, TaskFailedError
 from service.api.http.tenancy import require_tenant
 from service.api.keeping import Keeping
+from service.audit.step import ConversationFacts
 from service.conversations.conversation import Conversation
+from service.dialogue.task import DialogueTask
+from service.dialogue.turn import DialogueInputs
 from service.errors import OutputInvalid
 from service.handover.entering import QueueTools
+from service.runtime import Runtime
+from service.served import ServedPair
 from service.task import Arm, Task, TaskResult
 from service.telemetry.log import Event, log
 
@@ -153,8 +158,9 @@ async def ask_task(
     if tools is not None:
         tools = replace(tools, tell=tell_tool, tools=tools.tools if entry is None else QueueTools(tools.tools, entry))
     keeping = Keeping(runtime.tasks[name], inputs, runtime)
-    result = await answer(name, inputs, served=served, runtime=runtime, timer=timer, tools=tools)
-    output = _output_of(task, result)
+    facts = None if conversation is None else conversation_facts(conversation)
+    running = answer(name, inputs, served=served, runtime=runtime, timer=timer, tools=tools)
+    result, output = await _audited(running, task, inputs, served, runtime, facts, request_id)
     if entry is not None:  # before the customer reads that a person takes over
         await entry.settled(output)
     kept = await keeping.keep(
@@ -185,6 +191,43 @@ async def ask_task(
     )
     _log_completed(done)
     return done
+
+
+def conversation_facts(conversation: Conversation) -> ConversationFacts:
+    """Return what the audit needs to know of a kept conversation."""
+    called = (tool for each in conversation.exchanges if each.made_by is not None for tool in each.made_by.tools)
+    return ConversationFacts(
+        channel=conversation.channel,
+        started_at=conversation.started_at,
+        turns=len(conversation.exchanges) + len(conversation.older),
+        tools=tuple(dict.fromkeys(called)),
+        session=conversation.session,
+    )
+
+
+async def _audited(
+    running: Awaitable[TaskResult],
+    task: Task[Any],
+    inputs: BaseModel,
+    served: ServedPair,
+    runtime: Runtime,
+    facts: ConversationFacts | None,
+    request_id: str,
+) -> tuple[TaskResult, Any]:
+    """Return a run's result and its output; a turn of a conversation is audited, also one that failed."""
+    audit = runtime.audit
+    if audit is None or not isinstance(task, DialogueTask) or not isinstance(inputs, DialogueInputs):
+        result = await running
+        return result, _output_of(task, result)
+    turn = audit.begin(task, inputs, served, facts=facts, correlation_id=request_id)
+    try:
+        result = await running
+    except TaskFailedError as err:
+        audit.ended(task, turn, err.result, None)
+        raise
+    output = _output_of(task, result)
+    audit.ended(task, turn, result, output)
+    return result, output
 
 
 def _log_completed(done: TaskAnswer) -> None:

@@ -45,7 +45,7 @@ class _Kept(BaseModel):
 
 
 class MadeBy(_Kept):
-    """Which pair made a reply, and in which request, so that feedback and audits find it."""
+    """Which pair made a reply, and in which request, so that feedback and audits find it. ``tools`` are those it called."""
 
     request_id: str
     pair: str
@@ -54,6 +54,7 @@ class MadeBy(_Kept):
     registry_version: int
     model: str
     degraded: bool
+    tools: tuple[str, ...] = ()
 
 
 class PersonAnswer(_Kept):

@@ -55,6 +55,8 @@ class DialogueTask(Task[D]):
     output_model: ClassVar[type[DialogueReply]] = DialogueReply
     variables: ClassVar[frozenset[str]] = frozenset({"history", "message", "session"})
     most_steps: ClassVar[int] = 24
+    # What the task's guard looks for, as the audit names it.
+    checks: ClassVar[tuple[str, ...]] = ()
     # A fallback uses no tools, so each moment of overload would send its customers to a person.
     fallback_when_crowded: ClassVar[bool] = False
 

@@ -97,11 +97,9 @@ def load(settings: Settings) -> None:
     from service.calls.store.states import create_jobs_table
     from service.interactions.table import InteractionTable, create_table
     from service.local.samples import sample_histories
-    from service.summaries.answer_record import ANSWER_FEEDBACK_PREFIX, ANSWERS_PREFIX
     from service.summaries.answer_table import create_answer_table
     from service.summaries.archive import create_bucket
     from service.summaries.outbox_table import create_outbox_table
-    from service.summaries.record import FEEDBACK_PREFIX, PROCESSED_PREFIX, RELEASES_PREFIX
     from service.summaries.table import create_summary_table
 
     dynamodb = client("dynamodb", settings)
@@ -122,8 +120,9 @@ def load(settings: Settings) -> None:
     s3 = client("s3", settings)
     create_bucket(s3, settings.stores.archive_bucket)
     sqs = client("sqs", settings)
-    prefixes = (PROCESSED_PREFIX, FEEDBACK_PREFIX, ANSWERS_PREFIX, ANSWER_FEEDBACK_PREFIX, RELEASES_PREFIX)
-    create_queue(sqs, s3, settings.stores.events_queue, bucket=settings.stores.archive_bucket, prefixes=prefixes)
+    create_queue(
+        sqs, s3, settings.stores.events_queue, bucket=settings.stores.archive_bucket, prefixes=_announced_prefixes()
+    )
     create_jobs_table(dynamodb, settings.calls.table)
     for bucket in (settings.calls.bucket, settings.calls.results_bucket):
         create_bucket(s3, bucket)
@@ -138,6 +137,7 @@ def load(settings: Settings) -> None:
 
 def _create_conversation_tables(dynamodb: Any, settings: Settings) -> None:
     """Create the tables of conversations and of what is left of them for people."""
+    from service.audit.stores import create_finding_table
     from service.conversations.table import create_conversation_table
     from service.handover.callback_table import create_callback_table
     from service.handover.handover_table import create_handover_table
@@ -147,3 +147,13 @@ def _create_conversation_tables(dynamodb: Any, settings: Settings) -> None:
     create_callback_table(dynamodb, settings.stores.callbacks_table)
     create_handover_table(dynamodb, settings.stores.handovers_table)
     create_voicemail_table(dynamodb, settings.stores.voicemails_table)
+    create_finding_table(dynamodb, settings.stores.findings_table)
+
+
+def _announced_prefixes() -> tuple[str, ...]:
+    """Return where objects are put that the warehouse loads."""
+    from service.audit.record import AUDIT_PREFIX
+    from service.summaries.answer_record import ANSWER_FEEDBACK_PREFIX, ANSWERS_PREFIX
+    from service.summaries.record import FEEDBACK_PREFIX, PROCESSED_PREFIX, RELEASES_PREFIX
+
+    return PROCESSED_PREFIX, FEEDBACK_PREFIX, ANSWERS_PREFIX, ANSWER_FEEDBACK_PREFIX, RELEASES_PREFIX, AUDIT_PREFIX

@@ -106,6 +106,20 @@ def _tool_used(fields: Fields) -> None:
         metrics.observe(metrics.TOOL_LATENCY, _number(fields, "latency_ms"), tool)
 
 
+def _conversation_ended(fields: Fields) -> None:
+    metrics.count(metrics.CONVERSATION_ENDS, str(fields.get("outcome")))
+    metrics.observe(metrics.CONVERSATION_LENGTH, _number(fields, "turns"))
+
+
+def _turn_validated(fields: Fields) -> None:
+    metrics.count(metrics.TURNS, _yes(fields.get("hallucination")))
+    metrics.count(metrics.VALIDATIONS, str(fields.get("outcome")))
+
+
+def _hallucination(fields: Fields) -> None:
+    metrics.count(metrics.HALLUCINATIONS, str(fields.get("kinds")), str(fields.get("severity")))
+
+
 def _number(fields: Fields, name: str) -> float:
     return float(fields.get(name) or 0)
 
@@ -130,6 +144,12 @@ _RECORDERS: Mapping[Event, Callable[[Fields], None]] = {
     Event.HANDOVER_ENDED: _handover_ended,
     Event.HANDOVERS_CHECKED: lambda fields: metrics.observe(metrics.QUEUE_SIZE, _number(fields, "waiting")),
     Event.TOOL_USED: _tool_used,
+    Event.CONVERSATION_STARTED: lambda fields: metrics.count(metrics.CONVERSATIONS, str(fields.get("channel"))),
+    Event.CONVERSATION_ENDED: _conversation_ended,
+    Event.TURN_VALIDATED: _turn_validated,
+    Event.VALIDATION_TIMEOUT: lambda _: metrics.count(metrics.VALIDATION_TIMEOUTS),
+    Event.HALLUCINATION_FOUND: _hallucination,
+    Event.AUDIT_UNKEPT: lambda _: metrics.count(metrics.AUDIT_UNKEPT),
     Event.SHARED_STATE_UNREACHABLE: lambda _: metrics.count(metrics.SHARED_OUTAGES),
     Event.SUMMARY_UNKEPT: lambda _: metrics.count(metrics.UNKEPT),
     Event.DYNAMODB_QUERY_SUCCESS: _history_read,

@@ -74,6 +74,8 @@ FIELDS: Mapping[str, FieldForm] = {
     "keys": "number",
     "kinds": "name",
     "severity": "name",
+    "hallucination": "flag",
+    "turns": "number",
     "step": "number",
     # what a message was understood to want
     "intent": "name",

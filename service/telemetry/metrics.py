@@ -91,6 +91,24 @@ CALLS = Counter(
 TOOL_USES = Counter(
     "omni_tool_uses", "ToolUses", "Uses of tools, those that were refused included", ("tool", "outcome")
 )
+CONVERSATIONS = Counter("omni_conversations", "Conversations", "Conversations that began", ("channel",))
+CONVERSATION_ENDS = Counter(
+    "omni_conversation_ends", "ConversationEnds", "Conversations that ended, by how", ("resolution",)
+)
+TURNS = Counter(
+    "omni_conversation_turns",
+    "ConversationTurns",
+    "Answered turns, by whether a hallucination was found",
+    ("hallucination",),
+)
+VALIDATIONS = Counter("omni_validations", "Validations", "Validated turns, by outcome", ("outcome",))
+VALIDATION_TIMEOUTS = Counter(
+    "omni_validation_timeouts", "ValidationTimeouts", "Answers that were not checked in time, and not shown"
+)
+HALLUCINATIONS = Counter(
+    "omni_hallucinations", "HallucinationsFound", "Statements that nothing supports", ("kind", "severity")
+)
+AUDIT_UNKEPT = Counter("omni_audit_unkept", "AuditUnkept", "Audit records that the log has and a store has not")
 CALLBACKS = Counter("omni_callbacks", "Callbacks", "Rings of callbacks by what became of them", ("state",))
 CALLBACK_PROMISES = Counter(
     "omni_callback_promises", "CallbackPromises", "Promised callbacks by whether they were rung in time", ("outcome",)
@@ -101,6 +119,13 @@ LATENCY = Histogram("omni_latency_ms", "Latency", "Whole request, milliseconds",
 MODEL_LATENCY = Histogram("omni_model_latency_ms", "ModelLatency", "One model call, milliseconds", ("model",))
 TOOL_LATENCY = Histogram("omni_tool_latency_ms", "ToolLatency", "One use of a tool, milliseconds", ("tool",))
 STORE_LATENCY = Histogram("omni_store_latency_ms", "StoreLatency", "One store operation, milliseconds", ("store",))
+CONVERSATION_LENGTH = Histogram(
+    "omni_conversation_length",
+    "ConversationLength",
+    "Customer's messages in a conversation that ended",
+    unit="Count",
+    bounds=(1, 2, 3, 5, 8, 12, 20, 50, 200),
+)
 COST = Histogram("omni_cost_usd", "Cost", "One answer, USD", ("model",), unit="None", bounds=_COST_BOUNDS_USD)
 CALLBACKS_OVERDUE = Histogram(
     "omni_callbacks_overdue",

@@ -21,7 +21,7 @@ from service.api.conversations.models import (
 from service.api.conversations.waiting import FOLLOWED_EXAMPLE, WaitingCustomer
 from service.api.http.problems import RESPONSES, Problem, ProblemResponse, problem, problem_of
 from service.api.streaming import MEDIA_TYPE, wants_stream
-from service.api.tasks import answer_model, ask_task
+from service.api.tasks import answer_model, ask_task, conversation_facts
 from service.conversations.conversation import (
     Conversation,
     ConversationEnded,
@@ -103,18 +103,20 @@ def _start(task: DialogueTask[Any]) -> Handler:
         """
         runtime, owner = runtime_of(request), owner_of(request)
         number = hashlib.sha256(f"{owner}/{body.key}".encode()).hexdigest() if body.key else secrets.token_hex(12)
-        conversation = await runtime.turns.start(
-            _key(task, owner, name := f"conv-{number[:24]}"),
-            Conversation(
-                id=name,
-                task=task.name,
-                channel=body.channel,
-                started_at=runtime.now(),
-                greeting=task.greeting(),
-                session=body.session,
-            ),
+        begun = Conversation(
+            id=f"conv-{number[:24]}",
+            task=task.name,
+            channel=body.channel,
+            started_at=runtime.now(),
+            greeting=task.greeting(),
+            session=body.session,
         )
-        log(Event.CONVERSATION_STARTED, task=task.name, channel=body.channel)
+        conversation = await runtime.turns.start(_key(task, owner, begun.id), begun)
+        if conversation is begun:
+            log(Event.CONVERSATION_STARTED, task=task.name, channel=body.channel)
+            if runtime.audit is not None:
+                facts = conversation_facts(begun)
+                runtime.audit.started(task, begun.id, facts, correlation_id=request.state.request_id)
         response.headers["Cache-Control"] = "no-store"
         token, lifetime_s = None, 0
         if runtime.access is not None:
@@ -185,10 +187,17 @@ async def _turn(
         inputs = task.input_model(
             conversation_id=before.id, message=message.said, history=before.spoken, session=dict(before.session)
         )
+        used: list[str] = []
+
+        def tell(tool: str) -> None:
+            used.append(tool)
+            if tell_tool is not None:
+                tell_tool(tool)
+
         # A message that its own request has left is answered by this one, and kept as an answer of its own.
         own = message.message_id == message_id
         request_id = str(request.state.request_id) if own else f"req-{runtime.ids()}"
-        done = await ask_task(task, model, inputs, request, tell_tool, request_id, before)
+        done = await ask_task(task, model, inputs, request, tell, request_id, before)
         made = DialogueReply.model_validate(
             {name: getattr(done.output, name) for name in DialogueReply.model_fields}, from_attributes=True
         )
@@ -200,6 +209,7 @@ async def _turn(
             registry_version=done.registry_version,
             model=done.answered_by,
             degraded=done.degraded,
+            tools=tuple(dict.fromkeys(used)),
         )
 
     deadline_s = runtime.pair_for(task.name, key).pair.serving.deadline_ms / 1000

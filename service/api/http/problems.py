@@ -112,6 +112,7 @@ class TaskFailedError(ServiceError):
         assert result.failure is not None
         super().__init__(result.failure_message)
         self.failure = result.failure
+        self.result = result
 
 
 # For the OpenAPI document; FastAPI's own 422 model would be wrong.

@@ -4,6 +4,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.answers.finding import Finding
 from service.answers.reading import AnswerSource
@@ -13,6 +14,8 @@ from service.interactions.interaction import Interaction
 from service.pair import Message
 from service.settings import REPO_ROOT
 from service.tasks.summarize import TASK, SummarizeInputs
+from service.telemetry import log, metrics
+from service.telemetry.event_metrics import record
 
 NOW = datetime(2025, 12, 8, 14, 30, tzinfo=UTC)
 
@@ -135,6 +138,21 @@ async def test_a_heavy_guard_runs_in_a_thread_and_within_the_budget():
         await check_answer(Slow(), "x", 0.01)
     released.set()
     assert await check_answer(Slow(), "x", 5) == ()
+
+
+async def test_a_guard_that_is_late_is_logged():
+    class Late:
+        heavy = True
+
+        def __call__(self, text):
+            raise TimeoutError
+
+    before = metrics.total(metrics.VALIDATION_TIMEOUTS)
+    log.add_listener(record)
+    with capture_logs() as lines, pytest.raises(DeadlineExceeded):
+        await check_answer(Late(), "customer text", 0.25)
+    assert lines == [{"event": "VALIDATION_TIMEOUT", "log_level": "warning", "timeout_ms": 250}]
+    assert metrics.total(metrics.VALIDATION_TIMEOUTS) == before + 1
 
 
 async def test_preparing_can_be_cancelled():

@@ -42,6 +42,7 @@ VARIABLES = {
     "OMNI_HANDOVERS_TABLE": ("w", "stores.handovers_table", "w"),
     "OMNI_HANDOVER_UPDATE_S": ("45", "stores.handover_update_s", 45.0),
     "OMNI_CALLBACKS_TABLE": ("k", "stores.callbacks_table", "k"),
+    "OMNI_FINDINGS_TABLE": ("k", "stores.findings_table", "k"),
     "OMNI_CALLBACKS_KMS_KEY": ("alias/k", "stores.callbacks_kms_key", "alias/k"),
     "OMNI_VOICEMAILS_TABLE": ("v", "stores.voicemails_table", "v"),
     "OMNI_CONVERSATION_HOURS": ("3", "stores.conversation_hours", 3),
