@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
-from eval.dialogue.scenario import DialogueExpectations, ExpectedCall
+from eval.dialogue.scenario import DialogueExpectations, ExpectedCall, ExpectedHandover
 from eval.dialogue.states import holds, same_changes
 from eval.dialogue.wording import states
+from service.dialogue.turn import HandoverNote
 from service.grounding.text import fold
 
 # Refusals of what nobody permitted; other refusals are mistakes in the form of a call.
@@ -97,11 +98,17 @@ def _calls(record: ConversationRecord, expected: DialogueExpectations) -> Iterab
     for call in expected.calls:
         if not any(_is(use, call) for use in done):
             yield f"{call.tool} was not called with {dict(call.arguments)}"
+    for tool in unconfirmed_calls(record, expected):
+        yield f"{tool} was called before the customer confirmed it"
+
+
+def unconfirmed_calls(record: ConversationRecord, expected: DialogueExpectations) -> Iterable[str]:
+    """Yield the tools that were used before the customer confirmed it, where the case wants a confirmation."""
     for call in (*expected.calls, *expected.may_call):
         for number, turn in enumerate(record.turns):
             early = call.confirmed and any(_is(use, call) for use in carried_out(turn.uses))
             if early and not _is_confirmed(record, number, call.asked_with):
-                yield f"{call.tool} was called before the customer confirmed it"
+                yield call.tool
 
 
 def _permitted(record: ConversationRecord, expected: DialogueExpectations) -> Iterable[str]:
@@ -145,9 +152,12 @@ def _handover(record: ConversationRecord, expected: DialogueExpectations) -> Ite
         yield f"a person was called in for {note.reason!r}, not for {' or '.join(map(repr, wanted.reasons))}"
     if len(record.turns) > wanted.by_turn:
         yield f"a person was called in at turn {len(record.turns)}, not by turn {wanted.by_turn}"
-    for fact in wanted.context:
-        if not states(fact.accepted, [note.context]):
-            yield f"the person was not told: {fact.statement}"
+    yield from (f"the person was not told: {statement}" for statement in missing_context(note, wanted))
+
+
+def missing_context(note: HandoverNote, wanted: ExpectedHandover) -> Iterable[str]:
+    """Yield what the person who takes over must know and is not told by the ``note``."""
+    return (fact.statement for fact in wanted.context if not states(fact.accepted, [note.context]))
 
 
 CHECKS: Mapping[str, Callable[[ConversationRecord, DialogueExpectations], Iterable[str]]] = {

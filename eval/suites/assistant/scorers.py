@@ -4,7 +4,7 @@ Guards do not run in an evaluation, so what they would refuse when serving is co
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from eval.cases import Case
 from eval.dialogue.record import ConversationRecord, UseRecord
@@ -21,6 +21,7 @@ from service.tasks.assistant.validation.guard import reply_findings
 from service.tasks.assistant.validation.seen import SeenTurn
 
 NOBODY = "none"
+_DONE_NOT_SAID = "done_not_said"
 # What each score counts: the guard's kinds of findings.
 EVENTS: Mapping[str, frozenset[str]] = {
     "fabricated": frozenset({"fabricated_data", "incorrect_documents", "incorrect_branch"}),
@@ -42,8 +43,7 @@ class ReplyScorer:
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
         """Return the counts; findings quote what was found."""
-        scenario = ConversationScenario.model_validate(context.case.inputs)
-        found = _findings(context.parsed(ConversationRecord), scenario)
+        found = guard_findings(context)
         return {
             name: Score(
                 value=float(sum(finding.kind in kinds for finding in found)),
@@ -53,10 +53,15 @@ class ReplyScorer:
         }
 
 
-def _findings(record: ConversationRecord, scenario: ConversationScenario) -> list[Objection]:
-    history, found, uses = list[Spoken](), list[Objection](), list[UseRecord]()
-    for turn in record.turns:
-        uses += turn.uses  # what a tool said earlier in the conversation may be said again
+def guard_findings(context: ScorerContext) -> list[Objection]:
+    """Return what the guard finds in all replies of a conversation.
+
+    What a tool said in an earlier turn may be said again; what it did then was for that turn's reply to say.
+    """
+    scenario = ConversationScenario.model_validate(context.case.inputs)
+    history, found, earlier = list[Spoken](), list[Objection](), list[UseRecord]()
+    for turn in context.parsed(ConversationRecord).turns:
+        earlier += turn.uses
         if turn.reply is None:
             continue
         inputs = DialogueInputs(
@@ -65,11 +70,17 @@ def _findings(record: ConversationRecord, scenario: ConversationScenario) -> lis
             history=tuple(history[-MOST_HISTORY:]),
             session=scenario.session,
         )
-        seen = SeenTurn.of_uses(inputs, ((use.tool, use.status, use.content) for use in uses))
         shared = turn.reply.model_dump(include={"reply", "action", "asks", "handover"})
-        found += reply_findings(AssistantReply.model_validate(shared), seen)
+        reply = AssistantReply.model_validate(shared)
+        objections = reply_findings(reply, _seen(inputs, earlier))
+        unsaid = _DONE_NOT_SAID in {item.kind for item in reply_findings(reply, _seen(inputs, turn.uses))}
+        found += [item for item in objections if unsaid or item.kind != _DONE_NOT_SAID]
         history += [Spoken(by="customer", text=turn.message), Spoken(by="assistant", text=turn.reply.reply)]
     return found
+
+
+def _seen(inputs: DialogueInputs, uses: Sequence[UseRecord]) -> SeenTurn:
+    return SeenTurn.of_uses(inputs, ((use.tool, use.status, use.content) for use in uses))
 
 
 def expected_reason(case: Case) -> str:
