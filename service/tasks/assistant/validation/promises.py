@@ -40,10 +40,12 @@ _OTHER_DEED = re.compile(
     rf"payment)\s+(?:has been|is now|was|have been)\s+(?:successfully\s+)?{_DEED}\b",
     _I,
 )
+# A place that a customer has whom nobody is transferring; the queue's tool told it.
+_PLACE = re.compile(r"\byou(?:'re| are| would be)\s+(?:now\s+)?(?:number \d+|in the queue)", _I)
 # What is offered or depends on something is no statement that it happens.
 _OFFERED = re.compile(
     r"\?\s*$|\b(?:can|could|would|may|might|if|whenever|unless|happy to|able to|like me to|want me to|"
-    r"once you|when you|before i|won'?t|not|cannot|can'?t)\b",
+    r"once you|when you|before i|won'?t|not|nobody|no one|cannot|can'?t)\b",
     _I,
 )
 _DENIES = re.compile(
@@ -83,7 +85,8 @@ def _said_not_done(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]
     for sentence in sentences(reply.reply):
         if _OFFERED.search(sentence):
             continue
-        if not handed and _TRANSFER.search(sentence) and not _said_before(_TRANSFER, seen):
+        transfer = _PLACE.sub("", sentence) if seen.did("queue_position") else sentence
+        if not handed and _TRANSFER.search(transfer) and not _said_before(_TRANSFER, seen):
             yield _not_done(sentence, "call transfer_to_agent first")
         if not called and _CALLBACK.search(sentence) and not _said_before(_CALLBACK, seen):
             yield _not_done(sentence, "ask for a yes and call request_callback first")

@@ -73,6 +73,8 @@ def kinds(text, turn, action="answer", claims=()):
         ),
         (("check_hours",), "Our specialists are there Monday to Friday, 9 AM to 5 PM."),
         (("queue_position",), "You would be number 3, with about 9 minutes to wait."),
+        (("queue_position",), "You are number 3 in the queue."),
+        ((), "Then nobody will call you."),
         (
             (CALL,),
             "Thank you, I've arranged it. One of our specialists will call you on 07700 900123 within the next hour.",
