@@ -7,11 +7,12 @@ as its ten criteria, are not independent. A pool must combine a case's repeats s
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from eval.cases import Case
-from eval.pool import NotedPool, Pool, ScoredPool
+from eval.pool import AnsweredPool, NotedPool, Pool, ScoredPool
 from eval.results import CaseResult
 from figures.arrays import Floats
 from figures.stats import (
@@ -56,8 +57,10 @@ def pooled(pool: Pool, results: Sequence[CaseResult], cases: Mapping[str, Case])
         by_case.setdefault(item.case_id, []).append(item)
     rows: dict[str, Mapping[str, float]] = {}
     uncounted = set()
+    # Asked once and not for each case: looking a protocol up takes longer than counting.
+    count = pool.counts_scored if isinstance(pool, ScoredPool) else partial(_of_answered, pool)
     for case_id, items in by_case.items():
-        counts = _counts(pool, cases[case_id], items)
+        counts = count(cases[case_id], items)
         if counts is None:
             uncounted.add(case_id)
         elif counts:
@@ -73,9 +76,7 @@ def pooled(pool: Pool, results: Sequence[CaseResult], cases: Mapping[str, Case])
     )
 
 
-def _counts(pool: Pool, case: Case, items: Sequence[CaseResult]) -> Mapping[str, float] | None:
-    if isinstance(pool, ScoredPool):
-        return pool.counts_scored(case, items)
+def _of_answered(pool: AnsweredPool, case: Case, items: Sequence[CaseResult]) -> Mapping[str, float]:
     answered = [item.result for item in items if item.result.failure is None]
     return pool.counts(case, answered) if answered else {}
 

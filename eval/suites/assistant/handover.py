@@ -33,13 +33,14 @@ class HandoverShare:
 
     def counts_scored(self, case: Case, items: Sequence[CaseResult]) -> Mapping[str, float] | None:
         """Return in which share of the repeats a person was needed, was called in, and both."""
-        sums = dict.fromkeys(("needed", "called", "both"), 0.0)
-        for item in items:
-            needed, called = _reasons(case, item)
-            of = tuple(name != NOBODY if not self.reason else name == self.reason for name in (needed, called))
-            for name, counts in zip(sums, (*of, all(of)), strict=True):
-                sums[name] += counts / len(items)
-        return sums
+        found = [self._of(*_reasons(case, item)) for item in items]
+        needed, called, both = (sum(column) / len(items) for column in zip(*found, strict=True))
+        return {"needed": needed, "called": called, "both": both}
+
+    def _of(self, needed: str, called: str) -> tuple[bool, bool, bool]:
+        if self.reason:
+            return needed == self.reason, called == self.reason, needed == called == self.reason
+        return needed != NOBODY, called != NOBODY, NOBODY not in (needed, called)
 
     def figures(self, names: Sequence[str], sums: Floats) -> Floats:
         """Return the share of each row."""

@@ -3,7 +3,6 @@
 Guards do not run in an evaluation, so what they would refuse when serving is counted here.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from eval.cases import Case
@@ -73,8 +72,10 @@ def guard_findings(context: ScorerContext) -> list[Objection]:
         shared = turn.reply.model_dump(include={"reply", "action", "asks", "handover"})
         reply = AssistantReply.model_validate(shared)
         objections = reply_findings(reply, _seen(inputs, earlier))
-        unsaid = _DONE_NOT_SAID in {item.kind for item in reply_findings(reply, _seen(inputs, turn.uses))}
-        found += [item for item in objections if unsaid or item.kind != _DONE_NOT_SAID]
+        if any(item.kind == _DONE_NOT_SAID for item in objections):
+            now = {item.kind for item in reply_findings(reply, _seen(inputs, turn.uses))}
+            objections = tuple(item for item in objections if item.kind != _DONE_NOT_SAID or item.kind in now)
+        found += objections
         history += [Spoken(by="customer", text=turn.message), Spoken(by="assistant", text=turn.reply.reply)]
     return found
 
@@ -92,5 +93,5 @@ def expected_reason(case: Case) -> str:
 def called_reason(result: TaskResult) -> Prediction:
     """Return for what a person was called in, or ``NOBODY``."""
     record = parsed_output(result.output or "", ConversationRecord)
-    reasons = Counter(turn.reply.handover.reason for turn in record.turns if turn.reply and turn.reply.handover)
-    return Prediction(label=next(iter(reasons), NOBODY))
+    notes = (turn.reply.handover for turn in record.turns if turn.reply is not None)
+    return Prediction(label=next((note.reason for note in notes if note is not None), NOBODY))
