@@ -1,35 +1,39 @@
 """Self-test for suites of conversations: faults planted in the gold runs of a share of the cases must not pass the gate.
 
 The gold runs act as production and as the rest of the candidate. A fault of one kind is planted in every case in which it makes
-sense, or in a share of all cases, drawn by a fixed seed.
+sense, or in a share of all cases, drawn by a fixed seed. Gold runs call no model: their turns get one usual time, and one cost.
 """
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
 from eval.cases import Case
 from eval.dialogue.agents import GoldAgent
-from eval.dialogue.mutations import Mutation, mutations_of
+from eval.dialogue.mutations import Gold, mutations_of
 from eval.dialogue.play import DialogueEpisode
+from eval.dialogue.record import ConversationRecord
 from eval.dialogue.scenario import ConversationScenario
 from eval.dialogue.scorers import expectations_of
 from eval.errors import HarnessError
 from eval.loaders import load_dataset
-from eval.results import CaseResult, GateResult, Verdict
+from eval.results import CaseResult, GateResult, Timing, Verdict
 from eval.run.scoring import score_one
 from eval.selftest.deciding import decide_against
+from eval.selftest.dialogue_faults import GENERAL_TARGETS, faults_of
 from eval.selftest.trial import today
 from eval.suite import Suite
 from eval.suites import load_suite
 from eval.verdict.gate import GateRules
 from figures.files import out_folder
-from figures.metric import Unit
+from figures.formatting import plural
 from service.cards import ModelCards
 from service.files import write_whole
 from service.knowledge.indexes import KnowledgeIndexes
+from service.llm.pricing import Cost
 from service.pair import Pair
 from service.pair_file import load_pair
 from service.settings import Settings
@@ -37,11 +41,17 @@ from service.task import load_task
 
 SHARES = (1.0, 0.25, 0.1)  # of the cases; at 1.0 every case in which the fault makes sense
 _SEED = 20261122
+_ANY_FAULT = "conversation_right"
+_TURN_MS = 800.0
+_COST = Cost(metered_usd=Decimal("0.002"), cold_usd=Decimal("0.002"), warm_usd=Decimal("0.002"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantedShare:
-    """The gate's verdict on one kind of fault in ``planted`` of ``n`` cases; ``by`` are the metrics that did not pass."""
+    """The gate's verdict on one kind of fault in ``planted`` of ``n`` cases.
+
+    ``by`` are the metrics that did not pass, ``own`` those of which one must not pass.
+    """
 
     kind: str
     share: float
@@ -49,11 +59,25 @@ class PlantedShare:
     n: int
     verdict: Verdict
     by: tuple[str, ...]
+    own: tuple[str, ...]
+
+    @property
+    def problem(self) -> str:
+        """Why the gate cannot be trusted with this fault, in one sentence; "" if it can."""
+        if self.verdict is Verdict.PASS:
+            return f"{self.kind} passes in {self.planted} of {self.n} cases"
+        if not set(self.own) & set(self.by):
+            return f"{self.kind} is not caught by {' or '.join(self.own)}, only by {', '.join(self.by)}"
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationSelftest:
-    """The results; ``problems`` is empty if the gold runs pass and no kind passes in all the cases in which it makes sense."""
+    """The results.
+
+    ``problems`` is empty if the gold runs pass, and every kind is caught by its own metric where it is planted in all the cases
+    in which it makes sense.
+    """
 
     task: str
     dataset: str
@@ -65,13 +89,16 @@ class ConversationSelftest:
     def problems(self) -> tuple[str, ...]:
         """What makes the gate untrustworthy, one sentence each."""
         found = () if self.gold is Verdict.PASS else (f"the gold runs do not pass: {self.gold.value}",)
-        passed = [item for item in self.tried if item.share == 1.0 and item.verdict is Verdict.PASS]
-        return (*found, *(f"{item.kind} passes in {item.planted} of {item.n} cases" for item in passed))
+        return (*found, *(item.problem for item in self.tried if item.share == 1.0 and item.problem))
 
     @property
     def page(self) -> str:
         """The results in Markdown."""
-        outcome = "no planted fault passes" if not self.problems else "**the gate counts as broken**"
+        outcome = (
+            f"each of {plural(len({item.kind for item in self.tried}), 'planted fault')} is caught by its own metric"
+            if not self.problems
+            else "**the gate counts as broken**"
+        )
         lines = [
             f"# Self-test of the gate: {self.task}, {self.dataset}",
             "",
@@ -79,9 +106,10 @@ class ConversationSelftest:
             "",
         ]
         lines += [f"- {problem}" for problem in self.problems] + ([""] if self.problems else [])
-        lines += ["| planted fault | in | verdict | not passed |", "|---|---|---|---|"]
+        lines += ["| planted fault | in | verdict | its own metric | not passed |", "|---|---|---|---|---|"]
         lines += [
-            f"| {item.kind} | {item.planted} of {item.n} | {item.verdict.value} | {', '.join(item.by) or '-'} |"
+            f"| {item.kind} | {item.planted} of {item.n} | {item.verdict.value} | {', '.join(item.own)} | "
+            f"{', '.join(item.by) or '-'} |"
             for item in self.tried
         ]
         return "\n".join(lines) + "\n"
@@ -108,21 +136,21 @@ def conversation_selftest(
 ) -> ConversationSelftest:
     """Plant each kind of fault, or ``kinds``, in the task's gate set, or ``dataset``, and keep the table.
 
+    A kind may be written with hyphens for its spaces.
     ``suite`` replaces the task's own, to see what a weaker gate lets through.
 
     Raises:
         HarnessError: there is no such kind.
         CaseError, ConfigurationError, PairError: cases or pairs are wrong.
     """
-    suite, cards = _timeless(suite or load_suite(task)), ModelCards.load(settings.prompts_dir / "models.yaml")
+    suite, cards = suite or load_suite(task), ModelCards.load(settings.prompts_dir / "models.yaml")
     episode = suite.episode
     assert isinstance(episode, DialogueEpisode)
     cases = load_dataset(
         dataset or suite.gate_dataset, task=task, input_model=episode.scenario_model, settings=settings
     ).cases
-    planted = _planted(cases)
-    if unknown := sorted(set(kinds) - planted.keys()):
-        raise HarnessError(f"no fault {', '.join(unknown)}; faults: {', '.join(sorted(planted))}")
+    planted = _planted(task, cases)
+    chosen_kinds = _named(kinds, planted.keys())
     trial = _Trial(
         suite=suite,
         episode=episode.with_documents(KnowledgeIndexes.of(settings)),
@@ -133,12 +161,13 @@ def conversation_selftest(
     gold = trial.scored({})
     own = trial.decided(gold, gold)
     tried = []
-    for kind in sorted(kinds or planted):
+    for number, kind in enumerate(chosen_kinds, start=1):
         for share in SHARES:
             chosen = _chosen(planted[kind], share, len(cases))
-            verdict = trial.decided(trial.scored(chosen, gold), gold)
-            tried.append(_result(kind, share, len(chosen), len(cases), verdict))
-            say(f"{kind} in {len(chosen)} of {len(cases)}: {verdict.verdict.value}")
+            gate = trial.decided(trial.scored(chosen, gold), gold)
+            tried.append(_result(kind, share, chosen, len(cases), gate))
+            where = f"{number} of {len(chosen_kinds)}: {kind} in {len(chosen)} of {plural(len(cases), 'case')}"
+            say(f"{where}: {gate.verdict.value}")
     path = out_folder(settings.root, "selftest") / f"{task}-conversations.md"
     done = ConversationSelftest(
         task=task, dataset=dataset or suite.gate_dataset, gold=own.verdict, tried=tuple(tried), path=path
@@ -149,6 +178,15 @@ def conversation_selftest(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Planted:
+    """A fault in one case: the gold run with it, what it changes afterwards, and the metrics that must detect it."""
+
+    gold: Gold
+    targets: tuple[str, ...]
+    edit: Callable[[CaseResult], CaseResult] = lambda item: item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Trial:
     suite: Suite
     episode: DialogueEpisode
@@ -156,7 +194,7 @@ class _Trial:
     pair: Pair
     cases: Sequence[Case]
 
-    def scored(self, faults: Mapping[str, Mutation], gold: Sequence[CaseResult] = ()) -> list[CaseResult]:
+    def scored(self, faults: Mapping[str, _Planted], gold: Sequence[CaseResult] = ()) -> list[CaseResult]:
         """Return the scored conversations of all cases and repeats, those of ``faults`` (by case id) with the fault."""
         kept = {(item.case_id, item.repeat): item for item in gold}
         return [
@@ -167,53 +205,65 @@ class _Trial:
             for case in self.cases
         ]
 
-    def _scored(self, case: Case, repeat: int, fault: Mutation | None) -> CaseResult:
+    def _scored(self, case: Case, repeat: int, fault: _Planted | None) -> CaseResult:
         gold = expectations_of(case).gold if fault is None else fault.gold
         specs = {spec.name: spec for spec in self.episode.specs}
         result = asyncio.run(self.episode.play_with(case, repeat, specs, GoldAgent(gold)))
-        item = CaseResult(case_id=case.id, arm="primary", repeat=repeat, result=result, live=True)
-        return replace(item, scores=score_one(self.suite.scorers, self.suite.task, case, result))
+        turns = len(ConversationRecord.model_validate_json(result.output or "").turns)
+        item = CaseResult(
+            case_id=case.id,
+            arm="primary",
+            repeat=repeat,
+            result=replace(result, cost=_COST),
+            live=True,
+            timings=(Timing(ms=_TURN_MS, live=True),) * turns,
+        )
+        item = item if fault is None else fault.edit(item)
+        return replace(item, scores=score_one(self.suite.scorers, self.suite.task, case, item.result))
 
     def decided(self, candidate: Sequence[CaseResult], production: Sequence[CaseResult]) -> GateResult:
         cases = [*self.cases] * self.suite.least_repeats
         return decide_against(self.rules, self.pair, cases, candidate, production)
 
 
-def _planted(cases: Sequence[Case]) -> dict[str, dict[str, Mutation]]:
+def _planted(task: str, cases: Sequence[Case]) -> dict[str, dict[str, _Planted]]:
     """Return one fault per kind and case in which it makes sense, by kind and case id."""
-    found: dict[str, dict[str, Mutation]] = {}
+    found: dict[str, dict[str, _Planted]] = {}
     for case in cases:
-        for mutation in mutations_of(ConversationScenario.model_validate(case.inputs), expectations_of(case)):
-            found.setdefault(mutation.kind, {}).setdefault(case.id, mutation)
+        expected = expectations_of(case)
+        for mutation in mutations_of(ConversationScenario.model_validate(case.inputs), expected):
+            planted = _Planted(gold=mutation.gold, targets=GENERAL_TARGETS[mutation.kind])
+            found.setdefault(mutation.kind, {}).setdefault(case.id, planted)
+        for fault in faults_of(task):
+            gold = expected.gold if fault.plant is None else fault.plant(case)
+            if gold is not None:
+                edit = fault.edit or (lambda item: item)
+                found.setdefault(fault.kind, {})[case.id] = _Planted(gold=gold, targets=fault.targets, edit=edit)
     return found
 
 
-def _chosen(faults: Mapping[str, Mutation], share: float, cases: int) -> dict[str, Mutation]:
+def _named(kinds: Sequence[str], known: Collection[str]) -> list[str]:
+    """Return the ``kinds`` as they are known, all without any, sorted."""
+    by_name = {name.replace(" ", "-"): name for name in known}
+    asked = [kind.replace(" ", "-") for kind in kinds]
+    if unknown := sorted(set(asked) - by_name.keys()):
+        raise HarnessError(f"no fault {', '.join(unknown)}; faults: {', '.join(sorted(by_name))}")
+    return sorted(by_name[name] for name in asked or by_name)
+
+
+def _chosen(faults: Mapping[str, _Planted], share: float, cases: int) -> dict[str, _Planted]:
     names = sorted(faults)
     random.Random(_SEED).shuffle(names)
     return {name: faults[name] for name in names[: max(1, round(share * cases))]}
 
 
-def _result(kind: str, share: float, planted: int, n: int, gate: GateResult) -> PlantedShare:
-    by = dict.fromkeys(check.name for check in gate.checks if check.verdict is not Verdict.PASS)
-    return PlantedShare(kind=kind, share=share, planted=planted, n=n, verdict=gate.verdict, by=tuple(by))
-
-
-def _timeless(suite: Suite) -> Suite:
-    """Return ``suite`` without bounds on time and money: gold runs take and cost nothing."""
-
-    def shown(metric: str) -> bool:
-        return (
-            suite.metric(metric).kind not in ("latency", "on_time", "cost")
-            and suite.metric(metric).unit is not Unit.USD
-        )
-
-    return replace(
-        suite,
-        floors=tuple(floor for floor in suite.floors if shown(floor.metric)),
-        no_worse=tuple(margin for margin in suite.no_worse if shown(margin.metric)),
-        slice_floors=tuple(floor for floor in suite.slice_floors if shown(floor.metric)),
-    )
+def _result(kind: str, share: float, chosen: Mapping[str, _Planted], n: int, gate: GateResult) -> PlantedShare:
+    """Return what the gate made of a fault; a suite that does not gate on its own metrics has the general one."""
+    by = tuple(dict.fromkeys(check.name for check in gate.checks if check.verdict is not Verdict.PASS))
+    gated = {check.name for check in gate.checks}
+    targets = next(iter(chosen.values())).targets
+    own = tuple(name for name in targets if name in gated) or (_ANY_FAULT,)
+    return PlantedShare(kind=kind, share=share, planted=len(chosen), n=n, verdict=gate.verdict, by=by, own=own)
 
 
 def _any_pair(task: str, cards: ModelCards, settings: Settings) -> Pair:

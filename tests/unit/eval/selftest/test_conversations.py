@@ -42,7 +42,7 @@ def test_a_gate_that_lets_a_fault_through_counts_as_broken(settings):
 
 
 def test_an_unknown_kind_is_named(settings):
-    with pytest.raises(HarnessError, match="no fault typo; faults: argument changed"):
+    with pytest.raises(HarnessError, match="no fault typo; faults: argument-changed"):
         conversation_selftest("parcels", settings, kinds=("typo",))
 
 
