@@ -39,6 +39,26 @@ def list_voicemails(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+@voicemails.command("check")
+def check_voicemails() -> None:
+    """Count the open messages and those whose promise is overdue, as a metric. Exit code 1: a promise is overdue."""
+    from service.clock import wall_clock
+    from service.phone.build import open_voicemails
+    from service.telemetry.exporting import exporting
+    from service.telemetry.log import Event, configure_logging, log
+
+    settings = located()
+    configure_logging(settings.telemetry.log_level)
+    now = wall_clock(settings.clock_file)()
+    waiting = open_voicemails(settings).store.waiting()
+    overdue = sum(one.is_overdue(now) for one in waiting)
+    with exporting(settings):
+        log(Event.VOICEMAILS_CHECKED, waiting=len(waiting), overdue=overdue)
+    say(f"{len(waiting)} messages wait, {overdue} overdue")
+    if overdue:
+        raise typer.Exit(1)
+
+
 @voicemails.command("open")
 def open_voicemail(voicemail_id: MessageId) -> None:
     """Show one message with the caller's number, and where Amazon Connect keeps its recording."""

@@ -138,6 +138,7 @@ _RECORDERS: Mapping[Event, Callable[[Fields], None]] = {
     Event.CALL_SETTLED: _call_settled,
     Event.CALLBACK_SETTLED: _callback_settled,
     Event.VOICEMAIL_CLOSED: lambda fields: metrics.count(metrics.CALLBACK_PROMISES, str(fields.get("promise"))),
+    Event.VOICEMAILS_CHECKED: lambda fields: metrics.observe(metrics.VOICEMAILS_OVERDUE, _number(fields, "overdue")),
     Event.CALLBACKS_CHECKED: lambda fields: metrics.observe(metrics.CALLBACKS_OVERDUE, _number(fields, "overdue")),
     Event.HANDOVER_ENTERED: lambda fields: metrics.count(metrics.HANDOVERS, str(fields.get("reason"))),
     Event.HANDOVER_TAKEN: _handover_taken,

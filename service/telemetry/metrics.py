@@ -168,6 +168,12 @@ SERVICE_LEVEL = Histogram(
     "1: taken over within 30 s; 0: later, or left after 30 s",
     unit="None",
     bounds=(0, 1),
+VOICEMAILS_OVERDUE = Histogram(
+    "omni_voicemails_overdue",
+    "VoicemailsOverdue",
+    "Open messages of callers whose promised time is over, at each look",
+    unit="Count",
+    bounds=(0, 1, 2, 5, 10, 20, 50),
 )
 
 INSTRUMENTS: tuple[Instrument, ...] = tuple(

@@ -56,6 +56,9 @@ def test_a_message_is_listed_until_somebody_has_called_back(settings, omni):
     (shown,) = json.loads(omni("list", "--json", at=MONDAY, code=1))
     assert (shown["voicemail_id"], shown["overdue"]) == (CONTACT, True)
     assert "sealed_phone" not in shown
+    checked = omni("check", at=MONDAY, code=1)
+    assert "VOICEMAILS_CHECKED" in checked
+    assert '"overdue": 1' in checked
     assert "call +447700900123" in omni("open", CONTACT, at=MONDAY, code=2)  # and no Amazon Connect here
     read = store.get(CONTACT)
     closed = omni("close", CONTACT, "--as", "called_back", "--by", "ann", at=TUESDAY)

@@ -61,6 +61,7 @@ ANSWERED = {"model_used": "nova-lite", "arm": "primary", "degraded": False, "cos
         (Event.CALLBACK_SETTLED, {"promise": "broken"}, metrics.CALLBACK_PROMISES, {"outcome": "broken"}, 1),
         (Event.CALLBACK_SETTLED, {"promise": None}, metrics.CALLBACK_PROMISES, {}, 0),
         (Event.VOICEMAIL_CLOSED, {"promise": "broken"}, metrics.CALLBACK_PROMISES, {"outcome": "broken"}, 1),
+        (Event.VOICEMAILS_CHECKED, {"overdue": 2}, metrics.VOICEMAILS_OVERDUE, {}, 1),
         (Event.CALLBACKS_CHECKED, {"overdue": 2}, metrics.CALLBACKS_OVERDUE, {}, 1),
         (Event.TOOL_USED, USED, metrics.TOOL_USES, {"tool": "pay", "outcome": "done"}, 1),
         (Event.TOOL_USED, USED, metrics.TOOL_LATENCY, {"tool": "pay"}, 1),
