@@ -144,7 +144,9 @@ class WarehouseSettings(SettingsGroup, alias_generator="warehouse_{}".format):
     memory_mb: int = Field(default=2048, ge=256)
     threads: int = Field(default=2, ge=1)
     wait_s: float = Field(default=5.0, ge=0)  # how long to wait for another process that has the file open
-    redactor: RedactorName | None = None  # of the texts that are loaded; None: as for calls, but never patterns only
+    redactor: RedactorName | None = (
+        None  # of the texts that are loaded; None: as for calls, or an error without Presidio
+    )
     report_zone: str = Field(default="UTC", alias="report_zone")  # IANA time zone of the weeks and days in reports
 
 

@@ -16,11 +16,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from service.aws.bounded import FIRST_WAIT_S, StoreThrottled, patiently, translated
-from service.aws.tables import make_table, plain_table
+from service.aws.stores import SHARED
+from service.aws.tables import make_table
 from service.errors import StoreError
 from service.settings import Settings
 
-_PARTITION, _KEY, _EXPIRES = "pk", "sk", "expires_at"
+_PARTITION, _KEY, _EXPIRES = SHARED.partition, SHARED.sort, SHARED.expires
 _TEXT, _VERSION = "text", "version"
 # Prefixes of the attributes of a counted item: the counts, and the last batch of each writer.
 _COUNT, _WRITER = "n.", "w."
@@ -286,13 +287,7 @@ def create_shared_table(client: Any, name: str) -> bool:
         ConfigurationError: a table of this name has other keys.
         StoreError: DynamoDB does not answer.
     """
-    made = make_table(client, plain_table(name, _PARTITION, _KEY), variable="OMNI_SHARED_TABLE")
-    if made:
-        with translated(f"table {name!r}"):
-            client.update_time_to_live(
-                TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": _EXPIRES}
-            )
-    return made
+    return make_table(client, SHARED, name)
 
 
 def _numbers(item: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, str]]:

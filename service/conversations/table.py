@@ -6,13 +6,15 @@ from typing import Any
 
 import stamina
 
-from service.aws.bounded import FIRST_WAIT_S, LONGEST_WAIT_S, ItemChanged, StoreDropped, StoreThrottled, translated
+from service.aws.bounded import FIRST_WAIT_S, LONGEST_WAIT_S, ItemChanged, StoreDropped, StoreThrottled
 from service.aws.queries import EventLoopTables, patient_query
+from service.aws.stores import CONVERSATIONS
 from service.aws.tables import make_table
 from service.conversations.conversation import Conversation
 from service.conversations.store import ConversationChanged, KeptConversation
 
-_KEY, _TEXT, _VERSION, _TTL = "conversation", "text", "version", "expires_at"
+_TEXT, _VERSION = "text", "version"
+_KEY, _TTL = CONVERSATIONS.partition, CONVERSATIONS.expires
 
 
 class ConversationTable:
@@ -92,14 +94,4 @@ def create_conversation_table(client: Any, name: str) -> bool:
         ConfigurationError: a table of this name has other keys.
         StoreError: DynamoDB does not answer.
     """
-    definition = {
-        "TableName": name,
-        "BillingMode": "PAY_PER_REQUEST",
-        "KeySchema": [{"AttributeName": _KEY, "KeyType": "HASH"}],
-        "AttributeDefinitions": [{"AttributeName": _KEY, "AttributeType": "S"}],
-    }
-    made = make_table(client, definition, variable="OMNI_CONVERSATIONS_TABLE")
-    if made:
-        with translated(f"table {name!r}"):
-            client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": _TTL})
-    return made
+    return make_table(client, CONVERSATIONS, name)

@@ -6,14 +6,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service.aws.bounded import patiently, translated
+from service.aws.stores import CALLBACKS
 from service.aws.tables import make_table
 from service.errors import StoreError
 from service.handover.callback import Callback, CallbackStatus
 from service.handover.callback_store import CallbackChanged
 
-_KEY, _VERSION, _TTL = "callback_id", "version", "ttl"
-# Only open callbacks have the index's partition, so that looking for due ones reads no others.
-_OPEN, _NEXT, _BY_OPEN = "open_in", "next_at", "by-next-look"
+_VERSION = "version"
+_KEY, _TTL = CALLBACKS.partition, CALLBACKS.expires
+(_INDEX,) = CALLBACKS.indexes
+_OPEN, _NEXT, _BY_OPEN = _INDEX.partition, _INDEX.sort, _INDEX.name
 _TEXTS = ("contact_id", "queue_id", "priority", "status", "ring_key", "reason")
 _TIMES = ("requested_at", "due_at", "next_at", "first_rung_at", "taken_at", "ended_at")
 
@@ -139,21 +141,7 @@ def create_callback_table(client: Any, name: str) -> bool:
         ConfigurationError: a table of this name has other keys or indexes.
         StoreError: DynamoDB does not answer.
     """
-    index = [{"AttributeName": _OPEN, "KeyType": "HASH"}, {"AttributeName": _NEXT, "KeyType": "RANGE"}]
-    definition = {
-        "TableName": name,
-        "BillingMode": "PAY_PER_REQUEST",
-        "KeySchema": [{"AttributeName": _KEY, "KeyType": "HASH"}],
-        "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"} for key in (_KEY, _OPEN, _NEXT)],
-        "GlobalSecondaryIndexes": [
-            {"IndexName": _BY_OPEN, "KeySchema": index, "Projection": {"ProjectionType": "ALL"}}
-        ],
-    }
-    made = make_table(client, definition, variable="OMNI_CALLBACKS_TABLE")
-    if made:
-        with translated(f"table {name!r}"):
-            client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": _TTL})
-    return made
+    return make_table(client, CALLBACKS, name)
 
 
 def _text(moment: datetime) -> str:

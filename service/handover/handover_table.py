@@ -4,13 +4,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service.aws.bounded import patiently, translated
+from service.aws.stores import HANDOVERS
 from service.aws.tables import make_table
 from service.errors import StoreError
 from service.handover.handover import KEPT_FOR, CustomerHandover, HandoverState
 from service.handover.handover_store import HandoverChanged
 
-_KEY, _TEXT, _VERSION, _TTL = "handover_id", "text", "version", "ttl"
-_LIST, _RANK, _BY_STATE = "listed_in", "rank", "by-state"
+_TEXT, _VERSION = "text", "version"
+_KEY, _TTL = HANDOVERS.partition, HANDOVERS.expires
+(_INDEX,) = HANDOVERS.indexes
+_LIST, _RANK, _BY_STATE = _INDEX.partition, _INDEX.sort, _INDEX.name
 
 
 class HandoverTable:
@@ -106,21 +109,7 @@ def create_handover_table(client: Any, name: str) -> bool:
         ConfigurationError: a table of this name has other keys or indexes.
         StoreError: DynamoDB does not answer.
     """
-    index = [{"AttributeName": _LIST, "KeyType": "HASH"}, {"AttributeName": _RANK, "KeyType": "RANGE"}]
-    definition = {
-        "TableName": name,
-        "BillingMode": "PAY_PER_REQUEST",
-        "KeySchema": [{"AttributeName": _KEY, "KeyType": "HASH"}],
-        "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"} for key in (_KEY, _LIST, _RANK)],
-        "GlobalSecondaryIndexes": [
-            {"IndexName": _BY_STATE, "KeySchema": index, "Projection": {"ProjectionType": "ALL"}}
-        ],
-    }
-    made = make_table(client, definition, variable="OMNI_HANDOVERS_TABLE")
-    if made:
-        with translated(f"table {name!r}"):
-            client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": _TTL})
-    return made
+    return make_table(client, HANDOVERS, name)
 
 
 def _sortable(moment: datetime) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from service.aws.stores import INTERACTIONS
 from service.interactions.interaction import Interaction
 
-PARTITION_KEY = "account_number"
-SORT_KEY = "occurred_at"
+PARTITION_KEY = INTERACTIONS.partition
+SORT_KEY = INTERACTIONS.sort
 # Queries use placeholders for attributes, because `text` is a reserved word in DynamoDB.
 ATTRIBUTES: Mapping[str, str] = {
     "#occurred": SORT_KEY,

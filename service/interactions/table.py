@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from service.aws.bounded import translated
-from service.aws.tables import make_table, plain_table
+from service.aws.stores import INTERACTIONS
+from service.aws.tables import make_table
 from service.errors import StoreError
 from service.interactions.interaction import Interaction
 from service.interactions.items import PARTITION_KEY, SORT_KEY, sort_key, to_item
@@ -74,4 +75,4 @@ def create_table(client: Any, name: str) -> bool:
         ConfigurationError: a table of this name has other keys.
         StoreError: DynamoDB does not answer.
     """
-    return make_table(client, plain_table(name, PARTITION_KEY, SORT_KEY), variable="OMNI_INTERACTIONS_TABLE")
+    return make_table(client, INTERACTIONS, name)

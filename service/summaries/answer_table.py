@@ -7,14 +7,14 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 
 from service.aws.bounded import RecordRefused, translated
+from service.aws.stores import ANSWERS
 from service.aws.tables import make_table
 from service.errors import StoreError
 from service.summaries.answer_record import AnswerVerdict, KeptAnswer, ServedRecord
 from service.summaries.feedback import Effect
 from service.summaries.table import SummaryTable
 
-_KEY = "request_id"
-_TTL = "expires_at"
+_KEY, _TTL = ANSWERS.partition, ANSWERS.expires
 _REFUSED = "ConditionalCheckFailedException"
 # Until a person has made the table, no answer can be written. It must not hold up the summaries that wait in the same spool.
 _NO_TABLE = frozenset({"ResourceNotFoundException", "AccessDeniedException"})
@@ -136,17 +136,7 @@ def create_answer_table(client: Any, name: str) -> bool:
         ConfigurationError: a table of this name has other keys.
         StoreError: DynamoDB does not answer.
     """
-    definition = {
-        "TableName": name,
-        "BillingMode": "PAY_PER_REQUEST",
-        "KeySchema": [{"AttributeName": _KEY, "KeyType": "HASH"}],
-        "AttributeDefinitions": [{"AttributeName": _KEY, "AttributeType": "S"}],
-    }
-    made = make_table(client, definition, variable="OMNI_ANSWERS_TABLE")
-    if made:
-        with translated(f"table {name!r}"):
-            client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": _TTL})
-    return made
+    return make_table(client, ANSWERS, name)
 
 
 def _code(err: StoreError) -> str | None:

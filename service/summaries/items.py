@@ -8,13 +8,13 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from pydantic import ValidationError
 
+from service.aws.stores import SUMMARIES
 from service.errors import StoreError
 from service.summaries.feedback import SummaryRow
 from service.summaries.record import Reusable, SummaryRecord
 
-PARTITION_KEY = "unique_process_id"
-TTL_ATTRIBUTE = "expires_at"
-BY_ACCOUNT, BY_CONTACT, BY_REQUEST = "by_account", "by_contact", "by_request"
+PARTITION_KEY, TTL_ATTRIBUTE = SUMMARIES.partition, SUMMARIES.expires
+BY_ACCOUNT, BY_CONTACT, BY_REQUEST = (index.name for index in SUMMARIES.indexes)
 # Stored in S3 only.
 _S3_ONLY = frozenset({"query", "interactions"})
 _ITEM_FIELDS = tuple(name for name in SummaryRecord.model_fields if name not in _S3_ONLY)
@@ -23,7 +23,6 @@ _REQUIRED = frozenset(name for name, field in SummaryRecord.model_fields.items()
 # id is therefore stored under another attribute.
 _PROCESS = "process"
 _SIDE = "#"
-_REUSE_FIELDS = ("request_id", "reused_from", "reuse_key", "summary", "model_used", "answered_by", "arm")
 
 SummaryItem = Mapping[str, Mapping[str, Any]]
 _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
@@ -125,42 +124,3 @@ def is_expired(item: SummaryItem, now: datetime) -> bool:
 
 def _plain(item: SummaryItem) -> dict[str, Any]:
     return {name: _deserializer.deserialize(value) for name, value in item.items()}
-
-
-def table_definition(name: str) -> dict[str, Any]:
-    """Return the arguments of CreateTable: one key and three indexes, each with only the attributes that its readers need."""
-    texts = (PARTITION_KEY, "account_number", "contact_id", "request_id", "generated_at")
-    return {
-        "TableName": name,
-        "BillingMode": "PAY_PER_REQUEST",
-        "KeySchema": [{"AttributeName": PARTITION_KEY, "KeyType": "HASH"}],
-        "AttributeDefinitions": [{"AttributeName": text, "AttributeType": "S"} for text in texts],
-        "GlobalSecondaryIndexes": [
-            {
-                "IndexName": BY_ACCOUNT,  # holds all that reuse needs, so one query is enough
-                "KeySchema": _keys("account_number", "generated_at"),
-                "Projection": {
-                    "ProjectionType": "INCLUDE",
-                    "NonKeyAttributes": [*_REUSE_FIELDS, TTL_ATTRIBUTE],
-                },
-            },
-            {
-                "IndexName": BY_CONTACT,
-                "KeySchema": _keys("contact_id", "generated_at"),
-                "Projection": {
-                    "ProjectionType": "INCLUDE",
-                    "NonKeyAttributes": ["account_number", "request_id", "reused_from", TTL_ATTRIBUTE],
-                },
-            },
-            {
-                "IndexName": BY_REQUEST,
-                "KeySchema": _keys("request_id"),
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            },
-        ],
-    }
-
-
-def _keys(partition: str, sort: str | None = None) -> list[dict[str, str]]:
-    keys = [{"AttributeName": partition, "KeyType": "HASH"}]
-    return keys if sort is None else [*keys, {"AttributeName": sort, "KeyType": "RANGE"}]

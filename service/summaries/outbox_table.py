@@ -9,12 +9,13 @@ from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from service.aws.bounded import translated
+from service.aws.stores import OUTBOX
 from service.aws.tables import make_table
 from service.errors import StoreError
 from service.summaries.answer_record import ServedRecord, read_served
 from service.telemetry.log import Event, log
 
-_KEY = "request_id"
+_KEY = OUTBOX.partition
 _LEASE_KEY = "lease"
 _BATCH = 25  # BatchWriteItem's limit
 _ASIDE = "set_aside"
@@ -156,16 +157,6 @@ def to_item(record: ServedRecord, *, kept_at: float) -> dict[str, dict[str, str]
     }
 
 
-def outbox_definition(name: str) -> dict[str, Any]:
-    """Return the arguments of CreateTable. Request ids spread evenly; nobody asks for an order, so there is no sort key."""
-    return {
-        "TableName": name,
-        "BillingMode": "PAY_PER_REQUEST",
-        "KeySchema": [{"AttributeName": _KEY, "KeyType": "HASH"}],
-        "AttributeDefinitions": [{"AttributeName": _KEY, "AttributeType": "S"}],
-    }
-
-
 def create_outbox_table(client: Any, name: str) -> bool:
     """Create the table; return False when it exists already. It has no expiry: what waits in it is in no other store.
 
@@ -173,7 +164,7 @@ def create_outbox_table(client: Any, name: str) -> bool:
         ConfigurationError: a table of this name has other keys.
         StoreError: DynamoDB does not answer.
     """
-    return make_table(client, outbox_definition(name), variable="OMNI_OUTBOX_TABLE")
+    return make_table(client, OUTBOX, name)
 
 
 def _code(err: ClientError) -> str:

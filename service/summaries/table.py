@@ -6,6 +6,7 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 
 from service.aws.bounded import translated
+from service.aws.stores import SUMMARIES
 from service.aws.tables import make_table
 from service.errors import StoreError
 from service.summaries.feedback import Ambiguous, ByContact, ByProcess, Effect, FeedbackTarget, Helpfulness, SummaryRow
@@ -13,12 +14,10 @@ from service.summaries.items import (
     BY_CONTACT,
     BY_REQUEST,
     PARTITION_KEY,
-    TTL_ATTRIBUTE,
     SummaryItem,
     is_expired,
     moved_aside,
     side_key,
-    table_definition,
     to_item,
     to_row,
 )
@@ -229,13 +228,7 @@ def create_summary_table(client: Any, name: str) -> bool:
         ConfigurationError: a table of this name has other keys or indexes.
         StoreError: DynamoDB does not answer.
     """
-    made = make_table(client, table_definition(name), variable="OMNI_SUMMARIES_TABLE")
-    if made:
-        with translated(f"table {name!r}"):
-            client.update_time_to_live(
-                TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL_ATTRIBUTE}
-            )
-    return made
+    return make_table(client, SUMMARIES, name)
 
 
 def _age_key(item: SummaryItem) -> tuple[str, str]:

@@ -168,6 +168,7 @@ SERVICE_LEVEL = Histogram(
     "1: taken over within 30 s; 0: later, or left after 30 s",
     unit="None",
     bounds=(0, 1),
+)
 VOICEMAILS_OVERDUE = Histogram(
     "omni_voicemails_overdue",
     "VoicemailsOverdue",

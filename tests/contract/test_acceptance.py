@@ -12,10 +12,11 @@ import yaml
 from service.api.feedback import FeedbackAnswer, FeedbackRequest
 from service.api.http.problems import _TITLES
 from service.api.insights import InsightsRequest
+from service.aws.stores import SUMMARIES
 from service.errors import FailureCode
 from service.summaries.feedback import SummaryRow
 from service.summaries.feedback_store import FeedbackStore
-from service.summaries.items import table_definition, to_item
+from service.summaries.items import to_item
 from service.summaries.record import SummaryRecord
 from service.telemetry import metrics
 from service.telemetry.log import Event
@@ -134,7 +135,7 @@ def test_every_header_is_on_the_page(api_runtime):
 def test_every_attribute_and_every_field_of_the_record_is_on_the_page():
     where = {name: cells[1] for cells in _rows("name", 0) for name in _NAME.findall(cells[0])}
     item = set(to_item(_record(), ttl=timedelta(days=7))) | set(VERDICT)
-    keys = {attribute["AttributeName"] for attribute in table_definition("t")["AttributeDefinitions"]}
+    keys = {attribute["AttributeName"] for attribute in SUMMARIES.definition("t")["AttributeDefinitions"]}
     assert keys <= item
     in_s3 = set(SummaryRecord.model_fields)
     expected = {

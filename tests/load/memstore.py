@@ -13,18 +13,19 @@ import signal
 
 from aiohttp import web
 
+from service.aws.stores import SUMMARIES
 from service.interactions.items import PARTITION_KEY as ACCOUNT
 from service.interactions.items import SORT_KEY
 from service.settings import StoreSettings, SummarySettings
-from service.summaries.items import BY_ACCOUNT, table_definition
+from service.summaries.items import BY_ACCOUNT
 from service.summaries.items import PARTITION_KEY as PROCESS
 
 OUTBOX, SHARED = SummarySettings().outbox_table, StoreSettings().shared_table
 KMS_JSON = "application/x-amz-json-1.1"
 JSON = "application/x-amz-json-1.0"
-_INDEX = next(index for index in table_definition("any")["GlobalSecondaryIndexes"] if index["IndexName"] == BY_ACCOUNT)
+_INDEX = next(index for index in SUMMARIES.indexes if index.name == BY_ACCOUNT)
 # What the index holds of an item, as in DynamoDB: whole items would cost the service time that it does not spend there.
-_INDEXED = {PROCESS, *_INDEX["Projection"]["NonKeyAttributes"], *(key["AttributeName"] for key in _INDEX["KeySchema"])}
+_INDEXED = {PROCESS, *(_INDEX.attributes or ()), _INDEX.partition, _INDEX.sort}
 
 
 class SharedTable:

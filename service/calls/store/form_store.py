@@ -13,13 +13,14 @@ from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from service.aws.bounded import StoreThreads, translated
-from service.aws.tables import make_table, plain_table
+from service.aws.stores import CONFIG
+from service.aws.tables import make_table
 from service.calls.store.forms import FormChanged, FormHead, FormMissing
 from service.errors import StoreError
 from service.settings import Settings
 from service.tasks.scorecard.form import Form
 
-PARTITION_KEY, SORT_KEY = "pk", "sk"
+PARTITION_KEY, SORT_KEY = CONFIG.partition, CONFIG.sort
 META, TEMPLATE, REVISION = "META#v1", "QA_TEMPLATE#", "QA_REVISION#"
 _LOST_RACE = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException"})
 
@@ -181,7 +182,7 @@ def create_config_table(client: Any, name: str) -> bool:
         ConfigurationError: a table of this name has other keys.
         StoreError: DynamoDB does not answer.
     """
-    return make_table(client, plain_table(name, PARTITION_KEY, SORT_KEY), variable="OMNI_CONFIG_TABLE")
+    return make_table(client, CONFIG, name)
 
 
 def _partition(tenant: str) -> str:

@@ -14,6 +14,8 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 
 from service.aws.bounded import translated
+from service.aws.stores import CALLS
+from service.aws.tables import make_table
 from service.calls.failure import FailureReason, NotReady
 from service.calls.keys import CallObject
 
@@ -28,7 +30,7 @@ _BEFORE: dict[State, tuple[State, ...]] = {
     "failed": ("received", "transcribed", "redacted", "scored"),
 }
 _CALL = "CALL#"
-_BY_OPEN, BY_DATE = "by_open", "by_date"
+_BY_OPEN, BY_DATE = (index.name for index in CALLS.indexes)
 _LOST = "ConditionalCheckFailedException"
 
 
@@ -249,38 +251,14 @@ class CallJobs:
                 raise
 
 
-def create_jobs_table(client: Any, name: str) -> None:
-    """Create the table of calls if it does not exist. For the local AWS only: in AWS the infrastructure code creates it.
+def create_jobs_table(client: Any, name: str) -> bool:
+    """Create the table of calls; return False if it exists. For tests: in AWS and locally the stack's template makes it.
 
     Raises:
+        ConfigurationError: a table of this name has other keys.
         StoreError: DynamoDB does not answer.
     """
-    texts = ("pk", "sk", "open", "updated_at", "call_date")
-    attributes = [{"AttributeName": text, "AttributeType": "S"} for text in texts]
-    with translated(f"table {name!r}"):
-        try:
-            client.create_table(
-                TableName=name,
-                KeySchema=_keys("pk", "sk"),
-                AttributeDefinitions=attributes,
-                GlobalSecondaryIndexes=[_index(_BY_OPEN, "open", "updated_at"), _index(BY_DATE, "pk", "call_date")],
-                BillingMode="PAY_PER_REQUEST",
-            )
-        except client.exceptions.ResourceInUseException:
-            there = client.describe_table(TableName=name)["Table"].get("GlobalSecondaryIndexes", [])
-            if BY_DATE not in {index["IndexName"] for index in there}:  # a table that was created without this index
-                added = [{"Create": _index(BY_DATE, "pk", "call_date")}]
-                client.update_table(TableName=name, AttributeDefinitions=attributes, GlobalSecondaryIndexUpdates=added)
-            return
-        client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
-
-
-def _index(name: str, partition: str, sort: str) -> dict[str, Any]:
-    return {"IndexName": name, "KeySchema": _keys(partition, sort), "Projection": {"ProjectionType": "ALL"}}
-
-
-def _keys(partition: str, sort: str) -> list[dict[str, str]]:
-    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+    return make_table(client, CALLS, name)
 
 
 def _scored_texts(scored: CallScore) -> dict[str, str | None]:

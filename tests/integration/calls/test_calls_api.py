@@ -257,4 +257,4 @@ def test_an_old_table_without_the_list_index_gets_it(settings):
     create_jobs_table(dynamodb, "old")
     create_jobs_table(dynamodb, "old")
     indexes = dynamodb.describe_table(TableName="old")["Table"]["GlobalSecondaryIndexes"]
-    assert [index["IndexName"] for index in indexes] == ["by_date"]
+    assert [index["IndexName"] for index in indexes] == ["by_open", "by_date"]
