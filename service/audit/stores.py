@@ -6,11 +6,12 @@ from typing import Any, Protocol
 
 from service.audit.record import AuditRecord, KeptFinding, time_text
 from service.aws.bounded import patiently, translated
+from service.aws.stores import FINDINGS, TableIndex
 from service.aws.tables import make_table
 
 FINDINGS_KEPT = timedelta(days=90)
-BY_KIND, BY_DAY = "by-hallucination-type", "by-day"
-_KEY, _SORT, _TTL = "log_id", "timestamp", "ttl"
+_KIND, _DAY = FINDINGS.indexes
+_SORT, _TTL = FINDINGS.sort, FINDINGS.expires
 _PATIENCE_S = 5.0
 
 
@@ -55,20 +56,20 @@ class FindingTable:
 
     def of_kind(self, kind: str, since: datetime) -> list[dict[str, str]]:
         """Return the findings of one kind from ``since`` on, oldest first."""
-        return self._queried(BY_KIND, "hallucination_type", kind, since)
+        return self._queried(_KIND, kind, since)
 
     def of_day(self, day: str, since: datetime) -> list[dict[str, str]]:
         """Return the findings of one day (UTC) from ``since`` on, oldest first."""
-        return self._queried(BY_DAY, "day", day, since)
+        return self._queried(_DAY, day, since)
 
-    def _queried(self, index: str, name: str, value: str, since: datetime) -> list[dict[str, str]]:
+    def _queried(self, index: TableIndex, value: str, since: datetime) -> list[dict[str, str]]:
         found: list[dict[str, str]] = []
         with translated(f"table {self._table!r}"):
             pages = self._client.get_paginator("query").paginate(
                 TableName=self._table,
-                IndexName=index,
+                IndexName=index.name,
                 KeyConditionExpression="#name = :value AND #sort >= :since",
-                ExpressionAttributeNames={"#name": name, "#sort": _SORT},
+                ExpressionAttributeNames={"#name": index.partition, "#sort": _SORT},
                 ExpressionAttributeValues={":value": {"S": value}, ":since": {"S": time_text(since)}},
             )
             for page in pages:
@@ -77,7 +78,7 @@ class FindingTable:
 
 
 def create_finding_table(client: Any, name: str) -> bool:
-    """Create the table with its indexes, encryption, time to live and point-in-time recovery; return False if it exists.
+    """Create the table with its indexes and time to live; return False if it exists.
 
     For the local AWS only.
 
@@ -85,35 +86,7 @@ def create_finding_table(client: Any, name: str) -> bool:
         ConfigurationError: a table of this name has other keys or indexes.
         StoreError: DynamoDB does not answer.
     """
-    made = make_table(client, finding_table(name), variable="OMNI_FINDINGS_TABLE")
-    if made:
-        with translated(f"table {name!r}"):
-            client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": _TTL})
-            client.update_continuous_backups(
-                TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
-            )
-    return made
-
-
-def finding_table(name: str) -> dict[str, Any]:
-    """Return CreateTable's arguments. A bare time is no partition key, so the index by time is one by day."""
-    return {
-        "TableName": name,
-        "BillingMode": "PAY_PER_REQUEST",
-        "KeySchema": _keys(_KEY),
-        "AttributeDefinitions": [
-            {"AttributeName": one, "AttributeType": "S"} for one in (_KEY, _SORT, "hallucination_type", "day")
-        ],
-        "GlobalSecondaryIndexes": [
-            {"IndexName": index, "KeySchema": _keys(key), "Projection": {"ProjectionType": "ALL"}}
-            for index, key in ((BY_KIND, "hallucination_type"), (BY_DAY, "day"))
-        ],
-        "SSESpecification": {"Enabled": True, "SSEType": "KMS"},
-    }
-
-
-def _keys(partition: str) -> list[dict[str, str]]:
-    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": _SORT, "KeyType": "RANGE"}]
+    return make_table(client, FINDINGS, name)
 
 
 def _item(found: KeptFinding) -> dict[str, dict[str, str]]:

@@ -125,6 +125,24 @@ CALLBACKS = TableShape(
     expires="ttl",
     indexes=(TableIndex(name="by-next-look", partition="open_in", sort="next_at"),),
 )
+# Only open messages have the index's partition, so that listing them reads no others.
+VOICEMAILS = TableShape(
+    setting="voicemails_table",
+    partition="voicemail_id",
+    expires="ttl",
+    indexes=(TableIndex(name="by-due", partition="open_in", sort="due_at"),),
+)
+# A bare time is no partition key, so the index by time is one by day.
+FINDINGS = TableShape(
+    setting="findings_table",
+    partition="log_id",
+    sort="timestamp",
+    expires="ttl",
+    indexes=(
+        TableIndex(name="by-hallucination-type", partition="hallucination_type", sort="timestamp"),
+        TableIndex(name="by-day", partition="day", sort="timestamp"),
+    ),
+)
 CALLS = TableShape(
     setting="calls_table",
     partition="pk",
@@ -136,7 +154,7 @@ CALLS = TableShape(
 )
 TABLES = (
     *(INTERACTIONS, SUMMARIES, OUTBOX, ANSWERS, CONFIG, SHARED, CONVERSATIONS),
-    *(HANDOVERS, CALLBACKS, CALLS),
+    *(HANDOVERS, CALLBACKS, VOICEMAILS, FINDINGS, CALLS),
 )
 
 EVENTS_QUEUE = QueueShape(setting="events_queue")
@@ -147,7 +165,7 @@ ARCHIVE = BucketShape(
     setting="archive_bucket",
     queue=EVENTS_QUEUE,
     announced=tuple(
-        f"omni-channel/{kind}/" for kind in ("processed", "feedback", "answers", "answer-feedback", "releases")
+        f"omni-channel/{kind}/" for kind in ("processed", "feedback", "answers", "answer-feedback", "releases", "audit")
     ),
 )
 # Only calls arrive in this bucket, so the queue is told of every object, whatever its key.

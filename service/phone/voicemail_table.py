@@ -4,13 +4,15 @@ from datetime import UTC
 from typing import Any, Protocol
 
 from service.aws.bounded import patiently, translated
+from service.aws.stores import VOICEMAILS
 from service.aws.tables import make_table
 from service.errors import StoreError
 from service.phone.voicemail import KEPT_FOR, Voicemail
 
-_KEY, _TEXT, _VERSION, _TTL = "voicemail_id", "text", "version", "ttl"
-# Only open messages have the index's partition, so that listing them reads no others.
-_OPEN, _DUE, _BY_OPEN = "open_in", "due_at", "by-due"
+_TEXT, _VERSION = "text", "version"
+_KEY, _TTL = VOICEMAILS.partition, VOICEMAILS.expires
+(_INDEX,) = VOICEMAILS.indexes
+_OPEN, _DUE, _BY_OPEN = _INDEX.partition, _INDEX.sort, _INDEX.name
 
 
 class VoicemailChanged(StoreError):
@@ -127,18 +129,4 @@ def create_voicemail_table(client: Any, name: str) -> bool:
         ConfigurationError: a table of this name has other keys or indexes.
         StoreError: DynamoDB does not answer.
     """
-    index = [{"AttributeName": _OPEN, "KeyType": "HASH"}, {"AttributeName": _DUE, "KeyType": "RANGE"}]
-    definition = {
-        "TableName": name,
-        "BillingMode": "PAY_PER_REQUEST",
-        "KeySchema": [{"AttributeName": _KEY, "KeyType": "HASH"}],
-        "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"} for key in (_KEY, _OPEN, _DUE)],
-        "GlobalSecondaryIndexes": [
-            {"IndexName": _BY_OPEN, "KeySchema": index, "Projection": {"ProjectionType": "ALL"}}
-        ],
-    }
-    made = make_table(client, definition, variable="OMNI_VOICEMAILS_TABLE")
-    if made:
-        with translated(f"table {name!r}"):
-            client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": _TTL})
-    return made
+    return make_table(client, VOICEMAILS, name)
