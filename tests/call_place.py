@@ -8,17 +8,13 @@ from typing import Any
 
 from queues import UntilEmpty, announced
 
-from service.aws.clients import client
-from service.aws.event_queue import create_queue
 from service.calls.result import CallResult
-from service.calls.store.form_store import create_config_table
-from service.calls.store.states import create_jobs_table
 from service.calls.work.build import build_worker
 from service.calls.work.dead_letters import CallLetters
 from service.calls.work.worker import CallWorker
 from service.events import CALL_EVENTS
+from service.local.stores.deploy import deploy_stores
 from service.settings import Settings
-from service.summaries.archive import create_bucket
 from service.tasks.scorecard.form import Form
 from service.warehouse.duck import DuckWarehouse
 
@@ -89,19 +85,12 @@ async def make_place(stack: Settings, folder: Path, name: str) -> CallPlace:
             "state_dir": folder,
         }
     )
-    s3, sqs, dynamodb = (client(one, settings) for one in ("s3", "sqs", "dynamodb"))
-    for bucket in (settings.calls.bucket, settings.calls.results_bucket):
-        create_bucket(s3, bucket)
-    create_queue(sqs, s3, settings.calls.queue, bucket=settings.calls.bucket, prefixes=("",))
-    create_jobs_table(dynamodb, settings.calls.table)
-    create_config_table(dynamodb, settings.stores.config_table)
+    deploy_stores(settings)
     worker = build_worker(settings, pair="keywords")
     # A copy that waits for its original is seen again after a second.
     worker = replace(worker, queue=UntilEmpty(worker.queue), visible_after_s=1)
     for tenant in (ACME, BRAND):
         await add_tenant(worker, tenant)
-    for one in (s3, sqs, dynamodb):
-        one.close()
     return CallPlace(settings=settings, worker=worker)
 
 

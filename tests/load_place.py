@@ -9,15 +9,14 @@ from typing import Any
 from queues import UntilEmpty, announced
 
 from service.aws.clients import client
-from service.aws.event_queue import create_queue
 from service.events import EVENTS
 from service.loading.balance import balance
 from service.loading.build import build_loader
 from service.loading.dead_letters import DEAD_PREFIX
 from service.loading.loader import Loader
-from service.loading.objects import PREFIXES
+from service.local.stores.deploy import deploy_stores
 from service.settings import Settings
-from service.summaries.archive import Archive, create_bucket
+from service.summaries.archive import Archive
 from service.warehouse.duck import DuckWarehouse
 
 
@@ -97,9 +96,8 @@ def make_place(stack: Settings, folder: Path, name: str) -> LoadPlace:
         }
     )
     s3, sqs = client("s3", settings), client("sqs", settings)
-    create_bucket(s3, settings.stores.archive_bucket)
     for _ in range(2):  # safe to repeat
-        create_queue(sqs, s3, settings.stores.events_queue, bucket=settings.stores.archive_bucket, prefixes=PREFIXES)
+        deploy_stores(settings)
     loader, archive = build_loader(settings)
     assert loader.queue is not None
     loader = replace(loader, queue=UntilEmpty(loader.queue), visible_after_s=300, report=lambda tally: None)

@@ -78,22 +78,6 @@ class OwnerOnly:
         return _content(sealed, _PLAIN)
 
 
-def create_sealing_key(client: Any, alias: str, *, what: str) -> bool:
-    """Create a KMS key that seals ``what`` under ``alias``; return False if there is one. For the local AWS only.
-
-    Raises:
-        StoreError: KMS does not answer.
-    """
-    with translated(f"KMS key {alias!r}"):
-        try:
-            client.describe_key(KeyId=alias)
-            return False
-        except client.exceptions.NotFoundException:
-            made = client.create_key(Description=f"seals {what}")
-            client.create_alias(AliasName=alias, TargetKeyId=made["KeyMetadata"]["KeyId"])
-            return True
-
-
 def _content(sealed: str, kind: str) -> bytes:
     if not sealed.startswith(kind):
         raise ValueError(f"not sealed as {kind.rstrip(':')}")

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 from service.audit.record import AuditRecord, KeptFinding, time_text
 from service.aws.bounded import patiently, translated
 from service.aws.stores import FINDINGS, TableIndex
-from service.aws.tables import make_table
 
 FINDINGS_KEPT = timedelta(days=90)
 _KIND, _DAY = FINDINGS.indexes
@@ -75,18 +74,6 @@ class FindingTable:
             for page in pages:
                 found += [{key: str(next(iter(one.values()))) for key, one in item.items()} for item in page["Items"]]
         return found
-
-
-def create_finding_table(client: Any, name: str) -> bool:
-    """Create the table with its indexes and time to live; return False if it exists.
-
-    For the local AWS only.
-
-    Raises:
-        ConfigurationError: a table of this name has other keys or indexes.
-        StoreError: DynamoDB does not answer.
-    """
-    return make_table(client, FINDINGS, name)
 
 
 def _item(found: KeptFinding) -> dict[str, dict[str, str]]:

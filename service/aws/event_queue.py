@@ -12,8 +12,6 @@ from service.errors import StoreError
 
 BATCH = 10  # SQS's limit for one receive and one delete
 LONGEST_WAIT_S = 20
-_MOST_RECEIVED = 5  # deliveries before a message is put aside, because its batch killed the loader each time
-_KEPT_S = 14 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,40 +97,3 @@ class EventQueue:
         except (ValueError, KeyError, TypeError, AttributeError):
             objects, understood = (), False
         return QueueMessage(receipt=item["ReceiptHandle"], objects=objects, understood=understood)
-
-
-def create_queue(sqs: Any, s3: Any, name: str, *, bucket: str, prefixes: Sequence[str]) -> None:
-    """Create the queue and its dead-letter queue, and let the bucket notify it of objects under ``prefixes``; safe to repeat.
-
-    Only for the local AWS; in AWS the infrastructure code owns queue and notification.
-
-    Raises:
-        StoreError: S3 or SQS does not answer.
-    """
-    with translated(f"queue {name!r}"):
-        aside = _arn(sqs, sqs.create_queue(QueueName=f"{name}-aside")["QueueUrl"])
-        redrive = json.dumps({"deadLetterTargetArn": aside, "maxReceiveCount": _MOST_RECEIVED})
-        url = sqs.create_queue(QueueName=name)["QueueUrl"]
-        sqs.set_queue_attributes(
-            QueueUrl=url, Attributes={"RedrivePolicy": redrive, "MessageRetentionPeriod": str(_KEPT_S)}
-        )
-        arn = _arn(sqs, url)
-    wanted = [
-        {
-            "Id": prefix.strip("/").rpartition("/")[2] or "all",
-            "QueueArn": arn,
-            "Events": ["s3:ObjectCreated:*"],
-            **({"Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}}} if prefix else {}),
-        }
-        for prefix in prefixes
-    ]
-    with translated(f"bucket {bucket!r}"):
-        present = s3.get_bucket_notification_configuration(Bucket=bucket).get("QueueConfigurations", [])
-        if {item["Id"] for item in present} != {item["Id"] for item in wanted}:
-            s3.put_bucket_notification_configuration(
-                Bucket=bucket, NotificationConfiguration={"QueueConfigurations": wanted}
-            )
-
-
-def _arn(sqs: Any, url: str) -> str:
-    return str(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"])

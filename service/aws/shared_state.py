@@ -17,7 +17,6 @@ from botocore.exceptions import ClientError
 
 from service.aws.bounded import FIRST_WAIT_S, StoreThrottled, patiently, translated
 from service.aws.stores import SHARED
-from service.aws.tables import make_table
 from service.errors import StoreError
 from service.settings import Settings
 
@@ -278,16 +277,6 @@ def open_shared_state(settings: Settings, dynamodb: Any = None) -> SharedState |
 
         dynamodb = client("dynamodb", settings, attempts=1)
     return SharedState(dynamodb, settings.stores.shared_table, scope=settings.stage)
-
-
-def create_shared_table(client: Any, name: str) -> bool:
-    """Create the table with its TTL attribute; return False if it exists. For the local AWS only.
-
-    Raises:
-        ConfigurationError: a table of this name has other keys.
-        StoreError: DynamoDB does not answer.
-    """
-    return make_table(client, SHARED, name)
 
 
 def _numbers(item: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, str]]:

@@ -1,28 +1,9 @@
-"""Creates missing DynamoDB tables where no stack does: in tests, and for callers that name a table of their own."""
+"""What the local AWS needs beside a table's template: indexes of newer checkouts, and the time to live."""
 
 from typing import Any
 
-from service.aws.bounded import translated
 from service.aws.stores import TableShape
 from service.errors import ConfigurationError
-
-
-def make_table(client: Any, shape: TableShape, name: str) -> bool:
-    """Create the table with its time to live; return False if it exists already. One that lacks an index gets it.
-
-    Raises:
-        ConfigurationError: a table of this name has other keys; the message names its setting.
-        StoreError: DynamoDB does not answer.
-    """
-    with translated(f"table {name!r}"):
-        try:
-            client.create_table(**shape.definition(name))
-        except client.exceptions.ResourceInUseException:
-            complete_table(client, shape, name)
-            return False
-        client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
-        expire(client, shape, name)
-    return True
 
 
 def complete_table(client: Any, shape: TableShape, name: str) -> None:

@@ -9,7 +9,6 @@ import stamina
 from service.aws.bounded import FIRST_WAIT_S, LONGEST_WAIT_S, ItemChanged, StoreDropped, StoreThrottled
 from service.aws.queries import EventLoopTables, patient_query
 from service.aws.stores import CONVERSATIONS
-from service.aws.tables import make_table
 from service.conversations.conversation import Conversation
 from service.conversations.store import ConversationChanged, KeptConversation
 
@@ -85,13 +84,3 @@ class ConversationTable:
                     await self._tables.put(**arguments)
         except ItemChanged as err:
             raise ConversationChanged("the conversation was changed meanwhile") from err
-
-
-def create_conversation_table(client: Any, name: str) -> bool:
-    """Create the table with its TTL attribute; return False if it exists. For the local AWS only.
-
-    Raises:
-        ConfigurationError: a table of this name has other keys.
-        StoreError: DynamoDB does not answer.
-    """
-    return make_table(client, CONVERSATIONS, name)

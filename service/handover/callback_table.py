@@ -7,7 +7,6 @@ from typing import Any
 
 from service.aws.bounded import patiently, translated
 from service.aws.stores import CALLBACKS
-from service.aws.tables import make_table
 from service.errors import StoreError
 from service.handover.callback import Callback, CallbackStatus
 from service.handover.callback_store import CallbackChanged
@@ -132,16 +131,6 @@ class CallbackTable:
             rings=int(item["rings"]["N"]),
             version=int(item[_VERSION]["N"]),
         )
-
-
-def create_callback_table(client: Any, name: str) -> bool:
-    """Create the table with its index and TTL attribute; return False if it exists. For the local AWS only.
-
-    Raises:
-        ConfigurationError: a table of this name has other keys or indexes.
-        StoreError: DynamoDB does not answer.
-    """
-    return make_table(client, CALLBACKS, name)
 
 
 def _text(moment: datetime) -> str:

@@ -5,7 +5,6 @@ from typing import Any
 
 from service.aws.bounded import patiently, translated
 from service.aws.stores import HANDOVERS
-from service.aws.tables import make_table
 from service.errors import StoreError
 from service.handover.handover import KEPT_FOR, CustomerHandover, HandoverState
 from service.handover.handover_store import HandoverChanged
@@ -100,16 +99,6 @@ class HandoverTable:
             return found
 
         return patiently(access, timeout_s=self._timeout_s)
-
-
-def create_handover_table(client: Any, name: str) -> bool:
-    """Create the table with its index and TTL attribute; return False if it exists. For the local AWS only.
-
-    Raises:
-        ConfigurationError: a table of this name has other keys or indexes.
-        StoreError: DynamoDB does not answer.
-    """
-    return make_table(client, HANDOVERS, name)
 
 
 def _sortable(moment: datetime) -> str:

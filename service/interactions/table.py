@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from service.aws.bounded import translated
-from service.aws.stores import INTERACTIONS
-from service.aws.tables import make_table
 from service.errors import StoreError
 from service.interactions.interaction import Interaction
 from service.interactions.items import PARTITION_KEY, SORT_KEY, sort_key, to_item
@@ -66,13 +64,3 @@ class InteractionTable:
                 raise StoreError(
                     f"table {self._table!r} did not accept {len(left)} writes in {_BATCH_ATTEMPTS} attempts"
                 )
-
-
-def create_table(client: Any, name: str) -> bool:
-    """Create the interactions table; return False if it exists already.
-
-    Raises:
-        ConfigurationError: a table of this name has other keys.
-        StoreError: DynamoDB does not answer.
-    """
-    return make_table(client, INTERACTIONS, name)

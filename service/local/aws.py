@@ -3,7 +3,6 @@
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from service.errors import ConfigurationError, StoreError
 from service.local.daemon import Daemon, python_argv
@@ -81,79 +80,28 @@ def start(settings: Settings) -> bool:
 
 
 def load(settings: Settings) -> None:
-    """Create tables, buckets and queues at ``settings.aws.endpoint``, and write the sample customers' history.
+    """Deploy tables, buckets, queues and keys to ``settings.aws.endpoint``, and write the sample customers' history.
 
     Raises:
-        StoreError: the endpoint does not answer.
+        ConfigurationError: a table of a name has other keys, or the template cannot be read.
+        StoreError: the endpoint does not answer, or refuses the template.
     """
     from datetime import UTC, datetime
 
     from service.access.control import LOCAL_TENANT
-    from service.access.sealing import create_sealing_key
     from service.aws.clients import client
-    from service.aws.event_queue import create_queue
-    from service.aws.shared_state import create_shared_table
-    from service.calls.store.form_store import FormStore, create_config_table
-    from service.calls.store.states import create_jobs_table
-    from service.interactions.table import InteractionTable, create_table
+    from service.calls.store.form_store import FormStore
+    from service.interactions.table import InteractionTable
     from service.local.samples import sample_histories
-    from service.summaries.answer_table import create_answer_table
-    from service.summaries.archive import create_bucket
-    from service.summaries.outbox_table import create_outbox_table
-    from service.summaries.table import create_summary_table
+    from service.local.stores.deploy import deploy_stores
 
+    deploy_stores(settings)
     dynamodb = client("dynamodb", settings)
-    create_table(dynamodb, settings.stores.interactions_table)
     store = InteractionTable(dynamodb, settings.stores.interactions_table)
     for account, interactions in sample_histories(datetime.now(UTC).date()).items():
         store.replace(account, interactions)
-    create_summary_table(dynamodb, settings.summaries.table)
-    create_outbox_table(dynamodb, settings.summaries.outbox_table)
-    create_answer_table(dynamodb, settings.summaries.answers_table)
-    create_config_table(dynamodb, settings.stores.config_table)
-    create_shared_table(dynamodb, settings.stores.shared_table)
-    _create_conversation_tables(dynamodb, settings)
     forms = FormStore(
         dynamodb, settings.stores.config_table, timeout_s=settings.stores.timeout_s, now=lambda: datetime.now(UTC)
     )
     forms.add_tenant(LOCAL_TENANT, "Demo Tenant")
-    s3 = client("s3", settings)
-    create_bucket(s3, settings.stores.archive_bucket)
-    sqs = client("sqs", settings)
-    create_queue(
-        sqs, s3, settings.stores.events_queue, bucket=settings.stores.archive_bucket, prefixes=_announced_prefixes()
-    )
-    create_jobs_table(dynamodb, settings.calls.table)
-    for bucket in (settings.calls.bucket, settings.calls.results_bucket):
-        create_bucket(s3, bucket)
-    # Only calls arrive in this bucket, so the queue is notified of every object, whatever its key.
-    create_queue(sqs, s3, settings.calls.queue, bucket=settings.calls.bucket, prefixes=("",))
-    kms = client("kms", settings)
-    create_sealing_key(kms, settings.access.kms_key, what="the keys that sign access tokens")
-    create_sealing_key(kms, settings.stores.callbacks_kms_key, what="the telephone numbers of callbacks")
-    for made in (dynamodb, s3, sqs, kms):
-        made.close()
-
-
-def _create_conversation_tables(dynamodb: Any, settings: Settings) -> None:
-    """Create the tables of conversations and of what is left of them for people."""
-    from service.audit.stores import create_finding_table
-    from service.conversations.table import create_conversation_table
-    from service.handover.callback_table import create_callback_table
-    from service.handover.handover_table import create_handover_table
-    from service.phone.voicemail_table import create_voicemail_table
-
-    create_conversation_table(dynamodb, settings.stores.conversations_table)
-    create_callback_table(dynamodb, settings.stores.callbacks_table)
-    create_handover_table(dynamodb, settings.stores.handovers_table)
-    create_voicemail_table(dynamodb, settings.stores.voicemails_table)
-    create_finding_table(dynamodb, settings.stores.findings_table)
-
-
-def _announced_prefixes() -> tuple[str, ...]:
-    """Return where objects are put that the warehouse loads."""
-    from service.audit.record import AUDIT_PREFIX
-    from service.summaries.answer_record import ANSWER_FEEDBACK_PREFIX, ANSWERS_PREFIX
-    from service.summaries.record import FEEDBACK_PREFIX, PROCESSED_PREFIX, RELEASES_PREFIX
-
-    return PROCESSED_PREFIX, FEEDBACK_PREFIX, ANSWERS_PREFIX, ANSWER_FEEDBACK_PREFIX, RELEASES_PREFIX, AUDIT_PREFIX
+    dynamodb.close()

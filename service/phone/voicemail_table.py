@@ -5,7 +5,6 @@ from typing import Any, Protocol
 
 from service.aws.bounded import patiently, translated
 from service.aws.stores import VOICEMAILS
-from service.aws.tables import make_table
 from service.errors import StoreError
 from service.phone.voicemail import KEPT_FOR, Voicemail
 
@@ -120,13 +119,3 @@ class VoicemailTable:
 
     def _full(self, voicemail_id: str) -> str:
         return f"{self._scope}/{voicemail_id}"
-
-
-def create_voicemail_table(client: Any, name: str) -> bool:
-    """Create the table with its index and TTL attribute; return False if it exists. For the local AWS only.
-
-    Raises:
-        ConfigurationError: a table of this name has other keys or indexes.
-        StoreError: DynamoDB does not answer.
-    """
-    return make_table(client, VOICEMAILS, name)

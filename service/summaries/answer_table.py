@@ -8,7 +8,6 @@ from botocore.exceptions import ClientError
 
 from service.aws.bounded import RecordRefused, translated
 from service.aws.stores import ANSWERS
-from service.aws.tables import make_table
 from service.errors import StoreError
 from service.summaries.answer_record import AnswerVerdict, KeptAnswer, ServedRecord
 from service.summaries.feedback import Effect
@@ -127,16 +126,6 @@ class RecordTables:
     def put(self, record: ServedRecord) -> str:
         """Write ``record`` once, however often it is put."""
         return self._answers.put(record) if isinstance(record, KeptAnswer) else self._summaries.put(record)
-
-
-def create_answer_table(client: Any, name: str) -> bool:
-    """Create the table with its TTL attribute; return False when it exists already.
-
-    Raises:
-        ConfigurationError: a table of this name has other keys.
-        StoreError: DynamoDB does not answer.
-    """
-    return make_table(client, ANSWERS, name)
 
 
 def _code(err: StoreError) -> str | None:

@@ -129,19 +129,6 @@ def request_id_of(key: str) -> str:
     return key.rpartition("/")[2].removesuffix(".json")
 
 
-def create_bucket(client: Any, name: str) -> None:
-    """Create the bucket if it does not exist. For the local AWS only: in AWS the infrastructure code creates it.
-
-    Raises:
-        StoreError: S3 does not answer.
-    """
-    with translated(f"bucket {name!r}"):
-        try:
-            client.create_bucket(Bucket=name)
-        except (client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
-            return
-
-
 def _hours(kind: str, since: str, until: str) -> Iterator[str]:
     hour = datetime.fromisoformat(since).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     end = datetime.fromisoformat(until)

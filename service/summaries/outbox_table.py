@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from service.aws.bounded import translated
 from service.aws.stores import OUTBOX
-from service.aws.tables import make_table
 from service.errors import StoreError
 from service.summaries.answer_record import ServedRecord, read_served
 from service.telemetry.log import Event, log
@@ -155,16 +154,6 @@ def to_item(record: ServedRecord, *, kept_at: float) -> dict[str, dict[str, str]
         "kept_at": {"N": f"{kept_at:.3f}"},
         "record": {"S": record.to_json()},
     }
-
-
-def create_outbox_table(client: Any, name: str) -> bool:
-    """Create the table; return False when it exists already. It has no expiry: what waits in it is in no other store.
-
-    Raises:
-        ConfigurationError: a table of this name has other keys.
-        StoreError: DynamoDB does not answer.
-    """
-    return make_table(client, OUTBOX, name)
 
 
 def _code(err: ClientError) -> str:

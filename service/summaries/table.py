@@ -6,8 +6,6 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 
 from service.aws.bounded import translated
-from service.aws.stores import SUMMARIES
-from service.aws.tables import make_table
 from service.errors import StoreError
 from service.summaries.feedback import Ambiguous, ByContact, ByProcess, Effect, FeedbackTarget, Helpfulness, SummaryRow
 from service.summaries.items import (
@@ -219,16 +217,6 @@ class SummaryTable:
             for page in pages:
                 found.extend(item["request_id"]["S"] for item in page["Items"])
         return found
-
-
-def create_summary_table(client: Any, name: str) -> bool:
-    """Create the table with its indexes and TTL attribute; return False when it exists already.
-
-    Raises:
-        ConfigurationError: a table of this name has other keys or indexes.
-        StoreError: DynamoDB does not answer.
-    """
-    return make_table(client, SUMMARIES, name)
 
 
 def _age_key(item: SummaryItem) -> tuple[str, str]:

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 
 from service.aws.bounded import StoreThreads, translated
 from service.aws.stores import CONFIG
-from service.aws.tables import make_table
 from service.calls.store.forms import FormChanged, FormHead, FormMissing
 from service.errors import StoreError
 from service.settings import Settings
@@ -173,16 +172,6 @@ def build_forms(settings: Settings, *, dynamodb: Any, now: Callable[[], datetime
 def revision_key(form_id: str, version: int) -> str:
     """Return the sort key of a version; versions sort numerically."""
     return f"{REVISION}{form_id}#{version:07d}"
-
-
-def create_config_table(client: Any, name: str) -> bool:
-    """Create the table of tenants and forms; return False when it exists already.
-
-    Raises:
-        ConfigurationError: a table of this name has other keys.
-        StoreError: DynamoDB does not answer.
-    """
-    return make_table(client, CONFIG, name)
 
 
 def _partition(tenant: str) -> str:

@@ -15,7 +15,6 @@ from botocore.exceptions import ClientError
 
 from service.aws.bounded import translated
 from service.aws.stores import CALLS
-from service.aws.tables import make_table
 from service.calls.failure import FailureReason, NotReady
 from service.calls.keys import CallObject
 
@@ -249,16 +248,6 @@ class CallJobs:
                 if _code(err) == _LOST:
                     raise StateLost(f"call {job.call_id!r} was changed by another worker") from err
                 raise
-
-
-def create_jobs_table(client: Any, name: str) -> bool:
-    """Create the table of calls; return False if it exists. For tests: in AWS and locally the stack's template makes it.
-
-    Raises:
-        ConfigurationError: a table of this name has other keys.
-        StoreError: DynamoDB does not answer.
-    """
-    return make_table(client, CALLS, name)
 
 
 def _scored_texts(scored: CallScore) -> dict[str, str | None]:

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from made_tables import make_table
 from queues import UntilEmpty, announced
 
 from service.access.control import open_access, open_changes
 from service.aws.clients import client
+from service.aws.stores import CALLS
 from service.calls.keys import read_key
-from service.calls.store.states import create_jobs_table
 from service.calls.work.build import build_worker
 from service.calls.work.people import carry
 from service.errors import WarehouseBusy
@@ -254,7 +255,7 @@ def test_an_old_table_without_the_list_index_gets_it(settings):
         TableName="old", KeySchema=keys, BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
     )  # fmt: skip
-    create_jobs_table(dynamodb, "old")
-    create_jobs_table(dynamodb, "old")
+    make_table(dynamodb, CALLS, "old")
+    make_table(dynamodb, CALLS, "old")
     indexes = dynamodb.describe_table(TableName="old")["Table"]["GlobalSecondaryIndexes"]
     assert [index["IndexName"] for index in indexes] == ["by_open", "by_date"]

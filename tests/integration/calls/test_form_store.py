@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from service.aws.clients import client
-from service.calls.store.form_store import FormStore, create_config_table
+from service.calls.store.form_store import FormStore
 from service.calls.store.forms import FormChanged, FormMissing
-from service.errors import ConfigurationError, StoreError
+from service.errors import StoreError
 from service.settings import Settings
 from service.tasks.scorecard.form import Form
 
@@ -151,9 +151,3 @@ async def test_a_damaged_or_misplaced_item_is_an_error_that_quotes_nothing(store
             await store.head("tenant-a", "bad")
         assert "greet" not in str(caught.value)
     dynamodb.delete_item(TableName=TABLE, Key=key)
-
-
-def test_the_table_is_made_once(dynamodb, settings) -> None:
-    assert create_config_table(dynamodb, TABLE) is False
-    with pytest.raises(ConfigurationError, match="other keys"):
-        create_config_table(dynamodb, settings.summaries.table)

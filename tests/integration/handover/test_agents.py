@@ -13,11 +13,12 @@ from pathlib import Path
 import httpx2
 import pytest
 from access_place import keep_clients
+from made_tables import make_table
 
 from service.access.clients import new_secret
 from service.aws.clients import client
+from service.aws.stores import HANDOVERS
 from service.handover.build import open_callbacks
-from service.handover.handover_table import create_handover_table
 from service.settings import REPO_ROOT, Settings
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
@@ -74,7 +75,7 @@ def processes(endpoint, tmp_path):
     settings = Settings(state_dir=tmp_path, access_dir=tmp_path / "access")
     keep_clients(settings, SECRET, **{name: {"scopes": [scope]} for name, scope in SCOPES.items()})
     table = f"handovers-{uuid.uuid4().hex[:8]}"  # nobody else waits in it
-    create_handover_table(client("dynamodb", Settings(aws_endpoint=endpoint)), table)
+    make_table(client("dynamodb", Settings(aws_endpoint=endpoint)), HANDOVERS, table)
     running = [Process(endpoint, tmp_path, table) for _ in range(2)]
     try:
         for each in running:

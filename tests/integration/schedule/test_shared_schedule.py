@@ -5,6 +5,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from made_tables import make_table
 from pydantic import TypeAdapter
 from receivers import MailServer
 from scheduled import Clock, Receivers, job, make_scheduler
@@ -19,7 +20,7 @@ from omni.records.shared import BucketObjects
 from omni.schedule.export import files_of
 from omni.schedule.plan import PLAN_FILE, load_plan
 from service.aws.clients import client
-from service.aws.shared_state import create_shared_table
+from service.aws.stores import SHARED
 from service.errors import StoreError
 from service.settings import REPO_ROOT
 
@@ -44,7 +45,7 @@ def settings(local_aws, mail):
 def place(settings, request):
     table = f"shared-{request.node.name[:40]}"
     dynamodb = client("dynamodb", settings)
-    create_shared_table(dynamodb, table)
+    make_table(dynamodb, SHARED, table)
     dynamodb.close()
     return open_place(settings.model_copy(update={"shared_table": table}))
 

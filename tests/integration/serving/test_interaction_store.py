@@ -18,7 +18,7 @@ from service.errors import ConfigurationError, StoreError
 from service.interactions.interaction import HistoryFilter, Interaction
 from service.interactions.items import sort_key, to_item
 from service.interactions.reader import InteractionPage, InteractionStore
-from service.interactions.table import InteractionTable, create_table
+from service.interactions.table import InteractionTable
 from service.local import aws
 from service.local.loopback import port_taken
 from service.local.samples import SAMPLE_CUSTOMERS, sample_histories
@@ -164,19 +164,6 @@ def test_replace_replaces_the_whole_history(written: InteractionTable, read: Rea
     assert _names(read("replace-1")) == ["new"]
     written.replace("replace-1", [])
     assert _names(read("replace-1")) == []
-
-
-def test_create_table_is_idempotent_and_refuses_other_keys(dynamodb: Any) -> None:
-    assert create_table(dynamodb, "made-here") is True
-    assert create_table(dynamodb, "made-here") is False
-    dynamodb.create_table(
-        TableName="other-keys",
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    with pytest.raises(ConfigurationError, match="other keys"):
-        create_table(dynamodb, "other-keys")
 
 
 def test_missing_table_is_a_store_error_with_the_remedy(read: Read) -> None:

@@ -19,7 +19,7 @@ from service.access.changes import SPREAD_S
 from service.access.control import local_token, open_access, open_changes
 from service.access.errors import InvalidClient, TokenRefused
 from service.access.items import PARTITION
-from service.access.sealing import KmsSealer, create_sealing_key
+from service.access.sealing import KmsSealer
 from service.aws.clients import client
 from service.aws.shared_state import open_shared_state
 from service.aws.shared_watch import SharedWatch
@@ -133,7 +133,6 @@ def test_kms_opens_a_key_under_its_own_name_only(settings):
     assert sealer.open(sealed, "one") == b"secret"
     with pytest.raises(StoreError):
         sealer.open(sealed, "another")
-    assert create_sealing_key(kms, settings.access.kms_key, what="keys") is False
     with pytest.raises(StoreError, match="alias/nowhere"):
         KmsSealer(lambda: kms, "alias/nowhere").seal(b"secret", "one")
 

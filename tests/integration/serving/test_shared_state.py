@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from service.aws.clients import client
-from service.aws.shared_state import SharedState, SharedStateChanged, create_shared_table, open_shared_state
-from service.errors import ConfigurationError, StoreError
+from service.aws.shared_state import SharedState, SharedStateChanged, open_shared_state
+from service.errors import StoreError
 
 pytestmark = pytest.mark.slow
 
@@ -116,10 +116,3 @@ def test_a_missing_table_says_what_to_do(settings, state):
         missing.get("a", "b")
     with pytest.raises(StoreError, match="omni up"):
         missing.put("a", "b", "c")
-
-
-def test_the_table_is_made_once_and_never_in_anothers_place(settings):
-    dynamodb = client("dynamodb", settings)
-    assert create_shared_table(dynamodb, settings.stores.shared_table) is False
-    with pytest.raises(ConfigurationError, match="OMNI_SHARED_TABLE"):
-        create_shared_table(dynamodb, settings.summaries.table)

@@ -16,11 +16,13 @@ import pytest
 import structlog
 from builders import make_pair, summary_record
 from fastapi.testclient import TestClient
+from made_tables import make_table
 
 from service.__main__ import main
 from service.app import create_app
 from service.aws.clients import client
 from service.aws.queries import DynamoQueries
+from service.aws.stores import SUMMARIES
 from service.cards import ModelCards
 from service.events import SCHEMA_VERSION
 from service.interactions.reader import InteractionStore
@@ -38,7 +40,7 @@ from service.summaries.reconcile import reconcile
 from service.summaries.record import Reusable, SeenInteraction, SummaryRecord, utc_text
 from service.summaries.spool import Spool
 from service.summaries.store import build_summaries
-from service.summaries.table import SummaryTable, create_summary_table
+from service.summaries.table import SummaryTable
 from service.summaries.writer import SummaryWriter
 from service.task import load_task
 from service.telemetry.log import configure_logging
@@ -205,14 +207,13 @@ def test_recent_summaries_are_those_written_in_the_window_for_the_account(
 def test_the_table_expires_rows_and_is_made_once(dynamodb: Any) -> None:
     described = dynamodb.describe_time_to_live(TableName=TABLE)["TimeToLiveDescription"]
     assert (described["AttributeName"], described["TimeToLiveStatus"]) == ("expires_at", "ENABLED")
-    assert create_summary_table(dynamodb, TABLE) is False
     dynamodb.create_table(
         TableName="without-indexes",
         KeySchema=[{"AttributeName": "unique_process_id", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "unique_process_id", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    create_summary_table(dynamodb, "without-indexes")
+    make_table(dynamodb, SUMMARIES, "without-indexes")
     indexes = dynamodb.describe_table(TableName="without-indexes")["Table"]["GlobalSecondaryIndexes"]
     assert [index["IndexName"] for index in indexes] == ["by_account", "by_contact", "by_request"]
 
@@ -470,7 +471,7 @@ def test_an_emptied_table_is_named_and_its_rows_come_back_from_the_archive(
     assert {answer["kept"] for answer in answers} == {True}
     dynamodb = client("dynamodb", settings)
     dynamodb.delete_table(TableName="emptied")
-    create_summary_table(dynamodb, "emptied")
+    make_table(dynamodb, SUMMARIES, "emptied")
     arguments: dict[str, Any] = {"hours": 1, "logs": [], "path": "/omni-channel-insights"}
     found = reconcile(settings, now=datetime.now(UTC), **arguments)
     assert sorted(found.missing) == sorted(answer["request_id"] for answer in answers)

@@ -11,13 +11,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from builders import summary_record
+from made_tables import make_table
 from structlog.testing import capture_logs
 
 from service.aws.clients import client
+from service.aws.stores import SUMMARIES
 from service.summaries.archive import Archive
 from service.summaries.record import utc_text
 from service.summaries.spool import Spool
-from service.summaries.table import SummaryTable, create_summary_table
+from service.summaries.table import SummaryTable
 from service.summaries.writer import SummaryWriter
 from service.summaries.writer_process import WriterProcess
 
@@ -87,7 +89,7 @@ def until(condition, within_s=45.0):
 def settings(local_aws):
     made = local_aws(summaries_table=TABLE, archive_bucket=BUCKET)
     dynamodb, s3 = (client(name, made, attempts=1) for name in ("dynamodb", "s3"))
-    create_summary_table(dynamodb, TABLE)
+    make_table(dynamodb, SUMMARIES, TABLE)
     s3.create_bucket(Bucket=BUCKET)
     return made
 

@@ -5,9 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from builders import make_pair
+from made_tables import make_table
 
 from service.aws.clients import client
-from service.aws.shared_state import create_shared_table, open_shared_state
+from service.aws.shared_state import open_shared_state
+from service.aws.stores import SHARED
 from service.errors import StoreError
 from service.pair import ToolSpec
 from service.question import Use
@@ -24,7 +26,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def settings(local_aws):
     settings = local_aws(shared_table="effects-test")
-    create_shared_table(client("dynamodb", settings), settings.stores.shared_table)
+    make_table(client("dynamodb", settings), SHARED, settings.stores.shared_table)
     return settings
 
 

@@ -1,0 +1,1 @@
+"""Deploys the data stack's template to the local AWS through CloudFormation."""
