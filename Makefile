@@ -25,7 +25,7 @@ override simulated = $(if $(filter traffic,$(MAKECMDGOALS))$(call is_typed,TRAFF
 override omni = @$(OMNI)$(simulated)
 
 .NOTPARALLEL:
-.PHONY: help setup eval gate behave sweep cases calibrate selftest promote rollback rollout history verify serve down report harvest traffic lint check test bench load chaos
+.PHONY: help setup eval gate behave sweep cases calibrate selftest promote rollback rollout history verify serve up down infra report harvest traffic lint check test bench load chaos
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST); printf '\nEvery other command: %s --help\n' "$(OMNI)"
@@ -76,8 +76,15 @@ verify: setup ## Check every release: signatures, chain, contents, evidence, ali
 serve: setup ## Serve the pair in production on http://127.0.0.1:8080, starting what it needs: make serve [PORT=8081]
 	$(omni) serve $(call option,PORT,port)
 
-down: setup ## Stop what `make serve` started beside the service
+up: setup ## Start the local AWS, with the stores of the committed template, and the bundled model: make up
+	$(omni) up
+
+down: setup ## Stop what `make up` and `make serve` started beside the service
 	$(omni) down
+
+##@ Deploy
+infra: ## Make the templates of dev, test and prod, check and test them; WRITE=1 keeps them in infra/cdk/templates
+	@tools/setup.sh infra && tools/infra.sh $(call flag,WRITE,write)
 
 ##@ Report, and learn from it
 report: setup ## Write the weekly report: make report [WEEK=2026-W47] [ZONE=Europe/Berlin]

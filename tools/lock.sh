@@ -14,4 +14,5 @@ cp requirements/dev.txt requirements/workers.txt
 compile --extra eval --extra warehouse --extra tools pyproject.toml -o requirements/workers.txt
 cp requirements/dev.txt requirements/extras.txt # the same versions, and more packages
 compile "${development[@]}" --extra speech --extra voices --extra redaction --extra knowledge pyproject.toml -o requirements/extras.txt
+compile --upgrade requirements/infra.in -o requirements/infra.txt
 compile --extra local --extra eval --extra warehouse --extra ragas pyproject.toml requirements/ragas.in -o requirements/ragas.txt

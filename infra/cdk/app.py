@@ -1,0 +1,96 @@
+"""Makes the templates of every environment, and checks them: ``python infra/cdk/app.py --out FOLDER [--write]``."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks
+from environments import Environment, EnvironmentName, read_environments
+from findings import Finding, findings, problems, read_accepted
+from stacks.data import DataStack
+from stacks.network import NetworkStack
+from stacks.registry import RegistryStack
+from stacks.service import ServiceStack
+from stacks.warehouse import WarehouseStack
+
+KEPT = Path(__file__).with_name("templates")
+
+
+def make_app(context: Environment, folder: Path) -> cdk.App:
+    """Return the app with the stacks of one environment, which ``synth`` checks and writes into ``folder``."""
+    app = cdk.App(outdir=str(folder), analytics_reporting=False, tree_metadata=False)
+
+    def props(what: str) -> dict[str, Any]:
+        return {
+            # Templates without assets need no bootstrap stack, and any tool can deploy them.
+            "synthesizer": cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
+            "description": f"Omni Insights, {context.stage}: {what}",
+            "termination_protection": context.keep_data,
+        }
+
+    data = DataStack(app, "omni-data", context, **props("tables, buckets, queues, keys"))
+    network = NetworkStack(app, "omni-network", context, data, **props("network and endpoints"))
+    registry = RegistryStack(app, "omni-registry", context, data=data, network=network, **props("MLflow"))
+    warehouse = WarehouseStack(app, "omni-warehouse", context, data=data, network=network, **props("Redshift"))
+    ServiceStack(
+        app,
+        "omni-service",
+        context,
+        data=data,
+        network=network,
+        registry=registry,
+        warehouse=warehouse,
+        **props("service and workers"),
+    )
+    cdk.Tags.of(app).add("project", "omni-insights")
+    cdk.Tags.of(app).add("stage", context.stage)
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    return app
+
+
+def kept_stacks(stage: EnvironmentName, names: list[str]) -> list[str]:
+    """Return which of an environment's templates are committed: all of prod, and dev's stores, which the local AWS gets."""
+    return names if stage == "prod" else [name for name in names if (stage, name) == ("dev", "omni-data")]
+
+
+def made_templates(folder: Path) -> tuple[dict[EnvironmentName, dict[str, str]], list[Finding]]:
+    """Write every environment's templates into ``folder``; return their texts by environment and stack, and all findings."""
+    templates: dict[EnvironmentName, dict[str, str]] = {}
+    found: list[Finding] = []
+    for stage, context in read_environments().items():
+        try:
+            make_app(context, folder / stage).synth()
+        except RuntimeError as err:  # findings end the synthesis after the templates are written
+            if "ValidationFailed" not in str(err):
+                raise
+        found += findings(folder / stage)
+        files = sorted((folder / stage).glob("*.template.json"))
+        templates[stage] = {
+            file.name.removesuffix(".template.json"): file.read_text(encoding="utf-8") + "\n" for file in files
+        }
+    return templates, found
+
+
+def main() -> int:
+    """Write the templates; return 1 if a finding of the checks has no reason, or a reason no finding."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="the templates of each environment go here")
+    parser.add_argument("--write", action="store_true", help="keep them in infra/cdk/templates, too")
+    given = parser.parse_args()
+    templates, found = made_templates(given.out.resolve())
+    for stage, stacks in templates.items():
+        sizes = ", ".join(f"{name} {len(json.loads(text)['Resources'])}" for name, text in stacks.items())
+        sys.stdout.write(f"{stage}: {sizes} resources\n")
+        for name in kept_stacks(stage, list(stacks)) if given.write else []:
+            (KEPT / stage).mkdir(parents=True, exist_ok=True)
+            (KEPT / stage / f"{name}.json").write_text(stacks[name], encoding="utf-8")
+    open_points = problems(found, read_accepted())
+    sys.stdout.writelines(f"{line}\n" for line in open_points)
+    return 1 if open_points else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,57 @@
+"""The network: private subnets, endpoints for every AWS service that the tasks call, and flow logs."""
+
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_servicediscovery as discovery
+from constructs import Construct
+from environments import Environment
+from stacks.data import DataStack
+from stacks.logs import log_group
+
+# A call through an endpoint never leaves AWS's network. Models of other providers and web hooks go through NAT.
+ENDPOINTS = (
+    *("bedrock-runtime", "comprehend", "ecr.api", "ecr.dkr", "kms", "logs", "monitoring", "redshift-data"),
+    *("secretsmanager", "sns", "sqs", "ssm", "sts", "transcribe"),
+)
+
+
+class NetworkStack(cdk.Stack):
+    """``vpc`` with ``zones`` of public and private subnets; ``names`` is the private DNS zone."""
+
+    def __init__(self, scope: Construct, name: str, context: Environment, data: DataStack, **props: Any) -> None:
+        """``data`` holds the key that encrypts the flow logs."""
+        super().__init__(scope, name, **props)
+        key = data.key_for(self)
+        self.vpc = ec2.Vpc(
+            self,
+            "Vpc",
+            max_azs=context.zones,
+            nat_gateways=context.nat_gateways,
+            restrict_default_security_group=False,  # the custom resource for it would need a function with an asset
+            subnet_configuration=[
+                ec2.SubnetConfiguration(
+                    name="public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=24, map_public_ip_on_launch=False
+                ),
+                ec2.SubnetConfiguration(name="tasks", subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=20),
+                ec2.SubnetConfiguration(name="stores", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24),
+            ],
+        )
+        flow = log_group(self, "FlowLog", "/omni/network", context, key)
+        self.vpc.add_flow_log("Flow", destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow))
+        self.vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
+        self.vpc.add_gateway_endpoint("DynamoDb", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
+        inside = ec2.SecurityGroup(
+            self, "Endpoints", vpc=self.vpc, description="AWS services", allow_all_outbound=False
+        )
+        inside.add_ingress_rule(ec2.Peer.ipv4(self.vpc.vpc_cidr_block), ec2.Port.tcp(443), "tasks")
+        for service in ENDPOINTS:
+            self.vpc.add_interface_endpoint(
+                "".join(part.capitalize() for part in service.replace(".", "-").split("-")),
+                service=ec2.InterfaceVpcEndpointAwsService(service),
+                security_groups=[inside],
+                open=False,
+                subnets=ec2.SubnetSelection(subnet_group_name="tasks"),
+            )
+        self.names = discovery.PrivateDnsNamespace(self, "Names", name="omni.internal", vpc=self.vpc)

@@ -1,0 +1,148 @@
+"""The registry: MLflow on Fargate with a database and a bucket, reached from the private network only."""
+
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+from environments import Environment
+from stacks.data import DataStack
+from stacks.logs import log_group
+from stacks.network import NetworkStack
+
+_PORT = 5000
+# The address is assembled in the container, because the password is a secret that the task definition must not show.
+_COMMAND = (
+    "exec mlflow server --host 0.0.0.0 --port 5000 --artifacts-destination s3://$BUCKET --serve-artifacts "
+    "--backend-store-uri postgresql://$DB_USER:$DB_PASSWORD@$DB_HOST:5432/mlflow?sslmode=require"
+)
+
+
+class RegistryStack(cdk.Stack):
+    """``address`` is the registry's URL inside the network."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        context: Environment,
+        *,
+        data: DataStack,
+        network: NetworkStack,
+        **props: Any,
+    ) -> None:
+        """Make database, bucket and server."""
+        super().__init__(scope, name, **props)
+        self._key = data.key_for(self)
+        self._context, self._data, self._network = context, data, network
+        self._removal = cdk.RemovalPolicy.RETAIN if context.keep_data else cdk.RemovalPolicy.DESTROY
+        self.server_group = ec2.SecurityGroup(
+            self, "Server", vpc=network.vpc, description="MLflow", allow_all_outbound=False
+        )
+        self.server_group.add_ingress_rule(ec2.Peer.ipv4(network.vpc.vpc_cidr_block), ec2.Port.tcp(_PORT), "tasks")
+        self.server_group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS")
+        self.database = self._database()
+        self.bucket = self._bucket()
+        self._serve()
+        self.address = f"http://mlflow.{network.names.namespace_name}:{_PORT}"
+
+    def _database(self) -> rds.DatabaseInstance:
+        size = self._context.registry
+        database = rds.DatabaseInstance(
+            self,
+            "Database",
+            engine=rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.VER_17_6),
+            instance_type=ec2.InstanceType(size.instance),
+            allocated_storage=size.storage_gb,
+            max_allocated_storage=size.storage_gb * 4,
+            vpc=self._network.vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_group_name="stores"),
+            multi_az=size.multi_az,
+            database_name="mlflow",
+            port=5432,
+            credentials=rds.Credentials.from_generated_secret("mlflow", encryption_key=self._key),
+            storage_encrypted=True,
+            storage_encryption_key=self._key,
+            backup_retention=cdk.Duration.days(size.backup_days),
+            deletion_protection=self._context.keep_data,
+            iam_authentication=True,
+            cloudwatch_logs_exports=["postgresql", "upgrade"],
+            auto_minor_version_upgrade=True,
+            removal_policy=self._removal,
+        )
+        database.connections.allow_default_port_from(self.server_group, "MLflow")
+        self.server_group.add_egress_rule(
+            ec2.Peer.ipv4(self._network.vpc.vpc_cidr_block), ec2.Port.tcp(5432), "the database"
+        )
+        return database
+
+    def _bucket(self) -> s3.Bucket:
+        return s3.Bucket(
+            self,
+            "Artifacts",
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=self._key,
+            bucket_key_enabled=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            versioned=True,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            server_access_logs_bucket=s3.Bucket.from_bucket_name(self, "AccessLogs", self._data.access_logs.ref),
+            server_access_logs_prefix="registry/",
+            removal_policy=self._removal,
+        )
+
+    def _serve(self) -> None:
+        task = ecs.FargateTaskDefinition(self, "Task", family="omni-registry", cpu=512, memory_limit_mib=2048)
+        task.add_volume(name="scratch")
+        secret = self.database.secret
+        assert secret is not None
+        image = cdk.CfnParameter(self, "RegistryImage", description="image of MLflow, by digest").value_as_string
+        server = task.add_container(
+            "registry",
+            image=ecs.ContainerImage.from_registry(image),
+            entry_point=["/bin/sh", "-c"],
+            command=[_COMMAND],
+            readonly_root_filesystem=True,
+            user="10001:10001",
+            environment={"BUCKET": self.bucket.bucket_name, "DB_HOST": self.database.db_instance_endpoint_address},
+            secrets={
+                "DB_USER": ecs.Secret.from_secrets_manager(secret, "username"),
+                "DB_PASSWORD": ecs.Secret.from_secrets_manager(secret, "password"),
+            },
+            logging=ecs.LogDrivers.aws_logs(
+                stream_prefix="registry",
+                log_group=log_group(self, "Log", "/omni/registry", self._context, self._key),
+            ),
+            port_mappings=[ecs.PortMapping(container_port=_PORT)],
+        )
+        server.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="scratch", read_only=False))  # noqa: S108
+        self._rights(task)
+        cluster = ecs.Cluster(
+            self, "Cluster", vpc=self._network.vpc, container_insights_v2=ecs.ContainerInsights.ENHANCED
+        )
+        ecs.FargateService(
+            self,
+            "Service",
+            cluster=cluster,
+            task_definition=task,
+            desired_count=1,
+            min_healthy_percent=0,  # services go by their last known good pair meanwhile
+            max_healthy_percent=100,
+            security_groups=[self.server_group],
+            vpc_subnets=ec2.SubnetSelection(subnet_group_name="tasks"),
+            circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
+            cloud_map_options=ecs.CloudMapOptions(name="mlflow", cloud_map_namespace=self._network.names),
+        )
+
+    def _rights(self, task: ecs.FargateTaskDefinition) -> None:
+        arn = self.bucket.bucket_arn
+        objects = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+        task.add_to_task_role_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[arn]))
+        task.add_to_task_role_policy(iam.PolicyStatement(actions=objects, resources=[f"{arn}/*"]))
+        key = ["kms:Decrypt", "kms:GenerateDataKey"]
+        task.add_to_task_role_policy(iam.PolicyStatement(actions=key, resources=[self._key.key_arn]))

@@ -1,0 +1,178 @@
+"""What each workload may do: statements over the data stack's stores, one role per workload, nothing shared."""
+
+from collections.abc import Iterable
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from stacks.data import DataStack
+from stacks.models import model_arns
+
+from service.aws.stores import TABLES
+
+READ = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:ConditionCheckItem")
+CHANGE = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem")
+SCAN = ("dynamodb:Scan",)
+TAKE = (
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibility",
+    "sqs:GetQueueUrl",
+    "sqs:GetQueueAttributes",
+)
+OPEN, SEAL = ("kms:Decrypt", "kms:DescribeKey"), ("kms:Encrypt", "kms:DescribeKey")
+
+
+class Rights:
+    """Makes statements over the stores of ``data``."""
+
+    def __init__(self, data: DataStack, workgroup: str) -> None:
+        """``workgroup`` is the ARN of the warehouse's workgroup."""
+        self._data = data
+        self._workgroup = workgroup
+
+    def table(self, setting: str, *actions: Iterable[str]) -> iam.PolicyStatement:
+        """Allow ``actions`` on a table and its indexes."""
+        table = self._data.tables[setting]
+        arn = table.attr_arn if setting != "interactions_table" else self._interactions()
+        (shape,) = (shape for shape in TABLES if shape.setting == setting)
+        indexes = [f"{arn}/index/{index.name}" for index in shape.indexes]
+        return _allow([action for group in actions for action in group], [arn, *indexes])
+
+    def _interactions(self) -> str:
+        # The table may belong to another system: then there is no resource to refer to.
+        name = self._data.tables["interactions_table"].table_name
+        return self._data.format_arn(service="dynamodb", resource="table", resource_name=name)
+
+    def objects(self, setting: str, prefixes: Iterable[str], *actions: str) -> list[iam.PolicyStatement]:
+        """Allow ``actions`` on the objects under ``prefixes``, and listing them."""
+        arn, prefixes = self._data.buckets[setting].attr_arn, list(prefixes)
+        listing = iam.PolicyStatement(
+            actions=["s3:ListBucket"],
+            resources=[arn],
+            conditions={"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
+        )
+        return [listing, _allow(actions, [f"{arn}/{prefix}*" for prefix in prefixes])]
+
+    def queue(self, setting: str) -> iam.PolicyStatement:
+        """Allow reading a queue."""
+        return _allow(TAKE, [self._data.queues[setting].attr_arn])
+
+    def data_key(self) -> iam.PolicyStatement:
+        """Allow what encrypted objects and queues need."""
+        return _allow(("kms:Decrypt", "kms:GenerateDataKey"), [self._data.key.key_arn])
+
+    def seal(self, setting: str, *actions: Iterable[str]) -> iam.PolicyStatement:
+        """Allow ``actions`` with one of the keys that seal small secrets."""
+        key: kms.Key = self._data.seals[setting]
+        return _allow([action for group in actions for action in group], [key.key_arn])
+
+    def models(self, stack: cdk.Stack) -> iam.PolicyStatement:
+        """Allow calling the models that have a card."""
+        actions = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
+        return _allow(actions, model_arns(stack.partition, stack.region, stack.account))
+
+    def redaction(self) -> iam.PolicyStatement:
+        """Allow finding names in texts; Comprehend's detection has no resources."""
+        return _allow(
+            ("comprehend:DetectPiiEntities", "comprehend:DetectEntities", "comprehend:DetectSentiment"), ["*"]
+        )
+
+    def warehouse(self) -> list[iam.PolicyStatement]:
+        """Allow SQL through Redshift's Data API; looking a statement up has no resource, only the statement's owner."""
+        arn = self._workgroup
+        return [
+            _allow(("redshift-data:ExecuteStatement", "redshift-data:BatchExecuteStatement"), [arn]),
+            _allow(("redshift-serverless:GetCredentials",), [arn]),
+            iam.PolicyStatement(
+                actions=[
+                    "redshift-data:DescribeStatement",
+                    "redshift-data:GetStatementResult",
+                    "redshift-data:CancelStatement",
+                ],
+                resources=["*"],
+                conditions={"StringEquals": {"redshift-data:statement-owner-iam-userid": "${aws:userid}"}},
+            ),
+        ]
+
+
+def service_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
+    """The HTTP service with its writer process: answers, conversations, handovers, reviews of calls."""
+    rows = (
+        "summaries_table",
+        "outbox_table",
+        "answers_table",
+        "shared_table",
+        "conversations_table",
+        "handovers_table",
+    )
+    return [
+        may.table("interactions_table", READ),
+        *(may.table(setting, READ, CHANGE) for setting in rows),
+        may.table("outbox_table", SCAN),  # the writer looks for what a lost task left behind
+        may.table("config_table", READ, CHANGE),
+        may.table("callbacks_table", READ, ("dynamodb:PutItem",)),
+        may.table("calls_table", READ, ("dynamodb:UpdateItem",)),
+        *may.objects(
+            "archive_bucket", ["omni-channel/", "omni-shadow/", "omni-served/"], "s3:GetObject", "s3:PutObject"
+        ),
+        *may.objects("results_bucket", [""], "s3:GetObject"),
+        may.data_key(),
+        may.seal("access_kms_key", OPEN),
+        may.seal("callbacks_kms_key", SEAL),
+        may.models(stack),
+        may.redaction(),
+        *may.warehouse(),
+    ]
+
+
+def calls_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
+    """The worker that turns recordings into scorecards."""
+    return [
+        may.queue("calls_queue"),
+        may.table("calls_table", READ, CHANGE),
+        may.table("config_table", READ),
+        may.table("shared_table", READ, CHANGE),
+        *may.objects("calls_bucket", [""], "s3:GetObject", "s3:GetObjectTagging"),
+        *may.objects(
+            "results_bucket", [""], *("s3:GetObject", "s3:PutObject", "s3:DeleteObject"), "s3:PutObjectTagging"
+        ),
+        may.data_key(),
+        may.models(stack),
+        may.redaction(),
+        _allow(
+            ("transcribe:StartTranscriptionJob", "transcribe:GetTranscriptionJob"),
+            [stack.format_arn(service="transcribe", resource="transcription-job", resource_name="*")],
+        ),
+        *may.warehouse(),
+    ]
+
+
+def callbacks_rights(may: Rights, _: cdk.Stack) -> list[iam.PolicyStatement]:
+    """The worker that rings promised callbacks: the one role that may open a customer's number."""
+    return [
+        may.table("callbacks_table", READ, CHANGE),
+        may.table("shared_table", READ, CHANGE),
+        may.seal("callbacks_kms_key", OPEN),
+        may.data_key(),
+    ]
+
+
+def schedule_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
+    """The scheduled jobs: loading, reports, proposals, audits."""
+    prefixes = ["omni-channel/", "omni-shadow/", "omni-reports/"]
+    return [
+        may.queue("events_queue"),
+        may.table("interactions_table", READ),
+        may.table("summaries_table", READ, SCAN),
+        may.table("answers_table", READ),
+        may.table("shared_table", READ, CHANGE),
+        *may.objects("archive_bucket", prefixes, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+        may.data_key(),
+        may.redaction(),
+        *may.warehouse(),
+    ]
+
+
+def _allow(actions: Iterable[str], resources: list[str]) -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=list(actions), resources=resources)

@@ -1,0 +1,211 @@
+"""What the stacks promise, one test each, over all environments."""
+
+import json
+
+import pytest
+from stacks.models import carded_models
+
+from service.settings import Settings
+
+TABLE, BUCKET, QUEUE = "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"
+
+
+def statements(resources):
+    """Every statement of every policy that hangs at a role: (stack, logical id, statement)."""
+    for stage, stack, logical, policy in resources("AWS::IAM::Policy"):
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            yield f"{stage} {stack}", logical, statement
+    for stage, stack, logical, role in resources("AWS::IAM::Role"):
+        for policy in role["Properties"].get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield f"{stage} {stack}", logical, statement
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def test_every_table_can_be_restored_and_is_encrypted_with_our_key(resources):
+    assert resources(TABLE)
+    for stage, _, logical, table in resources(TABLE):
+        found = table["Properties"]
+        assert found["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}, logical
+        assert found["SSESpecification"]["SSEType"] == "KMS", logical
+        assert found["SSESpecification"]["KMSMasterKeyId"], logical
+        assert found["ContributorInsightsSpecification"] == {"Enabled": True}, logical
+        assert found["DeletionProtectionEnabled"] is (stage != "dev"), logical
+
+
+def test_no_bucket_is_public_and_each_is_encrypted_and_reached_by_tls_only(resources):
+    policies = json.dumps([policy for *_, policy in resources("AWS::S3::BucketPolicy")])
+    for _, _, logical, bucket in resources(BUCKET):
+        found = bucket["Properties"]
+        assert set(found["PublicAccessBlockConfiguration"].values()) == {True}, logical
+        assert found["BucketEncryption"]["ServerSideEncryptionConfiguration"], logical
+        assert f'{{"Bucket": {{"Ref": "{logical}"}}' in policies, logical
+    for _, _, logical, policy in resources("AWS::S3::BucketPolicy"):
+        denied = [one for one in policy["Properties"]["PolicyDocument"]["Statement"] if one["Effect"] == "Deny"]
+        assert any(one["Condition"] == {"Bool": {"aws:SecureTransport": "false"}} for one in denied), logical
+
+
+def test_every_bucket_of_data_forgets_by_its_environment(resources):
+    for stage, stack, logical, bucket in resources(BUCKET):
+        if stack == "omni-data":
+            rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
+            assert any("ExpirationInDays" in rule for rule in rules), (stage, logical)
+
+
+def test_every_queue_is_encrypted_and_has_a_dead_letter_queue(resources):
+    for _, _, logical, queue in resources(QUEUE):
+        found = queue["Properties"]
+        assert found["KmsMasterKeyId"], logical
+        assert "RedrivePolicy" in found or logical.endswith("Aside"), logical
+
+
+def test_what_holds_data_outlives_its_stack_outside_dev(resources):
+    for kind in (TABLE, BUCKET, QUEUE, "AWS::KMS::Key", "AWS::RDS::DBInstance", "AWS::RedshiftServerless::Namespace"):
+        for stage, _, logical, resource in resources(kind):
+            wanted = "Delete" if stage == "dev" else "Retain"
+            assert resource.get("DeletionPolicy", "Delete") == wanted, (stage, logical)
+
+
+def test_no_role_may_call_a_model_that_no_card_names(resources):
+    carded = set(carded_models())
+    known = carded | {model.split(".", 1)[1] for model in carded if model.startswith(("us.", "eu."))}
+    seen = set()
+    for where, logical, statement in statements(resources):
+        if not any(action.startswith("bedrock:") for action in as_list(statement["Action"])):
+            continue
+        assert set(as_list(statement["Action"])) <= {
+            "bedrock:InvokeModel",
+            "bedrock:InvokeModelWithResponseStream",
+        }, (where, logical)
+        for resource in as_list(statement["Resource"]):
+            model = (resource if isinstance(resource, str) else resource["Fn::Join"][1][-1]).rpartition("/")[2]
+            assert model in known, (where, logical, model)
+            seen.add(model)
+    assert carded <= seen
+
+
+def test_only_workers_that_ask_models_may_call_them(resources):
+    may = {
+        logical.split("Workload")[0]
+        for _, logical, statement in statements(resources)
+        if "bedrock:InvokeModel" in as_list(statement["Action"])
+    }
+    assert may == {"Service", "Calls"}
+
+
+def test_only_the_worker_that_rings_may_open_telephone_numbers(resources):
+    may = {}
+    for _, logical, statement in statements(resources):
+        if "CallbacksKmsKey" in json.dumps(statement["Resource"]):
+            may.setdefault(logical.split("Workload")[0], set()).update(as_list(statement["Action"]))
+    assert may == {
+        "Callbacks": {"kms:Decrypt", "kms:DescribeKey"},
+        "Service": {"kms:Encrypt", "kms:DescribeKey"},
+    }
+
+
+def test_no_role_has_every_action_of_a_service(resources):
+    for where, logical, statement in statements(resources):
+        for action in as_list(statement["Action"]):
+            assert not action.endswith(":*"), (where, logical, action)
+            assert action != "*", (where, logical)
+
+
+def test_every_workload_has_a_role_of_its_own(resources):
+    for stage in ("dev", "test", "prod"):
+        roles = [
+            task["Properties"]["TaskRoleArn"]["Fn::GetAtt"][0]
+            for at, _, _, task in resources("AWS::ECS::TaskDefinition")
+            if at == stage
+        ]
+        assert len(roles) == 5
+        assert len(set(roles)) == len(roles)
+
+
+def containers(resources):
+    for stage, _, logical, task in resources("AWS::ECS::TaskDefinition"):
+        for container in task["Properties"]["ContainerDefinitions"]:
+            yield f"{stage} {logical} {container['Name']}", container
+
+
+def test_every_container_is_read_only_no_root_and_logs(resources):
+    for where, container in containers(resources):
+        assert container["ReadonlyRootFilesystem"] is True, where
+        assert container["User"] == "10001:10001", where
+        assert container["LogConfiguration"]["LogDriver"] == "awslogs", where
+
+
+def test_no_secret_stands_in_a_variable(resources):
+    for where, container in containers(resources):
+        for variable in container.get("Environment", []):
+            assert not any(word in variable["Name"] for word in ("PASSWORD", "SECRET_ARN", "LOG_KEY", "TOKEN")), where
+
+
+def test_the_settings_accept_every_variable_of_every_task(resources, monkeypatch):
+    checked = 0
+    for where, container in containers(resources):
+        names = {one["Name"]: one["Value"] for one in container.get("Environment", [])}
+        if "OMNI_ENVIRONMENT" not in names:
+            continue
+        flat = {
+            name.removeprefix("OMNI_").lower(): value if isinstance(value, str) else "given-by-the-stack"
+            for name, value in names.items()
+        }
+        settings = Settings(**flat)
+        assert settings.environment == "aws", where
+        assert settings.stage in ("dev", "test", "prod"), where
+        checked += 1
+    assert checked == 12
+
+
+def test_log_groups_are_encrypted_and_expire(resources):
+    assert resources("AWS::Logs::LogGroup")
+    for stage, _, logical, group in resources("AWS::Logs::LogGroup"):
+        assert group["Properties"]["RetentionInDays"] == (7 if stage == "dev" else 30), logical
+        assert group["Properties"]["KmsKeyId"], logical
+
+
+def test_nothing_is_open_to_the_internet(resources):
+    for _, _, logical, balancer in resources("AWS::ElasticLoadBalancingV2::LoadBalancer"):
+        assert balancer["Properties"]["Scheme"] == "internal", logical
+    for _, _, logical, database in resources("AWS::RDS::DBInstance"):
+        assert database["Properties"].get("PubliclyAccessible", False) is False, logical
+    for _, _, logical, group in resources("AWS::EC2::SecurityGroup"):
+        for rule in group["Properties"].get("SecurityGroupIngress", []):
+            assert rule.get("CidrIp") != "0.0.0.0/0", logical
+    for _, _, logical, service in resources("AWS::ECS::Service"):
+        network = service["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]
+        assert network["AssignPublicIp"] == "DISABLED", logical
+
+
+def test_the_service_is_deployed_blue_green_with_a_listener_for_tests(resources):
+    (service,) = [
+        one
+        for stage, _, logical, one in resources("AWS::ECS::Service")
+        if stage == "prod" and "BLUE" in json.dumps(one)
+    ]
+    deployment = service["Properties"]["DeploymentConfiguration"]
+    assert deployment["Strategy"] == "BLUE_GREEN"
+    assert deployment["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
+    (balancer,) = service["Properties"]["LoadBalancers"]
+    assert {"ProductionListenerRule", "TestListenerRule"} <= set(balancer["AdvancedConfiguration"])
+
+
+def test_the_service_grows_with_cpu_and_with_requests_in_flight(resources):
+    policies = [
+        one["Properties"]
+        for stage, _, _, one in resources("AWS::ApplicationAutoScaling::ScalingPolicy")
+        if stage == "prod"
+    ]
+    text = json.dumps(policies)
+    assert "ECSServiceAverageCPUUtilization" in text
+    assert "(requests / 60) * (latency / 1000) / tasks" in text
+
+
+@pytest.mark.parametrize("job", ["load-events", "weekly-report", "registry-audit"])
+def test_what_runs_by_itself_is_the_schedule_of_the_repository(resources, job):
+    names = [one["Properties"]["Name"] for stage, _, _, one in resources("AWS::Scheduler::Schedule") if stage == "prod"]
+    assert job in names
