@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from service.audit.record import AUDIT_PREFIX
 from service.aws import stores
 from service.settings import setting_places
 from service.summaries.answer_record import ANSWER_FEEDBACK_PREFIX, ANSWERS_PREFIX
@@ -70,7 +71,7 @@ def test_queues_and_announcements_are_those_of_the_code(template):
 
 
 def test_the_archive_announces_every_kind_that_the_loader_reads():
-    kinds = {PROCESSED_PREFIX, FEEDBACK_PREFIX, ANSWERS_PREFIX, ANSWER_FEEDBACK_PREFIX, RELEASES_PREFIX}
+    kinds = {PROCESSED_PREFIX, FEEDBACK_PREFIX, ANSWERS_PREFIX, ANSWER_FEEDBACK_PREFIX, RELEASES_PREFIX, AUDIT_PREFIX}
     assert set(stores.ARCHIVE.announced) == kinds
 
 
