@@ -59,6 +59,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None,
         lifespan=lifespan,
         docs_url=None,  # FastAPI's loads scripts of another host, unpinned; ours is `service.api.docs`
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,  # what generated clients call the operation
         # FastAPI would use the process's global OpenTelemetry providers, which are MLflow's; ours are in
         # `service.telemetry.tracing`.
         telemetry={"tracing": False, "metrics": False, "logs": False},

@@ -26,7 +26,7 @@ _EXAMPLE: dict[str, Any] = {
         "tenant": "demo-tenant",
         "name": "Support",
         "version": 1,
-        "pass_threshold": 0.7,
+        "pass_threshold": "0.7",
         "sections": [
             {
                 "id": "opening",

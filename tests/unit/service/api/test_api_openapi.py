@@ -1,6 +1,9 @@
 """The OpenAPI document: an example for everything, and the security that the door enforces."""
 
+import re
+
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
 
 from service.api.calls import CallAnswer, CallList, OverrideAnswer, OverrideRequest
@@ -8,6 +11,7 @@ from service.api.dashboards import DashboardAnswer, DashboardName, LinkAnswer, S
 from service.api.feedback import FeedbackAnswer, FeedbackRequest
 from service.api.health import Health, Readiness
 from service.api.http.access import scope_of
+from service.api.http.problem_examples import examples_for
 from service.api.http.problems import Problem
 from service.api.insights import InsightsRequest, InsightsResponse
 from service.api.pairs import PairInService
@@ -15,6 +19,7 @@ from service.api.tasks import TaskAnswer, answer_model
 from service.api.tokens import JsonWebKeySet, TokenError
 from service.api.tokens import TokenAnswer as OAuthToken
 from service.app import create_app
+from service.settings import REPO_ROOT, Settings
 from service.task import load_task
 from service.tasks.summarize import SummarizeInputs
 
@@ -115,3 +120,89 @@ def test_every_required_endpoint_is_there(document):
         "/healthz",
         "/readyz",
     } <= set(document["paths"])
+
+
+def examples_of(document):
+    """Return each example of the whole document: where it stands, the schema that it must keep to, and itself."""
+    found = []
+
+    def given(place, holder, schema):
+        values = [holder["example"]] if "example" in holder else []
+        named = holder.get("examples", [])
+        values += [each["value"] for each in named.values()] if isinstance(named, dict) else named
+        found.extend((place, schema, value) for value in values)
+
+    def walk(place, node):
+        if isinstance(node, list):
+            for number, item in enumerate(node):
+                walk(f"{place}/{number}", item)
+        if not isinstance(node, dict):
+            return
+        # A media type, a parameter or a header has its schema beside the example; a schema is its own.
+        if "schema" in node:
+            given(place, node, node["schema"])
+        elif node.keys() & {"type", "anyOf", "$ref", "enum"}:
+            given(place, node, {name: part for name, part in node.items() if name not in ("example", "examples")})
+        for name, item in node.items():
+            if name not in ("example", "examples", "value"):
+                walk(f"{place}/{name}", item)
+
+    for part in ("paths", "components"):
+        walk(part, document[part])
+    return found
+
+
+def errors_of(value, schema, document):
+    # The components stand beside the schema, so that its references lead somewhere.
+    return list(Draft202012Validator({"components": document["components"], **schema}).iter_errors(value))
+
+
+@pytest.fixture(scope="module")
+def whole_document():
+    """What is published: every task that is shipped, and no runtime."""
+    return create_app(Settings()).openapi()
+
+
+def test_every_example_of_the_document_is_valid_against_its_schema(whole_document):
+    examples = examples_of(whole_document)
+    assert len(examples) > 200
+    wrong = [
+        f"{place}: {error.message[:200]}"
+        for place, schema, value in examples
+        for error in errors_of(value, schema, whole_document)
+    ]
+    assert wrong == []
+
+
+def test_an_example_that_is_wrong_is_found(whole_document):
+    _, schema, value = next(each for each in examples_of(whole_document) if each[0].endswith("schemas/Problem"))
+    assert errors_of({**value, "status": "503"}, schema, whole_document)
+
+
+def test_every_error_of_every_operation_has_an_example_with_its_status(whole_document):
+    codes = set()
+    for path, method, operation in operations(whole_document):
+        for status, response in operation["responses"].items():
+            content = response.get("content", {}).get("application/problem+json")
+            if content is None:
+                continue
+            assert content["examples"], f"{method} {path} {status}"
+            assert {str(each["value"]["status"]) for each in content["examples"].values()} == {status}
+            codes |= set(content["examples"])
+    guide = (REPO_ROOT / "docs" / "guides" / "integrator.md").read_text(encoding="utf-8")
+    table = guide.partition("| status | code | do |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`([A-Z_]+)`", table)) <= codes
+
+
+def test_a_path_gets_the_examples_of_its_own_errors():
+    assert set(examples_for("/v1/calls/{call_id}", "404")) == {"CALL_NOT_FOUND"}
+    assert set(examples_for("/v1/parcels/feedback", "404")) == {"ANSWER_NOT_FOUND"}
+    assert set(examples_for("/v1/parcels", "429")) == {"RATE_LIMITED", "CONCURRENCY_LIMITED", "QUOTA_EXCEEDED"}
+    assert examples_for("/healthz", "418") == {}
+
+
+def test_operations_have_names_that_a_client_can_use(whole_document):
+    names = [operation["operationId"] for _, _, operation in operations(whole_document)]
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not re.fullmatch(r"[a-z][a-z_]{3,39}", name)] == []
+    assert {"omni_channel_insights", "feedback", "token", "start_assistant", "say_assistant"} <= set(names)
