@@ -147,6 +147,61 @@ class AnswerDetailEvent(WarehouseEvent):
     source_key: str
 
 
+class AuditEvent(WarehouseEvent):
+    """One event of a conversation; the columns from ``channel`` on repeat what queries need of ``data``, else None."""
+
+    table = "omni_audit_events"
+    key = ("event_id",)
+
+    event_id: str
+    event_timestamp: datetime
+    level: Literal["DEBUG", "INFO", "WARN", "ERROR"]
+    session_id: str  # a pseudonym, like the two below
+    contact_id: str | None
+    user_id: str | None
+    event_type: str
+    correlation_id: str  # the request
+    task: str
+    environment: str
+    channel: str | None
+    tool_name: str | None
+    latency_ms: float | None
+    handover_triggered: bool | None
+    reason: str | None
+    validation_passed: bool | None
+    hallucination_detected: bool | None
+    duration_seconds: float | None
+    total_turns: int | None
+    resolution_status: Literal["resolved", "transferred", "abandoned"] | None
+    error_code: str | None
+    data: str | None  # JSON, clean of persons; None if it could not be cleaned
+    schema_version: int
+    source_key: str
+
+
+class FindingEvent(WarehouseEvent):
+    """One thing that a guard found in a reply."""
+
+    table = "omni_findings"
+    key = ("log_id",)
+
+    log_id: str
+    finding_timestamp: datetime
+    user_query: str
+    tool_name: str | None  # joined by "+"
+    tool_results: str | None  # JSON
+    model_response: str
+    hallucination_type: str
+    severity: Literal["low", "medium", "high"]
+    validation_details: str
+    action_taken: Literal["logged", "regenerated", "fallback"]
+    session_id: str
+    correlation_id: str
+    task: str
+    schema_version: int
+    source_key: str
+
+
 class ReleaseEvent(WarehouseEvent):
     """One signed change of a task's production alias."""
 
@@ -193,7 +248,7 @@ class LoadEvent(WarehouseEvent):
 
     object_key: str
     etag: str
-    kind: str  # summary, feedback, answer, answer_feedback, release; bulk for a file of many objects
+    kind: str  # summary, feedback, answer, answer_feedback, audit, release; bulk for a file of many objects
     outcome: Literal["loaded", "duplicate", "dead"]
     reason: str | None  # why it could not be loaded; only for dead objects
     row_count: int
@@ -293,6 +348,8 @@ EVENTS: tuple[type[WarehouseEvent], ...] = (
     InteractionEvent,
     FeedbackEvent,
     AnswerDetailEvent,
+    AuditEvent,
+    FindingEvent,
     ReleaseEvent,
     PromiseEvent,
 )

@@ -23,7 +23,6 @@ from service.served import ServedPair
 from service.task_result import TaskResult
 from service.telemetry.log import Event, log, write_line
 
-_THREADS = 2
 _MOST_PENDING = 1_000
 
 
@@ -47,13 +46,17 @@ class Auditor:
         environment: str,
         stores: Sequence[AuditStore] = (),
         write: Callable[[str], None] = write_line,
+        threads: int = 4,
     ) -> None:
-        """Without ``stores`` the log alone has the events. ``now`` returns aware UTC, ``write`` puts a line into the log."""
+        """Without ``stores`` the log alone has the events. ``now`` returns aware UTC, ``write`` puts a line into the log.
+
+        With several ``threads`` the records of two turns may be written in either order.
+        """
         self._now = now
         self._environment = environment
         self._stores = tuple(stores)
         self._write = write
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="audit")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="audit")
         self._room = threading.BoundedSemaphore(_MOST_PENDING)
 
     def started(

@@ -1,8 +1,9 @@
 """Takes persons out of events and findings before anything is written; what cannot be cleaned is withheld."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from service.audit.record import TYPE_OF, AuditEntry, KeptFinding
@@ -10,7 +11,7 @@ from service.audit.step import AuditedTurn, RawEvent, action_taken, tool_results
 from service.dialogue.task import DialogueTask
 from service.dialogue.turn import DialogueInputs
 from service.redaction.free_text import RedactionFailed
-from service.redaction.persons import Persons, json_text
+from service.redaction.persons import Persons, json_text, texts_in, with_texts
 from service.redaction.texts import WITHHELD
 from service.task_result import TaskResult
 from service.telemetry.fields import account_hash, pseudonym_of
@@ -64,7 +65,7 @@ def clean_event(session: AuditedSession, raw: RawEvent, *, correlation_id: str, 
     """Return an event as it may be kept; its data is None if it cannot be cleaned."""
     data, withheld = None, None
     try:
-        data = _clean_data(raw.data.model_dump(mode="json"), _persons(session))
+        data = _changed(raw.data.model_dump(mode="json"), _persons(session).clean_json)
         _check_length(json_text(data))
     except Exception as err:  # fail closed
         data, withheld = None, _reason(err)
@@ -113,21 +114,34 @@ def clean_findings(
     )
 
 
+def personal_texts_in(data: Mapping[str, Any]) -> list[str]:
+    """Return the texts of an event's data that a person, a model or a tool wrote, in the order of ``with_personal_texts``."""
+    return [text for value in _personal_values(data) for text in texts_in(value)]
+
+
+def with_personal_texts(data: Mapping[str, Any], texts: Iterator[str]) -> dict[str, Any]:
+    """Return an event's data with the next of ``texts``, as many as ``personal_texts_in`` gives."""
+    changed: dict[str, Any] = _changed(data, lambda value: with_texts(value, islice(texts, len(texts_in(value)))))
+    return changed
+
+
+def _personal_values(data: Mapping[str, Any]) -> list[Any]:
+    found: list[Any] = []
+    _changed(data, lambda value: found.append(value))
+    return found
+
+
 def _persons(session: AuditedSession) -> Persons:
     if session.persons is None:
         raise RedactionFailed(session.why)
     return session.persons
 
 
-def _clean_data(value: Any, persons: Persons) -> Any:
+def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Return ``value`` with its personal fields changed."""
     if isinstance(value, Mapping):
-        return {
-            name: persons.clean_json(one) if name in _PERSONAL else _clean_data(one, persons)
-            for name, one in value.items()
-        }
-    if isinstance(value, list):
-        return [_clean_data(one, persons) for one in value]
-    return value
+        return {name: change(one) if name in _PERSONAL else _changed(one, change) for name, one in value.items()}
+    return [_changed(one, change) for one in value] if isinstance(value, list) else value
 
 
 def _clean_text(session: AuditedSession, text: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import typer
 
 from service.commands.access import client, clients, token, token_keys
+from service.commands.audit import audit
 from service.commands.callbacks import callbacks
 from service.commands.calls import calls
 from service.commands.dashboards import dashboards
@@ -33,7 +34,9 @@ _SERVE: Commands = {
     "token-keys": token_keys,
 }
 _WAREHOUSE: Commands = {"load-events": load_events, "sql": sql, "reconcile": reconcile, "dashboards": dashboards}
-COMMANDS = frozenset((*_SERVE, *_WAREHOUSE, "callbacks", "calls", "knowledge", "models", "tools", "voicemails"))
+COMMANDS = frozenset(
+    (*_SERVE, *_WAREHOUSE, "audit", "callbacks", "calls", "knowledge", "models", "tools", "voicemails")
+)
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -41,6 +44,7 @@ def add_commands(app: typer.Typer) -> None:
     for panel, commands in ((SERVE, _SERVE), (WAREHOUSE, _WAREHOUSE)):
         for name, command in commands.items():
             app.command(name, rich_help_panel=panel)(command)
+    app.add_typer(audit, name="audit", rich_help_panel=WAREHOUSE)
     app.add_typer(models, name="models", rich_help_panel=SERVE)
     app.add_typer(tools, name="tools", rich_help_panel=SERVE)
     app.add_typer(callbacks, name="callbacks", rich_help_panel=SERVE)

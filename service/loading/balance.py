@@ -1,11 +1,12 @@
 """Reconciles bucket and warehouse per hour: objects = loaded + copies + dead + waiting, and each loaded object has a row."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from service.events import FeedbackEvent, SummaryEvent
+from service.audit.record import AUDIT_PREFIX
+from service.events import AuditEvent, FeedbackEvent, SummaryEvent, WarehouseEvent
 from service.loading.hours import hourly_prefixes
 from service.loading.objects import PREFIXES
 from service.summaries.answer_record import ANSWER_FEEDBACK_PREFIX
@@ -16,6 +17,11 @@ from service.warehouse.port import Warehouse
 # A younger object may still be on its way through the queue.
 GRACE = timedelta(minutes=15)
 _SHOWN = 10
+_EVENT_OF: Mapping[str, type[WarehouseEvent]] = {
+    FEEDBACK_PREFIX: FeedbackEvent,
+    ANSWER_FEEDBACK_PREFIX: FeedbackEvent,
+    AUDIT_PREFIX: AuditEvent,
+}
 _HOUR_LENGTH = len("year=2026/month=11/day=21/hour=12/")
 
 
@@ -138,7 +144,7 @@ def _rows(warehouse: Warehouse, prefixes: list[str], since: datetime | None) -> 
     for prefix in prefixes:
         if prefix == RELEASES_PREFIX:
             continue
-        event = FeedbackEvent if prefix in (FEEDBACK_PREFIX, ANSWER_FEEDBACK_PREFIX) else SummaryEvent
+        event = _EVENT_OF.get(prefix, SummaryEvent)
         start = prefix if since is None else time_partition(prefix, utc_text(since))
         length = len(prefix) + _HOUR_LENGTH
         found = warehouse.query(

@@ -7,10 +7,13 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from service.audit.record import AuditRecord
 from service.events import (
     EVENTS,
     AnswerDetailEvent,
+    AuditEvent,
     FeedbackEvent,
+    FindingEvent,
     InteractionEvent,
     PromiseEvent,
     ReleaseEvent,
@@ -18,6 +21,7 @@ from service.events import (
     WarehouseEvent,
 )
 from service.loading.arrow_tables import table_of
+from service.loading.audit_rows import audit_rows
 from service.loading.checks import broken_rows
 from service.loading.objects import BadObject, DeadReason, FeedbackRecord, Fetched, ObjectKind, Record, read_object
 from service.loading.rows import (
@@ -161,6 +165,11 @@ def _transform(record: Record, texts: Sequence[str], owner: int, found: _Rows) -
         row = feedback_row(record, texts) if isinstance(record, FeedbackRecord) else answer_verdict_row(record, texts)
         found.add(FeedbackEvent, owner, [row])
         return record.object_key, 1
+    if isinstance(record, AuditRecord):
+        events, findings = audit_rows(record, texts)
+        found.add(AuditEvent, owner, events)
+        found.add(FindingEvent, owner, findings)
+        return record.object_key, len(events) + len(findings)
     release, promises = release_rows(record)
     found.add(ReleaseEvent, owner, [release])
     found.add(PromiseEvent, owner, promises)

@@ -13,9 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandera.errors import SchemaErrors
 
+from service.answers.finding import Severity
+from service.audit.record import DATA_OF, AuditLevel, FindingAction, ResolutionStatus
 from service.events import (
     AnswerDetailEvent,
+    AuditEvent,
     FeedbackEvent,
+    FindingEvent,
     InteractionEvent,
     PromiseEvent,
     ReleaseEvent,
@@ -153,6 +157,38 @@ def _answer_detail(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
     )
 
 
+def _audit_event(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
+    return pandera.DataFrameSchema(
+        {
+            "event_timestamp": _not_after(limit),
+            "event_id": _bytes(160, least=1),
+            "session_id": _bytes(64, least=1),
+            "event_type": _one_of(*DATA_OF),
+            "level": _one_of(*get_args(AuditLevel)),
+            "task": _bytes(64, least=1),
+            "tool_name": _bytes(_LONGEST_ID_BYTES, nullable=True),
+            "reason": _bytes(256, nullable=True),
+            "resolution_status": _one_of(*get_args(ResolutionStatus), nullable=True),
+            "data": _bytes(_LONGEST_TEXT_BYTES, nullable=True),
+        }
+    )
+
+
+def _finding(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
+    texts = ("user_query", "model_response", "validation_details")
+    return pandera.DataFrameSchema(
+        {
+            "finding_timestamp": _not_after(limit),
+            "log_id": _bytes(160, least=1),
+            "hallucination_type": _bytes(64, least=1),
+            "severity": _one_of(*get_args(Severity)),
+            "action_taken": _one_of(*get_args(FindingAction)),
+            "tool_results": _bytes(_LONGEST_TEXT_BYTES, nullable=True),
+            **{name: _bytes(_LONGEST_TEXT_BYTES) for name in texts},
+        }
+    )
+
+
 def _release(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
     kinds = _one_of("promote", "rollback", "restore")
     return pandera.DataFrameSchema({"released_at": _not_after(limit), "kind": kinds, "why": _bytes(4096)})
@@ -170,6 +206,8 @@ _SCHEMAS: "Mapping[type[WarehouseEvent], Callable[[pd.Timestamp], pandera.DataFr
     InteractionEvent: _interaction,
     FeedbackEvent: _feedback,
     AnswerDetailEvent: _answer_detail,
+    AuditEvent: _audit_event,
+    FindingEvent: _finding,
     ReleaseEvent: _release,
     PromiseEvent: _promise,
 }

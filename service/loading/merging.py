@@ -13,7 +13,9 @@ import pyarrow.compute as pc
 
 from service.events import (
     AnswerDetailEvent,
+    AuditEvent,
     FeedbackEvent,
+    FindingEvent,
     InteractionEvent,
     LoadEvent,
     PromiseEvent,
@@ -107,6 +109,8 @@ def merge_batch(warehouse: Warehouse, batch: Prepared, now: datetime, *, bury: B
             InteractionEvent,
             FeedbackEvent,
             AnswerDetailEvent,
+            AuditEvent,
+            FindingEvent,
             ReleaseEvent,
             PromiseEvent,
             SummaryEvent,

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from service.audit.record import AUDIT_PREFIX, AuditRecord
 from service.errors import ServiceError
 from service.events import SCHEMA_VERSION
 from service.summaries.answer_record import ANSWER_FEEDBACK_PREFIX, ANSWERS_PREFIX, AnswerVerdict, KeptAnswer
@@ -23,16 +24,17 @@ from service.summaries.record import (
     utc_text,
 )
 
-PREFIXES = (PROCESSED_PREFIX, FEEDBACK_PREFIX, ANSWERS_PREFIX, ANSWER_FEEDBACK_PREFIX, RELEASES_PREFIX)
+PREFIXES = (PROCESSED_PREFIX, FEEDBACK_PREFIX, ANSWERS_PREFIX, ANSWER_FEEDBACK_PREFIX, AUDIT_PREFIX, RELEASES_PREFIX)
 MAX_OBJECT_BYTES = 1024 * 1024  # the largest record of a valid request is about 60 kB
 _SHOWN_FIELDS = 5
 
-ObjectKind = Literal["summary", "feedback", "answer", "answer_feedback", "release", "unknown"]
+ObjectKind = Literal["summary", "feedback", "answer", "answer_feedback", "audit", "release", "unknown"]
 KINDS: Mapping[str, ObjectKind] = {
     PROCESSED_PREFIX: "summary",
     FEEDBACK_PREFIX: "feedback",
     ANSWERS_PREFIX: "answer",
     ANSWER_FEEDBACK_PREFIX: "answer_feedback",
+    AUDIT_PREFIX: "audit",
     RELEASES_PREFIX: "release",
 }
 
@@ -133,12 +135,13 @@ class ReleaseRecord(BaseModel):
         )
 
 
-Record = SummaryRecord | FeedbackRecord | KeptAnswer | AnswerVerdict | ReleaseRecord
+Record = SummaryRecord | FeedbackRecord | KeptAnswer | AnswerVerdict | AuditRecord | ReleaseRecord
 _MODELS: Mapping[ObjectKind, type[Record]] = {
     "summary": SummaryRecord,
     "feedback": FeedbackRecord,
     "answer": KeptAnswer,
     "answer_feedback": AnswerVerdict,
+    "audit": AuditRecord,
     "release": ReleaseRecord,
 }
 
@@ -169,6 +172,8 @@ def kind_of_line(line: bytes) -> ObjectKind:
     head = line[:4096]
     if b'"feedback_id"' in head:
         return "answer_feedback" if b'"reason"' in head else "feedback"
+    if b'"audit_id"' in head:
+        return "audit"
     if b'"persons"' in head:
         return "answer"
     return "release" if b'"attestation_digest"' in head and b'"released_at"' in head else "summary"

@@ -10,6 +10,8 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
+from service.audit.record import AuditRecord
+from service.loading.audit_rows import audit_texts
 from service.loading.objects import BadObject, DeadReason, FeedbackRecord, Record, ReleaseRecord
 from service.redaction.free_text import RedactionFailed, redacted_text
 from service.redaction.persons import json_text, output_texts, texts_in, with_output_texts, with_texts
@@ -48,6 +50,8 @@ def personal_texts(record: Record) -> list[PersonalText]:
     """
     if isinstance(record, ReleaseRecord):
         return []
+    if isinstance(record, AuditRecord):
+        return [PersonalText(text=text, account_number="") for text in audit_texts(record)]
     if isinstance(record, KeptAnswer):
         found = [*output_texts(record.output), *texts_in(record.inputs)]
         return [PersonalText(text=text, account_number="") for text in found]

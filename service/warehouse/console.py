@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from service.display.inert import csv_cell
@@ -17,8 +18,10 @@ _MOST_ROWS = 200
 _PIPE_WIDTH = 180
 
 
-def answer(settings: Settings, sql: str, *, form: Literal["table", "csv", "json"]) -> None:
-    """Print the result of ``sql``, with times in UTC. JSON is a list with one object per row.
+def answer(
+    settings: Settings, sql: str, *, form: Literal["table", "csv", "json"], parameters: Mapping[str, Any] | None = None
+) -> None:
+    """Print the result of ``sql`` with its ``parameters``, with times in UTC. JSON is a list with one object per row.
 
     Raises:
         WarehouseError: there is no warehouse, or it is busy.
@@ -26,7 +29,7 @@ def answer(settings: Settings, sql: str, *, form: Literal["table", "csv", "json"
     """
     warehouse = open_warehouse(settings, read_only=True)
     try:
-        frame = warehouse.query(sql)
+        frame = warehouse.query(sql, parameters)
     finally:
         warehouse.close()
     if form == "csv":
