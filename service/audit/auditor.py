@@ -18,6 +18,7 @@ from service.audit.step import (
 )
 from service.dialogue.task import DialogueTask
 from service.dialogue.turn import DialogueInputs, DialogueReply
+from service.errors import ServiceError
 from service.events import SCHEMA_VERSION
 from service.served import ServedPair
 from service.task_result import TaskResult
@@ -166,7 +167,9 @@ def keep(record: AuditRecord, *, stores: Sequence[AuditStore], write: Callable[[
         try:
             store.put(record)
         except Exception as err:
-            log(Event.AUDIT_UNKEPT, request_id=record.audit_id, reason=f"{store.name}: {type(err).__name__}")
+            # The message of an error that is not ours may quote what was said.
+            why = str(err) if isinstance(err, ServiceError) else type(err).__name__
+            log(Event.AUDIT_UNKEPT, request_id=record.audit_id, reason=f"{store.name}: {why}")
 
 
 def _tell(event: AuditEntry) -> None:

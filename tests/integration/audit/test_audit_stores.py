@@ -42,7 +42,7 @@ def test_what_a_conversation_left_is_found_by_every_way(settings, api_runtime, m
         archive=archive,
         open_warehouse=partial(DuckWarehouse, tmp_path / "house.duckdb"),
         redactor=TextRedactor(),
-        queue=EventQueue(client("sqs", settings), settings.stores.events_queue),
+        queue=EventQueue(client("sqs", settings), settings.stores.events_queue, bucket=settings.stores.archive_bucket),
     )
     loader.prepare_warehouse()
     tally = loader.drain(wait_s=5)
