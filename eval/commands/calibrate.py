@@ -72,10 +72,11 @@ def calibrate(
 def _measure(options: "CalibrateOptions") -> None:
     from eval.judges.calibrate import calibrate as measure
     from eval.judges.detectors import detector_lines
+    from eval.judges.guarded import reply_lines
     from service.settings import Settings
 
     settings = Settings()
-    for line in detector_lines(options.task, settings):
+    for line in (*detector_lines(options.task, settings), *reply_lines(options.task, settings)):
         say(line)
     try:
         reports = measure(options, settings, say)

@@ -89,9 +89,9 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
     task, suite = load_task(options.task), load_suite(options.task)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     juries = _juries(options, suite, settings, cards, say)
-    own = load_own(task, settings)
     if not juries:
         return []
+    own = load_own(task, settings)
     setting = _Setting(
         options=options,
         settings=settings,

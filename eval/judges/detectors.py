@@ -68,8 +68,13 @@ def detector_values(scorers: Sequence[Scorer], task: str, case: Case, text: str)
 
 
 def detector_lines(task: str, settings: Settings) -> list[str]:
-    """Return the printed report: per detector precision, recall and each kind, on all rows and on the held-out half."""
+    """Return the printed report: per detector precision, recall and each kind, on all rows and on the held-out half.
+
+    Empty for a suite without detectors.
+    """
     scorers = load_suite(task).scorers
+    if not any(map(detector_scores, scorers)):
+        return []
     try:
         own = load_own(load_task(task), settings)
     except CaseError as err:
