@@ -13,7 +13,6 @@ def log_intent(inputs: DialogueInputs, guess_intent: GuessIntent | None) -> None
     ``read_by`` is ``words``, ``meaning``, or ``nothing`` where neither says enough, so that the rules ask.
     """
     talk = talk_of(inputs, bank_knowledge(), guess_intent)
-    by_meaning = talk.guess is not None and talk.guess.is_sure
-    read_by = "meaning" if by_meaning else "words" if talk.understood else "nothing"
+    read_by = "nothing" if not talk.understood else "words" if talk.guess is None else "meaning"
     confidence = None if talk.guess is None else round(talk.guess.confidence, 3)
     log(Event.INTENT_READ, intent=talk.intent, read_by=read_by, confidence=confidence)

@@ -124,7 +124,7 @@ def _taken_up(talk: Talk, heard: Wish, stated: Slots) -> Talk:
         heard=heard,
         understood=understood,
         lost=0 if understood else talk.lost + 1,
-        intent=intent_of(heard, topics),
+        intent=intent_of(heard, topics) if understood else "unclear",
         guess=None,
     )
 

@@ -194,6 +194,15 @@ def test_without_the_extra_only_the_pair_that_guesses_cannot_answer(monkeypatch)
     by_meaning.guess_by_meaning.cache_clear()
 
 
+def test_a_sure_riddle_where_something_else_was_asked_is_logged_as_read_by_nothing():
+    asked = "What is the best phone number to call you back on?"
+    history = (Spoken(by="customer", text="Call me back."), Spoken(by="assistant", text=asked))
+    inputs = DialogueInputs(conversation_id="conv-1", message="purple monkey dishwasher", history=history)
+    with capture_logs() as lines:
+        log_intent(inputs, guessing("unclear", 0.98))
+    assert [(line["intent"], line["read_by"]) for line in lines] == [("unclear", "nothing")]
+
+
 @pytest.mark.parametrize(
     ("message", "guess", "fields"),
     [
