@@ -6,6 +6,8 @@ bin=.venv-infra/bin
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 began=$SECONDS
+# With --write also what the gateway knows of the service's operations.
+[ "${1:-}" != --write ] || PYTHONPATH=. .venv/bin/python infra/cdk/openapi.py
 # The CDK also prints to its log what accepted.yaml covers; app.py prints what it does not.
 PYTHONPATH=. $bin/python infra/cdk/app.py --out "$out" "$@" 2>"$out/log" || {
   tail -5 "$out/log" >&2

@@ -10,6 +10,7 @@ import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 from environments import Environment, EnvironmentName, read_environments
 from findings import Finding, findings, problems, read_accepted
+from stacks.api import ApiStack
 from stacks.data import DataStack
 from stacks.network import NetworkStack
 from stacks.registry import RegistryStack
@@ -35,7 +36,7 @@ def make_app(context: Environment, folder: Path) -> cdk.App:
     network = NetworkStack(app, "omni-network", context, data, **props("network and endpoints"))
     registry = RegistryStack(app, "omni-registry", context, data=data, network=network, **props("MLflow"))
     warehouse = WarehouseStack(app, "omni-warehouse", context, data=data, network=network, **props("Redshift"))
-    ServiceStack(
+    service = ServiceStack(
         app,
         "omni-service",
         context,
@@ -45,6 +46,7 @@ def make_app(context: Environment, folder: Path) -> cdk.App:
         warehouse=warehouse,
         **props("service and workers"),
     )
+    ApiStack(app, "omni-api", context, data=data, service=service, **props("API, usage plans, firewall"))
     cdk.Tags.of(app).add("project", "omni-insights")
     cdk.Tags.of(app).add("stage", context.stage)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))

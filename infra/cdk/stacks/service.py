@@ -142,6 +142,8 @@ class ServiceStack(cdk.Stack):
             cross_zone_enabled=True,
             deletion_protection=self._context.keep_data,
             security_groups=[group],
+            # The API's private link comes from addresses of AWS's own, which no rule can name; who may link is checked by IAM.
+            enforce_security_group_inbound_rules_on_private_link_traffic=False,
             vpc_subnets=ec2.SubnetSelection(subnet_group_name="tasks"),
         )
         blue, green = (self._targets(colour) for colour in ("Blue", "Green"))

@@ -1,0 +1,141 @@
+"""Turns the service's OpenAPI 3.1 document into the 3.0 document of the API's gateway, and writes it beside this module.
+
+The gateway routes, and refuses requests that the service would refuse; what answers look like it need not know. Standard library
+only until ``main``, which runs in the project's own environment: ``python infra/cdk/openapi.py``.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).with_name("openapi.json")
+# For operators and probes inside the network.
+_INSIDE_ONLY = frozenset({"/metrics", "/healthz", "/readyz"})
+_KEYWORDS = frozenset(
+    {
+        *(
+            "type",
+            "format",
+            "enum",
+            "properties",
+            "required",
+            "items",
+            "additionalProperties",
+            "anyOf",
+            "oneOf",
+            "allOf",
+            "$ref",
+        ),
+        *("minLength", "maxLength", "pattern", "minimum", "maximum", "minItems", "maxItems", "uniqueItems"),
+    }
+)
+_KEY = {"gateway-key": []}
+
+
+def gateway_document(published: dict[str, Any]) -> dict[str, Any]:
+    """Return the gateway's document of the published one: operations, parameters and request bodies."""
+    paths = {
+        path: {method: _operation(operation) for method, operation in item.items()}
+        for path, item in published["paths"].items()
+        if path not in _INSIDE_ONLY
+    }
+    schemas = published["components"]["schemas"]
+    wanted, todo = set(), _referred(paths)
+    while todo:
+        name = todo.pop()
+        wanted.add(name)
+        todo |= _referred(_schema(_original(schemas, name))) - wanted
+    return {
+        "openapi": "3.0.3",
+        "info": {name: published["info"][name] for name in ("title", "version", "description")},
+        "paths": paths,
+        "components": {
+            "schemas": {name: _schema(_original(schemas, name)) for name in sorted(wanted)},
+            "securitySchemes": {"gateway-key": {"type": "apiKey", "name": "x-api-key", "in": "header"}},
+        },
+    }
+
+
+def _original(schemas: dict[str, Any], plain: str) -> dict[str, Any]:
+    (found,) = (schema for name, schema in schemas.items() if _plain(name) == plain)
+    return dict(found)
+
+
+def _plain(name: str) -> str:
+    """A model's name as the gateway allows it: letters and digits."""
+    return re.sub(r"[^A-Za-z0-9]", "", name)
+
+
+def _operation(operation: dict[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "operationId": _plain(operation["operationId"]),
+        "summary": operation.get("summary", ""),
+        "parameters": [_parameter(one) for one in operation.get("parameters", []) if one["in"] != "cookie"],
+        # The gateway passes answers on as they are; one line says so, because OpenAPI wants an answer.
+        "responses": {"default": {"description": "as the service answers"}},
+    }
+    if operation.get("security"):
+        made["security"] = [_KEY]
+    if "requestBody" in operation:
+        made["requestBody"] = {
+            "required": operation["requestBody"].get("required", False),
+            "content": {
+                kind: {"schema": _schema(content.get("schema", {}))}
+                for kind, content in operation["requestBody"]["content"].items()
+            },
+        }
+    return made
+
+
+def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
+    plain = {"name": parameter["name"], "in": parameter["in"], "required": parameter.get("required", False)}
+    return plain | {"schema": _schema(parameter.get("schema", {}))}
+
+
+def _schema(schema: Any) -> Any:
+    """A JSON schema of 2020-12 as OpenAPI 3.0 and the gateway's draft 4 both read it."""
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("type") == "null":
+        return {
+            "enum": [None]
+        }  # valid in both, where `nullable` is ignored by the gateway and "null" is no type of OpenAPI 3.0
+    made: dict[str, Any] = {}
+    for name, value in schema.items():
+        if name == "const":
+            made["enum"] = [value]
+        elif name in ("exclusiveMinimum", "exclusiveMaximum"):
+            made |= {name.removeprefix("exclusive").lower(): value, name: True}
+        elif name == "properties":
+            made[name] = {key: _schema(inner) for key, inner in value.items()}
+        elif name == "$ref":
+            made[name] = f"#/components/schemas/{_plain(value.rpartition('/')[2])}"
+        elif name in ("anyOf", "oneOf", "allOf"):
+            made[name] = [_schema(inner) for inner in value]
+        elif name in _KEYWORDS:
+            made[name] = _schema(value)
+    return made
+
+
+def _referred(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        own = {value["$ref"].rpartition("/")[2]} if isinstance(value.get("$ref"), str) else set()
+        return own.union(*(_referred(inner) for inner in value.values()))
+    return set().union(*(_referred(inner) for inner in value)) if isinstance(value, list) else set()
+
+
+def written(document: dict[str, Any]) -> str:
+    """Return the file's text."""
+    return json.dumps(document, indent=1, sort_keys=True) + "\n"
+
+
+def main() -> None:
+    """Write the file from the service's own document."""
+    from service.app import create_app
+
+    FILE.write_text(written(gateway_document(create_app().openapi())), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

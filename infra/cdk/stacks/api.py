@@ -1,0 +1,175 @@
+"""The API: a REST API from the service's own OpenAPI document, a private link to the balancer, usage plans, and a firewall."""
+
+import json
+import re
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigateway as gateway
+from aws_cdk import aws_wafv2 as waf
+from constructs import Construct
+from environments import Environment
+from openapi import FILE
+from stacks.data import DataStack
+from stacks.logs import log_group
+from stacks.service import PORT, ServiceStack
+
+_TIMEOUT_MS = 29_000  # the gateway's own limit without a raised quota; the service's deadline is 5 s
+# AWS's rules on what nobody sends by accident. The body rule on size is ours to set: the service takes 256 KiB.
+_MANAGED = (
+    "AWSManagedRulesCommonRuleSet",
+    "AWSManagedRulesKnownBadInputsRuleSet",
+    "AWSManagedRulesAmazonIpReputationList",
+)
+_PER_ADDRESS = 2_000  # requests in five minutes: agents of one site share an address
+
+
+class ApiStack(cdk.Stack):
+    """``api`` is the REST API; its stage is called after the environment."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        context: Environment,
+        *,
+        data: DataStack,
+        service: ServiceStack,
+        **props: Any,
+    ) -> None:
+        """Make the API in front of ``service``."""
+        super().__init__(scope, name, **props)
+        link = gateway.VpcLink(self, "Link", targets=[service.balancer], description="to the service's balancer")
+        log = log_group(self, "Log", "/omni/api", context, data.key_for(self))
+        limits = context.api  # of one key; the stage takes twice as much from all together
+        self.api = gateway.SpecRestApi(
+            self,
+            "Api",
+            rest_api_name=f"omni-{context.stage}",
+            api_definition=gateway.ApiDefinition.from_inline(
+                _document(link.vpc_link_id, service.balancer.load_balancer_dns_name)
+            ),
+            endpoint_types=[gateway.EndpointType.REGIONAL],
+            cloud_watch_role=True,
+            deploy_options=gateway.StageOptions(
+                stage_name=context.stage,
+                access_log_destination=gateway.LogGroupLogDestination(log),
+                access_log_format=gateway.AccessLogFormat.json_with_standard_fields(
+                    caller=False,
+                    http_method=True,
+                    ip=False,
+                    protocol=True,
+                    request_time=True,
+                    resource_path=True,
+                    response_length=True,
+                    status=True,
+                    user=False,
+                ),
+                logging_level=gateway.MethodLoggingLevel.ERROR,
+                data_trace_enabled=False,  # bodies hold customers' words
+                metrics_enabled=True,
+                tracing_enabled=True,
+                throttling_rate_limit=limits.rate_per_s * 2,
+                throttling_burst_limit=limits.burst * 2,
+            ),
+        )
+        self._plan(context)
+        self._firewall(context)
+
+    def _plan(self, context: Environment) -> gateway.UsagePlan:
+        limits = context.api
+        return gateway.UsagePlan(
+            self,
+            "Plan",
+            name=f"omni-{context.stage}",
+            description="one key for each client; tokens say who may do what, keys how much",
+            api_stages=[gateway.UsagePlanPerApiStage(api=self.api, stage=self.api.deployment_stage)],
+            throttle=gateway.ThrottleSettings(rate_limit=limits.rate_per_s, burst_limit=limits.burst),
+            quota=gateway.QuotaSettings(limit=limits.quota_per_day, period=gateway.Period.DAY),
+        )
+
+    def _firewall(self, context: Environment) -> None:
+        rules = [
+            _rule(name, number, {"managedRuleGroupStatement": _managed(name)}, managed=True)
+            for number, name in enumerate(_MANAGED)
+        ]
+        rate = {"rateBasedStatement": {"limit": _PER_ADDRESS, "aggregateKeyType": "IP"}}
+        rules.append(_rule("PerAddress", len(rules), rate, managed=False))
+        acl = waf.CfnWebACL(
+            self,
+            "Firewall",
+            name=f"omni-{context.stage}",
+            scope="REGIONAL",
+            default_action={"allow": {}},
+            visibility_config=_visible("Firewall"),
+            rules=rules,
+        )
+        waf.CfnWebACLAssociation(
+            self, "FirewallOnApi", resource_arn=self.api.deployment_stage.stage_arn, web_acl_arn=acl.attr_arn
+        )
+
+
+def _document(link: str, balancer: str) -> dict[str, Any]:
+    """The gateway's document with an integration for each operation."""
+    document: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+    document["x-amazon-apigateway-request-validators"] = {
+        "all": {"validateRequestBody": True, "validateRequestParameters": True}
+    }
+    document["x-amazon-apigateway-request-validator"] = "all"
+    document["x-amazon-apigateway-gateway-responses"] = {
+        kind: {"responseTemplates": {"application/problem+json": _problem(status, title)}, "statusCode": status}
+        for kind, status, title in (
+            ("BAD_REQUEST_BODY", 422, "The request body is not valid"),
+            ("BAD_REQUEST_PARAMETERS", 422, "A parameter is missing"),
+            ("INVALID_API_KEY", 401, "The header x-api-key is missing or unknown"),
+            ("THROTTLED", 429, "Too many requests for this key"),
+            ("QUOTA_EXCEEDED", 429, "The key's quota for today is used up"),
+            ("INTEGRATION_TIMEOUT", 504, "The service did not answer in time"),
+            ("INTEGRATION_FAILURE", 502, "The service cannot be reached"),
+        )
+    }
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            integration = {
+                "type": "http_proxy",
+                "httpMethod": method.upper(),
+                "uri": f"http://{balancer}:{PORT}{path}",  # inside the network; TLS ends at the gateway
+                "connectionType": "VPC_LINK",
+                "connectionId": link,
+                "timeoutInMillis": _TIMEOUT_MS,
+                "requestParameters": {
+                    f"integration.request.path.{name}": f"method.request.path.{name}"
+                    for name in re.findall(r"{(\w+)}", path)
+                },
+            }
+            if path.endswith(("/messages", "/omni-channel-insights")):
+                integration["responseTransferMode"] = "STREAM"  # server-sent events arrive as they are written
+            operation["x-amazon-apigateway-integration"] = integration
+    return document
+
+
+def _problem(status: int, title: str) -> str:
+    return json.dumps({"type": "about:blank", "status": status, "title": title})
+
+
+def _managed(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"vendorName": "AWS", "name": name}
+    if name == "AWSManagedRulesCommonRuleSet":
+        # Bodies up to 256 KiB are ours to check, and histories hold what looks like markup: the service refuses neither blindly.
+        counted = ("SizeRestrictions_BODY", "CrossSiteScripting_BODY")
+        found["ruleActionOverrides"] = [{"name": rule, "actionToUse": {"count": {}}} for rule in counted]
+    return found
+
+
+def _rule(name: str, priority: int, statement: dict[str, Any], *, managed: bool) -> dict[str, Any]:
+    rule: dict[str, Any] = {
+        "name": name,
+        "priority": priority,
+        "statement": statement,
+        "visibilityConfig": _visible(name),
+    }
+    return rule | ({"overrideAction": {"none": {}}} if managed else {"action": {"block": {}}})
+
+
+def _visible(name: str) -> dict[str, Any]:
+    return {"cloudWatchMetricsEnabled": True, "sampledRequestsEnabled": True, "metricName": name}
