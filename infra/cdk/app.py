@@ -22,7 +22,12 @@ KEPT = Path(__file__).with_name("templates")
 
 def make_app(context: Environment, folder: Path) -> cdk.App:
     """Return the app with the stacks of one environment, which ``synth`` checks and writes into ``folder``."""
-    app = cdk.App(outdir=str(folder), analytics_reporting=False, tree_metadata=False)
+    app = cdk.App(
+        outdir=str(folder),
+        analytics_reporting=False,
+        tree_metadata=False,
+        context={"@aws-cdk/aws-iam:minimizePolicies": True},  # IAM limits a role's policies by their size
+    )
 
     def props(what: str) -> dict[str, Any]:
         return {

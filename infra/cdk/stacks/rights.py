@@ -112,6 +112,8 @@ def service_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
         may.table("outbox_table", SCAN),  # the writer looks for what a lost task left behind
         may.table("config_table", READ, CHANGE),
         may.table("callbacks_table", READ, ("dynamodb:PutItem",)),
+        may.table("voicemails_table", READ, ("dynamodb:PutItem",)),
+        may.table("findings_table", READ, ("dynamodb:PutItem",)),
         may.table("calls_table", READ, ("dynamodb:UpdateItem",)),
         *may.objects(
             "archive_bucket", ["omni-channel/", "omni-shadow/", "omni-served/"], "s3:GetObject", "s3:PutObject"

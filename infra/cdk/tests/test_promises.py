@@ -114,6 +114,12 @@ def test_no_role_has_every_action_of_a_service(resources):
             assert action != "*", (where, logical)
 
 
+def test_every_table_is_used_by_somebody(resources):
+    granted = json.dumps([statement for *_, statement in statements(resources)])
+    for _, _, logical, _ in resources(TABLE):
+        assert logical in granted, logical
+
+
 def test_every_workload_has_a_role_of_its_own(resources):
     for stage in ("dev", "test", "prod"):
         roles = [
