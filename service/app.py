@@ -9,9 +9,12 @@ from fastapi import FastAPI
 from service.api import calls, dashboards, docs, feedback, forms, health, insights, metrics, pairs, tokens
 from service.api.conversations import page as chat
 from service.api.conversations.operations import conversations_router
+from service.api.embedded import account_token
+from service.api.embedded import pages as embedded
 from service.api.handovers import operations as handovers
 from service.api.handovers import page as agent
 from service.api.http.access import AccessControl
+from service.api.http.embedding import Embedding
 from service.api.http.limits import BodyLimits
 from service.api.http.openapi import complete
 from service.api.http.problems import add_problem_handlers
@@ -64,13 +67,15 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None,
         # `service.telemetry.tracing`.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    # The last one added runs first: request id, then access control, then limits of the body.
+    # The last one added runs first: request id, then other origins, then access control, then limits of the body.
     app.add_middleware(BodyLimits)
     app.add_middleware(AccessControl)
+    app.add_middleware(Embedding)
     app.add_middleware(RequestScope)
     add_problem_handlers(app)
     app.include_router(insights.router)
     app.include_router(feedback.router)
+    app.include_router(account_token.router)
     app.include_router(pairs.router)
     app.include_router(forms.router)
     app.include_router(calls.router)
@@ -83,6 +88,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None,
     app.include_router(chat.router)
     app.include_router(handovers.router)
     app.include_router(agent.router)
+    app.include_router(embedded.router)
     app.include_router(health.router)
     app.include_router(docs.router)
     app.include_router(metrics.router)

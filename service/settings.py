@@ -31,6 +31,8 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from service.strict import WebOrigin
+
 REPO_ROOT = Path(__file__).resolve().parent.parent
 
 Stage = Literal["local", "dev", "test", "prod"]
@@ -185,16 +187,15 @@ class ServingSettings(SettingsGroup):
     write_timeout_s: float = Field(default=30.0, gt=0)  # for a client that does not read its answer
     max_connections: int = Field(default=4096, ge=16)  # of the process; at most its file descriptors less 256
     max_connections_per_peer: int = Field(default=2048, ge=1)  # of one address: a load balancer is one, too
-    # Mean lateness of the event loop above which digests answer; 0: never.
-    crowded_from_s: float = Field(default=0.15, ge=0)
+    embed_origins: tuple[WebOrigin, ...] = ()  # whose pages may show the widget, and frame /workspace
+    crowded_from_s: float = Field(default=0.15, ge=0)  # event loop's mean lateness from which digests answer; 0: never
 
 
 class TelemetrySettings(SettingsGroup):
     """Tracing, metrics and logs. Spans are exported only if an OTLP/HTTP endpoint is set; `aws` logs metrics for CloudWatch."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    # Key of the hashes that replace account numbers in the log.
-    log_key: SecretStr | None = Field(default=None, min_length=32)
+    log_key: SecretStr | None = Field(default=None, min_length=32)  # of the hashes for account numbers in the log
     otlp_endpoint: str | None = None  # base URL; /v1/traces is appended
     otlp_headers: SecretStr | None = None  # name=value,name=value: for example a collector's key
     # Share of traced requests, for requests without a sampling decision of the caller.
@@ -227,8 +228,7 @@ class Settings(BaseSettings):
     environment: Literal["local", "aws"] = "local"
     root: Path = REPO_ROOT
     state_dir: Path = REPO_ROOT / ".omni"
-    # Public data sets, which are not shipped (see datasets/summarize/README.md).
-    public_data_dir: Path = REPO_ROOT.parent / "shared" / "data"
+    public_data_dir: Path = REPO_ROOT.parent / "shared" / "data"  # not shipped; see datasets/summarize/README.md
     # Everything here is of simulated weeks, and is shown so; `omni --traffic` sets it. An empty variable is none.
     simulated: Annotated[bool, BeforeValidator(bool)] = False
     clock_file: Path | None = None  # in `local`: a file with the current time, for simulations; see service/clock.py

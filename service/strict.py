@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import yaml
-from pydantic import AwareDatetime, BeforeValidator
+from pydantic import AwareDatetime, BeforeValidator, StringConstraints
 
 MOST_BYTES = 64_000_000
 MOST_YAML_BYTES = 1_000_000
@@ -186,5 +186,9 @@ def _is_whole_number(value: object) -> object:
 # pydantic reads a number, or text of one, as seconds since 1970, and from 2e10 as milliseconds.
 IsoTime = Annotated[AwareDatetime, BeforeValidator(_is_iso_time)]
 IsoDay = Annotated[date, BeforeValidator(_is_iso_day)]
+# Of a web page, as browsers send it; plain http is for pages of this machine only.
+WebOrigin = Annotated[
+    str, StringConstraints(pattern=r"^(https://[a-z0-9.-]+|http://(localhost|127\.0\.0\.1))(:[0-9]{1,5})?$")
+]
 # Put behind the bounds of an int, which pydantic would not write into the schema otherwise.
 WHOLE_NUMBER = BeforeValidator(_is_whole_number)

@@ -65,11 +65,11 @@ class Access:
         """Count one request of the caller as in flight while the block runs; one by a browser's token counts for both.
 
         Raises:
-            LimitExceeded: the conversation or the client has too many at once or too many per second.
+            LimitExceeded: the browser or the client has too many at once or too many per second.
         """
         with ExitStack() as held:
-            if caller.conversation is not None:
-                held.enter_context(self.conversations.admit(caller.conversation))
+            if caller.browser is not None:
+                held.enter_context(self.conversations.admit(caller.browser))
             held.enter_context(self.throttle.admit(caller))
             yield
 

@@ -153,7 +153,7 @@ class Throttle:
 
 
 class ConversationThrottle:
-    """Bounds what the holder of one conversation's token can take of its client's limits.
+    """Bounds what a browser, with its token for one conversation or account, can take of its client's limits.
 
     Each process counts for itself. ``clock`` is monotonic, in seconds.
     """

@@ -38,13 +38,19 @@ class Token:
 class Caller:
     """The client that sent a request, with the scopes that its token and the stored client both allow.
 
-    ``conversation`` names the one that the token is good for, if a browser sent the request.
+    ``conversation`` or ``account`` (its digest) names the one that the token is good for, if a browser sent the request.
     """
 
     client_id: str
     client: Client
     scopes: frozenset[str]
     conversation: str | None = None
+    account: str | None = None
+
+    @property
+    def browser(self) -> str | None:
+        """What a browser's token is good for; None: the token is a program's, with all that its scopes allow."""
+        return self.conversation or self.account
 
     @property
     def tenant(self) -> str | None:

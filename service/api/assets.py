@@ -1,4 +1,4 @@
-"""The files of the pages in ``pages/``: dashboards, API, chat and agent; no build step, nothing from another host."""
+"""The files of the service's pages and of the widget in ``pages/``: no build step, nothing from another host."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -26,6 +26,13 @@ AGENT_PAGE = "agent.html"
 AGENT_ASSETS: Mapping[str, str] = {
     "agent.css": "text/css; charset=utf-8",
     "agent.js": "text/javascript; charset=utf-8",
+}
+WIDGET = "widget.js"
+WORKSPACE_PAGE = "workspace.html"
+WORKSPACE_ASSETS: Mapping[str, str] = {
+    "workspace.css": "text/css; charset=utf-8",
+    "workspace.js": "text/javascript; charset=utf-8",
+    "connect-sdk.js": "text/javascript; charset=utf-8",
 }
 # Content security policy: only our own script and style files, nothing inline, and text never becomes markup.
 HEADERS: Mapping[str, str] = {

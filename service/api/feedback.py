@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from service.api.answering import runtime_of
 from service.api.http.problems import RESPONSES, Problem, problem
+from service.api.http.tenancy import may_see
 from service.errors import StoreError
-from service.summaries.feedback import Ambiguous, ByContact, ByProcess, ByRequest, FeedbackTarget
+from service.summaries.feedback import Ambiguous, ByContact, ByProcess, ByRequest, FeedbackTarget, SummaryRow
 from service.telemetry.log import Event, account_hash, log
 
 PATH = "/feedback"
@@ -127,8 +128,10 @@ async def feedback(body: FeedbackRequest, request: Request) -> FeedbackAnswer | 
     if store is None:
         raise StoreError("this service keeps no summaries, so there is nothing to give feedback on")
     request_id = request.state.request_id
-    row = await store.resolve(body.shape())
-    if row is None:
+    # A browser's token is for one account; that of another one is not found, so that nobody learns which summaries exist.
+    theirs = body.customer_account is None or may_see(request, body.customer_account)
+    row = await store.resolve(body.shape()) if theirs else None
+    if row is None or (isinstance(row, SummaryRow) and not may_see(request, row.account_number)):
         detail = "there is no such summary, or it is older than seven days"
         return problem(request_id, status=404, code="SUMMARY_NOT_FOUND", detail=detail)
     if isinstance(row, Ambiguous):

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from service.api.answering import Timer, answer, runtime_of, short_name, start_timer, usd
 from service.api.http.problems import RESPONSES
+from service.api.http.tenancy import AccountRefused, may_see
 from service.api.kept import reuse_scope, summary_record
 from service.api.streaming import stream, wants_stream
 from service.interactions.interaction import Channel, HistoryFilter, Interaction, date_range
@@ -167,6 +168,8 @@ router = APIRouter(route_class=_PlainRoute)
 @router.post(PATH, response_model=InsightsResponse, responses=RESPONSES, tags=["insights"])
 async def omni_channel_insights(body: InsightsRequest, request: Request) -> Response:
     """Summarise the customer's last interactions across channels. `Accept: text/event-stream` streams it as it is written."""
+    if not may_see(request, body.account_number):
+        raise AccountRefused
     if wants_stream(request.headers.get("accept")):
         return await stream(lambda: summarise(body, request), text_field="summary", request_id=request.state.request_id)
     insights = await summarise(body, request)

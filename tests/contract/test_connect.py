@@ -35,6 +35,7 @@ VALUES = {
     "RecordsBucket": "larkfield-records",
     "RecordsKeyArn": "arn:aws:kms:eu-west-2:123456789012:key/k",
     "RecordsStreamArn": "arn:aws:firehose:eu-west-2:123456789012:deliverystream/contact-trace-records",
+    "ServiceUrl": "https://omni.example.com",
     "RoleArn": "arn:aws:iam::123456789012:role/aws-service-role/lexv2.amazonaws.com/bot",
     "WhisperFlowArn": "arn:aws:connect:eu-west-2:123456789012:instance/i/contact-flow/w",
 }
@@ -343,3 +344,14 @@ def test_the_bot_is_as_aws_describes_it():
     assert all(each["fulfillmentCodeHook"] == {"enabled": True} for each in bot["CreateIntent"] + bot["UpdateIntent"])
     assert alias["botAliasName"] == "prod"
     assert alias["conversationLogSettings"]["textLogSettings"][0]["enabled"] is True
+
+
+def test_the_app_of_the_agents_workspace_is_as_aws_describes_it():
+    text = (FOLDER / "workspace.json").read_text(encoding="utf-8").replace("${ServiceUrl}", "https://omni.example.com")
+    app = json.loads(text)
+    model = botocore.session.get_session().get_service_model("appintegrations").operation_model("CreateApplication")
+    report = ParamValidator().validate(app, model.input_shape)
+    assert not report.has_errors(), report.generate_report()
+    # What the page asks the workspace for, and no more (Amazon Connect Administrator Guide, "Events and requests").
+    assert app["Permissions"] == ["Contact.Attributes.View", "Contact.Details.View"]
+    assert app["ApplicationConfig"]["ContactHandling"]["Scope"] == "PER_CONTACT"

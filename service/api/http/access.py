@@ -8,6 +8,7 @@ import structlog
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.access.account_tokens import account_caller
 from service.access.clients import task_scope
 from service.access.control import Access
 from service.access.conversation_tokens import is_for_conversation
@@ -15,7 +16,7 @@ from service.access.errors import ScopeMissing, TokenRefused
 from service.access.sessions import COOKIE
 from service.access.throttle import LimitExceeded
 from service.access.tokens import Caller
-from service.api.assets import AGENT_ASSETS, ASSETS, CHAT_ASSETS, DOCS_ASSETS
+from service.api.assets import AGENT_ASSETS, ASSETS, CHAT_ASSETS, DOCS_ASSETS, WORKSPACE_ASSETS
 from service.api.http.problems import problem
 from service.task import OPERATOR_NAMES
 from service.telemetry.log import Event, log
@@ -33,12 +34,17 @@ PUBLIC |= {
     "/dashboards",
     "/dashboards/session",
     *(f"/dashboards/{name}" for name in ASSETS),
+    "/widget.js",
+    "/workspace",
+    *(f"/workspace/{name}" for name in WORKSPACE_ASSETS),
 }  # pages without figures or words of customers, and the dashboards' sign-in
 _DASHBOARDS = "/v1/dashboards"
 _HANDOVERS = "/v1/handovers"
+_INSIGHTS, _FEEDBACK = "/omni-channel-insights", "/feedback"
 _SCOPES: Mapping[str, str] = {
-    "/omni-channel-insights": "summaries",
-    "/feedback": "feedback",
+    _INSIGHTS: "summaries",
+    "/account-token": "summaries",
+    _FEEDBACK: "feedback",
     "/v1/pairs": "operator",
     "/v1/dashboards": "operator",
     "/dashboards/link": "operator",
@@ -100,7 +106,10 @@ class AccessControl:
 
 
 def _caller(access: Access, scope: Scope, needed: str) -> Caller:
-    """Return the caller by its token; for reading dashboards also by a session's cookie, for a conversation by its own token."""
+    """Return the caller by its token.
+
+    For reading dashboards also by a session's cookie, for a conversation by its own token, for summaries by an account's.
+    """
     authorization = _authorization(scope)
     if authorization is None and scope["method"] in ("GET", "HEAD") and _is_dashboard(scope["path"]):
         cookie = cookie_parser(_header(scope, b"cookie") or "").get(COOKIE)
@@ -111,7 +120,14 @@ def _caller(access: Access, scope: Scope, needed: str) -> Caller:
         customer = is_for_conversation(access.tokens, authorization, found[1], found[3])
         if customer is not None:
             return customer
-    return access.verify(authorization, needed)
+    try:
+        return access.verify(authorization, needed)
+    except TokenRefused:  # an agent's browser has a token for one customer's account
+        agent = account_caller(access.tokens, authorization) if scope["path"] in (_INSIGHTS, _FEEDBACK) else None
+        if agent is None:
+            raise
+    agent.require(needed)
+    return agent
 
 
 def _authorization(scope: Scope) -> str | None:

@@ -1,10 +1,11 @@
-"""A request's tenant: the tenant of the token's client, never one that the request itself names."""
+"""Whose data a request may be about: that of its client's tenant, and of one account if a browser's token names it."""
 
 from http import HTTPStatus
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
+from service.access.account_tokens import is_about
 from service.access.tokens import Caller
 
 
@@ -36,3 +37,16 @@ def require_tenant(request: Request, tenant: str | None) -> None:
     caller: Caller | None = getattr(request.state, "caller", None)
     if tenant is not None and caller is not None and caller.tenant != tenant:
         raise TenantRefused("the request is about another tenant than the token's")
+
+
+class AccountRefused(HTTPException):
+    """The token is for another account; answered with 403, FORBIDDEN."""
+
+    def __init__(self) -> None:
+        super().__init__(HTTPStatus.FORBIDDEN, "the token is for another account; get one for this account")
+
+
+def may_see(request: Request, account_number: str) -> bool:
+    """Return whether the request may be about this account: about any, unless its token is a browser's for one account."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    return caller is None or is_about(caller, account_number)

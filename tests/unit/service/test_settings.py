@@ -54,6 +54,7 @@ VARIABLES = {
     "OMNI_REUSE_WINDOW_S": ("0", "summaries.reuse_window_s", 0.0),
     "OMNI_SPOOL_DIR": ("/p", "summaries.spool_dir", Path("/p")),
     "OMNI_SPOOL_MAX_MB": ("1", "summaries.spool_max_mb", 1),
+    "OMNI_EMBED_ORIGINS": ('["https://a.example"]', "serving.embed_origins", ("https://a.example",)),
     "OMNI_CROWDED_FROM_S": ("0.2", "serving.crowded_from_s", 0.2),
     "OMNI_WRITER_PROCESS": ("true", "summaries.writer_process", True),
     "OMNI_EVENTS_QUEUE": ("e", "stores.events_queue", "e"),
@@ -149,6 +150,7 @@ def test_a_keyword_is_the_variable_without_its_prefix_and_wins(variable, monkeyp
     text, place, value = VARIABLES[variable]
     name = variable.removeprefix("OMNI_").lower()
     wrong = {"required_tasks": '["wrong"]', "model_endpoints": '{"wrong": "http://w"}'}
+    wrong |= {"embed_origins": '["https://w.example"]'}
     wrong |= {"tools_servers": '{"wrong": "http://w"}', "tools_tokens": '{"wrong": "w"}'}
     given = value if name in wrong else text
     monkeypatch.setenv(variable, wrong.get(name, "-1"))

@@ -318,8 +318,8 @@ def test_the_document_has_the_operations_with_their_events_and_examples(client):
     paths = client.get("/openapi.json").json()["paths"]
     messages = paths[f"{PATH}/{{conversation_id}}/messages"]["post"]
     assert set(messages["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
-    example = messages["responses"]["409"]["content"]["application/problem+json"]["example"]
-    assert (example["code"], "request_ids" in example) == ("CONVERSATION_ENDED", False)
+    examples = messages["responses"]["409"]["content"]["application/problem+json"]["examples"]
+    assert set(examples) == {"CONVERSATION_ENDED", "CONVERSATION_REFUSED"}
     assert {path for path in paths if "conversations" in path} == {
         PATH, f"{PATH}/{{conversation_id}}", f"{PATH}/{{conversation_id}}/messages",
     }  # fmt: skip

@@ -1,0 +1,2 @@
+export { AmazonConnectApp } from "@amazon-connect/app";
+export { ContactClient } from "@amazon-connect/contact";
