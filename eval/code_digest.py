@@ -56,7 +56,7 @@ WITHOUT_A_SAY = {
     "service/release": "reads and verifies releases",
     "service/runtime.py": "builds clients",
     "service/served.py": "holds the pair that a process serves, which its digest names",
-    "service/settings.py": "says where things are; what decides stands in pair and suite",
+    "service/settings": "says where things are; what decides stands in pair and suite",
     "service/summaries": "keeps answers that were given",
     "service/telemetry": "logs, counts and traces",
 }

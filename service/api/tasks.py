@@ -158,11 +158,10 @@ async def ask_task(
     if tools is not None:
         tools = replace(tools, tell=tell_tool, tools=tools.tools if entry is None else QueueTools(tools.tools, entry))
     keeping = Keeping(runtime.tasks[name], inputs, runtime)
-    facts = None if conversation is None else conversation_facts(conversation)
     running = answer(name, inputs, served=served, runtime=runtime, timer=timer, tools=tools)
-    result, output = await _audited(running, task, inputs, served, runtime, facts, request_id)
-    if entry is not None:  # before the customer reads that a person takes over
-        await entry.settled(output)
+    result, output = await _audited(running, task, inputs, served, runtime, conversation, request_id)
+    if entry is not None:
+        await entry.settled(output)  # before the customer reads that a person takes over
     kept = await keeping.keep(
         result,
         served=served,
@@ -211,7 +210,7 @@ async def _audited(
     inputs: BaseModel,
     served: ServedPair,
     runtime: Runtime,
-    facts: ConversationFacts | None,
+    conversation: Conversation | None,
     request_id: str,
 ) -> tuple[TaskResult, Any]:
     """Return a run's result and its output; a turn of a conversation is audited, also one that failed."""
@@ -219,6 +218,7 @@ async def _audited(
     if audit is None or not isinstance(task, DialogueTask) or not isinstance(inputs, DialogueInputs):
         result = await running
         return result, _output_of(task, result)
+    facts = None if conversation is None else conversation_facts(conversation)
     turn = audit.begin(task, inputs, served, facts=facts, correlation_id=request_id)
     try:
         result = await running
