@@ -17,7 +17,7 @@ from service.conversations.conversation import Conversation
 from service.dialogue.task import DialogueTask
 from service.dialogue.turn import DialogueInputs
 from service.errors import OutputInvalid
-from service.handover.entering import QueueTools
+from service.handover.entering import with_queue
 from service.runtime import Runtime
 from service.served import ServedPair
 from service.task import Arm, Task, TaskResult
@@ -140,8 +140,7 @@ async def ask_task(
 ) -> TaskAnswer:
     """Run a task for a request, keep its answer, and return it; ``tell_tool`` gets the name of each tool before its call.
 
-    The answer is kept as that of ``request_id``, None for the request's own: a request may be given several answers.
-    ``conversation`` is the kept one whose turn this is, as it is before the answer.
+    The answer is kept as that of ``request_id``, None for the request's own. ``conversation`` is the kept one before this turn.
 
     Raises:
         ServiceError: there is no answer.
@@ -149,14 +148,13 @@ async def ask_task(
     """
     name = task.name
     request_id = request_id or request.state.request_id
-    runtime = runtime_of(request)
-    timer = start_timer(runtime)
+    timer = start_timer(runtime := runtime_of(request))
     require_tenant(request, runtime.tasks[name].tenant(inputs))
     served = runtime.pair_for(name, runtime.tasks[name].unit(inputs))
     tools = tools_of_run(name, inputs, served=served, request=request)
     entry = entry_of(task, inputs, request, conversation)
     if tools is not None:
-        tools = replace(tools, tell=tell_tool, tools=tools.tools if entry is None else QueueTools(tools.tools, entry))
+        tools = replace(tools, tell=tell_tool, tools=with_queue(tools.tools, entry))
     keeping = Keeping(runtime.tasks[name], inputs, runtime)
     running = answer(name, inputs, served=served, runtime=runtime, timer=timer, tools=tools)
     result, output = await _audited(running, task, inputs, served, runtime, conversation, request_id)

@@ -139,5 +139,10 @@ class QueueTools:
         return answer | told | ({"message": message} if "message" in answer else {})
 
 
+def with_queue(tools: Tools, entry: HandoverEntry | None) -> Tools:
+    """Return a run's tools with the real queue behind them; where there is none, the same tools."""
+    return tools if entry is None else QueueTools(tools, entry)
+
+
 def _tenant_of(owner: str) -> str | None:
     return owner.removeprefix("tenant:") if owner.startswith("tenant:") else None

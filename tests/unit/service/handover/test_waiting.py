@@ -149,7 +149,7 @@ def test_each_tenant_s_customers_have_places_of_their_own(queue):
     assert queue.place_of_next(None).position == 2
 
 
-def test_the_figures_of_the_queue(queue, counted):
+def test_the_figures_of_the_queue(queue, counted, events):
     for name in ("quick", "slow", "left", "hurried", "called"):
         enter(queue, name)
     queue.take("quick", "anna")
@@ -161,6 +161,7 @@ def test_the_figures_of_the_queue(queue, counted):
     queue.close("quick", "resolved")
     queue.close("slow", "abandoned")  # an agent spoke with the customer: not one who left the queue
     queue.close("called", "callback")
+    assert [each["latency_ms"] for event, each in events if event is Event.HANDOVER_TAKEN] == [0, 60_000]
     assert counted("omni_queue_time_ms") == (60_000, 2)
     assert counted("omni_service_level") == (1, 3)  # of quick, slow and left; the hurried one says nothing
     assert counted("omni_abandonment") == (2, 5)
@@ -185,6 +186,7 @@ def test_a_look_counts_the_queue_and_survives_a_store_that_is_down(queue, counte
     watch = HandoverWatch(queue)
     watch.look()
     assert counted("omni_queue_size") == (2, 1)
+    assert events[-1] == (Event.HANDOVERS_CHECKED, {"waiting": 2})
 
     def down():
         raise StoreError("down")
