@@ -52,12 +52,14 @@ def _model_answered(fields: Fields) -> None:
 
 
 def _model_failed(fields: Fields) -> None:
+    metrics.count(metrics.MODEL_ERRORS, str(fields.get("model")))
     metrics.observe(metrics.MODEL_LATENCY, _number(fields, "latency_ms"), str(fields.get("model")))
     if fields.get("failure_code") == FailureCode.QUOTA_EXCEEDED.value:
         metrics.count(metrics.THROTTLES, _BEDROCK)
 
 
 def _model_timed_out(fields: Fields) -> None:
+    metrics.count(metrics.MODEL_ERRORS, str(fields.get("model")))
     metrics.observe(metrics.MODEL_LATENCY, _number(fields, "latency_ms"), str(fields.get("model")))
     metrics.count(metrics.TIMEOUTS, _BEDROCK)
 
@@ -102,6 +104,8 @@ def _handover_ended(fields: Fields) -> None:
 def _tool_used(fields: Fields) -> None:
     tool, outcome = str(fields.get("tool")), str(fields.get("outcome"))  # a tool that no pair names is "unknown"
     metrics.count(metrics.TOOL_USES, tool, outcome)
+    if outcome in ("failed", "too_late"):
+        metrics.count(metrics.TOOL_FAILURES)
     if outcome != "refused":
         metrics.observe(metrics.TOOL_LATENCY, _number(fields, "latency_ms"), tool)
 

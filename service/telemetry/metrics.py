@@ -91,6 +91,10 @@ CALLS = Counter(
 TOOL_USES = Counter(
     "omni_tool_uses", "ToolUses", "Uses of tools, those that were refused included", ("tool", "outcome")
 )
+TOOL_FAILURES = Counter(
+    "omni_tool_failures", "ToolExecutionErrors", "Uses of tools that failed or were too late; refused ones are none"
+)
+MODEL_ERRORS = Counter("omni_model_errors", "ModelErrors", "Model calls that failed or were too late", ("model",))
 CONVERSATIONS = Counter("omni_conversations", "Conversations", "Conversations that began", ("channel",))
 CONVERSATION_ENDS = Counter(
     "omni_conversation_ends", "ConversationEnds", "Conversations that ended, by how", ("resolution",)

@@ -15,8 +15,41 @@ BY_EMF = {instrument.emf: instrument for instrument in metrics.INSTRUMENTS}
 SERIES = [series for panel in PLAN["panels"] for series in panel["series"]] + PLAN["alarms"]
 
 
+CONVERSATION_PANELS = ("Conversations", "Hallucinations", "Validation and tools", "Handovers and queue")
+
+
+def test_the_panels_and_alarms_of_conversations_have_their_bounds():
+    assert tuple(panel["title"] for panel in PLAN["panels"])[8:] == CONVERSATION_PANELS
+    found = {
+        alarm["name"]: (alarm["severity"], alarm["statistic"], alarm["above"], alarm["period_s"])
+        for alarm in PLAN["alarms"]
+    }
+    assert {severity for severity, *_ in found.values()} == {"critical", "warning"}
+    wanted = {
+        "failure-rate": ("critical", "Sum", 0.05, 300),
+        "latency-p95": ("critical", "p95", 5000, 300),
+        "hallucination-rate-critical": ("critical", "Sum", 0.1, 300),
+        "hallucination-rate-warning": ("warning", "Sum", 0.05, 900),
+        "tool-failures": ("warning", "Sum", 10, 3600),
+        "validation-timeouts": ("warning", "Sum", 5, 3600),
+        "queue-size": ("warning", "Minimum", 10, 300),
+        "queue-wait": ("warning", "Average", 300_000, 300),
+        "abandonment": ("critical", "Average", 0.2, 900),
+        "callbacks-overdue": ("critical", "Maximum", 0, 300),
+        "audit-unkept": ("warning", "Sum", 0, 300),
+    }
+    assert {name: found[name] for name in wanted} == wanted
+
+
+def test_an_alarm_selects_whole_series():
+    # CloudWatch knows a metric with all its labels or with none, and no sum over one of two labels.
+    for series in SERIES:
+        if where := series.get("where"):
+            assert set(where) == set(BY_EMF[series["metric"]].labels)
+
+
 def test_the_required_panels_and_alarms_exist():
-    assert len(PLAN["panels"]) == 8
+    assert len(PLAN["panels"]) == 8 + len(CONVERSATION_PANELS)
     names = {alarm["name"] for alarm in PLAN["alarms"]}
     assert {"failure-rate", "dynamodb-throttle", "bedrock-timeouts", "summary-misses"} <= names
     bounds = {alarm["name"]: (alarm["above"], alarm["period_s"]) for alarm in PLAN["alarms"]}
