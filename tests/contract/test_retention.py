@@ -1,0 +1,76 @@
+"""What `infra/retention.yaml` promises is what the code's expiries and the production environment do."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import yaml
+
+from service.audit.record import AUDIT_PREFIX, AuditRecord, KeptFinding
+from service.audit.stores import FindingTable
+from service.handover import callback
+from service.settings import REPO_ROOT
+
+KEPT = {
+    one["what"]: one
+    for one in yaml.safe_load((REPO_ROOT / "infra" / "retention.yaml").read_text(encoding="utf-8"))["kept"]
+}
+AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+class Table:
+    """Takes what would be put into DynamoDB."""
+
+    def put_item(self, **asked):
+        self.item = asked["Item"]
+
+
+def test_a_finding_goes_when_it_is_promised_to():
+    found = KeptFinding(
+        log_id="l",
+        timestamp=AT,
+        user_query="q",
+        tool_name=None,
+        tool_results=None,
+        model_response="r",
+        hallucination_type="off_topic",
+        severity="low",
+        validation_details="d",
+        action_taken="logged",
+        session_id="s",
+        correlation_id="c",
+        task="assistant",
+    )
+    table = Table()
+    record = AuditRecord(audit_id="c", recorded_at=AT, events=(), findings=(found,), schema_version=1)
+    FindingTable(table, "omni-findings").put(record)
+    assert int(table.item["ttl"]["N"]) == int((AT + timedelta(days=KEPT["findings"]["days"])).timestamp())
+    assert record.object_key.startswith(AUDIT_PREFIX)
+
+
+def test_a_callback_goes_when_it_is_promised_to():
+    assert timedelta(days=KEPT["callbacks"]["days"]) == callback.KEPT_FOR
+
+
+def test_production_keeps_log_and_objects_as_promised():
+    environments = yaml.safe_load((REPO_ROOT / "infra" / "cdk" / "environments.yaml").read_text(encoding="utf-8"))
+    given = environments["prod"]
+    assert given["retention"]["logs_days"] == KEPT["service log, with the audit's events"]["days"]
+    records = KEPT["audit records"]
+    assert given["retention"]["archive_days"] == records["days"]
+    assert given["retention"]["glacier_after_days"] == records["glacier_after_days"]
+
+
+@pytest.mark.parametrize(
+    ("what", "days", "glacier"),
+    [
+        ("service log, with the audit's events", 30, None),
+        ("Lex conversation logs", 30, None),
+        ("findings", 90, None),
+        ("audit records", 2555, 90),
+        ("recordings", 2555, 90),
+        ("transcripts of Connect", 2555, 90),
+        ("contact records", 90, None),
+    ],
+)
+def test_the_agreed_times_are_promised(what, days, glacier):
+    assert (KEPT[what]["days"], KEPT[what].get("glacier_after_days")) == (days, glacier)
