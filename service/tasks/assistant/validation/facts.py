@@ -7,43 +7,43 @@ from service.answers.support import is_negative
 from service.grounding.text import fold, sentences
 from service.guard import Objection
 from service.tasks.assistant.reply import AssistantReply
-from service.tasks.assistant.validation.figures import figures_in, unsupported
+from service.tasks.assistant.understanding.triggers import names_other_customer
+from service.tasks.assistant.validation.documents import document_findings
+from service.tasks.assistant.validation.fees import fee_findings
+from service.tasks.assistant.validation.figures import figures_in, unsupported, worked_out
+from service.tasks.assistant.validation.requirements import requirement_findings
 from service.tasks.assistant.validation.seen import SeenTurn
+from service.tasks.assistant.validation.subjects import subject_findings
 
 _I = re.IGNORECASE
-_DOCUMENT = re.compile(
-    r"\b(?:passports?|driving licen[cs]es?|photocards?|proof of (?:\w+ )?(?:address|income|identity|id|"
-    r"funds|employment)|utility bills?|council tax"
-    r"|pay ?slips?|bank statements?|national insurance|birth certificates?|marriage certificates?|"
-    r"tenancy agreements?|offer letters?|ucas"
-    r"|student (?:id|card)|certificates? of incorporation|company registration|tax reference|utr|"
-    r"business plans?|selfies?|digital photos?|tax returns?"
-    r"|p60|p45|residence permits?|biometric\w*|reference letters?|references? from|self assessment|"
-    r"credit reports?|employment contracts?"
-    r"|letters? from (?:your|an|the) employer|mortgage statements?|deposit slips?)\b"
-)
-_REQUIRES = re.compile(r"\b(?:need|bring|require[ds]?|provide|documents?|have ready|upload|take with)\b", _I)
-_FREE = re.compile(
-    r"(?<!feel )\b(?:free(?! to| up)|no (?:\w+ ){0,2}(?:fees?|charges?|costs?)|without (?:a |any )?(?:fee|charge|cost)s?"
-    r"|costs? nothing|zero fees?)\b"
-)
-_FREE_STATED = re.compile(r"\bfree\b|\bno (?:\w+ ){0,3}(?:fees?|charges?)\b|\bwithout interest\b")
 _STREET = re.compile(
     r"\b\d+[a-z]? (?:[A-Z][\w'’]+ ){1,3}(?:Street|Road|Lane|Avenue|Square|Place|Way|Row|Hill|Court|Quay|"
     r"Gate|Parade|Walk)\b"
     r"|\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b"
 )
-_BRANCH_NAME = re.compile(r"((?:\b[A-Z][\w'’]+ )+)[Bb]ranch\b|\bLarkfield ((?:[A-Z][\w'’]+ ?)+)")
+_STREET_NAME = re.compile(r"(?<=\bon )(?:[A-Z][\w'’]+ )+(?:Street|Road|Lane|Avenue|Square|Row|Hill|Parade)\b")
+_BRANCH_NAME = re.compile(
+    r"((?:\b[A-Z][\w'’]+ )+)[Bb]ranch\b|\bLarkfield ((?:[A-Z][\w'’]+ ?)+)|\bbranch in ((?:[A-Z][\w'’]+ ?)+)"
+)
+_NAME = re.compile(r"\b[A-Z][a-z]+\b")
+_SOMEBODYS = re.compile(
+    r"\b([A-Z][a-z]+|he|she)\b(?: [A-Z][a-z]+)? (?:\w+ )?(?:has|have|had|opened|closed|ordered|"
+    r"is registered|lives|owes|paid|moved)\b"
+    r"(?=[^.?!]*(?:£|\b(?:account|card|balance|application|address|registered|payment|at \d)))"
+)
+_MENU = re.compile(r"\b(?:option|choice) (?:\d|one|two|three|a|b)\b|\b(?:press|say|type) \d\b", _I)
+_LIST_LINE = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•]) ", re.MULTILINE)
 _NO_NAME = frozenset(
     """the our your a an in at nearest larkfield bank local this that visit any each which premium standard virtual
-    contactless debit card""".split()
+    contactless debit card assistant app""".split()
 )
 _OFF_TOPIC = re.compile(
     r"\b(?:loans?|mortgages?|remortgag\w+|invest(?:ments?|ing)?|stocks|shares|isas?|pensions?|crypto\w*|"
-    r"bitcoins?|bonds|credit cards?)\b"
+    r"bitcoins?|bonds|credit cards?|(?:index|mutual|tracker) funds?|annuit\w+)\b"
 )
 _TELLS = re.compile(
-    r"\d|\b(?:recommend|should|rates?|apply|interest|good|best|offers?|borrow|qualify|depends|typically|usually|you can|would)\b"
+    r"\d|\b(?:recommend|should|rates?|apply|interest|good|best|offers?|borrow|qualify|depends|typically|usually|you can|would"
+    r"|could|might|worth|suggest\w*|brokers?|lenders?)\b"
 )
 _LINK = re.compile(r"https?://\S+|\bwww\.\S+|\b[\w.+-]+@[\w-]+\.\w+|\b[\w-]+\.(?:com|co\.uk|org|net|uk)\b", _I)
 _COUNTED = ("documents_required", "process_steps", "ordering_process", "branches")
@@ -52,70 +52,59 @@ _LEAST_SHARE = 0.8
 
 
 def fact_findings(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
-    """Yield what the reply states and no tool of this turn does, and what it leaves out of a list of documents."""
+    """Yield what the reply states and neither a tool of this turn nor an earlier reply does, and what it leaves out of a list."""
     for check in _CHECKS:
         yield from check(reply, seen)
 
 
 def _figures(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
-    known = figures_in("\n".join([*(text for _, _, text in seen.fields), *seen.customer]))
+    stated = figures_in("\n".join([*(text for _, _, text in seen.fields), *seen.assistant]))
+    own = figures_in("\n".join(seen.customer))
+    known = stated | own | worked_out(stated, own)
     counts = {("number", str(len(items))) for name in _COUNTED for items in seen.lists(name)}
     told = "No tool's answer of this turn holds this figure; leave it out or look it up:"
     for _, value in unsupported(figures_in(reply.reply), known | counts):
         yield Objection(kind="fabricated_data", value=value, told=told)
 
 
-def _documents(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
-    stated = set(_DOCUMENT.findall(seen.stated))
-    told = "No tool named this document; leave it out or look it up:"
-    for sentence in sentences(reply.reply):
-        for document in _DOCUMENT.findall(fold(sentence)):
-            answered = document in seen.said and is_negative(sentence)
-            if not answered and not any(_same(document, known) for known in stated):
-                yield Objection(kind="incorrect_documents", value=document, told=told)
-
-
-def _missing_documents(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
-    text = fold(reply.reply)
-    for name in ("process_steps", "benefits", "requirements"):
-        for items in seen.lists(name):
-            for item in items:  # a step that mentions a document lists none
-                text = text.replace(fold(item), " ")
-    named = set(_DOCUMENT.findall(text))
-    if not named or not _REQUIRES.search(text):
-        return
-    told = "The list of documents must be complete; this one is missing:"
-    for documents in seen.lists("documents_required"):
-        nouns = {item: _DOCUMENT.findall(fold(item)) for item in documents}
-        listed = {item for item, its in nouns.items() if any(_same(noun, other) for noun in its for other in named)}
-        missing = [item for item, its in nouns.items() if its and item not in listed]
-        if listed and missing:
-            yield Objection(kind="missing_documents", value=missing[0], told=told)
-
-
-def _same(one: str, other: str) -> bool:
-    return one.removesuffix("s").replace("license", "licence") == other.removesuffix("s").replace("license", "licence")
-
-
-def _fees(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
-    if _FREE_STATED.search(seen.stated):
-        return
-    for sentence in sentences(reply.reply):
-        if found := _FREE.search(fold(sentence)):
-            told = "No tool said that this costs nothing; leave it out:"
-            yield Objection(kind="fabricated_data", value=found[0], told=told)
-
-
 def _branches(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
-    known = f"{seen.stated}\n{seen.said}"
-    names, told = set(known.split()), "No tool returned this branch; leave it out or look it up:"
-    for match in _STREET.finditer(reply.reply):
-        if fold(match[0]) not in known:
-            yield Objection(kind="incorrect_branch", value=match[0], told=told)
-    for match in _BRANCH_NAME.finditer(reply.reply):
-        words = set(fold(match[1] or match[2]).split()) - _NO_NAME
-        if words - names:
-            yield Objection(kind="incorrect_branch", value=match[0], told=told)
+    told = "No tool returned this branch; leave it out or look it up:"
+    places = [set(text.split()) for text in seen.branches]
+    for sentence in sentences(reply.reply):
+        no_place = is_negative(sentence) or sentence.endswith("?")
+        known = f"{seen.known}\n{seen.said}"
+        for match in (*_STREET.finditer(sentence), *_STREET_NAME.finditer(sentence)):
+            if fold(match[0]) not in known:
+                yield Objection(kind="incorrect_branch", value=match[0], told=told)
+        if no_place:
+            continue
+        for match in _BRANCH_NAME.finditer(sentence):
+            words = set(fold(match[1] or match[2] or match[3]).split()) - _NO_NAME
+            if words and not any(words <= place for place in places):
+                yield Objection(kind="incorrect_branch", value=match[0], told=told)
+
+
+def _other_customer(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
+    """Yield an answer to a question about somebody else's account; declining holds a "no"."""
+    told = "Nothing about another customer may be shared, whoever asks; decline."
+    asked = names_other_customer(seen.message) and reply.action in ("answer", "close")
+    if asked and not is_negative(reply.reply):
+        yield Objection(kind="another_customer", told=told, severity="high")
+        return
+    named = set(_NAME.findall(seen.message)) | {"He", "he", "She", "she"}
+    for sentence in sentences(reply.reply):
+        of_other = (match for match in _SOMEBODYS.finditer(sentence) if match[1] in named)
+        if any(fold(match[1]) not in seen.known_words for match in of_other) and not is_negative(sentence):
+            yield Objection(kind="another_customer", value=sentence, told=told, severity="high")
+
+
+def _menu(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
+    found = _MENU.search(reply.reply)
+    if found is None and reply.action == "clarify" and len(_LIST_LINE.findall(reply.reply)) > 1:
+        found = _LIST_LINE.search(reply.reply)
+    if found:
+        told = "Do not read out a menu; ask in a sentence:"
+        yield Objection(kind="menu_in_words", value=found[0].strip(), told=told, severity="low")
 
 
 def _off_topic(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
@@ -161,10 +150,13 @@ def _claims(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
 
 _CHECKS: Sequence[Callable[[AssistantReply, SeenTurn], Iterator[Objection]]] = (
     _figures,
-    _documents,
-    _missing_documents,
-    _fees,
+    document_findings,
+    requirement_findings,
+    fee_findings,
+    subject_findings,
     _branches,
+    _other_customer,
+    _menu,
     _off_topic,
     _links,
     _planted,

@@ -31,13 +31,17 @@ _CALLBACK = re.compile(
 _DEED = (
     r"(?:opened|ordered|sent|cancelled|blocked|frozen|froze|updated|changed|submitted|processed|emailed|"
     r"texted|paid|refunded|closed|upgraded|reset|activated"
+    r"|logged|raised|filed|lodged|added|recorded|removed|escalated|withdrawn"
     r"|approved|reported|reserved|registered|booked|applied|verified|checked your|transferred (?:£|"
     r"the money|your money))"
 )
 _OTHER_DEED = re.compile(
     rf"\b(?:i|we)(?:'ve| have)\s+(?:now\s+|just\s+|already\s+|successfully\s+|also\s+)*{_DEED}\b"
     rf"|\byour\s+(?:\w+\s+){{0,3}}(?:account|card|application|order|address|pin|appointment|"
-    rf"payment)\s+(?:has been|is now|was|have been)\s+(?:successfully\s+)?{_DEED}\b",
+    rf"payment)\s+(?:has been|is now|was|have been)\s+(?:successfully\s+)?{_DEED}\b"
+    r"|\byour\s+(?:\w+\s+){0,3}account is (?:now )?open\b|\b(?:is|are) (?:now |already )?on (?:its|their|the) way\b"
+    r"|\b(?:manager|colleague|specialist|team|someone|somebody)\b(?:\s+\w+){0,3}\s+(?:will|'ll)\s+(?:look into|review|"
+    r"investigate|get back to)\b",
     _I,
 )
 # A place that a customer has whom nobody is transferring; the queue's tool told it.
@@ -52,7 +56,12 @@ _DENIES = re.compile(
     r"\b(?:i'?m|i am|this is)\s+(?:definitely\s+|actually\s+|of course\s+)?(?:not\s+(?:an?\s+)?(?:ai|bot|"
     r"robot|chat ?bot|machine|computer|automated|virtual)"
     r"|(?:an?\s+)?(?:real\s+|actual\s+|live\s+)?(?:human|person)\b(?!\s+(?:will|can)))|\bi'?m human\b|"
-    r"\byes,? (?:i'?m|i am) (?:a )?(?:real|human)|\bmy name is [A-Z]",
+    r"\byes,? (?:i'?m|i am) (?:a )?(?:real|human)|\bmy name is (?-i:[A-Z])"
+    r"|\b(?:you'?re|you are) (?:speaking|talking|chatting) (?:with|to) (?:an? (?:real |live )?(?:human|person|advis[eo]r|agent)"
+    r"|(?-i:[A-Z])\w+(?!\w|'s|’s))"
+    r"|\b(?:i'?m|i am) (?:one of (?:the|our) [^.?!]{0,30}|an? (?:\w+ ){0,2})(?:advis[eo]rs?|agents?|representatives?|colleagues?|"
+    r"employees?|members? of (?:the )?(?:team|staff)|humans?)\b"
+    r"|\b(?:i'?m|this is|it'?s) (?-i:[A-Z])\w+ (?:from|at|speaking)\b",
     _I,
 )
 _TECHNICAL = re.compile(

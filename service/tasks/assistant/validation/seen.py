@@ -93,6 +93,23 @@ class SeenTurn:
         return "\n".join(fold(text) for _, _, text in self.fields)
 
     @cached_property
+    def known(self) -> str:
+        """What the tools stated and what the assistant told the customer earlier, whose replies were checked then; folded."""
+        return "\n".join((self.stated, *map(fold, self.assistant)))
+
+    @cached_property
+    def known_words(self) -> frozenset[str]:
+        """The words of ``known``."""
+        return frozenset(self.known.replace("-", " ").split())
+
+    @cached_property
+    def branches(self) -> tuple[str, ...]:
+        """Name and address of each branch that a tool returned, and what the assistant told of branches earlier; folded."""
+        answers = (answer.get("branches", ()) for _, answer in self.answers)
+        texts = ([str(branch.get(name, "")) for name in ("name", "address")] for found in answers for branch in found)
+        return (*(fold(" ".join(filter(is_clean, told))) for told in texts), *map(fold, self.assistant))
+
+    @cached_property
     def said(self) -> str:
         """All that the customer said, folded."""
         return "\n".join(map(fold, self.customer))
