@@ -8,7 +8,7 @@ import numpy as np
 
 from eval.intents.messages import LabelledMessage
 from figures.arrays import Floats
-from figures.stats import RESAMPLES, Interval, mean_interval, percentile_interval, rate_interval, resample_weights
+from figures.stats import Interval, mean_interval, percentile_interval, rate_interval, resample_weights
 from service.dialogue.turn import DialogueInputs
 from service.display.terminal import say
 from service.tasks.assistant.knowledge import bank_knowledge
@@ -32,7 +32,7 @@ class ReaderFigures:
     rights: Floats
     accuracy: Interval
     macro_f1: Interval
-    f1: Mapping[str, float]
+    f1: Mapping[str, Interval]
     acted: int
     wrong: int
 
@@ -59,12 +59,13 @@ def figures_of(messages: Sequence[LabelledMessage], read: Reader) -> ReaderFigur
     taken = [one.intent if one.accepts(name) else name for one, name in zip(messages, said, strict=True)]
     labels = [one.intent for one in messages]
     rights = np.array([float(a == b) for a, b in zip(taken, labels, strict=True)])
+    each, macro = _f1(labels, taken)
     claimed = [(a, b) for a, b in zip(taken, labels, strict=True) if a != ASKED]
     return ReaderFigures(
         rights=rights,
         accuracy=rate_interval(float(rights.sum()), len(messages)),
-        macro_f1=_macro_f1(labels, taken),
-        f1=_f1(labels, taken),
+        macro_f1=macro,
+        f1=each,
         acted=len(claimed),
         wrong=sum(a != b for a, b in claimed),
     )
@@ -96,30 +97,39 @@ def measure(name: str, messages: Sequence[LabelledMessage], guess_intent: GuessI
     likeliest = sum(one.accepts(guess.intent) for one, guess in zip(messages, guesses, strict=True))
     say(f"  likeliest intent, however sure: accuracy {_interval(rate_interval(likeliest, len(messages)))}")
     say(f"  calibration error {_interval(calibration_error(messages, guesses))}")
-    counts = Counter(one.intent for one in messages)
-    say(f"  F1 by intent: {'words':>23} {'meaning':>8} {'both':>8}")
-    for intent, count in sorted(counts.items()):
-        say(f"    {intent:<14} n={count:<14}" + " ".join(f"{found[one].f1[intent]:8.2f}" for one in found))
+    _print_parts(messages, found)
+
+
+def _print_parts(messages: Sequence[LabelledMessage], found: Mapping[str, ReaderFigures]) -> None:
+    say("  F1 by intent: " + ", ".join(found))
+    for intent, count in sorted(Counter(one.intent for one in messages).items()):
+        _print_row(intent, count, [figures.f1[intent] for figures in found.values()])
+    say("  accuracy by kind: " + ", ".join(found))
     for kind in sorted({one.kind for one in messages}):
         of_kind = np.array([one.kind == kind for one in messages])
-        cells = " ".join(f"{found[one].rights[of_kind].mean():8.2f}" for one in found)
-        say(f"    {kind + ', accuracy':<21} n={int(of_kind.sum()):<7}" + cells)
+        count = int(of_kind.sum())
+        rates = [rate_interval(float(figures.rights[of_kind].sum()), count) for figures in found.values()]
+        _print_row(kind, count, rates)
 
 
-def _f1(labels: Sequence[str], taken: Sequence[str]) -> dict[str, float]:
-    right, said, held = Counter[str](), Counter(taken), Counter(labels)
-    right.update(a for a, b in zip(labels, taken, strict=True) if a == b)
-    return {name: 2 * right[name] / (said[name] + held[name]) for name in sorted(held)}
+def _print_row(name: str, count: int, cells: Sequence[Interval]) -> None:
+    say(f"    {name:<12} n={count:<4} " + "  ".join(map(_interval, cells)))
 
 
-def _macro_f1(labels: Sequence[str], taken: Sequence[str]) -> Interval:
+def _f1(labels: Sequence[str], taken: Sequence[str]) -> tuple[dict[str, Interval], Interval]:
+    """Return F1 by intent and its mean over the intents, with intervals over messages drawn again."""
     names = sorted(set(labels))
     held = np.array([[float(label == name) for name in names] for label in labels])
     said = np.array([[float(label == name) for name in names] for label in taken])
-    weights = np.vstack([np.ones(len(labels)), resample_weights(len(labels), _SEED, RESAMPLES)])
+    weights = np.vstack([np.ones(len(labels)), resample_weights(len(labels), _SEED)])
     right, both = weights @ (held * said), weights @ (held + said)
-    scores: Floats = np.divide(2 * right, both, out=np.zeros_like(both), where=both > 0).mean(axis=1)
-    return percentile_interval(float(scores[0]), scores[1:], len(labels))
+    scores: Floats = np.divide(2 * right, both, out=np.zeros_like(both), where=both > 0)
+    each = {
+        name: percentile_interval(float(of_name[0]), of_name[1:], labels.count(name))
+        for name, of_name in zip(names, scores.T, strict=True)
+    }
+    means = scores.mean(axis=1)
+    return each, percentile_interval(float(means[0]), means[1:], len(labels))
 
 
 def _share(count: int, of: int) -> str:
