@@ -50,7 +50,7 @@ WITHOUT_A_SAY = {
     "service/aws": "carries data; what an answer depends on reaches the task as inputs",
     "service/display": "prints",
     "service/files.py": "writes files",
-    "service/knowledge": "searches the index that a pair's digest names; that digest covers documents, model and method",
+    "service/knowledge": "searches the index that a pair's digest names; that, and the weights of intents, name the model",
     "service/local": "stands in for services; a model counts by its id, as a provider's does",
     "service/process": "runs work in other processes, and pauses the garbage collector",
     "service/release": "reads and verifies releases",

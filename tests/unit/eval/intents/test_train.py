@@ -7,6 +7,7 @@ import pytest
 from scipy.special import log_softmax
 from word_embedder import WordEmbedder
 
+from eval.code_digest import deciding_files
 from eval.intents.messages import digest_of
 from eval.intents.train import cross_validated, learn, write_weights
 from service.tasks.assistant.understanding.classifier import IntentClassifier, read_weights
@@ -62,3 +63,7 @@ def test_penalties_are_compared_on_the_training_messages_alone(folder):
     rows = cross_validated(folder, WordEmbedder())
     assert len(rows) == 5
     assert all(0 <= accuracy <= 1 and loss > 0 for _, accuracy, loss in rows)
+
+
+def test_evidence_for_the_assistant_names_the_shipped_weights():
+    assert "service/tasks/assistant/understanding/intent_weights.json" in deciding_files("assistant")
