@@ -1,6 +1,7 @@
-"""A process that serves conversations of the parcel task from a table: for tests that kill it, and for measuring.
+"""A process that serves conversations from a table: for tests that kill it, and for measuring.
 
-``python tests/conversation_server.py PORT AWS_ENDPOINT MODEL_SECONDS FOLDER`` prints "asked" before each call of its model.
+``python tests/conversation_server.py PORT AWS_ENDPOINT MODEL_SECONDS FOLDER`` serves the parcel task and prints "asked" before
+each call of its model; with a fifth argument, the address of a model over Converse, it serves the bank's assistant.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import uvicorn
+from assistant_by_model import assistant_runtime, open_bank
 from parcel_service import parcel_runtime
 
 from service.app import create_app
@@ -20,7 +22,7 @@ from service.settings import Settings
 from service.telemetry.log import configure_logging
 
 
-def serve(port, endpoint, model_s, folder):
+def serve(port, endpoint, model_s, folder, model=None):
     settings = Settings(aws_endpoint=endpoint, state_dir=Path(folder), store_timeout_s=10.0)
     configure_logging("WARNING")
     queries = DynamoQueries.beside(client("dynamodb", settings), settings)
@@ -33,9 +35,13 @@ def serve(port, endpoint, model_s, folder):
     def build(**changes):
         return Runtime(settings=settings, interactions=None, disconnect=queries.aclose, clock=time.monotonic, **changes)
 
-    runtime = parcel_runtime(build, before, deadline_ms=5_000, conversations=table)
+    if model is None:
+        runtime = parcel_runtime(build, before, deadline_ms=5_000, conversations=table)
+    else:
+        open_bank()
+        runtime = assistant_runtime(build, model=model, deadline_ms=5_000, conversations=table)
     uvicorn.run(create_app(runtime=runtime), host="127.0.0.1", port=port, log_config=None, access_log=False)
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.argv[4])
+    serve(int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), *sys.argv[4:])

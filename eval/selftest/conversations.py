@@ -6,7 +6,7 @@ sense, or in a share of all cases, drawn by a fixed seed. Gold runs call no mode
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -162,8 +162,7 @@ def conversation_selftest(
     own = trial.decided(gold, gold)
     tried = []
     for number, kind in enumerate(chosen_kinds, start=1):
-        for share in SHARES:
-            chosen = _chosen(planted[kind], share, len(cases))
+        for share, chosen in _doses(planted[kind], len(cases)):
             gate = trial.decided(trial.scored(chosen, gold), gold)
             tried.append(_result(kind, share, chosen, len(cases), gate))
             where = f"{number} of {len(chosen_kinds)}: {kind} in {len(chosen)} of {plural(len(cases), 'case')}"
@@ -249,6 +248,16 @@ def _named(kinds: Sequence[str], known: Collection[str]) -> list[str]:
     if unknown := sorted(set(asked) - by_name.keys()):
         raise HarnessError(f"no fault {', '.join(unknown)}; faults: {', '.join(sorted(by_name))}")
     return sorted(by_name[name] for name in asked or by_name)
+
+
+def _doses(faults: Mapping[str, _Planted], cases: int) -> Iterator[tuple[float, dict[str, _Planted]]]:
+    """Yield each share with the cases that get the fault; a smaller share that takes no case away says nothing new."""
+    before = -1
+    for share in SHARES:
+        chosen = _chosen(faults, share, cases)
+        if len(chosen) != before:
+            yield share, chosen
+        before = len(chosen)
 
 
 def _chosen(faults: Mapping[str, _Planted], share: float, cases: int) -> dict[str, _Planted]:

@@ -64,8 +64,11 @@ def _finds_branches(case: Case) -> bool:
 
 
 def _documents_dropped(case: Case) -> Gold | None:
-    """All documents become the first of them."""
-    return _replies(_gold(case), lambda reply: reply.model_copy(update={"say": _DOCUMENTS.sub(r"\1.0}", reply.say)}))
+    """All documents become the first two of them; each list has three or more."""
+    return _replies(
+        _gold(case),
+        lambda reply: reply.model_copy(update={"say": _DOCUMENTS.sub(r"You need \1.0} and \1.1}", reply.say)}),
+    )
 
 
 def _transferred_unasked(case: Case) -> Gold | None:

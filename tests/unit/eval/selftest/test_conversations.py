@@ -9,6 +9,8 @@ from eval.commands.selftest import selftest
 from eval.errors import HarnessError
 from eval.results import Verdict
 from eval.selftest.conversations import conversation_selftest, has_conversations
+from eval.selftest.dialogue_faults import faults_of
+from eval.suite import Floor
 from eval.suites import load_suite
 from service.errors import ConfigurationError
 from service.settings import Settings
@@ -39,6 +41,26 @@ def test_a_gate_that_lets_a_fault_through_counts_as_broken(settings):
     done = conversation_selftest("parcels", settings, kinds=KINDS, suite=weak)
     assert done.problems == ("forbidden call made passes in 24 of 48 cases",)
     assert "the gate counts as broken" in done.page
+
+
+def test_a_fault_that_only_other_metrics_catch_is_a_problem(settings):
+    suite = load_suite("parcels")
+    floors = (
+        Floor(metric="told_right", bound=0.01, reason="it lets nearly everything through, and so never fails here"),
+    )
+    done = conversation_selftest("parcels", settings, kinds=("fact-not-told",), suite=replace(suite, floors=floors))
+    caught = next(item for item in done.tried if item.share == 1.0)
+    assert caught.own == ("told_right",)
+    assert caught.problem in done.problems
+    assert "fact not told is not caught by told_right, only by" in caught.problem
+
+
+def test_the_assistant_has_more_than_fifteen_faults_of_its_own():
+    gated = {floor.metric for floor in load_suite("assistant").floors} | {"left_alone"}
+    faults = faults_of("assistant")
+    assert len({fault.kind for fault in faults}) == len(faults) > 15
+    assert {name for fault in faults for name in fault.targets} <= gated
+    assert faults_of("parcels") == ()
 
 
 def test_an_unknown_kind_is_named(settings):
