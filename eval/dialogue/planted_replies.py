@@ -26,7 +26,7 @@ from service.tools.port import ToolError
 from service.tools.use import TracedStep
 
 FOLDER = "replies"
-World = Callable[[ConversationScenario], CaseWorld]
+WorldOf = Callable[[ConversationScenario], CaseWorld]
 _FORM = OutputRules(schema="labelled", max_words=1_000)
 _NOBODY = CustomerScript(goal="none", opens=("-",))  # nothing is played: the turn stands in the row
 
@@ -113,7 +113,7 @@ def load_replies(task: str, name: str, datasets_dir: Path) -> tuple[LabelledRepl
     return tuple(rows.values())
 
 
-def checked_replies(rows: Sequence[LabelledReply], task: Task[Any], world: World) -> tuple[CheckedReply, ...]:
+def checked_replies(rows: Sequence[LabelledReply], task: Task[Any], world: WorldOf) -> tuple[CheckedReply, ...]:
     """Return what the task's guard finds in each reply, with what the tools of ``world`` answer to its uses.
 
     Raises:
@@ -122,7 +122,7 @@ def checked_replies(rows: Sequence[LabelledReply], task: Task[Any], world: World
     return asyncio.run(_checked(rows, task, world))
 
 
-async def _checked(rows: Sequence[LabelledReply], task: Task[Any], world: World) -> tuple[CheckedReply, ...]:
+async def _checked(rows: Sequence[LabelledReply], task: Task[Any], world: WorldOf) -> tuple[CheckedReply, ...]:
     checked = []
     for row in rows:
         try:
@@ -138,7 +138,7 @@ async def _checked(rows: Sequence[LabelledReply], task: Task[Any], world: World)
     return tuple(checked)
 
 
-async def _steps(row: LabelledReply, world: World) -> tuple[TracedStep, ...]:
+async def _steps(row: LabelledReply, world: WorldOf) -> tuple[TracedStep, ...]:
     """Return the row's uses as the steps of a run, each with what the tool answers to it."""
     scenario = ConversationScenario(world=row.world, customer=_NOBODY, faults=row.tool_faults)
     tools = FaultyTools(world(scenario), scenario.faults)
