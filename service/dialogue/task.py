@@ -73,8 +73,11 @@ class DialogueTask(Task[D]):
         return None
 
     def handover_facts(self, inputs: D) -> HandoverFacts:
-        """Return what the person who takes the conversation over should know, read from what was said until ``inputs``."""
-        return HandoverFacts(query=inputs.message, collected=inputs.session)
+        """Return what the person who takes the conversation over should know, read from what was said until ``inputs``.
+
+        What the channel has verified is added to it.
+        """
+        return HandoverFacts(query=inputs.message)
 
     def queue_message(self, *, position: int, minutes: int, waiting: int | None = None) -> str:
         """Return what a customer is told about a place in the queue for a person; position 1 is next.

@@ -161,7 +161,9 @@ def test_only_an_agent_signs_in_and_the_secret_is_not_kept(open_page, api_runtim
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_violates_no_rule_of_wcag(open_page, address, width, scheme, media):
     customer(open_page, address, "My husband has died and I need help with his account")
-    customer(open_page, address, *STORY)
+    chat = customer(open_page, address, *STORY, width=width)
+    chat.emulate_media(media=media, color_scheme=scheme)
+    assert violations(chat) == []
     page = agent(open_page, address, width, color_scheme=scheme)
     page.get_by_role("button", name=re.compile("^Take: Asked")).first.click()
     expect(page.locator("#said li").first).to_be_visible()

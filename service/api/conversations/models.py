@@ -8,7 +8,7 @@ from service.conversations.conversation import MOST_SAID, Conversation, Conversa
 from service.conversations.turns import TakenTurn
 from service.dialogue.turn import ReplyAction
 
-HANDED_OVER = "Our team has taken over this conversation. A person will read what you write and answer."
+HANDED_OVER = "A person from our team is taking over. They will read what you write here and answer."
 TAKEN_OVER = "You are talking with {person} from our team. The AI assistant is silent."
 _ID = "conv-0123456789abcdef01234567"
 _AT = "2025-12-08T14:33:02.512Z"

@@ -317,5 +317,8 @@ def test_pairs_without_statements_are_shown_without_evidence(runtime):
 
 
 def test_the_real_service_is_never_built_without_access(tmp_path):
-    assert build_runtime(Settings(state_dir=tmp_path)).access is not None
-    assert build_runtime(Settings(state_dir=tmp_path), guarded=False).access is None
+    served = build_runtime(Settings(state_dir=tmp_path))
+    assert served.access is not None
+    assert served.handovers is not None
+    alone = build_runtime(Settings(state_dir=tmp_path), guarded=False)
+    assert (alone.access, alone.handovers) == (None, None)

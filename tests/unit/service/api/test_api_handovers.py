@@ -264,6 +264,17 @@ def test_two_agents_never_take_one_customer_and_other_tenants_see_nobody(guarded
     assert shown["person"] == "Anna"
 
 
+def test_a_stream_ends_when_the_process_stops_and_with_the_conversation(service):
+    conversation, _ = handed_over(service)
+    service.app.state.runtime.leaving.set()
+    headers = {"accept": "text/event-stream"}
+    told = service.get(f"{PATH}/{conversation}", headers=headers)
+    assert told.headers["content-type"].startswith("text/event-stream")
+    assert told.text.count("event: ") == 1
+    missing = service.get(f"{PATH}/conv-{'0' * 24}", headers=headers)
+    assert (missing.status_code, missing.json()["code"]) == (404, "CONVERSATION_NOT_FOUND")
+
+
 def test_an_unknown_handover_and_a_service_without_a_queue(service, api_runtime, monkeypatch):
     unknown = f"{LIST}/handover-{'0' * 24}"
     assert service.get(unknown).json()["code"] == "HANDOVER_NOT_FOUND"
