@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from service.events import FeedbackEvent, SummaryEvent
+from service.events import AuditEvent, FeedbackEvent, FindingEvent, SummaryEvent
+from service.loading.arrow_tables import schema_of
 from service.warehouse.duck import DuckWarehouse
 
 
@@ -19,6 +20,8 @@ def write_warehouse(path):
     warehouse.migrate()
     warehouse.merge(SummaryEvent, pa.Table.from_pylist(rows))
     warehouse.merge(FeedbackEvent, pa.Table.from_pylist(edits))
+    warehouse.merge(AuditEvent, pa.Table.from_pylist(_conversations(), schema=schema_of(AuditEvent)))
+    warehouse.merge(FindingEvent, pa.Table.from_pylist([_finding()], schema=schema_of(FindingEvent)))
     warehouse.close()
     return path
 
@@ -65,6 +68,63 @@ def _answers():
         degraded=True)  # fmt: skip
     add(4, 18, cost="0", arm="none", last_channel=None)
     return rows
+
+
+def _conversations():
+    """Task assistant. Nov 16: 10 conversations of two turns, each with one use of a tool; 6 closed, 3 handed over, 1 abandoned.
+
+    One turn of the 20 had a hallucination and was corrected; one use failed. Nov 17: one more, handed over after a callback.
+    """
+    rows = []
+
+    def add(session, minute, kind, day=16, **more):
+        row = dict.fromkeys(AuditEvent.model_fields)
+        row |= {"event_id": f"e{len(rows)}", "session_id": f"s{session}", "level": "INFO", "event_type": kind}
+        row |= {"event_timestamp": datetime(2026, 11, day, 9, minute, session, tzinfo=UTC), "task": "assistant"}
+        row |= {"correlation_id": f"req-{session}-{minute}", "environment": "local", "schema_version": 1}
+        rows.append(row | {"data": "{}", "source_key": "k"} | more)
+
+    for session in range(11):
+        day = 16 if session < 10 else 17
+        handed = session in (6, 7, 8, 10)
+        add(session, 0, "conversation_start", day, channel="chat")
+        for minute in (1, 2):
+            wrong = (session, minute) == (4, 1)
+            add(session, minute, "validation_check", day, validation_passed=True, hallucination_detected=wrong)
+            triggered = handed and minute == 2
+            reason = ("explicit_request" if session != 8 else "customer_frustration") if triggered else None
+            add(
+                session,
+                minute,
+                "handover_decision",
+                day,
+                handover_triggered=triggered,
+                reason=reason,
+                total_turns=minute,
+            )
+        tool = "transfer_to_agent" if handed else "get_debit_card_info"
+        add(
+            session,
+            2,
+            "tool_invocation",
+            day,
+            tool_name=tool,
+            latency_ms=20.0,
+            level="WARN" if session == 3 else "INFO",
+        )
+        if session == 10:
+            add(session, 2, "tool_invocation", day, tool_name="request_callback", latency_ms=20.0)
+        status = "transferred" if handed else "abandoned" if session == 9 else "resolved"
+        add(session, 3, "conversation_end", day, resolution_status=status, duration_seconds=180.0, total_turns=2)
+    return rows
+
+
+def _finding():
+    found = dict.fromkeys(FindingEvent.model_fields, "x") | {
+        "finding_timestamp": datetime(2026, 11, 16, 9, 1, tzinfo=UTC)
+    }
+    found |= {"task": "assistant", "hallucination_type": "fabricated_data", "severity": "medium", "schema_version": 1}
+    return found | {"action_taken": "regenerated"}
 
 
 def _edit(row):

@@ -13,7 +13,7 @@ from service.errors import ConfigurationError
 from service.warehouse.outputs import worded
 
 FOLDER = Path(__file__).parent
-NAMES = ("effectiveness", "performance", "cost")  # the order of R-DASHBOARDS
+NAMES = ("effectiveness", "performance", "cost", "assistant")  # the order of R-DASHBOARDS, and conversations
 DEFAULT_TASK = "summarize"  # the parameter :task of an exported dashboard, and the wording of an empty one
 ALL_PAIRS = "*"  # the parameter :pair if no pair is chosen; it is not a valid name of a pair
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")

@@ -406,3 +406,26 @@ def test_another_task_is_chosen_with_its_words_and_pairs(open_page, served):
     expect(page.locator("#pair option")).to_have_text(["all pairs", "loud"])
     assert "task=shout" in page.url
     assert page.evaluate(FAULTS) == []
+
+
+@pytest.mark.parametrize("width", [1400, 420])
+def test_conversations_have_a_dashboard_of_their_own(open_page, served, width):
+    rows = [answer(datetime(2026, 11, 17, 9, n, tzinfo=UTC), task="assistant", pair="rules") for n in range(3)]
+    with closing(open_warehouse(served.settings)) as warehouse:
+        warehouse.merge(SummaryEvent, pa.Table.from_pylist([row.model_dump() for row in rows]))
+    page = enter(open_page(width), served)
+    page.select_option("#task", "assistant")
+    choose(page, "assistant")
+    expect(page.locator('[data-name="conversations"] [data-name="conversations"]')).to_contain_text("11")
+    assert tile(page, "conversations", "transferred_rate")[1:4] == [
+        "36.4%", "95% interval 15.2% to 64.6%", "n=11, too few"]  # fmt: skip
+    assert tile(page, "checks", "hallucination_rate")[1] == "4.5%"
+    reasons = page.locator('[data-name="reasons"] svg text').all_text_contents()
+    assert [text.strip() for text in reasons[:4]] == ["explicit_request", "3", "customer_frustration", "1"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(FAULTS) == []
+    assert page.evaluate(PALE_TEXTS) == []
+    assert violations(page) == []
+    assert page.complaints == []
+    page.select_option("#task", "summarize")
+    expect(page.locator("#panel .notice")).to_contain_text("a task that answers in conversations")

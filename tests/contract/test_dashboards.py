@@ -42,7 +42,8 @@ def model():
 
 @pytest.mark.parametrize(("board", "visual"), VISUALS, ids=IDS)
 def test_each_query_gives_the_columns_that_are_read(warehouse, board, visual):
-    frame = warehouse.query(visual.sql, {name: PARAMETERS[name] for name in visual.parameters})
+    given = PARAMETERS | {"task": "assistant" if board.name == "assistant" else "summarize"}
+    frame = warehouse.query(visual.sql, {name: given[name] for name in visual.parameters})
     assert len(frame) > 0
     # A count of all answers that no measure reads may stand in a totals row.
     assert set(visual.columns) <= set(frame.columns)
@@ -56,6 +57,28 @@ def test_each_query_answers_for_a_range_without_answers(warehouse, board, visual
     given = PARAMETERS | {"from_day": "2020-01-01", "to_day": "2020-01-02", "pair": "alpha"}
     frame = warehouse.query(visual.sql, {name: given[name] for name in visual.parameters})
     assert len(frame) == (1 if visual.kind == "numbers" else 0)
+
+
+def test_conversations_are_counted_as_worked_out_by_hand(warehouse):
+    visuals = {visual.name: visual for visual in load_dashboards()["assistant"].visuals}
+
+    def rows(name, **changes):
+        given = PARAMETERS | {"task": "assistant"} | changes
+        return warehouse.query(visuals[name].sql, {key: given[key] for key in visuals[name].parameters}).to_dict(
+            "records"
+        )
+
+    assert rows("conversations") == [
+        {"conversations": 11, "ended": 11, "resolved": 6, "transferred": 4, "abandoned": 1}
+    ]
+    assert rows("checks") == [{"turns": 22, "hallucinated": 1, "passed": 22, "uses": 12, "failed": 1}]
+    assert [(row["reason"], row["handovers"]) for row in rows("reasons")] == [
+        ("explicit_request", 3),
+        ("customer_frustration", 1),
+    ]
+    assert rows("kinds") == [{"kind": "fabricated_data", "findings": 1}]
+    assert [(row["transfers"], row["places"], row["callbacks"]) for row in rows("queue")] == [(3, 0, 0), (1, 0, 1)]
+    assert rows("conversations", pair="alpha")[0]["conversations"] == 0  # none of these turns is alpha's
 
 
 def test_performance_says_what_the_view_says(warehouse):

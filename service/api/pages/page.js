@@ -198,7 +198,10 @@ function show(data) {
       `from ${fullDayText(held.oldest)} to ${fullDayText(held.newest)}, ${held.newest_at.slice(11)} UTC. Read ${data.age_s < 1 ? "just now" : `${Math.round(data.age_s)} s ago`}.`;
   const visuals = empty ? [] : data.visuals.map(drawn);
   if (data.visuals.filter((visual) => visual.kind !== "numbers").length % 2) visuals.at(-1)?.classList.add("alone");
-  const nothing = empty && held.answers > 0 ? [element("p", { class: "notice" }, "No answer was given in this range. Choose other days or another pair.")] : [];
+  const why = data.name === "assistant"
+    ? "No conversation was held in this range. Choose other days, or a task that answers in conversations."
+    : "No answer was given in this range. Choose other days or another pair.";
+  const nothing = empty && held.answers > 0 ? [element("p", { class: "notice" }, why)] : [];
   at("panel").replaceChildren(
     element("h2", {}, data.title), element("p", { class: "question" }, data.question), ...nothing, ...said(data, empty),
     element("div", { class: "visuals" }, ...visuals));

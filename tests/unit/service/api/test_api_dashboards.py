@@ -328,7 +328,8 @@ def test_each_task_has_figures_of_its_own(runtime):
     with browser(runtime) as client:
         ask = partial(client.get, headers=bearer(runtime))
         named = ask("/v1/dashboards", params={"task": "shout"}).json()["dashboards"]
-        assert [board["title"] for board in named] == ["Answer Effectiveness", "Performance Metrics", "Cost Analysis"]
+        titles = ["Answer Effectiveness", "Performance Metrics", "Cost Analysis", "Conversations"]
+        assert [board["title"] for board in named] == titles
         shout = ask("/v1/dashboards/effectiveness", params=RANGE | {"task": "shout"}).json()
         assert (shout["task"], shout["title"]) == ("shout", "Answer Effectiveness")
         assert (shout["warehouse"]["answers"], shout["warehouse"]["pairs"]) == (3, ["loud"])

@@ -23,11 +23,12 @@ def read(text):
     return read_dashboard(textwrap.dedent(text), "cost")
 
 
-def test_there_are_three_dashboards_as_required():
+def test_there_are_three_dashboards_as_required_and_one_of_conversations():
     assert [d.title for d in load_dashboards().values()] == [
         "Summary Effectiveness",
         "Performance Metrics",
         "Cost Analysis",
+        "Conversations",
     ]
 
 
@@ -76,6 +77,7 @@ def test_the_required_targets_belong_to_their_figures():
     }
     assert found == {
         ("not_helpful_rate", 0.15, "below"),
+        ("hallucination_rate", 0.05, "below"),
         ("p95", 5000, "below"),
         ("p99", 8000, "below"),
         ("failover_rate", 0.1, "below"),
