@@ -315,11 +315,13 @@ def _bucket(settings: Settings, s3: Any) -> "Archive | None":
 
 def _auditor(settings: Settings, dynamodb: Any, bucket: "Archive | None", now: Callable[[], datetime]) -> Auditor:
     """Return the auditor of conversations; without a bucket the log alone has their events."""
+    from service.audit.spooled import Spooled
     from service.audit.stores import AuditObjects, FindingTable
 
     stores: list[AuditStore] = []
     if bucket is not None:
-        stores = [AuditObjects(bucket), FindingTable(dynamodb, settings.stores.findings_table)]
+        kept = (AuditObjects(bucket), FindingTable(dynamodb, settings.stores.findings_table))
+        stores = [Spooled(store, settings.state_dir / "audit" / store.name) for store in kept]
     return Auditor(now=now, environment=settings.environment, stores=stores)
 
 

@@ -1,0 +1,61 @@
+"""Audit records wait on disk while a store is down, and reach it afterwards, also by another process."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from service.audit.record import AuditRecord
+from service.audit.spooled import Spooled
+from service.errors import StoreError
+
+
+class Store:
+    name = "bucket"
+
+    def __init__(self):
+        self.down, self.taken = False, []
+
+    def put(self, record):
+        if self.down:
+            raise StoreError("down")
+        self.taken.append(record.audit_id)
+
+
+def record(number):
+    return AuditRecord(
+        audit_id=f"req-{number}", recorded_at=datetime(2026, 11, 22, tzinfo=UTC), events=(), schema_version=1
+    )
+
+
+def test_what_a_store_did_not_take_reaches_it_when_it_is_back(tmp_path):
+    store, seconds = Store(), [100.0]
+    spooled = Spooled(store, tmp_path / "audit", clock=lambda: seconds[0])
+    store.down = True
+    for number in (1, 2):
+        with pytest.raises(StoreError):
+            spooled.put(record(number))
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "audit").iterdir()] == [0o600, 0o600]
+    assert spooled.replay() == 0  # still down
+    store.down = False
+    seconds[0] += 11
+    spooled.put(record(3))
+    assert store.taken == ["req-3", "req-1", "req-2"]
+    assert list((tmp_path / "audit").iterdir()) == []
+
+
+def test_another_process_writes_what_a_killed_one_left(tmp_path):
+    store = Store()
+    store.down = True
+    with pytest.raises(StoreError):
+        Spooled(store, tmp_path).put(record(1))
+    store.down = False
+    assert Spooled(store, tmp_path).replay() == 1
+    assert store.taken == ["req-1"]
+
+
+def test_a_file_that_cannot_be_read_is_set_aside(tmp_path):
+    (tmp_path / "req-0.json").write_text("{")
+    store = Store()
+    Spooled(store, tmp_path).put(record(1))
+    assert store.taken == ["req-1"]
+    assert [path.name for path in tmp_path.iterdir()] == ["req-0.unreadable"]
