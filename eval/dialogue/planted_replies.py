@@ -6,7 +6,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ from eval.dialogue.scenario import ConversationScenario, CustomerScript, ToolFau
 from eval.dialogue.world import CaseWorld, FaultyTools
 from eval.errors import CaseError
 from service.answers.finding import Severity
+from service.canonical import canonical_json
 from service.dialogue.turn import Spoken
 from service.errors import OutputInvalid
+from service.grounding.text import fold, sentences
 from service.guard import Guard, GuardFinding, kinds_of, worst_of
 from service.pair import OutputRules
 from service.task import Task
@@ -66,10 +68,25 @@ class LabelledReply(_Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedReply:
-    """A labelled reply and the guard's findings in it."""
+    """A labelled reply and the guard's findings in it.
+
+    ``left`` are the findings after a scripted repair, which only leaves out each sentence that a finding quotes; None where
+    there was none to make: the worst finding is low or high, or nothing of the reply would be left.
+    """
 
     row: LabelledReply
     findings: tuple[GuardFinding, ...]
+    left: tuple[GuardFinding, ...] | None = None
+
+    @property
+    def to_repair(self) -> bool:
+        """Whether the model would be asked to write the reply again."""
+        return bool(self.findings) and worst_of(self.findings) == "medium"
+
+    @property
+    def repaired(self) -> bool:
+        """Whether a customer could read the reply after the scripted repair."""
+        return self.left is not None and (not self.left or worst_of(self.left) == "low")
 
     @property
     def held_back(self) -> bool:
@@ -134,8 +151,20 @@ async def _checked(rows: Sequence[LabelledReply], task: Task[Any], world: WorldO
             guard: Guard | None = task.guard(inputs, await _steps(row, world))
         except (ValidationError, OutputInvalid, TypeError) as err:
             raise CaseError(f"labelled reply {row.id!r}: {err}; mend its line") from err
-        checked.append(CheckedReply(row=row, findings=() if guard is None else tuple(guard(reply))))
+        checked.append(_guarded(row, reply, guard))
     return tuple(checked)
+
+
+def _guarded(row: LabelledReply, reply: str, guard: Guard | None) -> CheckedReply:
+    found = CheckedReply(row=row, findings=() if guard is None else tuple(guard(reply)))
+    if guard is None or not found.to_repair:
+        return found
+    quoted = [fold(finding.value) for finding in found.findings if finding.value]
+    fields = json.loads(reply)
+    kept = [text for text in sentences(fields["reply"]) if not any(value in fold(text) for value in quoted)]
+    if not kept:
+        return found
+    return replace(found, left=tuple(guard(canonical_json(fields | {"reply": " ".join(kept)}))))
 
 
 async def _steps(row: LabelledReply, world: WorldOf) -> tuple[TracedStep, ...]:

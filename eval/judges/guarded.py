@@ -39,6 +39,8 @@ def _table(checked: Sequence[CheckedReply]) -> Iterator[str]:
     yield f"  faulty replies found: {_share(faulty, lambda item: item.found)}"
     yield f"  found, with the kind and severity of the label: {_share(faulty, lambda item: item.named)}"
     yield f"  true replies held back: {_share(true, lambda item: item.held_back)}"
+    again = [item for item in faulty if item.to_repair]
+    yield f"  of those to write again, right once the quoted sentences are left out: {_share(again, lambda item: item.repaired)}"
     for title, rows, counts in (
         ("found, by fault", faulty, lambda item: item.found),
         ("held back though true, by content", true, lambda item: item.held_back),

@@ -59,6 +59,20 @@ def test_a_low_finding_holds_nothing_back():
     assert {item.row.variety for item in checked if item.found} == {"menu_in_words"}
 
 
+def test_a_repair_leaves_out_what_a_finding_quotes():
+    row = next(row for row in ROWS["dev"] if row.variety == "paraphrased_figure")
+    texts = {"Two facts. It costs £15.": True, "It costs £15.": False}  # of the second nothing is left
+
+    class Fees(type(TASK)):
+        def guard(self, inputs, seen=()):
+            return lambda text: (Objection(kind="fee", value="£15", told="-"),) if "£15" in text else ()
+
+    for text, repaired in texts.items():
+        labelled = row.model_copy(update={"reply": {"reply": text, "action": "answer"}})
+        (checked,) = checked_replies([labelled], Fees(), SUITE.episode.world)
+        assert (checked.to_repair, checked.repaired) == (True, repaired)
+
+
 def test_a_wrong_line_is_named(tmp_path):
     (tmp_path / "assistant" / "replies").mkdir(parents=True)
     path = tmp_path / "assistant" / "replies" / "dev.jsonl"
