@@ -28,7 +28,7 @@ from service.tools.port import ToolError
 from service.tools.use import TracedStep
 
 FOLDER = "replies"
-WorldOf = Callable[[ConversationScenario], CaseWorld]
+OpenWorld = Callable[[ConversationScenario], CaseWorld]
 _FORM = OutputRules(schema="labelled", max_words=1_000)
 _NOBODY = CustomerScript(goal="none", opens=("-",))  # nothing is played: the turn stands in the row
 
@@ -130,7 +130,7 @@ def load_replies(task: str, name: str, datasets_dir: Path) -> tuple[LabelledRepl
     return tuple(rows.values())
 
 
-def checked_replies(rows: Sequence[LabelledReply], task: Task[Any], world: WorldOf) -> tuple[CheckedReply, ...]:
+def checked_replies(rows: Sequence[LabelledReply], task: Task[Any], world: OpenWorld) -> tuple[CheckedReply, ...]:
     """Return what the task's guard finds in each reply, with what the tools of ``world`` answer to its uses.
 
     Raises:
@@ -139,7 +139,7 @@ def checked_replies(rows: Sequence[LabelledReply], task: Task[Any], world: World
     return asyncio.run(_checked(rows, task, world))
 
 
-async def _checked(rows: Sequence[LabelledReply], task: Task[Any], world: WorldOf) -> tuple[CheckedReply, ...]:
+async def _checked(rows: Sequence[LabelledReply], task: Task[Any], world: OpenWorld) -> tuple[CheckedReply, ...]:
     checked = []
     for row in rows:
         try:
@@ -167,7 +167,7 @@ def _guarded(row: LabelledReply, reply: str, guard: Guard | None) -> CheckedRepl
     return replace(found, left=tuple(guard(canonical_json(fields | {"reply": " ".join(kept)}))))
 
 
-async def _steps(row: LabelledReply, world: WorldOf) -> tuple[TracedStep, ...]:
+async def _steps(row: LabelledReply, world: OpenWorld) -> tuple[TracedStep, ...]:
     """Return the row's uses as the steps of a run, each with what the tool answers to it."""
     scenario = ConversationScenario(world=row.world, customer=_NOBODY, faults=row.tool_faults)
     tools = FaultyTools(world(scenario), scenario.faults)
