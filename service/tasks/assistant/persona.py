@@ -1,16 +1,18 @@
 """How the assistant speaks of itself: wording from ``persona.yaml``, and whether a text discloses that it is an AI."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from service.canonical import sha256_hex
 from service.dialogue.turn import DialogueInputs, Spoken
 from service.errors import ConfigurationError
 from service.strict import NotStrict, parse_yaml, read_strict
+from service.tasks.assistant.knowledge import TransferReason
 
 FILE = Path(__file__).with_name("persona.yaml")
 MOST_REMEMBERED = 20  # messages: ten exchanges
@@ -18,6 +20,7 @@ _SAYS_IT_IS_AI = re.compile(
     r"\b(?:AI|artificial intelligence|virtual assistant|digital assistant|automated assistant|chat ?bot|bot|machine)\b"
 )
 _Words = Annotated[str, Field(min_length=3, max_length=400)]
+_Wordings = Annotated[tuple[_Words, ...], Field(min_length=4)]
 
 
 class Persona(BaseModel):
@@ -29,6 +32,18 @@ class Persona(BaseModel):
     disclosure: _Words
     about_itself: _Words
     greeting: _Words
+    handovers: Mapping[TransferReason, _Words]
+    acknowledgments: _Wordings
+    transitions: _Wordings
+    clarifications: _Wordings
+    closings: _Wordings
+
+    @field_validator("handovers")
+    @classmethod
+    def _has_every_reason(cls, texts: Mapping[TransferReason, str]) -> Mapping[TransferReason, str]:
+        if missing := sorted(set(get_args(TransferReason)) - set(texts)):
+            raise ValueError(f"the words for {', '.join(missing)} are missing")
+        return texts
 
     @field_validator("disclosure", "about_itself")
     @classmethod
@@ -36,6 +51,12 @@ class Persona(BaseModel):
         if not discloses(text):
             raise ValueError("it must say that the customer talks to an AI, a bot or a machine")
         return text
+
+
+def in_turn(wordings: Sequence[str], inputs: DialogueInputs) -> str:
+    """Return the wording whose turn it is: each conversation begins at one of them and goes on in their order."""
+    first = int(sha256_hex(inputs.conversation_id)[:8], 16)
+    return wordings[(first + len(inputs.said)) % len(wordings)]
 
 
 def discloses(text: str) -> bool:

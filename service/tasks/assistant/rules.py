@@ -10,7 +10,7 @@ from service.dialogue.task import DialogueSoFar
 from service.dialogue.turn import DialogueInputs, HandoverNote, ReplyAction
 from service.question import Said, ToolTurn, Use
 from service.tasks.assistant.knowledge import TransferReason, bank_knowledge
-from service.tasks.assistant.persona import must_disclose, persona, remembered
+from service.tasks.assistant.persona import in_turn, must_disclose, persona, remembered
 from service.tasks.assistant.reply import AssistantReply, Claim
 from service.tasks.assistant.story import known_of, topics_of
 from service.tasks.assistant.understanding.by_meaning import guess_by_meaning
@@ -33,8 +33,6 @@ _TRIES = 3  # a reading tool that failed three times is not asked again
 _MOST_LOST = 3  # the third message in a row that nothing could be made of goes to a person
 _QUOTED_CHARS, _MOST_QUOTED = 240, 6
 _OPENING_TOOLS = {"branch": "get_branch_account_opening_info", "digital": "get_digital_account_opening_info"}
-_HANDING_OVER = "Let me connect you with one of our specialists who can assist you. One moment please."
-_ACCURATE = "I want to make sure I give you accurate information."
 _DECLINES = (
     "I can't help with {matter}: I can only help with opening accounts, debit cards and our branches. "
     "One of our specialists can help you further if you like."
@@ -46,7 +44,6 @@ _SORRY: Mapping[TransferReason, str] = {
     "customer_frustration": "I'm sorry about this. ",
     "repeated_query": "I'm sorry that I haven't answered your question. ",
     "sensitive_topic": "I'm sorry to hear that. ",
-    "technical_issues": f"{_ACCURATE} ",
 }
 _QUESTIONS = {
     "account_type": "Which type of account would you like: a current, savings, business or student account?",
@@ -156,6 +153,8 @@ def _reason(talk: Talk) -> TransferReason | None:
         return "explicit_request"
     if talk.repeated and not (talk.heard.yes or talk.heard.no or talk.heard.bye):
         return "repeated_query"
+    if talk.declined and (talk.heard.off_topic or not talk.understood):
+        return "capability_limitation"  # to say a second time that it cannot help would help nobody
     return "capability_limitation" if talk.lost >= _MOST_LOST else None
 
 
@@ -177,7 +176,9 @@ def _answer(turn: _Turn) -> None:
     elif heard.hello:
         turn.ask("request", f"{_OFFERS} What would you like to do?")
     else:
-        turn.ask("request", f"I'm not sure I understood that. {_OFFERS} What would you like to do?")
+        turn.ask(
+            "request", f"I'm not sure I understood that. {_OFFERS} {in_turn(persona().clarifications, turn.inputs)}"
+        )
 
 
 def _spoken(matter: str) -> str:
@@ -281,7 +282,7 @@ def _handed_over(turn: _Turn, reason: TransferReason, *, may_use_tools: bool) ->
     note = HandoverNote(reason=reason, context=_context(turn, reason))
     turn.parts, turn.asks = [], ()
     if not may_use_tools:  # the channel connects whoever is handed over
-        turn.say(_SORRY.get(reason, f"{_ACCURATE} ") + _HANDING_OVER)
+        turn.say(_handing_over(reason))
         return _reply(turn, "handover", note)
     turn.tools.wanted.clear()
     found = turn.tools.answer("transfer_to_agent", reason=reason, summary=note.context)
@@ -297,11 +298,15 @@ def _handed_over(turn: _Turn, reason: TransferReason, *, may_use_tools: bool) ->
             turn.talk = _only_callback(turn.talk)
             _callback(turn)
             return _reply(turn, _action(turn))
-        turn.say(_SORRY.get(reason, "") + _HANDING_OVER)
+        turn.say(_handing_over(reason))
         return _reply(turn, "handover", note)
-    turn.say(_SORRY.get(reason, "") + _HANDING_OVER)
+    turn.say(_handing_over(reason))
     turn.parts.append(message_worded("transfer_to_agent", found))
     return _reply(turn, "handover", note)
+
+
+def _handing_over(reason: TransferReason) -> str:
+    return _SORRY.get(reason, "") + persona().handovers[reason]
 
 
 def _only_callback(talk: Talk) -> Talk:
@@ -327,6 +332,10 @@ def _action(turn: _Turn) -> ReplyAction:
 
 def _reply(turn: _Turn, action: ReplyAction, note: HandoverNote | None = None) -> str:
     words = [part.text for part in turn.parts if part.text]
+    if action == "answer" and any(part.claims for part in turn.parts):
+        words = [in_turn(persona().transitions, turn.inputs), *words, in_turn(persona().closings, turn.inputs)]
+    elif turn.asks and turn.asks[0] in _QUESTIONS and len(words) == 1:
+        words.insert(0, in_turn(persona().acknowledgments, turn.inputs))
     if must_disclose(turn.inputs) and not turn.talk.heard.asks_if_ai:
         words.insert(0, persona().disclosure)
     claims: Sequence[Claim] = [claim for part in turn.parts for claim in part.claims]

@@ -27,8 +27,16 @@ _ASKS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("channel", r"\bbranch\b[^.?]*\b(?:online|app|digital)\b[^.?]*\?|\b(?:online|app)\b[^.?]*\bbranch\b[^.?]*\?"),
         ("card_type", r"\b(?:what|which) (?:(?:type|kind|sort) of )?(?:debit )?card\b[^.?]*\?"),
         ("location", r"\b(?:what|which) (?:town|city|place|area|postcode)\b[^.?]*\?|\bwhere are you\b[^.?]*\?"),
-        ("request", r"\b(?:how can i|what can i|what would you like|anything|which of these)\b[^.?]*\?"),
+        (
+            "request",
+            r"\b(?:how can i|what can i|what (?:would you|you would) like|what you need|anything|which of these)\b[^.?]*\?",
+        ),
     )
+)
+_CANNOT_HELP = re.compile(
+    r"\b(?:can'?t|can’t|cannot|unable to|not able to|couldn'?t|couldn’t) (?:help|assist|advise|answer)\b"
+    r"|\bbeyond what i can\b|\bnot something (?:that )?i can\b|\bsomething (?:that )?i can(?:'|’)?(?:t|not) help\b",
+    re.IGNORECASE,
 )
 _WORD = re.compile(r"\w+")
 _ALIKE, _LEAST_WORDS = 0.6, 3  # shared words of two messages that ask the same, as a share of all their words
@@ -53,6 +61,7 @@ class Talk:
     heard: Wish = field(default_factory=Wish)
     repeated: bool = False
     understood: bool = True
+    declined: bool = False
     said_phone: str = ""
     intent: Intent = "unclear"
     guess: Guess | None = None
@@ -76,8 +85,14 @@ def _verified_phone(inputs: DialogueInputs) -> str:
     return next((value for _, value in sorted(inputs.session.items()) if uk_number(value)), "")
 
 
+def cannot_help(reply: str) -> bool:
+    """Return whether the assistant's ``reply`` says that it cannot help."""
+    return _CANNOT_HELP.search(reply) is not None
+
+
 def _replied(talk: Talk, reply: str) -> Talk:
     """Return the state after the assistant's reply: what it did not ask about further, it has answered."""
+    talk = replace(talk, declined=cannot_help(reply))
     asked = next((name for name, pattern in _ASKS if pattern.search(reply)), "")
     if asked in ("", "request"):
         return replace(talk, open=(), asked=asked)

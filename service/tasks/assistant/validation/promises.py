@@ -8,6 +8,7 @@ from service.guard import Objection
 from service.tasks.assistant.persona import discloses
 from service.tasks.assistant.reply import AssistantReply
 from service.tasks.assistant.understanding.intent import hear
+from service.tasks.assistant.understanding.talk import cannot_help
 from service.tasks.assistant.validation.seen import SeenTurn
 
 _I = re.IGNORECASE
@@ -79,6 +80,9 @@ def promise_findings(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objectio
     yield from _said_not_done(reply, seen)
     yield from _done_not_said(reply, seen)
     yield from _about_itself(reply, seen)
+    if reply.action != "handover" and seen.assistant and cannot_help(reply.reply) and cannot_help(seen.assistant[-1]):
+        told = "You have said before that you cannot help: transfer the customer to a specialist."
+        yield Objection(kind="no_help_twice", told=told)
     if found := _TECHNICAL.search(reply.reply):
         yield Objection(
             kind="technical_talk", value=found[0], told="Customers hear nothing of technical trouble; say it without:"

@@ -143,6 +143,29 @@ def test_the_same_question_three_times_goes_to_a_person():
     assert chat("I said: how much is the premium card?").handover.reason == "repeated_query"
 
 
+def test_equal_questions_count_within_the_last_six_messages():
+    question = "How much is the premium card?"
+    between = ("And the virtual card?", "What about contactless?", "Where is a branch in Leeds?", "Opening hours?")
+    near, far = Chat(), Chat()
+    near(question), near(between[0]), near(question), near(between[1])
+    assert near(question).handover.reason == "repeated_query"
+    far(question)
+    for other in between:
+        far(other)
+    far(question)
+    far("Thank you")
+    assert far(question).action == "answer"
+
+
+def test_who_cannot_be_helped_twice_is_handed_over():
+    chat = Chat()
+    assert "can't help with mortgages" in chat("I want to talk about a mortgage").reply
+    assert chat("What are your mortgage rates?").handover.reason == "capability_limitation"
+    patient = Chat()
+    patient("What are your mortgage rates?")
+    assert patient("Then how much is the premium card?").action == "answer"
+
+
 def test_a_tool_that_fails_three_times_goes_to_a_person_without_talk_of_trouble():
     chat = Chat(broken=("get_debit_card_info",))
     reply = chat("How much is the premium card?")

@@ -175,6 +175,14 @@ def test_other_spellings_of_a_figure_are_the_same_figure(tools, text):
     assert kinds(text, seen(*tools)) == set()
 
 
+def test_a_second_reply_that_cannot_help_is_not_shown_without_a_person():
+    before = ("I'm afraid I can't help with mortgages.",)
+    said = "As I said, I'm unable to help with that."
+    assert kinds(said, seen(before=before)) == {"no_help_twice"}
+    assert kinds(said, seen(TRANSFER, before=before), "handover") == set()
+    assert kinds(said, seen(before=("Hello.",))) == set()
+
+
 def test_what_was_told_earlier_may_be_told_again_but_nothing_else():
     before = ("The premium card is £12 a month.",)
     assert kinds("That's right, £12 a month.", seen(before=before)) == set()
