@@ -136,7 +136,7 @@ def test_a_promise_that_nothing_kept_is_not_read_and_the_customer_is_asked(say, 
 def test_a_deed_that_no_tool_can_do_is_not_read_and_a_person_takes_over(say, bank):
     told = say(STOLEN)
     assert "blocked" not in told["reply"]
-    assert "Let me connect you with one of our specialists who can assist you. One moment please." in told["reply"]
+    assert "specialist who can give this the attention it deserves. One moment please." in told["reply"]
     assert (told["state"], told["reason"]) == ("handed_over", "sensitive_topic")
     assert [row["reason"] for row in bank.records["transfers"].values()] == ["sensitive_topic"]
 
