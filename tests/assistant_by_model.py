@@ -39,18 +39,16 @@ def bank_model(takes_s=0.0, answer=as_a_model):
     return desk(answer, takes_s)
 
 
-def assistant_runtime(build, *, model=None, pair="nova-lite", deadline_ms=60_000, settings=None, **changes):
+def assistant_runtime(build, *, model=None, deadline_ms=60_000, hedge_delay_ms=30_000, **changes):
     """Return a runtime of the assistant; ``model`` is the address of a model over Converse, without it code answers."""
     cards, task = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml"), load_task("assistant")
-    path = REPO_ROOT / "prompts" / "assistant" / f"{pair if model else 'rules'}.prompty"
+    path = REPO_ROOT / "prompts" / "assistant" / f"{'nova-lite' if model else 'rules'}.prompty"
     loaded = load_pair(path, cards=cards, task_variables=task.variables)
     source = Source()
-    serving = replace(loaded.serving, deadline_ms=deadline_ms, hedge_delay_ms=deadline_ms // 2)
+    serving = replace(loaded.serving, deadline_ms=deadline_ms, hedge_delay_ms=min(hedge_delay_ms, deadline_ms))
     source.served = replace(Source.served, pair=replace(loaded, serving=serving))
-    gateway = Code(task)
-    if settings is not None:
-        changes["settings"] = settings
-    made = build(tasks={"assistant": task}, pair_sources={"assistant": source}, cards=cards, gateway=gateway, **changes)
+    fixed = {"tasks": {"assistant": task}, "pair_sources": {"assistant": source}, "cards": cards}
+    made = build(**fixed, gateway=Code(task), **changes)
     if model is not None:
         served = made.settings.model_copy(update={"bedrock_endpoint": model})
         gateway = build_gateway(served, cards, task.in_process)
