@@ -11,8 +11,10 @@ from cdk_nag import AwsSolutionsChecks
 from environments import Environment, EnvironmentName, read_environments
 from findings import Finding, findings, problems, read_accepted
 from stacks.api import ApiStack
+from stacks.assistant import AssistantStack
 from stacks.data import DataStack
 from stacks.network import NetworkStack
+from stacks.observability import ObservabilityStack
 from stacks.registry import RegistryStack
 from stacks.service import ServiceStack
 from stacks.warehouse import WarehouseStack
@@ -41,6 +43,7 @@ def make_app(context: Environment, folder: Path) -> cdk.App:
     network = NetworkStack(app, "omni-network", context, data, **props("network and endpoints"))
     registry = RegistryStack(app, "omni-registry", context, data=data, network=network, **props("MLflow"))
     warehouse = WarehouseStack(app, "omni-warehouse", context, data=data, network=network, **props("Redshift"))
+    watched = ObservabilityStack(app, "omni-observability", context, data=data, **props("dashboard and alarms"))
     service = ServiceStack(
         app,
         "omni-service",
@@ -49,7 +52,17 @@ def make_app(context: Environment, folder: Path) -> cdk.App:
         network=network,
         registry=registry,
         warehouse=warehouse,
+        rolls_back=watched.rolls_back,
         **props("service and workers"),
+    )
+    AssistantStack(
+        app,
+        "omni-assistant",
+        context,
+        data=data,
+        network=network,
+        service=service,
+        **props("Lex bot, Amazon Connect and their functions"),
     )
     ApiStack(app, "omni-api", context, data=data, service=service, **props("API, usage plans, firewall"))
     cdk.Tags.of(app).add("project", "omni-insights")

@@ -49,6 +49,7 @@ class Retention(_Part):
     results_days: int
     shadow_days: int
     staging_days: int
+    contact_days: int
     glacier_after_days: int
     archive_days: int
 

@@ -83,3 +83,11 @@ def test_each_runbook_names_events_that_are_logged():
 
 def test_no_two_figures_share_a_name():
     assert len(BY_EMF) == len(metrics.INSTRUMENTS)
+
+
+@pytest.mark.parametrize("series", SERIES, ids=lambda series: series["metric"])
+def test_a_series_is_selected_by_all_labels_or_by_none(series):
+    """CloudWatch keeps a figure once without labels and once by all of them; a part of them selects nothing, for ever."""
+    if not series["metric"].startswith("AWS/"):
+        chosen = set(series.get("where", {})) | set(series.get("by", []))
+        assert chosen in (set(), set(BY_EMF[series["metric"]].labels))

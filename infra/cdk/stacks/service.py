@@ -17,6 +17,7 @@ from stacks.data import DataStack
 from stacks.network import NetworkStack
 from stacks.registry import RegistryStack
 from stacks.rights import Rights, callbacks_rights, calls_rights, schedule_rights, service_rights
+from stacks.transcription import Transcription
 from stacks.warehouse import WarehouseStack
 from stacks.workload import Workload, WorkloadPlan
 
@@ -38,11 +39,16 @@ class ServiceStack(cdk.Stack):
         network: NetworkStack,
         registry: RegistryStack,
         warehouse: WarehouseStack,
+        rolls_back: list[str],
         **props: Any,
     ) -> None:
-        """Make the service over ``data``, in ``network``, with the releases of ``registry`` and the figures of ``warehouse``."""
+        """Make the service over ``data``, in ``network``, with the releases of ``registry`` and the figures of ``warehouse``.
+
+        The alarms called ``rolls_back`` end a deployment.
+        """
         super().__init__(scope, name, **props)
         self._key = data.key_for(self)
+        self._rolls_back = rolls_back
         self._context, self._data, self._network, self._warehouse = context, data, network, warehouse
         self.cluster = ecs.Cluster(
             self, "Cluster", vpc=network.vpc, container_insights_v2=ecs.ContainerInsights.ENHANCED
@@ -66,6 +72,7 @@ class ServiceStack(cdk.Stack):
         )
         self.tasks_group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS, models of other providers")
         self.tasks_group.add_egress_rule(ec2.Peer.ipv4(network.vpc.vpc_cidr_block), ec2.Port.tcp(5000), "the registry")
+        self._transcription = Transcription(self, "Transcription", data=data, key=self._key)
         self.workloads = {plan.name: self._workload(plan) for plan in _plans(context, self._images)}
         self.service = self._serve(self.workloads["service"])
         self._work("calls")
@@ -93,16 +100,18 @@ class ServiceStack(cdk.Stack):
             "OMNI_HOST": "0.0.0.0",  # noqa: S104  the task's own network interface; its security group admits the balancer
         }
 
-    def _workload(self, plan: "WorkloadPlan") -> Workload:
+    def _workload(self, plan: WorkloadPlan) -> Workload:
+        rights = plan.rights(Rights(self._data, self._warehouse.workgroup_arn), self)
+        hears = plan.name == "calls"
         return Workload(
             self,
             f"{plan.name.capitalize()}Workload",
             plan,
             context=self._context,
             key=self._key,
-            environment=self._environment,
+            environment=self._environment | (self._transcription.environment if hears else {}),
             log_key=self._log_key,
-            rights=plan.rights(Rights(self._data, self._warehouse.workgroup_arn), self),
+            rights=[*rights, *(self._transcription.rights if hears else [])],
         )
 
     def _serve(self, workload: Workload) -> ecs.FargateService:
@@ -121,6 +130,7 @@ class ServiceStack(cdk.Stack):
             bake_time=cdk.Duration.minutes(10),
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
         )
+        service.enable_deployment_alarms(self._rolls_back, behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM)
         self._balance(service)
         self._scale(service)
         return service
@@ -263,7 +273,7 @@ class ServiceStack(cdk.Stack):
         )
 
 
-def _plans(context: Environment, images: dict[str, str]) -> list["WorkloadPlan"]:
+def _plans(context: Environment, images: dict[str, str]) -> list[WorkloadPlan]:
     size, service, workers = context.tasks, images["Service"], images["Workers"]
     return [
         WorkloadPlan("service", service, ("serve",), size.cpu, size.memory_mb, service_rights, port=CONTAINER_PORT),

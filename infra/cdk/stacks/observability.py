@@ -1,0 +1,187 @@
+"""What people look at and what wakes them: the dashboard and alarms of ``infra/observability.yaml``, and where alarms go."""
+
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import yaml
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+from environments import Environment
+from stacks.data import DataStack
+
+_PLAN = Path(__file__).resolve().parents[2] / "observability.yaml"
+# A deployment that sets one of these off goes back by itself.
+ROLLS_BACK = ("failure-rate", "latency-p95", "degraded")
+_SHARED = {"environment": "aws"}  # the service's own dimension of every figure
+
+
+def read_plan() -> dict[str, Any]:
+    """Return panels and alarms."""
+    found: dict[str, Any] = yaml.safe_load(_PLAN.read_text(encoding="utf-8"))
+    return found
+
+
+def runbook(alarm: dict[str, Any]) -> str:
+    """Return the page that says what to do: ``page`` names it where several alarms share one."""
+    return f"docs/runbooks/{alarm.get('page', alarm['name'])}.md"
+
+
+class ObservabilityStack(cdk.Stack):
+    """``topic`` is where alarms go, ``rolls_back`` the names of those that end a deployment."""
+
+    def __init__(self, scope: Construct, name: str, context: Environment, *, data: DataStack, **props: Any) -> None:
+        """Make topic, alarms and dashboard; they name figures, not resources, so that they stand before the service."""
+        super().__init__(scope, name, **props)
+        self._plan, self._stage, self._data = read_plan(), context.stage, data
+        self._notifies = context.alarms
+        self.topic = sns.Topic(
+            self, "Alarms", topic_name=f"omni-{context.stage}-alarms", master_key=data.key_for(self), enforce_ssl=True
+        )
+        for alarm in self._plan["alarms"]:
+            self._alarms(alarm)
+        self._dead_letters()
+        self.rolls_back = [f"omni-{context.stage}-{alarm}" for alarm in ROLLS_BACK]
+        self._dashboard()
+        self._hot_callers()
+
+    def _alarms(self, alarm: dict[str, Any]) -> None:
+        """DynamoDB counts by table, so an alarm on its figures is one for each table."""
+        if alarm["metric"].startswith("AWS/DynamoDB:"):
+            for setting, table in self._data.tables.items():
+                where = {"TableName": str(table.table_name)}
+                self._alarm(alarm, f"{alarm['name']}-{setting.removesuffix('_table').replace('_', '-')}", where)
+        else:
+            self._alarm(alarm, alarm["name"], {})
+
+    def _alarm(self, alarm: dict[str, Any], name: str, where: dict[str, str]) -> None:
+        made = cloudwatch.Alarm(
+            self,
+            _pascal(name),
+            alarm_name=f"omni-{self._stage}-{name}",
+            alarm_description=f"{alarm['why']}. First look: {alarm['runbook']}. Runbook: {runbook(alarm)}",
+            metric=self._measured(alarm, where),
+            threshold=alarm["above"],
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            evaluation_periods=alarm.get("periods", 1),
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        self._notify(made)
+
+    def _notify(self, alarm: cloudwatch.Alarm) -> None:
+        if self._notifies:
+            alarm.add_alarm_action(actions.SnsAction(self.topic))
+            alarm.add_ok_action(actions.SnsAction(self.topic))
+
+    def _measured(self, alarm: dict[str, Any], where: dict[str, str]) -> cloudwatch.IMetric:
+        value = _metric(alarm, alarm["metric"], where)
+        over, least = alarm.get("over", []), alarm.get("minimum")
+        if not over and least is None:
+            return value
+        counted = over or ["Requests"]
+        using = {"value": value} | {
+            f"of{number}": _metric({"statistic": "Sum", "period_s": alarm["period_s"]}, name, {})
+            for number, name in enumerate(counted)
+        }
+        total = " + ".join(f"of{number}" for number in range(len(counted)))
+        ratio = f"FILL(value, 0) / ({total})" if over else "value"
+        expression = f"IF(({total}) >= {least}, {ratio}, 0)" if least is not None else ratio
+        return cloudwatch.MathExpression(
+            expression=expression,
+            using_metrics=using,
+            period=cdk.Duration.seconds(alarm["period_s"]),
+            label=alarm["name"],
+        )
+
+    def _dead_letters(self) -> None:
+        for setting, queue in self._data.dead_letters.items():
+            made = cloudwatch.Alarm(
+                self,
+                f"{_pascal(setting.replace('_', '-'))}Aside",
+                alarm_name=f"omni-{self._stage}-dead-letters-{setting.replace('_', '-')}",
+                alarm_description=f"Messages that no reader could handle. Runbook: {runbook({'name': 'dead-letters'})}",
+                metric=cloudwatch.Metric(
+                    namespace="AWS/SQS",
+                    metric_name="ApproximateNumberOfMessagesVisible",
+                    dimensions_map={"QueueName": queue.attr_queue_name},
+                    statistic="Maximum",
+                    period=cdk.Duration.minutes(5),
+                ),
+                threshold=0,
+                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+                evaluation_periods=1,
+                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            )
+            self._notify(made)
+
+    def _dashboard(self) -> None:
+        board = cloudwatch.Dashboard(self, "Board", dashboard_name=f"omni-{self._stage}")
+        widgets = [self._panel(panel) for panel in self._plan["panels"]]
+        for start in range(0, len(widgets), 2):
+            board.add_widgets(*widgets[start : start + 2])
+
+    def _panel(self, panel: dict[str, Any]) -> cloudwatch.GraphWidget:
+        lines = [
+            cloudwatch.HorizontalAnnotation(value=line["at"], label=line["label"]) for line in panel.get("lines", [])
+        ]
+        return cloudwatch.GraphWidget(
+            title=panel["title"],
+            width=12,
+            height=6,
+            left=[_drawn(series, number) for number, series in enumerate(panel["series"])],
+            left_annotations=lines,
+        )
+
+    def _hot_callers(self) -> None:
+        body = {
+            "Schema": {"Name": "CloudWatchLogRule", "Version": 1},
+            "LogGroupNames": ["/omni/service"],
+            "LogFormat": "JSON",
+            "Contribution": {"Keys": ["$.failure_code"], "Filters": [{"Match": "$.event", "In": ["REQUEST_FAILED"]}]},
+            "AggregateOn": "Count",
+        }
+        cloudwatch.CfnInsightRule(
+            self,
+            "Failures",
+            rule_name=f"omni-{self._stage}-failures",
+            rule_state="ENABLED",
+            rule_body=self.to_json_string(body),
+        )
+
+
+def _metric(series: dict[str, Any], name: str, where: dict[str, str]) -> cloudwatch.Metric:
+    namespace, _, metric = name.rpartition(":")
+    own = series.get("where", {}) if name == series.get("metric") else {}
+    return cloudwatch.Metric(
+        namespace=namespace or "OmniInsights",
+        metric_name=metric,
+        dimensions_map=where if namespace else _SHARED | own,
+        statistic=series["statistic"],
+        period=cdk.Duration.seconds(series["period_s"]),
+    )
+
+
+def _drawn(series: dict[str, Any], number: int) -> cloudwatch.IMetric:
+    """A line, or with ``by`` one line for each value of these labels, or with ``over`` a ratio."""
+    period = cdk.Duration.seconds(series["period_s"])
+    if "by" in series:
+        names = ",".join(["environment", *series["by"]])
+        found = f'{{OmniInsights,{names}}} MetricName="{series["metric"]}"'
+        search = f"SEARCH('{found}', '{series['statistic']}', {series['period_s']})"
+        return cloudwatch.MathExpression(expression=search, period=period, label="", using_metrics={})
+    if "over" not in series:
+        return _metric(series, series["metric"], {})
+    using = {f"v{number}": _metric(series, series["metric"], {})} | {
+        f"o{number}x{place}": _metric({"statistic": "Sum", "period_s": series["period_s"]}, name, {})
+        for place, name in enumerate(series["over"])
+    }
+    total = " + ".join(name for name in using if name.startswith("o"))
+    return cloudwatch.MathExpression(
+        expression=f"v{number} / ({total})", using_metrics=using, period=period, label=series.get("label", "")
+    )
+
+
+def _pascal(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("-"))

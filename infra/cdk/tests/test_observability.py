@@ -1,0 +1,83 @@
+"""The dashboard and the alarms are those of infra/observability.yaml, and each alarm says what to do."""
+
+import json
+import re
+
+import pytest
+from stacks.observability import ROLLS_BACK, read_plan
+
+PLAN = read_plan()
+
+
+@pytest.fixture
+def alarms(resources):
+    return {
+        (stage, alarm["Properties"]["AlarmName"].removeprefix(f"omni-{stage}-")): alarm["Properties"]
+        for stage, stack, _, alarm in resources("AWS::CloudWatch::Alarm")
+        if stack == "omni-observability"
+    }
+
+
+@pytest.mark.parametrize("alarm", PLAN["alarms"], ids=lambda alarm: alarm["name"])
+@pytest.mark.parametrize("stage", ["dev", "test", "prod"])
+def test_each_alarm_of_the_plan_stands_with_its_bound(alarms, alarm, stage):
+    found = [made for (at, name), made in alarms.items() if at == stage and name.startswith(alarm["name"])]
+    assert found
+    for made in found:
+        assert made["Threshold"] == alarm["above"]
+        assert made["ComparisonOperator"] == "GreaterThanThreshold"
+        assert made["EvaluationPeriods"] == alarm.get("periods", 1)
+        assert made["TreatMissingData"] == "notBreaching"
+        text = json.dumps(made)
+        assert f'"{alarm["metric"].rpartition(":")[2]}"' in text
+        for other in alarm.get("over", []):
+            assert f'"{other}"' in text
+        if "minimum" in alarm:
+            assert f">= {alarm['minimum']}, " in text
+
+
+def test_every_alarm_names_a_runbook(alarms):
+    assert alarms
+    for name, made in alarms.items():
+        described = json.dumps(made["AlarmDescription"])
+        assert re.search(r"Runbook: docs/runbooks/[a-z0-9-]+\.md", described), name
+
+
+def test_alarms_notify_where_the_environment_says(alarms):
+    for (stage, name), made in alarms.items():
+        assert bool(made.get("AlarmActions")) is (stage != "dev"), name
+        assert bool(made.get("OKActions")) is (stage != "dev"), name
+
+
+def test_throttling_is_watched_for_each_table(alarms, resources):
+    tables = [logical for stage, _, logical, _ in resources("AWS::DynamoDB::Table") if stage == "prod"]
+    throttles = [name for stage, name in alarms if stage == "prod" and name.startswith("dynamodb-throttle-")]
+    assert len(throttles) == len(tables)
+
+
+def test_every_dead_letter_queue_is_watched(alarms):
+    assert {name for stage, name in alarms if stage == "prod" and name.startswith("dead-letters-")} == {
+        "dead-letters-events-queue",
+        "dead-letters-calls-queue",
+    }
+
+
+def test_a_deployment_goes_back_on_alarms_that_exist(alarms, resources):
+    (service,) = [
+        one["Properties"]
+        for stage, _, _, one in resources("AWS::ECS::Service")
+        if stage == "prod" and one["Properties"]["DeploymentConfiguration"].get("Alarms", {}).get("AlarmNames")
+    ]
+    found = service["DeploymentConfiguration"]["Alarms"]
+    assert found["Enable"] is True
+    assert found["Rollback"] is True
+    assert [name.removeprefix("omni-prod-") for name in found["AlarmNames"]] == list(ROLLS_BACK)
+    assert {("prod", name) for name in ROLLS_BACK} <= set(alarms)
+
+
+def test_the_dashboard_has_every_panel_of_the_plan(resources):
+    for *_, board in resources("AWS::CloudWatch::Dashboard"):
+        text = json.dumps(board["Properties"]["DashboardBody"])
+        assert len(PLAN["panels"]) == 8
+        for panel in PLAN["panels"]:
+            assert panel["title"] in text
