@@ -30,16 +30,25 @@ def runbook(alarm: dict[str, Any]) -> str:
 
 
 class ObservabilityStack(cdk.Stack):
-    """``topic`` is where alarms go, ``rolls_back`` the names of those that end a deployment."""
+    """``topics`` is where alarms go by their severity, ``rolls_back`` the names of those that end a deployment."""
 
     def __init__(self, scope: Construct, name: str, context: Environment, *, data: DataStack, **props: Any) -> None:
         """Make topic, alarms and dashboard; they name figures, not resources, so that they stand before the service."""
         super().__init__(scope, name, **props)
         self._plan, self._stage, self._data = read_plan(), context.stage, data
         self._notifies = context.alarms
-        self.topic = sns.Topic(
-            self, "Alarms", topic_name=f"omni-{context.stage}-alarms", master_key=data.key_for(self), enforce_ssl=True
-        )
+        key = data.key_for(self)
+        # Critical alarms call somebody, warnings wait for the morning: two topics, so that each has subscribers of its own.
+        self.topics = {
+            severity: sns.Topic(
+                self,
+                severity.capitalize(),
+                topic_name=f"omni-{context.stage}-{severity}",
+                master_key=key,
+                enforce_ssl=True,
+            )
+            for severity in ("critical", "warning")
+        }
         for alarm in self._plan["alarms"]:
             self._alarms(alarm)
         self._dead_letters()
@@ -68,12 +77,12 @@ class ObservabilityStack(cdk.Stack):
             evaluation_periods=alarm.get("periods", 1),
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
-        self._notify(made)
+        self._notify(made, alarm["severity"])
 
-    def _notify(self, alarm: cloudwatch.Alarm) -> None:
+    def _notify(self, alarm: cloudwatch.Alarm, severity: str) -> None:
         if self._notifies:
-            alarm.add_alarm_action(actions.SnsAction(self.topic))
-            alarm.add_ok_action(actions.SnsAction(self.topic))
+            alarm.add_alarm_action(actions.SnsAction(self.topics[severity]))
+            alarm.add_ok_action(actions.SnsAction(self.topics[severity]))
 
     def _measured(self, alarm: dict[str, Any], where: dict[str, str]) -> cloudwatch.IMetric:
         value = _metric(alarm, alarm["metric"], where)
@@ -114,7 +123,7 @@ class ObservabilityStack(cdk.Stack):
                 evaluation_periods=1,
                 treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             )
-            self._notify(made)
+            self._notify(made, "warning")
 
     def _dashboard(self) -> None:
         board = cloudwatch.Dashboard(self, "Board", dashboard_name=f"omni-{self._stage}")
