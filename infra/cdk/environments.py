@@ -63,6 +63,7 @@ class Environment(_Part):
     tasks: TaskSize
     zones: int = Field(ge=2)
     nat_gateways: int = Field(ge=1)
+    private_endpoints: bool
     warehouse_rpus: int = Field(ge=4)
     registry: RegistrySize
     api: ApiLimits

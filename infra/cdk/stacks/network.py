@@ -42,6 +42,11 @@ class NetworkStack(cdk.Stack):
         self.vpc.add_flow_log("Flow", destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow))
         self.vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
         self.vpc.add_gateway_endpoint("DynamoDb", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
+        if context.private_endpoints:
+            self._reach_aws()
+        self.names = discovery.PrivateDnsNamespace(self, "Names", name="omni.internal", vpc=self.vpc)
+
+    def _reach_aws(self) -> None:
         inside = ec2.SecurityGroup(
             self, "Endpoints", vpc=self.vpc, description="AWS services", allow_all_outbound=False
         )
@@ -54,4 +59,3 @@ class NetworkStack(cdk.Stack):
                 open=False,
                 subnets=ec2.SubnetSelection(subnet_group_name="tasks"),
             )
-        self.names = discovery.PrivateDnsNamespace(self, "Names", name="omni.internal", vpc=self.vpc)

@@ -13,6 +13,7 @@ from environments import Environment
 from stacks.data import DataStack
 from stacks.logs import log_group
 from stacks.network import NetworkStack
+from stacks.workload import allow_pulling
 
 _PORT = 5000
 # The address is assembled in the container, because the password is a secret that the task definition must not show.
@@ -122,6 +123,7 @@ class RegistryStack(cdk.Stack):
         )
         server.add_mount_points(ecs.MountPoint(container_path="/tmp", source_volume="scratch", read_only=False))  # noqa: S108
         self._rights(task)
+        allow_pulling(task, "omni-registry")
         cluster = ecs.Cluster(
             self, "Cluster", vpc=self._network.vpc, container_insights_v2=ecs.ContainerInsights.ENHANCED
         )

@@ -69,7 +69,7 @@ class Workload(Construct):
         for statement in rights:
             self.definition.add_to_task_role_policy(statement)
         self._containers(plan, environment, log_key)
-        self._pull()
+        allow_pulling(self.definition, "omni-service", "omni-workers")
 
     def _containers(self, plan: WorkloadPlan, environment: dict[str, str], log_key: secrets.ISecret) -> None:
         trusted = ssm.StringParameter.from_string_parameter_name(self, "TrustedKeys", "/omni/trusted-keys")
@@ -105,14 +105,12 @@ class Workload(Construct):
             ecs.ContainerDependency(container=keys, condition=ecs.ContainerDependencyCondition.SUCCESS)
         )
 
-    def _pull(self) -> None:
-        stack = cdk.Stack.of(self)
-        images = [
-            stack.format_arn(service="ecr", resource="repository", resource_name=f"omni-{kind}")
-            for kind in ("service", "workers")
-        ]
-        actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-        self.definition.add_to_execution_role_policy(iam.PolicyStatement(actions=actions, resources=images))
-        self.definition.add_to_execution_role_policy(
-            iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"])
-        )
+
+def allow_pulling(task: ecs.TaskDefinition, *repositories: str) -> None:
+    """Let ECS pull a task's image from these repositories of this account."""
+    stack = cdk.Stack.of(task)
+    images = [stack.format_arn(service="ecr", resource="repository", resource_name=name) for name in repositories]
+    actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    task.add_to_execution_role_policy(iam.PolicyStatement(actions=actions, resources=images))
+    # The token is for the account's whole registry.
+    task.add_to_execution_role_policy(iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]))

@@ -133,6 +133,26 @@ def test_every_workload_has_a_role_of_its_own(resources):
         assert len(set(roles)) == len(roles)
 
 
+def test_every_task_may_pull_its_image(resources):
+    text = {}
+    for where, logical, statement in statements(resources):
+        if "ecr:BatchGetImage" in as_list(statement["Action"]):
+            text.setdefault(where, []).append((logical, json.dumps(statement["Resource"])))
+    for stage in ("dev", "test", "prod"):
+        assert len(text[f"{stage} omni-service"]) == 4
+        ((_, registry),) = text[f"{stage} omni-registry"]
+        assert "repository/omni-registry" in registry
+
+
+def test_calls_to_aws_stay_in_the_network_outside_dev(resources):
+    found = {stage: set() for stage in ("dev", "test", "prod")}
+    for stage, _, _, endpoint in resources("AWS::EC2::VPCEndpoint"):
+        found[stage].add(json.dumps(endpoint["Properties"]["ServiceName"]).rpartition(".")[2].strip('"]}'))
+    assert found["dev"] == {"s3", "dynamodb"}
+    assert {"s3", "dynamodb", "bedrock-runtime", "sqs", "kms", "logs", "secretsmanager"} <= found["prod"]
+    assert found["test"] == found["prod"]
+
+
 def containers(resources):
     for stage, _, logical, task in resources("AWS::ECS::TaskDefinition"):
         for container in task["Properties"]["ContainerDefinitions"]:
