@@ -9,14 +9,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import uvicorn
 
 from service.app import create_app
-from service.errors import UpstreamUnavailable
+from service.errors import StoreError, UpstreamUnavailable
 from service.llm.logged_gateway import LoggedGateway
 from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
 from service.llm.streaming import StreamingGateway
 from service.pair_file import load_pair
 from service.settings import REPO_ROOT
+from service.summaries.feedback import Recorded, SummaryRow
 
+ACCOUNT = "1234567890"
 PIECES = ("The customer ", "disputes a bill ", "of $284.60 since ", "November; it is open and unpaid so far.")
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Desk</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
@@ -59,6 +61,26 @@ class Desk:
     def close(self):
         self._server.shutdown()
         self._server.server_close()
+
+
+class KeptFeedback:
+    """A feedback store that fails as often as it is told, and keeps the rest."""
+
+    def __init__(self, failures=0):
+        self.failures, self.kept = failures, []
+
+    async def resolve(self, shape):
+        if self.failures:
+            self.failures -= 1
+            raise StoreError("table 'omni-summaries' gave no answer within 2 s")
+        names = ("item_key", "unique_process_id", "contact_id", "initial_contact_id", "generated_at", "model_used")
+        fields = dict.fromkeys((*names, "answered_by", "prompt_version", "pair", "pair_digest"), "x")
+        flags = {"cache_hit": False, "degraded": False, "latency_ms": 1}
+        return SummaryRow(request_id=shape.request_id, account_number=ACCOUNT, **fields, **flags)
+
+    async def record(self, row, verdict, comment=None, edited_summary=None):
+        self.kept.append((verdict, comment, edited_summary))
+        return Recorded(feedback_id="fb-1", object_key="k", feedback_timestamp="2025-12-08T15:00:00Z", effect="first")
 
 
 class RestartableService:

@@ -28,10 +28,20 @@ _EXAMPLES: list[dict[str, Any]] = [
 router = APIRouter(tags=["feedback"])
 
 
-def _named_by(*names: str) -> dict[str, Any]:
+_SAID: dict[str, Any] = {
+    "feedback": {"type": "string", "enum": ["helpful", "not_helpful"]},
+    "comment": {"type": "string", "maxLength": 2000},
+    "edited_summary": {"type": "string", "maxLength": 4000},
+}
+
+
+def _named_by(title: str, *names: str) -> dict[str, Any]:
+    """Return the schema of one way to name a summary; whole, because generated clients make a class of it."""
     absent = {"unique_process_id", "contact_id", "customer_account", "request_id"} - set(names)
     types = {name: {"type": "string"} for name in names} | {name: {"type": "null"} for name in sorted(absent)}
-    return {"required": list(names), "properties": types}
+    optional = {name: {"anyOf": [_SAID[name], {"type": "null"}]} for name in ("comment", "edited_summary")}
+    fields = types | {"feedback": _SAID["feedback"]} | optional
+    return {"title": title, "type": "object", "required": [*names, "feedback"], "properties": fields}
 
 
 class FeedbackRequest(BaseModel):
@@ -43,9 +53,9 @@ class FeedbackRequest(BaseModel):
         json_schema_extra={
             "examples": list(_EXAMPLES),
             "oneOf": [
-                _named_by("unique_process_id"),
-                _named_by("contact_id", "customer_account"),
-                _named_by("request_id"),
+                _named_by("FeedbackByProcess", "unique_process_id"),
+                _named_by("FeedbackByContact", "contact_id", "customer_account"),
+                _named_by("FeedbackByRequest", "request_id"),
             ],
         },
     )

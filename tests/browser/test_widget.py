@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from axe import LOOKS, WIDTHS, violations
-from desk_page import PIECES, Desk, RestartableService, ToldModel, told_runtime
+from desk_page import ACCOUNT, PIECES, Desk, KeptFeedback, RestartableService, ToldModel, told_runtime
 from playwright.sync_api import expect
 
 from service.access.account_tokens import account_token
@@ -17,33 +17,12 @@ from service.access.throttle import ConversationThrottle
 from service.errors import StoreError
 from service.interactions.reader import InteractionPage
 from service.settings import Settings
-from service.summaries.feedback import Recorded, SummaryRow
 from service.summaries.reuse import Reuse
 from service.summaries.store import Summaries
 
 pytestmark = pytest.mark.slow
 
-ACCOUNT, CONTACT, TEXT = "1234567890", "abc-123-xyz", "".join(PIECES)
-
-
-class KeptFeedback:
-    """A feedback store that fails as often as it is told, and keeps the rest."""
-
-    def __init__(self, failures=0):
-        self.failures, self.kept = failures, []
-
-    async def resolve(self, shape):
-        if self.failures:
-            self.failures -= 1
-            raise StoreError("table 'omni-summaries' gave no answer within 2 s")
-        names = ("item_key", "unique_process_id", "contact_id", "initial_contact_id", "generated_at", "model_used")
-        fields = dict.fromkeys((*names, "answered_by", "prompt_version", "pair", "pair_digest"), "x")
-        flags = {"cache_hit": False, "degraded": False, "latency_ms": 1}
-        return SummaryRow(request_id=shape.request_id, account_number=ACCOUNT, **fields, **flags)
-
-    async def record(self, row, verdict, comment=None, edited_summary=None):
-        self.kept.append((verdict, comment, edited_summary))
-        return Recorded(feedback_id="fb-1", object_key="k", feedback_timestamp="2025-12-08T15:00:00Z", effect="first")
+CONTACT, TEXT = "abc-123-xyz", "".join(PIECES)
 
 
 @pytest.fixture

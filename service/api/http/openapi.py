@@ -60,7 +60,9 @@ def complete(schema: dict[str, Any]) -> dict[str, Any]:
             for name, (kind, text, example) in _HEADERS.items()
         }
     with_problem_media_type(schema)
-    for component in schema["components"].get("schemas", {}).values():
+    for name, component in schema["components"].get("schemas", {}).items():
+        # A model that is sent in another form than it is taken has two schemas of one title; generated clients need two names.
+        component["title"] = name.replace("-", "")
         for example in component.get("examples", ()):
             _put_nulls_back(example, component, schema)
     for path, operations in schema["paths"].items():

@@ -201,6 +201,12 @@ def test_a_path_gets_the_examples_of_its_own_errors():
     assert examples_for("/healthz", "418") == {}
 
 
+def test_no_two_schemas_have_one_name(whole_document):
+    titles = [schema["title"] for schema in whole_document["components"]["schemas"].values()]
+    assert sorted(titles) == sorted(set(titles))
+    assert {"FormInput", "FormOutput", "Problem"} <= set(titles)
+
+
 def test_operations_have_names_that_a_client_can_use(whole_document):
     names = [operation["operationId"] for _, _, operation in operations(whole_document)]
     assert len(set(names)) == len(names)
