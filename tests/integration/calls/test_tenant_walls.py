@@ -48,7 +48,16 @@ HARMLESS = {
 }  # fmt: skip
 VARIANTS = ("as documented", "tenant in the query", "tenant in a header")
 # `kept` says whether the disk took the answer within the time that was left.
-DIFFERENT_EACH_TIME = ("request_id", "path", "age_s", "latency_ms", "generated_at", "prompt_cache_read_tokens", "kept")
+DIFFERENT_EACH_TIME = (
+    "request_id",
+    "token",
+    "path",
+    "age_s",
+    "latency_ms",
+    "generated_at",
+    "prompt_cache_read_tokens",
+    "kept",
+)
 
 
 def owned_form(tenant):
