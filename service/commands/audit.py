@@ -82,7 +82,7 @@ def close_idle(
         now, after = wall_clock(settings.clock_file)(), timedelta(minutes=after_min)
         with closing(open_warehouse(settings, read_only=True)) as warehouse, exporting(settings):
             closed = close_idle_conversations(warehouse, archive, now=now, after=after)
-    say(f"{closed} conversations ended because the customer said nothing for {after_min:g} minutes")
+    say(f"ended as abandoned: {closed} (nothing happened in them for {after_min:g} minutes)")
 
 
 def _ask(name: str, start: str | None, end: str | None, session: str | None, form: AuditForm) -> None:

@@ -1,12 +1,14 @@
 """Audit records in a real bucket and table: announced, loaded into the warehouse, and findings that indexes find."""
 
+import json
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-from audited import RIGHT, WRONG, Scripted, audited_assistant, open_bank, talked
+from audited import RIGHT, STARTED, WRONG, Scripted, audited_assistant, open_bank, talked
 
+from service.__main__ import main
 from service.audit.queries import audit_queries
 from service.audit.stores import FINDINGS_KEPT, AuditObjects, FindingTable
 from service.aws.clients import client
@@ -27,7 +29,18 @@ def settings(local_aws):
     return local_aws()
 
 
-def test_what_a_conversation_left_is_found_by_every_way(settings, api_runtime, monkeypatch, tmp_path):
+@pytest.fixture
+def house(settings, tmp_path, monkeypatch):
+    """The warehouse that commands open, and a clock of an hour after the conversations."""
+    (tmp_path / "clock").write_text((STARTED + timedelta(hours=1)).isoformat())
+    monkeypatch.setenv("OMNI_AWS_ENDPOINT", settings.aws.endpoint)
+    monkeypatch.setenv("OMNI_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("OMNI_CLOCK_FILE", str(tmp_path / "clock"))
+    monkeypatch.setenv("OMNI_WAREHOUSE_PATH", str(tmp_path / "house.duckdb"))
+    return tmp_path / "house.duckdb"
+
+
+def test_what_a_conversation_left_is_found_by_every_way(settings, api_runtime, monkeypatch, house, capsys):
     open_bank(monkeypatch)
     archive = Archive(client("s3", settings), settings.stores.archive_bucket)
     dynamodb = client("dynamodb", settings)
@@ -40,7 +53,7 @@ def test_what_a_conversation_left_is_found_by_every_way(settings, api_runtime, m
 
     loader = Loader(
         archive=archive,
-        open_warehouse=partial(DuckWarehouse, tmp_path / "house.duckdb"),
+        open_warehouse=partial(DuckWarehouse, house),
         redactor=TextRedactor(),
         queue=EventQueue(client("sqs", settings), settings.stores.events_queue, bucket=settings.stores.archive_bucket),
     )
@@ -48,10 +61,19 @@ def test_what_a_conversation_left_is_found_by_every_way(settings, api_runtime, m
     tally = loader.drain(wait_s=5)
     assert (tally.loaded, tally.dead.total(), tally.foreign) == (2, 0, 0)
     wide = {"from_time": "2025-12-01", "to_time": "2025-12-31", "session": session}
-    with closing(DuckWarehouse(tmp_path / "house.duckdb", read_only=True)) as warehouse:
+    with closing(DuckWarehouse(house, read_only=True)) as warehouse:
         assert tally.rows == len(lines) + 1
         (found,) = warehouse.query(audit_queries()["hallucinations"].sql, wide).to_dict("records")
         assert balance(archive, warehouse, since=None, now=began).balanced
+
+    assert main(["audit", "close-idle"]) == 0
+    assert "ended as abandoned: 1 " in capsys.readouterr().out
+    assert main(["audit", "close-idle"]) == 0
+    assert "ended as abandoned: 0 " in capsys.readouterr().out
+    assert loader.drain(wait_s=5).loaded == 1
+    assert main(["audit", "durations", "--format", "json"]) == 0
+    (ends,) = json.loads(capsys.readouterr().out)
+    assert (ends["resolution_status"], ends["conversations"], ends["average_turns"]) == ("abandoned", 1, 1.0)
 
     day = datetime(2025, 12, 8, tzinfo=UTC)
     for listed in (table.of_kind("fabricated_data", day), table.of_day("2025-12-08", day)):
