@@ -72,8 +72,12 @@ def make_app(context: Environment, folder: Path) -> cdk.App:
 
 
 def kept_stacks(stage: EnvironmentName, names: list[str]) -> list[str]:
-    """Return which of an environment's templates are committed: all of prod, and dev's stores, which the local AWS gets."""
-    return names if stage == "prod" else [name for name in names if (stage, name) == ("dev", "omni-data")]
+    """Return which of an environment's templates are committed: prod's, and dev's stores, which the local AWS gets.
+
+    The API's is mostly ``openapi.json``, which is committed already.
+    """
+    kept = {"prod": set(names) - {"omni-api"}, "dev": {"omni-data"}}
+    return [name for name in names if name in kept.get(stage, set())]
 
 
 def made_templates(folder: Path) -> tuple[dict[EnvironmentName, dict[str, str]], list[Finding]]:
