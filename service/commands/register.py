@@ -8,6 +8,7 @@ from service.commands.access import client, clients, token, token_keys
 from service.commands.audit import audit
 from service.commands.callbacks import callbacks
 from service.commands.calls import calls
+from service.commands.customer import customer
 from service.commands.dashboards import dashboards
 from service.commands.knowledge import knowledge
 from service.commands.load import load_events
@@ -35,7 +36,7 @@ _SERVE: Commands = {
 }
 _WAREHOUSE: Commands = {"load-events": load_events, "sql": sql, "reconcile": reconcile, "dashboards": dashboards}
 COMMANDS = frozenset(
-    (*_SERVE, *_WAREHOUSE, "audit", "callbacks", "calls", "knowledge", "models", "tools", "voicemails")
+    (*_SERVE, *_WAREHOUSE, "audit", "callbacks", "calls", "customer", "knowledge", "models", "tools", "voicemails")
 )
 
 
@@ -49,5 +50,6 @@ def add_commands(app: typer.Typer) -> None:
     app.add_typer(tools, name="tools", rich_help_panel=SERVE)
     app.add_typer(callbacks, name="callbacks", rich_help_panel=SERVE)
     app.add_typer(voicemails, name="voicemails", rich_help_panel=SERVE)
+    app.add_typer(customer, name="customer", rich_help_panel=SERVE)
     app.add_typer(calls, name="calls", rich_help_panel=CALLS)
     app.add_typer(knowledge, name="knowledge", rich_help_panel=KNOWLEDGE)

@@ -100,6 +100,36 @@ class DuckWarehouse:
                 self._forget_rows()
         return Merged(inserted=inserted, updated=updated, unchanged=rows.num_rows - inserted - updated)
 
+    def remove(self, event: type[WarehouseEvent], column: str, values: Sequence[str]) -> None:
+        """See ``Warehouse.remove``."""
+        if self._read_only:
+            raise WarehouseError(f"{self.path} was opened read-only: open it for writing before deleting")
+        if column not in event.model_fields:
+            raise WarehouseError(f"{event.table} has no column {column}")
+        names = ", ".join("?" for _ in values)
+        with self.transaction():
+            self._run(f"DELETE FROM {event.table} WHERE {column} IN ({names})", list(values))
+
+    def reclaim(self) -> None:
+        """See ``Warehouse.reclaim``: writes the file anew and puts it in the old one's place; the warehouse is closed then.
+
+        A block of the file that holds no row any more keeps its bytes until it is used again.
+        """
+        anew = self.path.with_suffix(".anew")
+        anew.unlink(missing_ok=True)
+        try:
+            self._run("CHECKPOINT")  # nothing stays in the log beside the file
+            (name,) = self._run("SELECT current_database()")[0]
+            self._run(f"ATTACH '{str(anew).replace(chr(39), chr(39) * 2)}' AS anew")
+            self._run(f'COPY FROM DATABASE "{name}" TO anew')
+            self._run("DETACH anew")
+        except duckdb.Error as err:
+            anew.unlink(missing_ok=True)
+            raise WarehouseError(f"{self.path} cannot be written anew: {_without_values(err)}") from err
+        # The new file takes the name while the old one is still locked: no other process can have opened it in between.
+        anew.replace(self.path)
+        self._connection.close()
+
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> "pd.DataFrame":
         """See ``Warehouse.query``."""
         translated = query_to_duckdb(sql, self._columns())

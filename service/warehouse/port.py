@@ -1,6 +1,6 @@
 """The interface of a warehouse for loaders, reports and dashboards, independent of the engine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -45,6 +45,18 @@ class Warehouse(Protocol):
         Raises:
             QueryRefused: it is not one SELECT, it is wrong, or this engine cannot give Redshift's result; one line says why.
         """
+        ...
+
+    def remove(self, event: type[WarehouseEvent], column: str, values: Sequence[str]) -> None:
+        """Delete the rows whose ``column`` has one of ``values``, at most 1,000 of them; rows that are gone are ignored.
+
+        Raises:
+            WarehouseError: the event has no such column, or the engine failed.
+        """
+        ...
+
+    def reclaim(self) -> None:
+        """Free the space of deleted rows, so that their content is nowhere any more."""
         ...
 
     def transaction(self) -> AbstractContextManager[None]:

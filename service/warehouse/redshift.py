@@ -101,6 +101,20 @@ class RedshiftWarehouse:
                 self._drop_staged()
         return Merged(inserted=changes - known, updated=known, unchanged=rows.num_rows - changes)
 
+    def remove(self, event: type[WarehouseEvent], column: str, values: Sequence[str]) -> None:
+        """See ``Warehouse.remove``."""
+        if column not in event.model_fields:
+            raise WarehouseError(f"{event.table} has no column {column}")
+        quoted = ", ".join("'" + value.replace("\\", "\\\\").replace("'", "''") + "'" for value in values)
+        work = f"DELETE FROM {event.table} WHERE {column} IN ({quoted})"
+        if self._pending is None:
+            self._batch([work])
+        else:
+            self._pending.append(work)
+
+    def reclaim(self) -> None:
+        """See ``Warehouse.reclaim``: Redshift does it by itself, within hours."""
+
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> "pd.DataFrame":
         """See ``Warehouse.query``."""
         arguments: dict[str, Any] = {"Sql": one_select(sql)}

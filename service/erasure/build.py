@@ -1,0 +1,126 @@
+"""Builds the eraser of one tenant from the settings and the inventory."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from service.access.sealing import KmsSealer
+from service.aws.clients import client
+from service.aws.shared_state import open_shared_state
+from service.aws.stores import TABLES
+from service.clock import wall_clock
+from service.erasure.eraser import Eraser
+from service.erasure.folders import SearchedFolder
+from service.erasure.objects import SearchedObjects
+from service.erasure.places import Place, inventory
+from service.erasure.rows import LoadedObjects, Opened, SearchedRows
+from service.erasure.store import SearchedPlace
+from service.erasure.tables import SearchedTable
+from service.errors import ConfigurationError
+from service.events import TABLES as EVENTS
+from service.loading.objects import PREFIXES
+from service.settings import Settings
+from service.summaries.answer_record import ANSWERS_PREFIX
+from service.warehouse import open_warehouse
+
+# What leads to a stored answer is not all in the warehouse: pseudonyms of persons are in the object alone.
+_ALWAYS_READ = frozenset({ANSWERS_PREFIX})
+
+
+def build_eraser(
+    settings: Settings,
+    tenant: str,
+    *,
+    read_only: bool = False,
+    read_everything: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> Eraser:
+    """Return the eraser of ``settings``, which name an AWS. Contacts nothing.
+
+    Args:
+        settings: the settings.
+        tenant: whose calls are searched; other data belongs to no tenant and is found by the customer's ids.
+        read_only: the warehouse is opened for reading.
+        read_everything: read every object, also those that the warehouse knows: needed once the log key was changed.
+        report: told of progress, without personal data.
+
+    Raises:
+        ConfigurationError: there is no AWS.
+    """
+    shared = open_shared_state(settings)
+    if shared is None:
+        raise ConfigurationError("no stores to search: set OMNI_AWS_ENDPOINT, or run `omni up`")
+    opened = _warehouse(settings, read_only=read_only)
+    places = [
+        *_tables(settings),
+        *_objects(settings, tenant, None if read_everything else opened),
+        *_rows(opened),
+        *_folders(settings),
+    ]
+
+    def reclaim() -> None:
+        if opened is not None:
+            warehouse = opened()
+            try:
+                warehouse.reclaim()
+            finally:
+                warehouse.close()
+
+    return Eraser(places=places, shared=shared, now=wall_clock(settings.clock_file), report=report, reclaim=reclaim)
+
+
+def _warehouse(settings: Settings, *, read_only: bool) -> Opened | None:
+    is_redshift = settings.redshift.workgroup is not None or settings.redshift.cluster is not None
+    if not is_redshift and not settings.warehouse_file.exists():
+        return None
+    return partial(open_warehouse, settings, read_only=read_only)
+
+
+def _tables(settings: Settings) -> list[SearchedPlace]:
+    dynamodb, names = client("dynamodb", settings, attempts=1), settings.flat()
+    shapes = {shape.setting: shape for shape in TABLES}
+
+    def sealer(place: Place) -> KmsSealer | None:
+        if place.sealed is None:
+            return None
+        key = settings.stores.callbacks_kms_key
+        return KmsSealer(partial(client, "kms", settings), key, sealed_as=place.sealed.sealed_as)
+
+    return [
+        SearchedTable(dynamodb, shapes[setting], names[setting], place, sealer(place))
+        for setting, place in inventory().tables.items()
+        if place.is_searched
+    ]
+
+
+def _objects(settings: Settings, tenant: str, opened: Opened | None) -> list[SearchedPlace]:
+    s3, names = client("s3", settings), settings.flat()
+    loaded = LoadedObjects(opened, [(event, inventory().warehouse[event.table]) for event in EVENTS])
+    found: list[SearchedPlace] = []
+    for name, place in inventory().prefixes.items():
+        if not place.is_searched:
+            continue
+        prefix = (place.prefix or name).format(tenant=tenant)
+        by_warehouse: dict[str, Any] = {}
+        if name in PREFIXES and name not in _ALWAYS_READ:
+            by_warehouse = {"loaded": loaded.known, "own": loaded.of}
+        found.append(SearchedObjects(s3, names[place.bucket], prefix, place, **by_warehouse))
+    return found
+
+
+def _rows(opened: Opened | None) -> list[SearchedPlace]:
+    events = {event.table: event for event in EVENTS}
+    return [
+        SearchedRows(events[table], place, opened)
+        for table, place in inventory().warehouse.items()
+        if place.is_searched
+    ]
+
+
+def _folders(settings: Settings) -> list[SearchedPlace]:
+    folders = {"spool": settings.spool_folder}
+    return [
+        SearchedFolder(folders.get(name, settings.state_dir / name), place)
+        for name, place in inventory().folders.items()
+        if place.is_searched
+    ]

@@ -1,0 +1,108 @@
+"""Searches objects of a bucket under a prefix, and deletes every version of what it finds."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from service.aws.bounded import patiently, translated
+from service.erasure.identity import CustomerIds
+from service.erasure.places import Place
+from service.erasure.store import FoundRecord
+from service.errors import StoreError
+
+_PATIENCE_S = 10.0
+_THREADS = 16
+_MOST_DELETED = 1000  # S3's own bound per call
+_NOT_THERE = frozenset({"NoSuchBucket", "NoSuchKey", "404"})
+# Which of these keys hold records that need no reading, because the warehouse says whose they are.
+KnownOf = Callable[[Sequence[str]], set[str]]
+
+
+class SearchedObjects:
+    """See ``SearchedPlace``. A place that is found by its key alone is not read: its objects may be recordings."""
+
+    def __init__(
+        self,
+        client: Any,
+        bucket: str,
+        prefix: str,
+        place: Place,
+        *,
+        loaded: KnownOf = lambda keys: set(),
+        own: Callable[[CustomerIds], set[str]] = lambda ids: set(),
+    ) -> None:
+        """``loaded`` are the keys whose owner the warehouse knows, ``own`` those of a customer; without both, all are read."""
+        self.name, self.place = f"bucket {bucket}, {prefix}", place
+        self._client, self._bucket, self._prefix = client, bucket, prefix
+        self._loaded, self._own = loaded, own
+        self._by_key = set(place.found_by) == {"object_key"}
+
+    def find(self, ids: CustomerIds) -> Iterator[FoundRecord]:
+        """See ``SearchedPlace.find``."""
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="erasure") as threads:
+            own = {key for key in self._own(ids) if key.startswith(self._prefix)}
+            for keys in self._pages():
+                known = self._loaded(keys)
+                wanted = [key for key in keys if key in own or key not in known]
+                for key, content in zip(wanted, threads.map(self._read, wanted), strict=True):
+                    record = {"object_key": key} | (content if isinstance(content, dict) else {})
+                    if key in own or ids.owns(self.place, record):
+                        yield FoundRecord(at=key, content=content)
+
+    def delete(self, found: Sequence[FoundRecord]) -> None:
+        """See ``SearchedPlace.delete``; no older version stays."""
+        for one in found:
+            versions = self._versions(one.at)
+            for start in range(0, len(versions), _MOST_DELETED):
+                part = {"Objects": versions[start : start + _MOST_DELETED], "Quiet": True}
+                with translated(self.name):
+                    answer = self._client.delete_objects(Bucket=self._bucket, Delete=part)
+                if answer.get("Errors"):
+                    raise StoreError(f"{self.name} did not delete {len(answer['Errors'])} objects; run it again")
+
+    def _versions(self, key: str) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = [{"Key": key}]
+        with translated(self.name):
+            for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=key):
+                found += [
+                    {"Key": key, "VersionId": one["VersionId"]}
+                    for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+                    if one["Key"] == key and one.get("VersionId") not in (None, "null")
+                ]
+        return found
+
+    def _pages(self) -> Iterator[list[str]]:
+        """Yield the keys under the prefix, also of objects of which only older versions are left."""
+        try:
+            with translated(self.name):
+                pages = self._client.get_paginator("list_object_versions").paginate(
+                    Bucket=self._bucket, Prefix=self._prefix
+                )
+                for page in pages:
+                    yield list(dict.fromkeys(one["Key"] for one in page.get("Versions", ())))
+        except StoreError as err:
+            if _code(err) not in _NOT_THERE:
+                raise
+
+    def _read(self, key: str) -> Any:
+        if self._by_key:
+            return None
+
+        def access() -> bytes:
+            with translated(self.name), self._client.get_object(Bucket=self._bucket, Key=key)["Body"] as body:
+                found: bytes = body.read()
+                return found
+
+        try:
+            return json.loads(patiently(access, timeout_s=_PATIENCE_S))
+        except StoreError as err:
+            if _code(err) in _NOT_THERE:
+                return None
+            raise
+        except ValueError:  # a damaged object; its key may still tell
+            return None
+
+
+def _code(err: StoreError) -> str:
+    return str(getattr(err.__cause__, "response", {}).get("Error", {}).get("Code", ""))

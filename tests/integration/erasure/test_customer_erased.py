@@ -1,0 +1,289 @@
+"""A customer in every store: exported, deleted, and searched for afterwards in every item, object, row and file."""
+
+import asyncio
+import json
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import loadable
+import pytest
+
+from service.access.control import account_key
+from service.audit.record import AuditEntry, AuditRecord, KeptFinding
+from service.audit.stores import AuditObjects, FindingTable
+from service.aws.clients import client
+from service.aws.queries import DynamoQueries
+from service.aws.shared_state import open_shared_state
+from service.aws.stores import BUCKETS, TABLES
+from service.conversations.conversation import Conversation, Exchange
+from service.conversations.table import ConversationTable
+from service.erasure.build import build_eraser
+from service.erasure.eraser import ErasureOrder
+from service.erasure.identity import CustomerIds
+from service.erasure.ledger import ErasureLedger
+from service.events import CallCriterionEvent, CallEvent, CallOverrideEvent
+from service.handover.book import CallbackBook
+from service.handover.build import open_callbacks
+from service.handover.handover import CustomerHandover, HandoverSummary
+from service.handover.handover_table import HandoverTable
+from service.loading.build import build_loader
+from service.phone.build import open_voicemails
+from service.phone.voicemail import Voicemail
+from service.rollouts.shadow_record import AnswerRecord, ShadowRecord
+from service.summaries.answer_table import AnswerTable
+from service.summaries.outbox_table import to_item
+from service.summaries.spool import Spool
+from service.summaries.store import build_table_and_archive
+from service.telemetry.fields import account_hash, pseudonym_of, set_account_key
+from service.warehouse import open_warehouse
+from service.warehouse.rows import to_table
+
+pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+NOW = datetime.now(UTC) - timedelta(hours=1)
+AT = NOW.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Customer:
+    """All ids and words of one customer, none of which another one has; ``word`` is in every text about them."""
+
+    def __init__(self, number, word):
+        self.number, self.word = number, word
+        self.account, self.phone = f"77{number}0814451", f"+44770090{number}123"
+        self.contact, self.conversation = f"contact-{number}-{word}", f"conv-{number}-{word}"
+        self.process, self.call_key = f"proc-{number}-{word}", f"acme/calls/contact-{number}-{word}_20261122.wav"
+        self.requests = [f"req-{number}{n:011x}" for n in range(4)]
+
+    @property
+    def marks(self):
+        """What must be nowhere afterwards; hashes and pseudonyms lead to the customer, too, for whoever has the key."""
+        known = (self.account, self.contact, self.conversation)
+        keyed = [make(one) for one in known for make in (account_hash, pseudonym_of)]
+        return [self.word, self.account, self.phone[1:], *keyed, *self.requests]
+
+    def text(self, of):
+        return f"The {of} of {self.word}, who disputes the fee for the premium card and waits for an answer."
+
+
+GONE, STAYS = Customer("413", "zerfelius"), Customer("528", "quillonby")
+
+
+@pytest.fixture(scope="module")
+def settings(local_aws):
+    made = local_aws(store_timeout_s=20.0, warehouse_redactor="patterns")
+    set_account_key(account_key(made))
+    return made
+
+
+def summary(who, request=0, **changes):
+    at = (NOW + timedelta(seconds=request)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    fields = {
+        "request_id": who.requests[request], "account_number": who.account, "contact_id": who.contact, "generated_at": at,
+        "unique_process_id": f"{who.process}-{request}", "initial_contact_id": who.contact, "summary": who.text("summary"),
+    }  # fmt: skip
+    return loadable.summary(**fields | changes)
+
+
+def answer(who):
+    session = pseudonym_of(who.conversation)
+    return loadable.answer(
+        request_id=who.requests[1], customer=account_hash(who.conversation), conversation=session, generated_at=AT,
+        persons=(pseudonym_of(who.account),), output=who.text("answer"), inputs={"message": who.text("question")},
+    )  # fmt: skip
+
+
+def audit(who):
+    same = {"session_id": pseudonym_of(who.conversation), "correlation_id": who.requests[1], "task": "assistant"}
+    entry = AuditEntry(
+        event_id=f"{who.requests[1]}-00", timestamp=NOW, level="INFO", contact_id=pseudonym_of(who.contact), user_id=None,
+        event_type="user_input", environment="local", **same,
+        data={"transcript": who.text("words"), "input_mode": "text", "confidence": None},
+    )  # fmt: skip
+    finding = KeptFinding(
+        log_id=f"{who.requests[1]}-f01", timestamp=NOW, user_query=who.text("query"), tool_name=None, tool_results=None,
+        model_response=who.text("reply"), hallucination_type="unsupported", severity="high", action_taken="logged",
+        validation_details="a fee", **same,
+    )  # fmt: skip
+    return AuditRecord(
+        audit_id=f"{who.requests[1]}-a", recorded_at=NOW, events=(entry,), findings=(finding,), schema_version=1
+    )
+
+
+def shadow(who):
+    shown = AnswerRecord(
+        pair_digest="d", output=who.text("summary"), arm="primary", model="m", answered_by="m", latency_ms=1.0,
+        cost_usd=None, failure=None, guarded=(), repaired=False,
+    )  # fmt: skip
+    inputs = {"account_number": "id-random", "text": who.text("history")}
+    return ShadowRecord(
+        id=who.number + "0", at=NOW, task="summarize", rollout=1, inputs=inputs, shown=shown, unseen=shown
+    )
+
+
+def conversation(who):
+    said = Exchange(message_id="m1", said=who.text("message"), at=NOW)
+    verified = {"account_number": who.account, "contact_id": who.contact}
+    return Conversation(
+        id=who.conversation, task="assistant", channel="chat", started_at=NOW, session=verified, exchanges=(said,)
+    )
+
+
+async def keep_conversation(settings, who, kept=None, expected=0):
+    queries = DynamoQueries.beside(client("dynamodb", settings), settings)
+    table = ConversationTable(queries, settings.stores.conversations_table, scope="local", kept_s=3600, timeout_s=10)
+    try:
+        key = f"assistant/tenant:acme/{who.conversation}"
+        await table.put(key, kept or conversation(who), expected=expected)
+    finally:
+        await queries.aclose()
+
+
+def fill(settings, who):
+    """Put a customer into every place that the inventory searches."""
+    dynamodb, s3, stores = client("dynamodb", settings), client("s3", settings), settings.stores
+    table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
+    for request in (0, 2):
+        table.put(summary(who, request))
+        archive.put(summary(who, request))
+    answers = AnswerTable(dynamodb, settings.summaries.answers_table, ttl=timedelta(days=7))
+    answers.put(answer(who))
+    archive.put(answer(who))
+    given = loadable.feedback(of=summary(who), feedback_id=f"fb-{who.number}", comment=who.text("comment"))
+    about = loadable.answer_verdict(of=answer(who), feedback_id=f"afb-{who.number}", comment=who.text("comment"))
+    for record in (given, about):
+        archive.put_json(record.object_key, record.model_dump_json())
+    AuditObjects(archive).put(audit(who))
+    FindingTable(dynamodb, stores.findings_table).put(audit(who))
+    archive.put_json(shadow(who).object_key, shadow(who).model_dump_json())
+    damaged = f"omni-channel/processed/year=2026/month=11/day=22/hour=10/{who.requests[3]}.json"
+    archive.put_json(damaged, json.dumps({"account_number": who.account, "request_id": who.requests[3], "x": who.word}))
+    waiting = to_item(summary(who, 3), kept_at=NOW.timestamp())
+    dynamodb.put_item(TableName=settings.summaries.outbox_table, Item=waiting)
+    Spool(settings.spool_folder, max_bytes=10**7).add(summary(who, 3))
+    for name, line in (
+        ("shadow", shadow(who).model_dump()),
+        ("harvest", {"provenance": {"request_id": who.requests[0]}}),
+    ):
+        folder = settings.state_dir / name
+        folder.mkdir(exist_ok=True)
+        with (folder / "summarize.jsonl").open("a") as file:
+            file.write(json.dumps(line | {"words": who.text(name)}, default=str) + "\n")
+    asyncio.run(keep_conversation(settings, who))
+    people(settings, who)
+    call(settings, who)
+
+
+def people(settings, who):
+    """The customer waits for a person, for a call, and has left a message."""
+    stores, dynamodb = settings.stores, client("dynamodb", settings)
+    told = HandoverSummary(customer_query=who.text("wish"), conversation_turns=1, handover_reason="x", timestamp=NOW)
+    handovers = HandoverTable(dynamodb, stores.handovers_table, scope="local", timeout_s=10)
+    handovers.add(
+        CustomerHandover(
+            handover_id=f"h-{who.number}", conversation_id=who.conversation, reason="x", summary=told, requested_at=NOW
+        )
+    )
+    opened = open_callbacks(settings)
+    book = CallbackBook(store=opened.store, sealer=opened.sealer, now=lambda: NOW)
+    promised = (NOW, NOW + timedelta(hours=1))
+    book.request(f"cb-{who.number}", who.phone, contact_id=who.contact, promised=promised)
+    # Of a contact that nothing else names: only the number leads to it.
+    book.request(f"cc-{who.number}", who.phone, contact_id=f"other-{who.word}", promised=promised)
+    voicemails = open_voicemails(settings)
+    sealed = voicemails.sealer.seal(who.phone[1:].encode(), f"vm-{who.word}")
+    voicemails.store.add(
+        Voicemail(
+            voicemail_id=f"vm-{who.word}", instance_id="i", sealed_phone=sealed, left_at=NOW, due_at=NOW,
+            conversation_id=who.conversation,
+        )
+    )  # fmt: skip
+
+
+def call(settings, who):
+    """A recording named after the contact, with its state, transcript and result."""
+    dynamodb, s3 = client("dynamodb", settings), client("s3", settings)
+    call_id = f"call-{who.number * 8}"
+    put = {"pk": "TENANT#acme", "sk": f"CALL#{call_id}", "object_key": who.call_key, "call_date": AT}
+    dynamodb.put_item(TableName=settings.calls.table, Item={name: {"S": text} for name, text in put.items()})
+    override = {"pk": "TENANT#acme", "sk": f"OVERRIDE#{call_id}#greeting#1", "note": who.text("note")}
+    dynamodb.put_item(TableName=settings.calls.table, Item={name: {"S": text} for name, text in override.items()})
+    s3.put_object(Bucket=settings.calls.bucket, Key=who.call_key, Body=who.text("call").encode())
+    for key in (f"acme/2026/11/22/{call_id}.json", f"acme/transcripts/{call_id}.json", f"tmp/acme/{call_id}.json"):
+        s3.put_object(Bucket=settings.calls.results_bucket, Key=key, Body=json.dumps({"said": who.word}).encode())
+
+
+def everything(settings):
+    """Every item, every version of every object, every row and every file's bytes, as one text."""
+    names, dynamodb, s3 = settings.flat(), client("dynamodb", settings), client("s3", settings)
+    found = []
+    for shape in TABLES:
+        items = dynamodb.scan(TableName=names[shape.setting])["Items"]
+        found += [(names[shape.setting], json.dumps(item, default=str)) for item in items]
+    for shape in BUCKETS:
+        bucket = names[shape.setting]
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            for one in page.get("Versions", ()):
+                body = s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read()
+                found.append((one["Key"], one["Key"] + body.decode(errors="replace")))
+    for path in settings.state_dir.rglob("*"):
+        if path.is_file() and "ministack" not in path.parts:  # the local AWS, which was read above
+            found.append((str(path), path.read_bytes().decode("latin-1")))
+    return found
+
+
+def traces(settings, who):
+    """Where any mark of a customer is: the tombstone and the receipt hold a keyed hash, the load's rows random ids."""
+    names = settings.flat()
+    told = {(names["shared_table"], account_hash(who.account))}
+    told |= {(str(settings.warehouse_file), request) for request in who.requests}
+    found = {(place, mark) for place, text in everything(settings) for mark in who.marks if mark in text}
+    return sorted(found - told)
+
+
+def ids(who):
+    known = CustomerIds()
+    known.learn("account", who.account)
+    known.learn("phone", who.phone[1:])
+    return known
+
+
+def rows_of_calls(settings, who):
+    call_id = f"call-{who.number * 8}"
+    events = {
+        CallEvent: {"call_date": NOW, "state": "done", "review": "", "turns": 2, "duration_s": 1.0, "transcriber": "t",
+                    "redactor": "r", "pii_found": 0, "pair": "p", "prompt_version": "v", "registry_version": 1,
+                    "model_used": "m", "latency_ms": 1, "input_tokens": 1, "output_tokens": 1, "schema_version": 1,
+                    "agent_id": who.word, "source_key": f"acme/2026/11/22/{call_id}.json", "scored_at": NOW},
+        CallCriterionEvent: {"criterion_id": "c", "call_date": NOW, "form_id": "f", "form_version": 1, "section": "s",
+                             "question": "q", "weight": 1, "required": True, "score": 1, "evidence": "verified",
+                             "scored_at": NOW},
+        CallOverrideEvent: {"criterion_id": "c", "overridden_at": NOW, "form_id": "f", "form_version": 1,
+                            "human_verdict": "no", "overridden_by": "lee"},
+    }  # fmt: skip
+    with closing(open_warehouse(settings)) as warehouse:
+        for event, fields in events.items():
+            row = fields | {"tenant_id": "acme", "call_id": call_id, "pair_digest": "d"}
+            warehouse.merge(event, to_table(event, [row]))
+
+
+def test_a_customer_is_deleted_everywhere_and_another_one_is_untouched(settings):
+    loader = build_loader(settings)[0]
+    loader.prepare_warehouse()
+    for who in (GONE, STAYS):
+        fill(settings, who)
+        rows_of_calls(settings, who)
+    assert loader.scan(everything=True).dead.total() == 2  # the damaged ones
+    before = traces(settings, STAYS)
+    eraser = replace(build_eraser(settings, "acme"), sleep=lambda seconds: None)
+    found = eraser.find(ids(GONE))
+    assert [place.name for place, records in found.items() if not records] == []
+    assert {mark for _, mark in traces(settings, GONE)} == set(GONE.marks) - {
+        GONE.phone[1:],
+        account_hash(GONE.contact),
+    }
+    receipt = eraser.erase(ErasureOrder(account=GONE.account, tenant="acme", reason="case 1", by="dpo"), ids(GONE))
+    assert (receipt.left, len(receipt.deleted)) == (0, len(eraser.places))
+    assert traces(settings, GONE) == []
+    assert traces(settings, STAYS) == before
+    assert ErasureLedger(open_shared_state(settings)).receipts() == [receipt]
