@@ -49,9 +49,7 @@ class Place(_Written):
 
 
 class Inventory(_Written):
-    """All places: tables by setting, prefixes of buckets, tables of the warehouse, folders under the state folder,
-    queues, others.
-    """
+    """All places: tables, prefixes of buckets, tables of the warehouse, folders of the state, queues, others."""
 
     tables: Mapping[str, Place]
     prefixes: Mapping[str, Place]

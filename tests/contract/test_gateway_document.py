@@ -15,4 +15,6 @@ def test_the_committed_document_is_made_from_the_service():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     made = module.written(module.gateway_document(create_app().openapi()))
-    assert module.FILE.read_text(encoding="utf-8") == made, "write it again: PYTHONPATH=. .venv/bin/python infra/cdk/openapi.py"
+    assert module.FILE.read_text(encoding="utf-8") == made, (
+        "write it again: PYTHONPATH=. .venv/bin/python infra/cdk/openapi.py"
+    )
