@@ -18,7 +18,7 @@ from constructs import Construct
 from environments import Environment
 from stacks.data import DataStack
 from stacks.logs import log_group
-from stacks.network import NetworkStack
+from stacks.network import RANGE, NetworkStack
 from stacks.records import ContactRecords
 from stacks.rights import READ, SEAL, Rights
 from stacks.service import PORT, ServiceStack
@@ -49,7 +49,7 @@ class AssistantStack(cdk.Stack):
         self._group = ec2.SecurityGroup(
             self, "Functions", vpc=network.vpc, description="functions of bot and flows", allow_all_outbound=False
         )
-        inside = ec2.Peer.ipv4(network.vpc.vpc_cidr_block)
+        inside = ec2.Peer.ipv4(RANGE)
         self._group.add_egress_rule(inside, ec2.Port.tcp(PORT), "the service")
         self._group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS")
         self._turns = self._turn_function(service)

@@ -10,6 +10,8 @@ from environments import Environment
 from stacks.data import DataStack
 from stacks.logs import log_group
 
+# Of the private network; another where it must be joined with a network that has the same.
+RANGE = "10.0.0.0/16"
 # A call through an endpoint never leaves AWS's network. Models of other providers and web hooks go through NAT.
 ENDPOINTS = (
     *("bedrock-runtime", "comprehend", "ecr.api", "ecr.dkr", "kms", "logs", "monitoring", "redshift-data"),
@@ -27,6 +29,7 @@ class NetworkStack(cdk.Stack):
         self.vpc = ec2.Vpc(
             self,
             "Vpc",
+            ip_addresses=ec2.IpAddresses.cidr(RANGE),
             max_azs=context.zones,
             nat_gateways=context.nat_gateways,
             restrict_default_security_group=False,  # the custom resource for it would need a function with an asset
@@ -50,7 +53,7 @@ class NetworkStack(cdk.Stack):
         inside = ec2.SecurityGroup(
             self, "Endpoints", vpc=self.vpc, description="AWS services", allow_all_outbound=False
         )
-        inside.add_ingress_rule(ec2.Peer.ipv4(self.vpc.vpc_cidr_block), ec2.Port.tcp(443), "tasks")
+        inside.add_ingress_rule(ec2.Peer.ipv4(RANGE), ec2.Port.tcp(443), "tasks")
         for service in ENDPOINTS:
             self.vpc.add_interface_endpoint(
                 "".join(part.capitalize() for part in service.replace(".", "-").split("-")),

@@ -12,7 +12,7 @@ from constructs import Construct
 from environments import Environment
 from stacks.data import DataStack
 from stacks.logs import log_group
-from stacks.network import NetworkStack
+from stacks.network import RANGE, NetworkStack
 from stacks.workload import allow_pulling
 
 _PORT = 5000
@@ -44,7 +44,7 @@ class RegistryStack(cdk.Stack):
         self.server_group = ec2.SecurityGroup(
             self, "Server", vpc=network.vpc, description="MLflow", allow_all_outbound=False
         )
-        self.server_group.add_ingress_rule(ec2.Peer.ipv4(network.vpc.vpc_cidr_block), ec2.Port.tcp(_PORT), "tasks")
+        self.server_group.add_ingress_rule(ec2.Peer.ipv4(RANGE), ec2.Port.tcp(_PORT), "tasks")
         self.server_group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS")
         self.database = self._database()
         self.bucket = self._bucket()
@@ -76,9 +76,7 @@ class RegistryStack(cdk.Stack):
             removal_policy=self._removal,
         )
         database.connections.allow_default_port_from(self.server_group, "MLflow")
-        self.server_group.add_egress_rule(
-            ec2.Peer.ipv4(self._network.vpc.vpc_cidr_block), ec2.Port.tcp(5432), "the database"
-        )
+        self.server_group.add_egress_rule(ec2.Peer.ipv4(RANGE), ec2.Port.tcp(5432), "the database")
         return database
 
     def _bucket(self) -> s3.Bucket:

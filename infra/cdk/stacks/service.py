@@ -14,7 +14,7 @@ from aws_cdk import cloudformation_include as include
 from constructs import Construct
 from environments import Environment
 from stacks.data import DataStack
-from stacks.network import NetworkStack
+from stacks.network import RANGE, NetworkStack
 from stacks.registry import RegistryStack
 from stacks.rights import Rights, callbacks_rights, calls_rights, schedule_rights, service_rights
 from stacks.transcription import Transcription
@@ -71,7 +71,7 @@ class ServiceStack(cdk.Stack):
             self, "Tasks", vpc=network.vpc, description="tasks of the service and its workers", allow_all_outbound=False
         )
         self.tasks_group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS, models of other providers")
-        self.tasks_group.add_egress_rule(ec2.Peer.ipv4(network.vpc.vpc_cidr_block), ec2.Port.tcp(5000), "the registry")
+        self.tasks_group.add_egress_rule(ec2.Peer.ipv4(RANGE), ec2.Port.tcp(5000), "the registry")
         self._transcription = Transcription(self, "Transcription", data=data, key=self._key)
         self.workloads = {plan.name: self._workload(plan) for plan in _plans(context, self._images)}
         self.service = self._serve(self.workloads["service"])
@@ -139,7 +139,7 @@ class ServiceStack(cdk.Stack):
         group = ec2.SecurityGroup(
             self, "Balancer", vpc=self._network.vpc, description="the balancer", allow_all_outbound=False
         )
-        inside = ec2.Peer.ipv4(self._network.vpc.vpc_cidr_block)
+        inside = ec2.Peer.ipv4(RANGE)
         for port in (PORT, TEST_PORT):
             group.add_ingress_rule(inside, ec2.Port.tcp(port), "the API's link")
         self.tasks_group.add_ingress_rule(group, ec2.Port.tcp(CONTAINER_PORT), "the balancer")

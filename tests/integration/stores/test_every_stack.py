@@ -1,0 +1,103 @@
+"""The committed templates stand in the local AWS one after the other, with what one takes from another."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from service.aws.clients import client
+
+FOLDER = Path(__file__).resolve().parents[3] / "infra" / "cdk" / "templates" / "prod"
+# In the order in which they need each other.
+STACKS = ("data", "network", "registry", "warehouse", "observability", "service", "assistant")
+# What the local AWS has no resource for: it refuses a template that holds one.
+NOT_HERE = {
+    *("AWS::EC2::EIP", "AWS::EC2::FlowLog", "AWS::EC2::NatGateway"),
+    *("AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress"),
+    *("AWS::RedshiftServerless::Namespace", "AWS::RedshiftServerless::Workgroup"),
+    *("AWS::CloudWatch::InsightRule", "AWS::Lex::Bot", "AWS::Lex::BotVersion", "AWS::Lex::BotAlias"),
+}
+GIVEN = {
+    "RegistryImage": "registry@sha256:0",
+    "ServiceImage": "service@sha256:0",
+    "WorkersImage": "workers@sha256:0",
+    "HoldMusicArn": "arn:aws:connect:us-east-1:000000000000:instance/i/prompt/p",
+}
+PLACE = "stack-templates"
+
+
+@pytest.fixture(scope="module")
+def settings(local_aws):
+    settings = local_aws(store_timeout_s=60.0)
+    ssm = client("ssm", settings)
+    ssm.put_parameter(Name="/omni/trusted-keys", Value="-----BEGIN PUBLIC KEY-----", Type="String")
+    s3 = client("s3", settings)
+    s3.create_bucket(Bucket=PLACE)
+    return settings
+
+
+def is_here(resource):
+    return resource["Type"] not in NOT_HERE and not resource["Type"].startswith("AWS::Connect::")
+
+
+def without(value, gone):
+    """``value`` with a text in place of each reference to what is left out."""
+    if isinstance(value, list):
+        return [without(item, gone) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"Ref"} and value["Ref"] in gone:
+        return f"left-out-{value['Ref']}"
+    if set(value) == {"Fn::GetAtt"} and value["Fn::GetAtt"][0] in gone:
+        return f"arn:aws:left-out:us-east-1:000000000000:{value['Fn::GetAtt'][0]}"
+    made = {name: without(item, gone) for name, item in value.items()}
+    if isinstance(made.get("DependsOn"), list):
+        made["DependsOn"] = [name for name in made["DependsOn"] if name not in gone]
+    elif made.get("DependsOn") in gone:
+        del made["DependsOn"]
+    return made
+
+
+def local_template(name):
+    template = json.loads((FOLDER / f"omni-{name}.json").read_text(encoding="utf-8"))
+    gone = {logical for logical, resource in template["Resources"].items() if not is_here(resource)}
+    template["Resources"] = {
+        logical: resource for logical, resource in template["Resources"].items() if logical not in gone
+    }
+    return without(template, gone)
+
+
+def deploy(settings, name, template):
+    formation, s3 = client("cloudformation", settings), client("s3", settings)
+    s3.put_object(Bucket=PLACE, Key=f"{name}.json", Body=json.dumps(template))
+    parameters = [
+        {"ParameterKey": key, "ParameterValue": GIVEN.get(key, "code")}
+        for key, parameter in template.get("Parameters", {}).items()
+        if "Default" not in parameter
+    ]
+    stack = f"all-{name}"
+    formation.create_stack(
+        StackName=stack,
+        TemplateURL=f"{settings.aws.endpoint}/{PLACE}/{name}.json",
+        Parameters=parameters,
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    while (found := formation.describe_stacks(StackName=stack)["Stacks"][0])["StackStatus"].endswith("_IN_PROGRESS"):
+        time.sleep(0.05)
+    failed = [
+        (event["LogicalResourceId"], event.get("ResourceStatusReason"))
+        for event in formation.describe_stack_events(StackName=stack)["StackEvents"]
+        if event["ResourceStatus"].endswith("FAILED")
+    ]
+    return found["StackStatus"], failed
+
+
+def test_every_stack_stands_with_what_it_takes_from_the_others(settings):
+    for name in STACKS:
+        status, failed = deploy(settings, name, local_template(name))
+        assert (status, failed) == ("CREATE_COMPLETE", []), f"{name}: {failed}"
+    alarms = client("cloudwatch", settings).describe_alarms(AlarmNamePrefix="omni-prod-")["MetricAlarms"]
+    assert {"omni-prod-failure-rate", "omni-prod-latency-p95"} <= {alarm["AlarmName"] for alarm in alarms}
+    tasks = client("ecs", settings).list_task_definition_families()["families"]
+    assert {"omni-service", "omni-calls", "omni-callbacks", "omni-schedule", "omni-registry"} <= set(tasks)
