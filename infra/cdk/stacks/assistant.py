@@ -77,9 +77,8 @@ class AssistantStack(cdk.Stack):
         )
 
     def _turn_function(self, service: ServiceStack) -> functions.Function:
-        client = secrets.Secret(
-            self, "LexClient", description="client id and secret of `omni client lex`", encryption_key=self._key
-        )
+        # Made before this stack, because a function's variables are filled in once, when it is deployed.
+        client = secrets.Secret.from_secret_name_v2(self, "LexClient", "omni/lex-client")
         return self._function(
             "Turns",
             "service.channels.lex.lambda_handler",
