@@ -1,0 +1,1 @@
+module.exports = require("@salesforce/sfdx-lwc-jest/config").jestConfig;
