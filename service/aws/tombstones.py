@@ -6,11 +6,13 @@ loads records asks here. A record from after the erasure is a new one of a custo
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from service.aws.shared_state import SharedState
+from service.aws.shared_state import SharedState, open_shared_state
 from service.errors import StoreError
+from service.settings import Settings
+from service.telemetry.fields import pseudonym_of_hash
 
 # Longer than anything waits: 14 days in a queue, 30 days as a dead object, 35 days in a table's backups.
 KEPT_FOR = timedelta(days=90)
@@ -19,8 +21,18 @@ _PARTITION = "erased"
 
 
 def erase_from(shared: SharedState, customer: str, at: datetime) -> None:
-    """Note that everything about ``customer``, a keyed hash, from before ``at`` is erased."""
+    """Note that everything about ``customer``, the keyed hash of an account or a conversation, from before ``at`` is erased."""
     shared.put(_PARTITION, customer, at.isoformat(), expires_at=(at + KEPT_FOR).timestamp())
+
+
+def nobody_erased() -> "Tombstones":
+    """Return notes of nobody."""
+    return Tombstones(None)
+
+
+def open_tombstones(settings: Settings) -> "Tombstones":
+    """Return the notes of ``settings``; contacts nothing."""
+    return Tombstones(open_shared_state(settings))
 
 
 class Tombstones:
@@ -34,14 +46,14 @@ class Tombstones:
         self._known: Mapping[str, datetime] | None = None
         self._read_at = 0.0
 
-    def covers(self, customer: str, at: str) -> bool:
-        """Return whether a record of ``customer``, a keyed hash, made ``at`` (ISO 8601) belongs to what was erased.
+    def covers(self, names: Iterable[str | None], made_at: datetime) -> bool:
+        """Return whether a record belongs to what was erased; ``names`` are keyed hashes and pseudonyms in it.
 
         Raises:
             StoreError: the notes could never be read, so nothing may be written yet.
         """
-        erased_at = self._current().get(customer)
-        return erased_at is not None and datetime.fromisoformat(at) <= erased_at
+        known = self._current()
+        return bool(known) and any(name in known and made_at <= known[name] for name in names if name)
 
     def _current(self) -> Mapping[str, datetime]:
         with self._lock:
@@ -59,4 +71,5 @@ class Tombstones:
         if self._shared is None:
             return {}
         items = self._shared.items(_PARTITION)
-        return {item.key: datetime.fromisoformat(item.text) for item in items if item.text is not None}
+        found = {item.key: datetime.fromisoformat(item.text) for item in items if item.text is not None}
+        return found | {pseudonym_of_hash(hashed): at for hashed, at in found.items()}

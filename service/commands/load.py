@@ -148,7 +148,9 @@ def _follow(loader: "Loader") -> NoReturn:
 
 
 def _bulk(settings: "Settings", folder: Path, key: bytes) -> None:
+    from service.aws.tombstones import open_tombstones
     from service.loading.bulk import BulkLoader, Timings
+    from service.local.aws import with_endpoint
     from service.redaction.build import build_text_redactor
     from service.warehouse import open_warehouse
 
@@ -160,6 +162,7 @@ def _bulk(settings: "Settings", folder: Path, key: bytes) -> None:
         open_warehouse=partial(open_warehouse, settings),
         account_key=key,
         redactor=partial(build_text_redactor, settings),
+        tombstones=partial(open_tombstones, with_endpoint(settings)),
         report=progress,
     )
     tally, timings = loader.load(folder)

@@ -10,10 +10,10 @@ from service.erasure.identity import CustomerIds
 from service.erasure.places import Place
 from service.erasure.store import FoundRecord
 from service.errors import StoreError
+from service.summaries.archive import Archive
 
 _PATIENCE_S = 10.0
 _THREADS = 16
-_MOST_DELETED = 1000  # S3's own bound per call
 _NOT_THERE = frozenset({"NoSuchBucket", "NoSuchKey", "404"})
 # Which of these keys hold records that need no reading, because the warehouse says whose they are.
 KnownOf = Callable[[Sequence[str]], set[str]]
@@ -35,6 +35,7 @@ class SearchedObjects:
         """``loaded`` are the keys whose owner the warehouse knows, ``own`` those of a customer; without both, all are read."""
         self.name, self.place = f"bucket {bucket}, {prefix}", place
         self._client, self._bucket, self._prefix = client, bucket, prefix
+        self._archive = Archive(client, bucket)
         self._loaded, self._own = loaded, own
         self._by_key = set(place.found_by) == {"object_key"}
 
@@ -52,25 +53,7 @@ class SearchedObjects:
 
     def delete(self, found: Sequence[FoundRecord]) -> None:
         """See ``SearchedPlace.delete``; no older version stays."""
-        for one in found:
-            versions = self._versions(one.at)
-            for start in range(0, len(versions), _MOST_DELETED):
-                part = {"Objects": versions[start : start + _MOST_DELETED], "Quiet": True}
-                with translated(self.name):
-                    answer = self._client.delete_objects(Bucket=self._bucket, Delete=part)
-                if answer.get("Errors"):
-                    raise StoreError(f"{self.name} did not delete {len(answer['Errors'])} objects; run it again")
-
-    def _versions(self, key: str) -> list[dict[str, str]]:
-        found: list[dict[str, str]] = [{"Key": key}]
-        with translated(self.name):
-            for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=key):
-                found += [
-                    {"Key": key, "VersionId": one["VersionId"]}
-                    for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
-                    if one["Key"] == key and one.get("VersionId") not in (None, "null")
-                ]
-        return found
+        self._archive.erase([one.at for one in found])
 
     def _pages(self) -> Iterator[list[str]]:
         """Yield the keys under the prefix, also of objects of which only older versions are left."""

@@ -49,7 +49,7 @@ class Place(_Written):
 
 
 class Inventory(_Written):
-    """All places: tables, prefixes of buckets, tables of the warehouse, folders of the state, queues, others."""
+    """All places: tables and queues by setting, prefixes of buckets, warehouse tables, folders of the state folder, others."""
 
     tables: Mapping[str, Place]
     prefixes: Mapping[str, Place]

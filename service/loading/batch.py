@@ -1,6 +1,6 @@
 """Prepares a batch of objects: checked rows per table, and for each object whether it is loaded or dead and why."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -74,6 +74,9 @@ class Prepared:
     dead: tuple[Dead, ...]
 
 
+IsErased = Callable[[Record], bool]
+
+
 def joined(batches: Sequence[Prepared]) -> Prepared:
     """Return several batches as one, so that they share a transaction and collisions across them are found."""
     return Prepared(
@@ -97,10 +100,13 @@ class _Rows:
         self.owners[event].extend([owner] * len(rows))
 
 
-def prepare(items: Iterable[Fetched], now: datetime, redactor: TextRedactor) -> Prepared:
+def prepare(
+    items: Iterable[Fetched], now: datetime, redactor: TextRedactor, *, is_erased: IsErased = lambda record: False
+) -> Prepared:
     """Read, redact, transform and check ``items``. An object is loaded with all of its rows or with none.
 
-    A text that cannot be redacted is withheld; its row is loaded without it.
+    A text that cannot be redacted is withheld; its row is loaded without it. ``is_erased`` tells of a record whether its customer
+    was erased after it was made: its object is dead.
 
     Raises:
         FinderBroken: no text can be redacted at all.
@@ -113,6 +119,8 @@ def prepare(items: Iterable[Fetched], now: datetime, redactor: TextRedactor) -> 
     for item in items:
         try:
             record = read_object(item)
+            if is_erased(record):
+                raise BadObject(DeadReason.ERASED, "its customer was erased")
         except BadObject as err:
             dead.append(_dead(item.key, item.etag, item.said_kind, err.reason, err.detail))
         else:

@@ -4,6 +4,7 @@ from functools import partial
 
 from service.aws.clients import client
 from service.aws.event_queue import LONGEST_WAIT_S, EventQueue
+from service.aws.tombstones import open_tombstones
 from service.loading.loader import Loader, Report
 from service.redaction.build import build_text_redactor
 from service.settings import Settings
@@ -24,4 +25,7 @@ def build_loader(settings: Settings, report: Report = lambda tally: None) -> tup
     queue = EventQueue(client("sqs", patient), settings.stores.events_queue, bucket=bucket)
     opened = partial(open_warehouse, settings)
     redactor = build_text_redactor(settings)
-    return Loader(archive=archive, open_warehouse=opened, redactor=redactor, queue=queue, report=report), archive
+    tombstones = open_tombstones(settings)
+    return Loader(
+        archive=archive, open_warehouse=opened, redactor=redactor, queue=queue, tombstones=tombstones, report=report
+    ), archive

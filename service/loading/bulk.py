@@ -13,13 +13,16 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from service.aws.tombstones import Tombstones, nobody_erased
 from service.errors import ConfigurationError
 from service.events import LoadEvent
 from service.loading.arrow_tables import table_of
 from service.loading.batch import Dead, Prepared, joined, prepare
+from service.loading.erased import is_erased
 from service.loading.loader import Opened
 from service.loading.merging import LoadTally, join_verdicts, merge_batch, oldest_moment
 from service.loading.objects import Fetched, kind_of_line
@@ -63,6 +66,7 @@ class BulkLoader:
     open_warehouse: Opened
     account_key: bytes
     redactor: Callable[[], TextRedactor]  # called once in each process; can be pickled
+    tombstones: Callable[[], Tombstones] = nobody_erased  # likewise
     processes: int = field(default_factory=lambda: os.cpu_count() or 1)
     chunk_lines: int = CHUNK_LINES
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -80,7 +84,9 @@ class BulkLoader:
         total, timings, begun = LoadTally(), Timings(), self.clock()
         with (
             closing(self.open_warehouse()) as warehouse,
-            SpawnedPool(self.processes, initializer=_open, initargs=(self.account_key, self.redactor)) as pool,
+            SpawnedPool(
+                self.processes, initializer=_open, initargs=(self.account_key, self.redactor, self.tombstones)
+            ) as pool,
         ):
             warehouse.migrate()
             digests = {file: _digest(file) for file in files}
@@ -130,11 +136,13 @@ class BulkLoader:
 
 # A process's own redactor, set once by the pool's initializer.
 _process: dict[str, TextRedactor] = {}
+_erased: dict[str, Tombstones] = {}
 
 
-def _open(account_key: bytes, redactor: Callable[[], TextRedactor]) -> None:
+def _open(account_key: bytes, redactor: Callable[[], TextRedactor], tombstones: Callable[[], Tombstones]) -> None:
     set_account_key(account_key)
     _process["redactor"] = redactor()
+    _erased["tombstones"] = tombstones()
 
 
 def prepare_chunk(chunk: FileChunk, now: datetime) -> tuple[int, Prepared, float]:
@@ -145,7 +153,8 @@ def prepare_chunk(chunk: FileChunk, now: datetime) -> tuple[int, Prepared, float
         Fetched(key=f"{name}{number}", etag=chunk.digest, body=line, kind=kind_of_line(line))
         for number, line in enumerate(chunk.lines, start=chunk.first)
     )
-    return len(chunk.lines), prepare(items, now, _process["redactor"]), time.process_time() - begun
+    prepared = prepare(items, now, _process["redactor"], is_erased=partial(is_erased, _erased["tombstones"]))
+    return len(chunk.lines), prepared, time.process_time() - begun
 
 
 def _nowhere(dead: Sequence[Dead]) -> None:

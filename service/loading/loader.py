@@ -15,9 +15,11 @@ from itertools import islice
 
 from service.aws.bounded import patiently
 from service.aws.event_queue import Announced, EventQueue, QueueMessage
+from service.aws.tombstones import Tombstones, nobody_erased
 from service.errors import StoreError
 from service.loading.batch import prepare
 from service.loading.dead_letters import DeadLetter, DeadLetters
+from service.loading.erased import is_erased
 from service.loading.hours import hourly_prefixes
 from service.loading.merging import LoadTally, join_verdicts, merge_batch, oldest_moment
 from service.loading.objects import MAX_OBJECT_BYTES, BadObject, DeadReason, Fetched, kind_of
@@ -53,6 +55,7 @@ class Loader:
     open_warehouse: Opened
     redactor: TextRedactor
     queue: EventQueue | None = None
+    tombstones: Tombstones = field(default_factory=nobody_erased)
     now: Callable[[], datetime] = _now
     clock: Callable[[], float] = time.monotonic
     report: Report = field(default=lambda tally: None)
@@ -134,10 +137,17 @@ class Loader:
 
     def _load(self, fetched: Iterable[Fetched], *, lift: Sequence[DeadLetter] = ()) -> LoadTally:
         now = self.now()
-        batch = prepare(fetched, now, self.redactor)
+        batch = prepare(fetched, now, self.redactor, is_erased=partial(is_erased, self.tombstones))
+        erased = [one.key for one in batch.dead if one.reason is DeadReason.ERASED]
+        self.archive.erase(erased)
         letters = DeadLetters(self.archive)
         with closing(self.open_warehouse()) as warehouse:
-            tally = merge_batch(warehouse, batch, now, bury=lambda dead: letters.bury(dead, now))
+            tally = merge_batch(
+                warehouse,
+                batch,
+                now,
+                bury=lambda dead: letters.bury([one for one in dead if one.key not in erased], now),
+            )
             since = oldest_moment(batch)
             tally.verdicts = 0 if since is None else join_verdicts(warehouse, since)
         if lift:

@@ -50,6 +50,7 @@ class DeadReason(StrEnum):
     REDACTION = "redaction"
     CHECK = "check"
     COLLISION = "collision"
+    ERASED = "erased"
 
 
 class BadObject(ServiceError):

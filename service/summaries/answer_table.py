@@ -2,16 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
 
 from service.aws.bounded import RecordRefused, translated
 from service.aws.stores import ANSWERS
+from service.aws.tombstones import Tombstones
 from service.errors import StoreError
 from service.summaries.answer_record import AnswerVerdict, KeptAnswer, ServedRecord
 from service.summaries.feedback import Effect
 from service.summaries.table import SummaryTable
+from service.telemetry.fields import account_hash
+
+if TYPE_CHECKING:
+    from service.summaries.writer import RecordStore
 
 _KEY, _TTL = ANSWERS.partition, ANSWERS.expires
 _REFUSED = "ConditionalCheckFailedException"
@@ -126,6 +131,24 @@ class RecordTables:
     def put(self, record: ServedRecord) -> str:
         """Write ``record`` once, however often it is put."""
         return self._answers.put(record) if isinstance(record, KeptAnswer) else self._summaries.put(record)
+
+
+class WithoutErased:
+    """A store that leaves out the records of customers who were erased after the answer."""
+
+    def __init__(self, store: "RecordStore", tombstones: Tombstones) -> None:
+        self._store = store
+        self._tombstones = tombstones
+
+    def put(self, record: ServedRecord) -> str:
+        """See ``RecordStore.put``; a record that is left out counts as kept."""
+        if isinstance(record, KeptAnswer):
+            names: tuple[str | None, ...] = (record.customer, record.conversation, *record.persons)
+        else:
+            names = (account_hash(record.account_number),)
+        if self._tombstones.covers(names, datetime.fromisoformat(record.generated_at)):
+            return "erased"
+        return self._store.put(record)
 
 
 def _code(err: StoreError) -> str | None:

@@ -109,6 +109,30 @@ class Archive:
                 names = [{"Key": key} for key in keys[start : start + _MOST_DELETED]]
                 self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": names, "Quiet": True})
 
+    def erase(self, keys: Sequence[str]) -> None:
+        """Delete every version of objects, so that nothing of them is left; missing ones are ignored.
+
+        Raises:
+            StoreError: also if S3 keeps one of them; deleting the rest again is safe.
+        """
+        for key in keys:
+            versions = [{"Key": key}, *self._versions(key)]
+            for start in range(0, len(versions), _MOST_DELETED):
+                part = {"Objects": versions[start : start + _MOST_DELETED], "Quiet": True}
+                with translated(self._store):
+                    answer = self._client.delete_objects(Bucket=self._bucket, Delete=part)
+                if answer.get("Errors"):
+                    raise StoreError(f"{self._store} did not delete {len(answer['Errors'])} objects; run it again")
+
+    def _versions(self, key: str) -> list[dict[str, str]]:
+        with translated(self._store):
+            return [
+                {"Key": key, "VersionId": one["VersionId"]}
+                for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=key)
+                for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+                if one["Key"] == key and one.get("VersionId") not in (None, "null")
+            ]
+
     def request_ids(self, since: str, until: str) -> list[str]:
         """Return the request ids of the records in ``[since, until)`` (whole hours), taken from their keys."""
         return [request_id_of(key) for key in self.record_keys(since, until)]

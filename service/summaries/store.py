@@ -105,8 +105,10 @@ def build_summaries(
     clock: Callable[[], float],
 ) -> Summaries:
     """Build the stores of ``settings`` from two boto3 clients and the event loop's ``queries``; contacts nothing."""
+    from service.aws.shared_state import open_shared_state
+    from service.aws.tombstones import Tombstones
     from service.summaries.answer_feedback import AnswerFeedbackStore
-    from service.summaries.answer_table import RecordTables
+    from service.summaries.answer_table import RecordTables, WithoutErased
     from service.summaries.feedback_store import FeedbackStore
     from service.summaries.outbox import Outbox
     from service.summaries.outbox_table import OutboxTable
@@ -115,11 +117,17 @@ def build_summaries(
     table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
     answers = build_answer_table(settings, dynamodb=dynamodb)
     tables = RecordTables(table, answers)
+    tombstones = Tombstones(open_shared_state(settings, dynamodb))
     timeout_s = settings.stores.timeout_s
     recent = RecentSummaries(queries, settings.summaries.table, timeout_s=timeout_s)
     return Summaries(
         reuse=Reuse(window_s=settings.summaries.reuse_window_s, recent=recent.of_account, now=now, clock=clock),
-        writer=_writer(settings, tables, archive, OutboxTable(dynamodb, settings.summaries.outbox_table)),
+        writer=_writer(
+            settings,
+            WithoutErased(tables, tombstones),
+            WithoutErased(archive, tombstones),
+            OutboxTable(dynamodb, settings.summaries.outbox_table),
+        ),
         feedback=FeedbackStore(table, archive, timeout_s=timeout_s, now=now),
         answer_feedback=AnswerFeedbackStore(answers, archive, timeout_s=timeout_s, now=now),
         outbox=Outbox(queries, settings.summaries.outbox_table, wait_s=settings.summaries.keep_wait_ms / 1000),

@@ -21,6 +21,7 @@ from service.summaries.answer_record import ServedRecord
 from service.summaries.spool import Spool, SpoolError
 from service.summaries.writer import SummaryWriter, WriteCounts
 from service.telemetry import metrics
+from service.telemetry.fields import current_account_key
 from service.telemetry.log import Event, log
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
@@ -150,6 +151,7 @@ class WriterProcess:
         assert process.stdin is not None
         with suppress(OSError):
             process.stdin.write(_for_the_child(self._settings) + b"\n")
+            process.stdin.write(current_account_key().hex().encode() + b"\n")
             process.stdin.flush()
         pipe = process.stdin.fileno()
         os.set_blocking(pipe, False)
@@ -186,8 +188,12 @@ class WriterProcess:
 
 
 def _for_the_child(settings: Settings) -> bytes:
-    # Only the settings that writing needs, and no key or secret of the service. AWS credentials are in the environment.
+    # Only the settings that writing needs. Of the service's keys the child gets that of account hashes alone, through the pipe:
+    # it finds customers who were erased. AWS credentials are in the environment.
     wanted = (
+        "environment",
+        "stage",
+        "shared_table",
         "aws_region",
         "aws_endpoint",
         "store_timeout_s",

@@ -8,8 +8,10 @@ import threading
 from datetime import timedelta
 
 from service.aws.clients import client
+from service.aws.shared_state import open_shared_state
+from service.aws.tombstones import Tombstones
 from service.settings import Settings
-from service.summaries.answer_table import AnswerTable, RecordTables
+from service.summaries.answer_table import AnswerTable, RecordTables, WithoutErased
 from service.summaries.archive import Archive
 from service.summaries.outbox_table import OutboxTable
 from service.summaries.spool import Spool
@@ -17,6 +19,7 @@ from service.summaries.sweep import Sweep
 from service.summaries.table import SummaryTable
 from service.summaries.writer import SummaryWriter
 from service.telemetry import metrics
+from service.telemetry.fields import set_account_key
 from service.telemetry.log import configure_logging, flush_log
 
 _REPORT_EVERY_S = 0.25
@@ -30,15 +33,18 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     reports = int(sys.argv[1])
     settings = Settings(**json.loads(sys.stdin.buffer.readline()))
+    set_account_key(bytes.fromhex(sys.stdin.buffer.readline().decode()))
     configure_logging(settings.telemetry.log_level)
     dynamodb, s3 = (client(name, settings, attempts=1) for name in ("dynamodb", "s3"))
     ttl = timedelta(days=settings.summaries.days)
+    tombstones = Tombstones(open_shared_state(settings, dynamodb))
+    tables = RecordTables(
+        SummaryTable(dynamodb, settings.summaries.table, ttl=ttl),
+        AnswerTable(dynamodb, settings.summaries.answers_table, ttl=ttl),
+    )
     writer = SummaryWriter(
-        RecordTables(
-            SummaryTable(dynamodb, settings.summaries.table, ttl=ttl),
-            AnswerTable(dynamodb, settings.summaries.answers_table, ttl=ttl),
-        ),
-        Archive(s3, settings.stores.archive_bucket),
+        WithoutErased(tables, tombstones),
+        WithoutErased(Archive(s3, settings.stores.archive_bucket), tombstones),
         Spool(settings.spool_folder, max_bytes=settings.summaries.spool_max_mb * 1024 * 1024),
         sweep=Sweep(OutboxTable(dynamodb, settings.summaries.outbox_table)),
     )

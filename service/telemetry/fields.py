@@ -120,7 +120,17 @@ def account_hash(account_number: str) -> str:
 
 def pseudonym_of(value: str) -> str:
     """Return the pseudonym of an id: the same for the same id wherever the service's log key is the same."""
-    return f"id-{account_hash(value).translate(_LETTERS)}"
+    return pseudonym_of_hash(account_hash(value))
+
+
+def pseudonym_of_hash(hashed: str) -> str:
+    """Return the pseudonym of the id whose ``account_hash`` is given."""
+    return f"id-{hashed.translate(_LETTERS)}"
+
+
+def current_account_key() -> bytes:
+    """Return the key of this process's account hashes, for a process of its own that must make the same ones."""
+    return _account_key
 
 
 def redact_log_fields(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,12 @@
 """A customer in every store: exported, deleted, and searched for afterwards in every item, object, row and file."""
 
 import asyncio
+import io
 import json
+import os
+import subprocess
+import sys
+import zipfile
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +21,9 @@ from service.aws.clients import client
 from service.aws.queries import DynamoQueries
 from service.aws.shared_state import open_shared_state
 from service.aws.stores import BUCKETS, TABLES
+from service.aws.tombstones import open_tombstones
 from service.conversations.conversation import Conversation, Exchange
+from service.conversations.store import ConversationChanged
 from service.conversations.table import ConversationTable
 from service.erasure.build import build_eraser
 from service.erasure.eraser import ErasureOrder
@@ -31,10 +38,11 @@ from service.loading.build import build_loader
 from service.phone.build import open_voicemails
 from service.phone.voicemail import Voicemail
 from service.rollouts.shadow_record import AnswerRecord, ShadowRecord
-from service.summaries.answer_table import AnswerTable
+from service.summaries.answer_table import AnswerTable, WithoutErased
 from service.summaries.outbox_table import to_item
 from service.summaries.spool import Spool
 from service.summaries.store import build_table_and_archive
+from service.summaries.writer import SummaryWriter
 from service.telemetry.fields import account_hash, pseudonym_of, set_account_key
 from service.warehouse import open_warehouse
 from service.warehouse.rows import to_table
@@ -233,9 +241,9 @@ def everything(settings):
 
 
 def traces(settings, who):
-    """Where any mark of a customer is: the tombstone and the receipt hold a keyed hash, the load's rows random ids."""
+    """Where any mark of a customer is, but for tombstones and receipt (keyed hashes) and rows of loads (random ids)."""
     names = settings.flat()
-    told = {(names["shared_table"], account_hash(who.account))}
+    told = {(names["shared_table"], account_hash(one)) for one in (who.account, who.conversation)}
     told |= {(str(settings.warehouse_file), request) for request in who.requests}
     found = {(place, mark) for place, text in everything(settings) for mark in who.marks if mark in text}
     return sorted(found - told)
@@ -287,3 +295,115 @@ def test_a_customer_is_deleted_everywhere_and_another_one_is_untouched(settings)
     assert traces(settings, GONE) == []
     assert traces(settings, STAYS) == before
     assert ErasureLedger(open_shared_state(settings)).receipts() == [receipt]
+
+
+BACK = Customer("639", "ostrander")
+
+
+def order(who):
+    return ErasureOrder(account=who.account, tenant="acme", reason="case 2", by="dpo")
+
+
+def test_what_was_on_its_way_does_not_bring_a_customer_back(settings):
+    fill(settings, BACK)
+    loader = build_loader(settings)[0]
+    loader.prepare_warehouse()
+    loader.scan(everything=True)
+    late_feedback = loadable.feedback(of=summary(BACK), feedback_id="fb-late")
+    kept = [summary(BACK), answer(BACK), late_feedback, audit(BACK)]
+    eraser = replace(build_eraser(settings, "acme"), sleep=lambda seconds: None)
+    assert eraser.erase(order(BACK), ids(BACK)).left == 0
+
+    dynamodb, s3 = client("dynamodb", settings), client("s3", settings)
+    table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
+    tombstones = open_tombstones(settings)
+    spool = Spool(settings.spool_folder, max_bytes=10**7)
+    writer = SummaryWriter(
+        WithoutErased(table, tombstones), WithoutErased(archive, tombstones), spool, others_after_s=0.0
+    )
+    spool.add(summary(BACK, 2))  # a machine that was down comes back
+    assert writer.replay() >= 1  # the other customer's waits there, too
+    for record in kept:  # whatever else was held up, and every announcement of it
+        archive.put_json(record.object_key, record.model_dump_json())
+    loaded = loader.drain()
+    assert loaded.loaded == 0
+    loader.scan(everything=True)
+    writer.close()
+    assert traces(settings, BACK) == []
+    with pytest.raises(ConversationChanged):  # a turn that had begun
+        asyncio.run(keep_conversation(settings, BACK, expected=1))
+
+    again = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    came_back = summary(BACK, 3, generated_at=again)
+    assert WithoutErased(table, tombstones).put(came_back) == "written"
+
+
+def test_an_interrupted_deletion_goes_on_from_what_it_had_found(settings):
+    who = Customer("741", "umberleigh")
+    fill(settings, who)
+    eraser = replace(build_eraser(settings, "acme"), sleep=lambda seconds: None)
+
+    class Killed(Exception):
+        pass
+
+    class Breaks:
+        """The last place to be deleted: the others that lead to it are gone by then."""
+
+        def __init__(self, inner):
+            self.inner, self.name, self.place = inner, inner.name, inner.place
+
+        def find(self, ids):
+            return self.inner.find(ids)
+
+        def delete(self, found):
+            raise Killed
+
+    # The audit is found by a conversation alone, which the conversations table tells.
+    last = [Breaks(one) if "omni-channel/audit" in one.name else one for one in eraser.places]
+    teaches = [one for one in last if not isinstance(one, Breaks)]
+    for one in eraser.places:
+        if one.name == f"table {settings.stores.conversations_table}":
+            known = ids(who)
+            eraser.find(known)
+            ErasureLedger(open_shared_state(settings)).keep_open(account_hash(who.account), known, datetime.now(UTC))
+            one.delete(list(one.find(known)))
+    with pytest.raises(Killed):
+        replace(eraser, places=[*teaches, *(one for one in last if isinstance(one, Breaks))]).erase(
+            order(who), ids(who)
+        )
+    assert traces(settings, who) != []
+    assert eraser.erase(order(who), ids(who)).left == 0
+    assert traces(settings, who) == []
+    assert eraser.erase(order(who), ids(who)).deleted == {}  # once more changes nothing
+
+
+def test_the_commands_export_count_delete_and_show_a_receipt(settings):
+    who = Customer("852", "fennimore")
+    fill(settings, who)
+    environment = os.environ | {
+        "OMNI_AWS_ENDPOINT": settings.aws.endpoint, "OMNI_STATE_DIR": str(settings.state_dir), "OMNI_STORE_TIMEOUT_S": "20",
+        "OMNI_WAREHOUSE_REDACTOR": "patterns",
+    }  # fmt: skip
+
+    def omni(*words, code=0):
+        command = [sys.executable, "-m", "service", "customer", *words]
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        assert done.returncode == code, done.stderr.decode()
+        return done.stdout, done.stderr.decode()
+
+    whose = ("--account", who.account, "--tenant", "acme", "--phone", who.phone)
+    with zipfile.ZipFile(io.BytesIO(omni("export", *whose)[0])) as archive:
+        names = set(archive.namelist())
+        assert {"README.txt", "ids.json", "not-here.json", "table_SummaryCache.json"} <= names
+        assert who.text("summary") in archive.read("table_SummaryCache.json").decode()
+        assert STAYS.word not in "".join(archive.read(name).decode() for name in names)
+        assert json.loads(archive.read("ids.json"))["contact"] == sorted([who.contact, f"other-{who.word}"])
+    ordered = ("--reason", "GDPR 17, case 4711", "--by", "data protection")
+    counted = omni("delete", *whose, *ordered, "--dry-run")[0].decode()
+    assert f"table {settings.stores.callbacks_table}: 2" in counted
+    assert "names a case" in omni("delete", *whose, "--reason", f"of {who.account}", "--by", "dpo", code=2)[1]
+    assert "is too short" in omni("export", "--account", "12", "--tenant", "acme", code=2)[1]
+    assert traces(settings, who) != []
+    assert ", 0 left" in omni("delete", *whose, *ordered)[0].decode()
+    assert traces(settings, who) == []
+    assert "0 left, GDPR 17, case 4711, by data protection" in omni("receipts")[0].decode()
