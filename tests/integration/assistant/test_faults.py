@@ -85,12 +85,14 @@ def test_a_check_that_hangs_leaves_the_unchecked_reply_unsaid(api_runtime, monke
             return ()
 
     monkeypatch.setattr(BankAssistant, "guard", lambda self, inputs, seen=(): Hangs(inputs, seen, heavy=True))
-    with bank_model(answer=invented) as (url, _):
+    with (
+        bank_model(answer=invented) as (url, _),
+        chat(assistant_runtime(api_runtime, model=url, deadline_ms=3_000)) as http,
+    ):
         try:
-            with chat(assistant_runtime(api_runtime, model=url, deadline_ms=3_000)) as http:
-                told = Chat(http).say(FEE)
+            told = Chat(http).say(FEE)
         finally:
-            ends.set()
+            ends.set()  # before the service stops, which waits for its threads
     assert "£99" in checked[0]
     assert "£99" not in told["reply"]
     assert told["made_by"]["degraded"]
