@@ -222,7 +222,8 @@ def _eventbridge(plan: SchedulePlan) -> dict[str, Any]:
 
 
 def _aws_schedule(job: ScheduledJob) -> Mapping[str, Any]:
-    words = json.dumps(_RUN.split())  # without the name: retries of other jobs and deliveries are due then, too
+    # The workers' image begins with the program. No job is named: retries of other jobs and deliveries are due then, too.
+    words = json.dumps(_RUN.split()[1:])
     override = f'{{"containerOverrides": [{{"name": "${{Container}}", "command": {words}}}]}}'
     return {
         "Type": "AWS::Scheduler::Schedule",

@@ -59,6 +59,9 @@ class ServiceStack(cdk.Stack):
             ).value_as_string
             for kind in ("Service", "Workers")
         }
+        webhook = cdk.CfnParameter(
+            self, "CallbackWebhook", description="https address of the telephone system, which rings the callbacks"
+        ).value_as_string
         self._environment = self._common_environment(registry)
         self._log_key = secrets.Secret(
             self,
@@ -73,7 +76,7 @@ class ServiceStack(cdk.Stack):
         self.tasks_group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS, models of other providers")
         self.tasks_group.add_egress_rule(ec2.Peer.ipv4(RANGE), ec2.Port.tcp(5000), "the registry")
         self._transcription = Transcription(self, "Transcription", data=data, key=self._key)
-        self.workloads = {plan.name: self._workload(plan) for plan in _plans(context, self._images)}
+        self.workloads = {plan.name: self._workload(plan) for plan in _plans(context, self._images, webhook)}
         self.service = self._serve(self.workloads["service"])
         self._work("calls")
         self._work("callbacks")
@@ -273,11 +276,13 @@ class ServiceStack(cdk.Stack):
         )
 
 
-def _plans(context: Environment, images: dict[str, str]) -> list[WorkloadPlan]:
+def _plans(context: Environment, images: dict[str, str], webhook: str) -> list[WorkloadPlan]:
     size, service, workers = context.tasks, images["Service"], images["Workers"]
     return [
         WorkloadPlan("service", service, ("serve",), size.cpu, size.memory_mb, service_rights, port=CONTAINER_PORT),
         WorkloadPlan("calls", workers, ("calls", "work", "--follow"), 1024, 2048, calls_rights),
-        WorkloadPlan("callbacks", workers, ("callbacks", "work", "--follow"), 256, 512, callbacks_rights),
+        WorkloadPlan(
+            "callbacks", workers, ("callbacks", "work", "--follow", "--webhook", webhook), 256, 512, callbacks_rights
+        ),
         WorkloadPlan("schedule", workers, ("schedule", "run"), 1024, 4096, schedule_rights),
     ]

@@ -1,6 +1,8 @@
 """What the stacks promise, one test each, over all environments."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from stacks.models import carded_models
@@ -157,6 +159,30 @@ def containers(resources):
     for stage, _, logical, task in resources("AWS::ECS::TaskDefinition"):
         for container in task["Properties"]["ContainerDefinitions"]:
             yield f"{stage} {logical} {container['Name']}", container
+
+
+def test_every_command_is_one_of_its_image(resources):
+    """The images begin with ``python -m omni`` or ``python -m service``, so a command names what follows that."""
+    dockerfile = (Path(__file__).resolve().parents[2] / "image" / "Dockerfile").read_text(encoding="utf-8")
+    assert re.findall(r"^ENTRYPOINT (.*)$", dockerfile, re.MULTILINE) == [
+        '["/opt/omni/bin/python", "-m", "omni"]',
+        '["/opt/omni/bin/python", "-m", "service"]',
+    ]
+    words = {}
+    for where, container in containers(resources):
+        if container["Name"] not in ("trusted-keys", "registry"):
+            assert "EntryPoint" not in container, where
+            words[container["Name"]] = container["Command"][:3]
+    assert words == {
+        "service": ["serve"],
+        "calls": ["calls", "work", "--follow"],
+        "callbacks": ["callbacks", "work", "--follow"],
+        "schedule": ["schedule", "run"],
+    }
+    for *_, schedule in resources("AWS::Scheduler::Schedule"):
+        assert '"command": ["schedule", "run"]' in json.dumps(schedule["Properties"]["Target"]["Input"]).replace(
+            '\\"', '"'
+        )
 
 
 def test_every_container_is_read_only_no_root_and_logs(resources):

@@ -155,7 +155,7 @@ def test_a_runner_that_forgets_its_disk_leaves_a_report_in_the_archive(settings)
 
 
 def test_the_exported_schedules_can_be_deployed(settings):
-    plan = load_plan(REPO_ROOT / PLAN_FILE, {"load-events", "report", "harvest", "verify", "calibrate"})
+    plan = load_plan(REPO_ROOT / PLAN_FILE, {"load-events", "report", "harvest", "verify", "calibrate", "audit"})
     (template,) = files_of(plan, "eventbridge").values()
     given = {
         "Cluster": "arn:aws:ecs:us-east-1:000000000000:cluster/omni",
@@ -171,6 +171,6 @@ def test_the_exported_schedules_can_be_deployed(settings):
         found = scheduler.get_schedule(GroupName="omni", Name=job_of_file.id)
         assert found["ScheduleExpressionTimezone"] == job_of_file.zone
         command = json.loads(found["Target"]["Input"])["containerOverrides"][0]
-        assert command == {"name": "app", "command": ["omni", "schedule", "run"]}
+        assert command == {"name": "app", "command": ["schedule", "run"]}
     formation.close()
     scheduler.close()

@@ -23,6 +23,7 @@ GIVEN = {
     "RegistryImage": "registry@sha256:0",
     "ServiceImage": "service@sha256:0",
     "WorkersImage": "workers@sha256:0",
+    "CallbackWebhook": "https://telephone.example/ring",
     "HoldMusicArn": "arn:aws:connect:us-east-1:000000000000:instance/i/prompt/p",
 }
 PLACE = "stack-templates"

@@ -530,7 +530,10 @@ def test_a_local_client_of_before_may_still_ask_every_task(tmp_path):
     [
         ("task:nope", "no task 'nope' for scope task:nope; tasks: assistant, scorecard, summarize"),
         ("task:Sum", "no task 'Sum'"),
-        ("tasks", "scope 'tasks' is not valid: scopes are summaries feedback operator tools handovers task:<name> task:\\*"),
+        (
+            "tasks",
+            "scope 'tasks' is not valid: scopes are summaries feedback operator tools handovers task:<name> task:\\*",
+        ),
     ],
 )
 def test_a_scope_that_opens_nothing_is_refused(tmp_path, monkeypatch, scopes, named):
