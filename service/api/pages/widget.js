@@ -10,7 +10,7 @@ const AGAIN_MS = [1000, 2000, 4000, 8000]; // the waits before another try; then
 const SLOW_MS = 4000; // from here on the page says that it takes long
 const SILENT_MS = 20000; // no byte for so long: the connection counts as broken
 const LATER = new Set([429, 503, 504]); // worth trying again without a change
-const HOME = new URL(import.meta.url).origin;
+const HOME = new URL(".", import.meta.url).href; // with the path of a stage, if a gateway has one
 
 const STYLE = new CSSStyleSheet();
 STYLE.replaceSync(`

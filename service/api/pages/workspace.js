@@ -1,8 +1,8 @@
 // The page for Amazon Connect's agent workspace: shows the widget for the contact that the workspace opened it for.
 // The contact flow has put the account and a token for it into the contact's attributes (docs/guides/widget.md).
 
-import { AmazonConnectApp, ContactClient } from "/workspace/connect-sdk.js";
-import "/widget.js";
+import { AmazonConnectApp, ContactClient } from "./connect-sdk.js";
+import "../widget.js";
 
 const ACCOUNT = "omni_account", TOKEN = "omni_token", INTENT = "omni_intent";
 const contacts = () => new ContactClient();
