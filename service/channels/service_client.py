@@ -1,4 +1,4 @@
-"""Calls the service's conversations over HTTP, with a token of its own and bounded repetitions."""
+"""Calls the service over HTTP, with a token of its own and bounded repetitions."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ class ServiceAway(Exception):
 
 
 class ConversationGone(Exception):
-    """The conversation has ended or is unknown; start another one."""
+    """What the request names has ended or is unknown; for a conversation: start another one."""
 
 
 class _Busy(Exception):
@@ -39,7 +39,10 @@ class SaidBack(BaseModel):
 
 @dataclass(slots=True, kw_only=True)
 class ServiceClient:
-    """The conversations of one task. ``http`` has the service's address as its base; without ``client_id`` no token is sent."""
+    """The conversations of one task, and tokens for accounts.
+
+    ``http`` has the service's address as its base; without ``client_id`` no token is sent.
+    """
 
     http: httpx2.AsyncClient
     task: str
@@ -70,6 +73,16 @@ class ServiceClient:
         body = {"message": message, "message_id": message_id}
         answer = await self._post(f"/v1/{self.task}/conversations/{conversation_id}/messages", body)
         return SaidBack.model_validate(answer.json())
+
+    async def account_token(self, account_number: str) -> str:
+        """Return a token for the summaries of one account.
+
+        Raises:
+            ServiceAway: no answer, or this client may not have one.
+            ConversationGone: the account number is none.
+        """
+        answer = await self._post("/account-token", {"account_number": account_number})
+        return str(answer.json()["token"])
 
     async def _post(self, path: str, body: Mapping[str, object]) -> httpx2.Response:
         try:

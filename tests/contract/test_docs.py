@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from omni.app import build_app
+from service.channels.contact_flow import FlowSettings
 from service.channels.lex import LexSettings
 from service.settings import setting_places
 
@@ -21,6 +22,8 @@ PAGES = [README, *sorted(DOCS.rglob("*.md")), *sorted((ROOT / "datasets").rglob(
 CODE_ROOTS = ("eval", "figures", "omni", "reports", "service", "infra", "prompts")
 # The function behind a Lex bot is a program of its own, with its own guide.
 LEX_FUNCTION = {f"OMNI_LEX_{name.upper()}" for name in LexSettings.model_fields}
+# So is the one that a contact flow asks for an agent's token.
+FLOW_FUNCTION = {f"OMNI_FLOW_{name.upper()}" for name in FlowSettings.model_fields}
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _PATH = re.compile(r"(?<![\w./-])((?:eval|figures|infra|omni|reports|service|tests|tools)/[\w/.-]*[\w/])")
@@ -173,10 +176,15 @@ def test_the_guide_to_channels_lists_every_setting_of_the_lex_function():
     assert set(re.findall(r"OMNI_LEX_[A-Z0-9_]+", text)) == LEX_FUNCTION
 
 
+def test_the_guide_to_the_widget_lists_every_setting_of_the_flows_function():
+    text = (DOCS / "guides" / "widget.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"OMNI_FLOW_[A-Z0-9_]+", text)) == FLOW_FUNCTION
+
+
 def test_every_setting_that_a_page_names_exists():
     known = known_variables()
     for page in PAGES:
-        named = set(re.findall(r"OMNI_[A-Z0-9_]+", page.read_text(encoding="utf-8"))) - LEX_FUNCTION
+        named = set(re.findall(r"OMNI_[A-Z0-9_]+", page.read_text(encoding="utf-8"))) - LEX_FUNCTION - FLOW_FUNCTION
         assert named <= known, f"{_name(page)} names {sorted(named - known)}"
 
 
