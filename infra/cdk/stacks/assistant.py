@@ -78,7 +78,7 @@ class AssistantStack(cdk.Stack):
 
     def _turn_function(self, service: ServiceStack) -> functions.Function:
         # Made before this stack, because a function's variables are filled in once, when it is deployed.
-        client = secrets.Secret.from_secret_name_v2(self, "LexClient", "omni/lex-client")
+        client = secrets.Secret.from_secret_name_v2(self, "LexClient", "omni-lex-client")
         return self._function(
             "Turns",
             "service.channels.lex.lambda_handler",
