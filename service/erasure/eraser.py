@@ -49,6 +49,8 @@ class Eraser:
             for place in self.places:
                 found[place] = list(place.find(ids))
                 for record in found[place]:
+                    if place.place.bucket:
+                        ids.learn("object", record.at)
                     if isinstance(record.content, dict):
                         ids.learn_from(place.place, record.content)
             if ids.plain() == before:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -140,14 +140,13 @@ class Loader:
         batch = prepare(fetched, now, self.redactor, is_erased=partial(is_erased, self.tombstones))
         erased = [one.key for one in batch.dead if one.reason is DeadReason.ERASED]
         self.archive.erase(erased)
+        # Without a row of its load: if the object comes once more, it is read and refused again.
+        batch = replace(batch, dead=tuple(one for one in batch.dead if one.key not in erased))
         letters = DeadLetters(self.archive)
         with closing(self.open_warehouse()) as warehouse:
-            tally = merge_batch(
-                warehouse,
-                batch,
-                now,
-                bury=lambda dead: letters.bury([one for one in dead if one.key not in erased], now),
-            )
+            tally = merge_batch(warehouse, batch, now, bury=lambda dead: letters.bury(dead, now))
+            if erased:
+                tally.dead[DeadReason.ERASED] += len(erased)
             since = oldest_moment(batch)
             tally.verdicts = 0 if since is None else join_verdicts(warehouse, since)
         if lift:
