@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 PAGE = (ROOT / "docs" / "acceptance.md").read_text(encoding="utf-8")
 ASSISTANT = (ROOT / "docs" / "acceptance-assistant.md").read_text(encoding="utf-8")
+CALLS = (ROOT / "docs" / "acceptance-calls.md").read_text(encoding="utf-8")
 _TEST = re.compile(r"`((?:unit|contract|integration|browser)/[\w/]+\.py)::(\w+)`")
 _NAME = re.compile(r"`([^`]+)`")
 # Tables whose rows show a promise and no name of the code's.
@@ -160,7 +161,7 @@ def _functions(path):
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
-@pytest.mark.parametrize("named", sorted(set(_TEST.findall(PAGE + ASSISTANT))), ids="::".join)
+@pytest.mark.parametrize("named", sorted(set(_TEST.findall(PAGE + ASSISTANT + CALLS))), ids="::".join)
 def test_every_test_that_the_pages_name_exists(named):
     path, function = named
     assert (TESTS / path).is_file(), f"there is no tests/{path}"
@@ -181,9 +182,10 @@ def test_every_row_names_a_test_that_speaks_of_it(heading, rows):
             )
 
 
-def test_each_requirement_of_the_assistant_is_shown_or_said_to_be_missing():
+@pytest.mark.parametrize("page", [ASSISTANT, CALLS], ids=["assistant", "calls"])
+def test_each_requirement_is_shown_or_said_to_be_missing(page):
     """A cell is tests alone, or tests behind the word "partly" and what is left, or says why there are none."""
-    for heads, rows in _tables(ASSISTANT):
+    for heads, rows in _tables(page):
         assert heads == ["required", "shown by"]
         for required, cell in rows:
             named, mentioned = _TEST.findall(cell), cell.count("::")
