@@ -13,7 +13,7 @@ from service.erasure.eraser import Eraser
 from service.erasure.folders import SearchedFolder
 from service.erasure.objects import SearchedObjects
 from service.erasure.places import Place, inventory
-from service.erasure.rows import LoadedObjects, Opened, SearchedRows
+from service.erasure.rows import LoadedObjects, OpenedWarehouse, SearchedRows
 from service.erasure.store import SearchedPlace
 from service.erasure.tables import SearchedTable
 from service.errors import ConfigurationError
@@ -69,7 +69,7 @@ def build_eraser(
     return Eraser(places=places, shared=shared, now=wall_clock(settings.clock_file), report=report, reclaim=reclaim)
 
 
-def _warehouse(settings: Settings, *, read_only: bool) -> Opened | None:
+def _warehouse(settings: Settings, *, read_only: bool) -> OpenedWarehouse | None:
     is_redshift = settings.redshift.workgroup is not None or settings.redshift.cluster is not None
     if not is_redshift and not settings.warehouse_file.exists():
         return None
@@ -93,7 +93,7 @@ def _tables(settings: Settings) -> list[SearchedPlace]:
     ]
 
 
-def _objects(settings: Settings, tenant: str, opened: Opened | None) -> list[SearchedPlace]:
+def _objects(settings: Settings, tenant: str, opened: OpenedWarehouse | None) -> list[SearchedPlace]:
     s3, names = client("s3", settings), settings.flat()
     loaded = LoadedObjects(opened, [(event, inventory().warehouse[event.table]) for event in EVENTS])
     found: list[SearchedPlace] = []
@@ -108,7 +108,7 @@ def _objects(settings: Settings, tenant: str, opened: Opened | None) -> list[Sea
     return found
 
 
-def _rows(opened: Opened | None) -> list[SearchedPlace]:
+def _rows(opened: OpenedWarehouse | None) -> list[SearchedPlace]:
     events = {event.table: event for event in EVENTS}
     return [
         SearchedRows(events[table], place, opened)

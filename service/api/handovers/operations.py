@@ -80,7 +80,8 @@ async def say_to_customer(handover_id: _HandoverId, body: AgentMessage, request:
 async def close_handover(handover_id: _HandoverId, body: CloseRequest, request: Request, response: Response) -> Any:
     """End a handover as resolved, with a callback, or because the customer has left; summary and context are then forgotten.
 
-    A `callback` is arranged with the task's own tool and told to the customer; if that fails, nothing ends (422).
+    A `callback` is arranged with the task's own tool and told to the customer; if that fails, nothing ends (422). A callback
+    needs the phone number, and no other end has one.
     """
     return await _shown(_desk(request).close(handover_id, body), request, response)
 

@@ -20,6 +20,8 @@ from service.app import create_app
 from service.aws.clients import client
 from service.cards import ModelCards
 from service.dashboards.reader import DashboardReader
+from service.handover.build import open_handovers
+from service.handover.handover import CustomerHandover, HandoverSummary
 from service.pair_file import load_pair
 from service.runtime import build_runtime
 from service.settings import REPO_ROOT
@@ -40,7 +42,10 @@ ABSENT = {
     "call_id": "call-000000000000000000000000",
     "criterion": "nobody-criterion",
     "request_id": "req-nobody",
+    "handover_id": f"handover-{0:024x}",
 }
+# Customers who wait for a person.
+WAITING = {ACME: f"handover-{1:024x}", BRAND: f"handover-{2:024x}"}
 # Parameters that name no tenant's data, with a value that finds some.
 HARMLESS = {
     "name": "effectiveness", "version": 1, "state": "done", "day": "2026-11-16", "limit": 50,
@@ -90,6 +95,7 @@ async def place(local_aws, tmp_path):
         made.put(f"{tenant}/calls/{tenant}-qa/{word}.json", turns, call_date="2026-11-16T09:00:00Z")
         made.put_bytes(f"{tenant}/calls/{word}-broken.json", f"{{{word}".encode())
         keep_answer(made.settings, tenant)
+        queue_customer(made.settings, tenant)
     made.worker.forms.add_tenant(CHAIN, CHAIN)
     await made.worker.drain()
     reviews = build_runtime(made.settings, guarded=False).calls
@@ -115,6 +121,29 @@ def keep_answer(settings, tenant):
         build_answer_table(settings, dynamodb=dynamodb).put(record)
 
 
+def queue_customer(settings, tenant):
+    """Let a customer of the tenant wait for a person; the tenant's word is in what the customer has told."""
+    now = datetime.now(UTC)
+    told = HandoverSummary(
+        customer_query=f"a card of {WORDS[tenant]}",
+        conversation_turns=1,
+        handover_reason="explicit_request",
+        timestamp=now,
+    )
+    with closing(client("dynamodb", settings)) as dynamodb:
+        open_handovers(settings, lambda: now, dynamodb).enter(
+            CustomerHandover(
+                handover_id=WAITING[tenant],
+                conversation_id=f"conv-{tenant}",
+                task="assistant",
+                owner=f"tenant:{tenant}",
+                reason="explicit_request",
+                summary=told,
+                requested_at=now,
+            )
+        )
+
+
 def scored_call(place, tenant):
     return next(job.call_id for job in place.worker.jobs.of(tenant) if job.scored is not None)
 
@@ -132,7 +161,7 @@ async def tenants(place, api_runtime):
     built = build_runtime(settings, guarded=False)
     tokens = {}
     for tenant in (*TENANTS, None):
-        scopes = ["summaries", "feedback", "operator"]
+        scopes = ["summaries", "feedback", "operator", "handovers"]
         secret = open_changes(settings).add_client(f"lead-of-{tenant}", scopes, tenant=tenant)
         tokens[tenant] = open_access(settings).tokens.issue(f"lead-of-{tenant}", secret, None).text
     app = create_app(
@@ -146,6 +175,7 @@ async def tenants(place, api_runtime):
             forms=built.forms,
             calls=built.calls,
             access=open_access(settings),
+            handovers=open_handovers(settings, lambda: datetime.now(UTC)),
             dashboards=DashboardReader(lambda: open_warehouse(settings, read_only=True)),
         )
     )
@@ -168,7 +198,8 @@ def names_of(place, tenant, edit):
     """Return what an attacker may know of a tenant's data: its name, and the ids and the edit of its objects."""
     call = scored_call(place, tenant)
     form = {"form_id": f"{tenant}-qa", "criterion": f"{tenant}-greet", "edit": edit}
-    return {"tenant": tenant, "call_id": call, "request_id": f"req-{tenant}", **form}
+    ids = {"call_id": call, "request_id": f"req-{tenant}", "handover_id": WAITING[tenant]}
+    return {"tenant": tenant, **ids, **form}
 
 
 def requests_of(document, names, cursor):
@@ -226,6 +257,8 @@ def stored(place):
         for table in dynamodb.list_tables()["TableNames"]:
             for item in dynamodb.scan(TableName=table)["Items"]:
                 owner = item.get("pk", {}).get("S", "none").removeprefix("TENANT#")
+                if table == settings.stores.handovers_table:
+                    owner = json.loads(item["text"]["S"])["owner"].removeprefix("tenant:")
                 found.setdefault(owner, []).append((table, json.dumps(item, sort_keys=True)))
         for bucket in s3.list_buckets()["Buckets"]:
             for item in s3.list_objects_v2(Bucket=bucket["Name"]).get("Contents", []):
@@ -314,6 +347,6 @@ async def test_the_owner_finds_and_changes_what_others_do_not(place, tenants):
             reached.add(label.partition(",")[0])
     assert reached >= {
         "GET /v1/forms", "GET /v1/forms/{form_id}", "PUT /v1/forms/{form_id}/draft", "GET /v1/calls/{call_id}",
-        "POST /v1/scorecard", "POST /v1/scorecard/feedback",
+        "POST /v1/scorecard", "POST /v1/scorecard/feedback", "POST /v1/handovers/{handover_id}/take",
     }, reached  # fmt: skip
     assert stored(place)[ACME] != before[ACME]

@@ -46,6 +46,9 @@ RULES = {
         "may hold 731 days at most": "the range is longer than 731 days: choose a shorter one",
         "`task` must have answers": "the warehouse holds no answers of task .*; it holds those of .*",
     },
+    "POST /v1/handovers/{handover_id}/close": {
+        "A callback needs the phone number, and no other end has one": "wrong or unknown: body",
+    },
     "GET /v1/calls": {
         "`after` is the `next` of a page": "the cursor (was not issued by this service|belongs to another day than .*)",
     },
