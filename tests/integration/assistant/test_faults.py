@@ -144,6 +144,9 @@ class Throttling:
             self.times, self.throttled = self.times - 1, self.throttled + 1
             raise StoreThrottled("busy")
 
+    async def aclose(self):
+        await self._queries.aclose()
+
     async def query(self, **arguments):
         self._pass()
         return await self._queries.query(**arguments)
@@ -156,15 +159,18 @@ class Throttling:
 @pytest.fixture
 def table(local_aws, tmp_path):
     settings = Settings(aws_endpoint=local_aws().aws.endpoint, state_dir=tmp_path, store_timeout_s=30.0)
-    queries = Throttling(DynamoQueries.beside(client("dynamodb", settings), settings))
-    return queries, ConversationTable(
-        queries, settings.stores.conversations_table, scope=tmp_path.name, kept_s=3600, timeout_s=30
+    dynamo = client("dynamodb", settings)
+    queries = Throttling(DynamoQueries.beside(dynamo, settings))
+    yield (
+        queries,
+        ConversationTable(queries, settings.stores.conversations_table, scope=tmp_path.name, kept_s=3600, timeout_s=30),
     )
+    dynamo.close()
 
 
 def test_a_throttled_table_loses_no_turn(api_runtime, table):
     queries, conversations = table
-    with chat(assistant_runtime(api_runtime, conversations=conversations)) as http:
+    with chat(assistant_runtime(api_runtime, conversations=conversations, disconnect=queries.aclose)) as http:
         talk = Chat(http)
         queries.times = 4
         told = talk.say(FEE, "m-1")
@@ -177,7 +183,8 @@ def test_a_throttled_table_loses_no_turn(api_runtime, table):
 
 
 def test_two_messages_at_once_are_both_answered_in_one_order(api_runtime, table):
-    runtime = assistant_runtime(api_runtime, conversations=table[1])
+    queries, conversations = table
+    runtime = assistant_runtime(api_runtime, conversations=conversations, disconnect=queries.aclose)
     with chat(runtime) as http, ThreadPoolExecutor(2) as pool:
         talk = Chat(http)
         asked = {"m-1": FEE, "m-2": "What papers do I need for a student account at a branch?"}
