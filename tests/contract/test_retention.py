@@ -1,5 +1,6 @@
 """What `infra/retention.yaml` promises is what the code's expiries and the production environment do."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -74,3 +75,32 @@ def test_production_keeps_log_and_objects_as_promised():
 )
 def test_the_agreed_times_are_promised(what, days, glacier):
     assert (KEPT[what]["days"], KEPT[what].get("glacier_after_days")) == (days, glacier)
+
+
+def test_the_instances_records_and_the_bots_log_go_as_promised():
+    folder = REPO_ROOT / "infra" / "cdk" / "templates" / "prod"
+    made = json.loads((folder / "omni-assistant.json").read_text(encoding="utf-8"))["Resources"].values()
+    rules = {
+        rule["Prefix"]: rule
+        for one in made
+        if one["Type"] == "AWS::S3::Bucket"
+        for rule in one["Properties"]["LifecycleConfiguration"]["Rules"]
+        if "Prefix" in rule
+    }
+    for prefix, what in (("call-recordings/", "recordings"), ("chat-transcripts/", "transcripts of Connect")):
+        assert rules[prefix]["ExpirationInDays"] == KEPT[what]["days"]
+        (moved,) = rules[prefix]["Transitions"]
+        assert moved == {"StorageClass": "GLACIER", "TransitionInDays": KEPT[what]["glacier_after_days"]}
+    assert rules["contact-trace-records/"]["ExpirationInDays"] == KEPT["contact records"]["days"]
+    logs = [one["Properties"] for one in made if one["Type"] == "AWS::Logs::LogGroup"]
+    assert {log["RetentionInDays"] for log in logs} == {KEPT["Lex conversation logs"]["days"]}
+
+
+def test_reads_and_writes_of_what_customers_said_are_recorded():
+    folder = REPO_ROOT / "infra" / "cdk" / "templates" / "prod"
+    for stack in ("omni-observability", "omni-assistant"):
+        made = json.loads((folder / f"{stack}.json").read_text(encoding="utf-8"))["Resources"].values()
+        (trail,) = [one["Properties"] for one in made if one["Type"] == "AWS::CloudTrail::Trail"]
+        (selector,) = trail["EventSelectors"]
+        assert selector["ReadWriteType"] == "All"
+        assert selector["DataResources"][0]["Type"] == "AWS::S3::Object"

@@ -22,6 +22,7 @@ from stacks.network import RANGE, NetworkStack
 from stacks.records import ContactRecords
 from stacks.rights import READ, SEAL, Rights
 from stacks.service import PORT, ServiceStack
+from stacks.trail import ObjectTrail
 
 _FILES = Path(__file__).resolve().parents[2] / "connect"
 _FLOWS = {"AGENT_WHISPER": "agent_whisper", "CUSTOMER_QUEUE": "customer_queue", "CONTACT_FLOW": "inbound"}
@@ -56,7 +57,10 @@ class AssistantStack(cdk.Stack):
         self._phone = self._phone_function()
         self._alias = self._bot()
         self._instance_calls = _read("contact_centre")
-        self._connect(ContactRecords(self, "Records", context=context, data=data, key=self._key))
+        records = ContactRecords(self, "Records", context=context, data=data, key=self._key)
+        watched = {"records": records.bucket.bucket_arn}
+        ObjectTrail(self, "Objects", watched, of="recordings", context=context, data=data, key=self._key)
+        self._connect(records)
 
     def _function(self, name: str, handler: str, environment: dict[str, str]) -> functions.Function:
         return functions.Function(

@@ -72,6 +72,14 @@ class DataStack(cdk.Stack):
                 },
             )
         )
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudtrail.amazonaws.com")],
+                actions=["kms:DescribeKey", "kms:GenerateDataKey*"],
+                resources=["*"],
+                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+            )
+        )
         return key
 
     def _table(self, shape: TableShape) -> dynamodb.CfnTable:

@@ -1,4 +1,4 @@
-"""What people look at and what wakes them: the dashboard and alarms of ``infra/observability.yaml``, and where alarms go."""
+"""What people look at, what wakes them, and who touched what: dashboard and alarms of ``infra/observability.yaml``, a trail."""
 
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 from environments import Environment
 from stacks.data import DataStack
+from stacks.trail import ObjectTrail
 
 _PLAN = Path(__file__).resolve().parents[2] / "observability.yaml"
 # A deployment that sets one of these off goes back by itself.
@@ -55,6 +56,8 @@ class ObservabilityStack(cdk.Stack):
         self.rolls_back = [f"omni-{context.stage}-{alarm}" for alarm in ROLLS_BACK]
         self._dashboard()
         self._hot_callers()
+        watched = {setting: bucket.attr_arn for setting, bucket in data.buckets.items()}
+        ObjectTrail(self, "Objects", watched, of="objects", context=context, data=data, key=key)
 
     def _alarms(self, alarm: dict[str, Any]) -> None:
         """DynamoDB counts by table, so an alarm on its figures is one for each table."""

@@ -16,7 +16,7 @@ _CONTACT_RECORDS = "contact-trace-records"
 
 
 class ContactRecords(Construct):
-    """``store`` connects one kind of record with its place."""
+    """``store`` connects one kind of record with its place in ``bucket``."""
 
     def __init__(self, scope: Construct, name: str, *, context: Environment, data: DataStack, key: kms.IKey) -> None:
         """Make bucket and stream; recordings go to Glacier, and all of it is deleted, by ``context``."""
@@ -38,7 +38,7 @@ class ContactRecords(Construct):
                 id=_CONTACT_RECORDS, prefix=f"{_CONTACT_RECORDS}/", expiration=cdk.Duration.days(keeps.contact_days)
             )
         )
-        self._bucket = s3.Bucket(
+        self.bucket = s3.Bucket(
             self,
             "Bucket",
             encryption=s3.BucketEncryption.KMS,
@@ -57,7 +57,7 @@ class ContactRecords(Construct):
 
     def _delivery(self, context: Environment) -> firehose.CfnDeliveryStream:
         role = iam.Role(self, "Delivery", assumed_by=iam.ServicePrincipal("firehose.amazonaws.com"))
-        arn = self._bucket.bucket_arn
+        arn = self.bucket.bucket_arn
         log = log_group(self, "DeliveryLog", "/omni/contact-records", context, self._key)
         stream = log.add_stream("Delivery")
         for actions, resources in (
@@ -99,7 +99,7 @@ class ContactRecords(Construct):
         }
         if config["StorageType"] == "S3":
             properties["S3Config"] = {
-                "BucketName": self._bucket.bucket_name,
+                "BucketName": self.bucket.bucket_name,
                 "BucketPrefix": config["S3Config"]["BucketPrefix"],
                 "EncryptionConfig": {"EncryptionType": "KMS", "KeyId": self._key.key_arn},
             }

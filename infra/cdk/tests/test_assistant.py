@@ -54,8 +54,8 @@ def test_hours_holidays_and_queue_are_those_of_the_file(resources):
 def test_recordings_are_kept_seven_years_in_prod_and_contact_records_ninety_days(resources):
     (rules,) = [
         bucket["Properties"]["LifecycleConfiguration"]["Rules"]
-        for stage, stack, _, bucket in resources("AWS::S3::Bucket")
-        if (stage, stack) == ("prod", "omni-assistant")
+        for stage, stack, logical, bucket in resources("AWS::S3::Bucket")
+        if (stage, stack) == ("prod", "omni-assistant") and logical.startswith("Records")
     ]
     days = {rule["Prefix"]: (rule["ExpirationInDays"], rule.get("Transitions")) for rule in rules}
     glacier = [{"StorageClass": "GLACIER", "TransitionInDays": 90}]

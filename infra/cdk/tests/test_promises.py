@@ -57,6 +57,21 @@ def test_every_bucket_of_data_forgets_by_its_environment(resources):
             assert any("ExpirationInDays" in rule for rule in rules), (stage, logical)
 
 
+def test_reads_and_writes_of_customers_objects_are_recorded(resources):
+    assert len(resources("AWS::CloudTrail::Trail")) == 6
+    for _, stack, logical, trail in resources("AWS::CloudTrail::Trail"):
+        found = trail["Properties"]
+        (selector,) = found["EventSelectors"]
+        assert selector["ReadWriteType"] == "All", logical
+        assert selector["IncludeManagementEvents"] is False, logical
+        text = json.dumps(selector["DataResources"])
+        ours = ("RecordsBucket",) if stack == "omni-assistant" else ("ArchiveBucket", "CallsBucket", "ResultsBucket")
+        for bucket in ours:
+            assert bucket in text, (logical, bucket)
+        assert found["EnableLogFileValidation"] is True, logical
+        assert found["KMSKeyId"], logical
+
+
 def test_every_queue_is_encrypted_and_has_a_dead_letter_queue(resources):
     for _, _, logical, queue in resources(QUEUE):
         found = queue["Properties"]

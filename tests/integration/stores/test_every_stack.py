@@ -17,7 +17,8 @@ NOT_HERE = {
     *("AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress"),
     *("AWS::ApplicationAutoScaling::ScalableTarget", "AWS::ApplicationAutoScaling::ScalingPolicy"),
     *("AWS::RedshiftServerless::Namespace", "AWS::RedshiftServerless::Workgroup"),
-    *("AWS::CloudWatch::InsightRule", "AWS::Lex::Bot", "AWS::Lex::BotVersion", "AWS::Lex::BotAlias"),
+    *("AWS::CloudTrail::Trail", "AWS::CloudWatch::InsightRule"),
+    *("AWS::Lex::Bot", "AWS::Lex::BotVersion", "AWS::Lex::BotAlias"),
 }
 GIVEN = {
     "RegistryImage": "registry@sha256:0",
