@@ -36,7 +36,7 @@ def settings(local_aws):
     ssm = client("ssm", settings)
     ssm.put_parameter(Name="/omni/trusted-keys", Value="-----BEGIN PUBLIC KEY-----", Type="String")
     lex = json.dumps({"id": "lex", "secret": "s"})
-    client("secretsmanager", settings).create_secret(Name="omni/lex-client", SecretString=lex)
+    client("secretsmanager", settings).create_secret(Name="omni-lex-client", SecretString=lex)
     client("s3", settings).create_bucket(Bucket=PLACE)
     return settings
 
