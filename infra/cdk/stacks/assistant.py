@@ -132,7 +132,7 @@ class AssistantStack(cdk.Stack):
             "Bot",
             type="AWS::Lex::Bot",
             properties={
-                **{key: value for key, value in _pascal(bot_call).items() if key not in ("BotName", "RoleArn")},
+                **{key: value for key, value in _as_properties(bot_call).items() if key not in ("BotName", "RoleArn")},
                 "Name": f"{bot_call['botName']}-{self._context.stage}",
                 "IdleSessionTTLInSeconds": bot_call["idleSessionTTLInSeconds"],
                 "RoleArn": role.role_arn,
@@ -283,18 +283,21 @@ def _locale(call: dict[str, Any], calls: dict[str, list[dict[str, Any]]]) -> dic
     return {
         "LocaleId": call["localeId"],
         "NluConfidenceThreshold": call["nluIntentConfidenceThreshold"],
-        "VoiceSettings": _pascal(call["voiceSettings"]),
+        "VoiceSettings": _as_properties(call["voiceSettings"]),
         "Intents": [
-            {"Name": one["intentName"], **{key: value for key, value in _pascal(one).items() if key not in dropped}}
+            {
+                "Name": one["intentName"],
+                **{key: value for key, value in _as_properties(one).items() if key not in dropped},
+            }
             for one in intents
         ],
     }
 
 
-def _pascal(value: Any) -> Any:
+def _as_properties(value: Any) -> Any:
     """The API's names as CloudFormation writes them."""
     if isinstance(value, list):
-        return [_pascal(item) for item in value]
+        return [_as_properties(item) for item in value]
     if isinstance(value, dict):
-        return {key[0].upper() + key[1:]: _pascal(item) for key, item in value.items()}
+        return {key[0].upper() + key[1:]: _as_properties(item) for key, item in value.items()}
     return value

@@ -10,6 +10,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 from environments import Environment
+from stacks.naming import pascal
 
 from service.aws import stores
 from service.aws.stores import BucketShape, KeyShape, QueueShape, TableShape
@@ -43,7 +44,7 @@ class DataStack(cdk.Stack):
 
     def _name(self, setting: str) -> str:
         default = setting_places()[setting][2].default
-        return cdk.CfnParameter(self, f"{_pascal(setting)}Name", default=default).value_as_string
+        return cdk.CfnParameter(self, f"{pascal(setting)}Name", default=default).value_as_string
 
     def _data_key(self) -> kms.Key:
         key = kms.Key(
@@ -87,7 +88,7 @@ class DataStack(cdk.Stack):
         ttl = {"attributeName": shape.expires, "enabled": True} if shape.expires else None
         table = dynamodb.CfnTable(
             self,
-            _pascal(shape.setting),
+            pascal(shape.setting),
             table_name=made["TableName"],
             billing_mode=made["BillingMode"],
             key_schema=_camel(made["KeySchema"]),
@@ -108,7 +109,7 @@ class DataStack(cdk.Stack):
         return table
 
     def _queue(self, shape: QueueShape) -> sqs.CfnQueue:
-        name, logical = self._name(shape.setting), _pascal(shape.setting)
+        name, logical = self._name(shape.setting), pascal(shape.setting)
         common: dict[str, Any] = {
             "kms_master_key_id": self.key.key_arn,
             "kms_data_key_reuse_period_seconds": 3600,
@@ -141,7 +142,7 @@ class DataStack(cdk.Stack):
         sqs.CfnQueuePolicy(self, logical, queues=[queue.ref], policy_document=iam.PolicyDocument(statements=statements))
 
     def _bucket_name(self, shape: BucketShape) -> str:
-        given = self.node.try_find_child(f"{_pascal(shape.setting)}Name")
+        given = self.node.try_find_child(f"{pascal(shape.setting)}Name")
         name = given.value_as_string if isinstance(given, cdk.CfnParameter) else self._name(shape.setting)
         return f"{name}{self._suffix}"
 
@@ -170,7 +171,7 @@ class DataStack(cdk.Stack):
         return bucket
 
     def _bucket(self, shape: BucketShape) -> s3.CfnBucket:
-        logical = _pascal(shape.setting)
+        logical = pascal(shape.setting)
         told = None
         if shape.queue is not None:
             told = {"queueConfigurations": [_announced(self.queues[shape.queue.setting], at) for at in shape.announced]}
@@ -191,7 +192,7 @@ class DataStack(cdk.Stack):
         )
         bucket.apply_removal_policy(self._removal)
         if shape.queue is not None:  # S3 tries the queue when the bucket is made: it must accept by then
-            bucket.add_resource_dependency(self.node.find_child(f"{_pascal(shape.queue.setting)}Policy"))
+            bucket.add_resource_dependency(self.node.find_child(f"{pascal(shape.queue.setting)}Policy"))
         self._bucket_policy(f"{logical}Policy", bucket, [])
         return bucket
 
@@ -224,7 +225,7 @@ class DataStack(cdk.Stack):
     def _seal(self, shape: KeyShape) -> kms.Key:
         return kms.Key(
             self,
-            _pascal(shape.setting),
+            pascal(shape.setting),
             alias=self._name(shape.setting),
             description=f"seals {shape.seals}",
             enable_key_rotation=True,
@@ -260,10 +261,6 @@ def _tls_only(actions: str, resources: list[str]) -> iam.PolicyStatement:
         resources=resources,
         conditions={"Bool": {"aws:SecureTransport": "false"}},
     )
-
-
-def _pascal(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("_"))
 
 
 def _camel(value: Any) -> Any:

@@ -9,6 +9,7 @@ from constructs import Construct
 from environments import Environment
 from stacks.data import DataStack
 from stacks.logs import log_group
+from stacks.naming import pascal
 
 # Of the private network; another where it must be joined with a network that has the same.
 RANGE = "10.0.0.0/16"
@@ -56,7 +57,7 @@ class NetworkStack(cdk.Stack):
         inside.add_ingress_rule(ec2.Peer.ipv4(RANGE), ec2.Port.tcp(443), "tasks")
         for service in ENDPOINTS:
             self.vpc.add_interface_endpoint(
-                "".join(part.capitalize() for part in service.replace(".", "-").split("-")),
+                pascal(service),
                 service=ec2.InterfaceVpcEndpointAwsService(service),
                 security_groups=[inside],
                 open=False,

@@ -11,6 +11,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 from environments import Environment
 from stacks.data import DataStack
+from stacks.naming import pascal
 from stacks.trail import ObjectTrail
 
 _PLAN = Path(__file__).resolve().parents[2] / "observability.yaml"
@@ -55,7 +56,7 @@ class ObservabilityStack(cdk.Stack):
         self._dead_letters()
         self.rolls_back = [f"omni-{context.stage}-{alarm}" for alarm in ROLLS_BACK]
         self._dashboard()
-        self._hot_callers()
+        self._failures_by_code()
         watched = {setting: bucket.attr_arn for setting, bucket in data.buckets.items()}
         ObjectTrail(self, "Objects", watched, of="objects", context=context, data=data, key=key)
 
@@ -65,13 +66,15 @@ class ObservabilityStack(cdk.Stack):
             for setting, table in self._data.tables.items():
                 where = {"TableName": str(table.table_name)}
                 self._alarm(alarm, f"{alarm['name']}-{setting.removesuffix('_table').replace('_', '-')}", where)
+        elif alarm["metric"].startswith("AWS/"):
+            raise ValueError(f"alarm {alarm['name']!r}: this stack does not know whose figure {alarm['metric']!r} is")
         else:
             self._alarm(alarm, alarm["name"], {})
 
     def _alarm(self, alarm: dict[str, Any], name: str, where: dict[str, str]) -> None:
         made = cloudwatch.Alarm(
             self,
-            _pascal(name),
+            pascal(name),
             alarm_name=f"omni-{self._stage}-{name}",
             alarm_description=f"{alarm['why']}. First look: {alarm['runbook']}. Runbook: {runbook(alarm)}",
             metric=self._measured(alarm, where),
@@ -111,7 +114,7 @@ class ObservabilityStack(cdk.Stack):
         for setting, queue in self._data.dead_letters.items():
             made = cloudwatch.Alarm(
                 self,
-                f"{_pascal(setting.replace('_', '-'))}Aside",
+                f"{pascal(setting)}Aside",
                 alarm_name=f"omni-{self._stage}-dead-letters-{setting.replace('_', '-')}",
                 alarm_description=f"Messages that no reader could handle. Runbook: {runbook({'name': 'dead-letters'})}",
                 metric=cloudwatch.Metric(
@@ -146,7 +149,7 @@ class ObservabilityStack(cdk.Stack):
             left_annotations=lines,
         )
 
-    def _hot_callers(self) -> None:
+    def _failures_by_code(self) -> None:
         body = {
             "Schema": {"Name": "CloudWatchLogRule", "Version": 1},
             "LogGroupNames": ["/omni/service"],
@@ -193,7 +196,3 @@ def _drawn(series: dict[str, Any], number: int) -> cloudwatch.IMetric:
     return cloudwatch.MathExpression(
         expression=f"v{number} / ({total})", using_metrics=using, period=period, label=series.get("label", "")
     )
-
-
-def _pascal(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("-"))
