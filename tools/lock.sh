@@ -17,3 +17,4 @@ compile "${development[@]}" --extra speech --extra voices --extra redaction --ex
 compile --upgrade requirements/infra.in -o requirements/infra.txt
 compile --extra local --extra eval --extra warehouse --extra ragas pyproject.toml requirements/ragas.in -o requirements/ragas.txt
 compile requirements/clients.in -o requirements/clients.txt # generates the API's clients
+compile requirements/audit.in -o requirements/audit.txt # looks for known holes, in the workflow "dependencies"

@@ -35,6 +35,7 @@ def steps(path: Path) -> list[dict[str, Any]]:
 def test_the_workflows_and_actions_are_there() -> None:
     assert {path.relative_to(ROOT / ".github").as_posix() for path in FILES} == {
         "workflows/checks.yml",
+        "workflows/dependencies.yml",
         "workflows/evaluation.yml",
         "workflows/image.yml",
         "workflows/prompt-gate.yml",

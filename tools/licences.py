@@ -1,0 +1,114 @@
+"""Writes docs/security/licences.md: every locked package with its licence, read from the installed packages' metadata.
+
+``python tools/licences.py [FOLDER ...]``: folders are further site-packages, such as .venv-infra's. A package that is
+installed in none of them keeps the row that it has. tests/contract/test_licences.py compares.
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "security" / "licences.md"
+LOCKS = ROOT / "requirements"
+# What packages write for a licence, and its SPDX name. "BSD" alone does not say which; both are permissive.
+SPDX = {
+    "mit license": "MIT", "the mit license": "MIT", "mit no attribution license (mit-0)": "MIT-0",
+    "apache license": "Apache-2.0", "mit license (mit)": "MIT",
+    "apache software license": "Apache-2.0", "apache license 2.0": "Apache-2.0", "apache 2.0": "Apache-2.0",
+    "apache license, version 2.0": "Apache-2.0", "apache-2.0 license": "Apache-2.0", "apache license version 2.0": "Apache-2.0",
+    "apache 2": "Apache-2.0", "bsd license": "BSD", "3-clause bsd license": "BSD-3-Clause", "new bsd": "BSD-3-Clause",
+    "bsd 3-clause": "BSD-3-Clause", "bsd 3-clause license": "BSD-3-Clause", "isc license (iscl)": "ISC",
+    "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0", "mpl 2.0": "MPL-2.0", "python software foundation license": "PSF-2.0",
+    "the unlicense (unlicense)": "Unlicense", "zope public license": "ZPL-2.1", "psfl": "PSF-2.0",
+    "mit license, apache license, version 2.0": "MIT AND Apache-2.0", "gpl v3": "GPL-3.0",
+    "gnu general public license v3 or later (gplv3+)": "GPL-3.0-or-later", "gnu general public license v3 (gplv3)": "GPL-3.0",
+    "gnu lesser general public license v2 or later (lgplv2+)": "LGPL-2.0-or-later", "artistic license": "Artistic-1.0",
+}  # fmt: skip
+# Read by a person on the package's page: installed on other platforms alone, or with an extra, or unclear in the metadata.
+READ = {
+    "aiodynamo": "Apache-2.0",
+    "espeakng-loader": "GPL-3.0-or-later",
+    "pywin32": "PSF-2.0",
+    "pywin32-ctypes": "BSD-3-Clause",
+}
+_HEAD = """\
+# Licences of locked packages
+
+`python tools/licences.py` writes this page from the metadata of the packages in `requirements/*.txt`.
+A test refuses a licence that nobody has admitted: `tests/contract/test_licences.py` holds the list and
+the reasons for exceptions.
+
+| package | licence | locked in |
+|---|---|---|
+"""
+
+
+def name_of(package: str) -> str:
+    """Return a package's name as the index compares it."""
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def locked() -> dict[str, list[str]]:
+    """Return every locked package with the locks that name it."""
+    found: dict[str, list[str]] = {}
+    for lock in sorted(LOCKS.glob("*.txt")):
+        for package in re.findall(
+            r"^([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?==", lock.read_text(encoding="utf-8"), re.MULTILINE
+        ):
+            locks = found.setdefault(name_of(package), [])
+            if lock.stem not in locks:
+                locks.append(lock.stem)
+    return dict(sorted(found.items()))
+
+
+def licence_of(package: Distribution) -> str:
+    """Return a package's licence: its SPDX expression, else its classifiers, its own words, or its file."""
+    metadata = package.metadata
+    if expression := metadata.get("License-Expression"):
+        return str(expression)
+    classified = [one.split(" :: ")[-1] for one in metadata.get_all("Classifier", []) if one.startswith("License ::")]
+    named = [one for one in classified if one != "OSI Approved"]
+    own = str(metadata.get("License") or "").strip().splitlines()[:1]
+    words = named or own or _in_file(package)
+    return " AND ".join(sorted({SPDX.get(one.lower().strip(), one.strip()) for one in words})) or "not stated"
+
+
+def rows_of(page: str) -> dict[str, str]:
+    """Return the licence of each package of a page."""
+    return dict(re.findall(r"^\| ([a-z0-9-]+) \| ([^|]+?) \|", page, re.MULTILINE))
+
+
+def installed(folders: Iterable[str]) -> Mapping[str, Distribution]:
+    """Return the packages of this environment and of further site-packages."""
+    path = [*folders]
+    every = [*(distributions(path=path) if path else ()), *distributions()]  # this environment wins
+    return {name_of(one.metadata["Name"]): one for one in every if one.metadata["Name"]}
+
+
+def _in_file(package: Distribution) -> list[str]:
+    for file in package.files or ():
+        if re.match(r"licen[cs]e", file.name, re.IGNORECASE):
+            text = file.read_text()
+            return ["MIT"] if "Permission is hereby granted, free of charge" in text else text.strip().splitlines()[:1]
+    return []
+
+
+def main(folders: list[str]) -> int:
+    """Write the page; return 0."""
+    known = rows_of(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
+    here = installed(folders)
+    lines = []
+    for package, locks in locked().items():
+        licence = licence_of(here[package]) if package in here else known.get(package, "not stated")
+        licence = READ.get(package, licence)
+        lines.append(f"| {package} | {licence} | {', '.join(locks)} |\n")
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    PAGE.write_text(_HEAD + "".join(lines), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
