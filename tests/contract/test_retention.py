@@ -8,8 +8,12 @@ import yaml
 
 from service.audit.record import AUDIT_PREFIX, AuditRecord, KeptFinding
 from service.audit.stores import FindingTable
-from service.handover import callback
-from service.settings import REPO_ROOT
+from service.aws import tombstones
+from service.aws.stores import QUEUES
+from service.handover import callback, handover
+from service.phone import voicemail
+from service.settings import REPO_ROOT, Settings
+from service.tools import effect_table
 
 KEPT = {
     one["what"]: one
@@ -52,10 +56,40 @@ def test_a_callback_goes_when_it_is_promised_to():
     assert timedelta(days=KEPT["callbacks"]["days"]) == callback.KEPT_FOR
 
 
+def test_other_tables_and_queues_forget_when_they_are_promised_to():
+    settings = Settings()
+    does = {
+        "messages that callers left": voicemail.KEPT_FOR,
+        "handovers": handover.KEPT_FOR,
+        "conversations": timedelta(hours=settings.stores.conversation_hours),
+        "effects of tools": timedelta(seconds=effect_table._KEPT_S),
+        "rows of summaries and answers": timedelta(days=settings.summaries.days),
+        "notes of erased customers": tombstones.KEPT_FOR,
+        "messages in queues": timedelta(seconds=max(shape.kept_s for shape in QUEUES)),
+    }
+    assert {what: timedelta(days=KEPT[what]["days"]) for what in does} == does
+
+
+def test_a_note_of_an_erased_customer_outlives_whatever_may_come_back():
+    kept = timedelta(days=KEPT["notes of erased customers"]["days"])
+    waits = ("messages in queues", "dead letters", "files that Redshift copies")
+    assert all(timedelta(days=KEPT[what]["days"]) < kept for what in waits)
+    assert timedelta(days=35) < kept  # point-in-time recovery of tables
+
+
 def test_production_keeps_log_and_objects_as_promised():
     environments = yaml.safe_load((REPO_ROOT / "infra" / "cdk" / "environments.yaml").read_text(encoding="utf-8"))
     given = environments["prod"]
     assert given["retention"]["logs_days"] == KEPT["service log, with the audit's events"]["days"]
+    for what, name in (
+        ("shadow answers", "shadow_days"),
+        ("dead letters", "results_days"),
+        ("files that Redshift copies", "staging_days"),
+        ("calls as they arrive", "calls_days"),
+        ("results of calls", "results_days"),
+        ("objects of summaries and answers and feedback", "archive_days"),
+    ):
+        assert given["retention"][name] == KEPT[what]["days"]
     records = KEPT["audit records"]
     assert given["retention"]["archive_days"] == records["days"]
     assert given["retention"]["glacier_after_days"] == records["glacier_after_days"]
