@@ -13,11 +13,12 @@ from service.erasure.eraser import Eraser
 from service.erasure.folders import SearchedFolder
 from service.erasure.objects import SearchedObjects
 from service.erasure.places import Place, inventory
-from service.erasure.rows import LoadedObjects, OpenedWarehouse, SearchedRows
+from service.erasure.rows import LoadedObjects, SearchedRows
 from service.erasure.store import SearchedPlace
 from service.erasure.tables import SearchedTable
 from service.errors import ConfigurationError
 from service.events import TABLES as EVENTS
+from service.loading.loader import Opened
 from service.loading.objects import PREFIXES
 from service.settings import Settings
 from service.summaries.answer_record import ANSWERS_PREFIX
@@ -69,7 +70,7 @@ def build_eraser(
     return Eraser(places=places, shared=shared, now=wall_clock(settings.clock_file), report=report, reclaim=reclaim)
 
 
-def _warehouse(settings: Settings, *, read_only: bool) -> OpenedWarehouse | None:
+def _warehouse(settings: Settings, *, read_only: bool) -> Opened | None:
     is_redshift = settings.redshift.workgroup is not None or settings.redshift.cluster is not None
     if not is_redshift and not settings.warehouse_file.exists():
         return None
@@ -93,7 +94,7 @@ def _tables(settings: Settings) -> list[SearchedPlace]:
     ]
 
 
-def _objects(settings: Settings, tenant: str, opened: OpenedWarehouse | None) -> list[SearchedPlace]:
+def _objects(settings: Settings, tenant: str, opened: Opened | None) -> list[SearchedPlace]:
     s3, names = client("s3", settings), settings.flat()
     loaded = LoadedObjects(opened, [(event, inventory().warehouse[event.table]) for event in EVENTS])
     found: list[SearchedPlace] = []
@@ -108,7 +109,7 @@ def _objects(settings: Settings, tenant: str, opened: OpenedWarehouse | None) ->
     return found
 
 
-def _rows(opened: OpenedWarehouse | None) -> list[SearchedPlace]:
+def _rows(opened: Opened | None) -> list[SearchedPlace]:
     events = {event.table: event for event in EVENTS}
     return [
         SearchedRows(events[table], place, opened)

@@ -1,27 +1,23 @@
 """Searches a table of the warehouse, and tells for objects of the bucket whether the warehouse knows whose they are."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 from service.erasure.identity import CustomerIds
 from service.erasure.places import Place
 from service.erasure.store import FoundRecord
 from service.events import WarehouseEvent
+from service.loading.loader import Opened
 from service.loading.queries import within
 
-if TYPE_CHECKING:
-    from service.warehouse.port import Warehouse
-
 _AT_ONCE = 500
-OpenedWarehouse = Callable[[], "Warehouse"]
 
 
 class SearchedRows:
     """See ``SearchedPlace``. ``opened`` opens the warehouse for the length of a call; None: there is none yet."""
 
-    def __init__(self, event: type[WarehouseEvent], place: Place, opened: OpenedWarehouse | None) -> None:
+    def __init__(self, event: type[WarehouseEvent], place: Place, opened: Opened | None) -> None:
         self.name, self.place = f"warehouse {event.table}", place
         self._event, self._opened = event, opened
 
@@ -61,7 +57,7 @@ class SearchedRows:
 class LoadedObjects:
     """Which objects of the bucket are rows of the warehouse, and which of these are a customer's."""
 
-    def __init__(self, opened: OpenedWarehouse | None, tables: Sequence[tuple[type[WarehouseEvent], Place]]) -> None:
+    def __init__(self, opened: Opened | None, tables: Sequence[tuple[type[WarehouseEvent], Place]]) -> None:
         self._opened = opened
         self._tables = [one for one in tables if "source_key" in one[0].model_fields]
 
