@@ -16,6 +16,7 @@ class FailureReason(StrEnum):
     NO_TRANSCRIBER = "no_transcriber"
     TRANSCRIPTION = "transcription"
     FORM = "form"
+    LANGUAGE = "language"
     REDACTION = "redaction"
     MODEL = "model"
     STUCK = "stuck"

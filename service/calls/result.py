@@ -86,16 +86,23 @@ class CallEvaluation(_Part):
 
 
 class RedactionFacts(_Part):
-    """The redactor, the number of turns it checked and the counts it found; and the counts that the transcriber reports."""
+    """The redactor with its version, the turns it checked, by language, and the counts it found; what the transcriber reports.
+
+    ``left`` counts what a second look found in the redacted turns, and ``result`` sums up. Results that were stored before
+    calls were observed have no languages, and None.
+    """
 
     by: str
     turns: int
     found: dict[str, int]
     transcriber_found: dict[str, int] | None
+    languages: dict[str, int] = {}
+    left: dict[str, int] = {}
+    result: Literal["redacted", "nothing_found", "left"] | None = None
 
 
 class Source(_Part):
-    """Where the call came from. ``pii_redacted``: a second look at the redacted turns found nothing."""
+    """Where the call came from. ``pii_redacted``: the redactor covers its languages, and a second look found nothing."""
 
     object_key: str
     etag: str

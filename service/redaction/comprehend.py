@@ -52,6 +52,7 @@ class ComprehendFinder:
         self._comprehend, self._language = comprehend, language
         self._sleep, self._clock = sleep, clock
         self.by = f"amazon-comprehend-{language}"
+        self.languages = frozenset({language})
 
     def find(self, passages: Sequence[AskedText]) -> list[list[EntitySpan]]:
         """See ``EntityFinder.find``."""

@@ -28,6 +28,11 @@ class EntityFinder(Protocol):
         """Name and version, for the records of what was redacted."""
         ...
 
+    @property
+    def languages(self) -> frozenset[str]:
+        """The languages that it reads, as "en"."""
+        ...
+
     def find(self, passages: Sequence[AskedText]) -> list[list[EntitySpan]]:
         """Return the details of each passage, in their order.
 

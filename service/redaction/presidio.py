@@ -90,6 +90,7 @@ class PresidioFinder:
         self._lock = threading.Lock()
         self._loaded: _Loaded | None = None
         self.by = _version()
+        self.languages = frozenset({_LANGUAGE})
 
     def find(self, passages: Sequence[AskedText]) -> list[list[EntitySpan]]:
         """See ``EntityFinder.find``."""

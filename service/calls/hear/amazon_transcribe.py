@@ -42,7 +42,7 @@ class AmazonTranscriber:
     ) -> None:
         self._transcribe, self._s3 = transcribe, s3
         self._inputs, self._outputs = inputs, outputs
-        self._language, self._kms_key, self._role = language, kms_key, role
+        self.language, self._kms_key, self._role = language, kms_key, role
         self._notify, self._sleep, self._clock = notify, sleep, clock
 
     def hear(self, source: CallObject, body: bytes, facts: Facts) -> Heard:
@@ -91,16 +91,18 @@ class AmazonTranscriber:
             if facts.agent_channel
             else {"ShowSpeakerLabels": True, "MaxSpeakerLabels": 2}
         )
+        declared = facts.language
+        language = declared if declared is not None and "-" in declared else self.language
         wanted: dict[str, Any] = {
             "TranscriptionJobName": name,
-            "LanguageCode": self._language,
+            "LanguageCode": language,
             "Media": {"MediaFileUri": f"s3://{self._inputs}/{source.key}"},
             "OutputBucketName": self._outputs,
             "OutputKey": job_output_key(source.tenant, source.call_id),
             "Settings": sides,
             "Tags": [{"Key": "tenant_id", "Value": source.tenant}],
         }
-        if self._language in REDACTS:
+        if language in REDACTS:
             wanted["ContentRedaction"] = {"RedactionType": "PII", "RedactionOutput": "redacted"}
         if self._kms_key is not None:
             wanted["OutputEncryptionKMSKeyId"] = self._kms_key

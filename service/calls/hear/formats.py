@@ -16,6 +16,7 @@ from service.tasks.scorecard.transcript import MOST_CHARS, MOST_TURNS, Speaker, 
 
 MOST_BYTES = 32 * 1024 * 1024  # a call of three hours has about 2 MB of Transcribe's JSON
 _NAMED = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+_LANGUAGE = r"^[a-z]{2,3}(?:-[A-Z]{2})?$"
 _ROLES: dict[str, Speaker] = {
     **dict.fromkeys(("agent", "advisor", "adviser", "rep", "representative", "operator"), "agent"),
     **dict.fromkeys(("customer", "caller", "client", "member"), "customer"),
@@ -39,6 +40,7 @@ class OwnTranscript(BaseModel):
     agent_id: str | None = Field(default=None, pattern=_NAMED)
     queue: str | None = Field(default=None, pattern=_NAMED)
     form: str | None = Field(default=None, pattern=_NAMED)
+    language: str | None = Field(default=None, pattern=_LANGUAGE)
 
 
 def is_audio(body: bytes) -> bool:
@@ -116,7 +118,9 @@ def _storable(heard: Heard) -> Heard:
 def _own(found: dict[str, Any], facts: Facts) -> Heard:
     own = OwnTranscript.model_validate(found)
     said = {
-        name: value for name in ("call_date", "agent_id", "queue", "form") if (value := getattr(own, name)) is not None
+        name: value
+        for name in ("call_date", "agent_id", "queue", "form", "language")
+        if (value := getattr(own, name)) is not None
     }
     if own.call_date is not None:
         said["call_date"] = own.call_date.astimezone(UTC)
@@ -150,7 +154,12 @@ def _standard(found: dict[str, Any], facts: Facts) -> Heard:
         claimed = dict(Counter(str(kind).lower()[:40] for kind in kinds))
     turns = _merged(_spoken(words, speakers))
     name = str(found.get("jobName", "")) or None
+    facts = _in_language(facts, results.get("language_code"))
     return Heard(turns=turns, by="amazon-transcribe", facts=facts, job=name, claimed=claimed)
+
+
+def _in_language(facts: Facts, code: object) -> Facts:
+    return replace(facts, language=code) if isinstance(code, str) and re.fullmatch(_LANGUAGE, code) else facts
 
 
 def _redactions(item: dict[str, Any]) -> list[dict[str, Any]]:
@@ -190,6 +199,7 @@ def _analytics(found: dict[str, Any], facts: Facts) -> Heard:
     said_so = str(found.get("ContentMetadata", {}).get("Output", "")) == "Redacted"
     claimed = dict(tags) if said_so or tags else None
     name = str(found.get("JobName", "")) or None
+    facts = _in_language(facts, found.get("LanguageCode"))
     turns.sort(key=lambda turn: turn.start_s)
     return Heard(turns=_bounded(turns), by="amazon-call-analytics", facts=facts, job=name, claimed=claimed)
 
@@ -241,8 +251,8 @@ def _bounded(turns: list[Turn]) -> tuple[Turn, ...]:
 def facts_of(metadata: dict[str, str], modified: datetime) -> Facts:
     """Return the facts in an S3 object's metadata.
 
-    Reads ``agent-id``, ``queue``, ``form``, ``call-date``, ``agent-channel`` and ``agent-speaker``. Ignores malformed values:
-    none of them decides whose data the call is.
+    Reads ``agent-id``, ``queue``, ``form``, ``call-date``, ``language``, ``agent-channel`` and ``agent-speaker``. Ignores
+    malformed values: none of them decides whose data the call is.
     """
     named = {
         name: value if (value := metadata.get(name.replace("_", "-"))) and re.fullmatch(_NAMED, value) else None
@@ -259,7 +269,8 @@ def facts_of(metadata: dict[str, str], modified: datetime) -> Facts:
         moment = moment.astimezone(UTC)
     except OverflowError:  # a date in year 1 or 9999 whose zone takes it out of the calendar
         moment = modified.astimezone(UTC)
-    return Facts(call_date=moment, **named)
+    language = metadata.get("language", "")
+    return Facts(call_date=moment, language=language if re.fullmatch(_LANGUAGE, language) else None, **named)
 
 
 def _unreadable(detail: str) -> CallFailed:

@@ -10,7 +10,7 @@ from service.tasks.scorecard.transcript import Turn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Facts delivered with a call; None means unknown.
+    """Facts delivered with a call; None means unknown. ``language`` is a code such as "en-US".
 
     ``agent_channel`` ("ch_0") and ``agent_speaker`` ("spk_1") are the agent's channel and voice in a recording.
     """
@@ -19,6 +19,7 @@ class Facts:
     agent_id: str | None = None
     queue: str | None = None
     form: str | None = None
+    language: str | None = None
     agent_channel: str | None = None
     agent_speaker: str | None = None
 
@@ -39,6 +40,11 @@ class Heard:
 
 class Transcriber(Protocol):
     """Transcribes recordings. Blocking."""
+
+    @property
+    def language(self) -> str:
+        """The language in which it hears calls that declare none, as "en-US"."""
+        ...
 
     def hear(self, source: CallObject, body: bytes, facts: Facts) -> Heard:
         """Return the transcript of a recording.

@@ -30,6 +30,7 @@ class WhisperTranscriber:
     """Implements ``Transcriber``. Loads the model at the first recording; transcribes one recording at a time."""
 
     by = "whisper-tiny.en"
+    language = "en"
 
     def __init__(self, *, threads: int = 1) -> None:
         self._threads = threads

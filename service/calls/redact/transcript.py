@@ -5,32 +5,43 @@ Amazon Comprehend) look at the text that it leaves. Removed details are counted 
 clean: it only reports the redactor and its counts.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from service.calls.failure import CallFailed, FailureReason
+from service.calls.redact.languages import ENGLISH, require_covered, spoken_languages
+from service.grounding.names import ordinary
 from service.redaction.entities import ANY_TAG, TAG, EntitySpan, redact_entities
 from service.redaction.finder import AskedText, EntityFinder
 from service.redaction.free_text import RedactionFailed, redacted_text
-from service.redaction.spoken import redact_spoken
+from service.redaction.spoken import is_no_name, redact_spoken
 from service.tasks.scorecard.transcript import Turn
+
+_WORD = re.compile(r"[^\W\d_]{3,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedactedTranscript:
-    """A call's redacted turns; ``found`` counts the replaced details by kind, ``by`` names the redactor."""
+    """A call's redacted turns; ``found`` counts the replaced details by kind, ``by`` names the redactor and its version.
+
+    ``languages`` counts turns by language, empty if nobody looked; ``left`` counts details that a later look found, by kind.
+    """
 
     turns: tuple[Turn, ...]
     by: str
     found: dict[str, int]
+    languages: dict[str, int] = field(default_factory=dict)
+    left: dict[str, int] = field(default_factory=dict)
 
 
 class TranscriptRedactor(Protocol):
-    """Redacts calls. Blocking. ``by`` names it, for the records of what was redacted."""
+    """Redacts calls. Blocking. ``by`` names it and its version, for the records; ``languages`` are those it covers, as "en"."""
 
     by: str
+    languages: frozenset[str]
 
     def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
         """Return all turns redacted.
@@ -46,6 +57,7 @@ class PatternRedactor:
     """Redacts with patterns, the same on every machine: spoken details by their context, then ``service.redaction.free_text``."""
 
     by = "patterns-2"
+    languages = frozenset({ENGLISH})
 
     def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
         """See ``TranscriptRedactor.redact``."""
@@ -76,6 +88,7 @@ class FindingRedactor:
     def __init__(self, finder: EntityFinder, *, patterns: TranscriptRedactor | None = None) -> None:
         self._finder, self._patterns = finder, patterns or PatternRedactor()
         self.by = f"{finder.by}+{self._patterns.by}"
+        self.languages = finder.languages | self._patterns.languages
 
     def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
         """See ``TranscriptRedactor.redact``."""
@@ -109,6 +122,59 @@ def redacted_further(before: RedactedTranscript, finds: Sequence[Sequence[Entity
         found.subtract(TAG.findall(turn.text))
         clean.append(turn.model_copy(update={"text": text}))
     return RedactedTranscript(turns=tuple(clean), by=by, found={kind: n for kind, n in sorted(found.items()) if n > 0})
+
+
+def redacted_call(redactor: TranscriptRedactor, turns: Sequence[Turn], language: str | None) -> RedactedTranscript:
+    """Return a call redacted, with its languages and what a second look finds; ``language`` is the declared one, if any.
+
+    Raises:
+        CallFailed: the redactor does not cover a language of the call, or did not return every turn.
+        StoreError: a remote redactor does not answer.
+    """
+    require_covered(language, redactor.languages, redactor.by)
+    languages = spoken_languages(turns, redactor.languages, redactor.by)
+    found = redactor.redact(turns)
+    if len(found.turns) != len(turns):
+        raise CallFailed(FailureReason.REDACTION, f"{len(found.turns)} of {len(turns)} turns came back")
+    names = _names_of(turns, found.turns)
+    spans = [
+        [
+            EntitySpan(start=m.start(), end=m.end(), kind="name")
+            for m in _WORD.finditer(turn.text)
+            if m[0] in names.capitalised
+        ]
+        for turn in found.turns
+    ]
+    found = redacted_further(found, spans, f"{found.by}+names-1")
+    small = sum(turn.text == turn.text.lower() and bool(names.small & set(_words(turn.text))) for turn in found.turns)
+    left = Counter(leftovers(found.turns)) + Counter({"name": small})
+    return replace(found, languages=languages, left=dict(sorted(left.items())))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Names:
+    """Words that were removed as names; other turns hold them too. ``small`` are all of them in small letters."""
+
+    capitalised: frozenset[str]
+    small: frozenset[str]
+
+
+def _names_of(turns: Sequence[Turn], clean: Sequence[Turn]) -> _Names:
+    gone: set[str] = set()
+    for before, after in zip(turns, clean, strict=True):
+        if after.text.count("[name]") > before.text.count("[name]"):
+            # In small letters only where the whole turn is: elsewhere "rent" and "bank" would count as names.
+            small = before.text == before.text.lower()
+            gone |= {word for word in set(_words(before.text)) - set(_words(after.text)) if small or word[0].isupper()}
+    gone = {word for word in gone if not (ordinary(word.capitalize()) or is_no_name(word))}
+    return _Names(
+        capitalised=frozenset(word.capitalize() if word == word.lower() else word for word in gone),
+        small=frozenset(word.lower() for word in gone),
+    )
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(ANY_TAG.sub(" ", text))
 
 
 def leftovers(turns: Sequence[Turn]) -> dict[str, int]:

@@ -91,7 +91,8 @@ class CallScorer:
         """Return a call's result; see ``card`` for what it raises."""
         card, found, served = await self.card(source.call_id, form, redaction.turns)
         review = ("answer_unusable",) if card is None else reviews_of(card)
-        left = leftovers(redaction.turns)
+        # Looked at again: the transcript was stored in between.
+        left = {**redaction.left, **leftovers(redaction.turns)}
         review += (_LEFT,) * bool(left)
         nothing = unscoreable(redaction.turns)
         if nothing is not None:
@@ -117,10 +118,8 @@ class CallScorer:
                 etag=source.etag,
                 transcribe_job=heard.job,
                 transcriber=heard.by,
-                pii_redacted=not left,
-                redaction=RedactionFacts(
-                    by=redaction.by, turns=len(redaction.turns), found=redaction.found, transcriber_found=heard.claimed
-                ),
+                pii_redacted=not left and bool(redaction.languages or not redaction.turns),
+                redaction=_facts(redaction, heard, left),
                 agent_id=heard.facts.agent_id,
                 queue=heard.facts.queue,
             ),
@@ -138,6 +137,18 @@ class CallScorer:
             ),
         )
         return ScoredCall(result=result, raw_answer="" if card is not None else found.raw_text)
+
+
+def _facts(redaction: RedactedTranscript, heard: Heard, left: dict[str, int]) -> RedactionFacts:
+    return RedactionFacts(
+        by=redaction.by,
+        turns=len(redaction.turns),
+        found=redaction.found,
+        transcriber_found=heard.claimed,
+        languages=redaction.languages,
+        left=left,
+        result="left" if left else "redacted" if redaction.found else "nothing_found",
+    )
 
 
 def choose_form(heads: Sequence[FormHead], *, named: str | None, folder: str | None) -> Form:

@@ -22,7 +22,8 @@ from service.calls.failure import CallFailed, FailureReason, NotReady, Waiting
 from service.calls.hear.formats import facts_of, is_audio, read_transcript
 from service.calls.hear.transcriber import Facts, Heard, Transcriber
 from service.calls.keys import CallObject, letter_key, raw_answer_key, read_key, result_key, transcript_key
-from service.calls.redact.transcript import RedactedTranscript, TranscriptRedactor
+from service.calls.redact.languages import require_covered
+from service.calls.redact.transcript import RedactedTranscript, TranscriptRedactor, redacted_call
 from service.calls.result import CallResult, rows_of
 from service.calls.reviews import CallReviews, scored_of
 from service.calls.store.forms import Forms
@@ -59,6 +60,9 @@ class KeptTranscript(BaseModel):
     agent_id: str | None
     queue: str | None
     form: str | None
+    # Transcripts that were stored before calls were observed have neither.
+    languages: dict[str, int] = {}
+    left: dict[str, int] = {}
 
     def heard(self) -> Heard:
         """Return the transcript, redacted."""
@@ -67,7 +71,9 @@ class KeptTranscript(BaseModel):
 
     def redaction(self) -> RedactedTranscript:
         """Return the redactor's result."""
-        return RedactedTranscript(turns=self.turns, by=self.redactor, found=self.found)
+        return RedactedTranscript(
+            turns=self.turns, by=self.redactor, found=self.found, languages=self.languages, left=self.left
+        )
 
 
 @dataclass(slots=True)
@@ -286,13 +292,13 @@ class CallWorker:
                 "a recording, and no transcriber is installed: run make setup EXTRAS=1",
             )
         else:
+            # Before the recording is sent anywhere: a transcript that cannot be redacted must not come into being.
+            require_covered(facts.language or self.transcriber.language, self.redactor.languages, self.redactor.by)
             heard = await _blocking(self.transcriber.hear, job.source, arrived.body, facts)
         if job.state == "received":
             # Fix the day once: it is part of the result's key, and an object that is uploaded again has a newer date.
             job = await self._advance(job, "transcribed", call_date=heard.facts.call_date or arrived.modified)
-        redaction = await _blocking(self.redactor.redact, heard.turns)
-        if len(redaction.turns) != len(heard.turns):
-            raise CallFailed(FailureReason.REDACTION, f"{len(redaction.turns)} of {len(heard.turns)} turns came back")
+        redaction = await _blocking(redacted_call, self.redactor, heard.turns, heard.facts.language)
         kept = KeptTranscript(
             tenant_id=job.tenant,
             call_id=job.call_id,
@@ -305,6 +311,8 @@ class CallWorker:
             agent_id=heard.facts.agent_id,
             queue=heard.facts.queue,
             form=heard.facts.form,
+            languages=redaction.languages,
+            left=redaction.left,
         )
         await _blocking(results.put, transcript_key(job.tenant, job.call_id), kept.model_dump_json())
         return kept, await self._advance(job, "redacted")

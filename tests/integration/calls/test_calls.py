@@ -70,6 +70,7 @@ async def test_what_a_redactor_left_is_said_and_a_person_looks_at_it(place: Call
     await worker.drain()
     result = place.result(place.jobs(ACME)["sloppy.json"])
     assert result.source.pii_redacted is False
+    assert (result.source.redaction.result, result.source.redaction.left) == ("left", {"email": 1})
     assert result.needs_review
     assert "personal_data_left" in result.review
 
@@ -90,7 +91,10 @@ async def test_a_call_becomes_a_result_rows_and_a_place_on_the_leaderboard(place
     assert (evaluation.form_id, evaluation.qa_template_version) == ("support", 1)
     assert (str(evaluation.percentage), evaluation.passed) == ("66.7", True)
     assert result.source.pii_redacted is True
-    assert result.source.redaction.found == {"name": 3, "number": 1}
+    redaction = result.source.redaction
+    assert redaction.found == {"name": 3, "number": 1}
+    assert (redaction.by, redaction.turns, redaction.languages) == ("patterns-2+names-1", 3, {"en": 3})
+    assert (redaction.result, redaction.left) == ("redacted", {})
     assert result.scored_by.pair == "keywords"
     assert len(result.scored_by.pair_digest) > 40
     kept = place.worker.results(ACME).read(transcript_key(ACME, job.call_id))
@@ -133,14 +137,15 @@ async def test_names_and_copies(place: CallPlace) -> None:
         ({"turns": [TURNS[1]]}, "needs_review", "no_agent"),
         ({"turns": [TURNS[0]]}, "needs_review", "one_speaker"),
         ({"turns": [{**turn, "speaker": "unknown"} for turn in TURNS]}, "needs_review", "speakers_unknown"),
-        ({"turns": GERMAN}, "needs_review", "language"),
+        ({"turns": GERMAN}, "failed", "language"),
+        ({"turns": TURNS, "language": "de-DE"}, "failed", "language"),
         ({"turns": TURNS, "form": "sales"}, "failed", "form"),
         ({"turns": [{**TURNS[0], "text": "a" * 100_001}]}, "failed", "unreadable"),
         # Heard where `make setup EXTRAS=1` has put Whisper, and then it is no recording.
         (b"RIFF\x10\x00 no sound", "failed", "unreadable" if find_spec("faster_whisper") else "no_transcriber"),
         (b"{cut off", "failed", "unreadable"),
     ],
-    ids=["silence", "music", "no-agent", "one-speaker", "unknown", "german", "form", "endless-turn", "audio", "cut-off"],
+    ids=["silence", "music", "no-agent", "one-speaker", "unknown", "german", "declared", "form", "endless", "audio", "cut-off"],
 )  # fmt: skip
 async def test_bad_calls_have_a_state_and_a_reason(place: CallPlace, body: Any, state: str, why: str) -> None:
     place.put_bytes("acme/calls/bad.json", body if isinstance(body, bytes) else json.dumps(body).encode())
@@ -329,6 +334,8 @@ async def test_an_unusable_answer_is_kept_apart(place: CallPlace) -> None:
 
 async def test_a_recording_waits_for_its_transcription_outside_the_queue(place: CallPlace) -> None:
     class Slow:
+        language = "en-US"
+
         def __init__(self) -> None:
             self.asked = 0
 
@@ -373,6 +380,39 @@ async def test_what_cannot_be_redacted_is_kept_nowhere(place: CallPlace) -> None
         await replace(place.worker, redactor=redactor).drain()
         assert place.jobs(ACME)[f"{name}.json"].reason is FailureReason.REDACTION
     assert [item.key for item in place.worker.results(ACME).listed("acme/") if "/dead/" not in item.key] == []
+
+
+class Unasked:
+    """A transcriber and a model that must not be asked."""
+
+    language = "de-DE"
+
+    def hear(self, source: Any, body: bytes, facts: Any) -> Heard:
+        raise AssertionError("the recording was sent")
+
+    async def score(self, *arguments: Any, **more: Any) -> Any:
+        raise AssertionError("the call was sent")
+
+
+async def test_a_language_that_no_redactor_covers_is_refused_before_anything_is_kept_or_sent(place: CallPlace) -> None:
+    secrets = ("sabine", "krüger", "lindenstraße", "vier sieben")
+    said = "ja mein name ist sabine krüger lindenstraße zwölf kontonummer vier sieben eins eins null null drei"
+    worker = replace(place.worker, scorer=Unasked(), transcriber=Unasked())
+    place.put("acme/calls/german.json", [*TURNS, {"speaker": "customer", "start_s": 30.0, "text": said}])
+    place.put_bytes("acme/calls/german.wav", b"RIFF some sound")
+    with capture_logs() as logs:
+        tally = await worker.drain()
+    assert dict(tally.reasons) == {"language": 2}
+    jobs = place.jobs(ACME)
+    assert "turn 3 is in German, and the redactor patterns-2 covers en alone" in (jobs["german.json"].detail or "")
+    assert "until a redactor covers it" in (jobs["german.json"].detail or "")
+    assert "the call is in German" in (jobs["german.wav"].detail or "")
+    results = place.worker.results(ACME)
+    kept = [item.key for item in results.listed("acme/")]
+    assert all("/dead/language/" in key for key in kept)
+    everything = "".join([*(results.read(key) or "" for key in kept), str(logs), str(jobs)]).lower()
+    assert not [secret for secret in secrets if secret in everything]
+    assert count_calls(place.worker, ACME).balanced
 
 
 async def test_access_to_another_tenants_objects_is_refused(place: CallPlace) -> None:
