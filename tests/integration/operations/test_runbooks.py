@@ -1,0 +1,161 @@
+"""The commands and queries of the runbooks work: in the local AWS where they can, by AWS's own model of its calls where not."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import botocore.session
+import botocore.validate
+import duckdb
+import pytest
+import typer
+from botocore import xform_name
+
+from omni.app import build_app
+from service.aws.clients import client
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
+MODELS = botocore.session.Session()
+LINES = (
+    {"event": "REQUEST_FAILED", "failure_code": "DEADLINE", "request_id": "REQUEST"},
+    {"event": "REQUEST_COMPLETED", "arm": "primary", "model_used": "m", "latency_ms": 1200, "cost_usd": 0.01},
+    {"event": "REQUEST_COMPLETED", "arm": "fallback", "model_used": "digest", "latency_ms": 4100, "cost_usd": 0},
+    {"event": "DYNAMODB_QUERY_SUCCESS", "latency_ms": 12},
+    {"event": "DYNAMODB_QUERY_FAILURE", "latency_ms": 900, "failure_code": "UPSTREAM_UNAVAILABLE"},
+    {"event": "BEDROCK_INVOKE_SUCCESS", "model": "m", "latency_ms": 800},
+    {"event": "BEDROCK_INVOKE_TIMEOUT", "model": "m", "latency_ms": 2000},
+    {"event": "BEDROCK_INVOKE_FAILURE", "model": "m", "failure_code": "QUOTA_EXCEEDED"},
+    {"event": "BREAKER_OPENED"},
+    {"event": "CROWDED"},
+    {"event": "SUMMARY_UNKEPT", "reason": "slow"},
+    {"event": "HALLUCINATION_FOUND", "kinds": "fee", "severity": "high"},
+    {"event": "TOOL_USED", "tool": "balance", "outcome": "failed"},
+    {"event": "VALIDATION_TIMEOUT"},
+    {"event": "HANDOVER_ENTERED", "reason": "asked", "outcome": None},
+    {"event": "CALLBACK_RUNG"},
+    {"event": "AUDIT_UNKEPT", "reason": "bucket"},
+    {"event": "ROLLOUT_STOPPED", "reason": "failures"},
+    {"event": "FEEDBACK_RECORDED", "feedback": "helpful"},
+)
+
+
+def _fences(kind):
+    return [
+        pytest.param(block.strip(), id=f"{page.stem}-{number}")
+        for page in PAGES
+        for number, block in enumerate(
+            re.findall(rf"^```{kind}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+        )
+    ]
+
+
+def _as_sql(query):
+    """Return a query of Logs Insights as DuckDB's SQL: filter, fields, stats, sort and limit, as the runbooks use them."""
+    where, columns, tail = [], "*", []
+    for stage in (part.strip() for part in query.split("|")):
+        word, _, rest = stage.partition(" ")
+        rest = re.sub(r"pct\((\w+), (\d+)\)", r"quantile_cont(\1, \2 / 100)", rest)
+        if word == "filter":
+            where.append(re.sub(r"\[([^\]]*)\]", r"(\1)", rest))
+        elif word == "fields":
+            columns = rest
+        elif word == "stats":
+            figures, _, by = rest.partition(" by ")
+            columns = f"{by}, {figures}" if by else figures
+            tail += [f"GROUP BY {by}"] if by else []
+        elif word == "sort":
+            tail.append(f"ORDER BY {rest}")
+        else:
+            raise AssertionError(f"no such stage here: {stage}")
+    return f"SELECT {columns} FROM log WHERE {' AND '.join(where)} {' '.join(tail)}"  # noqa: S608 - our own pages
+
+
+@pytest.mark.parametrize("query", _fences("insights"))
+def test_a_query_finds_what_it_looks_for_in_a_local_log(query, tmp_path):
+    names = dict.fromkeys(name for line in LINES for name in line)
+    rows = [dict.fromkeys(names) | line | {"timestamp": "2026-11-22T03:00:00Z"} for line in LINES]
+    log = tmp_path / "service.log"
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    with duckdb.connect() as connection:
+        connection.execute("CREATE VIEW log AS SELECT * FROM read_json_auto(?)".replace("?", f"'{log}'"))
+        assert connection.execute(_as_sql(query)).fetchall()
+        connection.execute("CREATE TABLE nothing AS SELECT * FROM log WHERE false")
+        assert not connection.execute(_as_sql(query).replace("FROM log", "FROM nothing")).fetchall()
+
+
+def _aws_call(words):
+    """Return service, operation and arguments of a line of the AWS command line, checked by botocore's model."""
+    service, command, *options = words
+    model = MODELS.get_service_model({"s3api": "s3"}.get(service, service))
+    (operation,) = [name for name in model.operation_names if xform_name(name, "-") == command]
+    shape = model.operation_model(operation).input_shape
+    members = {xform_name(name, "-"): (name, member) for name, member in (shape.members if shape else {}).items()}
+    given, position = {}, 0
+    while position < len(options):
+        name, member = members[options[position].removeprefix("--")]
+        if member.type_name == "boolean":
+            given[name], position = True, position + 1
+        else:
+            text, position = options[position + 1], position + 2
+            number = member.type_name in ("integer", "long")
+            given[name] = int(text) if number else text.split(",") if member.type_name == "list" else text
+    if shape:
+        found = botocore.validate.ParamValidator().validate(given, shape)
+        assert not found.has_errors(), found.generate_report()
+    return model.service_name, operation, given
+
+
+def _lines(block):
+    return [shlex.split(line) for line in block.splitlines()]
+
+
+def _parsed_by_omni(words):
+    """Parse an ``omni`` line without running it; raises its usage errors."""
+    command = typer.main.get_command(build_app())
+    while hasattr(command, "commands"):
+        name, *words = words
+        command = command.commands[name]
+    command.make_context("omni", words).close()
+
+
+@pytest.mark.parametrize("block", _fences("console"))
+def test_a_command_for_the_real_account_is_well_formed(block):
+    for program, *words in _lines(block):
+        if program == "aws":
+            _aws_call(words)
+        else:
+            assert program == "omni"
+            _parsed_by_omni(words)
+
+
+@pytest.fixture(scope="module")
+def stack(local_aws, tmp_path_factory):
+    settings = local_aws()
+    env = os.environ | {
+        "OMNI_AWS_ENDPOINT": settings.aws.endpoint,
+        "OMNI_STATE_DIR": str(settings.state_dir),
+        "OMNI_STORE_TIMEOUT_S": "30",
+        "PYTHONPATH": str(ROOT),
+    }
+    subprocess.run([sys.executable, "-m", "omni", "load-events", "--once"], env=env, cwd=ROOT, check=True)
+    return settings, env
+
+
+@pytest.mark.parametrize("block", _fences("bash"))
+def test_a_command_runs_in_the_local_stack(block, stack):
+    settings, env = stack
+    for program, *words in _lines(block):
+        if program == "aws":
+            service, operation, given = _aws_call(words)
+            getattr(client(service, settings), xform_name(operation))(**given)
+            continue
+        done = subprocess.run(
+            [sys.executable, "-m", program, *words], env=env, cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode in (0, 1), done.stderr  # 1: something was found that needs somebody
+        assert "Traceback" not in done.stderr
