@@ -27,8 +27,8 @@ SPDX = {
     "gnu general public license v3 or later (gplv3+)": "GPL-3.0-or-later", "gnu general public license v3 (gplv3)": "GPL-3.0",
     "gnu lesser general public license v2 or later (lgplv2+)": "LGPL-2.0-or-later", "artistic license": "Artistic-1.0",
 }  # fmt: skip
-# Read by a person on the package's page: installed on other platforms alone, or with an extra, or unclear in the metadata.
-READ = {
+# Stated by hand, where no metadata could be read or it is unclear; aiodynamo's is in its licence file, the others want a second look.
+STATED = {
     "aiodynamo": "Apache-2.0",
     "espeakng-loader": "GPL-3.0-or-later",
     "pywin32": "PSF-2.0",
@@ -103,7 +103,7 @@ def main(folders: list[str]) -> int:
     lines = []
     for package, locks in locked().items():
         licence = licence_of(here[package]) if package in here else known.get(package, "not stated")
-        licence = READ.get(package, licence)
+        licence = STATED.get(package, licence)
         lines.append(f"| {package} | {licence} | {', '.join(locks)} |\n")
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(_HEAD + "".join(lines), encoding="utf-8")

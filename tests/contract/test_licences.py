@@ -41,7 +41,7 @@ def test_the_page_lists_every_locked_package():
 
 def test_the_page_says_what_the_installed_packages_say():
     here = TOOL.installed(())
-    said = {name: TOOL.READ.get(name, TOOL.licence_of(here[name])) for name in ROWS if name in here}
+    said = {name: TOOL.STATED.get(name, TOOL.licence_of(here[name])) for name in ROWS if name in here}
     assert len(said) > 100
     assert {name: ROWS[name] for name in said} == said, REMEDY
 
