@@ -27,7 +27,7 @@ SPDX = {
     "gnu general public license v3 or later (gplv3+)": "GPL-3.0-or-later", "gnu general public license v3 (gplv3)": "GPL-3.0",
     "gnu lesser general public license v2 or later (lgplv2+)": "LGPL-2.0-or-later", "artistic license": "Artistic-1.0",
 }  # fmt: skip
-# Stated by hand, where no metadata could be read or it is unclear; aiodynamo's is in its licence file, the others want a second look.
+# Stated by hand where no metadata could be read; aiodynamo's is in its licence file, the others want a second look.
 STATED = {
     "aiodynamo": "Apache-2.0",
     "espeakng-loader": "GPL-3.0-or-later",
