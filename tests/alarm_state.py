@@ -1,0 +1,68 @@
+"""States of the alarms in infra/observability.yaml, worked out from the service's own EMF lines by CloudWatch's rules.
+
+The local AWS evaluates no expression, dimension or missing data, so it cannot try these alarms. Rules:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html, missing data "not breaching".
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+Series = tuple[str, frozenset[tuple[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Datapoints:
+    """Values of each series with the second at which they were written."""
+
+    of: dict[Series, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Add the values of EMF lines, under each of their sets of dimensions."""
+        for line in map(json.loads, lines):
+            for directive in line["_aws"]["CloudWatchMetrics"]:
+                for names in directive["Dimensions"]:
+                    where = frozenset((name, line[name]) for name in names)
+                    for metric in directive["Metrics"]:
+                        found = line[metric["Name"]]
+                        values = found if isinstance(found, list) else [found]
+                        self.add(metric["Name"], where, line["_aws"]["Timestamp"] / 1000, values)
+
+    def add(self, metric: str, where: frozenset[tuple[str, str]], at_s: float, values: Iterable[float]) -> None:
+        """Add values of a series that AWS itself writes."""
+        self.of[metric, where] += [(at_s, value) for value in values]
+
+    def statistic(self, name: str, series: Series, start_s: float, end_s: float) -> float | None:
+        """Return a statistic over [start, end); None without data."""
+        values = [value for at, value in self.of.get(series, ()) if start_s <= at < end_s]
+        if not values:
+            return None
+        if name.startswith("p"):
+            return float(np.percentile(values, float(name[1:])))
+        return float({"Sum": np.sum, "Average": np.mean, "Minimum": np.min, "Maximum": np.max}[name](values))
+
+
+def state(alarm: Mapping[str, object], data: Datapoints, now_s: float) -> str:
+    """Return ``ALARM`` if each of the alarm's last whole periods breaches, else ``OK``."""
+    period = int(alarm["period_s"])
+    last = now_s - now_s % period
+    starts = [last - period * (number + 1) for number in range(int(alarm.get("periods", 1)))]
+    return "ALARM" if all(_breaches(alarm, data, start, start + period) for start in starts) else "OK"
+
+
+def _breaches(alarm: Mapping[str, object], data: Datapoints, start_s: float, end_s: float) -> bool:
+    metric = str(alarm["metric"])
+    shared = frozenset() if metric.startswith("AWS/") else frozenset({("environment", "aws")})
+    series = (metric, shared | frozenset(alarm.get("where", {}).items()))
+    value = data.statistic(str(alarm["statistic"]), series, start_s, end_s)
+    over, least = alarm.get("over", []), alarm.get("minimum")
+    if over or least is not None:
+        counts = [data.statistic("Sum", (name, shared), start_s, end_s) for name in over or ["Requests"]]
+        if None in counts or (least is not None and sum(counts) < least):
+            return False
+        if over:
+            value = (value or 0.0) / sum(counts)
+    return value is not None and value > alarm["above"]
