@@ -10,6 +10,7 @@ from service.commands.callbacks import callbacks
 from service.commands.calls import calls
 from service.commands.customer import customer
 from service.commands.dashboards import dashboards
+from service.commands.doctor import doctor
 from service.commands.knowledge import knowledge
 from service.commands.load import load_events
 from service.commands.local import down, status, up
@@ -29,6 +30,7 @@ _SERVE: Commands = {
     "up": up,
     "down": down,
     "status": status,
+    "doctor": doctor,
     "token": token,
     "client": client,
     "clients": clients,

@@ -1,0 +1,1 @@
+"""Checks a deployment by its settings and says what to do; changes nothing."""
