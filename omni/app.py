@@ -31,6 +31,7 @@ from eval.commands.sweep import sweep
 from eval.commands.traffic import traffic
 from eval.errors import HarnessError
 from omni.bench import bench, simulate
+from omni.deploying import deploy
 from omni.intents import intents
 from omni.scheduling import schedule
 from omni.simulated import mark_simulated, use_simulated_store
@@ -102,6 +103,7 @@ def build_app() -> typer.Typer:
         for name, command in commands.items():
             app.command(name, rich_help_panel=station)(command)
     app.add_typer(shadow, name="shadow", rich_help_panel=RELEASE)
+    app.add_typer(deploy, name="deploy", rich_help_panel=RELEASE)
     add_service_commands(app)
     knowledge.command("measure")(measure_knowledge)
     for station, commands in ((WAREHOUSE, _WAREHOUSE), (MEASURE, _MEASURE)):

@@ -7,6 +7,7 @@ from eval.behaviour.record import checks_of, find_result
 from eval.errors import Refused
 from eval.release.evidence import PairEvidence
 from eval.release.ledger import Ledger
+from eval.release.production_lock import no_deployment
 from eval.release.reference import Bundle, read_bundle, take_over
 from eval.release.releaser import Releaser
 from eval.release.signing import signer_to_release
@@ -145,10 +146,22 @@ def promote_pair(
     if production_digest == pair.digest and not _needs_new_evidence(context):
         raise Refused(f"{pair_name} {pair.digest[:12]} is in production already")
     evidence, attestation = _evidence(context, wanted, production_digest, bundle, evidence_from or "")
-    policy = UnseenPolicy.of(settings)
+    with no_deployment(f"promotion of {pair_name}", settings, by):
+        return _publish(context, wanted, evidence, attestation, production_digest, why)
+
+
+def _publish(
+    context: _ReleaseContext,
+    wanted: ToRelease,
+    evidence: PairEvidence,
+    attestation: GateAttestation,
+    production_digest: str | None,
+    why: str,
+) -> Release:
+    policy = UnseenPolicy.of(context.settings)
     return context.ledger.publish(
-        pair,
-        context.tracking.register(pair),
+        wanted.pair,
+        context.tracking.register(wanted.pair),
         kind="promote",
         gate_run_id=evidence.mlflow_run_id,
         attestation=evidence.envelope,
@@ -156,8 +169,8 @@ def promote_pair(
         from_digest=production_digest,
         after=context.newest.sequence if context.newest else 0,
         signer=context.signer,
-        by=by,
-        exception=exception_of(attestation, wanted.suite, policy, say, without_judge=without_judge),
+        by=context.by,
+        exception=exception_of(attestation, wanted.suite, policy, context.say, without_judge=context.without_judge),
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from eval.errors import Refused, RolloutError
 from eval.release.evidence import PairEvidence
+from eval.release.production_lock import no_deployment
 from eval.release.releaser import Releaser
 from eval.release.rollout_ledger import copy_steps, tagged_steps
 from eval.release.services import step_of_services
@@ -71,7 +72,7 @@ def advance_rollout(
     tracking, keys = _open_store(settings)
     production = _production(task_name, pair_name, tracking)
     pair, evidence, exception = _earned(task_name, pair_name, production, tracking, keys, settings, say, without_judge)
-    with tracking.release_lock(task_name):
+    with no_deployment(f"rollout of {pair_name}", settings, by), tracking.release_lock(task_name):
         last = _newest(task_name, tracking, keys)
         before = last if last is not None and _continues(last, pair, production) and not restart else None
         plan = _continued(before, plan, steps, settings)
@@ -189,6 +190,22 @@ def end_rollout(task_name: str, why: str, settings: Settings, by: Releaser | Non
         )
         _place(rollout, {}, tracking, signer, keys, settings)
     return rollout
+
+
+def running_rollout(task_name: str, settings: Settings) -> Rollout | None:
+    """Return the step by which a candidate answers some customers now; None: there is none, or it was stopped or replaced.
+
+    Raises:
+        Refused: the table that the services share does not answer.
+        RegistryError, ConfigurationError: the store or the trusted keys cannot be read.
+    """
+    tracking, keys = _open_store(settings)
+    production = tracking.production(task_name)
+    last = _newest(task_name, tracking, keys)
+    if last is None or production is None or last.percent == last.shadow_percent == 0:
+        return None
+    replaced = last.production_digest != production.pair.digest or last.moment < production.release.moment
+    return None if replaced or stop_reason(last, settings) is not None else last
 
 
 def stop_reason(rollout: Rollout, settings: Settings) -> str | None:

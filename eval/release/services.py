@@ -13,7 +13,7 @@ def tell_services(partition: str, settings: Settings) -> str | None:
     Without a running stack there is nobody to tell. A service that was not told looks every few seconds by itself.
     """
     try:
-        shared = _shared(settings)
+        shared = services_table(settings)
         if shared is not None:
             shared.announce(partition)
     except StoreError as err:
@@ -27,10 +27,11 @@ def step_of_services(task: str, settings: Settings) -> StepState:
     Raises:
         StoreError: the table does not answer.
     """
-    shared = _shared(settings)
+    shared = services_table(settings)
     return StepState() if shared is None else read_shared_step(task, shared)
 
 
-def _shared(settings: Settings) -> SharedState | None:
+def services_table(settings: Settings) -> SharedState | None:
+    """Return the table that the services of this stage share; None without a running stack."""
     target = bucket_settings(settings)
     return None if target is None else open_shared_state(target)

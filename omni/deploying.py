@@ -1,0 +1,89 @@
+"""``deploy``: keeps releases of pairs out while new code is deployed."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.display.terminal import say
+from service.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from service.rollouts.change_lock import ChangeLock
+    from service.settings import Settings
+
+deploy = typer.Typer(no_args_is_help=True, help="Keep releases of pairs out while new code is deployed.")
+Holder = Annotated[
+    str, typer.Option(help="Who deploys: a name that the other commands repeat, such as a run's number.")
+]
+
+
+@deploy.command("begin")
+def begin(
+    holder: Holder,
+    why: Annotated[str, typer.Option(help="The reason, shown to whoever is refused.")],
+    for_min: Annotated[float, typer.Option(min=1, max=240, help="Minutes until the lock expires by itself.")] = 90,
+) -> None:
+    """Take the lock, unless a pair is being released or rolled out; the same holder prolongs it."""
+    from eval.errors import Refused
+    from service.rollouts.change_lock import ChangeHeld
+
+    lock, settings = _lock()
+    try:
+        change = lock.begin("deployment", holder, why, for_s=for_min * 60)
+        if (running := _rollouts(settings)) is not None:
+            lock.end(change)
+            raise Refused(f"{running}. Finish it with `omni promote`, or end it with `omni rollout-end`, then deploy")
+    except ChangeHeld as err:
+        raise Refused(str(err)) from err
+    say(f"begun: {change}")
+
+
+@deploy.command("end")
+def end(holder: Holder) -> None:
+    """Give the lock back."""
+    from eval.errors import Refused
+    from service.rollouts.change_lock import ChangeHeld
+
+    lock, _ = _lock()
+    present = lock.present()
+    if present is None:
+        say("nobody changes production; nothing to end")
+        return
+    if (present.kind, present.holder) != ("deployment", holder):
+        raise Refused(f"{holder} does not hold the lock: {present}")
+    try:
+        lock.end(present)
+    except ChangeHeld as err:
+        raise Refused(str(err)) from err
+    say(f"ended: {present}")
+
+
+@deploy.command("status")
+def status() -> None:
+    """Say who changes production now, and which pair is rolled out."""
+    lock, settings = _lock()
+    say(str(lock.present() or "nobody changes production"))
+    if (running := _rollouts(settings)) is not None:
+        say(running)
+
+
+def _lock() -> "tuple[ChangeLock, Settings]":
+    from eval.release.services import services_table
+    from service.rollouts.change_lock import ChangeLock
+    from service.settings import Settings
+
+    settings = Settings()
+    shared = services_table(settings)
+    if shared is None:
+        raise ConfigurationError("there is no stack to deploy to: name one in OMNI_ENVIRONMENT, or run `make up`")
+    return ChangeLock(shared), settings
+
+
+def _rollouts(settings: "Settings") -> str | None:
+    """Return a line about the first task whose customers are divided between two pairs."""
+    from eval.release.rollout import running_rollout
+
+    for task in settings.serving.required_tasks:
+        if (step := running_rollout(task, settings)) is not None:
+            return f"a rollout runs: step {step.sequence} of {task} gives {step.pair_name} {step.percent}% of the customers"
+    return None
