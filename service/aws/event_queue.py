@@ -1,4 +1,4 @@
-"""The SQS queue of S3's notifications about new objects; a message is deleted after its objects are in the warehouse."""
+"""The SQS queue of notifications about new objects and ended transcriptions; a message is deleted after it was dealt with."""
 
 import json
 import threading
@@ -25,11 +25,15 @@ class Announced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueMessage:
-    """One message with the objects that it names: none for S3's test event, or if it is not an S3 event."""
+    """One message with the objects that it names: none for S3's test event, or if it is not an S3 event.
+
+    ``transcriptions`` names the jobs of Amazon Transcribe that EventBridge reports as ended.
+    """
 
     receipt: str
     objects: tuple[Announced, ...]
     understood: bool
+    transcriptions: tuple[str, ...] = ()
 
 
 class EventQueue:
@@ -83,6 +87,9 @@ class EventQueue:
     def _message(self, item: dict[str, Any]) -> QueueMessage:
         try:
             body = json.loads(item["Body"])
+            if body.get("source") == "aws.transcribe":
+                name = str(body["detail"]["TranscriptionJobName"])
+                return QueueMessage(receipt=item["ReceiptHandle"], objects=(), understood=True, transcriptions=(name,))
             records = body.get("Records", [])
             objects = tuple(
                 Announced(

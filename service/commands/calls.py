@@ -67,16 +67,24 @@ def run_folder(
 
 @calls.command("work")
 def work_queue(
-    follow: Annotated[bool, typer.Option("--follow", help="Continue until stopped.")] = False, pair: PairName = None
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Continue until stopped, and take up every tenant's stuck calls.")
+    ] = False,
+    pair: PairName = None,
 ) -> None:
     """Score the calls in the queue until it is empty."""
 
     async def drain(worker: "CallWorker") -> None:
-        while True:
-            _say(await worker.drain(wait_s=20 if follow else 1))
+        from service.calls.work.replay import follow as follow_calls
+
+        def done(tally: "CallTally") -> None:
+            _say(tally)
             _carry(worker)
-            if not follow:
-                return
+
+        if follow:
+            await follow_calls(worker, done)
+        else:
+            done(await worker.drain(wait_s=1))
 
     _work(_here(), drain, pair=pair)
 

@@ -12,7 +12,8 @@ from service.aws.bounded import translated
 from service.calls.failure import CallFailed, FailureReason, Waiting
 from service.calls.hear.formats import read_transcript
 from service.calls.hear.transcriber import Facts, Heard
-from service.calls.keys import CallObject, job_output_key
+from service.calls.keys import CallObject, job_name, job_output_key
+from service.calls.store.objects import TAG, WallBreached
 from service.errors import StoreError
 
 # Languages that a batch job redacts: https://docs.aws.amazon.com/transcribe/latest/dg/pii-redaction-batch.html (2026-11-21).
@@ -66,6 +67,9 @@ class AmazonTranscriber:
             raise CallFailed(FailureReason.TRANSCRIPTION, f"job {name}: {why}")
         if status != "COMPLETED":
             raise Waiting(name)
+        if {tag["Key"]: tag["Value"] for tag in job.get("Tags", [])}.get(TAG) != source.tenant:
+            # A job of this name that another system started: its output may be about another tenant's call.
+            raise WallBreached(f"job {name} does not have the tag of tenant {source.tenant!r}; its output is not read")
         redacts = "ContentRedaction" in job
         key = job_output_key(source.tenant, source.call_id)
         heard = read_transcript(self._output(_redacted(key) if redacts else key, name), facts)
@@ -100,13 +104,13 @@ class AmazonTranscriber:
             "OutputBucketName": self._outputs,
             "OutputKey": job_output_key(source.tenant, source.call_id),
             "Settings": sides,
-            "Tags": [{"Key": "tenant_id", "Value": source.tenant}],
+            "Tags": [{"Key": TAG, "Value": source.tenant}],
         }
         if language in REDACTS:
             wanted["ContentRedaction"] = {"RedactionType": "PII", "RedactionOutput": "redacted"}
         if self._kms_key is not None:
             wanted["OutputEncryptionKMSKeyId"] = self._kms_key
-            wanted["KMSEncryptionContext"] = {"tenant_id": source.tenant}
+            wanted["KMSEncryptionContext"] = {TAG: source.tenant}
         if self._role is not None:
             wanted["JobExecutionSettings"] = {"AllowDeferredExecution": True, "DataAccessRoleArn": self._role}
         with translated(_STORE):
@@ -157,11 +161,6 @@ def notify_topic(sns: Any, topic: str | None) -> Callable[[str, str], None]:
                 sns.publish(TopicArn=topic, Subject=subject, Message=text)
 
     return notify
-
-
-def job_name(source: CallObject) -> str:
-    """Return the job's name: unique in the account, with characters and length (200) that Transcribe allows."""
-    return f"cci_{source.tenant}_{source.call_id}"
 
 
 def _redacted(key: str) -> str:

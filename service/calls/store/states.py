@@ -227,6 +227,19 @@ class CallJobs:
             ExpressionAttributeValues={":tenant": {"S": tenant}, ":before": {"S": _text(before)}},
         )
 
+    def open_everywhere(self, before: datetime) -> Iterator[CallJob]:
+        """Yield all tenants' unfinished calls that have not changed since ``before``; the index holds no others."""
+        with translated(self._store):
+            pages = self._client.get_paginator("scan").paginate(
+                TableName=self._table,
+                IndexName=_BY_OPEN,
+                FilterExpression="updated_at < :before",
+                ExpressionAttributeValues={":before": {"S": _text(before)}},
+            )
+            for page in pages:
+                for item in page["Items"]:
+                    yield job_of(item)
+
     def _query(self, **asked: Any) -> Iterator[CallJob]:
         with translated(self._store):
             for page in self._client.get_paginator("query").paginate(TableName=self._table, **asked):

@@ -1,9 +1,13 @@
 """Replays failed calls after a fix, continues stuck or waiting calls, and reconciles inputs with results."""
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
+
+import anyio
+import anyio.to_thread
 
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.keys import NO_TENANT, read_key
@@ -14,6 +18,9 @@ from service.warehouse.port import Warehouse
 
 # Longer than any single step of a call, because every step renews the lease.
 STUCK_AFTER = timedelta(minutes=20)
+# An event that was lost: a look at the job costs a request.
+UNHEARD_AFTER = timedelta(minutes=5)
+LOOK_EVERY = timedelta(minutes=1)
 
 
 async def replay(worker: CallWorker, tenant: str, reason: FailureReason | None = None) -> CallTally:
@@ -43,6 +50,40 @@ async def watch(worker: CallWorker, tenant: str, *, stuck_after: timedelta = STU
         if job.awaiting is not None or job.updated_at < now - stuck_after:
             total.add(await worker.again(job))
     return total
+
+
+async def watch_all(
+    worker: CallWorker, *, stuck_after: timedelta = STUCK_AFTER, unheard_after: timedelta = UNHEARD_AFTER
+) -> CallTally:
+    """Continue every tenant's calls that are stuck, or whose transcription's end was not reported; see ``CallWorker.again``."""
+    total, now = CallTally(), worker.now()
+    least = min(stuck_after, unheard_after)
+    for job in await anyio.to_thread.run_sync(lambda: list(worker.jobs.open_everywhere(now - least))):
+        if job.updated_at < now - (stuck_after if job.awaiting is None else unheard_after):
+            total.add(await worker.again(job))
+    return total
+
+
+async def follow(
+    worker: CallWorker,
+    each: Callable[[CallTally], None],
+    *,
+    wait_s: int = 20,
+    look_every: timedelta = LOOK_EVERY,
+    more: Callable[[], bool] = lambda: True,
+) -> None:
+    """Work on what the queue brings, and watch all tenants' calls every ``look_every``, also while the queue is never empty.
+
+    ``each`` gets the tally of every batch and look; ``more`` says whether to go on.
+    """
+    looked = None
+    while more():
+        if (tally := await worker.batch(wait_s=wait_s)) is not None:
+            each(tally)
+        if looked is None or worker.now() - looked >= look_every:
+            looked = worker.now()
+            if (tally := await watch_all(worker)) != CallTally():
+                each(tally)
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from service.aws.event_queue import Announced, EventQueue, QueueMessage
 from service.calls.failure import CallFailed, FailureReason, NotReady, Waiting
 from service.calls.hear.formats import facts_of, is_audio, read_transcript
 from service.calls.hear.transcriber import Facts, Heard, Transcriber
-from service.calls.keys import CallObject, letter_key, raw_answer_key, read_key, result_key, transcript_key
+from service.calls.keys import CallObject, call_of_job, letter_key, raw_answer_key, read_key, result_key, transcript_key
 from service.calls.redact.languages import require_covered
 from service.calls.redact.transcript import RedactedTranscript, TranscriptRedactor, redacted_call
 from service.calls.result import CallResult, rows_of
@@ -129,24 +129,38 @@ class CallWorker:
 
     async def drain(self, *, wait_s: int = 1) -> CallTally:
         """Work until the queue is empty; ``wait_s`` is the long-poll time of an empty queue."""
+        total = CallTally()
+        while (tally := await self.batch(wait_s=wait_s)) is not None:
+            total.add(tally)
+        return total
+
+    async def batch(self, *, wait_s: int) -> CallTally | None:
+        """Work on up to ten messages, waiting ``wait_s`` for the first; None if there is none."""
         if self.queue is None:
             raise StoreError("no queue to read: set OMNI_AWS_ENDPOINT, or run `omni up`")
-        total = CallTally()
-        receive = partial(self.queue.receive, wait_s=wait_s, visible_after_s=self.visible_after_s)
-        while messages := await anyio.to_thread.run_sync(receive):
-            total.add(await self.handle(messages))
-        return total
+        messages = await _blocking(partial(self.queue.receive, wait_s=wait_s, visible_after_s=self.visible_after_s))
+        return await self.handle(messages) if messages else None
 
     async def handle(self, messages: Sequence[QueueMessage]) -> CallTally:
         """Process the calls that ``messages`` name; delete the messages of calls that ended or wait for a transcription."""
         assert self.queue is not None
-        objects = list(dict.fromkeys(one for message in messages for one in message.objects))
-        tally, unfinished = await self.work(objects)
+        named = [(message, {*message.objects, *await self._heard_of(message)}) for message in messages]
+        tally, unfinished = await self.work(list(dict.fromkeys(one for _, objects in named for one in objects)))
         tally.foreign += sum(not message.understood for message in messages)
-        done = [message.receipt for message in messages if not unfinished & set(message.objects)]
+        done = [message.receipt for message, objects in named if not unfinished & objects]
         if done:
             await anyio.to_thread.run_sync(self.queue.delete, done)
         return tally
+
+    async def _heard_of(self, message: QueueMessage) -> list[Announced]:
+        """Return the objects of the calls whose transcriptions have ended; an ended call needs nothing more."""
+        found: list[Announced] = []
+        for name in message.transcriptions:
+            call = call_of_job(name)
+            job = None if call is None else await _blocking(self.jobs.get, *call)
+            if job is not None and job.state not in ENDED:
+                found.append(Announced(key=job.source.key, etag=job.source.etag, version=job.source.version))
+        return found
 
     async def work(self, objects: Sequence[Announced]) -> tuple[CallTally, set[Announced]]:
         """Process each object's call as far as possible; return the tally and the objects to announce again."""

@@ -16,13 +16,13 @@ from service.aws.clients import client
 from service.aws.event_queue import Announced
 from service.calls.failure import CallFailed, FailureReason, Waiting
 from service.calls.hear.transcriber import Heard
-from service.calls.keys import NO_TENANT, letter_key, read_key, result_key, transcript_key
+from service.calls.keys import NO_TENANT, job_name, letter_key, read_key, result_key, transcript_key
 from service.calls.redact.transcript import PatternRedactor
 from service.calls.reviews import CallMissing
 from service.calls.store.objects import WallBreached
 from service.calls.store.states import StateLost
 from service.calls.work import people, queries
-from service.calls.work.replay import count_calls, replay, watch
+from service.calls.work.replay import count_calls, follow, replay, watch
 from service.calls.work.worker import MOST_ATTEMPTS, CallWorker
 from service.errors import ConfigurationError, ModelError, QuotaExceeded, WarehouseBusy
 from service.settings import Settings
@@ -364,6 +364,64 @@ async def test_a_recording_waits_for_its_transcription_outside_the_queue(place: 
     source = place.result(place.jobs(ACME)["x.wav"]).source
     assert (source.transcribe_job, source.transcriber) == ("cci_acme_x", "slow")
     assert source.redaction.transcriber_found == {"name": 1}
+
+
+class Job:
+    """A transcription that ends when ``ended`` is set."""
+
+    language = "en-US"
+    ended = False
+
+    def hear(self, source: Any, body: bytes, facts: Any) -> Heard:
+        if not self.ended:
+            raise Waiting(job_name(source))
+        return Heard(turns=tuple(Turn.model_validate(turn) for turn in TURNS), by="job", job=job_name(source))
+
+
+def tell_of(place: CallPlace, name: str) -> None:
+    """Send what EventBridge sends when a job of Amazon Transcribe has ended."""
+    sqs = client("sqs", place.settings)
+    detail = {"TranscriptionJobName": name, "TranscriptionJobStatus": "COMPLETED"}
+    said = {"source": "aws.transcribe", "detail-type": "Transcribe Job State Change", "detail": detail}
+    url = sqs.get_queue_url(QueueName=place.settings.calls.queue)["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps(said))
+
+
+async def test_the_end_of_a_transcription_wakes_its_call(place: CallPlace) -> None:
+    transcriber = Job()
+    worker = replace(place.worker, transcriber=transcriber)
+    place.put_bytes("acme/calls/x.wav", b"RIFF some sound")
+    await worker.drain()
+    job = place.jobs(ACME)["x.wav"]
+    assert job.awaiting == job_name(job.source)
+    transcriber.ended = True
+    for name in ("somebody-elses-job", f"cci_acme_call-{'0' * 24}", job.awaiting, job.awaiting):
+        tell_of(place, name)
+    tally = await worker.drain()
+    assert (dict(tally.states), tally.waiting) == ({"done": 1}, 0)
+    assert place.worker.queue is not None
+    assert place.worker.queue.waiting() == (0, 0)
+    tell_of(place, job.awaiting)  # told again, long after
+    assert not (await worker.drain()).states
+
+
+async def test_a_following_worker_takes_up_every_tenants_calls_while_the_queue_is_busy(place: CallPlace) -> None:
+    transcriber, tallies = Job(), []
+    worker = replace(place.worker, transcriber=transcriber)
+    place.put_bytes("acme/calls/x.wav", b"RIFF some sound")
+    place.put_bytes("brand/calls/y.wav", b"RIFF some sound")
+    await worker.drain()
+    transcriber.ended = True
+    place.put("acme/calls/one.json")
+    clock = iter([datetime.now(UTC) + timedelta(seconds=30 * step) for step in range(1000)])
+    later = replace(worker, now=lambda: next(clock))
+    left = iter([True] * 30)
+    await follow(later, tallies.append, wait_s=0, more=lambda: next(left, False))
+    states = [dict(tally.states) for tally in tallies]
+    assert states[0] == {"done": 1}  # from the queue
+    assert sum(one.get("done", 0) for one in states) == 3
+    assert {job.state for tenant in (ACME, BRAND) for job in place.worker.jobs.of(tenant)} == {"done"}
+    assert list(place.worker.jobs.open_everywhere(datetime.now(UTC) + timedelta(days=1))) == []
 
 
 async def test_what_cannot_be_redacted_is_kept_nowhere(place: CallPlace) -> None:

@@ -10,10 +10,10 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from service.calls.failure import CallFailed, FailureReason, Waiting
-from service.calls.hear.amazon_transcribe import AmazonTranscriber, job_name
+from service.calls.hear.amazon_transcribe import AmazonTranscriber
 from service.calls.hear.transcriber import Facts
-from service.calls.keys import read_key
-from service.calls.store.objects import TenantResults
+from service.calls.keys import call_of_job, job_name, read_key
+from service.calls.store.objects import TenantResults, WallBreached
 from service.local.call_samples import as_transcribe
 
 SOURCE = read_key("acme/calls/some folder/Ünïcode name (1).wav", etag="e1")
@@ -53,7 +53,8 @@ def missing(stub):
 
 
 def found(stub, status, **more):
-    job = {"TranscriptionJobName": NAME, "TranscriptionJobStatus": status, **more}
+    tags = [{"Key": "tenant_id", "Value": "acme"}]
+    job = {"TranscriptionJobName": NAME, "TranscriptionJobStatus": status, "Tags": tags, **more}
     stub.add_response("get_transcription_job", {"TranscriptionJob": job}, {"TranscriptionJobName": NAME})
 
 
@@ -133,6 +134,22 @@ def test_the_output_is_awaited_and_says_whether_it_was_redacted(amazon):
     found(transcribe, "COMPLETED")
     output(s3, f"tmp/acme/{SOURCE.call_id}.json", body)
     assert make("de-DE").hear(SOURCE, b"", FACTS).claimed is None
+
+
+@pytest.mark.parametrize(
+    "tags", [[{"Key": "cost", "Value": "x"}], [{"Key": "tenant_id", "Value": "brand"}]], ids=["none", "another"]
+)
+def test_output_of_a_job_without_the_tenants_tag_is_not_read(amazon, tags):
+    make, transcribe, _, _, _ = amazon
+    found(transcribe, "COMPLETED", Tags=tags)
+    with pytest.raises(WallBreached, match="does not have the tag of tenant 'acme'"):
+        make().hear(SOURCE, b"", FACTS)
+
+
+def test_a_jobs_name_says_its_call():
+    assert call_of_job(NAME) == ("acme", SOURCE.call_id)
+    for name in ("", "cci_", "cci_acme", "cci_acme_x", f"x{NAME}", f"{NAME}_2", f"cci_Acme_{SOURCE.call_id}"):
+        assert call_of_job(name) is None
 
 
 def test_a_transcript_that_never_comes_is_an_error_after_45_seconds(amazon):
