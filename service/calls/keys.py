@@ -15,7 +15,7 @@ _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,61}")
 _NAME = re.compile(r"[^\x00-\x1f\x7f\\]{1,900}")
 _CALL_ID = re.compile(r"call-[0-9a-f]{24}")
 _FOLDER = "calls"
-_JOB = "cci_"
+JOB_PREFIX = "cci_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +94,13 @@ def raw_answer_key(tenant: str, call_id: str) -> str:
 
 def job_name(source: CallObject) -> str:
     """Return the transcription job's name: unique in the account, with characters and length (200) that Transcribe allows."""
-    return f"{_JOB}{source.tenant}_{source.call_id}"
+    return f"{JOB_PREFIX}{source.tenant}_{source.call_id}"
 
 
 def call_of_job(name: str) -> tuple[str, str] | None:
     """Return tenant and call id of a transcription job, or None: other systems of the account have jobs, too."""
-    tenant, _, call_id = name.removeprefix(_JOB).partition("_")
-    return (tenant, call_id) if name.startswith(_JOB) and is_tenant(tenant) and is_call_id(call_id) else None
+    tenant, _, call_id = name.removeprefix(JOB_PREFIX).partition("_")
+    return (tenant, call_id) if name.startswith(JOB_PREFIX) and is_tenant(tenant) and is_call_id(call_id) else None
 
 
 def letter_key(tenant: str, reason: FailureReason, name: str) -> str:

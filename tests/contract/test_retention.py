@@ -111,6 +111,22 @@ def test_the_agreed_times_are_promised(what, days, glacier):
     assert (KEPT[what]["days"], KEPT[what].get("glacier_after_days")) == (days, glacier)
 
 
+def test_what_a_call_leaves_goes_as_promised():
+    path = REPO_ROOT / "infra" / "cdk" / "templates" / "prod" / "omni-data.json"
+    made = json.loads(path.read_text(encoding="utf-8"))["Resources"]
+    days = {
+        (bucket, rule.get("Prefix", "")): rule["ExpirationInDays"]
+        for bucket in ("CallsBucket", "ResultsBucket")
+        for rule in made[bucket]["Properties"]["LifecycleConfiguration"]["Rules"]
+        if "ExpirationInDays" in rule
+    }
+    assert days == {
+        ("CallsBucket", ""): KEPT["calls as they arrive"]["days"],
+        ("ResultsBucket", ""): KEPT["results of calls"]["days"],
+        ("ResultsBucket", "tmp/"): KEPT["transcriptions of calls, before they are redacted"]["days"],
+    }
+
+
 def test_the_instances_records_and_the_bots_log_go_as_promised():
     folder = REPO_ROOT / "infra" / "cdk" / "templates" / "prod"
     made = json.loads((folder / "omni-assistant.json").read_text(encoding="utf-8"))["Resources"].values()

@@ -56,8 +56,9 @@ class DataStack(cdk.Stack):
             removal_policy=self._removal,
         )
         key.add_to_resource_policy(
-            iam.PolicyStatement(  # S3 announces objects to encrypted queues, and CloudWatch's alarms notify encrypted topics
-                principals=[iam.ServicePrincipal("s3.amazonaws.com"), iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+            # S3 and EventBridge write to encrypted queues, and CloudWatch's alarms notify encrypted topics.
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal(f"{name}.amazonaws.com") for name in ("s3", "events", "cloudwatch")],
                 actions=["kms:Decrypt", "kms:GenerateDataKey"],
                 resources=["*"],
                 conditions={"StringEquals": {"aws:SourceAccount": self.account}},
@@ -122,10 +123,13 @@ class DataStack(cdk.Stack):
         for made in (aside, queue):
             made.apply_removal_policy(self._removal)
         self._queue_policy(f"{logical}AsidePolicy", aside, [])
-        self._queue_policy(f"{logical}Policy", queue, [bucket for bucket in stores.BUCKETS if bucket.queue is shape])
+        buckets = [bucket for bucket in stores.BUCKETS if bucket.queue is shape]
+        self._queue_policy(f"{logical}Policy", queue, buckets, hears_jobs=shape is stores.CALLS_QUEUE)
         return queue
 
-    def _queue_policy(self, logical: str, queue: sqs.CfnQueue, announced_by: list[BucketShape]) -> None:
+    def _queue_policy(
+        self, logical: str, queue: sqs.CfnQueue, announced_by: list[BucketShape], *, hears_jobs: bool = False
+    ) -> None:
         statements = [_tls_only("sqs:*", [queue.attr_arn])]
         statements += [
             iam.PolicyStatement(
@@ -139,6 +143,18 @@ class DataStack(cdk.Stack):
             )
             for bucket in announced_by
         ]
+        if hears_jobs:
+            statements.append(
+                iam.PolicyStatement(
+                    principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                    actions=["sqs:SendMessage"],
+                    resources=[queue.attr_arn],
+                    conditions={
+                        "ArnLike": {"aws:SourceArn": self.format_arn(service="events", resource="rule/*")},
+                        "StringEquals": {"aws:SourceAccount": self.account},
+                    },
+                )
+            )
         sqs.CfnQueuePolicy(self, logical, queues=[queue.ref], policy_document=iam.PolicyDocument(statements=statements))
 
     def _bucket_name(self, shape: BucketShape) -> str:
@@ -210,7 +226,12 @@ class DataStack(cdk.Stack):
         if shape is stores.CALLS_INPUT:
             return [_expiry("inputs", "", keeps.calls_days), broken]
         if shape is stores.CALLS_RESULTS:
-            return [_expiry("results", "", keeps.results_days), broken]
+            # Transcriptions are copied from there, redacted, as soon as they are complete.
+            return [
+                _expiry("results", "", keeps.results_days),
+                _expiry("transcriptions", "tmp/", keeps.calls_days),
+                broken,
+            ]
         return [
             _expiry("shadow-answers", "omni-shadow/", keeps.shadow_days),
             _expiry("dead-letters", "omni-channel/dead/", keeps.results_days),

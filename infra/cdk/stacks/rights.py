@@ -118,7 +118,7 @@ def service_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
         *may.objects(
             "archive_bucket", ["omni-channel/", "omni-shadow/", "omni-served/"], "s3:GetObject", "s3:PutObject"
         ),
-        *may.objects("results_bucket", [""], "s3:GetObject"),
+        *may.objects("results_bucket", [""], "s3:GetObject", "s3:GetObjectTagging"),
         may.data_key(),
         may.seal("access_kms_key", OPEN),
         may.seal("callbacks_kms_key", SEAL),
@@ -132,12 +132,15 @@ def calls_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
     """The worker that turns recordings into scorecards."""
     return [
         may.queue("calls_queue"),
-        may.table("calls_table", READ, CHANGE),
+        may.table("calls_table", READ, CHANGE, SCAN),  # the index of unfinished calls, of all tenants
         may.table("config_table", READ),
         may.table("shared_table", READ, CHANGE),
         *may.objects("calls_bucket", [""], "s3:GetObject", "s3:GetObjectTagging"),
         *may.objects(
-            "results_bucket", [""], *("s3:GetObject", "s3:PutObject", "s3:DeleteObject"), "s3:PutObjectTagging"
+            "results_bucket",
+            [""],
+            *("s3:GetObject", "s3:GetObjectTagging", "s3:PutObject", "s3:DeleteObject"),
+            "s3:PutObjectTagging",
         ),
         may.data_key(),
         may.models(stack),

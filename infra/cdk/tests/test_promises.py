@@ -72,6 +72,24 @@ def test_reads_and_writes_of_customers_objects_are_recorded(resources):
         assert found["KMSKeyId"], logical
 
 
+def test_the_output_of_transcriptions_goes_within_days(resources):
+    for stage, _, logical, bucket in resources(BUCKET):
+        if logical == "ResultsBucket":
+            rules = {rule.get("Prefix", ""): rule for rule in bucket["Properties"]["LifecycleConfiguration"]["Rules"]}
+            assert rules["tmp/"]["ExpirationInDays"] == 1, stage
+
+
+def test_the_end_of_a_transcription_is_told_to_the_calls_queue(resources):
+    rules = [rule["Properties"] for _, _, logical, rule in resources("AWS::Events::Rule") if "EndedJobs" in logical]
+    assert len(rules) == 3
+    for rule in rules:
+        assert rule["EventPattern"]["source"] == ["aws.transcribe"]
+        assert "CallsQueue" in json.dumps(rule["Targets"])
+    policies = [one for _, _, logical, one in resources("AWS::SQS::QueuePolicy") if logical == "CallsQueuePolicy"]
+    assert len(policies) == 3
+    assert all("events.amazonaws.com" in json.dumps(policy) for policy in policies)
+
+
 def test_every_queue_is_encrypted_and_has_a_dead_letter_queue(resources):
     for _, _, logical, queue in resources(QUEUE):
         found = queue["Properties"]
