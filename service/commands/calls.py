@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import json
+import re
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
@@ -178,6 +179,26 @@ def override_rating(
         say(f"recorded; the model {model}")
 
     _work(_here(), put, scores=False)
+
+
+@calls.command("vocabulary")
+def set_vocabulary(
+    tenant: Tenant,
+    name: Annotated[str | None, typer.Argument(help="Its name in Amazon Transcribe; none removes it.")] = None,
+) -> None:
+    """Have Amazon Transcribe use a custom vocabulary for a tenant's recordings."""
+    from service.aws.clients import client
+    from service.calls.store.form_store import build_forms
+
+    if name is not None and not re.fullmatch(r"[0-9a-zA-Z._-]{1,200}", name):
+        raise ConfigurationError(
+            f"{name!r} is no name of a vocabulary: use letters, digits, '.', '_' and '-', at most 200"
+        )
+    settings = _here()
+    store = build_forms(settings, dynamodb=client("dynamodb", settings), now=lambda: datetime.now(UTC))
+    if not store.set_vocabulary(tenant, name):
+        raise ConfigurationError(f"there is no tenant {tenant!r}")
+    say(f"{tenant}: {f'recordings are heard with vocabulary {name}' if name else 'no vocabulary'}")
 
 
 @calls.command("leaderboard")

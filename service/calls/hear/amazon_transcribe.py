@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from service.aws.bounded import translated
 from service.calls.failure import CallFailed, FailureReason, Waiting
-from service.calls.hear.formats import read_transcript
+from service.calls.hear.formats import channels_of, read_transcript
 from service.calls.hear.transcriber import Facts, Heard
 from service.calls.keys import CallObject, job_name, job_output_key
 from service.calls.store.objects import TAG, WallBreached
@@ -25,7 +25,10 @@ _STORE = "Amazon Transcribe"
 
 
 class AmazonTranscriber:
-    """Implements ``Transcriber``. ``notify`` reports a failed job to people; ``sleep`` and ``clock`` are in seconds."""
+    """Implements ``Transcriber``. ``vocabulary`` returns the name of a tenant's custom vocabulary, or None.
+
+    ``notify`` reports a failed job to people; ``sleep`` and ``clock`` are in seconds.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class AmazonTranscriber:
         language: str,
         kms_key: str | None = None,
         role: str | None = None,
+        vocabulary: Callable[[str], str | None] = lambda tenant: None,
         notify: Callable[[str, str], None] = lambda subject, text: None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -44,6 +48,7 @@ class AmazonTranscriber:
         self._transcribe, self._s3 = transcribe, s3
         self._inputs, self._outputs = inputs, outputs
         self.language, self._kms_key, self._role = language, kms_key, role
+        self._vocabulary = vocabulary
         self._notify, self._sleep, self._clock = notify, sleep, clock
 
     def hear(self, source: CallObject, body: bytes, facts: Facts) -> Heard:
@@ -57,7 +62,7 @@ class AmazonTranscriber:
         name = job_name(source)
         job = self._job(name)
         if job is None:
-            self._start(source, name, facts)
+            self._start(source, name, body, facts)
             raise Waiting(name)
         status = job["TranscriptionJobStatus"]
         if status == "FAILED":
@@ -88,13 +93,13 @@ class AmazonTranscriber:
         job: dict[str, Any] = found["TranscriptionJob"]
         return job
 
-    def _start(self, source: CallObject, name: str, facts: Facts) -> None:
-        # With a declared agent channel each channel is one side; otherwise Transcribe separates voices without naming them.
-        sides = (
-            {"ChannelIdentification": True}
-            if facts.agent_channel
-            else {"ShowSpeakerLabels": True, "MaxSpeakerLabels": 2}
-        )
+    def _start(self, source: CallObject, name: str, body: bytes, facts: Facts) -> None:
+        # With two channels each is one side; otherwise Transcribe separates voices without naming them.
+        sides: dict[str, Any] = {"ShowSpeakerLabels": True, "MaxSpeakerLabels": 2}
+        if facts.agent_channel or channels_of(body) == 2:
+            sides = {"ChannelIdentification": True}
+        if (vocabulary := self._vocabulary(source.tenant)) is not None:
+            sides["VocabularyName"] = vocabulary
         declared = facts.language
         language = declared if declared is not None and "-" in declared else self.language
         wanted: dict[str, Any] = {
@@ -122,7 +127,9 @@ class AmazonTranscriber:
                     return
                 if code == "BadRequestException":
                     raise CallFailed(
-                        FailureReason.TRANSCRIPTION, "Amazon Transcribe does not accept the recording"
+                        FailureReason.TRANSCRIPTION,
+                        "Amazon Transcribe does not accept the recording"
+                        + (f", or vocabulary {vocabulary!r} is not one of its language" if vocabulary else ""),
                     ) from None
                 raise
 

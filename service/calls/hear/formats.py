@@ -52,6 +52,15 @@ def is_audio(body: bytes) -> bool:
     return len(body) > 1 and body[0] == 0xFF and body[1] & 0xE0 == 0xE0 and body[1] != 0xFE
 
 
+def channels_of(head: bytes) -> int | None:
+    """Return the number of channels of a recording in WAV or FLAC, from its first bytes; None where they do not say."""
+    if head[:4] == b"RIFF" and head[8:16] == b"WAVEfmt " and len(head) >= 24:
+        return int.from_bytes(head[22:24], "little")
+    if head[:4] == b"fLaC" and len(head) > 20:  # RFC 9639: STREAMINFO comes first, 20 bits of rate before 3 of channels
+        return (head[20] >> 1 & 0b111) + 1
+    return None
+
+
 def read_transcript(body: bytes, facts: Facts) -> Heard:
     """Return the turns of an existing transcript; facts in the transcript take precedence over ``facts``.
 

@@ -69,6 +69,26 @@ class FormStore:
             return False
         return True
 
+    def vocabulary(self, tenant: str) -> str | None:
+        """Return the name of the tenant's custom vocabulary in Amazon Transcribe, or None. Blocking."""
+        item = self._get(tenant, META) or {}
+        return item["vocabulary"]["S"] if "vocabulary" in item else None
+
+    def set_vocabulary(self, tenant: str, name: str | None) -> bool:
+        """Set or remove the name of the tenant's custom vocabulary; return False when there is no such tenant. Blocking."""
+        change: dict[str, Any] = {"UpdateExpression": "REMOVE vocabulary"}
+        if name is not None:
+            change = {
+                "UpdateExpression": "SET vocabulary = :name", "ExpressionAttributeValues": {":name": {"S": name}}
+            }  # fmt: skip
+        try:
+            self._write(
+                [{"Update": {"Key": _key(tenant, META), "ConditionExpression": "attribute_exists(pk)", **change}}]
+            )
+        except FormChanged:
+            return False
+        return True
+
     def _get(self, tenant: str, sort: str) -> dict[str, Any] | None:
         with translated(f"table {self._table!r}"):
             # A consistent read: an editor who has just saved must not get the old form.

@@ -76,6 +76,7 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
     if wanted == "amazon":
         from service.aws.clients import client
         from service.calls.hear.amazon_transcribe import AmazonTranscriber, notify_topic
+        from service.calls.store.form_store import build_forms
 
         return AmazonTranscriber(
             client("transcribe", settings),
@@ -85,6 +86,7 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
             language=settings.calls.transcribe_language,
             kms_key=settings.calls.kms_key,
             role=settings.calls.transcribe_role,
+            vocabulary=build_forms(settings, dynamodb=client("dynamodb", settings), now=_now).vocabulary,
             notify=notify_topic(client("sns", settings), settings.calls.topic),
         )
     if wanted == "whisper" and whisper.is_installed():

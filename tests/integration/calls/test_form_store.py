@@ -132,6 +132,17 @@ async def test_a_lost_race_that_the_first_read_does_not_see_writes_nothing(store
     assert (head.edit, head.draft.name, head.active) == (2, "Other", None)
 
 
+async def test_a_tenant_has_a_vocabulary_until_it_is_removed(store):
+    store.add_tenant("words", "Words")
+    assert store.vocabulary("words") is None
+    assert store.set_vocabulary("words", "words-products")
+    assert store.vocabulary("words") == "words-products"
+    assert store.set_vocabulary("words", None)
+    assert store.vocabulary("words") is None
+    assert not store.set_vocabulary("nobody", "x")
+    assert not await store.known("nobody")
+
+
 async def test_tenants_are_apart_and_lists_hold_no_versions(store) -> None:
     await store.save_draft(form("own", "tenant-x"), edit=0, who="x")
     await store.activate("tenant-x", "own", edit=1, who="x")

@@ -99,6 +99,42 @@ def test_a_language_that_transcribe_does_not_redact_is_not_asked_to_be(amazon):
         make("de-DE").hear(SOURCE, b"", Facts(agent_channel="ch_0"))
 
 
+def wav(channels):
+    return b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00" + channels.to_bytes(2, "little") + b"\x00" * 20
+
+
+@pytest.mark.parametrize(
+    ("body", "sides"),
+    [
+        (wav(1), {"ShowSpeakerLabels": True, "MaxSpeakerLabels": 2}),
+        (wav(2), {"ChannelIdentification": True}),
+        (b"fLaC\x00\x00\x00\x22" + b"\x00" * 12 + b"\x02", {"ChannelIdentification": True}),
+        (b"ID3 an MP3", {"ShowSpeakerLabels": True, "MaxSpeakerLabels": 2}),
+    ],
+    ids=["one", "two", "flac", "untold"],
+)
+def test_a_recording_of_two_channels_is_heard_by_channel(amazon, body, sides):
+    make, transcribe, _, _, _ = amazon
+    missing(transcribe)
+    transcribe.add_response("start_transcription_job", {}, start(Settings=sides))
+    with pytest.raises(Waiting):
+        make().hear(SOURCE, body, FACTS)
+
+
+def test_a_tenants_vocabulary_is_used_and_named_when_it_does_not_fit(amazon):
+    make, transcribe, _, _, _ = amazon
+    words = {"acme": "acme-products"}
+    sides = {"ShowSpeakerLabels": True, "MaxSpeakerLabels": 2, "VocabularyName": "acme-products"}
+    missing(transcribe)
+    transcribe.add_response("start_transcription_job", {}, start(Settings=sides))
+    with pytest.raises(Waiting):
+        make(vocabulary=words.get).hear(SOURCE, b"", FACTS)
+    missing(transcribe)
+    transcribe.add_client_error("start_transcription_job", "BadRequestException")
+    with pytest.raises(CallFailed, match="vocabulary 'acme-products'"):
+        make(vocabulary=words.get).hear(SOURCE, b"", FACTS)
+
+
 def test_a_second_delivery_finds_the_job_there(amazon):
     make, transcribe, _, _, _ = amazon
     missing(transcribe)
