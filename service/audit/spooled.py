@@ -1,8 +1,10 @@
 """Keeps audit records on disk while a store does not take them, and writes them when it does again."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -44,7 +46,7 @@ class Spooled:
         if self._clock() < self._not_before or not self._replaying.acquire(blocking=False):
             return 0
         try:
-            waiting = sorted(islice(self._folder.glob("*.json"), _MOST_WAITING))
+            waiting = sorted(islice(self._folder.glob("*.json"), _MOST_WAITING), key=_age)
             done = 0
             for path in waiting[:_AT_ONCE]:
                 done += self._written(path)
@@ -65,7 +67,14 @@ class Spooled:
         except ValidationError:
             path.rename(path.with_suffix(".unreadable"))
             return False
-        self._store.put(record)
+        try:
+            self._store.put(record)
+        except StoreError:
+            # A record that the store never takes, such as one too large for it, goes behind the others.
+            now = time.time_ns()  # finer than the file system's own clock
+            with suppress(OSError):
+                os.utime(path, ns=(now, now))
+            raise
         path.unlink(missing_ok=True)
         return True
 
@@ -73,3 +82,11 @@ class Spooled:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if sum(1 for _ in self._folder.glob("*.json")) < _MOST_WAITING:
             write_whole(self._folder / f"{record.audit_id}.json", record.model_dump_json(), mode=0o600)
+
+
+def _age(path: Path) -> tuple[int, str]:
+    """Sort the longest waiting first; another process may have written the file meanwhile."""
+    try:
+        return path.stat().st_mtime_ns, path.name
+    except FileNotFoundError:
+        return 0, path.name

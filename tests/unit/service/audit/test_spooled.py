@@ -59,3 +59,24 @@ def test_a_file_that_cannot_be_read_is_set_aside(tmp_path):
     Spooled(store, tmp_path).put(record(1))
     assert store.taken == ["req-1"]
     assert [path.name for path in tmp_path.iterdir()] == ["req-0.unreadable"]
+
+
+def test_a_record_that_the_store_never_takes_holds_up_no_other(tmp_path):
+    class Choosy(Store):
+        def put(self, record):
+            if record.audit_id == "req-1":
+                raise StoreError("too large")
+            super().put(record)
+
+    down, seconds = Store(), [100.0]
+    down.down = True
+    for number in (1, 2, 3):
+        with pytest.raises(StoreError):
+            Spooled(down, tmp_path).put(record(number))
+    store = Choosy()
+    spooled = Spooled(store, tmp_path, clock=lambda: seconds[0])
+    for _ in range(2):
+        spooled.replay()
+        seconds[0] += 11
+    assert sorted(store.taken) == ["req-2", "req-3"]
+    assert [path.name for path in tmp_path.iterdir()] == ["req-1.json"]
