@@ -232,12 +232,22 @@ class Conversation(_Kept):
         last = self.exchanges[-1]
         if len(last.answers) >= _MOST_IN_A_ROW:
             raise ConversationRefused(f"{_MOST_IN_A_ROW} messages in a row; wait until the customer answers")
+        return self._with_answer(answer)
+
+    def ended(self, told: PersonAnswer | None = None) -> "Conversation":
+        """Return the conversation closed by a person, with ``told`` as the last words; a closed one is returned as it is.
+
+        The last words tell what was arranged already, so that no limit on messages in a row holds them back.
+        """
+        if self.state == "closed":
+            return self
+        changed = self if told is None or not self.exchanges else self._with_answer(told)
+        return changed._changed(state="closed", waiting=(), holder=None)
+
+    def _with_answer(self, answer: PersonAnswer) -> "Conversation":
+        last = self.exchanges[-1]
         changed = last.model_copy(update={"answers": (*last.answers, answer)})
         return self._changed(exchanges=self.exchanges[:-1])._with(changed)
-
-    def ended(self) -> "Conversation":
-        """Return the conversation closed by a person; a closed one is returned as it is."""
-        return self if self.state == "closed" else self._changed(state="closed", waiting=(), holder=None)
 
     def _handed_over(self, reason: str | None) -> "Conversation":
         changed = self._changed(state="handed_over", reason=reason, waiting=(), holder=None)

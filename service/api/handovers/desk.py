@@ -125,13 +125,10 @@ class AgentDesk:
             return await self.read(handover_id)
         promise = await self._callback(found, asked) if asked.ended == "callback" else ""
 
-        def ended(known: Conversation) -> Conversation:
-            if promise and known.state != "closed":
-                said = PersonAnswer(message_id=f"{handover_id}-callback", text=promise, at=self.queue.now())
-                known = known.answered(said)
-            return known.ended()
-
-        conversation = await self._changed(found, ended)
+        told = None
+        if promise:
+            told = PersonAnswer(message_id=f"{handover_id}-callback", text=promise, at=self.queue.now())
+        conversation = await self._changed(found, lambda known: known.ended(told))
         return await _blocking(partial(self.queue.close, handover_id, asked.ended)), conversation
 
     async def _callback(self, handover: CustomerHandover, asked: CloseRequest) -> str:

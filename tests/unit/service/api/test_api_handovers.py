@@ -132,6 +132,21 @@ def test_a_person_and_the_customer_talk_in_the_chat(service):
     assert (late.status_code, late.json()["code"]) == (409, "HANDOVER_NOT_YOURS")
 
 
+def test_an_agent_who_has_said_all_that_may_be_said_in_a_row_can_still_end_with_a_callback(service, callbacks):
+    conversation, _ = handed_over(service)
+    handover, _ = taken(service)
+    for number in range(20):
+        said = service.post(f"{LIST}/{handover}/messages", json={"message": f"Are you there? {number}"})
+        assert said.status_code == 200, said.text
+    asked = {"ended": "callback", "phone": "07700 900123"}
+    done = service.post(f"{LIST}/{handover}/close", json=asked)
+    assert done.status_code == 200, done.text
+    assert (done.json()["state"], done.json()["conversation"], len(callbacks.waiting())) == ("closed", "closed", 1)
+    assert "call" in service.get(f"{PATH}/{conversation}").json()["said"][-1]["text"]
+    again = service.post(f"{LIST}/{handover}/close", json=asked).json()
+    assert again["said"] == done.json()["said"]
+
+
 def test_a_callback_is_arranged_before_the_handover_ends_with_it(service, callbacks):
     conversation, _ = handed_over(service)
     handover, _ = taken(service)
