@@ -66,7 +66,9 @@ class LexChannel:
         except ValidationError as err:
             log(Event.REQUEST_FAILED, failure_code="INVALID_REQUEST", wrong_fields=err.error_count())
             return _ended({}, _FALLBACK, TO_A_PERSON, transfer="technical_issues", fulfilled=False).as_json()
-        attributes = dict(asked.session_state.session_attributes or {})
+        given = asked.session_state.session_attributes or {}
+        # The flow may send a caller back to the bot; what an earlier turn decided must not transfer who only says goodbye.
+        attributes = {name: value for name, value in given.items() if name not in (TRANSFER, REASON)}
         intent = _FALLBACK if asked.session_state.intent is None else asked.session_state.intent.name
         said = asked.input_transcript.strip()[:_MOST_SAID]
         if not said:

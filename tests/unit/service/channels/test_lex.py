@@ -116,6 +116,17 @@ async def test_a_handover_ends_the_bot_and_tells_the_flow(bot):
     assert (action(again), attributes(again)["transfer_to_agent"]) == ("Close", "true")
 
 
+async def test_a_caller_who_is_back_with_the_bot_is_not_transferred_by_what_an_earlier_turn_said(bot):
+    event = recorded("speech_first_turn")
+    given = event["sessionState"]["sessionAttributes"] | {
+        "transfer_to_agent": "true",
+        "handover_reason": "technical_issues",
+    }
+    answer = await bot.handle(recorded("speech_first_turn", attributes=given))
+    assert action(answer) == "ElicitIntent"
+    assert set(attributes(answer)) == {"customer_phone", "conversation_id", "conversation_turn"}
+
+
 async def test_what_lex_takes_for_its_own_intent_is_a_turn_like_all_others(bot):
     event = recorded("speech_first_turn")
     event["sessionState"]["intent"]["name"] = "TransferToAgent"
