@@ -117,5 +117,5 @@ def test_eventbridge_starts_whatever_is_due():
     template = json.loads(text_of("eventbridge", job(id="weekly-report", catch_up="6d")))
     target = template["Resources"]["WeeklyReport"]["Properties"]["Target"]
     override = json.loads(target["Input"]["Fn::Sub"].replace("${Container}", "app"))
-    assert override == {"containerOverrides": [{"name": "app", "command": ["omni", "schedule", "run"]}]}
+    assert override == {"containerOverrides": [{"name": "app", "command": ["schedule", "run"]}]}
     assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] == 86_400
