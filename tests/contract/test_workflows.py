@@ -36,6 +36,7 @@ def test_the_workflows_and_actions_are_there() -> None:
     assert {path.relative_to(ROOT / ".github").as_posix() for path in FILES} == {
         "workflows/checks.yml",
         "workflows/dependencies.yml",
+        "workflows/deploy.yml",
         "workflows/evaluation.yml",
         "workflows/image.yml",
         "workflows/prompt-gate.yml",
@@ -159,3 +160,17 @@ def test_a_release_waits_for_the_approval_of_an_environment() -> None:
 
 def test_the_comment_is_found_again_by_the_marker_that_the_command_writes() -> None:
     assert MARKER in (ROOT / ".github" / "workflows" / "prompt-comment.yml").read_text(encoding="utf-8")
+
+
+def test_a_deployment_holds_the_lock_for_longer_than_it_may_take_and_always_gives_it_back() -> None:
+    job = load(ROOT / ".github" / "workflows" / "deploy.yml")["jobs"]["deploy"]
+    runs = [step.get("run", "") for step in job["steps"]]
+    begin, deploy, smoke, back, end = (
+        next(number for number, run in enumerate(runs) if part in run)
+        for part in ("deploy begin", 'service@"$SERVICE"', "deploy smoke", "before[@]", "deploy end")
+    )
+    assert begin < deploy < smoke < back < end
+    (minutes,) = re.findall(r"--for-min (\d+)", runs[begin])
+    assert int(minutes) > job["timeout-minutes"]
+    assert job["steps"][end]["if"] == "always()"
+    assert job["environment"] == "production"
