@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from figures.command_line import REASON, omni
 from service.display.terminal import say
 from service.errors import ConfigurationError
 
@@ -34,7 +35,7 @@ def begin(
         change = lock.begin("deployment", holder, why, for_s=for_min * 60)
         if (running := _rollouts(settings)) is not None:
             lock.end(change)
-            raise Refused(f"{running}. Finish it with `omni promote`, or end it with `omni rollout-end`, then deploy")
+            raise Refused(f"{running}. Promote its pair, or end it (`{omni('rollout-end', *REASON)}`), then deploy")
     except ChangeHeld as err:
         raise Refused(str(err)) from err
     say(f"begun: {change}")

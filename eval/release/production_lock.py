@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from eval.errors import Refused
 from eval.release.releaser import Releaser
 from eval.release.services import services_table
+from figures.command_line import omni
 from service.display.terminal import say
 from service.errors import StoreError
 from service.rollouts.change_lock import ChangeHeld, ChangeLock
@@ -32,7 +33,7 @@ def no_deployment(doing: str, settings: Settings, by: Releaser | None) -> Iterat
                 stack.enter_context(lock.held("release", who, doing, for_s=_LONGEST_S, patience_s=_PATIENCE_S))
         except ChangeHeld as err:
             raise Refused(
-                f"{err}. A pair is released before or after a deployment, never during one: see `omni deploy status`"
+                f"{err}. A pair is released before or after a deployment, never during one: see `{omni('deploy', 'status')}`"
             ) from err
         except StoreError as err:  # a fault of the table must not keep a better pair out; no deployment begins then
             say(f"note: nobody can tell whether a deployment runs: {err}", file=sys.stderr)

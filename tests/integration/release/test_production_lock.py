@@ -109,5 +109,5 @@ def test_the_commands_begin_show_and_end_a_deployment(shared, monkeypatch):
     assert "ended:" in typed("end", "--holder", "run-1").output
     assert "nobody changes production" in typed("status").output
     rolled_out.append("a rollout runs: step 2")
-    assert "a rollout runs: step 2. Finish it" in str(typed(*begin, "run-3").exception)
+    assert "a rollout runs: step 2. Promote its pair" in str(typed(*begin, "run-3").exception)
     assert ChangeLock(shared).present() is None
