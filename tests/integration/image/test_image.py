@@ -123,7 +123,7 @@ def running(images, released, tmp_path):
     process = subprocess.Popen([*map(str, line), "--", "serve", "--without-bedrock"], text=True)
     yield process, f"http://127.0.0.1:{port}", environment, volume, line
     if process.poll() is None:
-        process.kill()
+        process.terminate()  # the tool passes it on; killed, it would leave the service running
         process.wait()
 
 
