@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 deploy = typer.Typer(no_args_is_help=True, help="Keep releases of pairs out while new code is deployed.")
-Holder = Annotated[
+DeployedBy = Annotated[
     str, typer.Option(help="Who deploys: a name that the other commands repeat, such as a run's number.")
 ]
 
 
 @deploy.command("begin")
 def begin(
-    holder: Holder,
+    holder: DeployedBy,
     why: Annotated[str, typer.Option(help="The reason, shown to whoever is refused.")],
     for_min: Annotated[float, typer.Option(min=1, max=240, help="Minutes until the lock expires by itself.")] = 90,
 ) -> None:
@@ -42,7 +42,7 @@ def begin(
 
 
 @deploy.command("end")
-def end(holder: Holder) -> None:
+def end(holder: DeployedBy) -> None:
     """Give the lock back."""
     from eval.errors import Refused
     from service.rollouts.change_lock import ChangeHeld
