@@ -72,7 +72,7 @@ class Callback:
     @property
     def expires_at(self) -> datetime:
         """When the row may be deleted."""
-        return max(self.requested_at, self.due_at) + KEPT_FOR
+        return max(self.requested_at, self.due_at, self.next_at) + KEPT_FOR
 
     def is_overdue(self, now: datetime) -> bool:
         """Return whether the promise is broken so far: its time is over, and the customer was not rung within it."""

@@ -30,10 +30,17 @@ class PromiseKeeper:
     _kept: dict[str, str] = field(default_factory=dict)
 
     def keep(self, answer: dict[str, Any], key: str | None) -> None:
-        """Write one answer down, once for each ``key``. Blocking."""
+        """Write one answer down, once for each ``key``. Blocking.
+
+        Raises:
+            ToolError: a worker rings the customer at this moment, so the time cannot be changed.
+        """
         promised = datetime.fromisoformat(answer["start"]), datetime.fromisoformat(answer["due"])
         known = self._kept.get(answer["callback_id"])
-        if known is not None and self.book.move(known, promised) is not None:
+        moved = None if known is None else self.book.move(known, promised)
+        if moved is not None:
+            if moved.due_at != promised[1]:
+                raise ToolError("the customer is being rung at this moment; promise no other time")
             return
         callback_id = key or uuid.uuid4().hex
         self.book.request(callback_id, answer["phone"], contact_id=callback_id, promised=promised)

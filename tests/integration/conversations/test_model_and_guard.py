@@ -143,4 +143,4 @@ def test_a_deed_that_no_tool_can_do_is_not_read_and_a_person_takes_over(say, ban
 
 def test_a_model_that_denies_being_an_ai_is_not_read(say):
     told = say(BOT)
-    assert told["reply"].startswith("Yes, I'm an AI assistant, not a person.")
+    assert told["reply"].startswith("I'm an AI assistant, not a person.")

@@ -39,7 +39,7 @@ _ONLY_PERSON = re.compile(
 )
 _NO_PERSON = re.compile(
     r"\b(?:do(?:n'?t| not)|no|without|rather not|instead of)\s+(?:need|want|have|having|"
-    r"wish)?\s*(?:to\s+)?(?:(?:speak|talk)(?:ing)?\s+(?:to|with)\s+)?"
+    r"wish|(?:transfer|connect|pass|put)(?:ring|ing)?\s+me(?:\s+(?:over|through|on))?)?\s*(?:to\s+)?(?:(?:speak|talk)(?:ing)?\s+(?:to|with)\s+)?"
     r"(?:an?\s+|any\s+)?(?:agents?|humans?|persons?|anyone|anybody|someone|advis[eo]r)\b",
     re.IGNORECASE,
 )
@@ -90,14 +90,21 @@ _SENSITIVE = re.compile(
         | (?:report|reporting|victim\s+of|there'?s|is|suspect|suspected|about\s+a)\s+(?:a\s+|an?\s+)?(?:fraud
           |scam|identity\s+theft)
         | fraud(?:ulent|sters?)?\s+(?:on|in|payment|transaction|charge|activity|has|have|took) | scammers?
-          | identity\s+theft
+          | identity\s+theft | (?:card|account)\s+(?:\w+\s+){0,3}?(?:cloned|skimmed|compromised)
+        | (?:claim|pretend|say)\w*\s+(?:\w+\s+)?(?:to\s+be|they'?re|they\s+are|he'?s|he\s+is|she'?s|she\s+is)\s+(?:from\s+)?
+          (?:you|my\s+bank|your\s+bank|the\s+(?:bank|police)|larkfield)
+        | (?:gave|given|told|shared|sent|read)\s+(?:\w+\s+){0,4}?(?:my|our)\s+(?:\w+\s+)?(?:pin|passcode|password|security\s+code)
+        | ask(?:ed|ing)\s+(?:me\s+)?for\s+my\s+(?:\w+\s+)?(?:pin|passcode|password|security\s+code)
         | (?:don'?t|do\s+not|didn'?t|did\s+not)\s+recogni[sz]e | (?:money|savings?)\s+(?:\w+\s+){0,3}?(?:stolen
           |gone\s+missing|vanished)
         | stole\s+my | (?:card|wallet|purse|phone|bag)\s+(?:\w+\s+){0,3}?(?:stolen|nicked|robbed)
         | stolen\s+(?:debit\s+|bank\s+)?card | (?:passed\s+away|bereave\w*|deceased|has\s+died|just\s+died|died
           |widow(?:ed|er)?|funeral|probate)
         | suicid\w+ | kill\s+myself | end\s+(?:it\s+all|my\s+life) | self[- ]harm\w*
-          | don'?t\s+want\s+to\s+(?:live|be\s+here\s+any\s?more)
+          | (?:don'?t|do\s+not)\s+want\s+to\s+(?:live|be\s+(?:alive|here\s+any\s?more))
+          | i\s+(?:\w+\s+){0,2}?(?:want\s+to|wanna|wish\s+(?:to|i\s+could))\s+die
+          | (?:wish\s+i\s+(?:was|were)|better\s+off)\s+dead
+          | tak(?:e|ing)\s+my\s+(?:own\s+)?life | hurt(?:ing)?\s+myself | no\s+(?:point|reason)\s+(?:in\s+|to\s+)?liv(?:e|ing)
         | domestic\s+(?:abuse|violence) | abusive\s+(?:partner|husband|wife|relationship|ex) | (?:he|she
           |partner|husband|wife|ex)\s+controls\s+(?:\w+\s+){0,3}?money
         | coerc\w+ | gambl\w+\s+(?:problem|addict\w*|too\s+much|debts?|my|away)

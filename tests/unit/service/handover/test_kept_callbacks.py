@@ -1,6 +1,6 @@
 """What the assistant's tool promises is written down, once, moved when the customer changes their mind, or not promised."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -54,6 +54,15 @@ async def test_another_time_moves_the_open_callback_and_a_later_request_is_a_new
     store.put(made.given_up("no_answer", AT))
     await ask("07700 900123", key="k-3")
     assert [one.callback_id for one in store.waiting()] == ["k-3"]
+
+
+async def test_while_the_customer_is_rung_no_other_time_is_promised(ask, store):
+    await ask("07700 900123", key="k-1")
+    (made,) = store.waiting()
+    ringing = store.put(made.taken("worker-1", AT, timedelta(minutes=10)))
+    with pytest.raises(ToolError, match="being rung"):
+        await ask("07700 900123", "afternoon", key="k-2")
+    assert store.waiting() == [ringing]
 
 
 async def test_while_the_store_is_down_nothing_is_promised_and_a_repetition_is_kept(ask, store, monkeypatch):

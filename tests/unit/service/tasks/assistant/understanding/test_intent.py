@@ -22,6 +22,12 @@ from service.tasks.assistant.understanding.slots import phone_in, read_slots
         ("This is terrible", "customer_frustration"),
         ("That is awful service", "customer_frustration"),
         ("I'm getting really annoyed now", "customer_frustration"),
+        ("i want to die", "sensitive_topic"),
+        ("I don't want to be alive anymore", "sensitive_topic"),
+        ("there's no point in living", "sensitive_topic"),
+        ("someone rang me claiming to be you and asked for my pin", "sensitive_topic"),
+        ("I gave a caller my PIN", "sensitive_topic"),
+        ("my card was cloned", "sensitive_topic"),
         ("My card was stolen", "sensitive_topic"),
         ("My dad passed away last week", "sensitive_topic"),
         ("I want to make a complaint", "sensitive_topic"),
@@ -48,6 +54,10 @@ def test_a_person_is_needed(message, reason):
         "Am I talking to a human?",
         "I don't want to talk to anyone, just tell me the fee of the premium card",
         "I lost my card, how do I replace it?",
+        "please don't transfer me to a person",
+        "don't put me through to an agent, where is your branch?",
+        "my phone is going to die, be quick",
+        "How do I choose my PIN?",
     ],
 )
 def test_words_that_only_look_like_a_trigger_call_nobody_in(message):
