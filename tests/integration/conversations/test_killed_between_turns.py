@@ -13,6 +13,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from assistant_by_model import PATH as BANK
+from assistant_by_model import bank_model
 
 from service.settings import REPO_ROOT
 
@@ -24,12 +26,13 @@ PATH = "/v1/parcels/conversations"
 
 
 class Process:
-    def __init__(self, endpoint, folder, model_s="0"):
+    def __init__(self, endpoint, folder, model_s="0", path=PATH, more=()):
+        self._path = path
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self._running = subprocess.Popen(
-            [sys.executable, str(SERVER), str(self.port), endpoint, model_s, str(folder)],
+            [sys.executable, str(SERVER), str(self.port), endpoint, model_s, str(folder), *more],
             env={**os.environ, "PYTHONPATH": f"{REPO_ROOT}:{SERVER.parent}"},
             stdout=subprocess.PIPE,
             text=True,
@@ -56,14 +59,14 @@ class Process:
                 time.sleep(0.1)
 
     def start(self):
-        return self.http.post(PATH, json={}).json()["conversation_id"]
+        return self.http.post(self._path, json={}).json()["conversation_id"]
 
     def say(self, conversation, message, message_id):
-        url = f"{PATH}/{conversation}/messages"
+        url = f"{self._path}/{conversation}/messages"
         return self.http.post(url, json={"message": message, "message_id": message_id})
 
     def read(self, conversation):
-        return self.http.get(f"{PATH}/{conversation}").json()
+        return self.http.get(f"{self._path}/{conversation}").json()
 
     def kill(self):
         self._running.send_signal(signal.SIGKILL)
@@ -102,6 +105,23 @@ def test_a_conversation_goes_on_in_the_other_process(started):
     done = other.say(conversation, "Yes, please.", "m-2").json()
     assert done["reply"] == "Parcel AB123456 goes to 12 Elm Street and is due on 2026-11-25."
     assert len(other.read(conversation)["said"]) == 5
+
+
+def test_the_bank_s_assistant_remembers_in_the_other_process_what_was_asked(started):
+    with bank_model() as (url, arrived):
+        one, other = (started(path=BANK, more=(url,)) for _ in range(2))
+        conversation = one.start()
+        first = "I'd like to open a savings account"
+        asked = one.say(conversation, first, "m-1").json()
+        assert (asked["action"], asked["asks"]) == ("clarify", ["channel"])
+        one.kill()
+        before = len(arrived)
+        assert other.say(conversation, first, "m-1").json() == {**asked, "repeated": True}
+        assert len(arrived) == before  # no model is asked again
+        told = other.say(conversation, "in a branch, please", "m-2").json()
+        assert told["action"] == "answer"
+        assert "savings account in a branch" in told["reply"]
+        assert len(other.read(conversation)["said"]) == 5
 
 
 def test_a_message_outlives_the_process_that_was_answering_it(started):
