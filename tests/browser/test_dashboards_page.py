@@ -170,10 +170,11 @@ def test_the_keyboard_reaches_and_does_everything(served, open_page):
     for key, name in (
         ("ArrowRight", "performance"),
         ("ArrowRight", "cost"),
+        ("ArrowRight", "assistant"),
         ("ArrowRight", "effectiveness"),
-        ("ArrowLeft", "cost"),
+        ("ArrowLeft", "assistant"),
         ("Home", "effectiveness"),
-        ("End", "cost"),
+        ("End", "assistant"),
         ("Home", "effectiveness"),
     ):
         page.keyboard.press(key)

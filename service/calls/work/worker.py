@@ -145,9 +145,12 @@ class CallWorker:
         """Process the calls that ``messages`` name; delete the messages of calls that ended or wait for a transcription."""
         assert self.queue is not None
         named = [(message, {*message.objects, *await self._heard_of(message)}) for message in messages]
-        tally, unfinished = await self.work(list(dict.fromkeys(one for _, objects in named for one in objects)))
+        # The same bytes uploaded twice are two versions of one call: worked on at once, one would wait for the other's lease.
+        calls = {_content(one): one for _, objects in named for one in objects}
+        tally, unfinished = await self.work(list(calls.values()))
+        left = set(map(_content, unfinished))
         tally.foreign += sum(not message.understood for message in messages)
-        done = [message.receipt for message, objects in named if not unfinished & objects]
+        done = [message.receipt for message, objects in named if left.isdisjoint(map(_content, objects))]
         if done:
             await anyio.to_thread.run_sync(self.queue.delete, done)
         return tally
@@ -382,3 +385,7 @@ class CallWorker:
 
 async def _blocking(call: Callable[..., _T], *arguments: object) -> _T:
     return await anyio.to_thread.run_sync(partial(call, *arguments))
+
+
+def _content(announced: Announced) -> tuple[str, str]:
+    return announced.key, announced.etag
