@@ -12,7 +12,7 @@ def chromium():
     """A browser; ended after each module, since playwright's loop would stop the asyncio tests of other files."""
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=20_000)
+    expect.set_options(timeout=60_000)  # what a busy machine may need; a page that answers takes no longer for it
 
     found = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
     if found is None:
@@ -33,7 +33,7 @@ def open_page(chromium):
         context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.complaints, page.hosts = [], set()
         page.on("console", lambda said: said.type in ("error", "warning") and page.complaints.append(said.text))
         page.on("pageerror", lambda err: page.complaints.append(str(err)))

@@ -43,6 +43,10 @@ async function created({ context }) {
 
 if (window.parent === window) say("Open this page as an app of Amazon Connect's agent workspace.");
 else {
-  const { provider } = AmazonConnectApp.init({ onCreate: created, onDestroy: () => document.getElementById("place").replaceChildren() });
+  const { provider } = AmazonConnectApp.init({
+    onCreate: created,
+    onDestroy: () => document.getElementById("place").replaceChildren(),
+    workspace: { connectionTimeout: 20_000 }, // the SDK gives up after 5 s, which a slow desktop can need to start
+  });
   provider.onError(({ key }) => key === "workspaceConnectTimeout" && say("Amazon Connect does not answer. Open the app again."));
 }

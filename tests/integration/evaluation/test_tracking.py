@@ -125,11 +125,11 @@ def test_an_alias_that_was_only_ever_set_by_hand_is_no_production(tracking):
 def test_a_release_decided_on_old_news_is_refused(tracking, settings, notary):
     pair = make_pair(version="3.0.0", system=ASKED)
     ledger = Ledger("demo", tracking, settings, notary.keys)
-    version = tracking.register(pair)
+    release(tracking, notary, settings, make_pair(version="2.9.0", system=ASKED))
     with pytest.raises(RegistryError, match="production changed while"):
         ledger.publish(
             pair,
-            version,
+            tracking.register(pair),
             kind="promote",
             gate_run_id="r",
             attestation=notary.sign(notary.attestation(pair)),
