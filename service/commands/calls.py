@@ -73,17 +73,17 @@ def work_queue(
     ] = False,
     pair: PairName = None,
 ) -> None:
-    """Score the calls in the queue until it is empty."""
+    """Score the calls in the queue until it is empty. With --follow each tenant's calls are taken in turn."""
 
     async def drain(worker: "CallWorker") -> None:
-        from service.calls.work.replay import follow as follow_calls
+        from service.calls.work.turns import CallTurns
 
         def done(tally: "CallTally") -> None:
             _say(tally)
             _carry(worker)
 
         if follow:
-            await follow_calls(worker, done)
+            await CallTurns(worker=worker).follow(done)
         else:
             done(await worker.drain(wait_s=1))
 

@@ -129,6 +129,40 @@ class CallJobs:
             return job
         raise NotReady(f"call {source.call_id!r} is held by another worker")
 
+    def register(self, source: CallObject, *, now: datetime) -> CallJob:
+        """Write a new call down as received, without a lease; return the call as it is, also when it was there before."""
+        item = {
+            **_key(source.tenant, source.call_id),
+            "state": {"S": "received"},
+            "open": {"S": source.tenant},
+            "object_key": {"S": source.key},
+            "etag": {"S": source.etag},
+            "version": {"S": source.version},
+            "attempts": {"N": "0"},
+            **{name: {"S": _text(now)} for name in ("call_date", "updated_at", "received_at")},
+        }
+        with translated(self._store):
+            try:
+                self._client.put_item(TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(pk)")
+            except ClientError as err:
+                if _code(err) != _LOST:
+                    raise
+            else:
+                return job_of(item)
+        found = self.get(source.tenant, source.call_id)
+        return found if found is not None else job_of(item)
+
+    def waiting(self, tenant: str, now: datetime) -> Iterator[CallJob]:
+        """Yield a tenant's unfinished calls that nobody holds and that wait for no transcription, oldest change first."""
+        yield from self._query(
+            IndexName=_BY_OPEN,
+            KeyConditionExpression="#open = :tenant",
+            FilterExpression="attribute_not_exists(awaiting) AND (attribute_not_exists(lease_until) OR lease_until < :now)",
+            ExpressionAttributeNames={"#open": "open"},
+            ExpressionAttributeValues={":tenant": {"S": tenant}, ":now": {"N": _seconds(now)}},
+            PaginationConfig={"PageSize": 50},
+        )
+
     def get(self, tenant: str, call_id: str) -> CallJob | None:
         """Return a tenant's call, or None."""
         with translated(self._store):

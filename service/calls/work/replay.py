@@ -1,7 +1,6 @@
 """Replays failed calls after a fix, continues stuck or waiting calls, and reconciles inputs with results."""
 
 from collections import Counter
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,7 +19,6 @@ from service.warehouse.port import Warehouse
 STUCK_AFTER = timedelta(minutes=20)
 # An event that was lost: a look at the job costs a request.
 UNHEARD_AFTER = timedelta(minutes=5)
-LOOK_EVERY = timedelta(minutes=1)
 
 
 async def replay(worker: CallWorker, tenant: str, reason: FailureReason | None = None) -> CallTally:
@@ -62,28 +60,6 @@ async def watch_all(
         if job.updated_at < now - (stuck_after if job.awaiting is None else unheard_after):
             total.add(await worker.again(job))
     return total
-
-
-async def follow(
-    worker: CallWorker,
-    each: Callable[[CallTally], None],
-    *,
-    wait_s: int = 20,
-    look_every: timedelta = LOOK_EVERY,
-    more: Callable[[], bool] = lambda: True,
-) -> None:
-    """Work on what the queue brings, and watch all tenants' calls every ``look_every``, also while the queue is never empty.
-
-    ``each`` gets the tally of every batch and look; ``more`` says whether to go on.
-    """
-    looked = None
-    while more():
-        if (tally := await worker.batch(wait_s=wait_s)) is not None:
-            each(tally)
-        if looked is None or worker.now() - looked >= look_every:
-            looked = worker.now()
-            if (tally := await watch_all(worker)) != CallTally():
-                each(tally)
 
 
 @dataclass(slots=True)

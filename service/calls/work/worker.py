@@ -78,7 +78,10 @@ class KeptTranscript(BaseModel):
 
 @dataclass(slots=True)
 class CallTally:
-    """Counts of a batch: calls by state; ``known`` had ended before, ``waiting`` are retried, ``refused`` have no tenant."""
+    """Counts of a batch: calls by state; ``known`` had ended before, ``waiting`` are retried, ``refused`` have no tenant.
+
+    ``busy`` counts those of ``waiting`` that the model did not answer.
+    """
 
     states: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -86,12 +89,13 @@ class CallTally:
     waiting: int = 0
     refused: int = 0
     foreign: int = 0
+    busy: int = 0
 
     def add(self, other: "CallTally") -> None:
         """Add another tally's counts."""
         self.states.update(other.states)
         self.reasons.update(other.reasons)
-        for name in ("known", "waiting", "refused", "foreign"):
+        for name in ("known", "waiting", "refused", "foreign", "busy"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
@@ -175,8 +179,9 @@ class CallWorker:
             async with room:
                 try:
                     found = await self._prepare(announced, tally)
-                except NotReady:
+                except NotReady as err:
                     tally.waiting += 1
+                    tally.busy += isinstance(err, ModelBusy)
                     again.add(announced)
                 except Exception as err:  # one call must not stop the others; `again` fails a call that stays stuck
                     tally.waiting += 1

@@ -22,7 +22,7 @@ from service.calls.reviews import CallMissing
 from service.calls.store.objects import WallBreached
 from service.calls.store.states import StateLost
 from service.calls.work import people, queries
-from service.calls.work.replay import count_calls, follow, replay, watch
+from service.calls.work.replay import count_calls, replay, watch
 from service.calls.work.worker import MOST_ATTEMPTS, CallWorker
 from service.errors import ConfigurationError, ModelError, QuotaExceeded, WarehouseBusy
 from service.settings import Settings
@@ -403,25 +403,6 @@ async def test_the_end_of_a_transcription_wakes_its_call(place: CallPlace) -> No
     assert place.worker.queue.waiting() == (0, 0)
     tell_of(place, job.awaiting)  # told again, long after
     assert not (await worker.drain()).states
-
-
-async def test_a_following_worker_takes_up_every_tenants_calls_while_the_queue_is_busy(place: CallPlace) -> None:
-    transcriber, tallies = Job(), []
-    worker = replace(place.worker, transcriber=transcriber)
-    place.put_bytes("acme/calls/x.wav", b"RIFF some sound")
-    place.put_bytes("brand/calls/y.wav", b"RIFF some sound")
-    await worker.drain()
-    transcriber.ended = True
-    place.put("acme/calls/one.json")
-    clock = iter([datetime.now(UTC) + timedelta(seconds=30 * step) for step in range(1000)])
-    later = replace(worker, now=lambda: next(clock))
-    left = iter([True] * 30)
-    await follow(later, tallies.append, wait_s=0, more=lambda: next(left, False))
-    states = [dict(tally.states) for tally in tallies]
-    assert states[0] == {"done": 1}  # from the queue
-    assert sum(one.get("done", 0) for one in states) == 3
-    assert {job.state for tenant in (ACME, BRAND) for job in place.worker.jobs.of(tenant)} == {"done"}
-    assert list(place.worker.jobs.open_everywhere(datetime.now(UTC) + timedelta(days=1))) == []
 
 
 async def test_what_cannot_be_redacted_is_kept_nowhere(place: CallPlace) -> None:

@@ -1,0 +1,170 @@
+"""Follows the queue and takes calls in turn, tenant by tenant: one tenant's thousand uploads do not make another tenant wait.
+
+What the queue announces is written down as received, one write a call, and leaves the queue at once. Every round then takes the
+oldest waiting calls of each tenant in turn. A call that a model or a worker left is taken again after a while. While the model
+does not answer, rounds pause, up to a minute; what arrives meanwhile is still written down.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+import anyio
+import anyio.to_thread
+
+from service.aws.event_queue import BATCH, Announced, QueueMessage
+from service.calls.failure import CallFailed
+from service.calls.keys import read_key
+from service.calls.store.states import ENDED, CallJob
+from service.calls.work.replay import watch_all
+from service.calls.work.worker import CallTally, CallWorker
+from service.errors import StoreError
+from service.telemetry.log import Event, log
+
+LOOK_EVERY = timedelta(minutes=1)
+_LONGEST_PAUSE_S = 60.0
+_MOST_INTAKE = 100 * BATCH  # messages a round, so that a flood does not hold up the calls that were taken in
+# So many calls are read for one that is taken: two workers that choose among the same oldest calls rarely choose the same.
+_CHOICE = 4
+
+
+@dataclass(slots=True, kw_only=True)
+class CallTurns:
+    """One following worker's turns. ``round_of`` calls are taken a round; ``again_after`` is the wait of a call that was left."""
+
+    worker: CallWorker
+    round_of: int = BATCH
+    again_after: timedelta = timedelta(minutes=15)
+    look_every: timedelta = LOOK_EVERY
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    _tenants: deque[str] = field(default_factory=deque)
+    _looked: datetime | None = None
+    _pause_s: float = 0.0
+
+    async def follow(
+        self, each: Callable[[CallTally], None], *, wait_s: int = 20, more: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Go on while ``more()``; ``each`` gets the tally of every round in which something was done."""
+        worked = False
+        while more():
+            tally, why = CallTally(), ""
+            try:
+                tally.add(await self.take_in(wait_s=0 if worked else wait_s))
+                tally.add(taken := await self.take())
+                worked, why = taken != CallTally(), "no answer from the model" if taken.busy else ""
+                if self._looked is None or self.worker.now() - self._looked >= self.look_every:
+                    self._looked = self.worker.now()
+                    tally.add(await self._look())
+            except StoreError as err:  # throttled or down: nothing is lost, the queue and the table keep the calls
+                worked, why = True, str(err)[:200]
+            if tally != CallTally():
+                each(tally)
+            await self._pause(why)
+
+    async def take_in(self, *, wait_s: int) -> CallTally:
+        """Write down what the queue announces, waiting ``wait_s`` for the first message.
+
+        What is more than a new call is dealt with at once: objects of no tenant, other versions of a call, ended transcriptions.
+        """
+        queue, tally = self.worker.queue, CallTally()
+        if queue is None:
+            raise StoreError("no queue to read: set OMNI_AWS_ENDPOINT, or run `omni up`")
+        for number in range(_MOST_INTAKE // BATCH):
+            first = wait_s if number == 0 else 0
+            messages = await anyio.to_thread.run_sync(
+                partial(queue.receive, wait_s=first, visible_after_s=self.worker.visible_after_s)
+            )
+            if not messages:
+                break
+            written = await asyncio.gather(*map(self._written_down, messages))
+            if kept := [message.receipt for message, done in zip(messages, written, strict=True) if done]:
+                await anyio.to_thread.run_sync(queue.delete, kept)
+            if others := [message for message, done in zip(messages, written, strict=True) if not done]:
+                tally.add(await self.worker.handle(others))
+        return tally
+
+    async def _written_down(self, message: QueueMessage) -> bool:
+        """Write down the calls of a message that announces nothing but calls that have not ended; return whether that is so."""
+        if message.transcriptions or not message.objects:
+            return False
+        return all([await self._is_open(announced) for announced in message.objects])
+
+    async def _is_open(self, announced: Announced) -> bool:
+        try:
+            source = read_key(announced.key, etag=announced.etag, version=announced.version)
+        except CallFailed:
+            return False
+        if not await self.worker.forms.known(source.tenant):
+            return False
+        job = await anyio.to_thread.run_sync(partial(self.worker.jobs.register, source, now=self.worker.now()))
+        if job.state in ENDED:
+            return False
+        self._seen(source.tenant)
+        return True
+
+    async def take(self) -> CallTally:
+        """Work on the oldest waiting calls of each tenant in turn, ``round_of`` calls in all."""
+        waiting: list[deque[CallJob]] = []
+        for tenant in list(self._tenants):
+            found = await anyio.to_thread.run_sync(self._waiting, tenant)
+            if found:
+                waiting.append(found)
+            else:
+                self._tenants.remove(tenant)  # the next announcement, or the look at all tenants, brings it back
+        self._tenants.rotate(-1)
+        chosen = list(in_turn(waiting, self.round_of))
+        if not chosen:
+            return CallTally()
+        objects = [Announced(key=job.source.key, etag=job.source.etag, version=job.source.version) for job in chosen]
+        tally, _ = await self.worker.work(objects)
+        # A call that another worker took meanwhile is that worker's.
+        tally.known, tally.waiting = 0, tally.busy
+        return tally
+
+    def _waiting(self, tenant: str) -> deque[CallJob]:
+        now = self.worker.now()
+        found: list[CallJob] = []
+        for job in self.worker.jobs.waiting(tenant, now):
+            if job.attempts == 0 or job.updated_at < now - self.again_after:
+                found.append(job)
+            if len(found) == _CHOICE * self.round_of:
+                break
+        random.shuffle(found)
+        return deque(sorted(found[: self.round_of], key=lambda job: job.updated_at))
+
+    async def _look(self) -> CallTally:
+        """Continue what is stuck, and learn of tenants whose calls another worker wrote down."""
+        tally = await watch_all(self.worker)
+        now = self.worker.now()
+        for tenant in await anyio.to_thread.run_sync(
+            lambda: {job.tenant for job in self.worker.jobs.open_everywhere(now)}
+        ):
+            self._seen(tenant)
+        return tally
+
+    def _seen(self, tenant: str) -> None:
+        if tenant not in self._tenants:
+            self._tenants.append(tenant)
+
+    async def _pause(self, why: str) -> None:
+        if not why:
+            self._pause_s = 0.0
+            return
+        self._pause_s = min(_LONGEST_PAUSE_S, max(1.0, 2 * self._pause_s))
+        log(Event.CALLS_WAIT, why=why, pause_s=self._pause_s)
+        await self.sleep(self._pause_s)
+
+
+def in_turn(waiting: Iterable[deque[CallJob]], most: int) -> Iterator[CallJob]:
+    """Yield ``most`` calls, one of each tenant in turn, each tenant's oldest first."""
+    left = deque(waiting)
+    while left and most:
+        calls = left.popleft()
+        yield calls.popleft()
+        most -= 1
+        if calls:
+            left.append(calls)

@@ -1,0 +1,194 @@
+"""A following worker takes calls in turn: a flood of one tenant holds up nobody else, and what cannot go on waits and says so."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from call_place import ACME, BRAND, TURNS, CallPlace, make_place
+from structlog.testing import capture_logs
+
+from service.calls.failure import Waiting
+from service.calls.hear.transcriber import Heard
+from service.calls.keys import job_name
+from service.calls.work.scoring import ModelBusy
+from service.calls.work.turns import CallTurns, in_turn
+from service.calls.work.worker import CallTally
+from service.errors import StoreError
+from service.settings import Settings
+from service.tasks.scorecard.transcript import Turn
+
+pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
+
+
+@pytest.fixture(scope="module")
+def stack(local_aws: Any) -> Settings:
+    made: Settings = local_aws(store_timeout_s=20.0, redactor="patterns")
+    return made
+
+
+@pytest.fixture
+async def place(stack: Settings, tmp_path: Any, request: pytest.FixtureRequest) -> CallPlace:
+    name = "".join(c if c.isalnum() else "-" for c in request.node.name.lower())[-30:].strip("-")
+    return await make_place(stack, tmp_path, name)
+
+
+async def _no_pause(seconds: float) -> None:
+    return None
+
+
+def _turns(place: CallPlace, **changes: Any) -> CallTurns:
+    return CallTurns(**({"worker": place.worker, "sleep": _no_pause} | changes))
+
+
+def _rounds(count: int) -> Callable[[], bool]:
+    left = iter([True] * count)
+    return lambda: next(left, False)
+
+
+def _ended(place: CallPlace, tenant: str) -> int:
+    return sum(job.state == "done" for job in place.worker.jobs.of(tenant))
+
+
+def _put(place: CallPlace, tenant: str, count: int) -> None:
+    for number in range(count):
+        place.put(f"{tenant}/calls/{number}.json", agent_id=f"{tenant}-{number}")
+
+
+def test_each_tenant_has_its_turn_and_its_oldest_call_goes_first() -> None:
+    calls = {"a": 5, "b": 1, "c": 2}
+    waiting: list[deque[Any]] = [
+        deque(SimpleNamespace(name=f"{tenant}{number}") for number in range(count)) for tenant, count in calls.items()
+    ]
+    assert [call.name for call in in_turn(waiting, 6)] == ["a0", "b0", "c0", "a1", "c1", "a2"]
+
+
+async def test_a_flood_of_one_tenant_does_not_hold_up_another(place: CallPlace) -> None:
+    _put(place, ACME, 40)
+    _put(place, BRAND, 3)
+    await _turns(place).follow(lambda tally: None, wait_s=0, more=_rounds(1))
+    assert (_ended(place, ACME), _ended(place, BRAND)) == (7, 3)
+    assert place.worker.queue is not None
+    assert place.worker.queue.waiting() == (0, 0)  # written down: a flood does not wait in the queue
+    await _turns(place).follow(lambda tally: None, wait_s=0, more=_rounds(6))
+    assert _ended(place, ACME) == 40
+
+
+async def test_what_a_worker_wrote_down_before_it_died_is_taken_by_another(place: CallPlace) -> None:
+    _put(place, ACME, 2)
+    await _turns(place).take_in(wait_s=0)
+    assert {job.state for job in place.worker.jobs.of(ACME)} == {"received"}
+    later = replace(place.worker, owner="another", now=lambda: datetime.now(UTC) + timedelta(seconds=5))
+    await _turns(place, worker=later).follow(lambda tally: None, wait_s=0, more=_rounds(2))
+    assert _ended(place, ACME) == 2
+
+
+async def test_two_workers_do_each_call_once(place: CallPlace) -> None:
+    _put(place, ACME, 12)
+    tallies: list[CallTally] = []
+    one, two = _turns(place), _turns(place, worker=replace(place.worker, owner="two"))
+    await one.take_in(wait_s=0)
+    await two._look()
+    for _ in range(4):
+        tallies += [await one.take(), await two.take()]
+    assert sum(tally.states["done"] for tally in tallies) == 12
+    assert _ended(place, ACME) == 12
+
+
+async def test_what_is_more_than_a_new_call_is_dealt_with_at_once(place: CallPlace) -> None:
+    place.put("acme/calls/x.json")
+    await _turns(place).follow(lambda tally: None, wait_s=0, more=_rounds(1))
+    place.put("acme/calls/x.json")
+    place.put("stranger/calls/y.json")
+    tally = await _turns(place).take_in(wait_s=0)
+    assert (tally.known, tally.refused) == (1, 1)
+    assert place.worker.queue is not None
+    assert place.worker.queue.waiting() == (0, 0)
+
+
+class _Busy:
+    """A scorer whose model answers from a moment on."""
+
+    def __init__(self, real: Any) -> None:
+        self._real, self.down = real, True
+
+    async def score(self, *asked: Any, **more: Any) -> Any:
+        if self.down:
+            raise ModelBusy("no answer: MODEL_UNAVAILABLE")
+        return await self._real.score(*asked, **more)
+
+
+async def test_while_the_model_is_down_calls_wait_and_say_so(place: CallPlace) -> None:
+    _put(place, ACME, 3)
+    scorer, paused = _Busy(place.worker.scorer), []
+
+    async def sleep(seconds: float) -> None:
+        paused.append(seconds)
+        if len(paused) == 4:
+            scorer.down = False
+
+    turns = _turns(place, worker=replace(place.worker, scorer=scorer), sleep=sleep, again_after=timedelta(0))  # type: ignore[arg-type]
+    tallies: list[CallTally] = []
+    with capture_logs() as logs:
+        await turns.follow(tallies.append, wait_s=0, more=_rounds(8))
+    assert [tally.busy for tally in tallies[:4]] == [3, 3, 3, 3]
+    assert paused == [1.0, 2.0, 4.0, 8.0]
+    assert [line["why"] for line in logs if line["event"] == "CALLS_WAIT"] == ["no answer from the model"] * 4
+    assert _ended(place, ACME) == 3
+
+
+async def test_a_call_that_the_model_left_is_not_asked_again_at_once(place: CallPlace) -> None:
+    _put(place, ACME, 1)
+    scorer = _Busy(place.worker.scorer)
+    turns = _turns(place, worker=replace(place.worker, scorer=scorer))  # type: ignore[arg-type]
+    await turns.follow(lambda tally: None, wait_s=0, more=_rounds(8))
+    (job,) = place.worker.jobs.of(ACME)
+    assert (job.state, job.attempts) == ("redacted", 1)
+
+
+async def test_a_store_that_throttles_is_waited_for(place: CallPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    _put(place, ACME, 2)
+    real, left = place.worker.jobs.register, iter([True, True])
+
+    def throttled(*asked: Any, **more: Any) -> Any:
+        if next(left, False):
+            raise StoreError("table 'calls' is throttled")
+        return real(*asked, **more)
+
+    monkeypatch.setattr(place.worker.jobs, "register", throttled)
+    turns = _turns(place, worker=replace(place.worker, visible_after_s=0))
+    with capture_logs() as logs:
+        await turns.follow(lambda tally: None, wait_s=0, more=_rounds(8))
+    assert "throttled" in next(line["why"] for line in logs if line["event"] == "CALLS_WAIT")
+    assert _ended(place, ACME) == 2
+
+
+class Job:
+    """A transcription that ends when ``ended`` is set."""
+
+    language = "en-US"
+    ended = False
+
+    def hear(self, source: Any, body: bytes, facts: Any) -> Heard:
+        if not self.ended:
+            raise Waiting(job_name(source))
+        return Heard(turns=tuple(Turn.model_validate(turn) for turn in TURNS), by="job", job=job_name(source))
+
+
+async def test_a_following_worker_takes_up_every_tenants_calls_while_the_queue_is_busy(place: CallPlace) -> None:
+    transcriber, tallies = Job(), []
+    worker = replace(place.worker, transcriber=transcriber)
+    place.put_bytes("acme/calls/x.wav", b"RIFF some sound")
+    place.put_bytes("brand/calls/y.wav", b"RIFF some sound")
+    await worker.drain()
+    transcriber.ended = True
+    place.put("acme/calls/one.json")
+    clock: Iterator[datetime] = iter([datetime.now(UTC) + timedelta(seconds=30 * step) for step in range(1000)])
+    later = replace(worker, now=lambda: next(clock))
+    await _turns(place, worker=later).follow(tallies.append, wait_s=0, more=_rounds(30))
+    assert sum(tally.states["done"] for tally in tallies) == 3
+    assert {job.state for tenant in (ACME, BRAND) for job in place.worker.jobs.of(tenant)} == {"done"}
+    assert list(place.worker.jobs.open_everywhere(datetime.now(UTC) + timedelta(days=1))) == []
