@@ -8,6 +8,9 @@ from typing import Any
 
 from queues import UntilEmpty, announced
 
+from service.calls.failure import Waiting
+from service.calls.hear.transcriber import Heard
+from service.calls.keys import job_name
 from service.calls.result import CallResult
 from service.calls.work.build import build_worker
 from service.calls.work.dead_letters import CallLetters
@@ -16,6 +19,7 @@ from service.events import CALL_EVENTS
 from service.local.stores.deploy import deploy_stores
 from service.settings import Settings
 from service.tasks.scorecard.form import Form
+from service.tasks.scorecard.transcript import Turn
 from service.warehouse.duck import DuckWarehouse
 
 ACME, BRAND = "acme", "brand"
@@ -34,6 +38,18 @@ def make_form(tenant: str, form_id: str = "support", **changes: Any) -> Form:
     ]
     fields = {"form_id": form_id, "tenant": tenant, "name": "Support", "version": 1, "pass_threshold": 0.5}
     return Form.model_validate({**fields, "sections": [{"id": "all", "title": "All", "criteria": criteria}]} | changes)
+
+
+class EndingJob:
+    """A transcription that ends when ``ended`` is set."""
+
+    language = "en-US"
+    ended = False
+
+    def hear(self, source: Any, body: bytes, facts: Any) -> Heard:
+        if not self.ended:
+            raise Waiting(job_name(source))
+        return Heard(turns=tuple(Turn.model_validate(turn) for turn in TURNS), by="job", job=job_name(source))
 
 
 @dataclass

@@ -58,7 +58,7 @@ class StepDone:
 
 
 @dataclass(slots=True, kw_only=True)
-class Validation:
+class CallValidation:
     """One validation of ``tenant``, whose forms exist. ``other`` is a tenant that must see nothing of it.
 
     ``sound`` makes a recording of the turns, or is None where nothing can speak; then a second transcript takes its place.

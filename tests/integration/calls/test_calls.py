@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from call_place import ACME, BRAND, TURNS, CallPlace, add_tenant, make_form, make_place
+from call_place import ACME, BRAND, TURNS, CallPlace, EndingJob, add_tenant, make_form, make_place
 from structlog.testing import capture_logs
 
 from service.aws.clients import client
@@ -366,18 +366,6 @@ async def test_a_recording_waits_for_its_transcription_outside_the_queue(place: 
     assert source.redaction.transcriber_found == {"name": 1}
 
 
-class Job:
-    """A transcription that ends when ``ended`` is set."""
-
-    language = "en-US"
-    ended = False
-
-    def hear(self, source: Any, body: bytes, facts: Any) -> Heard:
-        if not self.ended:
-            raise Waiting(job_name(source))
-        return Heard(turns=tuple(Turn.model_validate(turn) for turn in TURNS), by="job", job=job_name(source))
-
-
 def tell_of(place: CallPlace, name: str) -> None:
     """Send what EventBridge sends when a job of Amazon Transcribe has ended."""
     sqs = client("sqs", place.settings)
@@ -388,7 +376,7 @@ def tell_of(place: CallPlace, name: str) -> None:
 
 
 async def test_the_end_of_a_transcription_wakes_its_call(place: CallPlace) -> None:
-    transcriber = Job()
+    transcriber = EndingJob()
     worker = replace(place.worker, transcriber=transcriber)
     place.put_bytes("acme/calls/x.wav", b"RIFF some sound")
     await worker.drain()

@@ -8,18 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from call_place import ACME, BRAND, TURNS, CallPlace, make_place
+from call_place import ACME, BRAND, CallPlace, EndingJob, make_place
 from structlog.testing import capture_logs
 
-from service.calls.failure import Waiting
-from service.calls.hear.transcriber import Heard
-from service.calls.keys import job_name
 from service.calls.work.scoring import ModelBusy
 from service.calls.work.turns import CallTurns, in_turn
 from service.calls.work.worker import CallTally
 from service.errors import StoreError
 from service.settings import Settings
-from service.tasks.scorecard.transcript import Turn
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 
@@ -166,20 +162,8 @@ async def test_a_store_that_throttles_is_waited_for(place: CallPlace, monkeypatc
     assert _ended(place, ACME) == 2
 
 
-class Job:
-    """A transcription that ends when ``ended`` is set."""
-
-    language = "en-US"
-    ended = False
-
-    def hear(self, source: Any, body: bytes, facts: Any) -> Heard:
-        if not self.ended:
-            raise Waiting(job_name(source))
-        return Heard(turns=tuple(Turn.model_validate(turn) for turn in TURNS), by="job", job=job_name(source))
-
-
 async def test_a_following_worker_takes_up_every_tenants_calls_while_the_queue_is_busy(place: CallPlace) -> None:
-    transcriber, tallies = Job(), []
+    transcriber, tallies = EndingJob(), []
     worker = replace(place.worker, transcriber=transcriber)
     place.put_bytes("acme/calls/x.wav", b"RIFF some sound")
     place.put_bytes("brand/calls/y.wav", b"RIFF some sound")

@@ -9,7 +9,7 @@ from call_place import ACME, BRAND, CallPlace, make_place
 
 from service.calls.redact.transcript import RedactedTranscript
 from service.calls.store.objects import TenantResults
-from service.calls.work.validation import STEPS, StepDone, StepFailed, Validation
+from service.calls.work.validation import STEPS, CallValidation, StepDone, StepFailed
 from service.settings import Settings
 from service.warehouse.duck import DuckWarehouse
 
@@ -28,12 +28,12 @@ async def place(stack: Settings, tmp_path: Any, request: pytest.FixtureRequest) 
     return await make_place(stack, tmp_path, name)
 
 
-def _validation(place: CallPlace, **changes: Any) -> Validation:
+def _validation(place: CallPlace, **changes: Any) -> CallValidation:
     given = {"worker": place.worker, "tenant": ACME, "other": BRAND, "alarms": list, "most_usd": 0.10}
-    return Validation(**(given | changes))
+    return CallValidation(**(given | changes))
 
 
-async def _steps(validation: Validation) -> list[StepDone]:
+async def _steps(validation: CallValidation) -> list[StepDone]:
     return [step async for step in validation.run()]
 
 
