@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from service.access.clients import (
     CLIENT_ID,
     EVERY_TASK,
+    OPERATOR,
     SCOPES,
     TENANT,
     Client,
@@ -45,7 +46,7 @@ class AccessChanges:
         given a tenant, which it keeps: a client that moves to another tenant could show that tenant's data to its old users.
 
         Raises:
-            ConfigurationError: the name, scope or tenant is not valid.
+            ConfigurationError: the name, scope or tenant is not valid, or a tenant's client would see the whole service.
         """
         unknown = sorted(scope for scope in set(scopes) if not is_scope(scope))
         if unknown or not scopes or CLIENT_ID.fullmatch(client_id) is None:
@@ -68,9 +69,13 @@ class AccessChanges:
                 )
             whose = {} if tenant is None else {"tenant": tenant}
             secrets = (hash_secret(secret), *fields.get("secrets", ()))[:2]
-            return Client.model_validate(
-                fields | whose | {"secrets": secrets, "scopes": tuple(scopes)}
-            ).model_dump_json()
+            client = Client.model_validate(fields | whose | {"secrets": secrets, "scopes": tuple(scopes)})
+            if OPERATOR in client.scopes and not client.sees_whole_service:
+                raise ConfigurationError(
+                    f"client {client_id!r} of tenant {client.tenant!r} may not have scope operator, which opens the figures of "
+                    "the whole service: give it calls and forms, or make a client without a tenant"
+                )
+            return client.model_dump_json()
 
         self.items.change(CLIENT + client_id, with_secret)
         return secret

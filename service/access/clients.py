@@ -13,11 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from service.access.errors import InvalidClient
 from service.errors import ConfigurationError
 
-SCOPES = ("summaries", "feedback", "operator", "tools", "handovers")  # beside one for each task
+SCOPES = ("summaries", "feedback", "operator", "tools", "handovers", "calls", "forms")  # beside one for each task
+OPERATOR = "operator"
 EVERY_TASK = "task:*"
-# A task's scope is for asking this task alone; with summaries came the two tasks that are older than scopes of tasks.
-_COMES_WITH: Mapping[str, frozenset[str]] = {"summaries": frozenset({"task:summarize", "task:scorecard"})}
-_SCOPE = r"(summaries|feedback|operator|tools|handovers|task:(\*|[a-z][a-z0-9_]{0,62}))"
+# A task's scope is for asking this task alone; with summaries came the two tasks that are older than scopes of tasks, with
+# operator the calls and forms of the client's tenant, which are older than their scopes.
+_COMES_WITH: Mapping[str, frozenset[str]] = {
+    "summaries": frozenset({"task:summarize", "task:scorecard"}),
+    OPERATOR: frozenset({"calls", "forms"}),
+}
+_SCOPE = r"(summaries|feedback|operator|tools|handovers|calls|forms|task:(\*|[a-z][a-z0-9_]{0,62}))"
 Scope = Annotated[str, StringConstraints(pattern=f"^{_SCOPE}$")]
 _HASH_PREFIX = "sha256:"
 _SecretHash = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
@@ -57,6 +62,13 @@ class Client(BaseModel):
     concurrent: int = Field(default=100, ge=1)
     # Seconds since 1970: of a client that was revoked and added again, older tokens stay refused.
     tokens_from: float = 0.0
+    # The client of a developer's machine: it sees the whole service although it belongs to the sample tenant.
+    machine: bool = Field(default=False, exclude_if=lambda machine: not machine)
+
+    @property
+    def sees_whole_service(self) -> bool:
+        """Whether scope ``operator`` opens anything for it: figures of the whole service are of every tenant."""
+        return self.tenant is None or self.machine
 
 
 class Revoked(BaseModel):

@@ -24,8 +24,14 @@ from service.telemetry.log import Event, log
 
 LOCAL_CLIENT = "local"
 LOCAL_TENANT = "demo-tenant"  # owns the sample forms and calls
-# All scopes there were when a local client may have been made: before tasks had scopes, and before tools had one.
-_FORMER_SCOPES = (("summaries", "feedback", "operator"), ("summaries", "feedback", "operator", EVERY_TASK))
+# All scopes there were when a local client may have been made: before tasks had scopes, before tools had one, before handovers
+# had one, and before calls and forms had theirs.
+_FORMER_SCOPES = (
+    ("summaries", "feedback", "operator"),
+    ("summaries", "feedback", "operator", EVERY_TASK),
+    ("summaries", "feedback", "operator", "tools", EVERY_TASK),
+    ("summaries", "feedback", "operator", "tools", "handovers", EVERY_TASK),
+)
 # The local client also runs the load test, whose largest scenario has 1,000 requests in flight.
 _LOCAL_LIMITS = {"rate_per_s": 1000, "burst": 2000, "concurrent": 1000}
 
@@ -185,9 +191,10 @@ def _local_client(present: str | None) -> str | None:
     """Return the stored local client that may do everything; None if the ``present`` one needs no change."""
     scopes = (*SCOPES, EVERY_TASK)
     if present is None:
-        client = Client(secrets=(hash_secret(new_secret()),), scopes=scopes, tenant=LOCAL_TENANT, **_LOCAL_LIMITS)
+        secrets = (hash_secret(new_secret()),)
+        client = Client(secrets=secrets, scopes=scopes, tenant=LOCAL_TENANT, machine=True, **_LOCAL_LIMITS)
         return client.model_dump_json()
     known = parse_client(present, f"client {LOCAL_CLIENT!r}")
     if isinstance(known, Revoked) or known.scopes not in _FORMER_SCOPES:
         return None
-    return known.model_copy(update={"scopes": scopes}).model_dump_json()
+    return known.model_copy(update={"scopes": scopes, "machine": True}).model_dump_json()

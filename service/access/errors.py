@@ -18,9 +18,16 @@ class TokenRefused(AccessDeniedError):
 class ScopeMissing(AccessDeniedError):
     """A valid token without the scope that the path needs (403)."""
 
-    def __init__(self, scope: str) -> None:
-        super().__init__(f"this path needs a token with scope {scope!r}; ask for one at /oauth/token")
+    def __init__(self, scope: str, message: str | None = None) -> None:
+        super().__init__(message or f"this path needs a token with scope {scope!r}; ask for one at /oauth/token")
         self.scope = scope
+
+
+class WholeServiceRefused(ScopeMissing):
+    """The path shows what is of every tenant, and the token's client belongs to one (403)."""
+
+    def __init__(self) -> None:
+        super().__init__("operator", "this path shows the whole service: use a client that belongs to no tenant")
 
 
 class GrantRefused(AccessDeniedError):

@@ -11,8 +11,8 @@ from typing import Any
 import jwt
 from cachetools import LRUCache
 
-from service.access.clients import EVERY_TASK, SCOPES, Client, Clients, allows
-from service.access.errors import InvalidScope, ScopeMissing, TokenRefused
+from service.access.clients import EVERY_TASK, OPERATOR, SCOPES, Client, Clients, allows
+from service.access.errors import InvalidScope, ScopeMissing, TokenRefused, WholeServiceRefused
 from service.access.keys import KeyRing
 
 ALGORITHM = "ES256"
@@ -61,10 +61,12 @@ class Caller:
         """Check that the caller has ``scope``.
 
         Raises:
-            ScopeMissing: it does not.
+            ScopeMissing: it does not, or the scope opens the whole service and the client belongs to a tenant.
         """
         if not allows(self.scopes, scope):
             raise ScopeMissing(scope)
+        if scope == OPERATOR and not self.client.sees_whole_service:
+            raise WholeServiceRefused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,8 @@ def client(
         str | None, typer.Option(help="Tenant whose forms, calls and results it may see; default: none.")
     ] = None,
     scopes: Annotated[
-        str, typer.Option(help="Space-separated: summaries feedback operator tools task:NAME task:*")
+        str,
+        typer.Option(help="Space-separated: summaries feedback operator tools handovers calls forms task:NAME task:*"),
     ] = "summaries feedback",
     revoke: Annotated[bool, typer.Option("--revoke", help="Refuse it and all its tokens from now on.")] = False,
 ) -> None:

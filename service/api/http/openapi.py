@@ -11,7 +11,9 @@ _SCHEME = "clientCredentials"
 _SCOPE_TEXTS = {
     "summaries": "ask for summaries; comes with task:summarize and task:scorecard",
     "feedback": "give feedback on summaries and on answers of tasks",
-    "operator": "see what is served and the service's figures; write the tenant's forms; read and answer its scored calls",
+    "operator": "see what is served and the figures of the whole service; for clients of no tenant",
+    "calls": "read the tenant's scored calls, and put people's verdicts beside them",
+    "forms": "read and write the tenant's forms",
     "handovers": "see the customers who wait for a person, take them, and answer them",
     "tools": "call the tools of a task at its tools' server (`omni tools serve`)",
 }

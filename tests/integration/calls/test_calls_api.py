@@ -102,9 +102,7 @@ def ask(settings, worker, api_runtime):
     from service.app import create_app
 
     changes = open_changes(settings)
-    secrets = {
-        tenant: changes.add_client(f"lead-{tenant}", ["operator"], tenant=tenant) for tenant in ("acme", "brand")
-    }
+    secrets = {tenant: changes.add_client(f"lead-{tenant}", ["calls"], tenant=tenant) for tenant in ("acme", "brand")}
     access = open_access(settings)
     tokens = {tenant: access.tokens.issue(f"lead-{tenant}", secret, None).text for tenant, secret in secrets.items()}
     with socket.socket() as listening:

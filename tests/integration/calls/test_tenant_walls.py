@@ -161,7 +161,7 @@ async def tenants(place, api_runtime):
     built = build_runtime(settings, guarded=False)
     tokens = {}
     for tenant in (*TENANTS, None):
-        scopes = ["summaries", "feedback", "operator", "handovers"]
+        scopes = ["summaries", "feedback", "handovers", "calls", "forms", *(["operator"] if tenant is None else [])]
         secret = open_changes(settings).add_client(f"lead-of-{tenant}", scopes, tenant=tenant)
         tokens[tenant] = open_access(settings).tokens.issue(f"lead-of-{tenant}", secret, None).text
     app = create_app(

@@ -525,6 +525,18 @@ def test_a_local_client_of_before_may_still_ask_every_task(tmp_path):
         open_access(settings).verify(f"Bearer {local_token(settings).text}", "task:shout")
 
 
+def test_no_client_of_a_tenant_becomes_an_operator(tmp_path):
+    changes = open_changes(Settings(state_dir=tmp_path))
+    with pytest.raises(ConfigurationError, match=r"may not have scope operator.*give it calls and forms"):
+        changes.add_client("lead", ["calls", "operator"], tenant="acme")
+    assert "lead" not in changes.clients()
+    changes.add_client("lead", ["calls"], tenant="acme")
+    with pytest.raises(ConfigurationError, match="may not have scope operator"):
+        changes.add_client("lead", ["operator"])
+    assert changes.clients()["lead"].scopes == ("calls",)
+    changes.add_client("ops", ["operator"])
+
+
 @pytest.mark.parametrize(
     ("scopes", "named"),
     [
@@ -532,7 +544,7 @@ def test_a_local_client_of_before_may_still_ask_every_task(tmp_path):
         ("task:Sum", "no task 'Sum'"),
         (
             "tasks",
-            "scope 'tasks' is not valid: scopes are summaries feedback operator tools handovers task:<name> task:\\*",
+            "scope 'tasks' is not valid: scopes are summaries feedback operator tools handovers calls forms task:<name> task:\\*",
         ),
     ],
 )

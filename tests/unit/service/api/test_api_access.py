@@ -142,8 +142,10 @@ def test_an_unknown_path_needs_the_operator_scope():
     [
         ("summaries", {"summaries", "task:summarize", "task:scorecard"}),
         ("feedback", {"feedback"}),
-        ("operator", {"operator"}),
+        ("operator", {"calls", "forms"}),  # of a tenant: what is the tenant's, nothing of the whole service
         ("handovers", {"handovers"}),
+        ("calls", {"calls"}),
+        ("forms", {"forms"}),
         ("task:summarize", {"task:summarize"}),
         ("task:scorecard", {"task:scorecard"}),
         ("task:other", set()),
@@ -161,6 +163,8 @@ def test_each_operation_with_each_scope(runtime, held, may):
         "feedback",
         "operator",
         "handovers",
+        "calls",
+        "forms",
         "task:summarize",
         "task:scorecard",
     }
@@ -322,3 +326,18 @@ def test_the_real_service_is_never_built_without_access(tmp_path):
     assert served.handovers is not None
     alone = build_runtime(Settings(state_dir=tmp_path), guarded=False)
     assert (alone.access, alone.handovers) == (None, None)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/v1/pairs", "/v1/dashboards", "/v1/dashboards/effectiveness"])
+def test_an_operator_of_a_tenant_sees_nothing_of_the_whole_service(runtime, path):
+    keep_clients(runtime.settings, SECRET, theirs={"scopes": ["operator"], "tenant": "acme"}, ours=["operator"])
+    runtime.access.refresh()
+    with TestClient(create_app(runtime=runtime)) as client:
+        token = runtime.access.tokens.issue("theirs", SECRET, None).text
+        answer = client.get(path, headers={"authorization": f"Bearer {token}"})
+        assert answer.status_code == 403
+        assert answer.json()["detail"] == "this path shows the whole service: use a client that belongs to no tenant"
+        assert client.post("/dashboards/session", json={"token": token}).status_code == 403
+        assert client.post("/dashboards/link", headers={"authorization": f"Bearer {token}"}).status_code == 403
+        token = runtime.access.tokens.issue("ours", SECRET, None).text
+        assert client.get(path, headers={"authorization": f"Bearer {token}"}).status_code != 403

@@ -34,10 +34,10 @@ def runtime(api_runtime, tmp_path, calls):
     clients = {
         name: {"scopes": scopes, **({"tenant": tenant} if tenant else {})}
         for name, scopes, tenant in (
-            ("lead-a", ["operator"], "tenant-a"),
-            ("second-a", ["operator"], "tenant-a"),
-            ("lead-b", ["operator"], "tenant-b"),
-            ("ops", ["operator"], None),
+            ("lead-a", ["calls"], "tenant-a"),
+            ("second-a", ["calls"], "tenant-a"),
+            ("lead-b", ["calls"], "tenant-b"),
+            ("ops", ["calls"], None),
             ("widget", ["summaries", "feedback"], "tenant-a"),
         )
     }

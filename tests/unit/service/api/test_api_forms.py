@@ -28,9 +28,9 @@ def runtime(api_runtime, tmp_path):
     clients = {
         name: {"scopes": scopes, **({"tenant": tenant} if tenant else {})}
         for name, scopes, tenant in (
-            ("lead-a", ["operator", "summaries"], "tenant-a"),
-            ("lead-b", ["operator", "summaries"], "tenant-b"),
-            ("ops", ["operator", "summaries"], None),
+            ("lead-a", ["forms", "summaries"], "tenant-a"),
+            ("lead-b", ["forms", "summaries"], "tenant-b"),
+            ("ops", ["forms", "summaries"], None),
             ("widget", ["summaries"], "tenant-a"),
         )
     }
@@ -175,7 +175,7 @@ def test_a_call_is_scored_for_its_own_tenant_only(runtime, name, tenant, refused
 
 def test_a_token_issued_before_its_client_changed_tenant_is_refused(runtime):
     token = runtime.access.tokens.issue("lead-a", SECRET, None).text
-    keep_clients(runtime.settings, SECRET, **{"lead-a": {"scopes": ["operator", "summaries"], "tenant": "tenant-b"}})
+    keep_clients(runtime.settings, SECRET, **{"lead-a": {"scopes": ["forms", "summaries"], "tenant": "tenant-b"}})
     runtime.access.refresh()
     with TestClient(create_app(runtime=runtime)) as client:
         answer = client.get("/v1/forms", headers={"authorization": f"Bearer {token}"})
@@ -185,10 +185,10 @@ def test_a_token_issued_before_its_client_changed_tenant_is_refused(runtime):
 def test_a_client_keeps_the_tenant_that_it_was_made_with(tmp_path):
     settings = Settings(state_dir=tmp_path)
     changes = open_changes(settings)
-    changes.add_client("lead", ["operator"], tenant="tenant-a")
-    changes.add_client("lead", ["operator"])
+    changes.add_client("lead", ["forms"], tenant="tenant-a")
+    changes.add_client("lead", ["forms"])
     lead = changes.clients()["lead"]
     assert (lead.tenant, len(lead.secrets)) == ("tenant-a", 2)
     for wrong in ("tenant-b", "Tenant/A"):
         with pytest.raises(ConfigurationError, match="keeps the tenant that it was created with"):
-            changes.add_client("lead", ["operator"], tenant=wrong)
+            changes.add_client("lead", ["forms"], tenant=wrong)
