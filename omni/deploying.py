@@ -1,7 +1,6 @@
 """``deploy``: keeps releases of pairs out while new code is deployed."""
 
 import os
-import uuid
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -77,27 +76,12 @@ def smoke(
 ) -> None:
     """Ask for a summary about the canary account, with the token in SMOKE_TOKEN; fail unless a model answered it."""
     from eval.errors import Refused
+    from service.deployment.smoke import smoke_problem
 
     problem = smoke_problem(url, account, os.environ.get("SMOKE_TOKEN", ""))
     if problem is not None:
         raise Refused(f"the smoke test of {url} failed: {problem}")
     say(f"{url} is ready and answers")
-
-
-def smoke_problem(url: str, account: str, token: str) -> str | None:
-    """Return why the service at ``url`` should get no traffic, or None. A new contact, so no stored summary is the answer."""
-    import httpx2
-
-    body = {"account_number": account, "contact_id": f"smoke-{uuid.uuid4().hex}"}
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    try:
-        with httpx2.Client(base_url=url, timeout=15.0, headers=headers) as http:
-            for answer in (http.get("/readyz"), http.post("/omni-channel-insights", json=body)):
-                if answer.status_code != 200:
-                    return f"{answer.request.url.path} answered {answer.status_code}"
-            return "no model answered: the summary is the digest" if answer.json()["degraded"] else None
-    except (httpx2.HTTPError, ValueError, KeyError) as err:
-        return f"{type(err).__name__}: {err!s:.200}"
 
 
 def _lock() -> "tuple[ChangeLock, Settings]":

@@ -1,9 +1,9 @@
 """Blue/green on this machine: two versions of the service behind a switch, under load, and three versions that must not stay.
 
 ``python tests/load/drill.py [FOLDER] [--only NAME]`` starts local AWS, model and versions, and prints a table. As on ECS, a
-version gets traffic when it is ready and answers a smoke test, and loses it when the rule of the alarm ``failure-rate``
-(infra/observability.yaml; here over 2 s instead of 5 min) goes off during the bake time. The version of an answer is the
-process whose log holds the request's correlation id.
+version gets traffic when it is ready and the hook's function (service/deployment/hook.py) lets it through, and loses it when the
+rule of the alarm ``failure-rate`` (infra/observability.yaml; here over 2 s instead of 5 min) goes off during the bake time. The
+version of an answer is the process whose log holds the request's correlation id.
 """
 
 import argparse
@@ -25,8 +25,11 @@ import yaml
 from rig import Rig, Service
 from switch import Switch
 
-from omni.deploying import smoke_problem
+from service.access.control import open_changes
+from service.deployment.hook import SmokeSettings, hook_status
+from service.local import aws
 from service.settings import REPO_ROOT
+from service.telemetry.log import configure_logging
 
 CLIENTS, BEFORE_S, BAKE_S, WINDOW_S, READY_S = 8, 3.0, 8.0, 2.0, 12.0
 RULE = next(
@@ -101,12 +104,11 @@ def ready(service):
     return False
 
 
-def deploy(rig, switch, green, load, *, breaks=None):
+def deploy(switch, green, load, *, smoke, breaks=None):
     """Deploy ``green`` as ECS does; return what came of it. ``breaks`` is called once it has the traffic."""
     if not ready(green):
         return "rolled back: never ready"
-    token = rig.headers().get("Authorization", "").removeprefix("Bearer ")
-    if smoke_problem(green.url, "9000000000", token) is not None:
+    if hook_status(smoke) != "SUCCEEDED":
         return "rolled back: smoke test"
     blue, switch.to = switch.to, green.port
     if breaks is not None:
@@ -159,6 +161,7 @@ class Place:
 
     def __enter__(self):
         self.rig.__enter__()
+        self._secret = open_changes(aws.with_endpoint(self.rig.settings)).add_client("smoke", ["summaries"])
         self.blue = Version(self.rig, "blue", **self._trust()).launch()
         if not ready(self.blue):
             raise SystemExit(f"error: the first version did not become ready; see {self.blue.log}")
@@ -174,6 +177,11 @@ class Place:
     def _trust(self):
         return {"OMNI_TRUSTED_KEYS": str(self.rig.settings.trusted_keys_file)}
 
+    def _smoke(self, green):
+        """What the hook's function is told: the test listener leads to ``green``."""
+        given = {"account": "9000000000", "client_id": "smoke", "client_secret": self._secret, "pause_s": 1.0}
+        return SmokeSettings(url=green.url, **given)
+
     def drill(self, name, *, breaks=None, end_blue=False, **environment):
         """Deploy a version under load and return a row of the table."""
         green = Version(self.rig, name.replace(" ", "-"), **self._trust(), **environment).launch()
@@ -181,7 +189,9 @@ class Place:
         try:
             with load:
                 time.sleep(BEFORE_S)
-                came = deploy(self.rig, self.switch, green, load, breaks=breaks and (lambda: breaks(green)))
+                came = deploy(
+                    self.switch, green, load, smoke=self._smoke(green), breaks=breaks and (lambda: breaks(green))
+                )
                 if end_blue and came == "deployed":
                     self.blue.process.terminate()  # what ECS sends; requests that run are finished
                     self.blue.process.wait(30)
@@ -247,6 +257,7 @@ def main():
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--only", action="append", choices=list(DRILLS))
     given = parser.parse_args()
+    configure_logging("ERROR")  # standard output is the table
     folder = given.folder or Path(tempfile.mkdtemp(prefix="drill-"))
     folder.mkdir(parents=True, exist_ok=True)
     sys.stdout.write(f"{HEADER}\n")
