@@ -8,6 +8,7 @@ import pytest
 from botocore.validate import ParamValidator
 from connect_flows import ANY, FOLDER, INBOUND, OTHER_KEY, SILENT, WAITING, WHISPER, Flow
 
+from service.channels.contact_flow import ACCOUNT, TOKEN, FlowSettings, GivenByFlow
 from service.channels.lex import CONVERSATION, REASON, TO_A_PERSON, TRANSFER, LexSettings
 from service.handover.handover import URGENCY
 from service.phone.connect_models import AskedOfUs
@@ -35,6 +36,7 @@ VALUES = {
     "RecordsBucket": "larkfield-records",
     "RecordsKeyArn": "arn:aws:kms:eu-west-2:123456789012:key/k",
     "RecordsStreamArn": "arn:aws:firehose:eu-west-2:123456789012:deliverystream/contact-trace-records",
+    "SummaryFunctionArn": "arn:aws:lambda:eu-west-2:123456789012:function:summary:live",
     "ServiceUrl": "https://omni.example.com",
     "RoleArn": "arn:aws:iam::123456789012:role/aws-service-role/lexv2.amazonaws.com/bot",
     "WhisperFlowArn": "arn:aws:connect:eu-west-2:123456789012:instance/i/contact-flow/w",
@@ -175,7 +177,7 @@ def test_urgent_reasons_are_put_before_others_as_in_the_service_s_own_queue(inbo
         reason: int(inbound.actions[name].Parameters["QueuePriority"]) for reason, name in check.answers.items()
     }
     assert priorities == dict(URGENCY)
-    assert check.errors == {OTHER_KEY: "hours"}  # Connect's own priority is 5
+    assert check.errors == {OTHER_KEY: "unlogged"}  # Connect's own priority is 5
 
 
 def test_the_agent_hears_why_before_the_customer_is_connected(inbound):
@@ -280,11 +282,44 @@ def test_a_message_is_recorded_only_with_consent_and_once_its_row_is_kept(name):
     assert stop.Parameters["RecordingBehavior"]["IVRRecordingBehavior"] == "Disabled"
 
 
+def asking(flow, function):
+    """The actions that invoke a function."""
+    return [
+        each
+        for each in flow.of_type("InvokeLambdaFunction")
+        if each.Parameters["LambdaFunctionARN"] == f"${{{function}}}"
+    ]
+
+
+def test_an_identified_customer_gets_a_token_for_the_agents_page_before_the_queue(inbound):
+    (asked,) = asking(inbound, "SummaryFunctionArn")
+    assert set(asked.Parameters["LambdaInvocationAttributes"]) == set(GivenByFlow.model_fields)
+    asks_for_s = FlowSettings.model_fields["timeout_s"].default
+    assert int(asked.Parameters["InvocationTimeLimitSeconds"]) > asks_for_s  # the function ends first, and in order
+    noted = inbound.actions[asked.Transitions.NextAction]
+    assert noted.Parameters["Attributes"] == {name: f"$.External.{name}" for name in (ACCOUNT, TOKEN)}
+    # Who goes from the assistant to the queue meets the function first.
+    without = Flow.read("inbound", INBOUND)
+    without.actions[asked.Identifier] = without.actions["end"].model_copy(update={"Identifier": asked.Identifier})
+    assert "TransferContactToQueue" not in without.types_reached(without.start)
+    # A fault of the function, and a customer whom nobody identified, go on as all others do.
+    assert set(asked.errors.values()) == set(noted.errors.values()) == {noted.Transitions.NextAction}
+
+
+def test_the_token_of_the_agents_page_stands_in_no_log(inbound):
+    (asked,) = asking(inbound, "SummaryFunctionArn")
+    before = [each for each in inbound.list if asked.Identifier in each.targets]
+    after = inbound.actions[inbound.actions[asked.Transitions.NextAction].Transitions.NextAction]
+    assert [each.Parameters for each in before] == [{"FlowLoggingBehavior": "Disabled"}]
+    assert after.Parameters == {"FlowLoggingBehavior": "Enabled"}
+    assert {each.Identifier for each in inbound.list if "omni_token" in str(each.Parameters)} == {"note-account"}
+
+
 @pytest.mark.parametrize("name", ["inbound", "customer_queue"])
 def test_flow_and_phone_function_agree_on_what_is_asked_and_answered(name):
     answers = {"voicemail": {"promised"}, "place_in_queue": {"text"}}  # as tests/unit/service/phone shows
     flow = Flow.read(name, FLOWS[name])
-    for asked in flow.of_type("InvokeLambdaFunction"):
+    for asked in asking(flow, "PhoneFunctionArn"):
         does = asked.Parameters["LambdaInvocationAttributes"]["does"]
         assert AskedOfUs.model_validate({"does": does})
         # What was answered is said before the function is asked again.

@@ -11,14 +11,13 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as functions
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_secretsmanager as secrets
 from constructs import Construct
 from environments import Environment
 from stacks.data import DataStack
+from stacks.functions import FunctionPlace, Published, client_variables
 from stacks.logs import log_group
-from stacks.network import RANGE, NetworkStack
+from stacks.network import NetworkStack
 from stacks.records import ContactRecords
 from stacks.rights import READ, SEAL, Rights
 from stacks.service import PORT, ServiceStack
@@ -44,16 +43,21 @@ class AssistantStack(cdk.Stack):
     ) -> None:
         """Make functions, bot and instance; the functions speak to ``service``."""
         super().__init__(scope, name, **props)
-        self._context, self._data, self._network = context, data, network
+        self._context, self._data = context, data
         self._key = data.key_for(self)
-        self._code = functions.Code.from_cfn_parameters()
-        self._group = ec2.SecurityGroup(
-            self, "Functions", vpc=network.vpc, description="functions of bot and flows", allow_all_outbound=False
+        self._functions = FunctionPlace(self, context, network, self._key, {PORT: "the service"})
+        self._functions.group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS")
+        self._service_url = f"http://{service.balancer.load_balancer_dns_name}:{PORT}"
+        self._turns = self._functions.publish(
+            "Turns",
+            "service.channels.lex.lambda_handler",
+            {"OMNI_LEX_URL": self._service_url, **client_variables(self, "lex", "OMNI_LEX")},
         )
-        inside = ec2.Peer.ipv4(RANGE)
-        self._group.add_egress_rule(inside, ec2.Port.tcp(PORT), "the service")
-        self._group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS")
-        self._turns = self._turn_function(service)
+        self._summary = self._functions.publish(
+            "Summary",
+            "service.channels.contact_flow.lambda_handler",
+            {"OMNI_FLOW_URL": self._service_url, **client_variables(self, "flow", "OMNI_FLOW")},
+        )
         self._phone = self._phone_function()
         self._alias = self._bot()
         self._instance_calls = _read("contact_centre")
@@ -62,40 +66,9 @@ class AssistantStack(cdk.Stack):
         ObjectTrail(self, "Objects", watched, of="recordings", context=context, data=data, key=self._key)
         self._connect(records)
 
-    def _function(self, name: str, handler: str, environment: dict[str, str]) -> functions.Function:
-        return functions.Function(
-            self,
-            f"{name}Function",
-            runtime=functions.Runtime.PYTHON_3_14,
-            handler=handler,
-            code=self._code,
-            memory_size=512,
-            timeout=cdk.Duration.seconds(28),  # Lex waits 30 s
-            tracing=functions.Tracing.ACTIVE,
-            vpc=self._network.vpc,
-            vpc_subnets=ec2.SubnetSelection(subnet_group_name="tasks"),
-            security_groups=[self._group],
-            environment=environment,
-            environment_encryption=self._key,
-            log_group=log_group(self, f"{name}Log", f"/omni/{name.lower()}", self._context, self._key),
-        )
-
-    def _turn_function(self, service: ServiceStack) -> functions.Function:
-        # Made before this stack, because a function's variables are filled in once, when it is deployed.
-        client = secrets.Secret.from_secret_name_v2(self, "LexClient", "omni-lex-client")
-        return self._function(
-            "Turns",
-            "service.channels.lex.lambda_handler",
-            {
-                "OMNI_LEX_URL": f"http://{service.balancer.load_balancer_dns_name}:{PORT}",
-                "OMNI_LEX_CLIENT_ID": client.secret_value_from_json("id").unsafe_unwrap(),
-                "OMNI_LEX_CLIENT_SECRET": client.secret_value_from_json("secret").unsafe_unwrap(),
-            },
-        )
-
-    def _phone_function(self) -> functions.Function:
+    def _phone_function(self) -> Published:
         tables, seals = self._data.tables, self._data.seals
-        function = self._function(
+        phone = self._functions.publish(
             "Phone",
             "service.phone.entry.lambda_handler",
             {
@@ -107,11 +80,13 @@ class AssistantStack(cdk.Stack):
             },
         )
         may = Rights(self._data, "")
-        function.add_to_role_policy(may.table("voicemails_table", READ, ("dynamodb:PutItem",)))
-        function.add_to_role_policy(may.seal("callbacks_kms_key", SEAL))
+        phone.function.add_to_role_policy(may.table("voicemails_table", READ, ("dynamodb:PutItem",)))
+        phone.function.add_to_role_policy(may.seal("callbacks_kms_key", SEAL))
         contacts = self.format_arn(service="connect", resource="instance", resource_name="*/contact/*")
-        function.add_to_role_policy(iam.PolicyStatement(actions=["connect:GetContactMetrics"], resources=[contacts]))
-        return function
+        phone.function.add_to_role_policy(
+            iam.PolicyStatement(actions=["connect:GetContactMetrics"], resources=[contacts])
+        )
+        return phone
 
     def _bot(self) -> str:
         """Make the bot with its locales, a version and an alias; return the alias's ARN."""
@@ -155,7 +130,7 @@ class AssistantStack(cdk.Stack):
     def _bot_alias(
         self, bot: cdk.CfnResource, version: cdk.CfnResource, call: dict[str, Any], talk: logs.LogGroup
     ) -> str:
-        hook = {"LambdaArn": self._turns.function_arn, "CodeHookInterfaceVersion": "1.0"}
+        hook = {"LambdaArn": self._turns.alias.function_arn, "CodeHookInterfaceVersion": "1.0"}
         setting = {"Enabled": True, "CodeHookSpecification": {"LambdaCodeHook": hook}}
         (text,) = call["conversationLogSettings"]["textLogSettings"]
         prefix = text["destination"]["cloudWatch"]["logPrefix"]
@@ -175,7 +150,7 @@ class AssistantStack(cdk.Stack):
             },
         )
         arn = alias.get_att("Arn").to_string()
-        self._turns.add_permission("Lex", principal=iam.ServicePrincipal("lexv2.amazonaws.com"), source_arn=arn)
+        self._turns.alias.add_permission("Lex", principal=iam.ServicePrincipal("lexv2.amazonaws.com"), source_arn=arn)
         return arn
 
     def _connect(self, records: ContactRecords) -> None:
@@ -194,12 +169,14 @@ class AssistantStack(cdk.Stack):
         self._instance = instance.get_att("Arn").to_string()
         for number, call in enumerate(self._instance_calls["AssociateInstanceStorageConfig"]):
             records.store(f"Stored{number}", self._instance, call)
-        self._phone.add_permission(
-            "Connect", principal=iam.ServicePrincipal("connect.amazonaws.com"), source_arn=self._instance
-        )
+        asked = {"Phone": self._phone.alias, "Summary": self._summary.alias}
+        for alias in asked.values():
+            alias.add_permission(
+                "Connect", principal=iam.ServicePrincipal("connect.amazonaws.com"), source_arn=self._instance
+            )
         for logical, kind, arn in (
             ("BotInConnect", "LEX_BOT", self._alias),
-            ("PhoneInConnect", "LAMBDA_FUNCTION", self._phone.function_arn),
+            *((f"{name}InConnect", "LAMBDA_FUNCTION", alias.function_arn) for name, alias in asked.items()),
         ):
             self._made(
                 logical, "IntegrationAssociation", InstanceId=self._instance, IntegrationType=kind, IntegrationArn=arn
@@ -243,7 +220,8 @@ class AssistantStack(cdk.Stack):
         music = cdk.CfnParameter(self, "HoldMusicArn", description="a prompt of the instance").value_as_string
         values = known | {
             "BotAliasArn": self._alias,
-            "PhoneFunctionArn": self._phone.function_arn,
+            "PhoneFunctionArn": self._phone.alias.function_arn,
+            "SummaryFunctionArn": self._summary.alias.function_arn,
             "HoldMusicArn": music,
         }
         flows = {call["Type"]: call for call in self._instance_calls["CreateContactFlow"]}

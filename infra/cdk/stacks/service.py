@@ -14,6 +14,7 @@ from aws_cdk import cloudformation_include as include
 from constructs import Construct
 from environments import Environment
 from stacks.data import DataStack
+from stacks.functions import FunctionPlace, client_variables
 from stacks.network import RANGE, NetworkStack
 from stacks.registry import RegistryStack
 from stacks.rights import Rights, callbacks_rights, calls_rights, schedule_rights, service_rights
@@ -135,8 +136,31 @@ class ServiceStack(cdk.Stack):
         )
         service.enable_deployment_alarms(self._rolls_back, behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM)
         self._balance(service)
+        service.add_lifecycle_hook(self._smoke_test())
         self._scale(service)
         return service
+
+    def _smoke_test(self) -> ecs.DeploymentLifecycleLambdaTarget:
+        """ECS calls it while only the test listener leads to the new tasks, and goes back unless it answers SUCCEEDED."""
+        account = cdk.CfnParameter(
+            self,
+            "CanaryAccount",
+            min_length=4,
+            description="account number that no customer has; the smoke test asks about it",
+        )
+        place = FunctionPlace(self, self._context, self._network, self._key, {TEST_PORT: "the test listener"})
+        smoke = place.publish(
+            "Smoke",
+            "service.deployment.hook.lambda_handler",
+            {
+                "OMNI_SMOKE_URL": f"http://{self.balancer.load_balancer_dns_name}:{TEST_PORT}",
+                "OMNI_SMOKE_ACCOUNT": account.value_as_string,
+                **client_variables(self, "smoke", "OMNI_SMOKE"),
+            },
+            timeout_s=300,  # three attempts, each of three calls of at most 15 s, and two pauses
+        )
+        after = [ecs.DeploymentLifecycleStage.POST_TEST_TRAFFIC_SHIFT]
+        return ecs.DeploymentLifecycleLambdaTarget(smoke.alias, "SmokeTest", lifecycle_stages=after)
 
     def _balance(self, service: ecs.FargateService) -> None:
         group = ec2.SecurityGroup(
