@@ -35,8 +35,9 @@ def settings(local_aws):
     settings = local_aws(store_timeout_s=60.0)
     ssm = client("ssm", settings)
     ssm.put_parameter(Name="/omni/trusted-keys", Value="-----BEGIN PUBLIC KEY-----", Type="String")
-    lex = json.dumps({"id": "lex", "secret": "s"})
-    client("secretsmanager", settings).create_secret(Name="omni-lex-client", SecretString=lex)
+    for name in ("flow", "lex", "smoke"):
+        secret = json.dumps({"id": name, "secret": "s"})
+        client("secretsmanager", settings).create_secret(Name=f"omni-{name}-client", SecretString=secret)
     client("s3", settings).create_bucket(Bucket=PLACE)
     return settings
 
@@ -112,4 +113,10 @@ def test_every_stack_stands_with_what_it_takes_from_the_others(settings):
         alarm["AlarmName"] for alarm in alarms
     }
     tasks = client("ecs", settings).list_task_definition_families()["families"]
+    functions = client("lambda", settings)
+    names = [one["FunctionName"] for one in functions.list_functions()["Functions"]]
+    assert len(names) == 4
+    for name in names:
+        (alias,) = functions.list_aliases(FunctionName=name)["Aliases"]
+        assert (alias["Name"], alias["FunctionVersion"]) == ("live", "1"), name
     assert {"omni-service", "omni-calls", "omni-callbacks", "omni-schedule", "omni-registry"} <= set(tasks)
