@@ -9,6 +9,7 @@ from eval.shadow.report import ShadowReport, write_shadow_report
 from eval.shadow.stored import choose_candidate, read_shadows
 from eval.suites import load_suite
 from figures.files import out_folder
+from service.calls.store.objects import TenantResults, all_tenants
 from service.cards import ModelCards
 from service.errors import PairError
 from service.pair import Pair
@@ -17,6 +18,7 @@ from service.release.release import DIGEST_TAG
 from service.settings import Settings
 from service.summaries.archive import Archive
 from service.task import load_task
+from service.tasks.scorecard import TASK as SCORECARD
 
 
 def shadow_report(task_name: str, settings: Settings, *, candidate: str | None, most: int) -> tuple[ShadowReport, Path]:
@@ -35,7 +37,7 @@ def shadow_report(task_name: str, settings: Settings, *, candidate: str | None, 
     """
     task = load_task(task_name)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    stored = read_shadows(task_name, settings, _archive(settings), most=most)
+    stored = read_shadows(task_name, settings, _archive(settings), most=most, tenants=_tenants(task_name, settings))
     comparison = choose_candidate(stored.records, candidate)
     pairs = _pairs_of(task_name, cards, settings, (comparison.candidate, comparison.production))
     pair = pairs.get(comparison.candidate)
@@ -65,6 +67,15 @@ def _archive(settings: Settings) -> Archive | None:
     if settings.environment == "local" and settings.aws.endpoint is None:
         return None
     return Archive(client("s3", settings, attempts=2), settings.stores.archive_bucket)
+
+
+def _tenants(task: str, settings: Settings) -> list[TenantResults]:
+    """Return the results of every tenant whose calls the task scores; the operator alone may read them all."""
+    from service.aws.clients import client
+
+    if task != SCORECARD.name or (settings.environment == "local" and settings.aws.endpoint is None):
+        return []
+    return all_tenants(client("s3", settings, attempts=2), settings.calls.results_bucket)
 
 
 def _pairs_of(task: str, cards: ModelCards, settings: Settings, digests: tuple[str, ...]) -> dict[str, Pair]:

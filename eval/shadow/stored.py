@@ -9,6 +9,8 @@ from pydantic import ValidationError
 
 from eval.errors import ShadowError
 from figures.command_line import REASON, omni
+from service.calls.keys import shadow_prefix as call_shadows
+from service.calls.store.objects import TenantResults
 from service.rollouts.shadow_record import ShadowRecord, shadow_prefix
 from service.settings import Settings
 from service.summaries.archive import Archive
@@ -37,8 +39,12 @@ class ComparedShadows:
     others: tuple[tuple[str, str], ...]
 
 
-def read_shadows(task: str, settings: Settings, archive: Archive | None, *, most: int) -> StoredShadows:
+def read_shadows(
+    task: str, settings: Settings, archive: Archive | None, *, most: int, tenants: Sequence[TenantResults] = ()
+) -> StoredShadows:
     """Return the newest ``most`` records of ``task``; a record that both stores hold counts once.
+
+    Scorecards of calls lie with their ``tenants``.
 
     Raises:
         StoreError: S3 does not answer.
@@ -55,6 +61,11 @@ def read_shadows(task: str, settings: Settings, archive: Archive | None, *, most
         if keys:
             places.append(f"s3://{settings.stores.archive_bucket}/{shadow_prefix(task)}")
         sources.append(_objects(archive, keys[-most:]))
+    for results in tenants:
+        listed = sorted(results.listed(call_shadows(results.tenant)), key=lambda item: item.modified)
+        left_out += max(len(listed) - most, 0)
+        places += [f"results of tenant {results.tenant}"] * bool(listed)
+        sources.append(_of_tenant(results, [item.key for item in listed[-most:]]))
     for where, text in (item for source in sources for item in source):
         try:
             record = ShadowRecord.model_validate_json(text)
@@ -107,6 +118,15 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 yield f"{path}:{number}", line
+
+
+def _of_tenant(results: TenantResults, keys: Iterable[str]) -> Iterator[tuple[str, str]]:
+    def read(key: str) -> tuple[str, str] | None:
+        text = results.read(key)
+        return None if text is None else (key, text)
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        yield from filter(None, pool.map(read, keys))
 
 
 def _objects(archive: Archive, keys: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -92,6 +92,16 @@ def raw_answer_key(tenant: str, call_id: str) -> str:
     return f"{tenant}/unusable/{call_id}.txt"
 
 
+def shadow_prefix(tenant: str) -> str:
+    """Return the key prefix of a tenant's scorecards by candidates, which nobody sees."""
+    return f"{tenant}/shadow/"
+
+
+def shadow_key(tenant: str, call_id: str, step: int) -> str:
+    """Return the key of what the candidate of a rollout step made of a call, beside production's scorecard."""
+    return f"{shadow_prefix(tenant)}{call_id}/{step:06d}.json"
+
+
 def job_name(source: CallObject) -> str:
     """Return the transcription job's name: unique in the account, with characters and length (200) that Transcribe allows."""
     return f"{JOB_PREFIX}{source.tenant}_{source.call_id}"

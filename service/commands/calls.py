@@ -225,7 +225,11 @@ def _work(
     worker = build_worker(settings, pair=pair if scores else "keywords")
 
     async def done() -> None:
-        await what(worker)
+        try:
+            await what(worker)
+        finally:
+            if worker.scorer.rollout is not None:
+                await worker.scorer.rollout.close()
 
     asyncio.run(done())
 

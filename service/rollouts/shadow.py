@@ -8,7 +8,8 @@ import hashlib
 import hmac
 import os
 import threading
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from secrets import token_bytes
@@ -38,6 +39,14 @@ class ShadowArchive(Protocol):
             StoreError: the store failed.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowKeeping:
+    """What may be kept of a request whose caller knows that it holds no ids, and where: ``put`` blocks, and may raise."""
+
+    inputs: BaseModel
+    put: Callable[[ShadowRecord], None]
 
 
 class Shadow:
@@ -75,10 +84,12 @@ class Shadow:
         candidate: RolloutCandidate,
         *,
         now: datetime,
+        keeping: ShadowKeeping | None = None,
     ) -> None:
         """Start the candidate on a request that was answered with ``shown``; returns at once.
 
-        ``context`` is the request's, with the tools of the candidate instead of its own.
+        ``context`` is the request's, with the tools of the candidate instead of its own. With ``keeping`` the record goes there
+        alone, and the task is not asked what may be stored.
         """
         if len(self._running) >= self._most_in_flight or shown.arm == "none":
             self.left_out += 1
@@ -90,7 +101,7 @@ class Shadow:
         tools = None if context.tools is None else context.tools.only_reading(pair.tools)
         unseen = replace(context, pair=pair, patience=1.0, reliability=self._reliability, tools=tools)
         running = asyncio.get_running_loop().create_task(
-            self._run(task, inputs, unseen, context.pair.digest, shown, candidate, now)
+            self._run(task, inputs, unseen, context.pair.digest, shown, candidate, now, keeping)
         )
         self._running.add(running)
         running.add_done_callback(self._running.discard)
@@ -108,9 +119,10 @@ class Shadow:
         shown: TaskResult,
         candidate: RolloutCandidate,
         now: datetime,
+        keeping: ShadowKeeping | None,
     ) -> None:
         try:
-            kept = task.without_ids(inputs, self._pseudonym)
+            kept = task.without_ids(inputs, self._pseudonym) if keeping is None else keeping.inputs
             if kept is None:  # an answer that nobody may compare is not worth a call
                 self._leave_out(task.name)
                 return
@@ -124,7 +136,11 @@ class Shadow:
                 shown=AnswerRecord.of(shown, shown_digest),
                 unseen=AnswerRecord.of(unseen, context.pair.digest),
             )
-            await asyncio.to_thread(self._keep, record)
+            if keeping is None:
+                await asyncio.to_thread(self._keep, record)
+            else:
+                await asyncio.to_thread(keeping.put, record)
+                self.kept += 1
         except Exception as err:  # a failed shadow must not affect any request
             self.failed += 1
             log(Event.SHADOW_FAILED, task=task.name, error=type(err).__name__)

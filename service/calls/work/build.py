@@ -6,17 +6,18 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from service.calls.hear.transcriber import Transcriber
 from service.calls.redact.transcript import FindingRedactor, PatternRedactor, TranscriptRedactor
 from service.calls.store.objects import CallInputs, TenantResults
 from service.calls.store.states import CallJobs
+from service.calls.work.candidate import CallRollout
 from service.calls.work.scoring import CallScorer
 from service.calls.work.worker import CallWorker
 from service.errors import ConfigurationError, RegistryError
 from service.redaction.build import build_finder
-from service.served import ServedPair
+from service.served import PairSource, ServedPair
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     gateway = build_gateway(settings, cards, TASK.in_process)
     s3, dynamodb = client("s3", settings), client("dynamodb", settings)
+    production = None if pair is not None else released_source(settings)
     # A long poll answers after up to twenty seconds: the read timeout must be longer.
     patient = settings.model_copy(update={"store_timeout_s": LONGEST_WAIT_S + 10.0})
     results = partial(TenantResults, s3, settings.calls.results_bucket, kms_key=settings.calls.kms_key)
@@ -54,7 +56,10 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
         forms=build_forms(settings, dynamodb=dynamodb, now=_now),
         redactor=build_redactor(settings),
         scorer=CallScorer(
-            served=served_from(settings, cards, pair), gateway=LoggedGateway(gateway, cards), cards=cards
+            served=served_from(settings, cards, pair, production),
+            gateway=LoggedGateway(gateway, cards),
+            cards=cards,
+            rollout=None if production is None else _rollout(settings, production, results, dynamodb),
         ),
         reviews=build_reviews(settings, dynamodb=dynamodb, s3=s3, now=_now),
         open_warehouse=partial(open_warehouse, settings),
@@ -108,8 +113,10 @@ def build_redactor(settings: Settings) -> TranscriptRedactor:
     return PatternRedactor() if finder is None else FindingRedactor(finder)
 
 
-def served_from(settings: Settings, cards: "ModelCards", pair: str | None) -> Callable[[str], ServedPair]:
-    """Return a function from a tenant to its pair: the named pair's file, or the released pair.
+def served_from(
+    settings: Settings, cards: "ModelCards", pair: str | None, production: PairSource | None = None
+) -> Callable[[str], ServedPair]:
+    """Return a function from a tenant to its pair: the named pair's file, or the released pair, of ``production`` if given.
 
     Raises:
         ConfigurationError: the named pair has no file, or there is no verified release.
@@ -131,6 +138,16 @@ def served_from(settings: Settings, cards: "ModelCards", pair: str | None) -> Ca
             source="file",
         )
         return lambda tenant: named
+    source = production or released_source(settings)
+    return lambda tenant: source.current()
+
+
+def released_source(settings: Settings) -> PairSource:
+    """Return the source of the released pair, which switches to later releases.
+
+    Raises:
+        ConfigurationError: there is no verified release.
+    """
     from service.release.registry import RegistryPairSource
 
     source = RegistryPairSource(_TASK, settings)
@@ -142,8 +159,30 @@ def served_from(settings: Settings, cards: "ModelCards", pair: str | None) -> Ca
             f"no released pair to score with ({err}): release one (omni gate PAIR --task {_TASK}, then omni promote "
             f"PAIR --task {_TASK} --why ...), or name one with --pair"
         ) from err
-    source.start()  # a long-running worker switches to later releases
-    return lambda tenant: source.current()
+    source.start()
+    return source
+
+
+def _rollout(
+    settings: Settings, production: PairSource, results: Callable[[str], TenantResults], dynamodb: Any
+) -> CallRollout:
+    """Return the rollout that the service follows for the same task, as it stands now, and follow it."""
+    from service.aws.shared_state import open_shared_state
+    from service.release.registry import CandidateReader
+    from service.rollouts.control import RolloutControl
+    from service.rollouts.shadow import Shadow
+
+    control = RolloutControl(
+        _TASK,
+        production,
+        CandidateReader(_TASK, settings),
+        settings.state_dir / "rollout" / _TASK,
+        shared=open_shared_state(settings, dynamodb),
+        every_s=settings.registry.refresh_s,
+    )
+    control.tick()  # the first call, too, is one of the share or not
+    control.start()
+    return CallRollout(control=control, shadow=Shadow(settings.state_dir / "shadow"), results=results, now=_now)
 
 
 def _now() -> datetime:

@@ -20,6 +20,7 @@ from service.calls.result import (
     summary_of,
 )
 from service.calls.store.forms import FormHead
+from service.calls.work.candidate import CallRollout
 from service.cards import ModelCards
 from service.errors import FailureCode
 from service.llm.model_call import Gateway
@@ -52,31 +53,49 @@ class ScoredCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallScorer:
-    """Scores calls. ``served`` returns a tenant's pair: the released one, or a named one."""
+    """Scores calls. ``served`` returns a tenant's pair: the released one, or a named one, which no rollout replaces."""
 
     served: Callable[[str], ServedPair]
     gateway: Gateway
     cards: ModelCards
+    rollout: CallRollout | None = None
 
     async def card(
         self, call_id: str, form: Form, turns: Sequence[Turn]
     ) -> tuple[Scorecard | None, TaskResult, ServedPair]:
-        """Return the scorecard of redacted turns, None when the model's answer could not be used.
+        """Return the scorecard of redacted turns by the tenant's pair, None when the model's answer could not be used.
+
+        No rollout takes part: a form that is tried on stored calls is compared under one pair.
 
         Raises:
             ModelBusy: the model did not answer.
             CallFailed: the provider refuses the request.
         """
         served = self.served(form.tenant)
-        inputs = ScorecardInputs(call_id=call_id, tenant=form.tenant, form=form, turns=tuple(turns))
-        found = await TASK.run(inputs, TaskContext(pair=served.pair, gateway=self.gateway, cards=self.cards))
-        if found.output is not None:
-            return Scorecard.model_validate_json(found.output), found, served
-        if found.failure in _UNUSABLE:
-            return None, found, served
-        if found.failure is FailureCode.INTERNAL_ERROR:
-            raise CallFailed(FailureReason.MODEL, f"the provider refuses the request ({found.failure_message[:200]})")
-        raise ModelBusy(f"no answer: {found.failure}")
+        found = await TASK.run(_inputs(call_id, form, turns), self._context(served))
+        return _usable(found), found, served
+
+    async def _answered(self, inputs: ScorecardInputs) -> tuple[Scorecard | None, TaskResult, ServedPair]:
+        """Return the scorecard as ``card`` does, by the rollout's candidate if this call is one of its share.
+
+        A call that the candidate cannot score is scored by production: no call is lost to a candidate.
+        """
+        production = served = self.served(inputs.tenant)
+        if self.rollout is None:
+            found = await TASK.run(inputs, self._context(served))
+            return _usable(found), found, served
+        served = self.rollout.choose(inputs, production)
+        found = await TASK.run(inputs, self._context(served))
+        self.rollout.count(served, found)
+        if found.failure is not None and served.pair.digest != production.pair.digest:
+            served = production
+            found = await TASK.run(inputs, self._context(served))
+            self.rollout.count(served, found)
+        self.rollout.beside(inputs, self._context(served), found, production)
+        return _usable(found), found, served
+
+    def _context(self, served: ServedPair) -> TaskContext:
+        return TaskContext(pair=served.pair, gateway=self.gateway, cards=self.cards)
 
     async def score(
         self,
@@ -89,7 +108,7 @@ class CallScorer:
         now: datetime,
     ) -> ScoredCall:
         """Return a call's result; see ``card`` for what it raises."""
-        card, found, served = await self.card(source.call_id, form, redaction.turns)
+        card, found, served = await self._answered(_inputs(source.call_id, form, redaction.turns))
         review = ("answer_unusable",) if card is None else reviews_of(card)
         # Looked at again: the transcript was stored in between.
         left = {**redaction.left, **leftovers(redaction.turns)}
@@ -137,6 +156,20 @@ class CallScorer:
             ),
         )
         return ScoredCall(result=result, raw_answer="" if card is not None else found.raw_text)
+
+
+def _inputs(call_id: str, form: Form, turns: Sequence[Turn]) -> ScorecardInputs:
+    return ScorecardInputs(call_id=call_id, tenant=form.tenant, form=form, turns=tuple(turns))
+
+
+def _usable(found: TaskResult) -> Scorecard | None:
+    if found.output is not None:
+        return Scorecard.model_validate_json(found.output)
+    if found.failure in _UNUSABLE:
+        return None
+    if found.failure is FailureCode.INTERNAL_ERROR:
+        raise CallFailed(FailureReason.MODEL, f"the provider refuses the request ({found.failure_message[:200]})")
+    raise ModelBusy(f"no answer: {found.failure}")
 
 
 def _facts(redaction: RedactedTranscript, heard: Heard, left: dict[str, int]) -> RedactionFacts:

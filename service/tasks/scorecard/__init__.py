@@ -111,8 +111,8 @@ class ScoreCalls(Task[ScorecardInputs]):
         return None if card is None else card.model_dump_json()
 
     def unit(self, inputs: ScorecardInputs) -> str:
-        """Return the tenant, so that one pair scores all its agents."""
-        return inputs.tenant
+        """Return tenant and call: a rollout's candidate scores a share of every tenant's calls, and a call keeps its pair."""
+        return f"{inputs.tenant}/{inputs.call_id}"
 
     def tenant(self, inputs: ScorecardInputs) -> str:
         """Return the tenant that owns the call and the form."""
