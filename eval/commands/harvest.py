@@ -28,10 +28,13 @@ Against = Annotated[
 def propose_cases(
     week: Week = None, part: Slice = None, most: Most = 20, against: Against = "", task: TaskName = "summarize"
 ) -> None:
-    """Write proposals from a week's unhelpful, edited, degraded, refused and new interactions; nothing is accepted yet."""
+    """Write proposals from what went wrong in a week; nothing is accepted yet.
+
+    Of answers those that were unhelpful, edited, degraded, refused or of a new intent, of scorecards those that people overruled.
+    """
     from datetime import UTC, datetime, timedelta
 
-    from eval.harvest.candidates import find_candidates, week_of
+    from eval.harvest.candidates import week_of
     from eval.harvest.proposal import proposals_path, write_proposals
     from eval.harvest.propose import propose
     from service.settings import Settings
@@ -47,7 +50,7 @@ def propose_cases(
         earlier = context.proposals(path)
         warehouse = open_warehouse(settings, read_only=True)
         try:
-            candidates = find_candidates(warehouse, task, week, part)
+            candidates = context.source.candidates(warehouse, task, week, part)
         finally:
             warehouse.close()
         found = propose(candidates, earlier, context.source.origin(settings), context, week=week, most=most)
@@ -56,7 +59,8 @@ def propose_cases(
     for reason, count in found.left_out.most_common():
         say(f"  left out, {reason}: {count}")
     if found.left_out["copy of dev"]:
-        asked = ["--week", week, *(["--slice", part] if part else []), "--against", "gate,challenge"]
+        others = ",".join(name for name in context.set_names() if name != "dev")
+        asked = ["--week", week, *(["--slice", part] if part else []), "--against", others]
         again = omni("harvest", "propose", *asked, task=task)
         say(f"  simulated traffic is made from the cases of dev; to propose from it nevertheless: {again}")
     if found.new:

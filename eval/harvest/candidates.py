@@ -1,6 +1,6 @@
 """Finds a week's harvest candidates: answers rated unhelpful, edited, degraded, flagged by the guard, or of a new intent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
@@ -81,11 +81,13 @@ def week_of(day: date) -> str:
 
 
 # The weekly report's slice names with the warehouse columns that hold them.
-_SLICES = {"channel": "last_channel", "intent": "ivr_intent", "client": "client", "pair": "pair"}
+_SLICES = {"channel": "s.last_channel", "intent": "s.ivr_intent", "client": "s.client", "pair": "s.pair"}
 
 
-def slice_condition(text: str | None) -> tuple[str, dict[str, str]]:
+def slice_condition(text: str | None, columns: Mapping[str, str] = _SLICES) -> tuple[str, dict[str, str]]:
     """Return the SQL condition for a slice such as ``channel=web`` with its parameters; empty ones for None.
+
+    ``columns`` holds the column of each slice that there is.
 
     Raises:
         HarvestError: ``text`` is not a known slice.
@@ -93,9 +95,10 @@ def slice_condition(text: str | None) -> tuple[str, dict[str, str]]:
     if text is None:
         return "", {}
     name, _, value = text.partition("=")
-    if name not in _SLICES or not value:
-        raise HarvestError(f"{text!r} is not a known slice; write it like channel=web; slices: {', '.join(_SLICES)}")
-    return f"  AND s.{_SLICES[name]} = :slice_value", {"slice_value": value}
+    if name not in columns or not value:
+        like = f"{next(iter(columns))}={'web' if 'channel' in columns else 'NAME'}"
+        raise HarvestError(f"{text!r} is not a known slice; write it like {like}; slices: {', '.join(columns)}")
+    return f"  AND {columns[name]} = :slice_value", {"slice_value": value}
 
 
 def find_candidates(warehouse: "Warehouse", task: str, week: str, part: str | None = None) -> list[HarvestCandidate]:

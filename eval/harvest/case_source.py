@@ -2,15 +2,19 @@
 
 from abc import ABC, abstractmethod
 from datetime import datetime
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
 from eval.casecheck.rules import CaseRules
 from eval.cases import Case, Expectations
 from eval.errors import HarvestError
+from eval.harvest.candidates import HarvestCandidate, find_candidates
 from service.redaction.free_text import RedactionFailed, redacted_text
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.warehouse.port import Warehouse
 
 In = TypeVar("In", bound=BaseModel)
 Found = TypeVar("Found", bound=BaseModel, covariant=True)
@@ -39,6 +43,15 @@ class CaseSource(ABC, Generic[In]):
         "# What a good answer to these inputs must be, as the task's scorers read it.\n"
         "# Checked when you save and close; an empty file changes nothing.\n"
     )
+
+    def candidates(self, warehouse: "Warehouse", task: str, week: str, part: str | None) -> list[HarvestCandidate]:
+        """Return what went wrong in a week; the default looks at kept answers and their feedback (``find_candidates``).
+
+        Raises:
+            HarvestError: the week or the slice ``part`` is not valid.
+            ServiceError: the warehouse does not answer.
+        """
+        return find_candidates(warehouse, task, week, part)
 
     @abstractmethod
     def origin(self, settings: Settings) -> Origin[In]:

@@ -24,7 +24,7 @@ class Provenance(BaseModel):
     request_id: str
     summary_id: str
     week: str
-    reason: str  # why it is a candidate: not_helpful, edited, degraded, guarded, drifted; joined by "+"
+    reason: str  # why it is a candidate: not_helpful, edited, degraded, guarded, drifted, overruled; joined by "+"
     pair: str
     pair_digest: str
     prompt_version: str

@@ -59,6 +59,10 @@ class HarvestContext:
         wanted = [path for path in paths if not self.against or path.stem in self.against]
         return [line for path in wanted for line in read_case_file(path, self.task.input_model, self.rules)[0]]
 
+    def set_names(self) -> list[str]:
+        """Return the names of the task's sets, without that of harvested cases."""
+        return [path.stem for path in case_paths(self.folder) if path.stem != REGRESSION]
+
     def proposals(self, path: Path) -> list[Proposal]:
         """Return the proposals of ``path``, their expectations as the task's model reads them (see ``read_proposals``)."""
         return read_proposals(path, self.rules.expectations)

@@ -1,7 +1,7 @@
 """The suite of ``scorecard``: whether verdicts, evidence and scores are right, and what they cost."""
 
 from eval.pool import Pool
-from eval.suite import Floor, MetricSpec, NoWorse, Suite
+from eval.suite import Floor, MetricSpec, MustPass, NoWorse, Suite
 from eval.suites.scorecard.case_rules import CASE_RULES as CASE_RULES
 from eval.suites.scorecard.judged_kinds import JUDGED_KINDS
 from eval.suites.scorecard.pools import (
@@ -125,6 +125,13 @@ SUITE = Suite(
         NoWorse(metric="answered", margin=0.05, reason="one call in twenty, as for quotes_verified"),
         NoWorse(metric="latency_p95", margin=0.5, reason="nobody waits for a scorecard, but compute time costs money"),
         NoWorse(metric="cost_cold", margin=0.20, reason="a person, not the gate, decides about a fifth more cost"),
+    ),
+    must_pass=(
+        MustPass(
+            score="verdicts",
+            at_least=1.0,
+            reason="a QA lead overruled this verdict once, and only verdicts by people are labelled in these cases",
+        ),
     ),
     judged_only=JUDGED_KINDS,
     # High, because 57 of the gate set's 120 calls have no labelled failure of a required criterion, so recall cannot score

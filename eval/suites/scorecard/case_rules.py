@@ -32,6 +32,7 @@ _DOMAINS = {
 _LENGTHS = {"2-5": 5, "6-12": 12, "13-30": 30}
 _EXTENT = {"yes": ("read",), "no": ("part", "none"), "na": ("n/a",)}
 # If nearly all calls or nearly none meet a criterion, a constant answer is right. With fewer calls the share is too uncertain.
+_HARVESTED = "reason"  # the slice that a harvested case has: why it was a candidate
 _YES_SHARE, _APPLICABLE = (0.25, 0.75), 8
 _PASS_SHARE = (0.40, 0.60)
 
@@ -57,6 +58,9 @@ def _observed(inputs: BaseModel) -> Mapping[str, SliceValue]:
 
 def _labels(case: Case, inputs: BaseModel) -> Iterator[str]:
     call, labels = _inputs(inputs), labels_of(case)
+    if _HARVESTED in case.slices:
+        yield from _said_labels(call, labels)
+        return
     ids = [criterion.id for criterion in call.form.criteria()]
     if list(labels.answers) != ids:
         yield f"labels {', '.join(labels.answers) or 'nothing'}; the form requires, in this order, {', '.join(ids)}"
@@ -69,6 +73,17 @@ def _labels(case: Case, inputs: BaseModel) -> Iterator[str]:
     for name, value in _implied(case, call.form, labels).items():
         if case.slices.get(name) not in value:
             yield f"slice {name!r} is {case.slices.get(name)!r}, but the labels make it {' or '.join(map(str, value))}"
+
+
+def _said_labels(call: ScorecardInputs, labels: ScorecardExpectations) -> Iterator[str]:
+    """Check the labels of a harvested case: people said something about some criteria, and nothing about the others."""
+    criteria = {criterion.id: criterion for criterion in call.form.criteria()}
+    for name, label in labels.answers.items():
+        if name not in criteria:
+            yield f"labels {name}, which the form does not have; it has {', '.join(criteria)}"
+            continue
+        for text in _label_texts(criteria[name], label, call):
+            yield f"{name}: {text}"
 
 
 def _label_texts(criterion: Criterion, label: Label, call: ScorecardInputs) -> Iterator[str]:
