@@ -99,7 +99,7 @@ def click(settings, api_runtime):
 
     from service.app import create_app
 
-    secret = open_changes(settings).add_client("lead", ["operator"], tenant="acme")
+    secret = open_changes(settings).add_client("lead", ["calls"], tenant="acme")
     access = open_access(settings)
     token = access.tokens.issue("lead", secret, None).text
     with socket.socket() as listening:
