@@ -1,5 +1,6 @@
 """GET /v1/dashboards: R-DASHBOARDS' three dashboards as JSON, read from the warehouse, and the page that draws them."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from service.api.assets import ASSETS, HEADERS, PAGE, content
 from service.api.http.problems import Problem, problem
 from service.dashboards.definitions import DEFAULT_TASK, ChartKind, MeasureUnit, Visual, load_dashboards
 from service.dashboards.errors import AskedInvalid, WarehouseUnreadable
+from service.dashboards.figures import FigureRow
 from service.dashboards.reader import Asked, DashboardData
 from service.strict import IsoDay
 from service.telemetry.log import Event, log
@@ -108,9 +110,10 @@ class ShownFigure(_Shown):
 
 
 class ShownRow(_Shown):
-    """The figures of one day, pair or other key; None is the whole range."""
+    """The figures of one day, pair or other key; None is the whole range. ``column`` is the second key of a heatmap's."""
 
     key: str | None
+    column: str | None = None
     figures: dict[str, ShownFigure]
 
 
@@ -123,6 +126,8 @@ class ShownVisual(_Shown):
     kind: ChartKind
     by: str | None
     by_label: str
+    across_by: str | None = None
+    across_label: str = ""
     scale: Literal["linear", "log"]
     restarts: Literal["month"] | None
     measures: list[ShownMeasure]
@@ -240,7 +245,7 @@ async def dashboard(
         data = await runtime.dashboards.read(known, asked)
     except AskedInvalid as err:
         return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=str(err))
-    return answer_of(data, runtime.dashboards.age_s(data), simulated=runtime.settings.simulated)
+    return answer_of(data, runtime.dashboards.age_s(data.read_at), simulated=runtime.settings.simulated)
 
 
 def answer_of(data: DashboardData, age_s: float, *, simulated: bool) -> DashboardAnswer:
@@ -264,11 +269,12 @@ def answer_of(data: DashboardData, age_s: float, *, simulated: bool) -> Dashboar
             tasks=list(coverage.tasks),
         ),
         age_s=round(age_s, 1),
-        visuals=[_visual(visual, data) for visual in shown.visuals],
+        visuals=[visual_of(visual, data.rows[visual.name]) for visual in shown.visuals],
     )
 
 
-def _visual(visual: Visual, data: DashboardData) -> ShownVisual:
+def visual_of(visual: Visual, found: Sequence[FigureRow]) -> ShownVisual:
+    """Return a visual with its figures as it is shown."""
     measures = [
         ShownMeasure(
             name=measure.name,
@@ -281,12 +287,13 @@ def _visual(visual: Visual, data: DashboardData) -> ShownVisual:
     rows = [
         ShownRow(
             key=row.key,
+            column=row.column,
             figures={
                 name: ShownFigure(value=f.value, low=f.low, high=f.high, n=f.n, small=f.small)
                 for name, f in row.figures.items()
             },
         )
-        for row in data.rows[visual.name]
+        for row in found
     ]
     return ShownVisual(
         name=visual.name,
@@ -295,6 +302,8 @@ def _visual(visual: Visual, data: DashboardData) -> ShownVisual:
         kind=visual.kind,
         by=visual.by,
         by_label=visual.by_label,
+        across_by=visual.across_by,
+        across_label=visual.across_label,
         scale=visual.scale,
         restarts=visual.restarts,
         measures=measures,

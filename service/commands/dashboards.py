@@ -22,13 +22,17 @@ def dashboards(
     data_source: Annotated[
         str | None, typer.Option(metavar="ARN", help="QuickSight data source over the Redshift database.")
     ] = None,
+    readers: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Export calls, too: user,tenant_id says who sees whose rows."),
+    ] = None,
 ) -> None:
     """Print a one-time link to the running service's dashboards, or export them."""
     from service.settings import Settings
 
     settings = Settings()
     if file is not None:
-        _export(settings, file, account, data_source)
+        _export(settings, file, account, data_source, readers)
         return
     from service.access.control import local_token
     from service.dashboards.link import fetch_link
@@ -46,16 +50,23 @@ def dashboards(
         webbrowser.open(link)
 
 
-def _export(settings: "Settings", file: Path, account: str, data_source: str | None) -> None:
+def _export(settings: "Settings", file: Path, account: str, data_source: str | None, readers: Path | None) -> None:
     import json
 
-    from service.dashboards.definitions import load_dashboards
+    from service.dashboards.definitions import load_calls_dashboard, load_dashboards
     from service.dashboards.quicksight import export
+    from service.dashboards.readers import read_readers
     from service.errors import ConfigurationError
 
     region = settings.aws.region
     source = data_source or f"arn:aws:quicksight:{region}:{account}:datasource/omni-redshift"
-    content = export(list(load_dashboards().values()), account=account, region=region, data_source_arn=source)
+    content = export(
+        [*load_dashboards().values(), load_calls_dashboard()],
+        account=account,
+        region=region,
+        data_source_arn=source,
+        readers=() if readers is None else read_readers(readers),
+    )
     try:
         file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as err:

@@ -14,14 +14,17 @@ from service.warehouse.outputs import worded
 
 FOLDER = Path(__file__).parent
 NAMES = ("effectiveness", "performance", "cost", "assistant")  # the order of R-DASHBOARDS, and conversations
+CALLS = "calls"  # the dashboard of tenants' scored calls; it is no operator's, and each row belongs to a tenant
+TENANT_COLUMN = "tenant_id"
 DEFAULT_TASK = "summarize"  # the parameter :task of an exported dashboard, and the wording of an empty one
 ALL_PAIRS = "*"  # the parameter :pair if no pair is chosen; it is not a valid name of a pair
+EVERY = "*"  # the parameters :form and :agent_group if none is chosen
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)\b")
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 MeasureUnit = Literal["rate", "ms", "usd", "count", "ratio"]
-ChartKind = Literal["numbers", "line", "columns", "bars"]
+ChartKind = Literal["numbers", "line", "columns", "bars", "heatmap"]
 
 
 class _Strict(BaseModel):
@@ -76,6 +79,10 @@ class Visual(_Strict):
     kind: ChartKind
     by: str | None = None
     by_label: str = ""
+    across_by: str | None = None  # of a heatmap: the query's column whose values stand side by side
+    across_label: str = ""
+    of_tenants: bool = False  # each row has the column tenant_id, and is shown to its tenant alone
+    order: str = ""  # of a tenant's rows, which are chosen around the query
     scale: Literal["linear", "log"] = "linear"
     restarts: Literal["month"] | None = None  # where a running total starts again from zero and its line is interrupted
     sql: str
@@ -87,6 +94,8 @@ class Visual(_Strict):
     def _by_fits(self) -> Self:
         if (self.by is None) != (self.kind == "numbers"):
             raise ValueError("`by` is required for every kind except `numbers`, which must not have it")
+        if (self.across_by is None) != (self.kind != "heatmap"):
+            raise ValueError("`across_by` is required for a heatmap, which alone has it")
         if len({measure.name for measure in self.measures}) < len(self.measures):
             raise ValueError("two measures share a name")
         return self
@@ -99,7 +108,7 @@ class Visual(_Strict):
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns of the query, in order of first use."""
-        named = [self.by] if self.by else []
+        named = [*([TENANT_COLUMN] if self.of_tenants else []), *(name for name in (self.by, self.across_by) if name)]
         return tuple(dict.fromkeys([*named, *(column for measure in self.measures for column in measure.columns)]))
 
 
@@ -156,6 +165,16 @@ def load_dashboards() -> Mapping[str, Dashboard]:
     return {name: read_dashboard((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), name) for name in NAMES}
 
 
+@cache
+def load_calls_dashboard() -> Dashboard:
+    """Return the dashboard of tenants' scored calls.
+
+    Raises:
+        ConfigurationError: its definition is wrong.
+    """
+    return read_dashboard((FOLDER / f"{CALLS}.yaml").read_text(encoding="utf-8"), CALLS)
+
+
 def read_dashboard(text: str, name: str) -> Dashboard:
     """Return the dashboard that ``text`` defines; ``{{fragment}}`` in SQL is replaced by the fragment of that name.
 
@@ -164,7 +183,9 @@ def read_dashboard(text: str, name: str) -> Dashboard:
     """
     content = yaml.safe_load(text)
     fragments = content.pop("fragments", {})
+    of_tenants = content.pop("of_tenants", False)
     for visual in content["visuals"]:
+        visual["of_tenants"] = of_tenants
         visual["sql"] = _filled(visual["sql"], fragments, name).strip()
     try:
         dashboard = Dashboard.model_validate(content)

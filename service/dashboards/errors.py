@@ -28,3 +28,7 @@ class RangeInvalid(AskedInvalid):
 
 class TaskUnknown(AskedInvalid):
     """The warehouse holds no answers of this task."""
+
+
+class FormUnknown(AskedInvalid):
+    """No call of the tenant was scored by this form."""

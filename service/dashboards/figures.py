@@ -27,10 +27,14 @@ class DashboardFigure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FigureRow:
-    """One row of a query: its key (a day or pair, for example; None: the whole range) and its figures by measure name."""
+    """One row of a query: its key (a day or pair, for example; None: the whole range) and its figures by measure name.
+
+    ``column`` is the second key of a heatmap's row.
+    """
 
     key: str | None
     figures: Mapping[str, DashboardFigure]
+    column: str | None = None
 
 
 def rows_of(visual: Visual, records: Iterable[Mapping[str, Any]]) -> Sequence[FigureRow]:
@@ -39,6 +43,7 @@ def rows_of(visual: Visual, records: Iterable[Mapping[str, Any]]) -> Sequence[Fi
         FigureRow(
             key=None if visual.by is None else _key(record[visual.by]),
             figures={measure.name: figure(measure, record) for measure in visual.measures},
+            column=None if visual.across_by is None else _key(record[visual.across_by]),
         )
         for record in records
     )

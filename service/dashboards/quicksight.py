@@ -1,14 +1,27 @@
 """Exports the dashboards to QuickSight, as requests for CreateDataSet, CreateAnalysis and CreateDashboard.
 
-Each visual's SQL becomes a data set with direct queries and its parameters (:task, :from_day, :to_day, :pair). Four controls on
-the sheet set them for all data sets. The SQL aggregates, so figures, intervals and limits are the same as on the service's page.
+Each visual's SQL becomes a data set with direct queries and its parameters. Controls on the sheet set them for all data sets. The
+SQL aggregates, so figures, intervals and limits are the same as on the service's page.
+
+Data sets of tenants' calls have row-level security: QuickSight shows a reader the rows of the reader's tenants, and nothing to
+whoever is no reader. A parameter would be no wall, since every reader can set it.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.dashboards.definitions import ALL_PAIRS, DEFAULT_TASK, Dashboard, Measure, MeasureUnit, Visual
+from service.dashboards.definitions import (
+    ALL_PAIRS,
+    DEFAULT_TASK,
+    EVERY,
+    TENANT_COLUMN,
+    Dashboard,
+    Measure,
+    MeasureUnit,
+    Visual,
+)
+from service.dashboards.readers import Reader
 
 QuickSightShape = dict[str, Any]
 
@@ -18,18 +31,36 @@ _PARAMETERS = (
     ("from_day", "FromDay", "From (UTC, YYYY-MM-DD)", "2026-01-01"),
     ("to_day", "ToDay", "To (UTC, YYYY-MM-DD)", "2099-12-31"),
     ("pair", "Pair", f"Pair ({ALL_PAIRS} is all)", ALL_PAIRS),
+    ("form", "Form", f"Form ({EVERY} is all)", EVERY),
+    ("agent_group", "AgentGroup", f"Agent group ({EVERY} is all)", EVERY),
 )
+_READERS = "omni-call-readers"
+_DAYS = ("day", "week")
 _COLUMNS, _VISUAL_ROWS = 36, 10  # the grid of a QuickSight sheet; rows per visual are our choice
 
 
-def export(dashboards: Sequence[Dashboard], *, account: str, region: str, data_source_arn: str) -> QuickSightShape:
+def export(
+    dashboards: Sequence[Dashboard],
+    *,
+    account: str,
+    region: str,
+    data_source_arn: str,
+    readers: Sequence[Reader] = (),
+) -> QuickSightShape:
     """Return the requests by operation: ``CreateDataSet``, ``CreateAnalysis`` and ``CreateDashboard``, each a list.
 
-    Send them in this order. ``data_source_arn`` is a QuickSight data source over the Redshift database.
+    Send them in this order. ``data_source_arn`` is a QuickSight data source over the Redshift database. Dashboards of tenants
+    are left out without ``readers``.
     """
+    dashboards = [board for board in dashboards if readers or not any(visual.of_tenants for visual in board.visuals)]
     return {
         "CreateDataSet": [
-            _data_set(board, visual, account, data_source_arn) for board in dashboards for visual in board.visuals
+            *([_readers(readers, account, data_source_arn)] if readers else []),
+            *(
+                _data_set(board, visual, account, region, data_source_arn)
+                for board in dashboards
+                for visual in board.visuals
+            ),
         ],
         "CreateAnalysis": [
             {
@@ -57,7 +88,36 @@ def _identifier(board: Dashboard, visual: Visual) -> str:
     return f"omni-{board.name}-{visual.name}".replace("_", "-")
 
 
-def _data_set(board: Dashboard, visual: Visual, account: str, data_source_arn: str) -> QuickSightShape:
+def _readers(readers: Sequence[Reader], account: str, data_source_arn: str) -> QuickSightShape:
+    """Return the data set of the rules: who may see whose rows. Reader and tenant are checked, and hold no quote."""
+    rows = " UNION ALL ".join(
+        f"SELECT '{reader.user}' AS \"UserName\", '{reader.tenant}' AS {TENANT_COLUMN}" for reader in readers
+    )
+    columns = [{"Name": "UserName", "Type": "STRING"}, {"Name": TENANT_COLUMN, "Type": "STRING"}]
+    table = {"DataSourceArn": data_source_arn, "Name": "readers", "SqlQuery": rows, "Columns": columns}
+    return {
+        "AwsAccountId": account,
+        "DataSetId": _READERS,
+        "Name": "Who may see whose calls",
+        "ImportMode": "DIRECT_QUERY",
+        "PhysicalTableMap": {"rows": {"CustomSql": table}},
+        "UseAs": "RLS_RULES",
+    }
+
+
+def _wall(visual: Visual, account: str, region: str) -> QuickSightShape:
+    if not visual.of_tenants:
+        return {}
+    rules = {
+        "Arn": f"arn:aws:quicksight:{region}:{account}:dataset/{_READERS}",
+        "PermissionPolicy": "GRANT_ACCESS",
+        "FormatVersion": "VERSION_1",  # a reader of several tenants has several rows
+        "Status": "ENABLED",
+    }
+    return {"RowLevelPermissionDataSet": rules}
+
+
+def _data_set(board: Dashboard, visual: Visual, account: str, region: str, data_source_arn: str) -> QuickSightShape:
     sql = visual.sql
     for name, parameter, _, _ in _PARAMETERS:
         sql = re.sub(rf":{name}\b", f"<<${parameter}>>", sql)
@@ -85,12 +145,13 @@ def _data_set(board: Dashboard, visual: Visual, account: str, data_source_arn: s
             for name, parameter, _, default in _PARAMETERS
             if name in visual.parameters
         ],
+        **_wall(visual, account, region),
     }
 
 
 def _type(column: str, visual: Visual) -> str:
-    if column == visual.by:
-        return "DATETIME" if column == "day" else "STRING"
+    if column in (visual.by, visual.across_by, TENANT_COLUMN):
+        return "DATETIME" if column in _DAYS else "STRING"
     counts = {name for measure in visual.measures for name in (*(measure.of or ()), measure.n)}
     counts |= {measure.column for measure in visual.measures if measure.unit == "count"}
     return "INTEGER" if column in counts else "DECIMAL"
@@ -98,7 +159,9 @@ def _type(column: str, visual: Visual) -> str:
 
 def _definition(board: Dashboard, account: str, region: str) -> QuickSightShape:
     identifiers = [_identifier(board, visual) for visual in board.visuals]
-    controls = [f"control-{parameter}" for _, parameter, _, _ in _PARAMETERS]
+    used = {name for visual in board.visuals for name in visual.parameters}
+    parameters = [parameter for parameter in _PARAMETERS if parameter[0] in used]
+    controls = [f"control-{parameter}" for _, parameter, _, _ in parameters]
     parts = [part for visual in board.visuals for part in _parts(visual)]
     return {
         "DataSetIdentifierDeclarations": [
@@ -111,7 +174,7 @@ def _definition(board: Dashboard, account: str, region: str) -> QuickSightShape:
                 default,
                 [_identifier(board, visual) for visual in board.visuals if name in visual.parameters],
             )
-            for name, parameter, _, default in _PARAMETERS
+            for name, parameter, _, default in parameters
         ],
         "CalculatedFields": [
             {"DataSetIdentifier": _identifier(board, visual), "Name": measure.name, "Expression": expression}
@@ -127,7 +190,7 @@ def _definition(board: Dashboard, account: str, region: str) -> QuickSightShape:
                 "ContentType": "INTERACTIVE",
                 "ParameterControls": [
                     {"TextField": {"ParameterControlId": control, "Title": title, "SourceParameterName": parameter}}
-                    for control, (_, parameter, title, _) in zip(controls, _PARAMETERS, strict=True)
+                    for control, (_, parameter, title, _) in zip(controls, parameters, strict=True)
                 ],
                 "Visuals": [_visual(board, visual, measures, name) for visual, measures, name in parts],
                 "Layouts": [{"Configuration": {"GridLayout": {"Elements": _grid(controls, parts)}}}],
@@ -199,12 +262,25 @@ def _visual(board: Dashboard, visual: Visual, measures: Sequence[Measure], name:
         return {"KPIVisual": head | {"ChartConfiguration": {"FieldWells": {"Values": values}}}}
     lines = _reference_lines(measures)
     if visual.kind == "line":
-        wells = {"LineChartAggregatedFieldWells": {"Category": [_category(identifier, visual, name)], "Values": values}}
+        wells = {
+            "LineChartAggregatedFieldWells": {"Category": [_category(identifier, visual.by, name)], "Values": values}
+        }
         return {
             "LineChartVisual": head
             | {"ChartConfiguration": {"FieldWells": wells, "Type": "LINE", "ReferenceLines": lines}}
         }
-    bar_wells = {"BarChartAggregatedFieldWells": {"Category": [_category(identifier, visual, name)], "Values": values}}
+    if visual.kind == "heatmap":
+        heat_wells = {
+            "Rows": [_category(identifier, visual.by, name)],
+            "Columns": [_category(identifier, visual.across_by, name)],
+            "Values": values,
+        }
+        return {
+            "HeatMapVisual": head | {"ChartConfiguration": {"FieldWells": {"HeatMapAggregatedFieldWells": heat_wells}}}
+        }
+    bar_wells = {
+        "BarChartAggregatedFieldWells": {"Category": [_category(identifier, visual.by, name)], "Values": values}
+    }
     stacked = visual.kind == "columns"
     return {
         "BarChartVisual": head
@@ -224,12 +300,12 @@ def _subtitle(visual: Visual, measures: Sequence[Measure]) -> str:
     return " ".join([visual.question, *(f"({label})" for label in promised)])
 
 
-def _category(identifier: str, visual: Visual, name: str) -> QuickSightShape:
-    assert visual.by is not None
-    column = {"DataSetIdentifier": identifier, "ColumnName": visual.by}
-    if visual.by == "day":
-        return {"DateDimensionField": {"FieldId": f"{name}.day", "Column": column, "DateGranularity": "DAY"}}
-    return {"CategoricalDimensionField": {"FieldId": f"{name}.{visual.by}", "Column": column}}
+def _category(identifier: str, by: str | None, name: str) -> QuickSightShape:
+    assert by is not None
+    column = {"DataSetIdentifier": identifier, "ColumnName": by}
+    if by in _DAYS:
+        return {"DateDimensionField": {"FieldId": f"{name}.{by}", "Column": column, "DateGranularity": "DAY"}}
+    return {"CategoricalDimensionField": {"FieldId": f"{name}.{by}", "Column": column}}
 
 
 def _value(identifier: str, measure: Measure, name: str) -> QuickSightShape:

@@ -3,13 +3,13 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from cachetools import TTLCache
 
@@ -41,6 +41,7 @@ SELECT MIN((generation_timestamp AT TIME ZONE 'UTC')::DATE) AS oldest,
   MAX((generation_timestamp AT TIME ZONE 'UTC')::DATE) AS newest,
   MAX(generation_timestamp AT TIME ZONE 'UTC') AS newest_at, COUNT(*) AS answers FROM omni_summaries
 WHERE task = :task"""
+_T = TypeVar("_T")
 _PAIRS = "SELECT pair, COUNT(*) AS answers FROM omni_summaries WHERE task = :task GROUP BY pair ORDER BY pair"
 
 
@@ -98,8 +99,8 @@ class DashboardReader:
         self._clock = clock
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
-        self._cache: TTLCache[tuple[str, Asked], DashboardData] = TTLCache(_KEPT, cache_s, timer=clock)
-        self._running: dict[tuple[str, Asked], Future[DashboardData]] = {}
+        self._cache: TTLCache[Hashable, object] = TTLCache(_KEPT, cache_s, timer=clock)
+        self._running: dict[Hashable, Future[object]] = {}
         self._pool: ThreadPoolExecutor | None = None
 
     async def read(self, dashboard: Dashboard, asked: Asked) -> DashboardData:
@@ -111,31 +112,49 @@ class DashboardReader:
             WarehouseUnreadable: the warehouse is missing, locked or cannot answer; the message says what to do.
             DashboardsBusy: too many requests wait, or this one took too long.
         """
-        _check(asked)
+        check_range(asked.from_day, asked.to_day)
+
+        def data(warehouse: Warehouse) -> DashboardData:
+            return _data(warehouse, dashboard, asked, read_at=self._clock())
+
+        return await self.ask((dashboard.name, asked), data)
+
+    async def ask(self, key: Hashable, work: Callable[[Warehouse], _T]) -> _T:
+        """Return what ``work`` reads from the warehouse, at most 30 s old; requests with an equal ``key`` share one run of it.
+
+        Raises:
+            AskedInvalid: ``work`` raises it.
+            WarehouseUnreadable: the warehouse is missing, locked or cannot answer; the message says what to do.
+            DashboardsBusy: too many requests wait, or this one took too long.
+        """
         try:
-            return await asyncio.wait_for(
-                asyncio.shield(asyncio.wrap_future(self._future(dashboard, asked))), self._timeout_s
+            answer = await asyncio.wait_for(
+                asyncio.shield(asyncio.wrap_future(self._future(key, work))), self._timeout_s
             )
         except TimeoutError as err:
             raise DashboardsBusy(
                 f"the warehouse gave no answer within {self._timeout_s:g} s: choose a shorter range, or try again later"
             ) from err
+        return cast(_T, answer)
 
-    def age_s(self, data: DashboardData) -> float:
-        """Return how old ``data`` is, in seconds."""
-        return max(self._clock() - data.read_at, 0.0)
+    def now(self) -> float:
+        """Return the reader's clock, in seconds."""
+        return self._clock()
+
+    def age_s(self, read_at: float) -> float:
+        """Return how old figures are that were read at ``read_at`` of this reader's clock, in seconds."""
+        return max(self._clock() - read_at, 0.0)
 
     def close(self) -> None:
         """Release the thread without waiting for a running query; queued queries are cancelled."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _future(self, dashboard: Dashboard, asked: Asked) -> "Future[DashboardData]":
-        key = (dashboard.name, asked)
+    def _future(self, key: Hashable, work: Callable[[Warehouse], object]) -> "Future[object]":
         with self._lock:
             known = self._cache.get(key)
             if known is not None:
-                done: Future[DashboardData] = Future()
+                done: Future[object] = Future()
                 done.set_result(known)
                 return done
             if key in self._running:
@@ -146,12 +165,12 @@ class DashboardReader:
                 )
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(1, thread_name_prefix="dashboards")
-            self._running[key] = future = self._pool.submit(self._answer, dashboard, asked, key)
+            self._running[key] = future = self._pool.submit(self._answer, key, work)
             return future
 
-    def _answer(self, dashboard: Dashboard, asked: Asked, key: tuple[str, Asked]) -> DashboardData:
+    def _answer(self, key: Hashable, work: Callable[[Warehouse], object]) -> object:
         try:
-            data = self._query(dashboard, asked)
+            data = self._query(work)
             with self._lock:
                 self._cache[key] = data
             return data
@@ -159,25 +178,10 @@ class DashboardReader:
             with self._lock:
                 self._running.pop(key, None)
 
-    def _query(self, dashboard: Dashboard, asked: Asked) -> DashboardData:
+    def _query(self, work: Callable[[Warehouse], object]) -> object:
         try:
             with closing(self._open()) as warehouse:
-                tasks = tuple(str(record["task"]) for record in _records(warehouse, _TASKS, {}))
-                task = _task(asked, tasks)
-                dashboard = dashboard.of(task, several=len(tasks) > 1)
-                coverage = _coverage(warehouse, task, tasks)
-                from_day, to_day = _range(asked, coverage)
-                rows: dict[str, Sequence[FigureRow]] = {visual.name: () for visual in dashboard.visuals}
-                if from_day is not None and to_day is not None:
-                    parameters = {
-                        "task": task,
-                        "from_day": from_day.isoformat(),
-                        "to_day": to_day.isoformat(),
-                        "pair": asked.pair or ALL_PAIRS,
-                    }
-                    for visual in dashboard.visuals:
-                        given = {name: parameters[name] for name in visual.parameters}
-                        rows[visual.name] = rows_of(visual, _records(warehouse, visual.sql, given))
+                return work(warehouse)
         except AskedInvalid:
             raise
         except ImportError as err:
@@ -193,35 +197,60 @@ class DashboardReader:
                 f"the warehouse could not be read ({type(err).__name__}): run `omni load-events`, which creates missing "
                 "tables and views"
             ) from err
-        return DashboardData(
-            dashboard=dashboard,
-            task=task if tasks else None,
-            from_day=from_day,
-            to_day=to_day,
-            pair=asked.pair,
-            coverage=coverage,
-            rows=rows,
-            read_at=self._clock(),
-        )
 
 
-def _check(asked: Asked) -> None:
-    if asked.from_day is None or asked.to_day is None:
+def _data(warehouse: Warehouse, dashboard: Dashboard, asked: Asked, *, read_at: float) -> DashboardData:
+    tasks = tuple(str(record["task"]) for record in records(warehouse, _TASKS, {}))
+    task = _task(asked, tasks)
+    dashboard = dashboard.of(task, several=len(tasks) > 1)
+    coverage = _coverage(warehouse, task, tasks)
+    from_day, to_day = range_of(asked.from_day, asked.to_day, newest=coverage.newest, days=DEFAULT_DAYS)
+    rows: dict[str, Sequence[FigureRow]] = {visual.name: () for visual in dashboard.visuals}
+    if from_day is not None and to_day is not None:
+        parameters = {
+            "task": task,
+            "from_day": from_day.isoformat(),
+            "to_day": to_day.isoformat(),
+            "pair": asked.pair or ALL_PAIRS,
+        }
+        for visual in dashboard.visuals:
+            given = {name: parameters[name] for name in visual.parameters}
+            rows[visual.name] = rows_of(visual, records(warehouse, visual.sql, given))
+    return DashboardData(
+        dashboard=dashboard,
+        task=task if tasks else None,
+        from_day=from_day,
+        to_day=to_day,
+        pair=asked.pair,
+        coverage=coverage,
+        rows=rows,
+        read_at=read_at,
+    )
+
+
+def check_range(from_day: date | None, to_day: date | None) -> None:
+    """Check the days that somebody asked for.
+
+    Raises:
+        RangeInvalid: they are in the wrong order or too far apart.
+    """
+    if from_day is None or to_day is None:
         return
-    if asked.from_day > asked.to_day:
+    if from_day > to_day:
         raise RangeInvalid("the range ends before it begins: `from` must not be after `to`")
-    if (asked.to_day - asked.from_day).days >= LONGEST_DAYS:
+    if (to_day - from_day).days >= LONGEST_DAYS:
         raise RangeInvalid(f"the range is longer than {LONGEST_DAYS} days: choose a shorter one")
 
 
-def _range(asked: Asked, coverage: Coverage) -> tuple[date | None, date | None]:
-    """Return the days to read, by default four weeks up to the newest answer, at most ``LONGEST_DAYS`` days."""
-    to_day = asked.to_day or coverage.newest
+def range_of(
+    from_day: date | None, to_day: date | None, *, newest: date | None, days: int
+) -> tuple[date | None, date | None]:
+    """Return the days to read, by default ``days`` up to the newest answer, at most ``LONGEST_DAYS`` days."""
+    to_day = to_day or newest
     if to_day is None:
-        return asked.from_day, None
-    from_day = asked.from_day
+        return from_day, None
     if from_day is None:
-        from_day = _before(to_day, DEFAULT_DAYS - 1)
+        from_day = _before(to_day, days - 1)
     return max(from_day, _before(to_day, LONGEST_DAYS - 1)), to_day
 
 
@@ -238,23 +267,25 @@ def _task(asked: Asked, tasks: Sequence[str]) -> str:
 
 
 def _coverage(warehouse: Warehouse, task: str, tasks: tuple[str, ...]) -> Coverage:
-    found = _records(warehouse, _COVERAGE, {"task": task})[0]
+    found = records(warehouse, _COVERAGE, {"task": task})[0]
     answers = int(found["answers"])
     return Coverage(
-        oldest=_day(found["oldest"]) if answers else None,
-        newest=_day(found["newest"]) if answers else None,
+        oldest=day_of(found["oldest"]) if answers else None,
+        newest=day_of(found["newest"]) if answers else None,
         newest_at=found["newest_at"].isoformat()[:16] if answers else None,
         answers=answers,
-        pairs=tuple(str(record["pair"]) for record in _records(warehouse, _PAIRS, {"task": task})),
+        pairs=tuple(str(record["pair"]) for record in records(warehouse, _PAIRS, {"task": task})),
         tasks=tasks,
     )
 
 
-def _day(value: Any) -> date:
+def day_of(value: Any) -> date:
+    """Return the day of a date or timestamp of a frame."""
     return date.fromisoformat(value.isoformat()[:10])
 
 
-def _records(warehouse: Warehouse, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+def records(warehouse: Warehouse, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a query's rows by the names of their columns."""
     return [
         {str(name): value for name, value in record.items()}
         for record in warehouse.query(sql, parameters).to_dict("records")

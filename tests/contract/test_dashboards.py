@@ -10,14 +10,18 @@ import pytest
 from botocore.validate import ParamValidator
 
 from service.__main__ import main
-from service.dashboards.definitions import load_dashboards
+from service.dashboards.definitions import load_calls_dashboard, load_dashboards
 from service.dashboards.quicksight import export
+from service.dashboards.readers import Reader, read_readers
+from service.errors import ConfigurationError
 from service.settings import REPO_ROOT, Settings
 from service.warehouse import open_warehouse
 
 VISUALS = [(board, visual) for board in load_dashboards().values() for visual in board.visuals]
 IDS = [f"{board.name}-{visual.name}" for board, visual in VISUALS]
 PARAMETERS = {"task": "summarize", "from_day": "2026-11-16", "to_day": "2026-11-18", "pair": "*"}
+CALLS = load_calls_dashboard()
+READERS = (Reader(user="dana@example.com", tenant="acme"), Reader(user="dana@example.com", tenant="brand"))
 SOURCE = "arn:aws:quicksight:us-east-1:123456789012:datasource/omni"
 
 
@@ -32,7 +36,8 @@ def warehouse(tmp_path_factory, hand_made_warehouse):
 
 @pytest.fixture(scope="module")
 def exported():
-    return export(list(load_dashboards().values()), account="123456789012", region="us-east-1", data_source_arn=SOURCE)
+    boards = [*load_dashboards().values(), CALLS]
+    return export(boards, account="123456789012", region="us-east-1", data_source_arn=SOURCE, readers=READERS)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +136,7 @@ def test_each_request_has_the_apis_shape(exported, model, operation):
 
 def test_the_check_sees_a_wrong_shape(exported, model):
     shape = model.operation_model("CreateDataSet").input_shape
-    good = exported["CreateDataSet"][0]
+    good = exported["CreateDataSet"][1]
     assert list(faults(shape, good | {"ImportMode": "LIVE"}))
     assert ParamValidator().validate({k: v for k, v in good.items() if k != "Name"}, shape).has_errors()
     assert ParamValidator().validate(good | {"Colour": "red"}, shape).has_errors()
@@ -139,7 +144,7 @@ def test_the_check_sees_a_wrong_shape(exported, model):
 
 def test_each_visual_stands_in_the_export_once_with_its_own_data(exported):
     sets = {request["DataSetId"]: request for request in exported["CreateDataSet"]}
-    assert len(sets) == len(VISUALS)
+    assert len(sets) == len(VISUALS) + len(CALLS.visuals) + 1  # who may see whose calls
     for request in exported["CreateDashboard"]:
         definition = request["Definition"]
         declared = {item["Identifier"]: item["DataSetArn"] for item in definition["DataSetIdentifierDeclarations"]}
@@ -188,10 +193,57 @@ def test_parameters_reach_every_data_set(exported):
     for request in exported["CreateDataSet"]:
         sql = request["PhysicalTableMap"]["rows"]["CustomSql"]["SqlQuery"]
         used = set(re.findall(r"<<\$(\w+)>>", sql))
+        if request["DataSetId"].startswith("omni-call"):
+            continue
         of_one_task = set() if request["DataSetId"].endswith("-by-task") else {"Task", "Pair"}
         assert used == {"FromDay", "ToDay"} | of_one_task
         assert {item["StringDatasetParameter"]["Name"] for item in request["DatasetParameters"]} == used
         assert re.findall(r":(?!:)[a-z_]+", sql) == []
+
+
+def test_rows_of_tenants_are_behind_rules_that_no_parameter_changes(exported):
+    sets = {request["DataSetId"]: request for request in exported["CreateDataSet"]}
+    rules = sets["omni-call-readers"]
+    assert rules["UseAs"] == "RLS_RULES"
+    assert next(iter(sets)) == "omni-call-readers"  # before what refers to it
+    assert rules["PhysicalTableMap"]["rows"]["CustomSql"]["SqlQuery"] == (
+        "SELECT 'dana@example.com' AS \"UserName\", 'acme' AS tenant_id UNION ALL "
+        "SELECT 'dana@example.com' AS \"UserName\", 'brand' AS tenant_id"
+    )
+    walled = {f"omni-calls-{visual.name}".replace("_", "-") for visual in CALLS.visuals}
+    assert {name for name, request in sets.items() if "RowLevelPermissionDataSet" in request} == walled
+    for name in walled:
+        rule, table = sets[name]["RowLevelPermissionDataSet"], sets[name]["PhysicalTableMap"]["rows"]["CustomSql"]
+        assert (rule["Status"], rule["PermissionPolicy"]) == ("ENABLED", "GRANT_ACCESS")
+        assert rule["Arn"] == "arn:aws:quicksight:us-east-1:123456789012:dataset/omni-call-readers"
+        assert {"Name": "tenant_id", "Type": "STRING"} in table["Columns"]  # what the rules choose by
+        used = {"FromDay", "ToDay", "Form", "AgentGroup"}
+        assert set(re.findall(r"<<\$(\w+)>>", table["SqlQuery"])) == used
+        assert {item["StringDatasetParameter"]["Name"] for item in sets[name]["DatasetParameters"]} == used
+        assert re.findall(r":(?!:)[a-z_]+", table["SqlQuery"]) == []
+
+
+def test_without_readers_no_tenants_rows_are_exported():
+    made = export([CALLS], account="123456789012", region="us-east-1", data_source_arn=SOURCE)
+    assert not any(made.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("user,tenant_id\na@example.com,\n", "'' is no tenant's id"),  # an empty value means every tenant
+        ("user,tenant_id\na' OR 1=1,acme\n", "is no name of a QuickSight user"),
+        ("user,tenant_id\na@example.com,ac'me\n", "is no tenant's id"),
+        ("user,tenant_id\na@example.com,acme,brand\n", "is no name of a QuickSight user"),
+        ("user\na@example.com\n", "the first line must be user,tenant_id"),
+        ("user,tenant_id\n", "names no reader"),
+    ],
+)
+def test_a_wrong_list_of_readers_is_refused(tmp_path, text, said):
+    file = tmp_path / "readers.csv"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        read_readers(file)
 
 
 def test_the_command_writes_the_export(tmp_path, monkeypatch, capsys):
@@ -200,6 +252,16 @@ def test_the_command_writes_the_export(tmp_path, monkeypatch, capsys):
     assert main(["dashboards", "--export", str(file)]) == 0
     assert list(json.loads(file.read_text(encoding="utf-8"))) == ["CreateDataSet", "CreateAnalysis", "CreateDashboard"]
     assert "CreateDashboard" in capsys.readouterr().out
+    assert "omni-calls" not in file.read_text(encoding="utf-8")
+    readers = tmp_path / "readers.csv"
+    readers.write_text("user,tenant_id\nadmin/dana,acme\n", encoding="utf-8")
+    assert main(["dashboards", "--export", str(file), "--readers", str(readers)]) == 0
+    assert (
+        "SELECT 'admin/dana' AS"
+        in json.loads(file.read_text(encoding="utf-8"))["CreateDataSet"][0]["PhysicalTableMap"]["rows"]["CustomSql"][
+            "SqlQuery"
+        ]
+    )
     assert main(["dashboards", "--export", str(tmp_path / "no" / "file.json")]) == 2
 
 

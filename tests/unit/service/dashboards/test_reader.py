@@ -86,7 +86,7 @@ async def test_equal_questions_within_the_caches_time_are_one_query(fake):
     first = await reader.read(COST, Asked())
     now[0] = 29.0
     assert await reader.read(COST, Asked()) is first
-    assert reader.age_s(first) == 29.0
+    assert reader.age_s(first.read_at) == 29.0
     await reader.read(COST, Asked(pair="alpha"))
     now[0] = 30.0
     await reader.read(COST, Asked())
