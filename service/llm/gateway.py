@@ -228,7 +228,8 @@ class LiteLLMGateway:
             return UpstreamUnavailable(
                 f"{card.short_name} cannot be called: importing litellm failed ({type(err).__name__})"
             )
-        exceptions = self._litellm.exceptions
+        from litellm import exceptions  # an attribute of the package only where its import was the first
+
         if card.wire == "litellm":
             return translated_anywhere(err, card, server_of(card, self._endpoints), exceptions)
         return translated(err, card.short_name, exceptions)

@@ -119,6 +119,8 @@ class LiteLLMWire:
 
     def not_taken(self, card: ModelCard, call: ModelCall) -> tuple[str, ...]:
         """Return the options of ``call`` that the model does not take, so that they are not sent: "temperature"."""
+        from litellm.exceptions import UnsupportedParamsError
+
         _, provider, _, _ = self._litellm.get_llm_provider(card.id)
         given = self._options(call)
         left_out = []
@@ -127,7 +129,7 @@ class LiteLLMWire:
                 self._litellm.utils.get_optional_params(
                     model=card.id.partition("/")[2], custom_llm_provider=provider, **{name: value}
                 )
-            except self._litellm.exceptions.UnsupportedParamsError:
+            except UnsupportedParamsError:
                 left_out.append(name)
         return tuple(left_out)
 

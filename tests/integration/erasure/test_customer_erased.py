@@ -296,7 +296,8 @@ def test_a_customer_is_deleted_everywhere_and_another_one_is_untouched(settings)
     assert (receipt.left, len(receipt.deleted)) == (0, len(eraser.places))
     assert traces(settings, GONE) == []
     assert traces(settings, STAYS) == before
-    assert ErasureLedger(open_shared_state(settings)).receipts() == [receipt]
+    kept = ErasureLedger(open_shared_state(settings)).receipts()
+    assert [one for one in kept if one.reason == "case 1"] == [receipt]
 
 
 BACK = Customer("639", "ostrander")
