@@ -13,6 +13,8 @@ _PSEUDONYMOUS = frozenset({"account", "contact", "conversation"})
 _IN_KEYS = frozenset({"call", "request", "contact"})
 _PARTS = re.compile(r"[/#_.]")
 _SHORTEST_IN_KEY = 8
+# What may follow an id that is a file's name: its ending, or Amazon Connect's time of the recording.
+_AFTER_NAME = re.compile(r"\Z|\.|_\d{8}")
 _CALL = "CALL#"  # in front of a call's id in the calls table
 # A shorter text may be somebody else's answer, too.
 _SHORTEST_TEXT = 40
@@ -61,9 +63,19 @@ class CustomerIds:
     def _is(self, kind: IdKind, value: str) -> bool:
         if value in self._of[kind] or (kind == "phone" and value.removeprefix("+") in self._of[kind]):
             return True
+        if kind not in _IN_KEYS or not _PARTS.search(value):
+            return False
         # Keys of objects and items hold an id among other words; a short one may be a word of somebody else's key.
-        parts = _PARTS.split(value) if kind in _IN_KEYS and _PARTS.search(value) else ()
-        return any(part in self._of[kind] for part in parts if len(part) >= _SHORTEST_IN_KEY)
+        words = {part for part in _PARTS.split(value) if len(part) >= _SHORTEST_IN_KEY}
+        return not words.isdisjoint(self._of[kind]) or any(_names(value, one) for one in self._of[kind])
+
+
+def _names(key: str, wanted: str) -> bool:
+    """Return whether a key's file is called like an id, which may itself hold what separates the words of a key."""
+    at = key.rfind(wanted)
+    begins = at == 0 or (at > 0 and key[at - 1] == "/")
+    after = at + len(wanted)
+    return begins and "/" not in key[after:] and _AFTER_NAME.match(key, after) is not None
 
 
 def leaves(record: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
