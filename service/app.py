@@ -19,6 +19,8 @@ from service.api.http.limits import BodyLimits
 from service.api.http.openapi import complete
 from service.api.http.problems import add_problem_handlers
 from service.api.http.request_scope import RequestScope
+from service.api.qa import operations as qa
+from service.api.qa import page as qa_page
 from service.api.task_feedback import task_feedback_router
 from service.api.tasks import tasks_router
 from service.runtime import Runtime, build_runtime
@@ -78,6 +80,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None,
     app.include_router(account_token.router)
     app.include_router(pairs.router)
     app.include_router(forms.router)
+    app.include_router(qa.router)  # before the calls, whose ids stand in the same place of a path
     app.include_router(calls.router)
     app.include_router(dashboards.router)
     app.include_router(tokens.router)
@@ -88,6 +91,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None,
     app.include_router(chat.router)
     app.include_router(handovers.router)
     app.include_router(agent.router)
+    app.include_router(qa_page.router)
     app.include_router(embedded.router)
     app.include_router(health.router)
     app.include_router(docs.router)

@@ -10,6 +10,7 @@ ASSETS: Mapping[str, str] = {
     "page.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
     "charts.js": "text/javascript; charset=utf-8",
+    "visuals.js": "text/javascript; charset=utf-8",
     "words.js": "text/javascript; charset=utf-8",
 }
 DOCS_PAGE = "docs.html"
@@ -26,6 +27,13 @@ AGENT_PAGE = "agent.html"
 AGENT_ASSETS: Mapping[str, str] = {
     "agent.css": "text/css; charset=utf-8",
     "agent.js": "text/javascript; charset=utf-8",
+}
+QA_PAGE = "qa.html"
+QA_ASSETS: Mapping[str, str] = {
+    "qa.css": "text/css; charset=utf-8",
+    "qa.js": "text/javascript; charset=utf-8",
+    "qa-board.js": "text/javascript; charset=utf-8",
+    "qa-call.js": "text/javascript; charset=utf-8",
 }
 WIDGET = "widget.js"
 WORKSPACE_PAGE = "workspace.html"

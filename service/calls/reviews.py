@@ -10,9 +10,11 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
+from pydantic import BaseModel, ConfigDict
+
 from service.aws.bounded import StoreThreads
 from service.calls.failure import CallFailed
-from service.calls.keys import is_call_id
+from service.calls.keys import is_call_id, transcript_key
 from service.calls.redact.transcript import PatternRedactor, TranscriptRedactor
 from service.calls.result import CallResult
 from service.calls.store.objects import TenantResults
@@ -92,6 +94,13 @@ class _Results(Protocol):
     def read(self, key: str) -> str | None: ...
 
 
+class _KeptTurns(BaseModel):
+    # What else is stored of a transcript concerns the worker.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    turns: tuple[Turn, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reviewed:
     """One call: its state, the model's result, and each criterion's newest override."""
@@ -125,6 +134,16 @@ class CallReviews:
             job = replace(job, scored=scored_of(result))
         said = {item.criterion: item for item in self.overrides.of(tenant, call_id)}  # the newest comes last
         return Reviewed(job=job, result=result, overrides=tuple(said.values()))
+
+    def transcript(self, tenant: str, call_id: str) -> tuple[Turn, ...] | None:
+        """Return a call's redacted turns; None before it was heard and after the transcript's deletion.
+
+        Raises:
+            CallMissing: the tenant has no such call.
+        """
+        job = self._job(tenant, call_id)
+        text = self.results(job.tenant).read(transcript_key(job.tenant, job.call_id))
+        return None if text is None else _KeptTurns.model_validate_json(text).turns
 
     def override(
         self, tenant: str, call_id: str, criterion: str, verdict: Rating, *, reason: str, who: str, edit: int | None

@@ -16,7 +16,7 @@ from service.access.errors import ScopeMissing, TokenRefused
 from service.access.sessions import COOKIE
 from service.access.throttle import LimitExceeded
 from service.access.tokens import Caller
-from service.api.assets import AGENT_ASSETS, ASSETS, CHAT_ASSETS, DOCS_ASSETS, WORKSPACE_ASSETS
+from service.api.assets import AGENT_ASSETS, ASSETS, CHAT_ASSETS, DOCS_ASSETS, QA_ASSETS, WORKSPACE_ASSETS
 from service.api.http.problems import problem
 from service.task import OPERATOR_NAMES
 from service.telemetry.log import Event, log
@@ -29,6 +29,8 @@ PUBLIC |= {
     *(f"/chat/{name}" for name in CHAT_ASSETS),
     "/agent",
     *(f"/agent/{name}" for name in AGENT_ASSETS),
+    "/qa",
+    *(f"/qa/{name}" for name in QA_ASSETS),
     "/docs",
     *(f"/docs/{name}" for name in DOCS_ASSETS),
     "/dashboards",

@@ -78,7 +78,8 @@ _OF_CONVERSATIONS = ("CONVERSATION_NOT_FOUND", "CONVERSATION_ENDED", "CONVERSATI
 _OF_PATHS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"/omni-channel-insights", _OF_MODELS),
     (r"/feedback", ("SUMMARY_NOT_FOUND", "AMBIGUOUS_SUMMARY")),
-    (r"/v1/calls/\{call_id\}", ("CALL_NOT_FOUND",)),
+    (r"/v1/calls/\{call_id\}(/transcript)?", ("CALL_NOT_FOUND",)),
+    (r"/v1/calls/(figures|failures)", ()),
     (
         r"/v1/calls/.*/override",
         ("CALL_NOT_FOUND", "CRITERION_NOT_FOUND", "CALL_NOT_SCORED", "OVERRIDE_CHANGED", "REASON_NOT_REDACTED"),

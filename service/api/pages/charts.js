@@ -102,9 +102,10 @@ function horizontal(visual, left, right) {
   const keys = visual.rows.map((row) => row.key);
   const moments = keys.map((key, index) => (keys.every(isDay) ? Date.parse(`${key}T00:00:00Z`) / 86400000 : index));
   const first = moments[0];
-  const days = moments[moments.length - 1] - first + 1;
-  const step = (right - left) / days;
-  return { step, places: moments.map((moment) => left + (moment - first + 0.5) * step) };
+  const each = visual.by === "week" ? 7 : 1; // days between neighbours
+  const places = (moments[moments.length - 1] - first) / each + 1;
+  const step = (right - left) / places;
+  return { step, places: moments.map((moment) => left + ((moment - first) / each + 0.5) * step) };
 }
 
 function labelDays(root, visual, x, left, right, bottom) {

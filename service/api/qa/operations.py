@@ -1,0 +1,129 @@
+"""GET /v1/calls/figures, /v1/calls/failures and a call's transcript: the tenant is the one of the token's client."""
+
+from datetime import date, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from service.api.answering import runtime_of
+from service.api.http.problems import RESPONSES, Problem, problem
+from service.api.http.tenancy import tenant_of
+from service.api.qa.models import (
+    FailureList,
+    QualityAnswer,
+    TranscriptAnswer,
+    TranscriptTurn,
+    failed_of,
+    quality_of,
+)
+from service.calls.reviews import ReviewRefused
+from service.dashboards.calls import WEEKS_DAYS, CallsAsked, FailuresAsked, read_failures, read_figures
+from service.dashboards.definitions import load_calls_dashboard
+from service.dashboards.errors import AskedInvalid, WarehouseUnreadable
+from service.dashboards.reader import DashboardReader
+from service.errors import StoreError
+from service.strict import IsoDay
+from service.warehouse.port import Warehouse
+
+router = APIRouter(prefix="/v1/calls", tags=["calls"])
+_NO_STORE = {"Cache-Control": "no-store"}
+_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$"
+_CallId = Annotated[str, Path(pattern=r"^call-[0-9a-f]{24}$")]
+_FormId = Annotated[str | None, Query(pattern=_ID, description="The form; by default the one with most calls")]
+_From = Annotated[
+    IsoDay | None, Query(alias="from", description="First day (UTC); twelve weeks before `to` by default")
+]
+_To = Annotated[IsoDay | None, Query(alias="to", description="Last day (UTC); that of the newest call by default")]
+_Group = Annotated[str | None, Query(max_length=64, description="One agent group (the call's queue); all by default")]
+_DENIED: dict[int | str, dict[str, Any]] = {
+    403: {"model": Problem, "description": "The client belongs to no tenant"},
+    **{status: RESPONSES[status] for status in (422, 500, 503)},
+}
+_MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "The tenant has no such call"}}
+
+
+@router.get("/figures", response_model=QualityAnswer, responses=_DENIED)
+async def call_figures(
+    request: Request,
+    response: Response,
+    form_id: _FormId = None,
+    from_day: _From = None,
+    to_day: _To = None,
+    agent_group: _Group = None,
+) -> QualityAnswer | Response:
+    """Return the figures of the tenant's scored calls, each with n and interval; they are at most 30 seconds old.
+
+    Overrides of the last minutes are in them when `omni calls work` has carried them to the warehouse.
+    """
+    response.headers.update(_NO_STORE)
+    tenant, reader = tenant_of(request), _reader(request)
+    asked = CallsAsked(form_id=form_id, from_day=from_day, to_day=to_day, agent_group=agent_group or None)
+
+    def read(warehouse: Warehouse) -> Any:
+        return read_figures(warehouse, load_calls_dashboard(), tenant, asked, read_at=reader.now())
+
+    try:
+        found = await reader.ask(("calls", tenant, asked), read)
+    except AskedInvalid as err:
+        return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=str(err))
+    return quality_of(
+        tenant, found, age_s=reader.age_s(found.read_at), simulated=runtime_of(request).settings.simulated
+    )
+
+
+@router.get("/failures", response_model=FailureList, responses=_DENIED)
+async def call_failures(
+    request: Request,
+    response: Response,
+    form_id: Annotated[str, Query(pattern=_ID)],
+    criterion: Annotated[str, Query(pattern=_ID, description="Id of the criterion")],
+    to_day: Annotated[IsoDay, Query(alias="to", description="Last day (UTC)")],
+    from_day: _From = None,
+    agent_group: _Group = None,
+    agent: Annotated[str | None, Query(max_length=64, description="One agent; all by default")] = None,
+) -> FailureList | Response:
+    """Return the tenant's calls that fail a criterion, newest first: what stands behind a cell of a heatmap."""
+    response.headers.update(_NO_STORE)
+    tenant, reader = tenant_of(request), _reader(request)
+    asked = FailuresAsked(
+        form_id=form_id,
+        criterion=criterion,
+        from_day=from_day or _first_of(to_day),
+        to_day=to_day,
+        agent_group=agent_group or None,
+        agent=agent or None,
+    )
+    try:
+        found = await reader.ask(("failures", tenant, asked), lambda warehouse: read_failures(warehouse, tenant, asked))
+    except AskedInvalid as err:
+        return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=str(err))
+    return FailureList(criterion=criterion, calls=[failed_of(call) for call in found])
+
+
+@router.get("/{call_id}/transcript", response_model=TranscriptAnswer, responses={**_DENIED, **_MISSING})
+async def call_transcript(call_id: _CallId, request: Request, response: Response) -> TranscriptAnswer | Response:
+    """Return one call's redacted transcript, with the position of each turn in the recording."""
+    response.headers.update(_NO_STORE)
+    tenant, calls = tenant_of(request), runtime_of(request).calls
+    if calls is None:
+        raise StoreError("this service keeps no calls: it has no AWS endpoint (locally: omni serve)")
+    try:
+        turns = await calls.threads.run(lambda: calls.transcript(tenant, call_id))
+    except ReviewRefused as err:
+        return problem(request.state.request_id, status=err.status, code=err.code, detail=str(err))
+    return TranscriptAnswer(
+        call_id=call_id,
+        kept=turns is not None,
+        turns=[TranscriptTurn(speaker=turn.speaker, start_s=turn.start_s, text=turn.text) for turn in turns or ()],
+    )
+
+
+def _reader(request: Request) -> DashboardReader:
+    reader = runtime_of(request).dashboards
+    if reader is None:
+        raise WarehouseUnreadable("this service was built without a warehouse")
+    return reader
+
+
+def _first_of(to_day: date) -> date:
+    return to_day - timedelta(days=min(WEEKS_DAYS - 1, (to_day - date.min).days))
