@@ -86,9 +86,10 @@ class Served:
 def served(place, api_runtime):
     settings = place.settings
     secrets = {
-        tenant: open_changes(settings).add_client(f"lead-{tenant}", ["operator"], tenant=tenant)
+        tenant: open_changes(settings).add_client(f"lead-{tenant}", ["calls"], tenant=tenant)
         for tenant in (ACME, BRAND, "newcomer")
     }
+    secrets["desk"] = open_changes(settings).add_client("lead-desk", ["handovers"], tenant=ACME)
     reviews = build_runtime(settings, guarded=False).calls
     runtime = replace(
         api_runtime(settings=settings),
@@ -273,6 +274,8 @@ def test_empty_loading_and_error_states_say_what_to_do(served, place, open_page)
     page.fill("#secret", "wrong")
     page.keyboard.press("Enter")
     expect(page.locator("#door-said")).to_contain_text("not the id and secret of a QA lead")
+    sign_in(page, served, "desk")
+    expect(page.locator("#door-said")).to_contain_text("it needs the scope calls")
     gate = threading.Event()
     page.route("**/v1/calls/figures*", lambda route: (gate.wait(60), route.continue_()))
     sign_in(page, served)

@@ -35,14 +35,15 @@ async function signIn() {
   let answer;
   try {
     answer = await fetch("/oauth/token", {
-      method: "POST", cache: "no-store", credentials: "omit", body: new URLSearchParams({ grant_type: "client_credentials", ...credentials }),
+      method: "POST", cache: "no-store", credentials: "omit", body: new URLSearchParams({ grant_type: "client_credentials", scope: "calls", ...credentials }),
     });
   } catch {
     throw { status: 401, title: "", detail: "The service does not answer. Check your connection and try again." };
   }
   if (!answer.ok) {
     credentials = null;
-    throw { status: 401, title: "", detail: "These are not the id and secret of a QA lead." };
+    const detail = answer.status === 400 ? "This id may not see calls: it needs the scope calls." : "These are not the id and secret of a QA lead.";
+    throw { status: 401, title: "", detail };
   }
   token = (await answer.json()).access_token;
   sessionStorage.setItem(KEPT, token);

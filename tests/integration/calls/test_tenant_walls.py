@@ -19,7 +19,7 @@ from service.access.control import open_access, open_changes
 from service.app import create_app
 from service.aws.clients import client
 from service.cards import ModelCards
-from service.dashboards.reader import DashboardReader
+from service.dashboards.reader import DashboardReader, records
 from service.handover.build import open_handovers
 from service.handover.handover import CustomerHandover, HandoverSummary
 from service.pair_file import load_pair
@@ -50,6 +50,7 @@ WAITING = {ACME: f"handover-{1:024x}", BRAND: f"handover-{2:024x}"}
 HARMLESS = {
     "name": "effectiveness", "version": 1, "state": "done", "day": "2026-11-16", "limit": 50,
     "from": "2026-11-01", "to": "2026-11-30", "pair": "keywords", "task": "summarize",
+    "agent_group": "cards", "agent": "a1",
 }  # fmt: skip
 VARIANTS = ("as documented", "tenant in the query", "tenant in a header")
 # `kept` says whether the disk took the answer within the time that was left.
@@ -212,7 +213,7 @@ def requests_of(document, names, cursor):
                 value = ({"after": cursor, "form_id": names["form_id"]} | HARMLESS | names)[key]
                 if parameter["in"] == "path":
                     target = target.replace(f"{{{key}}}", str(value))
-                elif key in ("form_id", "after", "from", "to"):  # the others narrow down what is found
+                elif key in ("form_id", "criterion", "after", "from", "to"):  # the others narrow down what is found
                     query[key] = value
             for variant in VARIANTS:
                 headers = {"x-tenant": names["tenant"], "tenant-id": names["tenant"]} if "header" in variant else {}
@@ -294,6 +295,10 @@ def named_in_query(request):
     return request.query_params.get("tenant", request.state.caller.tenant)
 
 
+def of_everyone(warehouse, tenant, sql, parameters, *, order=""):
+    return records(warehouse, sql, parameters)
+
+
 def named_in_header(request):
     return request.headers.get("x-tenant", request.state.caller.tenant)
 
@@ -302,6 +307,8 @@ def named_in_header(request):
     ("place_of_check", "broken"),
     [
         ("service.api.calls.tenant_of", named_in_query),
+        ("service.api.qa.operations.tenant_of", named_in_query),
+        ("service.dashboards.calls.of_tenant", of_everyone),
         ("service.api.forms.tenant_of", named_in_query),
         ("service.api.forms.tenant_of", named_in_header),
         ("service.api.tasks.require_tenant", lambda request, tenant: None),
@@ -347,6 +354,7 @@ async def test_the_owner_finds_and_changes_what_others_do_not(place, tenants):
             reached.add(label.partition(",")[0])
     assert reached >= {
         "GET /v1/forms", "GET /v1/forms/{form_id}", "PUT /v1/forms/{form_id}/draft", "GET /v1/calls/{call_id}",
+        "GET /v1/calls/figures", "GET /v1/calls/{call_id}/transcript",
         "POST /v1/scorecard", "POST /v1/scorecard/feedback", "POST /v1/handovers/{handover_id}/take",
     }, reached  # fmt: skip
     assert stored(place)[ACME] != before[ACME]
