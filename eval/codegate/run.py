@@ -21,7 +21,7 @@ from service.cards import ModelCards
 from service.errors import RegistryError
 from service.pair import Pair
 from service.pair_file import load_pair
-from service.release.registry import check_store
+from service.release.registry_store import check_store
 from service.settings import Settings
 from service.task import load_task, task_names
 

@@ -142,7 +142,7 @@ def _answer_key(row: Row) -> tuple[str, str, str, int]:
 def _texts(report: Row, settings: Settings) -> dict[tuple[str, str, str, int], Row]:
     """Return the texts of a run's answers from the tables that MLflow holds, by pair, case, arm and repeat."""
     from eval.tracking.store import CASES_FILE, Tracking
-    from service.release.registry import check_store
+    from service.release.registry_store import check_store
 
     check_store(settings.registry.uri)
     tracking = Tracking(settings.registry.uri)

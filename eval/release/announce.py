@@ -17,7 +17,7 @@ from service.errors import RegistryError
 from service.events import SCHEMA_VERSION
 from service.loading.objects import ReleasePromise, ReleaseRecord
 from service.release.attestation import read_attestation
-from service.release.registry import check_store
+from service.release.registry_store import check_store
 from service.release.release import Release
 from service.release.statements import TrustedKeys, load_trusted_keys
 from service.settings import Settings

@@ -13,7 +13,7 @@ from service.canonical import sha256_hex
 from service.errors import RegistryError
 from service.release.attestation import GateAttestation, read_attestation
 from service.release.ledger_copy import ledger_copy
-from service.release.registry import check_store
+from service.release.registry_store import check_store
 from service.release.release import Release
 from service.release.statements import TrustedKeys, load_trusted_keys
 from service.release.unseen import UnseenPolicy, unseen_text

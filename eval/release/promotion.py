@@ -22,7 +22,7 @@ from figures.command_line import REASON, omni
 from service.errors import RegistryError
 from service.pair import Pair
 from service.release.attestation import GateAttestation, read_attestation
-from service.release.registry import check_store
+from service.release.registry_store import check_store
 from service.release.release import Release
 from service.release.statements import TrustedKeys, load_trusted_keys
 from service.release.unseen import UnseenPolicy

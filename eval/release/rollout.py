@@ -19,7 +19,7 @@ from service.clock import wall_clock
 from service.errors import StoreError
 from service.pair import Pair
 from service.release.ledger_copy import newest_step_in_ledger
-from service.release.registry import check_store
+from service.release.registry_store import check_store
 from service.release.release import attestation_tag
 from service.release.rollout import CANDIDATE_ALIAS, Rollout
 from service.release.statements import TrustedKeys, envelope_digest, load_trusted_keys

@@ -16,8 +16,8 @@ from figures.command_line import omni
 from service.canonical import canonical_json
 from service.errors import ConfigurationError, RegistryError
 from service.pair import Pair
-from service.release.registry import all_versions
 from service.release.registry_record import from_registry, to_registry
+from service.release.registry_store import all_versions
 from service.release.release import ALIAS, DIGEST_TAG, NAME_TAG, RELEASE_TAG_PREFIX, Release, read_release
 from service.release.statements import TrustedKeys, load_trusted_keys
 from service.release.verification import newest_sequence, verify_tags

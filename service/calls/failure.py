@@ -10,6 +10,8 @@ class FailureReason(StrEnum):
 
     BAD_KEY = "bad_key"
     UNKNOWN_TENANT = "unknown_tenant"
+    SUSPENDED = "suspended"
+    REGION = "region"
     GONE = "gone"
     TOO_LARGE = "too_large"
     UNREADABLE = "unreadable"

@@ -187,17 +187,13 @@ def set_vocabulary(
     name: Annotated[str | None, typer.Argument(help="Its name in Amazon Transcribe; none removes it.")] = None,
 ) -> None:
     """Have Amazon Transcribe use a custom vocabulary for a tenant's recordings."""
-    from service.aws.clients import client
-    from service.calls.store.form_store import build_forms
+    from service.commands.tenants.settings import change_tenant
 
     if name is not None and not re.fullmatch(r"[0-9a-zA-Z._-]{1,200}", name):
         raise ConfigurationError(
             f"{name!r} is no name of a vocabulary: use letters, digits, '.', '_' and '-', at most 200"
         )
-    settings = _here()
-    store = build_forms(settings, dynamodb=client("dynamodb", settings), now=lambda: datetime.now(UTC))
-    if not store.set_vocabulary(tenant, name):
-        raise ConfigurationError(f"there is no tenant {tenant!r}")
+    change_tenant(_here(), tenant, {"vocabulary": name})
     say(f"{tenant}: {f'recordings are heard with vocabulary {name}' if name else 'no vocabulary'}")
 
 
@@ -293,6 +289,8 @@ async def _add_forms(settings: "Settings", tenant: str, place: Path) -> bool:
     from service.aws.clients import client
     from service.calls.keys import is_tenant
     from service.calls.store.form_store import FormStore
+    from service.calls.tenants.store import build_tenants
+    from service.calls.tenants.tenant import Tenant as KeptTenant
     from service.tasks.scorecard.form import Form
 
     dynamodb = client("dynamodb", settings)
@@ -302,7 +300,7 @@ async def _add_forms(settings: "Settings", tenant: str, place: Path) -> bool:
         return False
     found = sorted((place / _FORMS).glob("*.json"))
     if found:
-        store.add_tenant(tenant, tenant)
+        build_tenants(settings, dynamodb=dynamodb).add(KeptTenant(tenant=tenant, name=tenant))
     for file in found:
         form = Form.model_validate_json(file.read_text(encoding="utf-8"))
         head = await store.head(tenant, form.form_id)

@@ -90,7 +90,8 @@ def load(settings: Settings) -> None:
 
     from service.access.control import LOCAL_TENANT
     from service.aws.clients import client
-    from service.calls.store.form_store import FormStore
+    from service.calls.tenants.store import build_tenants
+    from service.calls.tenants.tenant import Tenant
     from service.interactions.table import InteractionTable
     from service.local.samples import sample_histories
     from service.local.stores.deploy import deploy_stores
@@ -100,8 +101,5 @@ def load(settings: Settings) -> None:
     store = InteractionTable(dynamodb, settings.stores.interactions_table)
     for account, interactions in sample_histories(datetime.now(UTC).date()).items():
         store.replace(account, interactions)
-    forms = FormStore(
-        dynamodb, settings.stores.config_table, timeout_s=settings.stores.timeout_s, now=lambda: datetime.now(UTC)
-    )
-    forms.add_tenant(LOCAL_TENANT, "Demo Tenant")
+    build_tenants(settings, dynamodb=dynamodb).add(Tenant(tenant=LOCAL_TENANT, name="Demo Tenant"))
     dynamodb.close()

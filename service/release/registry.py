@@ -3,21 +3,18 @@
 Besides ``eval.tracking`` this is the only module that imports mlflow.
 """
 
-import os
 import random
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from service.errors import ConfigurationError, RegistryError, StoreError, ToolsDiffer
 from service.pair import Pair
 from service.release.last_known_good import read_last_known_good, write_last_known_good
 from service.release.ledger_copy import newest_in_ledger, newest_step_in_ledger
+from service.release.registry_store import all_versions, bound_requests, unreadable
 from service.release.registry_version import verify_candidate, verify_version
 from service.release.release import ALIAS
 from service.release.release_copies import ReleaseCopies
@@ -28,7 +25,6 @@ from service.release.verification import newest_sequence
 from service.served import PairSourceStatus, ServedPair
 from service.settings import Settings
 
-_PAGE = 1000
 FetchServed = Callable[[], ServedPair]
 Fits = Callable[[Pair], None]  # raises ToolsDiffer, or RegistryError while nobody can say
 
@@ -243,7 +239,7 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
     """
     # Read every time (0.1 ms), so that keys rotate without a restart.
     keys = load_trusted_keys(settings.trusted_keys_file)
-    _bound(settings)
+    bound_requests(settings)
     from mlflow.exceptions import MlflowException
 
     from mlflow import MlflowClient
@@ -264,7 +260,7 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
     except RegistryError:
         raise
     except Exception as err:  # sqlalchemy and requests errors come through unwrapped
-        raise _unreadable(settings, err) from err
+        raise unreadable(settings, err) from err
     last = newest_sequence(task, others, keys)
     if last > served.sequence:
         raise RegistryError(
@@ -280,22 +276,20 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
     return served
 
 
-def _unreadable(settings: Settings, err: Exception) -> RegistryError:
-    what = f"the registry at {settings.registry.uri}"
-    if isinstance(err, (AttributeError, LookupError, TypeError, ValueError)):
-        return RegistryError(
-            f"{what} holds a damaged row that MLflow cannot read ({type(err).__name__}), such as an empty template: "
-            "restore the store from a backup, or promote again; see `omni verify`"
-        )
-    return RegistryError(f"{what} does not answer ({type(err).__name__})")
+def released_versions(task: str, settings: Settings) -> list[Any]:
+    """Return all versions of ``task``'s prompt in MLflow with their content, newest first; nothing is verified.
 
+    Raises:
+        RegistryError: unreachable.
+    """
+    bound_requests(settings)
+    from mlflow import MlflowClient
 
-def _bound(settings: Settings) -> None:
-    check_store(settings.registry.uri)
-    # Set before mlflow is imported: with its defaults it waits 245 s on a closed port.
-    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(settings.registry.timeout_s)
-    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    try:
+        client = MlflowClient(tracking_uri=settings.registry.uri, registry_uri=settings.registry.uri)
+        return all_versions(client, task)
+    except Exception as err:  # sqlalchemy and requests errors come through unwrapped
+        raise unreadable(settings, err) from err
 
 
 def fetch_candidate(task: str, settings: Settings, *, known: int = 0) -> RolloutCandidate | None:
@@ -312,7 +306,7 @@ def fetch_candidate(task: str, settings: Settings, *, known: int = 0) -> Rollout
         ConfigurationError: the trusted keys cannot be read.
     """
     keys = load_trusted_keys(settings.trusted_keys_file)
-    _bound(settings)
+    bound_requests(settings)
     from mlflow.exceptions import MlflowException
 
     from mlflow import MlflowClient
@@ -331,7 +325,7 @@ def fetch_candidate(task: str, settings: Settings, *, known: int = 0) -> Rollout
     except RegistryError:
         raise
     except Exception as err:  # sqlalchemy and requests errors come through unwrapped
-        raise _unreadable(settings, err) from err
+        raise unreadable(settings, err) from err
     last = newest_step(task, others, keys)
     if last > candidate.rollout.sequence:
         raise RegistryError(
@@ -359,39 +353,3 @@ class CandidateReader:
         if found is not None:
             self._known = found.rollout.sequence
         return found
-
-
-def all_versions(client: Any, task: str) -> list[Any]:
-    """Return every version of the prompt ``task`` from an MLflow client, newest first.
-
-    Reads all pages of the search: otherwise a hundred empty versions would hide the releases behind them.
-    """
-    found: list[Any] = []
-    token: str | None = None
-    while True:
-        page = client.search_prompt_versions(task, max_results=_PAGE, page_token=token)
-        found += page
-        token = page.token
-        if not token:
-            return found
-
-
-def check_store(uri: str) -> None:
-    """Check that a sqlite store exists and can be read: MLflow would create an empty one in place of a missing one.
-
-    Raises:
-        RegistryError: missing, locked, or not a database.
-    """
-    if not uri.startswith("sqlite:///"):
-        return
-    path = Path(unquote(uri.removeprefix("sqlite:///")))
-    if not path.exists():
-        raise RegistryError(f"the MLflow store {path} does not exist: run `omni eval` first, or put it back")
-    try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1.0)
-        try:
-            connection.execute("select count(*) from alembic_version")
-        finally:
-            connection.close()
-    except sqlite3.Error as err:
-        raise RegistryError(f"the MLflow store {path} cannot be read ({err}); is another process holding it?") from err

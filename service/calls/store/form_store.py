@@ -1,7 +1,8 @@
 """Tenants and their forms in DynamoDB: a draft and immutable revisions per form, one of them active, each write conditional.
 
-Partition ``TENANT#<id>``. Item ``META#v1`` is the tenant. ``QA_TEMPLATE#<form>`` is a form's head: its draft, its active version
-and its edit count, which every write must match. ``QA_REVISION#<form>#<version>`` is an activated version, which never changes.
+Partition ``TENANT#<id>``. Item ``META#v1`` is the tenant (``service.calls.tenants``). ``QA_TEMPLATE#<form>`` is a form's head:
+its draft, its active version and its edit count, which every write must match. ``QA_REVISION#<form>#<version>`` is an activated
+version, which never changes.
 """
 
 import json
@@ -35,7 +36,8 @@ class FormStore:
 
     async def known(self, tenant: str) -> bool:
         """See ``Forms.known``."""
-        return await self._threads.run(self._get, tenant, META) is not None
+        item = await self._threads.run(self._get, tenant, META)
+        return item is not None and item.get("state", {}).get("S") != "deleting"
 
     async def heads(self, tenant: str) -> list[FormHead]:
         """See ``Forms.heads``."""
@@ -59,35 +61,6 @@ class FormStore:
     async def activate(self, tenant: str, form_id: str, *, edit: int, who: str) -> FormHead:
         """See ``Forms.activate``."""
         return await self._threads.run(self._activate, tenant, form_id, edit, who)
-
-    def add_tenant(self, tenant: str, name: str, *, model: str | None = None) -> bool:
-        """Add a tenant; return False and change nothing when it exists. Blocking."""
-        item = _key(tenant, META) | {"name": {"S": name}} | ({} if model is None else {"bedrockModel": {"S": model}})
-        try:
-            self._write([{"Put": {"Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}])
-        except FormChanged:
-            return False
-        return True
-
-    def vocabulary(self, tenant: str) -> str | None:
-        """Return the name of the tenant's custom vocabulary in Amazon Transcribe, or None. Blocking."""
-        item = self._get(tenant, META) or {}
-        return item["vocabulary"]["S"] if "vocabulary" in item else None
-
-    def set_vocabulary(self, tenant: str, name: str | None) -> bool:
-        """Set or remove the name of the tenant's custom vocabulary; return False when there is no such tenant. Blocking."""
-        change: dict[str, Any] = {"UpdateExpression": "REMOVE vocabulary"}
-        if name is not None:
-            change = {
-                "UpdateExpression": "SET vocabulary = :name", "ExpressionAttributeValues": {":name": {"S": name}}
-            }  # fmt: skip
-        try:
-            self._write(
-                [{"Update": {"Key": _key(tenant, META), "ConditionExpression": "attribute_exists(pk)", **change}}]
-            )
-        except FormChanged:
-            return False
-        return True
 
     def _get(self, tenant: str, sort: str) -> dict[str, Any] | None:
         with translated(f"table {self._table!r}"):

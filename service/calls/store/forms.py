@@ -29,7 +29,7 @@ class Forms(Protocol):
     """The port to the form store, for the endpoints and the call pipeline; every method is about one tenant."""
 
     async def known(self, tenant: str) -> bool:
-        """Return whether the tenant exists."""
+        """Return whether the tenant exists and is not being deleted."""
         ...
 
     async def heads(self, tenant: str) -> list[FormHead]:

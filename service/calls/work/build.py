@@ -36,6 +36,7 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     from service.aws.event_queue import LONGEST_WAIT_S, EventQueue
     from service.calls.reviews import build_reviews
     from service.calls.store.form_store import build_forms
+    from service.calls.tenants.build import build_desk
     from service.cards import ModelCards
     from service.llm.gateway import build_gateway
     from service.llm.logged_gateway import LoggedGateway
@@ -48,6 +49,8 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     production = None if pair is not None else released_source(settings)
     # A long poll answers after up to twenty seconds: the read timeout must be longer.
     patient = settings.model_copy(update={"store_timeout_s": LONGEST_WAIT_S + 10.0})
+    desk = build_desk(settings, cards, dynamodb=dynamodb, named=pair is not None)
+    released = served_from(settings, cards, pair, production)
     results = partial(TenantResults, s3, settings.calls.results_bucket, kms_key=settings.calls.kms_key)
     return CallWorker(
         inputs=CallInputs(s3, settings.calls.bucket),
@@ -56,11 +59,13 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
         forms=build_forms(settings, dynamodb=dynamodb, now=_now),
         redactor=build_redactor(settings),
         scorer=CallScorer(
-            served=served_from(settings, cards, pair, production),
+            served=lambda tenant: desk.served(tenant, released(tenant)),
             gateway=LoggedGateway(gateway, cards),
             cards=cards,
             rollout=None if production is None else _rollout(settings, production, results, dynamodb),
+            in_rollout=desk.is_free,
         ),
+        tenants=desk,
         reviews=build_reviews(settings, dynamodb=dynamodb, s3=s3, now=_now),
         open_warehouse=partial(open_warehouse, settings),
         owner=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
@@ -81,7 +86,7 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
     if wanted == "amazon":
         from service.aws.clients import client
         from service.calls.hear.amazon_transcribe import AmazonTranscriber, notify_topic
-        from service.calls.store.form_store import build_forms
+        from service.calls.tenants.store import build_tenants
 
         return AmazonTranscriber(
             client("transcribe", settings),
@@ -91,7 +96,7 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
             language=settings.calls.transcribe_language,
             kms_key=settings.calls.kms_key,
             role=settings.calls.transcribe_role,
-            vocabulary=build_forms(settings, dynamodb=client("dynamodb", settings), now=_now).vocabulary,
+            vocabulary=build_tenants(settings, dynamodb=client("dynamodb", settings)).vocabulary,
             notify=notify_topic(client("sns", settings), settings.calls.topic),
         )
     if wanted == "whisper" and whisper.is_installed():

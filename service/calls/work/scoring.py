@@ -53,12 +53,16 @@ class ScoredCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallScorer:
-    """Scores calls. ``served`` returns a tenant's pair: the released one, or a named one, which no rollout replaces."""
+    """Scores calls. ``served`` returns a tenant's pair: the released one, or a named one, which no rollout replaces.
+
+    ``in_rollout`` says whether a tenant's calls may be scored by a rollout's candidate: a tenant may be bound to its own model.
+    """
 
     served: Callable[[str], ServedPair]
     gateway: Gateway
     cards: ModelCards
     rollout: CallRollout | None = None
+    in_rollout: Callable[[str], bool] = lambda tenant: True
 
     async def card(
         self, call_id: str, form: Form, turns: Sequence[Turn]
@@ -81,7 +85,7 @@ class CallScorer:
         A call that the candidate cannot score is scored by production: no call is lost to a candidate.
         """
         production = served = self.served(inputs.tenant)
-        if self.rollout is None:
+        if self.rollout is None or not self.in_rollout(inputs.tenant):
             found = await TASK.run(inputs, self._context(served))
             return _usable(found), found, served
         served = self.rollout.choose(inputs, production)

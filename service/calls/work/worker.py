@@ -29,6 +29,7 @@ from service.calls.reviews import CallReviews, scored_of
 from service.calls.store.forms import Forms
 from service.calls.store.objects import CallInputs, TenantResults
 from service.calls.store.states import ENDED, CallJob, CallJobs, State, StateLost
+from service.calls.tenants.desk import TenantDesk
 from service.calls.work.dead_letters import CallLetters
 from service.calls.work.scoring import CallScorer, ModelBusy, choose_form
 from service.errors import StoreError, WarehouseError
@@ -121,6 +122,7 @@ class CallWorker:
     forms: Forms
     redactor: TranscriptRedactor
     scorer: CallScorer
+    tenants: TenantDesk
     reviews: CallReviews
     open_warehouse: Callable[[], Warehouse]
     owner: str
@@ -279,6 +281,7 @@ class CallWorker:
 
     async def _go_on(self, job: CallJob) -> _Ready:
         source, results = job.source, self.results(job.tenant)
+        await self.tenants.admit(job.tenant)
         if job.state == "scored":
             assert job.result_key is not None
             return _Ready(job=job, result=await self._result(results, job.result_key))
@@ -315,6 +318,7 @@ class CallWorker:
             )
         else:
             # Before the recording is sent anywhere: a transcript that cannot be redacted must not come into being.
+            facts = replace(facts, language=facts.language or (await self.tenants.admit(job.tenant)).language)
             require_covered(facts.language or self.transcriber.language, self.redactor.languages, self.redactor.by)
             heard = await _blocking(self.transcriber.hear, job.source, arrived.body, facts)
         if job.state == "received":

@@ -14,6 +14,7 @@ from service.access.control import open_access, open_changes
 from service.aws.clients import client
 from service.aws.stores import CALLS
 from service.calls.keys import read_key
+from service.calls.tenants.tenant import Tenant
 from service.calls.work.build import build_worker
 from service.calls.work.people import carry
 from service.errors import WarehouseBusy
@@ -78,7 +79,7 @@ async def worker(settings):
     worker = build_worker(settings, pair="keywords")
     worker = replace(worker, queue=UntilEmpty(worker.queue), visible_after_s=1)
     for tenant in ("acme", "brand"):
-        worker.forms.add_tenant(tenant, tenant)
+        worker.tenants.tenants.add(Tenant(tenant=tenant, name=tenant))
         head = await worker.forms.head(tenant, "support")
         if head.edit == 0:
             saved = await worker.forms.save_draft(form(tenant), edit=0, who="dana")

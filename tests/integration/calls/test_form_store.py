@@ -58,7 +58,6 @@ def form(form_id: str, tenant: str = "tenant-a", **changes: Any) -> Form:
 async def test_the_local_aws_knows_the_sample_tenant(store) -> None:
     assert await store.known("demo-tenant")
     assert not await store.known("nobody")
-    assert store.add_tenant("demo-tenant", "Again") is False
 
 
 async def test_a_form_goes_from_draft_to_version_to_version(store) -> None:
@@ -130,17 +129,6 @@ async def test_a_lost_race_that_the_first_read_does_not_see_writes_nothing(store
     monkeypatch.undo()
     head = await store.head("tenant-a", "late")
     assert (head.edit, head.draft.name, head.active) == (2, "Other", None)
-
-
-async def test_a_tenant_has_a_vocabulary_until_it_is_removed(store):
-    store.add_tenant("words", "Words")
-    assert store.vocabulary("words") is None
-    assert store.set_vocabulary("words", "words-products")
-    assert store.vocabulary("words") == "words-products"
-    assert store.set_vocabulary("words", None)
-    assert store.vocabulary("words") is None
-    assert not store.set_vocabulary("nobody", "x")
-    assert not await store.known("nobody")
 
 
 async def test_tenants_are_apart_and_lists_hold_no_versions(store) -> None:

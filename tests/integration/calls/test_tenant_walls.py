@@ -18,6 +18,7 @@ from call_place import ACME, BRAND, add_tenant, make_form, make_place
 from service.access.control import open_access, open_changes
 from service.app import create_app
 from service.aws.clients import client
+from service.calls.tenants.tenant import Tenant
 from service.cards import ModelCards
 from service.dashboards.reader import DashboardReader, records
 from service.handover.build import open_handovers
@@ -97,7 +98,7 @@ async def place(local_aws, tmp_path):
         made.put_bytes(f"{tenant}/calls/{word}-broken.json", f"{{{word}".encode())
         keep_answer(made.settings, tenant)
         queue_customer(made.settings, tenant)
-    made.worker.forms.add_tenant(CHAIN, CHAIN)
+    made.worker.tenants.tenants.add(Tenant(tenant=CHAIN, name=CHAIN))
     await made.worker.drain()
     reviews = build_runtime(made.settings, guarded=False).calls
     for tenant in (ACME, BRAND):

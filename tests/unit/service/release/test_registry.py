@@ -10,8 +10,9 @@ import pytest
 
 from service.errors import RegistryError, ToolsDiffer
 from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy, ToolSpec
-from service.release.registry import RegistryPairSource, check_store
+from service.release.registry import RegistryPairSource
 from service.release.registry_record import from_registry, to_registry
+from service.release.registry_store import check_store
 from service.release.registry_version import verify_version
 from service.release.release import DIGEST_TAG
 from service.release.statements import TrustedKeys, envelope_digest

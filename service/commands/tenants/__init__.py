@@ -1,0 +1,1 @@
+"""``tenant``: create, configure, suspend, export and delete tenants of the call pipeline."""
