@@ -213,6 +213,7 @@ def _work(
 ) -> None:
     """Run ``what`` with a worker. One that scores nothing needs no release: it gets the file of the pair keywords, unused."""
     from service.calls.work.build import build_worker
+    from service.telemetry.exporting import exporting
     from service.telemetry.log import configure_logging
 
     if scores:
@@ -227,7 +228,8 @@ def _work(
             if worker.scorer.rollout is not None:
                 await worker.scorer.rollout.close()
 
-    asyncio.run(done())
+    with exporting(settings):  # the tenants' figures are the worker's: the service scores none of these calls
+        asyncio.run(done())
 
 
 def _here() -> "Settings":

@@ -73,6 +73,13 @@ def _history_failed(fields: Fields) -> None:
     metrics.count(metrics.STORE_ERRORS, _DYNAMODB)
 
 
+def _call_scored(fields: Fields) -> None:
+    tenant = str(fields.get("tenant"))
+    metrics.count(metrics.CALL_SECONDS, tenant, by=_number(fields, "duration_s"))
+    if fields.get("cost_usd") is not None:
+        metrics.observe(metrics.CALL_COST, _number(fields, "cost_usd"), tenant)
+
+
 def _call_settled(fields: Fields) -> None:
     # Events of an object without a tenant, or of a call that only waits, are not counted.
     metrics.count(metrics.CALLS, str(fields.get("tenant", "none")), str(fields.get("state")))
@@ -139,6 +146,7 @@ _RECORDERS: Mapping[Event, Callable[[Fields], None]] = {
     Event.BEDROCK_INVOKE_FAILURE: _model_failed,
     Event.BEDROCK_INVOKE_TIMEOUT: _model_timed_out,
     Event.BEDROCK_INVOKE_CANCELLED: lambda fields: metrics.count(metrics.CANCELLED, str(fields.get("model"))),
+    Event.CALL_SCORED: _call_scored,
     Event.CALL_SETTLED: _call_settled,
     Event.CALLBACK_SETTLED: _callback_settled,
     Event.VOICEMAIL_CLOSED: lambda fields: metrics.count(metrics.CALLBACK_PROMISES, str(fields.get("promise"))),

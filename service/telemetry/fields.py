@@ -85,6 +85,7 @@ FIELDS: Mapping[str, FieldForm] = {
     "tenant": "name",
     "call_id": "name",
     "state": "name",
+    "duration_s": "number",
     "criterion": "name",
     "agrees": "flag",
     # callbacks

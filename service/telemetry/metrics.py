@@ -88,6 +88,9 @@ LOG_DROPPED = Counter("omni_log_lines_dropped", "LogLinesDropped", "Log lines th
 CALLS = Counter(
     "omni_calls", "Calls", "Recorded calls by how they ended; a tenant is no id of a person", ("tenant", "state")
 )
+CALL_SECONDS = Counter(
+    "omni_call_seconds", "CallSeconds", "Length of recorded calls that a model scored, in seconds", ("tenant",)
+)
 TOOL_USES = Counter(
     "omni_tool_uses", "ToolUses", "Uses of tools, those that were refused included", ("tool", "outcome")
 )
@@ -131,6 +134,9 @@ CONVERSATION_LENGTH = Histogram(
     bounds=(1, 2, 3, 5, 8, 12, 20, 50, 200),
 )
 COST = Histogram("omni_cost_usd", "Cost", "One answer, USD", ("model",), unit="None", bounds=_COST_BOUNDS_USD)
+CALL_COST = Histogram(
+    "omni_call_cost_usd", "CallCost", "One scored call, USD", ("tenant",), unit="None", bounds=_COST_BOUNDS_USD
+)
 CALLBACKS_OVERDUE = Histogram(
     "omni_callbacks_overdue",
     "CallbacksOverdue",

@@ -30,6 +30,7 @@ from service.tasks.scorecard import TASK, ScorecardInputs
 from service.tasks.scorecard.card import Scorecard
 from service.tasks.scorecard.form import Form
 from service.tasks.scorecard.transcript import Turn, unscoreable
+from service.telemetry.log import Event, log
 
 # The model answered, but unusably: a person must review the call. Other failures are retried.
 _UNUSABLE = frozenset(
@@ -158,6 +159,15 @@ class CallScorer:
                 output_tokens=found.usage.output_tokens,
                 cost_usd=None if found.cost is None else found.cost.metered_usd,
             ),
+        )
+        log(
+            Event.CALL_SCORED,
+            tenant=result.tenant_id,
+            call_id=result.call_id,
+            pair=result.scored_by.pair,
+            latency_ms=result.scored_by.latency_ms,
+            duration_s=result.duration_s,
+            **({} if result.scored_by.cost_usd is None else {"cost_usd": str(result.scored_by.cost_usd)}),
         )
         return ScoredCall(result=result, raw_answer="" if card is not None else found.raw_text)
 

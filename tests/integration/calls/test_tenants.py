@@ -1,5 +1,9 @@
 """Tenants in a local DynamoDB, and what their configuration allows a worker: state, region, model, language."""
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,6 +17,7 @@ from service.calls.tenants.desk import TenantDesk
 from service.calls.tenants.store import TenantChanged, TenantMissing
 from service.calls.tenants.tenant import Tenant, TenantSettings
 from service.calls.work.replay import replay
+from service.settings import REPO_ROOT
 from service.tasks.scorecard.transcript import Turn
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
@@ -164,6 +169,40 @@ async def test_recordings_are_heard_in_the_tenants_language(place, store):
     assert sorted(heard) == [(ACME, "en-AU"), (ACME, "en-GB")]
     assert dict(tally.reasons) == {"language": 1}
     assert "the call is in German" in place.jobs(BRAND)["c.wav"].detail
+
+
+def test_the_worker_itself_exports_figures_by_tenant(place):
+    """The command that scores, in a process of its own: what it prints reaches CloudWatch as metrics, one dimension a tenant."""
+    place.put("acme/calls/one.json")
+    place.put("brand/calls/one.json")
+    place.put_bytes("brand/calls/bad.json", b"{cut")
+    settings = place.settings
+    named = {
+        "OMNI_STATE_DIR": str(settings.state_dir), "OMNI_AWS_ENDPOINT": settings.aws.endpoint, "OMNI_EMF": "true",
+        "OMNI_WAREHOUSE_PATH": str(settings.warehouse_file), "OMNI_REDACTOR": "patterns", "OMNI_STORE_TIMEOUT_S": "20",
+        "OMNI_CALLS_BUCKET": settings.calls.bucket, "OMNI_RESULTS_BUCKET": settings.calls.results_bucket,
+        "OMNI_CALLS_QUEUE": settings.calls.queue, "OMNI_CALLS_TABLE": settings.calls.table,
+        "OMNI_CONFIG_TABLE": settings.stores.config_table,
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "omni", "calls", "work", "--pair", "keywords"],
+        env=dict(os.environ) | named,
+        cwd=REPO_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    found = {}
+    for line in done.stdout.splitlines():
+        said = json.loads(line) if line.startswith("{") else {}
+        for described in said.get("_aws", {}).get("CloudWatchMetrics", []):
+            for metric in described["Metrics"]:
+                found.setdefault((metric["Name"], said.get("tenant")), []).append(said)
+    assert {tenant for name, tenant in found if name == "Calls"} == {ACME, BRAND}
+    assert {line["state"] for line in found["Calls", BRAND]} >= {"failed"}
+    assert {tenant for name, tenant in found if name == "CallSeconds"} == {ACME, BRAND}
+    assert {tenant for name, tenant in found if name == "CallCost"} == {ACME, BRAND}
 
 
 def test_a_new_tenant_begins_with_the_required_form():
