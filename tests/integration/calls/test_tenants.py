@@ -193,6 +193,7 @@ def test_the_worker_itself_exports_figures_by_tenant(place):
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
+    assert done.stdout.count('"CALL_SCORED"') == 2
     found = {}
     for line in done.stdout.splitlines():
         said = json.loads(line) if line.startswith("{") else {}
