@@ -81,6 +81,8 @@ class CallJobs:
     def claim(self, source: CallObject, *, owner: str, now: datetime, lease: timedelta) -> CallJob:
         """Take the lease of a new or unfinished call and return it in its current state; an ended call is only returned.
 
+        A lease that ``owner`` itself could not give back, because the store did not answer, is renewed.
+
         Raises:
             NotReady: another worker holds the lease.
         """
@@ -99,7 +101,7 @@ class CallJobs:
             ":tenant": {"S": source.tenant},
             **{f":{state}": {"S": state} for state in ENDED},
         }
-        free = "(attribute_not_exists(lease_until) OR lease_until < :now)"
+        free = "(attribute_not_exists(lease_until) OR lease_until < :now OR #owner = :owner)"
         going = f"attribute_not_exists(pk) OR (NOT #state IN ({', '.join(f':{state}' for state in sorted(ENDED))}) AND {free})"
         with translated(self._store):
             try:
@@ -152,14 +154,17 @@ class CallJobs:
         found = self.get(source.tenant, source.call_id)
         return found if found is not None else job_of(item)
 
-    def waiting(self, tenant: str, now: datetime) -> Iterator[CallJob]:
-        """Yield a tenant's unfinished calls that nobody holds and that wait for no transcription, oldest change first."""
+    def waiting(self, tenant: str, *, owner: str, now: datetime) -> Iterator[CallJob]:
+        """Yield a tenant's unfinished calls that nobody but ``owner`` holds and that wait for no transcription, oldest first."""
         yield from self._query(
             IndexName=_BY_OPEN,
             KeyConditionExpression="#open = :tenant",
-            FilterExpression="attribute_not_exists(awaiting) AND (attribute_not_exists(lease_until) OR lease_until < :now)",
-            ExpressionAttributeNames={"#open": "open"},
-            ExpressionAttributeValues={":tenant": {"S": tenant}, ":now": {"N": _seconds(now)}},
+            FilterExpression=(
+                "attribute_not_exists(awaiting) AND "
+                "(attribute_not_exists(lease_until) OR lease_until < :now OR #owner = :owner)"
+            ),
+            ExpressionAttributeNames={"#open": "open", "#owner": "owner"},
+            ExpressionAttributeValues={":tenant": {"S": tenant}, ":owner": {"S": owner}, ":now": {"N": _seconds(now)}},
             PaginationConfig={"PageSize": 50},
         )
 

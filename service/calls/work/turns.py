@@ -2,7 +2,7 @@
 
 What the queue announces is written down as received, one write a call, and leaves the queue at once. Every round then takes the
 oldest waiting calls of each tenant in turn. A call that a model or a worker left is taken again after a while. While the model
-does not answer, rounds pause, up to a minute; what arrives meanwhile is still written down.
+or a store does not answer, rounds of one call pause, up to a minute; what arrives meanwhile is still written down.
 """
 
 import asyncio
@@ -34,11 +34,14 @@ _CHOICE = 4
 
 @dataclass(slots=True, kw_only=True)
 class CallTurns:
-    """One following worker's turns. ``round_of`` calls are taken a round; ``again_after`` is the wait of a call that was left."""
+    """One following worker's turns. ``round_of`` calls are taken a round, one while the worker pauses.
+
+    ``again_after`` is how long a call waits that was left once, and that was left more often.
+    """
 
     worker: CallWorker
     round_of: int = BATCH
-    again_after: timedelta = timedelta(minutes=15)
+    again_after: tuple[timedelta, timedelta] = (timedelta(minutes=1), timedelta(minutes=15))
     look_every: timedelta = LOOK_EVERY
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     _tenants: deque[str] = field(default_factory=deque)
@@ -116,7 +119,7 @@ class CallTurns:
             else:
                 self._tenants.remove(tenant)  # the next announcement, or the look at all tenants, brings it back
         self._tenants.rotate(-1)
-        chosen = list(in_turn(waiting, self.round_of))
+        chosen = list(in_turn(waiting, 1 if self._pause_s else self.round_of))
         if not chosen:
             return CallTally()
         objects = [Announced(key=job.source.key, etag=job.source.etag, version=job.source.version) for job in chosen]
@@ -128,8 +131,8 @@ class CallTurns:
     def _waiting(self, tenant: str) -> deque[CallJob]:
         now = self.worker.now()
         found: list[CallJob] = []
-        for job in self.worker.jobs.waiting(tenant, now):
-            if job.attempts == 0 or job.updated_at < now - self.again_after:
+        for job in self.worker.jobs.waiting(tenant, owner=self.worker.owner, now=now):
+            if job.attempts == 0 or job.updated_at < now - self.again_after[job.attempts > 1]:
                 found.append(job)
             if len(found) == _CHOICE * self.round_of:
                 break

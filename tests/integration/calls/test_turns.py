@@ -126,11 +126,13 @@ async def test_while_the_model_is_down_calls_wait_and_say_so(place: CallPlace) -
         if len(paused) == 4:
             scorer.down = False
 
-    turns = _turns(place, worker=replace(place.worker, scorer=scorer), sleep=sleep, again_after=timedelta(0))  # type: ignore[arg-type]
+    turns = _turns(
+        place, worker=replace(place.worker, scorer=scorer), sleep=sleep, again_after=(timedelta(0), timedelta(0))
+    )  # type: ignore[arg-type]
     tallies: list[CallTally] = []
     with capture_logs() as logs:
         await turns.follow(tallies.append, wait_s=0, more=_rounds(8))
-    assert [tally.busy for tally in tallies[:4]] == [3, 3, 3, 3]
+    assert [tally.busy for tally in tallies[:4]] == [3, 1, 1, 1]
     assert paused == [1.0, 2.0, 4.0, 8.0]
     assert [line["why"] for line in logs if line["event"] == "CALLS_WAIT"] == ["no answer from the model"] * 4
     assert _ended(place, ACME) == 3
@@ -160,6 +162,28 @@ async def test_a_store_that_throttles_is_waited_for(place: CallPlace, monkeypatc
         await turns.follow(lambda tally: None, wait_s=0, more=_rounds(8))
     assert "throttled" in next(line["why"] for line in logs if line["event"] == "CALLS_WAIT")
     assert _ended(place, ACME) == 2
+
+
+async def test_a_lease_that_could_not_be_given_back_is_taken_up_by_its_owner_alone(
+    place: CallPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _put(place, ACME, 1)
+    scorer = _Busy(place.worker.scorer)
+    worker = replace(place.worker, scorer=scorer)  # type: ignore[arg-type]
+
+    def throttled(*_: Any, **__: Any) -> None:
+        raise StoreError("table 'calls' is throttled")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.jobs, "release", throttled)
+        await _turns(place, worker=worker).follow(lambda tally: None, wait_s=0, more=_rounds(1))
+    scorer.down = False
+    later = datetime.now(UTC) + timedelta(minutes=2)
+    another = replace(worker, owner="another", now=lambda: later)
+    await _turns(place, worker=another).follow(lambda tally: None, wait_s=0, more=_rounds(2))
+    assert _ended(place, ACME) == 0
+    await _turns(place, worker=replace(worker, now=lambda: later)).follow(lambda tally: None, wait_s=0, more=_rounds(2))
+    assert _ended(place, ACME) == 1
 
 
 async def test_a_following_worker_takes_up_every_tenants_calls_while_the_queue_is_busy(place: CallPlace) -> None:
