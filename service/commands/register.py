@@ -7,7 +7,8 @@ import typer
 from service.commands.access import client, clients, token, token_keys
 from service.commands.audit import audit
 from service.commands.callbacks import callbacks
-from service.commands.calls import calls
+from service.commands.calls.pipeline import calls
+from service.commands.calls.validation import validate_calls
 from service.commands.customer import customer
 from service.commands.dashboards import dashboards
 from service.commands.doctor import doctor
@@ -44,6 +45,7 @@ COMMANDS = frozenset(
 
 def add_commands(app: typer.Typer) -> None:
     """Add the service's commands to ``app``, in the order in which its help lists them."""
+    calls.command("validate")(validate_calls)
     for panel, commands in ((SERVE, _SERVE), (WAREHOUSE, _WAREHOUSE)):
         for name, command in commands.items():
             app.command(name, rich_help_panel=panel)(command)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from alarm_state import Datapoints, state
 
 from service.telemetry import event_metrics, metrics
+from service.telemetry.alarm_state import Datapoints, state
 from service.telemetry.emf import EmfSink
 from service.telemetry.log import Event
 

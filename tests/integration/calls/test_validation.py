@@ -1,5 +1,8 @@
 """The eight-step validation on the local AWS: it passes here, and each thing that is taken away fails its own step."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,6 +13,7 @@ from call_place import ACME, BRAND, CallPlace, make_place
 from service.calls.redact.transcript import RedactedTranscript
 from service.calls.store.objects import TenantResults
 from service.calls.work.validation import STEPS, CallValidation, StepDone, StepFailed
+from service.local.stores.deploy import deploy_stores
 from service.settings import Settings
 from service.warehouse.duck import DuckWarehouse
 
@@ -179,3 +183,23 @@ class _Blind(DuckWarehouse):
     def query(self, sql: str, parameters: Any = None) -> Any:
         found = super().query(sql, parameters)
         return found.iloc[:0] if "v_criterion_failures" in sql else found
+
+
+def test_the_command_prints_each_step_and_ends_at_the_one_that_fails(stack: Settings, tmp_path: Any) -> None:
+    assert stack.aws.endpoint is not None
+    own = {"OMNI_AWS_ENDPOINT": stack.aws.endpoint, "OMNI_STATE_DIR": str(tmp_path), "OMNI_CALLS_QUEUE": "validated"}
+    names = {
+        "OMNI_CALLS_BUCKET": "in-v",
+        "OMNI_RESULTS_BUCKET": "out-v",
+        "OMNI_CALLS_TABLE": "v",
+        "OMNI_CONFIG_TABLE": "v-c",
+    }
+    line = [sys.executable, "-m", "omni", "calls", "validate", "--pair", "keywords", "--most-usd", "-1"]
+    deploy_stores(
+        stack.model_copy(update={name.removeprefix("OMNI_").lower(): value for name, value in (own | names).items()})
+    )
+    done = subprocess.run(line, env={**os.environ, **own, **names}, capture_output=True, text=True, timeout=600)
+    assert [said.partition(":")[0] for said in done.stdout.splitlines()] == [
+        f"{number}. {name}" for number, name in enumerate(STEPS[:7], 1)
+    ]
+    assert (done.returncode, done.stderr.strip()[:43]) == (1, "FAILED step 8, check alarms and cost: a cal")

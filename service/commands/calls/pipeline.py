@@ -61,9 +61,9 @@ def run_folder(
     if folder is None:
         folder = settings.state_dir / "sample-calls"
         write_sample_calls(folder)
-    located = _located(settings, start=True)
+    stacked = located(settings, start=True)
     # The user wants the tables, not the worker's JSON log.
-    _work(located, lambda worker: _run(located, folder, tenant, worker), pair=pair, log_level="WARNING")
+    _work(stacked, lambda worker: _run(stacked, folder, tenant, worker), pair=pair, log_level="WARNING")
 
 
 @calls.command("work")
@@ -235,7 +235,7 @@ def _work(
 def _here() -> "Settings":
     from service.settings import Settings
 
-    return _located(Settings(), start=False)
+    return located(Settings(), start=False)
 
 
 def _carry(worker: "CallWorker") -> None:
@@ -320,7 +320,8 @@ def _files(place: Path) -> Iterator[tuple[Path, dict[str, str]]]:
         yield file, json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
 
 
-def _located(settings: "Settings", *, start: bool) -> "Settings":
+def located(settings: "Settings", *, start: bool) -> "Settings":
+    """Return settings that name the local AWS's address, started if ``start``; elsewhere the settings as they are."""
     if settings.environment != "local" or settings.aws.endpoint is not None:
         return settings
     from service.local import aws, stack

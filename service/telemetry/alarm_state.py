@@ -6,8 +6,9 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEma
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ Series = tuple[str, frozenset[tuple[str, str]]]
 class Datapoints:
     """Values of each series with the second at which they were written."""
 
+    environment: str = "aws"
     of: dict[Series, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
 
     def read(self, lines: Iterable[str]) -> None:
@@ -42,10 +44,21 @@ class Datapoints:
             return None
         if name.startswith("p"):
             return float(np.percentile(values, float(name[1:])))
-        return float({"Sum": np.sum, "Average": np.mean, "Minimum": np.min, "Maximum": np.max}[name](values))
+        return float(getattr(np, {"Sum": "sum", "Average": "mean", "Minimum": "min", "Maximum": "max"}[name])(values))
 
 
-def state(alarm: Mapping[str, object], data: Datapoints, now_s: float) -> str:
+def rung(alarms: Sequence[Mapping[str, Any]], data: Datapoints, start_s: float, end_s: float) -> list[str]:
+    """Return the names of the alarms that were in ALARM at any whole period from ``start_s`` to the one after ``end_s``."""
+    found = []
+    for alarm in alarms:
+        period = int(alarm["period_s"])
+        moments = range(int(start_s), int(end_s) + 2 * period, period)
+        if any(state(alarm, data, moment) == "ALARM" for moment in moments):
+            found.append(str(alarm["name"]))
+    return found
+
+
+def state(alarm: Mapping[str, Any], data: Datapoints, now_s: float) -> str:
     """Return ``ALARM`` if each of the alarm's last whole periods breaches, else ``OK``."""
     period = int(alarm["period_s"])
     last = now_s - now_s % period
@@ -53,16 +66,17 @@ def state(alarm: Mapping[str, object], data: Datapoints, now_s: float) -> str:
     return "ALARM" if all(_breaches(alarm, data, start, start + period) for start in starts) else "OK"
 
 
-def _breaches(alarm: Mapping[str, object], data: Datapoints, start_s: float, end_s: float) -> bool:
+def _breaches(alarm: Mapping[str, Any], data: Datapoints, start_s: float, end_s: float) -> bool:
     metric = str(alarm["metric"])
-    shared = frozenset() if metric.startswith("AWS/") else frozenset({("environment", "aws")})
+    shared = frozenset() if metric.startswith("AWS/") else frozenset({("environment", data.environment)})
     series = (metric, shared | frozenset(alarm.get("where", {}).items()))
     value = data.statistic(str(alarm["statistic"]), series, start_s, end_s)
     over, least = alarm.get("over", []), alarm.get("minimum")
     if over or least is not None:
-        counts = [data.statistic("Sum", (name, shared), start_s, end_s) for name in over or ["Requests"]]
-        if None in counts or (least is not None and sum(counts) < least):
+        found = [data.statistic("Sum", (name, shared), start_s, end_s) for name in over or ["Requests"]]
+        counts = [count for count in found if count is not None]
+        if len(counts) < len(found) or (least is not None and sum(counts) < least):
             return False
         if over:
             value = (value or 0.0) / sum(counts)
-    return value is not None and value > alarm["above"]
+    return value is not None and value > float(alarm["above"])
