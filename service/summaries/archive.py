@@ -110,13 +110,13 @@ class Archive:
                 self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": names, "Quiet": True})
 
     def erase(self, keys: Sequence[str]) -> None:
-        """Delete every version of objects, so that nothing of them is left; missing ones are ignored.
+        """Delete every version of objects and every marker of a deletion, whose key may name a person; missing ones are ignored.
 
         Raises:
             StoreError: also if S3 keeps one of them; deleting the rest again is safe.
         """
         for key in keys:
-            versions = [{"Key": key}, *self._versions(key)]
+            versions = self._versions(key)
             for start in range(0, len(versions), _MOST_DELETED):
                 part = {"Objects": versions[start : start + _MOST_DELETED], "Quiet": True}
                 with translated(self._store):
@@ -130,7 +130,7 @@ class Archive:
                 {"Key": key, "VersionId": one["VersionId"]}
                 for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=key)
                 for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
-                if one["Key"] == key and one.get("VersionId") not in (None, "null")
+                if one["Key"] == key
             ]
 
     def request_ids(self, since: str, until: str) -> list[str]:
