@@ -9,6 +9,7 @@ from stacks.data import DataStack
 from stacks.models import model_arns
 
 from service.aws.stores import TABLES
+from service.erasure.places import inventory
 
 READ = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:ConditionCheckItem")
 CHANGE = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem")
@@ -52,6 +53,17 @@ class Rights:
             resources=[arn],
             conditions={"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
         )
+        return [listing, _allow(actions, [f"{arn}/{prefix}*" for prefix in prefixes])]
+
+    def versions(self, setting: str, prefixes: Iterable[str], *, read: bool) -> list[iam.PolicyStatement]:
+        """Allow listing and deleting all versions of objects, and reading the present ones if ``read``."""
+        arn, prefixes = self._data.buckets[setting].attr_arn, list(prefixes)
+        listing = iam.PolicyStatement(
+            actions=["s3:ListBucketVersions"],
+            resources=[arn],
+            conditions={"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
+        )
+        actions = ["s3:DeleteObjectVersion", *(["s3:GetObject"] if read else [])]
         return [listing, _allow(actions, [f"{arn}/{prefix}*" for prefix in prefixes])]
 
     def queue(self, setting: str) -> iam.PolicyStatement:
@@ -175,6 +187,26 @@ def schedule_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
         *may.objects("archive_bucket", prefixes, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
         may.data_key(),
         may.redaction(),
+        *may.warehouse(),
+    ]
+
+
+def erasure_rights(may: Rights, _: cdk.Stack) -> list[iam.PolicyStatement]:
+    """Whoever exports and deletes customers: every place of the inventory, and sealed numbers, which are compared."""
+    places, found = inventory(), []
+    for setting, place in places.tables.items():
+        if place.is_searched:
+            found.append(may.table(setting, SCAN, ("dynamodb:DeleteItem",)))
+    for name, place in places.prefixes.items():
+        if place.is_searched:
+            # Any tenant's: which one, the command is told.
+            prefix = (place.prefix or name).format(tenant="*")
+            found += may.versions(place.bucket, [prefix], read=set(place.found_by) != {"object_key"})
+    return [
+        *found,
+        may.table("shared_table", READ, CHANGE),  # the notes for writers and loader, and the ledger
+        may.seal("callbacks_kms_key", OPEN),
+        may.data_key(),
         *may.warehouse(),
     ]
 

@@ -17,7 +17,7 @@ from stacks.data import DataStack
 from stacks.functions import FunctionPlace, client_variables
 from stacks.network import RANGE, NetworkStack
 from stacks.registry import RegistryStack
-from stacks.rights import Rights, callbacks_rights, calls_rights, schedule_rights, service_rights
+from stacks.rights import Rights, callbacks_rights, calls_rights, erasure_rights, schedule_rights, service_rights
 from stacks.transcription import Transcription
 from stacks.warehouse import WarehouseStack
 from stacks.workload import Workload, WorkloadPlan
@@ -82,6 +82,7 @@ class ServiceStack(cdk.Stack):
         self._work("calls")
         self._work("callbacks")
         self._schedule(self.workloads["schedule"])
+        self._erasure_role()
 
     def _common_environment(self, registry: RegistryStack) -> dict[str, str]:
         """Variables of every task; the service's ``Settings`` accept them (a test reads them back)."""
@@ -103,6 +104,21 @@ class ServiceStack(cdk.Stack):
             "OMNI_TRUSTED_KEYS": "/var/lib/omni/trusted/trusted.pem",
             "OMNI_HOST": "0.0.0.0",  # noqa: S104  the task's own network interface; its security group admits the balancer
         }
+
+    def _erasure_role(self) -> None:
+        """The role of the people who erase customers: for an hour, and with a second factor."""
+        role = iam.Role(
+            self,
+            "Erasure",
+            description="exports and deletes customers; no task has it",
+            assumed_by=iam.AccountRootPrincipal().with_conditions({"Bool": {"aws:MultiFactorAuthPresent": "true"}}),
+            max_session_duration=cdk.Duration.hours(1),
+        )
+        for statement in erasure_rights(Rights(self._data, self._warehouse.workgroup_arn), self):
+            role.add_to_policy(statement)
+        self._log_key.grant_read(role)  # customers are known by hashes with this key
+        cdk.CfnOutput(self, "ErasureRole", value=role.role_arn)
+        cdk.CfnOutput(self, "LogKeySecret", value=self._log_key.secret_arn)
 
     def _workload(self, plan: WorkloadPlan) -> Workload:
         rights = plan.rights(Rights(self._data, self._warehouse.workgroup_arn), self)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from stacks.models import carded_models
+from stacks.naming import pascal
 
+from service.erasure.places import inventory
 from service.settings import Settings
 
 TABLE, BUCKET, QUEUE = "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"
@@ -131,17 +133,53 @@ def test_only_workers_that_ask_models_may_call_them(resources):
     assert may == {"Service", "Calls"}
 
 
-def test_only_the_worker_that_rings_may_open_telephone_numbers(resources):
+def test_only_the_worker_that_rings_and_whoever_erases_may_open_telephone_numbers(resources):
     may = {}
     for _, logical, statement in statements(resources):
         if "CallbacksKmsKey" in json.dumps(statement["Resource"]):
-            who = logical.split("Workload")[0].split("Function")[0]
+            who = re.split("Workload|Function|DefaultPolicy", logical)[0]
             may.setdefault(who, set()).update(as_list(statement["Action"]))
     assert may == {
         "Phone": {"kms:Encrypt", "kms:DescribeKey"},
         "Callbacks": {"kms:Decrypt", "kms:DescribeKey"},
         "Service": {"kms:Encrypt", "kms:DescribeKey"},
+        "Erasure": {"kms:Decrypt", "kms:DescribeKey"},
     }
+
+
+def test_a_customer_is_erased_by_a_person_with_a_second_factor_for_an_hour(resources):
+    roles = [role for _, _, logical, role in resources("AWS::IAM::Role") if logical.startswith("Erasure")]
+    assert len(roles) == 3
+    for role in roles:
+        (trusted,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert trusted["Condition"] == {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
+        assert set(trusted["Principal"]) == {"AWS"}
+        assert role["Properties"]["MaxSessionDuration"] == 3600
+
+
+def test_whoever_erases_reaches_every_place_of_the_inventory_and_no_other_table(resources):
+    granted = {"dynamodb:Scan": set(), "dynamodb:DeleteItem": set(), "s3:DeleteObjectVersion": set()}
+    for where, logical, statement in statements(resources):
+        if where == "prod omni-service" and logical.startswith("Erasure"):
+            for action in set(as_list(statement["Action"])) & set(granted):
+                granted[action].add(json.dumps(statement["Resource"]))
+    tables = {setting: place for setting, place in inventory().tables.items() if setting != "shared_table"}
+    for setting, place in tables.items():
+        text = "".join(granted["dynamodb:Scan"] & granted["dynamodb:DeleteItem"])
+        assert (f"{pascal(setting)}Arn" in text) is place.is_searched, setting
+    for name, place in inventory().prefixes.items():
+        prefix = (place.prefix or name).format(tenant="*")
+        found = [text for text in granted["s3:DeleteObjectVersion"] if f'"/{prefix}*"' in text]
+        assert bool(found) is place.is_searched, name
+
+
+def test_old_versions_of_objects_are_deleted_by_nobody_else(resources):
+    may = {
+        logical.partition("DefaultPolicy")[0]
+        for _, logical, statement in statements(resources)
+        if "s3:DeleteObjectVersion" in as_list(statement["Action"])
+    }
+    assert may == {"Erasure"}
 
 
 def test_no_role_has_every_action_of_a_service(resources):

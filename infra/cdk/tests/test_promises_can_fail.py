@@ -75,7 +75,19 @@ FAULTS = {
     ),
     "a service that opens numbers": (
         lambda made: rights(made).append(allow("kms:Decrypt", NUMBERS_KEY)),
-        promises.test_only_the_worker_that_rings_may_open_telephone_numbers,
+        promises.test_only_the_worker_that_rings_and_whoever_erases_may_open_telephone_numbers,
+    ),
+    "a service that deletes old versions": (
+        lambda made: rights(made).append(allow("s3:DeleteObjectVersion", NUMBERS_KEY)),
+        promises.test_old_versions_of_objects_are_deleted_by_nobody_else,
+    ),
+    "an operator without a second factor": (
+        lambda made: next(
+            one
+            for logical, one in made["prod"]["omni-service"]["Resources"].items()
+            if logical.startswith("Erasure") and one["Type"] == "AWS::IAM::Role"
+        )["Properties"]["AssumeRolePolicyDocument"]["Statement"][0].pop("Condition"),
+        promises.test_a_customer_is_erased_by_a_person_with_a_second_factor_for_an_hour,
     ),
     "a container that may write its root": (
         lambda made: container(made).update(ReadonlyRootFilesystem=False),

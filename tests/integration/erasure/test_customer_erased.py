@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import loadable
 import pytest
+from role_rights import RightsNeeded, Role
 
 from service.access.control import account_key
 from service.audit.record import AuditEntry, AuditRecord, KeptFinding
@@ -39,6 +40,7 @@ from service.phone.build import open_voicemails
 from service.phone.voicemail import Voicemail
 from service.rollouts.shadow_record import AnswerRecord, ShadowRecord
 from service.summaries.answer_table import AnswerTable, WithoutErased
+from service.summaries.archive import Archive
 from service.summaries.outbox_table import to_item
 from service.summaries.spool import Spool
 from service.summaries.store import build_table_and_archive
@@ -416,3 +418,61 @@ def test_the_commands_export_count_delete_and_show_a_receipt(settings):
     assert ", 0 left" in omni("delete", *whose, *ordered)[0].decode()
     assert traces(settings, who) == []
     assert "0 left, GDPR 17, case 4711, by data protection" in omni("receipts")[0].decode()
+
+
+def test_the_operators_role_may_do_what_an_erasure_does_and_no_more(settings, monkeypatch):
+    who = Customer("741", "ravensdal")
+    fill(settings, who)
+    needed = RightsNeeded(monkeypatch, settings)
+    eraser = replace(build_eraser(settings, "acme"), sleep=lambda seconds: None)
+    assert eraser.erase(order(who), ids(who)).left == 0
+    role = Role("Erasure")
+    assert needed.not_of(role) == []
+    called = {action for action, *_ in needed.found}
+    assert {"dynamodb:Scan", "dynamodb:DeleteItem", "s3:ListBucketVersions", "kms:Decrypt"} <= called
+    for setting in ("config_table", "interactions_table"):
+        assert not role.may("dynamodb:Scan", "".join(part.capitalize() for part in setting.split("_")))
+    assert not role.may("s3:GetObject", f"CallsBucket/{who.call_key}")  # a recording is deleted unheard
+
+
+def test_the_loader_and_the_writer_may_read_who_was_erased(settings, monkeypatch):
+    """Each task's role allows what its part of an erasure calls."""
+    notes, who = ("dynamodb:Query", "SharedTable", ""), Customer("852", "hollenbeck")
+    fill(settings, who)
+    loader, _ = build_loader(settings)
+    needed = RightsNeeded(monkeypatch, settings)
+    loader.prepare_warehouse()
+    loader.scan(everything=True)
+    loader.drain()
+    assert notes in needed.found
+    assert needed.not_of(Role("ScheduleWorkloadTaskTaskRole")) == []
+
+    needed = RightsNeeded(monkeypatch, settings)
+    dynamodb, s3 = client("dynamodb", settings), client("s3", settings)
+    table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
+    tombstones, spool = open_tombstones(settings), Spool(settings.spool_folder, max_bytes=10**7)
+    spool.add(summary(who, 1))
+    writer = SummaryWriter(
+        WithoutErased(table, tombstones), WithoutErased(archive, tombstones), spool, others_after_s=0.0
+    )
+    assert writer.replay() >= 1
+    assert notes in needed.found
+    assert needed.not_of(Role("ServiceWorkloadTaskTaskRole")) == []
+
+
+@pytest.mark.parametrize("versioned", [True, False])
+def test_nothing_keeps_an_erased_objects_name(settings, versioned):
+    s3, bucket = client("s3", settings), f"names-{'kept' if versioned else 'plain'}"
+    s3.create_bucket(Bucket=bucket)
+    if versioned:
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("of/gone", "of/gone", "of/gone-not"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"words")
+    s3.delete_object(Bucket=bucket, Key="of/gone")
+    if versioned:
+        assert s3.list_object_versions(Bucket=bucket)["DeleteMarkers"]
+    else:
+        s3.put_object(Bucket=bucket, Key="of/gone", Body=b"words")
+    Archive(s3, bucket).erase(["of/gone", "of/never-there"])
+    left = s3.list_object_versions(Bucket=bucket)
+    assert [one["Key"] for kind in ("Versions", "DeleteMarkers") for one in left.get(kind, ())] == ["of/gone-not"]
