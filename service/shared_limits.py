@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from service.access.throttle import ClientUse, Throttle
 from service.aws.shared_state import SharedState
 from service.llm.reliability import Reliability
+from service.telemetry.fields import account_key_mark
 
 BEAT_S = 2.0
 _IDLE_BEATS = 5  # without new requests a task writes at every fifth beat only
@@ -96,7 +97,8 @@ class SharedLimits:
             self._idle += 1
             return
         self._beats += 1
-        content = {"n": self._beats, "clients": {name: [use.admitted, use.in_flight] for name, use in uses.items()}}
+        clients = {name: [use.admitted, use.in_flight] for name, use in uses.items()}
+        content = {"n": self._beats, "clients": clients, "account_key": account_key_mark()}
         shared.put_quietly(_PARTITION, self._id, json.dumps(content), expires_at=self._wall() + 4 * _GONE_S)
         self._written, self._idle = uses, 0
 
@@ -137,6 +139,18 @@ class SharedLimits:
         while not self._stopped:
             self.beat()
             self._wake.wait(BEAT_S)
+
+
+def account_keys_in_use(shared: SharedState) -> set[str]:
+    """Return the ``account_key_mark`` of all tasks that serve now: none, one, or by mistake several."""
+    found = set()
+    for item in shared.items(_PARTITION):
+        try:
+            mark = json.loads(item.text or "").get("account_key")
+        except (ValueError, AttributeError):
+            continue
+        found |= {mark} if isinstance(mark, str) else set()
+    return found
 
 
 def _parsed(text: str | None) -> tuple[int, dict[str, ClientUse]]:

@@ -37,6 +37,10 @@ class NotReady(ServiceError):
     """A transcription job or another worker still has the call; try again later."""
 
 
+class CallErased(NotReady):
+    """The customer of this call was erased; nothing about it may be stored."""
+
+
 class Waiting(NotReady):
     """A transcription job is running; ``job`` is its name. ``watch`` continues the call after the job has ended."""
 

@@ -72,6 +72,11 @@ def is_call_id(name: str) -> bool:
     return _CALL_ID.fullmatch(name) is not None
 
 
+def call_ids(key: str) -> list[str]:
+    """Return the ids of calls in the key of a result, a transcript or a dead letter: one, or none."""
+    return _CALL_ID.findall(key)
+
+
 def calls_prefix(tenant: str) -> str:
     """Return the key prefix of a tenant's incoming recordings and transcripts."""
     return f"{tenant}/{_FOLDER}/"

@@ -11,6 +11,8 @@ from service.display.terminal import say
 from service.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from service.erasure.eraser import Eraser
     from service.erasure.identity import CustomerIds
     from service.settings import Settings
@@ -57,6 +59,7 @@ def export_customer(
     eraser = _eraser(settings, tenant, read_only=True, read_everything=read_everything)
     ids = _ids(account, contact, conversation, call, phone)
     found = eraser.find(ids)
+    _tell_not_there([place.name for place in found if not place.is_there])
     write_zip(sys.stdout.buffer, found, ids)
     say(f"{sum(map(len, found.values()))} records from {sum(map(bool, found.values()))} places", file=sys.stderr)
 
@@ -87,15 +90,15 @@ def delete_customer(
     ids = _ids(account, contact, conversation, call, phone)
     if dry_run:
         for place, found in eraser.find(ids).items():
-            say(f"{place.name}: {len(found)}")
+            say(f"{place.name}: {len(found) if place.is_there else 'does not exist'}")
         return
     receipt = eraser.erase(ErasureOrder(account=account, tenant=tenant, reason=reason, by=by), ids)
-    contacts = len(ids.of("contact"))
     say(f"{sum(receipt.deleted.values())} records deleted in {len(receipt.deleted)} places, {receipt.left} left")
-    say(
-        f"{contacts} contacts: delete their recordings in Amazon Connect; `omni customer places` lists what is not ours"
-    )
-    if receipt.left:
+    if not receipt.deleted:
+        say("nothing was found: is the account's number the one that the service gets?")
+    say("`omni customer places` lists what is not ours to delete")
+    _tell_not_there(receipt.not_there)
+    if receipt.left or (receipt.not_there and settings.environment == "aws"):
         raise typer.Exit(1)
 
 
@@ -131,6 +134,13 @@ def list_receipts(as_json: AsJson = False) -> None:
         say(f"{one.began_at:%Y-%m-%d %H:%M} UTC {one.customer} of {one.tenant}: {count} deleted, {one.left} left, "
             f"{one.reason}, by {one.by}")  # fmt: skip
     say(f"{len(receipts)} deletions")
+
+
+def _tell_not_there(names: "Sequence[str]") -> None:
+    import sys
+
+    for name in names:
+        say(f"not searched, because it does not exist: {name}", file=sys.stderr)
 
 
 def _ready(account: str, tenant: str) -> "Settings":

@@ -6,7 +6,7 @@ from typing import Any
 
 from service.access.sealing import KmsSealer
 from service.aws.clients import client
-from service.aws.shared_state import open_shared_state
+from service.aws.shared_state import SharedState, open_shared_state
 from service.aws.stores import TABLES
 from service.clock import wall_clock
 from service.erasure.eraser import Eraser
@@ -21,7 +21,9 @@ from service.events import TABLES as EVENTS
 from service.loading.loader import Opened
 from service.loading.objects import PREFIXES
 from service.settings import Settings
+from service.shared_limits import account_keys_in_use
 from service.summaries.answer_record import ANSWERS_PREFIX
+from service.telemetry.fields import account_key_mark
 from service.warehouse import open_warehouse
 
 # What leads to a stored answer is not all in the warehouse: pseudonyms of persons are in the object alone.
@@ -36,7 +38,7 @@ def build_eraser(
     read_everything: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> Eraser:
-    """Return the eraser of ``settings``, which name an AWS. Contacts nothing.
+    """Return the eraser of ``settings``, which name an AWS. Asks the shared table, and nothing else.
 
     Args:
         settings: the settings.
@@ -46,12 +48,15 @@ def build_eraser(
         report: told of progress, without personal data.
 
     Raises:
-        ConfigurationError: there is no AWS.
+        ConfigurationError: there is no AWS, or OMNI_LOG_KEY is not the service's.
     """
     shared = open_shared_state(settings)
     if shared is None:
         raise ConfigurationError("no stores to search: set OMNI_AWS_ENDPOINT, or run `omni up`")
     opened = _warehouse(settings, read_only=read_only)
+    _check_account_key(shared, report)
+    if settings.stores.records_bucket is None:
+        report("not searched: recordings and chats that Amazon Connect keeps; OMNI_RECORDS_BUCKET names their bucket")
     places = [
         *_tables(settings),
         *_objects(settings, tenant, None if read_everything else opened),
@@ -68,6 +73,18 @@ def build_eraser(
                 warehouse.close()
 
     return Eraser(places=places, shared=shared, now=wall_clock(settings.clock_file), report=report, reclaim=reclaim)
+
+
+def _check_account_key(shared: SharedState, report: Callable[[str], None]) -> None:
+    """Compare our account key with that of the running service: with another one nothing that is kept by hashes is found."""
+    used = account_keys_in_use(shared)
+    if not used:
+        report("note: no task of the service runs, so nobody can tell whether OMNI_LOG_KEY is the one that it uses")
+    elif used != {account_key_mark()}:
+        raise ConfigurationError(
+            "OMNI_LOG_KEY is not the key of the running service, so what is kept under hashes of an account would not be "
+            "found: take it from the service's secret"
+        )
 
 
 def _warehouse(settings: Settings, *, read_only: bool) -> Opened | None:
@@ -99,7 +116,7 @@ def _objects(settings: Settings, tenant: str, opened: Opened | None) -> list[Sea
     loaded = LoadedObjects(opened, [(event, inventory().warehouse[event.table]) for event in EVENTS])
     found: list[SearchedPlace] = []
     for name, place in inventory().prefixes.items():
-        if not place.is_searched:
+        if not place.is_searched or place.bucket not in names:
             continue
         prefix = (place.prefix or name).format(tenant=tenant)
         by_warehouse: dict[str, Any] = {}

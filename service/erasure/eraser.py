@@ -18,6 +18,8 @@ _MOST_PASSES = 6
 _SETTLE_S = 2 * REFRESH_S + 4.0
 _MOST_SWEEPS = 3
 
+_RECORDINGS = "calls_bucket"
+
 Found = dict[SearchedPlace, list[FoundRecord]]
 
 
@@ -67,16 +69,17 @@ class Eraser:
         for kind, values in ledger.open_ids(customer).plain().items():
             for value in values:
                 ids.learn(kind, value)  # type: ignore[arg-type]  # the kinds that `plain` gave
-        erase_from(self.shared, customer, began)
-        self.sleep(_SETTLE_S)
+        noted: set[str] = set()
+        self._note({customer}, noted, began)
         deleted: dict[str, int] = {}
         for _ in range(_MOST_SWEEPS):
             found = self.find(ids)
             if not any(found.values()):
                 break
             ledger.keep_open(customer, ids, began)
-            for conversation in ids.of("conversation"):  # its audit may be on its way, under a hash of its own
-                erase_from(self.shared, account_hash(conversation), began)
+            # Their audit, transcript or score may be on its way, under a hash of its own.
+            if self._note({account_hash(one) for one in _apart(ids, found)}, noted, began):
+                found = self.find(ids)
             # Those that teach ids come last: an interrupted run finds the rest by them.
             for place in sorted(found, key=lambda one: len(one.place.learns)):
                 place.delete(found[place])
@@ -84,7 +87,8 @@ class Eraser:
                     deleted[place.name] = deleted.get(place.name, 0) + len(found[place])
                     self.report(f"{place.name}: {len(found[place])} deleted")
         self.reclaim()
-        left = sum(map(len, self.find(ids).values()))
+        last = self.find(ids)
+        left = sum(map(len, last.values()))
         receipt = Receipt(
             customer=customer,
             tenant=order.tenant,
@@ -94,8 +98,25 @@ class Eraser:
             ended_at=self.now(),
             deleted=deleted,
             left=left,
+            not_there=tuple(place.name for place in last if not place.is_there),
         )
         ledger.add(receipt)
         if left == 0:
             ledger.close(customer)
         return receipt
+
+    def _note(self, hashes: set[str], noted: set[str], began: datetime) -> bool:
+        """Tell writers who is erased, and wait until each of them knows; return whether that was new."""
+        new = hashes - noted
+        for hashed in sorted(new):
+            erase_from(self.shared, hashed, began)
+        noted |= new
+        if new:
+            self.sleep(_SETTLE_S)
+        return bool(new)
+
+
+def _apart(ids: CustomerIds, found: Found) -> set[str]:
+    """Return what late records name instead of the customer: conversations, calls, and recordings that nobody has begun."""
+    recordings = {one.at for place, records in found.items() if place.place.bucket == _RECORDINGS for one in records}
+    return ids.of("conversation", "call") | recordings

@@ -20,6 +20,7 @@ class SearchedFolder:
     def __init__(self, folder: Path, place: Place) -> None:
         self.name, self.place = f"folder {folder}", place
         self._folder = folder
+        self.is_there = True  # a folder that nobody has made is an empty one
 
     def find(self, ids: CustomerIds) -> Iterator[FoundRecord]:
         """See ``SearchedPlace.find``. A record of a file with many is found by the file's path and its own text."""

@@ -18,7 +18,10 @@ _IDS_PER_ITEM = 4_000  # an item holds at most 400 KB
 
 
 class Receipt(BaseModel):
-    """What was deleted where, when and by whom; ``customer`` is a keyed hash. ``left`` counts what was found afterwards."""
+    """What was deleted where, when and by whom; ``customer`` is a keyed hash. ``left`` counts what was found afterwards.
+
+    ``not_there`` names places of the inventory that do not exist: a wrong name of a store looks like an empty one.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,6 +33,7 @@ class Receipt(BaseModel):
     ended_at: AwareDatetime
     deleted: dict[str, int]
     left: int = 0
+    not_there: tuple[str, ...] = ()
 
 
 class ErasureLedger:

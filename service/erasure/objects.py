@@ -20,7 +20,7 @@ KnownOf = Callable[[Sequence[str]], set[str]]
 
 
 class SearchedObjects:
-    """See ``SearchedPlace``. A place that is found by its key alone is not read: its objects may be recordings."""
+    """See ``SearchedPlace``."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class SearchedObjects:
         self._client, self._bucket, self._prefix = client, bucket, prefix
         self._archive = Archive(client, bucket)
         self._loaded, self._own = loaded, own
-        self._by_key = set(place.found_by) == {"object_key"}
+        self.is_there = True
 
     def find(self, ids: CustomerIds) -> Iterator[FoundRecord]:
         """See ``SearchedPlace.find``."""
@@ -57,6 +57,7 @@ class SearchedObjects:
 
     def _pages(self) -> Iterator[list[str]]:
         """Yield the keys under the prefix, also of objects of which only older versions are left."""
+        self.is_there = True
         try:
             with translated(self.name):
                 pages = self._client.get_paginator("list_object_versions").paginate(
@@ -67,9 +68,10 @@ class SearchedObjects:
         except StoreError as err:
             if _code(err) not in _NOT_THERE:
                 raise
+            self.is_there = False
 
     def _read(self, key: str) -> Any:
-        if self._by_key:
+        if self.place.unread:
             return None
 
         def access() -> bytes:

@@ -33,6 +33,7 @@ class Place(_Written):
     sealed: SealedField | None = None
     bucket: str = ""  # the setting of a prefix's bucket
     prefix: str = ""  # where it is not the place's own name
+    unread: bool = False  # its objects are found by their keys alone; they may be recordings
     none: str = ""
     outside: str = ""
 

@@ -20,6 +20,7 @@ class SearchedRows:
     def __init__(self, event: type[WarehouseEvent], place: Place, opened: Opened | None) -> None:
         self.name, self.place = f"warehouse {event.table}", place
         self._event, self._opened = event, opened
+        self.is_there = opened is not None
 
     def find(self, ids: CustomerIds) -> Iterator[FoundRecord]:
         """See ``SearchedPlace.find``."""

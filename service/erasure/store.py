@@ -21,6 +21,7 @@ class SearchedPlace(Protocol):
 
     name: str
     place: Place
+    is_there: bool  # whether there was anything to search when ``find`` was called last
 
     def find(self, ids: CustomerIds) -> Iterator[FoundRecord]:
         """Yield the records that are a customer's."""

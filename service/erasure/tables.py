@@ -25,10 +25,12 @@ class SearchedTable:
     def __init__(self, client: Any, shape: TableShape, table: str, place: Place, sealer: Sealer | None) -> None:
         self.name, self.place = f"table {table}", place
         self._client, self._shape, self._table, self._sealer = client, shape, table, sealer
+        self.is_there = True
 
     def find(self, ids: CustomerIds) -> Iterator[FoundRecord]:
         """See ``SearchedPlace.find``."""
         asked: dict[str, Any] = {"TableName": self._table, "ConsistentRead": True}
+        self.is_there = True
         while True:
             page = self._called("scan", asked)
             for item in page["Items"]:
@@ -71,7 +73,8 @@ class SearchedTable:
             return patiently(access, timeout_s=_PATIENCE_S)
         except StoreError as err:
             if getattr(err.__cause__, "response", {}).get("Error", {}).get("Code") == _NOT_THERE:
-                return {"Items": []}  # nobody has made this table, so it holds nobody
+                self.is_there = False
+                return {"Items": []}
             raise
 
 

@@ -76,6 +76,7 @@ class StoreSettings(SettingsGroup):
     callbacks_kms_key: str = "alias/omni-callbacks"  # id, ARN or alias of the KMS key that seals their numbers
     voicemails_table: str = "omni-voicemails"  # messages that callers left; the same key seals their numbers
     archive_bucket: str = "omni-channel-insights"
+    records_bucket: str | None = None  # Amazon Connect's recordings and chats; read by `omni customer` alone
     events_queue: str = "omni-channel-events"  # S3 notifications of new objects; `omni load-events` reads it
     timeout_s: float = Field(default=2.0, gt=0, alias="store_timeout_s")  # of one store access
     # Of the whole read of a history, in a burst mostly a wait for a thread: a digest within the required 5 s beats an early 503.

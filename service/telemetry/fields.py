@@ -129,6 +129,11 @@ def pseudonym_of_hash(hashed: str) -> str:
     return f"id-{hashed.translate(_LETTERS)}"
 
 
+def account_key_mark() -> str:
+    """Return what tells whether two processes have the same key, and nothing of the key."""
+    return account_hash("which key is this")
+
+
 def current_account_key() -> bytes:
     """Return the key of this process's account hashes, for a process of its own that must make the same ones."""
     return _account_key

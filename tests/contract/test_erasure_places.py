@@ -1,5 +1,6 @@
 """The inventory of places that keep customers names every table, prefix, event and folder that the code names."""
 
+import json
 import re
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def test_every_table_of_the_warehouse_is_listed_with_columns_that_exist():
 
 def test_every_bucket_and_every_prefix_in_the_code_is_listed():
     buckets = {place.bucket for place in inventory().prefixes.values()}
-    assert buckets == {bucket.setting for bucket in stores.BUCKETS}, REMEDY
+    assert buckets == {"records_bucket", *(bucket.setting for bucket in stores.BUCKETS)}, REMEDY
     listed = set(inventory().prefixes)
     assert set(stores.ARCHIVE.announced) | {SHADOW_PREFIX} <= listed, REMEDY
     written = {
@@ -61,6 +62,29 @@ def test_setting_names_of_stores_lead_to_a_listed_place():
     assert named - set(inventory().tables) - {place.bucket for place in inventory().prefixes.values()} == {
         "evidence_bucket"  # evidence of releases: figures over cases
     }, REMEDY
+
+
+def _resources(kind):
+    """Yield stack, logical id without its hash, and properties of each resource of a kind in prod's templates."""
+    for file in sorted((ROOT / "infra" / "cdk" / "templates" / "prod").glob("*.json")):
+        for name, resource in json.loads(file.read_text(encoding="utf-8"))["Resources"].items():
+            if resource["Type"] == kind:
+                yield file.stem, re.sub(r"[0-9A-F]{8}$", "", name), resource["Properties"]
+
+
+def test_every_log_and_every_bucket_of_the_stacks_is_listed():
+    logs = {properties["LogGroupName"] for _, _, properties in _resources("AWS::Logs::LogGroup")}
+    assert "/aws/lex/omni-assistant" in logs
+    assert logs <= set(inventory().elsewhere), REMEDY
+    known = {"".join(word.capitalize() for word in shape.setting.split("_")) for shape in stores.BUCKETS}
+    known |= {"AccessLogs", "RecordsBucket"}
+    others = {
+        f"{stack} {name.removesuffix('Bucket')}"
+        for stack, name, _ in _resources("AWS::S3::Bucket")
+        if name not in known
+    }
+    assert len(others) >= 3
+    assert others <= set(inventory().elsewhere), REMEDY
 
 
 def test_sealed_numbers_are_opened_as_they_were_sealed():

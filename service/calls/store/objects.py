@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -10,8 +10,8 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 
 from service.aws.bounded import translated
-from service.calls.failure import CallFailed, FailureReason
-from service.calls.keys import NO_TENANT, CallObject, calls_prefix, is_tenant
+from service.calls.failure import CallErased, CallFailed, FailureReason
+from service.calls.keys import NO_TENANT, CallObject, call_ids, calls_prefix, is_tenant
 from service.errors import ServiceError, StoreError
 from service.summaries.archive import Listed
 
@@ -88,13 +88,23 @@ class CallInputs:
 class TenantResults:
     """One tenant's results. Every key begins with the tenant, every object carries its tag and its encryption context."""
 
-    def __init__(self, client: Any, bucket: str, tenant: str, *, kms_key: str | None = None) -> None:
+    def __init__(
+        self,
+        client: Any,
+        bucket: str,
+        tenant: str,
+        *,
+        kms_key: str | None = None,
+        is_erased: Callable[[str], bool] = lambda call_id: False,
+    ) -> None:
+        """``is_erased`` tells of a call's id whether its customer was erased."""
         if not is_tenant(tenant) and tenant != NO_TENANT:
             raise WallBreached(f"{tenant[:62]!r} is not a tenant's id")
         self._client = client
         self._bucket = bucket
         self.tenant = tenant
         self._kms_key = kms_key
+        self._is_erased = is_erased
         self._store = f"bucket {bucket!r}"
 
     def put(self, key: str, text: str, *, once: bool = False) -> Literal["written", "already"]:
@@ -102,8 +112,11 @@ class TenantResults:
 
         Raises:
             WallBreached: the key is not this tenant's.
+            CallErased: the call's customer was erased.
         """
         self._own(key)
+        if any(self._is_erased(call_id) for call_id in call_ids(key)):
+            raise CallErased("the customer of this call was erased")
         try:
             with translated(self._store):
                 self._client.put_object(

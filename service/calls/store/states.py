@@ -5,7 +5,7 @@ lease on its call, which expires when the worker dies. The index ``by_open`` hol
 the time of the call.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from service.aws.bounded import translated
 from service.aws.stores import CALLS
-from service.calls.failure import FailureReason, NotReady
+from service.calls.failure import CallErased, FailureReason, NotReady
 from service.calls.keys import CallObject
 
 State = Literal["received", "transcribed", "redacted", "scored", "done", "needs_review", "failed"]
@@ -73,7 +73,11 @@ class CallJob:
 class CallJobs:
     """Reads and writes the table of calls. Blocking; every method raises ``StoreError`` when DynamoDB does not answer."""
 
-    def __init__(self, client: Any, table: str) -> None:
+    def __init__(
+        self, client: Any, table: str, *, is_erased: Callable[[CallObject], bool] = lambda source: False
+    ) -> None:
+        """``is_erased`` tells of a call whether its customer was erased."""
+        self.is_erased = is_erased
         self._client = client
         self._table = table
         self._store = f"table {table!r}"
@@ -85,7 +89,10 @@ class CallJobs:
 
         Raises:
             NotReady: another worker holds the lease.
+            CallErased: the call's customer was erased.
         """
+        if self.is_erased(source):
+            raise CallErased("the customer of this call was erased")
         until = _seconds(now + lease)
         values = {
             ":owner": {"S": owner},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.calls.hear.transcriber import Transcriber
 from service.calls.redact.transcript import FindingRedactor, PatternRedactor, TranscriptRedactor
+from service.calls.store.erased import ErasedCalls
 from service.calls.store.objects import CallInputs, TenantResults
 from service.calls.store.states import CallJobs
 from service.calls.work.candidate import CallRollout
@@ -34,6 +35,7 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     """
     from service.aws.clients import client
     from service.aws.event_queue import LONGEST_WAIT_S, EventQueue
+    from service.aws.tombstones import open_tombstones
     from service.calls.reviews import build_reviews
     from service.calls.store.form_store import build_forms
     from service.calls.tenants.build import build_desk
@@ -51,11 +53,14 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     patient = settings.model_copy(update={"store_timeout_s": LONGEST_WAIT_S + 10.0})
     desk = build_desk(settings, cards, dynamodb=dynamodb, named=pair is not None)
     released = served_from(settings, cards, pair, production)
-    results = partial(TenantResults, s3, settings.calls.results_bucket, kms_key=settings.calls.kms_key)
+    erased = ErasedCalls(open_tombstones(settings))
+    results = partial(
+        TenantResults, s3, settings.calls.results_bucket, kms_key=settings.calls.kms_key, is_erased=erased.has
+    )
     return CallWorker(
         inputs=CallInputs(s3, settings.calls.bucket),
         results=results,
-        jobs=CallJobs(dynamodb, settings.calls.table),
+        jobs=CallJobs(dynamodb, settings.calls.table, is_erased=erased.covers),
         forms=build_forms(settings, dynamodb=dynamodb, now=_now),
         redactor=build_redactor(settings),
         scorer=CallScorer(

@@ -18,7 +18,7 @@ import anyio.to_thread
 from pydantic import BaseModel, ConfigDict
 
 from service.aws.event_queue import Announced, EventQueue, QueueMessage
-from service.calls.failure import CallFailed, FailureReason, NotReady, Waiting
+from service.calls.failure import CallErased, CallFailed, FailureReason, NotReady, Waiting
 from service.calls.hear.formats import facts_of, is_audio, read_transcript
 from service.calls.hear.transcriber import Facts, Heard, Transcriber
 from service.calls.keys import CallObject, call_of_job, letter_key, raw_answer_key, read_key, result_key, transcript_key
@@ -181,6 +181,8 @@ class CallWorker:
             async with room:
                 try:
                     found = await self._prepare(announced, tally)
+                except CallErased:
+                    tally.foreign += 1
                 except NotReady as err:
                     tally.waiting += 1
                     tally.busy += isinstance(err, ModelBusy)
@@ -382,7 +384,9 @@ class CallWorker:
         log(Event.CALL_SETTLED, tenant=job.tenant, call_id=job.call_id, state="failed", reason=err.reason.value)
 
     def _write_rows(self, ready: Sequence[_Ready]) -> None:
-        made = [rows_of(one.result, one.job.result_key or "") for one in ready]
+        made = [
+            rows_of(one.result, one.job.result_key or "") for one in ready if not self.jobs.is_erased(one.job.source)
+        ]
         with closing(self.open_warehouse()) as warehouse:
             warehouse.migrate()
             with warehouse.transaction():

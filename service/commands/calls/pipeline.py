@@ -212,10 +212,13 @@ def _work(
     log_level: str | None = None,
 ) -> None:
     """Run ``what`` with a worker. One that scores nothing needs no release: it gets the file of the pair keywords, unused."""
+    from service.access.control import account_key
     from service.calls.work.build import build_worker
     from service.telemetry.exporting import exporting
+    from service.telemetry.fields import set_account_key
     from service.telemetry.log import configure_logging
 
+    set_account_key(account_key(settings))  # erased calls are noted by hashes with it
     if scores:
         settings = with_model(settings, pair)
     configure_logging(log_level or settings.telemetry.log_level)

@@ -28,13 +28,17 @@ def validate_calls(
 
     The tenants validation and validation-other are made at the first time, and stay.
     """
+    from service.access.control import account_key
     from service.calls.work.build import build_worker
     from service.calls.work.validation import CallValidation, StepFailed
     from service.local import voices
     from service.settings import Settings
+    from service.telemetry.fields import set_account_key
     from service.telemetry.log import configure_logging
 
-    settings = with_model(located(Settings(), start=True), pair)
+    settings = located(Settings(), start=True)
+    set_account_key(account_key(settings))  # erased calls are noted by hashes with it
+    settings = with_model(settings, pair)
     configure_logging("ERROR")
     worker = build_worker(settings, pair=pair)
     asyncio.run(_prepare(settings))

@@ -23,6 +23,7 @@ from service.aws.queries import DynamoQueries
 from service.aws.shared_state import open_shared_state
 from service.aws.stores import BUCKETS, TABLES
 from service.aws.tombstones import open_tombstones
+from service.calls.keys import NO_TENANT
 from service.conversations.conversation import Conversation, Exchange
 from service.conversations.store import ConversationChanged
 from service.conversations.table import ConversationTable
@@ -81,7 +82,8 @@ GONE, STAYS = Customer("413", "zerfelius"), Customer("528", "quillonby")
 
 @pytest.fixture(scope="module")
 def settings(local_aws):
-    made = local_aws(store_timeout_s=20.0, warehouse_redactor="patterns")
+    made = local_aws(store_timeout_s=20.0, warehouse_redactor="patterns", records_bucket="connect-records")
+    client("s3", made).create_bucket(Bucket="connect-records")
     set_account_key(account_key(made))
     return made
 
@@ -221,7 +223,17 @@ def call(settings, who):
     dynamodb.put_item(TableName=settings.calls.table, Item={name: {"S": text} for name, text in put.items()})
     override = {"pk": "TENANT#acme", "sk": f"OVERRIDE#{call_id}#greeting#1", "note": who.text("note")}
     dynamodb.put_item(TableName=settings.calls.table, Item={name: {"S": text} for name, text in override.items()})
+    for folder in ("acme", NO_TENANT):  # of objects that have no call's id
+        letter = {"object_key": who.call_key, "etag": who.number, "detail": "the key is not that of a call"}
+        s3.put_object(
+            Bucket=settings.calls.results_bucket,
+            Key=f"{folder}/dead/bad_key/{who.number}.json",
+            Body=json.dumps(letter).encode(),
+        )
     s3.put_object(Bucket=settings.calls.bucket, Key=who.call_key, Body=who.text("call").encode())
+    for prefix, ending in (("call-recordings", "wav"), ("chat-transcripts", "json")):
+        key = f"{prefix}/2026/11/22/{who.contact}_20261122T10:00_UTC.{ending}"
+        s3.put_object(Bucket="connect-records", Key=key, Body=who.text(ending).encode())
     for key in (f"acme/2026/11/22/{call_id}.json", f"acme/transcripts/{call_id}.json", f"tmp/acme/{call_id}.json"):
         s3.put_object(Bucket=settings.calls.results_bucket, Key=key, Body=json.dumps({"said": who.word}).encode())
 
@@ -233,8 +245,7 @@ def everything(settings):
     for shape in TABLES:
         items = dynamodb.scan(TableName=names[shape.setting])["Items"]
         found += [(names[shape.setting], json.dumps(item, default=str)) for item in items]
-    for shape in BUCKETS:
-        bucket = names[shape.setting]
+    for bucket in ("connect-records", *(names[shape.setting] for shape in BUCKETS)):
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
             for one in page.get("Versions", ()):
                 body = s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read()
@@ -393,7 +404,7 @@ def test_the_commands_export_count_delete_and_show_a_receipt(settings):
     fill(settings, who)
     environment = os.environ | {
         "OMNI_AWS_ENDPOINT": settings.aws.endpoint, "OMNI_STATE_DIR": str(settings.state_dir), "OMNI_STORE_TIMEOUT_S": "20",
-        "OMNI_WAREHOUSE_REDACTOR": "patterns",
+        "OMNI_WAREHOUSE_REDACTOR": "patterns", "OMNI_RECORDS_BUCKET": "connect-records",
     }  # fmt: skip
 
     def omni(*words, code=0):
@@ -414,6 +425,14 @@ def test_the_commands_export_count_delete_and_show_a_receipt(settings):
     assert f"table {settings.stores.callbacks_table}: 2" in counted
     assert "names a case" in omni("delete", *whose, "--reason", f"of {who.account}", "--by", "dpo", code=2)[1]
     assert "is too short" in omni("export", "--account", "12", "--tenant", "acme", code=2)[1]
+    environment["OMNI_FINDINGS_TABLE"] = "nobody-made-this"
+    del environment["OMNI_RECORDS_BUCKET"]
+    _, told = omni("delete", *whose, *ordered, "--dry-run")
+    assert "no task of the service runs" in told
+    assert "OMNI_RECORDS_BUCKET" in told
+    assert "not searched, because it does not exist: table nobody-made-this" in omni("export", *whose)[1]
+    del environment["OMNI_FINDINGS_TABLE"]
+    environment["OMNI_RECORDS_BUCKET"] = "connect-records"
     assert traces(settings, who) != []
     assert ", 0 left" in omni("delete", *whose, *ordered)[0].decode()
     assert traces(settings, who) == []
