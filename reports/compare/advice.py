@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from figures.command_line import is_simulated, omni
+from figures.formatting import format_number
 from reports.compare.agreement import AgreementWeek
 from reports.compare.anomalies import Anomaly
 from reports.compare.baselines import PairInWeek
+from reports.compare.call_scores import CallScores, place_words
 from reports.compare.comparisons import Comparison
 from reports.compare.drift import Drift
 from reports.compare.findings import WeekFinding, answers_named, names_of
@@ -162,6 +164,45 @@ def overruled_actions(agreed: AgreementWeek) -> list[Action]:
             )
         )
     return done
+
+
+def failing_actions(scores: CallScores) -> list[Action]:
+    """Return an action to read the calls that fail, for at most three figures of scored calls that got worse."""
+    done = []
+    for item in scores.worse[:3]:
+        place = item.place
+        where = f"tenant_id = '{place.tenant}' AND form_id = '{place.form_id}'"
+        where += f" AND COALESCE(NULLIF(queue, ''), 'no group') = {_quoted(place.group)}" if place.group else ""
+        if place.criterion:
+            asked = (
+                f"SELECT call_id, agent_id, queue FROM v_criteria WHERE {where} "  # noqa: S608 - printed, not run
+                f"AND criterion_id = '{place.criterion}' AND verdict = 'no' ORDER BY call_date DESC LIMIT 20"
+            )
+        else:
+            asked = (
+                f"SELECT call_id, agent_id, queue, percentage FROM omni_calls WHERE {where} AND passed = FALSE "  # noqa: S608
+                "ORDER BY call_date DESC LIMIT 20"
+            )
+        assert item.found is not None
+        because = (
+            f"{item.metric.title} went from {format_number(item.found.theirs.value, item.metric.unit)} to "
+            f"{format_number(item.found.ours.value, item.metric.unit)}"
+        )
+        because += ", and another pair scored them" if item.other_pair else ""
+        done.append(
+            Action(
+                do=f"Read the calls that fail {place_words(place)}",
+                short="read the calls",
+                because=because,
+                command=omni("sql", shlex.quote(asked)),
+            )
+        )
+    return done
+
+
+def _quoted(text: str) -> str:
+    """Return a text of the telephone system as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _pair_actions(task: str, pairs: Sequence[PairInWeek], worse: Sequence[WeekFinding]) -> list[Action]:

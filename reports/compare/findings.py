@@ -90,15 +90,15 @@ def series_changes(data: WeekData, releases: Sequence[AliasMove]) -> list[Change
 
 
 def outcome(
-    data: WeekData, whole: Sequence[Comparison], found: Sequence[WeekFinding], *, fallen: bool = False
+    data: WeekData, whole: Sequence[Comparison], found: Sequence[WeekFinding], *, calls_worse: bool = False
 ) -> ComparisonOutcome:
     """Return the week's overall outcome: "worse" if any pair or slice is worse, otherwise decided by the helpful rate.
 
-    ``fallen``: agreement with the model fell on a criterion, which makes the week worse as well.
+    ``calls_worse``: scored calls got worse, or agreement on them fell, which makes the week worse as well.
     """
     if data.answers == 0:
         return "no data"
-    if fallen or any(item.result is ComparisonResult.WORSE for item in found):
+    if calls_worse or any(item.result is ComparisonResult.WORSE for item in found):
         return "worse"
     words = [item.result for item in whole if item.contrast.metric.name == HELPFUL.name]
     if not words:

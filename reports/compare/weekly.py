@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from figures.stats import Interval
-from reports.compare.advice import Action, WeekFacts, actions, overruled_actions
+from reports.compare.advice import Action, WeekFacts, actions, failing_actions, overruled_actions
 from reports.compare.agreement import AgreementWeek, agreement_of
 from reports.compare.anomalies import Anomaly, anomalies
 from reports.compare.baselines import AliasMove, PairInWeek, pairs_in_week, releases_of
+from reports.compare.call_scores import CallScores, call_scores_of
 from reports.compare.change_points import ChangePoint
 from reports.compare.comparisons import (
     EVERY_PAIR,
@@ -75,6 +76,7 @@ class WeeklyReport:
     selection: RatingBias
     themes: Themes
     agreement: AgreementWeek
+    scores: CallScores
     actions: Sequence[Action]
     counts: WeekCounts
     simulated: bool = False  # the week was invented by `omni traffic`
@@ -105,11 +107,11 @@ def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
     figures = _figures(counts, columns, pairs)
     ratings, feedback = selection(counts, THIS_WEEK), themes(data)
     promises, moved, odd = promises_of(counts, pairs), drifts(data), anomalies(data)
-    agreed = agreement_of(data)
+    agreed, scores = agreement_of(data), call_scores_of(data)
     unhelpful = figures.get((UNHELPFUL.name, columns[0].digest, 0)) if columns else None
     return WeeklyReport(
         data=data,
-        outcome=outcome(data, of_pairs, found, fallen=bool(agreed.fallen)),
+        outcome=outcome(data, of_pairs, found, calls_worse=bool(agreed.fallen or scores.worse)),
         pairs=pairs,
         releases=releases,
         columns=columns,
@@ -125,6 +127,7 @@ def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
         selection=ratings,
         themes=feedback,
         agreement=agreed,
+        scores=scores,
         actions=[
             *(
                 actions(
@@ -146,6 +149,7 @@ def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
                 else []
             ),
             *overruled_actions(agreed),
+            *failing_actions(scores),
         ],
         counts=counts,
         simulated=simulated,

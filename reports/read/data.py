@@ -45,6 +45,8 @@ class WeekData:
     oddities: Mapping[str, int]
     agreement: pd.DataFrame
     calls: pd.DataFrame
+    call_scores: pd.DataFrame
+    criterion_scores: pd.DataFrame
     tasks: Mapping[str, int]
     reasons: Mapping[str, int]
 
@@ -103,6 +105,8 @@ def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime, *, w
         oddities=oddities,
         agreement=ask(queries.agreement(week), last if with_calls else until),
         calls=ask(queries.calls(week), last if with_calls else until),
+        call_scores=ask(queries.call_scores(week), last if with_calls else until),
+        criterion_scores=ask(queries.criterion_scores(week), last if with_calls else until),
         tasks=answered_tasks(warehouse, week, now),
         reasons={str(row["reason"]): int(row["n"]) for row in ask(queries.REASONS, week.start).to_dict("records")},
     )
@@ -120,5 +124,6 @@ def known_tasks(warehouse: "Warehouse") -> list[str]:
     return [str(name) for name in warehouse.query(queries.KNOWN_TASKS, {})["task"]]
 
 
-_INTEGERS = {*queries.COUNT_COLUMNS, "period", "day", "n", "primary_n", "sequence", "calls", "form_version"}
-_FLOATS = {*queries.SUM_COLUMNS, "value", "low", "high", "p50", "p95"}
+_CALL_COUNTS = ("calls", "decided", "passed", "scored", "met", "applied", "form_version")
+_INTEGERS = {*queries.COUNT_COLUMNS, *_CALL_COUNTS, "period", "day", "n", "primary_n", "sequence"}
+_FLOATS = {*queries.SUM_COLUMNS, "value", "low", "high", "p50", "p95", "points", "points_squares"}

@@ -129,6 +129,31 @@ AGREEMENT = WeeklyMetric(
     margin=0.05,
     reason="share of the model's verdicts that people confirmed; margin of the gate for yes-or-no scores",
 )
+# As are these three.
+CRITERION_MET = WeeklyMetric(
+    name="criterion_met",
+    title="calls that meet it",
+    kind="rate",
+    unit=Unit.RATE,
+    margin=0.05,
+    reason="share of the calls to which the criterion applied; one call in twenty, as for the other rates",
+)
+CALLS_PASSED = WeeklyMetric(
+    name="calls_passed",
+    title="calls passed",
+    kind="rate",
+    unit=Unit.RATE,
+    margin=0.05,
+    reason="share of the calls with a score that reached the form's threshold; one call in twenty",
+)
+CALL_SCORE = WeeklyMetric(
+    name="call_score",
+    title="mean score",
+    kind="mean",
+    unit=Unit.SCORE,
+    margin=2.0,
+    reason="points of 100; the gate allows five for a call, and a week's mean moves less than a call",
+)
 METRICS: tuple[WeeklyMetric, ...] = (
     HELPFUL,
     UNHELPFUL,

@@ -25,6 +25,7 @@ _MODELLED = "NOT s.cache_hit AND s.arm IN ('primary', 'backup')"
 # As at the gate: the primary model's answers without and with tokens read from the prompt cache.
 _COLD = "NOT s.cache_hit AND s.arm = 'primary' AND s.prompt_cache_read_tokens = 0"
 _WARM = "NOT s.cache_hit AND s.arm = 'primary' AND s.prompt_cache_read_tokens > 0"
+_GROUP = "COALESCE(NULLIF(c.queue, ''), 'no group')"
 # An answer of a conversation has the conversation as its first contact and itself as its contact: that is no transfer.
 _TRANSFER = "s.contact_id <> s.initial_contact_id AND s.contact_id <> s.request_id"
 _COUNTS = {
@@ -163,6 +164,34 @@ def calls(week: Week) -> str:
         SELECT {_week(week, "k.call_date")} AS period, k.tenant_id, k.form_id, COUNT(DISTINCT k.call_id) AS calls,
             SUM(CASE WHEN k.verdict IS NOT NULL THEN 1 ELSE 0 END) AS n
         FROM v_criteria k WHERE k.call_date >= :since AND k.call_date < :until GROUP BY 1, 2, 3"""  # noqa: S608
+
+
+def call_scores(week: Week) -> str:
+    """Return counts and sums of scored calls by week of the call, tenant, form and agent group (the queue)."""
+    points = "CAST(c.percentage AS DOUBLE PRECISION)"
+    return f"""
+        SELECT {_week(week, "c.call_date")} AS period, c.tenant_id, c.form_id, {_GROUP} AS agent_group, COUNT(*) AS calls,
+            SUM(CASE WHEN c.passed IS NOT NULL THEN 1 ELSE 0 END) AS decided, SUM(CASE WHEN c.passed THEN 1 ELSE 0 END) AS passed,
+            SUM(CASE WHEN c.percentage IS NOT NULL THEN 1 ELSE 0 END) AS scored,
+            SUM({points}) AS points, SUM({points} * {points}) AS points_squares
+        FROM omni_calls c WHERE c.form_id IS NOT NULL AND c.call_date >= :since AND c.call_date < :until
+        GROUP BY 1, 2, 3, 4"""  # noqa: S608
+
+
+def criterion_scores(week: Week) -> str:
+    """Return how many calls met a criterion, by week of the call, tenant, form, version, agent group and pair.
+
+    The verdicts are the model's: people choose what they review, so theirs would make a week of more reviews look worse.
+    """
+    return f"""
+        SELECT {_week(week, "k.call_date")} AS period, k.tenant_id, k.form_id, k.form_version, k.criterion_id,
+            {_GROUP} AS agent_group, k.pair_digest, MAX(k.question) AS question,
+            SUM(CASE WHEN k.verdict = 'yes' THEN 1 ELSE 0 END) AS met,
+            SUM(CASE WHEN k.verdict IN ('yes', 'no') THEN 1 ELSE 0 END) AS applied
+        FROM omni_call_criteria k
+        JOIN omni_calls c ON c.tenant_id = k.tenant_id AND c.call_id = k.call_id
+        WHERE k.call_date >= :since AND k.call_date < :until
+        GROUP BY 1, 2, 3, 4, 5, 6, 7"""  # noqa: S608
 
 
 PAIRS = f"""

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from figures.files import write_whole
 from reports.compare.agreement import base_sentence, is_small, kappa_text
+from reports.compare.call_scores import ScorePlace, calls_sentence, change_sentence
 from reports.compare.findings import figure
 from reports.compare.gate_promises import calibration_sentence
 from reports.compare.outcomes import SIGNS, ComparisonResult
 from reports.compare.weekly import WeeklyReport
-from reports.read.metrics import AGREEMENT, SMALLEST, metrics_of
+from reports.read.metrics import AGREEMENT, CALL_SCORE, CALLS_PASSED, SMALLEST, metrics_of
 from reports.write.figure_table import KEY_FIGURES
 from reports.write.headline import (
     SIMULATED_NOTE,
@@ -26,6 +27,7 @@ from service.display.inert import markdown, visible
 
 NAME = "digest.md"
 _THEMES = 3
+_CHANGES = 8
 
 
 def write_digest(folder: Path, *reports: WeeklyReport) -> Path:
@@ -66,7 +68,7 @@ def _task(report: WeeklyReport, heading: str) -> str:
             "The service answered no requests, or the loader loaded no events.",
             *(f"- {markdown(line)}" for line in more_findings(report)),
         ]
-        return visible("\n".join([*lines, *shown, *_agreement(report, heading)])) + "\n"
+        return visible("\n".join([*lines, *shown, *_calls(report, heading)])) + "\n"
     lines[-1] += f" {coverage_sentence(report)}"
     lines += ["", target_sentence(report), *(f"- {markdown(line)}" for line in more_findings(report))]
     if report.actions:
@@ -91,7 +93,7 @@ def _task(report: WeeklyReport, heading: str) -> str:
             for item in found
         ]
         lines.append(f"| {report.counts.metrics.named(name).title} | " + " | ".join(cells) + " |")
-    lines += ["", *_small(report), calibration_sentence(report.promises), *_agreement(report, heading)]
+    lines += ["", *_small(report), calibration_sentence(report.promises), *_calls(report, heading)]
     if data.reasons:
         named = ", ".join(f"{markdown(name)} {count:,}" for name, count in data.reasons.items())
         lines += ["", f"Reasons that people gave, by answers: {named}."]
@@ -102,6 +104,29 @@ def _task(report: WeeklyReport, heading: str) -> str:
             mostly = f", mostly {markdown(theme.mostly)}" if theme.mostly else ""
             lines.append(f"- {markdown(', '.join(theme.terms)) or 'other'}: {theme.size}{new}{mostly}")
     return visible("\n".join(lines)) + "\n"
+
+
+def _calls(report: WeeklyReport, heading: str) -> list[str]:
+    """Return the lines on scored calls; empty in a week without scored calls and verdicts by people."""
+    return [*_scores(report, heading), *_agreement(report, heading)]
+
+
+def _scores(report: WeeklyReport, heading: str) -> list[str]:
+    """Return the lines on what scored calls show: per form how many passed, and what changed."""
+    found = report.scores
+    if not found.calls:
+        return []
+    lines = ["", f"{heading}# Scored calls: what they show", "", markdown(calls_sentence(found))]
+    for tenant, form_id in found.forms:
+        parts = []
+        for metric in (CALLS_PASSED, CALL_SCORE):
+            item = found.of(ScorePlace(tenant=tenant, form_id=form_id), metric)
+            if item is not None and item.now is not None:
+                result = f" {badge(item.result)[0]}".rstrip()
+                parts.append(f"{metric.title} {figure(metric, item.now)}, n={item.now.n:,}{result}")
+        lines.append(f"- {markdown(f'{tenant}, {form_id}')}: {'; '.join(parts) or 'no calls this week'}")
+    changes = [f"- {markdown(change_sentence(item))}." for item in found.changed[:_CHANGES]]
+    return [*lines, *(changes or ["- No figure of scored calls changed beyond chance and margin."])]
 
 
 def _agreement(report: WeeklyReport, heading: str) -> list[str]:

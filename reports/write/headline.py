@@ -2,6 +2,7 @@
 
 from figures.formatting import format_number, plural
 from reports.compare.agreement import fall_sentence
+from reports.compare.call_scores import CallFigure, change_sentence
 from reports.compare.comparisons import Comparison
 from reports.compare.findings import WeekFinding, answers_named, change_text, finding_sentence
 from reports.compare.findings import figure as figure_text
@@ -53,17 +54,35 @@ def _wordings(report: WeeklyReport) -> list[str]:
     if not do and report.outcome in ("better", "no worse"):
         do = ": no action needed"
     if report.outcome == "no data":
-        return [f"No answers in {report.data.week.name}{do}"]
+        if report.scores.worse:
+            return _calls_changed(report.scores.worse[0], do)
+        calls = f"{plural(report.scores.calls, 'scored call')}, no" if report.scores.calls else "No"
+        return [f"{calls} answers in {report.data.week.name}{do}"]
     if report.worse:
         return _changed(report.worse[0], "got worse", do)
     if report.agreement.fallen:
         name = one_line(report.agreement.fallen[0].criterion, _LONGEST_NAME)
         return [f"People and model agree less on criterion {name}{do}", f"People and model agree less{do}"]
+    if report.scores.worse:
+        return _calls_changed(report.scores.worse[0], do)
     if report.outcome == "better":
         return _changed(next(item for item in report.findings if item.metric.name == HELPFUL.name), "got better", do)
     if report.outcome == "no worse" and _misses_target(report):
         return [f"Nothing got worse, but the {UNHELPFUL.title} misses its target{do}"]
     return [WORDS[report.outcome] + do]
+
+
+def _calls_changed(item: CallFigure, do: str) -> list[str]:
+    place = item.place
+    form = one_line(place.form_id, _LONGEST_NAME)
+    if not place.criterion:
+        return [f"Scored calls of form {form} got worse{do}", f"Scored calls got worse{do}"]
+    name = one_line(place.criterion, _LONGEST_NAME)
+    return [
+        f"Fewer calls meet criterion {name} of form {form}{do}",
+        f"Fewer calls meet criterion {name}{do}",
+        f"Fewer calls meet a criterion{do}",
+    ]
 
 
 def _changed(item: WeekFinding, verb: str, do: str) -> list[str]:
@@ -92,11 +111,16 @@ def _changed(item: WeekFinding, verb: str, do: str) -> list[str]:
 def evidence_sentence(report: WeeklyReport) -> str:
     """Return the figures behind the headline in one sentence."""
     if report.outcome == "no data":
-        return f"The warehouse holds no answers of task {report.data.task} in this week."
+        if report.scores.worse:
+            return f"{change_sentence(report.scores.worse[0])}."
+        calls = f", and {plural(report.scores.calls, 'scored call')}" if report.scores.calls else ""
+        return f"The warehouse holds no answers of task {report.data.task} in this week{calls}."
     if report.worse:
         return f"{finding_sentence(report.worse[0])}."
     if report.agreement.fallen:
         return f"{fall_sentence(report.agreement.fallen[0])}."
+    if report.scores.worse:
+        return f"{change_sentence(report.scores.worse[0])}."
     if report.outcome == "better":
         return f"{finding_sentence(next(item for item in report.findings if item.metric.name == HELPFUL.name))}."
     deciding = _helpful(report)
@@ -117,15 +141,19 @@ def evidence_sentence(report: WeeklyReport) -> str:
 
 def more_findings(report: WeeklyReport) -> list[str]:
     """Return one sentence for each change that the evidence does not report."""
-    falls = report.agreement.fallen
-    if report.outcome != "no data" and not report.worse:
-        falls = falls[1:]  # the evidence reports the first one
+    falls, scores = report.agreement.fallen, report.scores.worse
+    # The evidence reports the first one.
+    if report.outcome == "no data":
+        scores = scores[1:]
+    elif not report.worse:
+        falls, scores = (falls[1:], scores) if falls else (falls, scores[1:])
     rest = report.worse[1:] + [item for item in report.findings if item.result is ComparisonResult.BETTER]
     if report.outcome == "better":
         rest = [item for item in rest if item is not next(f for f in report.findings if f.metric.name == HELPFUL.name)]
     worse = [f"{finding_sentence(item)}." for item in rest if item.result is ComparisonResult.WORSE]
     better = [f"{finding_sentence(item)}." for item in rest if item.result is not ComparisonResult.WORSE]
-    return [*worse, *(f"{fall_sentence(item)}." for item in falls), *better]
+    calls = [*(f"{fall_sentence(item)}." for item in falls), *(f"{change_sentence(item)}." for item in scores)]
+    return [*worse, *calls, *better]
 
 
 def target_sentence(report: WeeklyReport) -> str:

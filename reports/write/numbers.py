@@ -1,5 +1,6 @@
 """The weekly report's numbers as one long table, for notebooks and dashboards."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -33,10 +34,12 @@ COLUMNS = (
 def numbers(*reports: WeeklyReport) -> pd.DataFrame:
     """Return the rows of the reports, at least one, below each other.
 
-    One row per number: sections figure, slice, change, slice_change, promise, drift, rated_share, agreement.
+    One row per number: sections figure, slice, change, slice_change, promise, drift, rated_share, agreement, call_score.
 
-    ``slice`` is ``dimension=value`` or "", for agreement ``tenant/form/version/criterion``. A change's ``value`` is this week
-    minus ``against``, for latency and cost as a share of ``against``. ``simulated`` is the same in every row.
+    ``slice`` is ``dimension=value`` or "", for agreement ``tenant/form/version/criterion``, for call_score
+    ``tenant/form/criterion/agent group``, where no criterion is the whole call and no group is all of them. A change's
+    ``value`` is this week minus ``against``, for latency and cost as a share of ``against``. ``simulated`` is the same in every
+    row.
     """
     return pd.concat([_numbers(report) for report in reports], ignore_index=True)
 
@@ -67,12 +70,25 @@ def _numbers(report: WeeklyReport) -> pd.DataFrame:
         ):
             if side is not None:
                 rows.append(("agreement", place, pairs, name, week.name, *_ends(side), verdict, ""))
+    rows += _call_scores(report)
     frame = pd.DataFrame(rows, columns=list(COLUMNS[:-2]))
     floats = dict.fromkeys(("value", "low", "high"), "float64")
     texts = dict.fromkeys(("section", "slice", "pair", "metric", "week", "verdict", "against"), "string")
     return frame.astype(floats | texts | {"n": "int64"}).assign(
         task=pd.array([report.data.task] * len(frame), dtype="string"), simulated=report.simulated
     )
+
+
+def _call_scores(report: WeeklyReport) -> Iterator[tuple[object, ...]]:
+    week = report.data.week
+    for item in report.scores.figures:
+        place = "/".join((item.place.tenant, item.place.form_id, item.place.criterion, item.place.group))
+        for side, period in ((item.now, 0), (item.before, -1)):
+            if side is not None:
+                compared = period == 0 and item.found is not None
+                verdict, against = (item.result.value, "the week before") if compared else ("", "")
+                name = week.shifted(period).name
+                yield "call_score", place, "all pairs", item.metric.name, name, *_ends(side), verdict, against
 
 
 def write_numbers(folder: Path, *reports: WeeklyReport) -> Path:

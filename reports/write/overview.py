@@ -87,8 +87,9 @@ def row_titles(metrics: MetricSet) -> list[str]:
 
 
 def _subject(report: WeeklyReport) -> str:
-    """Return the task's name, "" where what got worse is people's agreement on scored calls, which belong to no task."""
-    return "" if report.agreement.fallen and not report.worse else one_line(report.data.task, _LONGEST_NAME)
+    """Return the task's name, "" where what got worse are scored calls, or agreement on them: they belong to no task."""
+    of_calls = report.agreement.fallen or report.scores.worse
+    return "" if of_calls and not report.worse else one_line(report.data.task, _LONGEST_NAME)
 
 
 def _is_quiet(report: WeeklyReport) -> bool:

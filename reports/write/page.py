@@ -17,8 +17,9 @@ from reports.compare.findings import change_text, figure, names_of
 from reports.compare.gate_promises import NOT_COMPARABLE, GatePromise, calibration_sentence
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeeklyReport
-from reports.read.metrics import AGREEMENT, HELPFUL, SMALLEST, metrics_of
+from reports.read.metrics import AGREEMENT, CALL_SCORE, CALLS_PASSED, CRITERION_MET, HELPFUL, SMALLEST, metrics_of
 from reports.read.weeks import day_words
+from reports.write import scores_view
 from reports.write.agreement_view import TITLES, calls_section
 from reports.write.charts import charts, daily_table
 from reports.write.figure_table import figure_lines, worse_lines
@@ -134,7 +135,7 @@ def _task(report: WeeklyReport, *, several: bool) -> dict[str, Any]:
         "top": 2 if several else 1,
         "mark_id": f"-{report.data.task}" if several else "",
         "left_out": "" if several else _left_out([report]),
-        "look": _SCREENS[report.outcome],
+        "look": "worse" if report.scores.worse else _SCREENS[report.outcome],
         "week": report.data.week,
         "headline": headline(report),
         "evidence": evidence_sentence(report),
@@ -151,6 +152,9 @@ def _task(report: WeeklyReport, *, several: bool) -> dict[str, Any]:
         "pairs": _pairs(report),
         "calls": calls_section(report.agreement),
         "calls_titles": TITLES,
+        "scores": scores_view.scores_section(report.scores),
+        "scores_titles": scores_view.TITLES,
+        "score_metrics": (CRITERION_MET, CALLS_PASSED, CALL_SCORE),
         "agreement_margin": AGREEMENT.margin,
         "smallest": SMALLEST,
     }
