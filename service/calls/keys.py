@@ -7,7 +7,7 @@ program that shows or downloads the object may treat it as a path.
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from service.calls.failure import CallFailed, FailureReason
 
@@ -16,6 +16,7 @@ _NAME = re.compile(r"[^\x00-\x1f\x7f\\]{1,900}")
 _CALL_ID = re.compile(r"call-[0-9a-f]{24}")
 _FOLDER = "calls"
 JOB_PREFIX = "cci_"
+JOB_OUTPUT = "tmp"  # the folder of all tenants' raw transcriptions, which is no tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +131,27 @@ def dead_prefix(tenant: str) -> str:
 
 def job_output_key(tenant: str, call_id: str) -> str:
     """Return the key of Amazon Transcribe's output."""
-    return f"tmp/{tenant}/{call_id}.json"
+    return f"{JOB_OUTPUT}/{tenant}/{call_id}.json"
+
+
+def day_prefix(tenant: str, day: date) -> str:
+    """Return the key prefix of the results of a UTC day's calls."""
+    return f"{tenant}/{day:%Y/%m/%d}/"
+
+
+def compact_key(tenant: str, table: str, day: date) -> str:
+    """Return the key of a day's rows of a table as one Parquet file, in a folder that Athena reads as a partition."""
+    return f"{tenant}/compact/{table}/day={day.isoformat()}/rows.parquet"
+
+
+def manifest_key(tenant: str) -> str:
+    """Return the key of the list of a tenant's compacted days."""
+    return f"{tenant}/compact/manifest.json"
+
+
+def export_key(tenant: str, week: str, name: str) -> str:
+    """Return the key of a file of a week's export."""
+    return f"{tenant}/exports/{week}/{name}"
 
 
 # Holds dead letters about objects without a tenant; no tenant's id begins with an underscore.

@@ -16,12 +16,15 @@ from service.commands.knowledge import knowledge
 from service.commands.load import load_events
 from service.commands.local import down, status, up
 from service.commands.models import models
+from service.commands.quality.files import compact_results, export_week
 from service.commands.reconcile import reconcile
 from service.commands.serve import serve
 from service.commands.tools import tools
 from service.commands.voicemails import voicemails
 from service.commands.warehouse import sql
 
+calls.command("export")(export_week)
+calls.command("compact")(compact_results)
 SERVE, WAREHOUSE, CALLS, KNOWLEDGE = "Serve", "Warehouse and report", "Calls", "Documents"
 
 

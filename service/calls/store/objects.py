@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from service.aws.bounded import translated
 from service.calls.failure import CallErased, CallFailed, FailureReason
-from service.calls.keys import NO_TENANT, CallObject, call_ids, calls_prefix, is_tenant
+from service.calls.keys import JOB_OUTPUT, NO_TENANT, CallObject, call_ids, calls_prefix, is_tenant
 from service.errors import ServiceError, StoreError
 from service.summaries.archive import Listed
 
@@ -108,6 +108,16 @@ class TenantResults:
         self._store = f"bucket {bucket!r}"
 
     def put(self, key: str, text: str, *, once: bool = False) -> Literal["written", "already"]:
+        """Write JSON; with ``once`` only if the object does not exist.
+
+        Raises:
+            WallBreached: the key is not this tenant's.
+        """
+        return self.put_bytes(key, text.encode(), "application/json", once=once)
+
+    def put_bytes(
+        self, key: str, body: bytes, content_type: str, *, once: bool = False
+    ) -> Literal["written", "already"]:
         """Write an object; with ``once`` only if it does not exist.
 
         Raises:
@@ -122,8 +132,8 @@ class TenantResults:
                 self._client.put_object(
                     Bucket=self._bucket,
                     Key=key,
-                    Body=text.encode(),
-                    ContentType="application/json",
+                    Body=body,
+                    ContentType=content_type,
                     Tagging=f"{TAG}={self.tenant}",
                     **({"IfNoneMatch": "*"} if once else {}),
                     **self._encryption(),
@@ -140,6 +150,15 @@ class TenantResults:
         Raises:
             WallBreached: the key or the tag belongs to another tenant.
         """
+        body = self.read_bytes(key)
+        return None if body is None else body.decode()
+
+    def read_bytes(self, key: str) -> bytes | None:
+        """Return an object's bytes, None when there is none.
+
+        Raises:
+            WallBreached: the key or the tag belongs to another tenant.
+        """
         self._own(key)
         try:
             with translated(self._store):
@@ -149,7 +168,7 @@ class TenantResults:
                         f"an object under {self.tenant!r} does not have the tenant's tag; it is not read"
                     )
                 with self._client.get_object(Bucket=self._bucket, Key=key)["Body"] as stream:
-                    return str(stream.read().decode())
+                    return bytes(stream.read())
         except StoreError as err:
             if _code(err) in {"NoSuchKey", "404"}:
                 return None
@@ -187,7 +206,7 @@ class TenantResults:
         return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._kms_key, "SSEKMSEncryptionContext": context}
 
 
-def all_tenants(client: Any, bucket: str) -> list[TenantResults]:
+def all_tenants(client: Any, bucket: str, *, kms_key: str | None = None) -> list[TenantResults]:
     """Return the results of every tenant that has any, in the order of their names. For operators: no tenant may call it.
 
     Raises:
@@ -196,7 +215,8 @@ def all_tenants(client: Any, bucket: str) -> list[TenantResults]:
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Delimiter="/")
     with translated(f"bucket {bucket!r}"):
         names = [one["Prefix"].rstrip("/") for page in pages for one in page.get("CommonPrefixes", [])]
-    return [TenantResults(client, bucket, name) for name in sorted(names) if is_tenant(name) and name != "tmp"]
+    tenants = [name for name in sorted(names) if is_tenant(name) and name != JOB_OUTPUT]
+    return [TenantResults(client, bucket, name, kms_key=kms_key) for name in tenants]
 
 
 def _listed(pages: Any, store: str) -> Iterator[Listed]:
