@@ -6,6 +6,7 @@ only until ``main``, which runs in the project's own environment: ``python infra
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,23 @@ _KEYWORDS = frozenset(
 _KEY = {"gateway-key": []}
 
 
-def gateway_document(published: dict[str, Any]) -> dict[str, Any]:
-    """Return the gateway's document of the published one: operations, parameters and request bodies."""
+def gateway_document(
+    published: dict[str, Any], *, pages: Iterable[str] = (), embedded: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return the gateway's document of the published one: operations, parameters and request bodies.
+
+    ``pages`` are paths that browsers load and nobody publishes as operations; ``embedded`` are those whose operations pages of
+    other origins use, so that a browser asks for permission before.
+    """
     paths = {
         path: {method: _operation(operation) for method, operation in item.items()}
         for path, item in published["paths"].items()
         if path not in _INSIDE_ONLY
     }
+    for path in pages:
+        paths[path] = {"get": _for_browsers("get", path)}
+    for path in embedded:
+        paths[path]["options"] = _for_browsers("options", path)
     schemas = published["components"]["schemas"]
     wanted, todo = set(), _referred(paths)
     while todo:
@@ -54,6 +65,17 @@ def gateway_document(published: dict[str, Any]) -> dict[str, Any]:
             "schemas": {name: _schema(_original(schemas, name)) for name in sorted(wanted)},
             "securitySchemes": {"gateway-key": {"type": "apiKey", "name": "x-api-key", "in": "header"}},
         },
+    }
+
+
+def _for_browsers(method: str, path: str) -> dict[str, Any]:
+    """A browser loads a script or a page, and asks for permission, without a key of the gateway."""
+    names = re.findall(r"{(\w+)}", path)
+    return {
+        "operationId": _plain(f"{method}{path}"),
+        "summary": "",
+        "parameters": [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names],
+        "responses": {"default": {"description": "as the service answers"}},
     }
 
 
@@ -130,11 +152,19 @@ def written(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=1, sort_keys=True) + "\n"
 
 
-def main() -> None:
-    """Write the file from the service's own document."""
+def document_of_the_service() -> dict[str, Any]:
+    """Return the gateway's document of the service as it is: needs the project's own environment."""
+    from service.api.embedded.pages import router
+    from service.api.http.embedding import PATHS
     from service.app import create_app
 
-    FILE.write_text(written(gateway_document(create_app().openapi())), encoding="utf-8")
+    pages = sorted(str(route.path) for route in router.routes)
+    return gateway_document(create_app().openapi(), pages=pages, embedded=sorted(PATHS))
+
+
+def main() -> None:
+    """Write the file."""
+    FILE.write_text(written(document_of_the_service()), encoding="utf-8")
 
 
 if __name__ == "__main__":

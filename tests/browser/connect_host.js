@@ -1,5 +1,5 @@
 // What Amazon Connect's workspace says to an app in a frame, as @amazon-connect/core 1.0.11 reads it.
-([address, scope, attributes]) => {
+([address, scope, attributes, query = ""]) => {
   window.asked = [];
   const frame = document.createElement("iframe");
   frame.title = "Omni summary";
@@ -22,5 +22,5 @@
     port.postMessage({ type: "appLifecycle", stage: "create", launchedBy: { type: "internal", name: "test" }, ...about });
   });
   document.querySelector("main").append(frame);
-  frame.src = `http://${address}/workspace`;
+  frame.src = `http://${address}/workspace${query}`;
 }

@@ -197,6 +197,18 @@ def test_a_browser_asks_with_its_accounts_token_and_a_page_renews_it(show, servi
     assert token not in page.evaluate("document.querySelector('omni-summary').outerHTML")
 
 
+def test_behind_a_gateway_the_browsers_key_goes_with_each_request(show, service, api_runtime, settings):
+    service.start(told_runtime(api_runtime, ToldModel(), settings=settings))
+    page = show(attributes={"account-number": ACCOUNT, "contact-id": CONTACT, "gateway-key": "of-all-browsers"})
+    with in_state(page, "ready"):
+        pass
+    with page.expect_request("**/omni-channel-insights") as asked:
+        page.evaluate("() => document.querySelector('omni-summary').reload()")
+    assert asked.value.headers["x-api-key"] == "of-all-browsers"
+    with in_state(page, "ready"):
+        pass
+
+
 def test_too_many_requests_are_waited_out(show, service, api_runtime, settings):
     at = [0.0]  # the time at the limit, which passes only when the test says so
     access = replace(open_access(settings), conversations=ConversationThrottle(clock=lambda: at[0]))

@@ -42,12 +42,12 @@ def workspace(open_page, service, desk, api_runtime, tmp_path):
     caller = access.verify(f"Bearer {local_token(settings).text}", "summaries")
     real = account_token(access.tokens, caller, ACCOUNT).text
 
-    def opened(width=1400, scope=SCOPE, token=lambda real: real, attributes=None, runtime=None):
+    def opened(width=1400, scope=SCOPE, token=lambda real: real, attributes=None, runtime=None, query=""):
         service.start(runtime or told_runtime(api_runtime, ToldModel(), settings=settings, access=access))
         page = open_page(width)
         page.goto(desk.origin)
         given = {"omni_account": ACCOUNT, "omni_token": token(real)} if attributes is None else attributes
-        page.evaluate(HOST, [service.address, scope, given])
+        page.evaluate(HOST, [service.address, scope, given, query])
         return page
 
     return opened
@@ -69,6 +69,14 @@ def test_the_open_contacts_summary_is_shown(workspace, width):
     inner = page.frames[1]
     assert inner.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert violations(inner) == []
+
+
+def test_the_address_of_the_app_names_the_gateways_key(workspace):
+    page = workspace(query="?gateway-key=of-all-browsers")
+    sent = []
+    page.on("request", lambda each: each.url.endswith("/omni-channel-insights") and sent.append(each.headers))
+    expect(page.frame_locator("iframe").get_by_text("".join(PIECES))).to_be_visible()
+    assert [headers["x-api-key"] for headers in sent] == ["of-all-browsers"]
 
 
 def test_a_token_that_has_expired_is_asked_for_again(workspace):

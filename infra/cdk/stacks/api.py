@@ -21,6 +21,8 @@ _MANAGED = (
     "AWSManagedRulesKnownBadInputsRuleSet",
     "AWSManagedRulesAmazonIpReputationList",
 )
+# Method and end of the path of operations that may answer with server-sent events.
+_STREAMED = {("post", "omni-channel-insights"), ("post", "messages"), ("get", "{conversation_id}")}
 _PER_ADDRESS = 2_000  # requests in five minutes: agents of one site share an address
 
 
@@ -117,7 +119,12 @@ def _document(link: str, balancer: str) -> dict[str, Any]:
     }
     document["x-amazon-apigateway-request-validator"] = "all"
     document["x-amazon-apigateway-gateway-responses"] = {
-        kind: {"responseTemplates": {"application/problem+json": _problem(status, title)}, "statusCode": status}
+        kind: {
+            "responseTemplates": {"application/problem+json": _problem(status, title)},
+            # Else the widget in a page of another origin could not say what is wrong. No cookie is sent along.
+            "responseParameters": {"gatewayresponse.header.Access-Control-Allow-Origin": "'*'"},
+            "statusCode": status,
+        }
         for kind, status, title in (
             ("BAD_REQUEST_BODY", 422, "The request body is not valid"),
             ("BAD_REQUEST_PARAMETERS", 422, "A parameter is missing"),
@@ -142,7 +149,7 @@ def _document(link: str, balancer: str) -> dict[str, Any]:
                     for name in re.findall(r"{(\w+)}", path)
                 },
             }
-            if path.endswith(("/messages", "/omni-channel-insights")):
+            if (method, path.rpartition("/")[2]) in _STREAMED:
                 integration["responseTransferMode"] = "STREAM"  # server-sent events arrive as they are written
             operation["x-amazon-apigateway-integration"] = integration
     return document

@@ -37,9 +37,47 @@ def test_every_operation_goes_to_the_balancer_through_the_private_link(bodies):
 def test_requests_are_validated_and_need_a_key_where_they_need_a_token(bodies):
     for body in bodies:
         assert body["x-amazon-apigateway-request-validator"] == "all"
-        open_paths = {path for path, item in body["paths"].items() for one in item.values() if "security" not in one}
-        assert open_paths <= {"/oauth/token", "/.well-known/jwks.json", "/dashboards/session", "/chat/session"}
+        open_paths = {
+            path
+            for path, item in body["paths"].items()
+            for method, one in item.items()
+            if "security" not in one and method != "options"
+        }
+        assert open_paths <= {
+            *("/oauth/token", "/.well-known/jwks.json", "/dashboards/session", "/chat/session"),
+            *("/widget.js", "/workspace", "/workspace/{name}"),
+        }
         assert body["paths"]["/omni-channel-insights"]["post"]["requestBody"]["required"] is True
+
+
+def test_a_page_of_another_origin_gets_the_widget_and_may_ask_for_permission(bodies):
+    for body in bodies:
+        for path in ("/widget.js", "/workspace", "/workspace/{name}"):
+            assert set(body["paths"][path]) == {"get"}
+            assert "security" not in body["paths"][path]["get"]
+        preflights = {path for path, item in body["paths"].items() if "options" in item}
+        assert preflights == {"/omni-channel-insights", "/feedback"}
+        for path in preflights:
+            assert "security" not in body["paths"][path]["options"], "a browser sends no key with a preflight"
+            assert body["paths"][path]["post"]["security"]
+        for kind, answer in body["x-amazon-apigateway-gateway-responses"].items():
+            assert set(answer["responseParameters"].values()) == {"'*'"}, kind
+
+
+def test_server_sent_events_arrive_as_they_are_written(bodies):
+    for body in bodies:
+        streamed = {
+            (method, path)
+            for path, item in body["paths"].items()
+            for method, one in item.items()
+            if one["x-amazon-apigateway-integration"].get("responseTransferMode") == "STREAM"
+        }
+        assert ("post", "/omni-channel-insights") in streamed
+        assert ("options", "/omni-channel-insights") not in streamed
+        assert {
+            ("get", path) for path in body["paths"] if path.endswith("/conversations/{conversation_id}")
+        } <= streamed
+        assert {("post", path) for path in body["paths"] if path.endswith("{conversation_id}/messages")} <= streamed
 
 
 def test_operators_metrics_are_not_published(bodies):

@@ -4,7 +4,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 PATHS = frozenset({"/omni-channel-insights", "/feedback"})
-_SENT = ("authorization", "content-type", "x-correlation-id", "traceparent")
+# x-api-key is for a gateway in front of the service.
+_SENT = ("authorization", "content-type", "x-api-key", "x-correlation-id", "traceparent")
 _READ = ("retry-after", "x-request-id")
 _REMEMBERED_S = 600  # how long a browser may keep the answer to a preflight
 

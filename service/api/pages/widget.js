@@ -273,6 +273,7 @@ class OmniSummary extends HTMLElement {
   #request(path, body, signal, accept = "application/json") {
     const headers = { "content-type": "application/json", accept };
     if (this.#token) headers.authorization = `Bearer ${this.#token}`;
+    if (this.hasAttribute("gateway-key")) headers["x-api-key"] = this.getAttribute("gateway-key");
     const url = `${(this.getAttribute("endpoint") ?? HOME).replace(/\/$/, "")}${path}`;
     return fetch(url, { method: "POST", body: JSON.stringify(body), headers, signal, cache: "no-store", credentials: "same-origin", referrerPolicy: "no-referrer" });
   }

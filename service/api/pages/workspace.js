@@ -5,6 +5,7 @@ import { AmazonConnectApp, ContactClient } from "./connect-sdk.js";
 import "../widget.js";
 
 const ACCOUNT = "omni_account", TOKEN = "omni_token", INTENT = "omni_intent";
+const GATEWAY_KEY = new URLSearchParams(location.search).get("gateway-key");
 const contacts = () => new ContactClient();
 
 function say(text) {
@@ -19,7 +20,7 @@ async function show(contactId) {
   }
   const widget = document.createElement("omni-summary");
   const first = await contacts().getInitialContactId(contactId);
-  const attributes = { "account-number": given[ACCOUNT], "contact-id": contactId, "initial-contact-id": first, "ivr-intent": given[INTENT] };
+  const attributes = { "account-number": given[ACCOUNT], "contact-id": contactId, "initial-contact-id": first, "ivr-intent": given[INTENT], "gateway-key": GATEWAY_KEY };
   for (const [name, value] of Object.entries(attributes)) if (value) widget.setAttribute(name, value);
   let token = (widget.token = given[TOKEN]);
   widget.addEventListener("omni-token-needed", async () => {
