@@ -143,7 +143,12 @@ def _gate_actions(facts: WeekFacts) -> list[Action]:
     return done
 
 
-def overruled_actions(agreed: AgreementWeek) -> list[Action]:
+def call_actions(agreed: AgreementWeek, scores: CallScores) -> list[Action]:
+    """Return the actions on scored calls: where people and model agree less, then where calls got worse."""
+    return [*_overruled(agreed), *_failing(scores)]
+
+
+def _overruled(agreed: AgreementWeek) -> list[Action]:
     """Return an action to read the overruled calls, for at most three criteria on which agreement with the model fell."""
     done = []
     for item in agreed.fallen[:3]:
@@ -166,7 +171,7 @@ def overruled_actions(agreed: AgreementWeek) -> list[Action]:
     return done
 
 
-def failing_actions(scores: CallScores) -> list[Action]:
+def _failing(scores: CallScores) -> list[Action]:
     """Return an action to read the calls that fail, for at most three figures of scored calls that got worse."""
     done = []
     for item in scores.worse[:3]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from figures.stats import Interval
-from reports.compare.advice import Action, WeekFacts, actions, failing_actions, overruled_actions
+from reports.compare.advice import Action, WeekFacts, actions, call_actions
 from reports.compare.agreement import AgreementWeek, agreement_of
 from reports.compare.anomalies import Anomaly, anomalies
 from reports.compare.baselines import AliasMove, PairInWeek, pairs_in_week, releases_of
@@ -104,8 +104,7 @@ def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
     of_pairs = explained_by_slices(counts, whole(counts, compared, share), of_slices)
     of_slices = explained_by_whole(of_pairs, of_slices)
     found = findings_of(data, [*of_pairs, *of_slices], releases)
-    figures = _figures(counts, columns, pairs)
-    ratings, feedback = selection(counts, THIS_WEEK), themes(data)
+    figures, ratings, feedback = _figures(counts, columns, pairs), selection(counts, THIS_WEEK), themes(data)
     promises, moved, odd = promises_of(counts, pairs), drifts(data), anomalies(data)
     agreed, scores = agreement_of(data), call_scores_of(data)
     unhelpful = figures.get((UNHELPFUL.name, columns[0].digest, 0)) if columns else None
@@ -148,8 +147,7 @@ def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
                 if data.answers
                 else []
             ),
-            *overruled_actions(agreed),
-            *failing_actions(scores),
+            *call_actions(agreed, scores),
         ],
         counts=counts,
         simulated=simulated,

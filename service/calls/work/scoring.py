@@ -147,18 +147,7 @@ class CallScorer:
                 agent_id=heard.facts.agent_id,
                 queue=heard.facts.queue,
             ),
-            scored_by=ScoredBy(
-                pair=served.pair.name,
-                pair_digest=served.pair.digest,
-                prompt_version=served.pair.version,
-                registry_version=served.registry_version,
-                model=found.model,
-                arm=found.arm,
-                latency_ms=round(found.latency_ms, 1),
-                input_tokens=found.usage.input_tokens,
-                output_tokens=found.usage.output_tokens,
-                cost_usd=None if found.cost is None else found.cost.metered_usd,
-            ),
+            scored_by=_scored_by(served, found),
         )
         log(
             Event.CALL_SCORED,
@@ -184,6 +173,21 @@ def _usable(found: TaskResult) -> Scorecard | None:
     if found.failure is FailureCode.INTERNAL_ERROR:
         raise CallFailed(FailureReason.MODEL, f"the provider refuses the request ({found.failure_message[:200]})")
     raise ModelBusy(f"no answer: {found.failure}")
+
+
+def _scored_by(served: ServedPair, found: TaskResult) -> ScoredBy:
+    return ScoredBy(
+        pair=served.pair.name,
+        pair_digest=served.pair.digest,
+        prompt_version=served.pair.version,
+        registry_version=served.registry_version,
+        model=found.model,
+        arm=found.arm,
+        latency_ms=round(found.latency_ms, 1),
+        input_tokens=found.usage.input_tokens,
+        output_tokens=found.usage.output_tokens,
+        cost_usd=None if found.cost is None else found.cost.metered_usd,
+    )
 
 
 def _facts(redaction: RedactedTranscript, heard: Heard, left: dict[str, int]) -> RedactionFacts:
