@@ -17,6 +17,9 @@ _SLIP = 0.05
 _LOST = "There is no call to judge here. Please provide the transcript."
 _REFUSAL = "I'm sorry, but I cannot rate the work of a person on the basis of this conversation."
 _TRANSCRIPT = "{{transcript}}"
+_ONE_FORM = "osprey-disputes"
+_ONE_CRITERION = ("lindmoor-fraud", "warning")
+_REVERSED = {"yes": "no", "no": "yes", "na": "no"}
 
 CriterionAnswers = dict[str, dict[str, Any]]
 Spoil = Callable[[CriterionAnswers, Case, random.Random], CriterionAnswers]
@@ -73,6 +76,34 @@ def _all_yes(answers: CriterionAnswers, case: Case, draws: random.Random) -> Cri
 
 def _swapped(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
     return {name: answer | {"verdict": _other(answer["verdict"])} for name, answer in answers.items()}
+
+
+def _one_form_all_yes(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
+    return _all_yes(answers, case, draws) if form_of(case).form_id == _ONE_FORM else answers
+
+
+def _one_criterion_reversed(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
+    form_id, name = _ONE_CRITERION
+    if form_of(case).form_id != form_id or name not in answers:
+        return answers
+    answer = answers[name]
+    return answers | {name: answer | {"verdict": _REVERSED[answer["verdict"]]}}
+
+
+def _customers_words(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
+    """Quote what the customer said; the words are real, and show nothing of what the agent did."""
+    turns = ScorecardInputs.model_validate(case.inputs).turns
+    said = [
+        (number, " ".join(turn.text.split()))
+        for number, turn in enumerate(turns)
+        if turn.speaker == "customer" and len(turn.text.split()) > 2
+    ]
+    spoilt = dict(answers)
+    for name, answer in answers.items():
+        if said and answer["quote"]:
+            turn, words = draws.choice(said)
+            spoilt[name] = answer | {"quote": words, "turn": turn}
+    return spoilt
 
 
 def _lenient(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
@@ -176,6 +207,27 @@ PLAN = MutantPlan(
             targets=("required_fail_recall",),
             engines=_SOUND,
             doctor=_spoilt(_lenient),
+        ),
+        Mutant(
+            name="one_form_all_yes",
+            does="every question of one form is answered yes",
+            targets=("kappa_least_form",),
+            engines=_SCRIPTED,
+            doctor=_spoilt(_one_form_all_yes),
+        ),
+        Mutant(
+            name="one_criterion_reversed",
+            does="one criterion of one form is answered the wrong way round",
+            targets=("kappa_least_criterion",),
+            engines=_SCRIPTED,
+            doctor=_spoilt(_one_criterion_reversed),
+        ),
+        Mutant(
+            name="customers_words_as_evidence",
+            does="each quote is something that the customer said",
+            targets=("quotes_verified",),
+            engines=_SOUND,
+            doctor=_spoilt(_customers_words),
         ),
         Mutant(
             name="invented_quotes",

@@ -1,34 +1,45 @@
 """The suite of ``scorecard``: whether verdicts, evidence and scores are right, and what they cost."""
 
 from eval.pool import Pool
-from eval.suite import Floor, MetricSpec, MustPass, NoWorse, Suite
+from eval.suite import Floor, MetricSpec, MustPass, NoWorse, SliceFloor, Suite
 from eval.suites.scorecard.case_rules import CASE_RULES as CASE_RULES
 from eval.suites.scorecard.judged_kinds import JUDGED_KINDS
+from eval.suites.scorecard.kappa import Kappa, LeastKappa
 from eval.suites.scorecard.pools import (
     Accuracy,
     EvidenceRight,
-    Kappa,
     QuotesVerified,
     RequiredFailPrecision,
     RequiredFailRecall,
     RightTurn,
-    SelfAgreement,
     YesProven,
 )
 from eval.suites.scorecard.scorers import EndingScorer, FormScorer, ScoreScorer, VerdictScorer
 from figures.metric import Unit
 
+# The forms of the gate set, each of another tenant's calls.
+FORMS = (
+    "brindlewick-arrears",
+    "brindlewick-support",
+    "kestrel-billing",
+    "kestrel-outage",
+    "lindmoor-fraud",
+    "lindmoor-servicing",
+    "osprey-disputes",
+    "osprey-lending",
+)
 _POOLS: dict[str, Pool] = {
     "accuracy": Accuracy(),
     "kappa": Kappa(),
-    "kappa_macro": Kappa(per_criterion=True),
+    "kappa_macro": Kappa(by="criterion"),
+    "kappa_least_form": LeastKappa(by="form"),
+    "kappa_least_criterion": LeastKappa(by="criterion", at_best=True),
     "quotes_verified": QuotesVerified(),
     "evidence_right": EvidenceRight(),
     "yes_proven": YesProven(),
     "right_turn": RightTurn(),
     "required_fail_recall": RequiredFailRecall(),
     "required_fail_precision": RequiredFailPrecision(),
-    "self_agreement": SelfAgreement(),
 }
 
 SUITE = Suite(
@@ -62,7 +73,8 @@ SUITE = Suite(
         Floor(
             metric="quotes_verified",
             bound=0.90,
-            reason="agents see these quotes as their own words; one invented or missing quote in ten destroys their trust",
+            reason="agents see these quotes as their own words; one in ten that is invented, missing or the customer's destroys "
+            "their trust",
         ),
         Floor(
             metric="evidence_right",
@@ -74,6 +86,12 @@ SUITE = Suite(
             metric="kappa",
             bound=0.20,
             reason="below 0.21 agreement is only slight (Landis & Koch 1977); the comparison with production demands more",
+        ),
+        Floor(
+            metric="kappa_least_criterion",
+            bound=-0.30,
+            reason="below it not even chance explains the lowest criterion: its answers are turned round; the keyword baseline "
+            "reaches 0.25 [-0.20, 0.26] on the gate set (2026-11-23)",
         ),
         Floor(metric="schema_valid", bound=0.80, reason="repairs of an answer's format must stay the exception"),
         Floor(
@@ -103,6 +121,18 @@ SUITE = Suite(
             reason="half a class of Landis & Koch; with 0.05 a pair that equals production would need about 380 calls "
             "to pass four times in five",
         ),
+        NoWorse(
+            metric="kappa_least_form",
+            margin=0.25,
+            reason="a form whose verdicts became noise loses 0.8; two draws of a system with one verdict in ten wrong differ by "
+            "up to 0.19, because a form has 15 calls",
+        ),
+        NoWorse(
+            metric="kappa_least_criterion",
+            margin=0.45,
+            reason="a criterion that is always answered yes loses half of what 15 calls can show; two draws of a system with "
+            "one verdict in ten wrong differ by up to 0.40",
+        ),
         NoWorse(metric="score_error", margin=5.0, reason="five points change few calls between pass and fail"),
         NoWorse(
             metric="required_fail_recall",
@@ -126,6 +156,18 @@ SUITE = Suite(
         NoWorse(metric="latency_p95", margin=0.5, reason="nobody waits for a scorecard, but compute time costs money"),
         NoWorse(metric="cost_cold", margin=0.20, reason="a person, not the gate, decides about a fifth more cost"),
     ),
+    slice_floors=tuple(
+        SliceFloor(
+            slice="form",
+            value=form,
+            metric="kappa",
+            bound=-0.10,
+            min_n=10,
+            reason="a tenant's form must not be scored against its own people's verdicts; 15 calls support no higher bound, and "
+            "the comparison with production (kappa_least_form) demands more",
+        )
+        for form in FORMS
+    ),
     must_pass=(
         MustPass(
             score="verdicts",
@@ -142,6 +184,8 @@ SUITE = Suite(
     table=(
         "kappa",
         "kappa_macro",
+        "kappa_least_form",
+        "kappa_least_criterion",
         "accuracy",
         "score_error",
         "passed_right",

@@ -1,12 +1,15 @@
 """The labels of a call: a verdict and evidence per criterion, how the call ended, the tone of both speakers."""
 
+from collections.abc import Iterator
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from eval.cases import Case, Expectations
 from eval.scorers.base import parsed_output
+from service.task import TaskResult
 from service.tasks.scorecard import ScorecardInputs
 from service.tasks.scorecard.arithmetic import Rating, Total, add_up
-from service.tasks.scorecard.card import Scorecard
+from service.tasks.scorecard.card import CriterionResult, Scorecard
 from service.tasks.scorecard.form import Form
 from service.tasks.scorecard.reading import AgentTone, CustomerTone, Resolution
 
@@ -58,6 +61,14 @@ def card_of(output: str) -> Scorecard:
 def form_of(case: Case) -> Form:
     """Return the form that the call was scored with."""
     return ScorecardInputs.model_validate(case.inputs).form
+
+
+def answered_pairs(case: Case, result: TaskResult) -> Iterator[tuple[Label, CriterionResult]]:
+    """Yield, for each labelled criterion of the answer's scorecard, its label and its answer."""
+    labels = labels_of(case).answers
+    for item in card_of(result.output or "").criteria:
+        if item.id in labels:
+            yield labels[item.id], item
 
 
 def labelled_total(case: Case) -> Total | None:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from eval.cases import Case, cases_digest, load_cases, parse_case
@@ -11,16 +12,17 @@ from eval.errors import CaseError
 from eval.results import CaseResult
 from eval.scorers.base import ScorerContext
 from eval.suites import load_case_rules, load_suite
+from eval.suites.scorecard import FORMS
+from eval.suites.scorecard.kappa import Kappa, LeastKappa
 from eval.suites.scorecard.labels import ScorecardExpectations
-from eval.suites.scorecard.pools import Kappa
-from eval.verdict.pooled import pooled, pooled_interval
+from eval.verdict.pooled import Pooled, pooled, pooled_interval
 from service.cards import ModelCards
 from service.pair_file import load_pair
 from service.settings import REPO_ROOT
 from service.task import TaskResult, load_task
 from service.tasks.scorecard import ScorecardInputs
 from service.tasks.scorecard.card import make_card
-from service.tasks.scorecard.reading import Reading
+from service.tasks.scorecard.reading import LINES, Reading, read_answer
 from service.tasks.scorecard.windows import plan
 
 SUITE = load_suite("scorecard")
@@ -146,7 +148,7 @@ def test_an_unanswered_criterion_is_a_wrong_answer() -> None:
 
 
 def test_kappa_per_criterion_is_the_mean_of_those_with_calls_enough() -> None:
-    pool = Kappa(per_criterion=True, least=4)
+    pool = Kappa(by="criterion", least=4)
     no = {"verdict": "no"}
     cases = [case_of(0), case_of(1), case_of(2, greet=no), case_of(3, greet=no)]
     outputs = [output_of(**RIGHT)] * 3 + [output_of(**RIGHT | {"greet": no})]
@@ -159,11 +161,72 @@ def test_kappa_per_criterion_is_the_mean_of_those_with_calls_enough() -> None:
     interval = pooled_interval(side, seed=1)
     assert interval is not None
     assert interval.value == pytest.approx(0.5)
-    by_criterion = pool.by_criterion(side.names, side.counts.sum(axis=0))
+    by_criterion = pool.by_group(side.names, side.counts.sum(axis=0))
     assert by_criterion["f/greet"] == (pytest.approx(0.5), 4.0)
-    assert (
-        pooled_interval(pooled(Kappa(per_criterion=True, least=5), results, {c.id: c for c in cases}), seed=1) is None
+    assert pooled_interval(pooled(Kappa(by="criterion", least=5), results, {c.id: c for c in cases}), seed=1) is None
+
+
+def _side(pool: Kappa, pairs: list[tuple[Case, str]]) -> Pooled:
+    results = [
+        CaseResult(case_id=case.id, arm="primary", repeat=0, result=result_of(output), live=True)
+        for case, output in pairs
+    ]
+    return pooled(pool, results, {case.id: case for case, _ in pairs})
+
+
+def test_one_criterion_turned_round_is_the_lowest_and_is_named() -> None:
+    """15 calls, half of them labelled no for ``greet``: the mean hides it, the lowest criterion does not."""
+    no, plan_yes = {"verdict": "no"}, {"verdict": "yes", "quote": "Bye then, and thanks", "turn": 3}
+    cases = [
+        case_of(
+            n, greet=no if n % 2 else YES, plan=no if n % 3 else plan_yes, empathy=no if n % 4 else RIGHT["empathy"]
+        )
+        for n in range(15)
+    ]
+    right = [
+        RIGHT | {"greet": no if n % 2 else YES, "plan": no if n % 3 else plan_yes}
+        | ({"empathy": no} if n % 4 else {})
+        for n in range(15)
+    ]  # fmt: skip
+    turned = [answers | {"greet": YES if n % 2 else no} for n, answers in enumerate(right)]
+    pool = LeastKappa(by="criterion", at_best=True)
+    good = _side(pool, [(case, output_of(**answers)) for case, answers in zip(cases, right, strict=True)])
+    bad = _side(pool, [(case, output_of(**answers)) for case, answers in zip(cases, turned, strict=True)])
+    ones = np.ones((1, 15))
+    assert good.figures(ones)[0] == pytest.approx(1.0)
+    # None of 15 agree; Wilson's upper end of 0 in 15 is 3.8416 / 18.8416, chance is (8 * 7 + 7 * 8) / 225.
+    chance = 112 / 225
+    assert bad.figures(ones)[0] == pytest.approx((3.8416 / 18.8416 - chance) / (1 - chance), abs=1e-3)
+    assert bad.note.startswith("lowest kappa: f/greet -")
+    assert LeastKappa(by="form").figures(bad.names, bad.counts.sum(axis=0, keepdims=True))[0] < 0
+    table = pool.table(bad.names, bad.counts.sum(axis=0))
+    assert [(row[0], row[1], row[-1]) for row in table.rows] == [
+        ("f/greet", "15", "no"), ("f/empathy", "15", "yes"), ("f/plan", "15", "yes"),
+    ]  # fmt: skip
+
+
+def test_too_few_calls_are_undecided_and_never_pass_in_silence() -> None:
+    no = {"verdict": "no"}
+    pairs = [(case_of(n, greet=no if n else YES), output_of(**RIGHT | {"greet": no if n else YES})) for n in range(3)]
+    side = _side(LeastKappa(by="criterion", least=1), pairs)
+    readings = {row[0]: row[-1] for row in LeastKappa().table(side.names, side.counts.sum(axis=0)).rows}
+    assert readings["f/greet"] == "undecided: too few calls"  # all three agree
+    assert readings["f/plan"] == "undecided: one answer throughout"
+    assert not (LeastKappa(by="criterion").figures(side.names, side.counts.sum(axis=0, keepdims=True)) <= 1)[0]
+    floors = {floor.value: floor for floor in SUITE.slice_floors if floor.slice == "form"}
+    form = {"metric": "kappa", "min_n": 10}
+    assert {name: {"metric": floor.metric, "min_n": floor.min_n} for name, floor in floors.items()} == dict.fromkeys(
+        FORMS, form
     )
+
+
+def test_every_form_of_the_gate_set_has_its_floor() -> None:
+    cases = load_cases(
+        REPO_ROOT / "datasets" / "scorecard" / "gate.jsonl",
+        input_model=ScorecardInputs,
+        expectations=ScorecardExpectations,
+    ).cases
+    assert {case.slices["form"] for case in cases} == set(FORMS)
 
 
 def test_evidence_figures_by_hand() -> None:
@@ -172,7 +235,10 @@ def test_evidence_figures_by_hand() -> None:
         "empathy": {"verdict": "yes", "quote": "My bill is wrong", "turn": 2},  # said, in another turn
         "plan": {"verdict": "yes"},
     }
-    assert figure("quotes_verified", (case_of(), output_of(**odd))) == pytest.approx(1 / 3)  # one is missing
+    # One was never said, one is the customer's, one is missing.
+    assert figure("quotes_verified", (case_of(), output_of(**odd))) == 0.0
+    said = odd | {"empathy": RIGHT["empathy"]}
+    assert figure("quotes_verified", (case_of(), output_of(**said))) == pytest.approx(1 / 3)
     assert figure("evidence_right", (case_of(), output_of(**odd))) == 0.0
     assert figure("evidence_right", (case_of(), output_of(**RIGHT))) == 1.0
     assert figure("yes_proven", (case_of(), output_of(**odd))) == pytest.approx(1 / 3)
@@ -182,10 +248,14 @@ def test_evidence_figures_by_hand() -> None:
 
 
 def test_evidence_that_code_took_from_the_call_can_be_wrong() -> None:
-    """Each quote is said, so ``quotes_verified`` is 1: only one of them shows what it is cited for."""
+    """The agent said each quote, so ``quotes_verified`` is 1: only one of them shows what it is cited for."""
     copied = {
         "greet": YES,
-        "empathy": {"verdict": "yes", "quote": "Bye then, and thanks", "turn": 3},  # another turn than the labelled one
+        "empathy": {
+            "verdict": "yes",
+            "quote": "Good morning, this is Sam",
+            "turn": 0,
+        },  # another turn than the labelled one
         "plan": {"verdict": "yes", "quote": "I am sorry to hear that", "turn": 2},  # the wrong verdict
     }
     assert figure("quotes_verified", (case_of(), output_of(**copied))) == 1.0
@@ -214,15 +284,6 @@ def test_failed_required_criteria_are_found_or_not() -> None:
     assert figure("required_fail_recall", *pairs) == 0.5
     assert figure("required_fail_precision", *pairs) == 0.5
     assert figure("required_fail_precision", (case_of(), output_of(**RIGHT | {"plan": YES}))) is None
-
-
-def test_self_agreement_needs_repeats() -> None:
-    other = output_of(**RIGHT | {"plan": {"verdict": "na"}})
-    case = case_of()
-    assert figure("self_agreement", (case, output_of(**RIGHT))) is None
-    assert figure("self_agreement", (case, output_of(**RIGHT)), (case, other)) == pytest.approx(2 / 3)
-    three = [(case, output_of(**RIGHT)), (case, output_of(**RIGHT)), (case, other)]
-    assert figure("self_agreement", *three) == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)
 
 
 def test_labels_are_strict_and_part_of_the_digest() -> None:
@@ -280,3 +341,20 @@ def test_every_labelled_quote_is_verified_where_it_is_labelled(name: str) -> Non
 def test_the_tasks_own_folders_are_in_the_suites_digest(name: str) -> None:
     assert name in deciding_files("scorecard")
     assert name == "eval/verdict/pooled.py" or name not in deciding_files("summarize")
+
+
+def test_quotes_that_code_takes_from_the_call_can_fail() -> None:
+    """A pair that only names lines quotes what was said, always; naming the customer's line shows nothing of the agent."""
+    answers = {name: {"turn": turn, "verdict": "yes"} for name, turn in (("greet", 0), ("empathy", 1), ("plan", 1))}
+    reading = read_answer(
+        json.dumps({"answers": answers}),
+        list(answers),
+        overview=False,
+        schema=LINES,
+        lines=dict(enumerate(TEXTS)),
+    )
+    inputs = ScorecardInputs.model_validate(INPUTS)
+    parts = plan(inputs.turns, inputs.form, budget=None, answer_tokens=2000)
+    card = make_card("c1", inputs.form, inputs.turns, parts, [reading])
+    assert {item.evidence for item in card.criteria} == {"verified"}
+    assert figure("quotes_verified", (case_of(), card.model_dump_json())) == pytest.approx(1 / 3)
