@@ -17,6 +17,7 @@ from service.commands.load import load_events
 from service.commands.local import down, status, up
 from service.commands.models import models
 from service.commands.quality.files import compact_results, export_week
+from service.commands.quality.watching import check_agreement, check_stuck
 from service.commands.reconcile import reconcile
 from service.commands.serve import serve
 from service.commands.tools import tools
@@ -25,6 +26,8 @@ from service.commands.warehouse import sql
 
 calls.command("export")(export_week)
 calls.command("compact")(compact_results)
+calls.command("check-stuck")(check_stuck)
+calls.command("check-agreement")(check_agreement)
 SERVE, WAREHOUSE, CALLS, KNOWLEDGE = "Serve", "Warehouse and report", "Calls", "Documents"
 
 

@@ -9,6 +9,7 @@ from service.telemetry.log import Event, Field
 Fields = Mapping[str, Field]
 _BEDROCK, _DYNAMODB = "bedrock", "dynamodb"
 _SERVED_WITHIN_MS = 30_000  # who leaves sooner than that says nothing about the service
+_ENDS_OF_CALLS = frozenset({"done", "needs_review", "failed"})
 _OUR_FAILURES = frozenset(code.value for code in FailureCode)
 
 
@@ -82,7 +83,10 @@ def _call_scored(fields: Fields) -> None:
 
 def _call_settled(fields: Fields) -> None:
     # Events of an object without a tenant, or of a call that only waits, are not counted.
-    metrics.count(metrics.CALLS, str(fields.get("tenant", "none")), str(fields.get("state")))
+    state = str(fields.get("state"))
+    metrics.count(metrics.CALLS, str(fields.get("tenant", "none")), state)
+    if state in _ENDS_OF_CALLS:
+        metrics.count(metrics.CALLS_ENDED, _yes(state == "failed"))
 
 
 def _callback_settled(fields: Fields) -> None:
@@ -148,6 +152,8 @@ _RECORDERS: Mapping[Event, Callable[[Fields], None]] = {
     Event.BEDROCK_INVOKE_CANCELLED: lambda fields: metrics.count(metrics.CANCELLED, str(fields.get("model"))),
     Event.CALL_SCORED: _call_scored,
     Event.CALL_SETTLED: _call_settled,
+    Event.CALLS_CHECKED: lambda fields: metrics.observe(metrics.CALLS_STUCK, _number(fields, "stuck")),
+    Event.AGREEMENT_CHECKED: lambda fields: metrics.observe(metrics.AGREEMENT_FALLEN, _number(fields, "fallen")),
     Event.CALLBACK_SETTLED: _callback_settled,
     Event.VOICEMAIL_CLOSED: lambda fields: metrics.count(metrics.CALLBACK_PROMISES, str(fields.get("promise"))),
     Event.VOICEMAILS_CHECKED: lambda fields: metrics.observe(metrics.VOICEMAILS_OVERDUE, _number(fields, "overdue")),

@@ -88,6 +88,8 @@ FIELDS: Mapping[str, FieldForm] = {
     "duration_s": "number",
     "criterion": "name",
     "agrees": "flag",
+    "stuck": "number",
+    "fallen": "number",
     # callbacks
     "callback": "name",
     "promise": "name",

@@ -91,6 +91,9 @@ CALLS = Counter(
 CALL_SECONDS = Counter(
     "omni_call_seconds", "CallSeconds", "Length of recorded calls that a model scored, in seconds", ("tenant",)
 )
+CALLS_ENDED = Counter(
+    "omni_calls_ended", "CallsEnded", "Recorded calls that ended, by whether they failed", ("failed",)
+)
 TOOL_USES = Counter(
     "omni_tool_uses", "ToolUses", "Uses of tools, those that were refused included", ("tool", "outcome")
 )
@@ -136,6 +139,20 @@ CONVERSATION_LENGTH = Histogram(
 COST = Histogram("omni_cost_usd", "Cost", "One answer, USD", ("model",), unit="None", bounds=_COST_BOUNDS_USD)
 CALL_COST = Histogram(
     "omni_call_cost_usd", "CallCost", "One scored call, USD", ("tenant",), unit="None", bounds=_COST_BOUNDS_USD
+)
+CALLS_STUCK = Histogram(
+    "omni_calls_stuck",
+    "CallsStuck",
+    "Calls that nobody takes up, at each look",
+    unit="Count",
+    bounds=(0, 1, 2, 5, 10, 20, 50, 100),
+)
+AGREEMENT_FALLEN = Histogram(
+    "omni_agreement_fallen",
+    "AgreementFallen",
+    "Criteria on which people confirm the model less than before, at each look",
+    unit="Count",
+    bounds=(0, 1, 2, 5, 10),
 )
 CALLBACKS_OVERDUE = Histogram(
     "omni_callbacks_overdue",

@@ -22,6 +22,9 @@ FALSE_TURN = (Event.TURN_VALIDATED, {"hallucination": True, "outcome": "refused"
 TRUE_TURN = (Event.TURN_VALIDATED, {"hallucination": False, "outcome": "passed"})
 BROKEN_TOOL = (Event.TOOL_USED, {"tool": "balance", "outcome": "failed", "latency_ms": 10})
 LEFT = (Event.HANDOVER_ENDED, {"outcome": "abandoned", "state": "waiting", "latency_ms": 90_000})
+GOOD_CALL = (Event.CALL_SETTLED, {"tenant": "acme", "state": "done"})
+BAD_CALL = (Event.CALL_SETTLED, {"tenant": "acme", "state": "failed", "reason": "unreadable"})
+WAITING_CALL = (Event.CALL_SETTLED, {"state": "waiting"})
 SERVED = (Event.HANDOVER_ENDED, {"outcome": "resolved", "state": "taken", "latency_ms": 9_000})
 
 
@@ -35,6 +38,19 @@ def _waiting(*counts):
 
 def _waited(*waits_ms):
     return [(Event.HANDOVER_TAKEN, {"latency_ms": wait}) for wait in waits_ms]
+
+
+def _stuck(*counts):
+    return [(Event.CALLS_CHECKED, {"stuck": count}) for count in counts]
+
+
+def _priced(*costs, seconds):
+    """Calls of two tenants that cost so much and lasted so long each."""
+    tenants = ("acme", "brand")
+    return [
+        (Event.CALL_SCORED, {"tenant": tenant, "duration_s": seconds, "cost_usd": cost})
+        for tenant, cost in zip(tenants, costs, strict=True)
+    ]
 
 
 # By alarm: what happens in one period so that it fires, and what may happen without.
@@ -58,6 +74,14 @@ PLANTS = {
     "queue-wait": (_waited(200_000, 500_000), _waited(200_000, 400_000)),
     "abandonment": ([LEFT] * 3 + [SERVED] * 7, [LEFT] * 2 + [SERVED] * 8),
     "callbacks-overdue": ([(Event.CALLBACKS_CHECKED, {"overdue": 1})], [(Event.CALLBACKS_CHECKED, {"overdue": 0})]),
+    "calls-failed": ([BAD_CALL] * 3 + [GOOD_CALL] * 37, [BAD_CALL] * 2 + [GOOD_CALL] * 38 + [WAITING_CALL] * 9),
+    "calls-stuck": (_stuck(2, 1, 3), _stuck(2, 0, 3)),
+    "calls-queue-age": ([("aws", 3601)], [("aws", 3600)]),
+    "calls-cost": (_priced(0.13, 0.12, seconds=3600), _priced(0.12, 0.11, seconds=3600)),
+    "calls-agreement": (
+        [(Event.AGREEMENT_CHECKED, {"fallen": 1})],
+        [(Event.AGREEMENT_CHECKED, {"fallen": 0})],
+    ),
     "audit-unkept": ([(Event.AUDIT_UNKEPT, {"reason": "table"})], [TRUE_TURN]),
 }
 RATIOS = [alarm for alarm in ALARMS if "minimum" in alarm]
@@ -137,7 +161,8 @@ def test_an_alarm_over_several_periods_is_quiet_after_a_gap():
 
 @pytest.mark.parametrize("alarm", RATIOS, ids=lambda alarm: alarm["name"])
 def test_a_ratio_of_too_few_raises_no_alarm(alarm):
-    few = {"ConversationTurns": [FALSE_TURN]}.get(alarm["metric"], [*_requests(1, 9000), FAILED, DIGEST, NOTHING_KNOWN])
+    own = {"ConversationTurns": [FALSE_TURN], "CallsEnded": [BAD_CALL], "CallCost": _priced(0.1, 0.1, seconds=0.5)}
+    few = own.get(alarm["metric"], [*_requests(1, 9000), FAILED, DIGEST, NOTHING_KNOWN])
     telemetry = Telemetry(alarm)
     telemetry.happens(few * (alarm["minimum"] - 1), 0)
     assert telemetry.state(1) == "OK"

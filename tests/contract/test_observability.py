@@ -15,11 +15,12 @@ BY_EMF = {instrument.emf: instrument for instrument in metrics.INSTRUMENTS}
 SERIES = [series for panel in PLAN["panels"] for series in panel["series"]] + PLAN["alarms"]
 
 
+CALL_PANELS = ("Calls", "Cost of calls, USD a second of call")
 CONVERSATION_PANELS = ("Conversations", "Hallucinations", "Validation and tools", "Handovers and queue")
 
 
 def test_the_panels_and_alarms_of_conversations_have_their_bounds():
-    assert tuple(panel["title"] for panel in PLAN["panels"])[8:] == CONVERSATION_PANELS
+    assert tuple(panel["title"] for panel in PLAN["panels"])[8:] == (*CONVERSATION_PANELS, *CALL_PANELS)
     found = {
         alarm["name"]: (alarm["severity"], alarm["statistic"], alarm["above"], alarm["period_s"])
         for alarm in PLAN["alarms"]
@@ -37,6 +38,11 @@ def test_the_panels_and_alarms_of_conversations_have_their_bounds():
         "abandonment": ("critical", "Average", 0.2, 900),
         "callbacks-overdue": ("critical", "Maximum", 0, 300),
         "audit-unkept": ("warning", "Sum", 0, 300),
+        "calls-failed": ("warning", "Sum", 0.05, 900),
+        "calls-stuck": ("critical", "Minimum", 0, 900),
+        "calls-queue-age": ("critical", "Maximum", 3600, 300),
+        "calls-cost": ("warning", "Sum", 0.0000333, 3600),
+        "calls-agreement": ("warning", "Maximum", 0, 3600),
     }
     assert {name: found[name] for name in wanted} == wanted
 
@@ -49,7 +55,7 @@ def test_an_alarm_selects_whole_series():
 
 
 def test_the_required_panels_and_alarms_exist():
-    assert len(PLAN["panels"]) == 8 + len(CONVERSATION_PANELS)
+    assert len(PLAN["panels"]) == 8 + len(CONVERSATION_PANELS) + len(CALL_PANELS)
     names = {alarm["name"] for alarm in PLAN["alarms"]}
     assert {"failure-rate", "dynamodb-throttle", "bedrock-timeouts", "summary-misses"} <= names
     bounds = {alarm["name"]: (alarm["above"], alarm["period_s"]) for alarm in PLAN["alarms"]}

@@ -66,10 +66,15 @@ class ObservabilityStack(cdk.Stack):
             for setting, table in self._data.tables.items():
                 where = {"TableName": str(table.table_name)}
                 self._alarm(alarm, f"{alarm['name']}-{setting.removesuffix('_table').replace('_', '-')}", where)
+        elif alarm["metric"].startswith("AWS/SQS:"):
+            self._alarm(alarm, alarm["name"], self._of_queue(alarm))
         elif alarm["metric"].startswith("AWS/"):
             raise ValueError(f"alarm {alarm['name']!r}: this stack does not know whose figure {alarm['metric']!r} is")
         else:
             self._alarm(alarm, alarm["name"], {})
+
+    def _of_queue(self, series: dict[str, Any]) -> dict[str, str]:
+        return {"QueueName": str(self._data.queues[series["queue"]].attr_queue_name)} if "queue" in series else {}
 
     def _alarm(self, alarm: dict[str, Any], name: str, where: dict[str, str]) -> None:
         made = cloudwatch.Alarm(
@@ -145,7 +150,7 @@ class ObservabilityStack(cdk.Stack):
             title=panel["title"],
             width=12,
             height=6,
-            left=[_drawn(series, number) for number, series in enumerate(panel["series"])],
+            left=[_drawn(series, number, self._of_queue(series)) for number, series in enumerate(panel["series"])],
             left_annotations=lines,
         )
 
@@ -178,7 +183,7 @@ def _metric(series: dict[str, Any], name: str, where: dict[str, str]) -> cloudwa
     )
 
 
-def _drawn(series: dict[str, Any], number: int) -> cloudwatch.IMetric:
+def _drawn(series: dict[str, Any], number: int, where: dict[str, str]) -> cloudwatch.IMetric:
     """A line, or with ``by`` one line for each value of these labels, or with ``over`` a ratio."""
     period = cdk.Duration.seconds(series["period_s"])
     if "by" in series:
@@ -187,7 +192,7 @@ def _drawn(series: dict[str, Any], number: int) -> cloudwatch.IMetric:
         search = f"SEARCH('{found}', '{series['statistic']}', {series['period_s']})"
         return cloudwatch.MathExpression(expression=search, period=period, label="", using_metrics={})
     if "over" not in series:
-        return _metric(series, series["metric"], {})
+        return _metric(series, series["metric"], where)
     using = {f"v{number}": _metric(series, series["metric"], {})} | {
         f"o{number}x{place}": _metric({"statistic": "Sum", "period_s": series["period_s"]}, name, {})
         for place, name in enumerate(series["over"])
