@@ -42,6 +42,7 @@ def test_the_workflows_and_actions_are_there() -> None:
         "workflows/prompt-gate.yml",
         "workflows/prompt-comment.yml",
         "workflows/promote.yml",
+        "workflows/rollback.yml",
         "workflows/schedule.yml",
         "actions/prompt-gate/action.yml",
         "actions/setup/action.yml",
@@ -156,6 +157,23 @@ def test_a_release_waits_for_the_approval_of_an_environment() -> None:
     signing = [number for number, step in enumerate(job["steps"]) if "OMNI_SIGNING_KEY" in step.get("env", {})]
     assert signing == [needed[0], needed[3], needed[4]]
     assert any(step.get("uses", "").startswith("actions/setup-node@") for step in job["steps"])  # promptfoo needs it
+
+
+def test_whoever_is_on_call_can_go_back_without_a_key_and_without_waiting_for_anybody() -> None:
+    workflow = load(ROOT / ".github" / "workflows" / "rollback.yml")
+    job = workflow["jobs"]["rollback"]
+    choices = workflow[True]["workflow_dispatch"]["inputs"]["what"]["options"]
+    assert set(choices) == {"rollback", "rollout-end"}
+    assert "omni" in job["runs-on"]  # the network that the registry is in, as for deployments
+    assert job["environment"] != "production"  # whose reviewers may be asleep
+    signing = [step for step in job["steps"] if "OMNI_SIGNING_KEY" in step.get("env", {})]
+    assert "OMNI_SIGNING_KEY" not in job["env"]
+    assert [step["if"] for step in signing] == [f"inputs.what == '{choice}'" for choice in choices]
+    for step, choice in zip(signing, choices, strict=True):
+        for line in re.findall(rf"omni ({choice} .+)", step["run"]):
+            command: Any = typer.main.get_command(build_app())
+            name, *words = line.replace('"$TO"', "3").replace('"$TASK"', "summarize").split()
+            command.commands[name].make_context(name, words).close()
 
 
 def test_the_comment_is_found_again_by_the_marker_that_the_command_writes() -> None:
