@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from service.rollouts.change_lock import ChangeLock
     from service.settings import Settings
 
+_SERVICE = "omni-service"  # the family of its task definitions
+_OF_THE_CONTAINER = frozenset({"OMNI_TRUSTED_KEYS", "OMNI_HOST"})  # a file and an address that exist there alone
 deploy = typer.Typer(no_args_is_help=True, help="Keep releases of pairs out while new code is deployed.")
 DeployedBy = Annotated[
     str, typer.Option(help="Who deploys: a name that the other commands repeat, such as a run's number.")
@@ -82,6 +84,30 @@ def smoke(
     if problem is not None:
         raise Refused(f"the smoke test of {url} failed: {problem}")
     say(f"{url} is ready and answers")
+
+
+@deploy.command("settings")
+def settings_of_service() -> None:
+    """Print the deployed service's settings, without secrets, as lines for a shell: eval "$(omni deploy settings)"."""
+    import shlex
+
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from service.aws import clients
+    from service.errors import StoreError
+    from service.settings import Settings
+
+    try:
+        found = clients.client("ecs", Settings()).describe_task_definition(taskDefinition=_SERVICE)["taskDefinition"]
+    except (BotoCoreError, ClientError) as err:
+        problem = err.response["Error"]["Code"] if isinstance(err, ClientError) else type(err).__name__
+        raise StoreError(
+            f"AWS does not tell what {_SERVICE} runs with ({problem}): set AWS_REGION and credentials of its account"
+        ) from err
+    for container in found["containerDefinitions"]:
+        for one in container.get("environment", []):
+            if one["name"] not in _OF_THE_CONTAINER:
+                say(f"export {one['name']}={shlex.quote(one['value'])}")
 
 
 def _lock() -> "tuple[ChangeLock, Settings]":
