@@ -10,7 +10,7 @@ from service.telemetry.log import Event
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "runbooks"
-PAGES = sorted(FOLDER.glob("*.md"))
+PAGES = sorted(set(FOLDER.glob("*.md")) - {FOLDER / "README.md"})
 ALARMS = yaml.safe_load((ROOT / "infra" / "observability.yaml").read_text(encoding="utf-8"))["alarms"]
 PARTS = ("**Means.**", "**Customers see.**", "## First five minutes", "## Cause", "## Mend", "## Afterwards")
 
@@ -34,6 +34,27 @@ def test_a_runbook_names_events_that_are_logged(page):
         re.findall(r"^```insights\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     )
     assert set(re.findall(r"'([A-Z]+_[A-Z_]+)'", queries)) <= {event.value for event in Event}
+
+
+def test_every_page_is_in_the_index_with_its_alarms_and_leads_back_to_it():
+    index = (FOLDER / "README.md").read_text(encoding="utf-8")
+    rows = {found[1]: found[2] for found in re.finditer(r"^\| \[.+?\]\((.+?)\) \| (.+) \|$", index, re.MULTILINE)}
+    assert set(rows) == {page.name for page in PAGES}
+    for alarm in ALARMS:
+        assert f"`{alarm['name']}`" in rows[f"{alarm.get('page', alarm['name'])}.md"]
+    assert all("(README.md)" in page.read_text(encoding="utf-8") for page in PAGES)
+
+
+@pytest.mark.parametrize("page", [*PAGES, FOLDER / "README.md"], ids=lambda page: page.stem)
+def test_clusters_services_and_logs_have_the_names_that_the_stacks_give_them(page):
+    """At night nobody looks up what a placeholder stands for."""
+    templates = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "infra/cdk/templates/prod").glob("*.json"))
+    text = page.read_text(encoding="utf-8")
+    made = set(re.findall(r'"(?:ClusterName|ServiceName|Family|LogGroupName)": "([^"]+)"', templates))
+    used = re.findall(r"--(?:cluster|services?|task-definition|log-group-name) ([\w/-]+)", text)
+    used += [part for name in re.findall(r"--resource-id service/(\S+)", text) for part in name.split("/")]
+    assert set(used) <= made
+    assert not re.search(r"--\w+ (?:CLUSTER|SERVICE|REGISTRY)\b", text)
 
 
 def test_the_required_runbooks_exist():

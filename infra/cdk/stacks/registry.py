@@ -123,12 +123,17 @@ class RegistryStack(cdk.Stack):
         self._rights(task)
         allow_pulling(task, "omni-registry")
         cluster = ecs.Cluster(
-            self, "Cluster", vpc=self._network.vpc, container_insights_v2=ecs.ContainerInsights.ENHANCED
+            self,
+            "Cluster",
+            cluster_name="omni-registry",
+            vpc=self._network.vpc,
+            container_insights_v2=ecs.ContainerInsights.ENHANCED,
         )
         ecs.FargateService(
             self,
             "Service",
             cluster=cluster,
+            service_name="omni-registry",
             task_definition=task,
             desired_count=1,
             min_healthy_percent=0,  # services go by their last known good pair meanwhile

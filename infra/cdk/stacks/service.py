@@ -51,8 +51,13 @@ class ServiceStack(cdk.Stack):
         self._key = data.key_for(self)
         self._rolls_back = rolls_back
         self._context, self._data, self._network, self._warehouse = context, data, network, warehouse
+        # Clusters and services have names of ours: runbooks name them.
         self.cluster = ecs.Cluster(
-            self, "Cluster", vpc=network.vpc, container_insights_v2=ecs.ContainerInsights.ENHANCED
+            self,
+            "Cluster",
+            cluster_name="omni",
+            vpc=network.vpc,
+            container_insights_v2=ecs.ContainerInsights.ENHANCED,
         )
         self._images = {
             kind: cdk.CfnParameter(
@@ -139,6 +144,7 @@ class ServiceStack(cdk.Stack):
             self,
             "Service",
             cluster=self.cluster,
+            service_name="omni-service",
             task_definition=workload.definition,
             desired_count=self._context.tasks.least,
             min_healthy_percent=100,
@@ -275,6 +281,7 @@ class ServiceStack(cdk.Stack):
             self,
             f"{name.capitalize()}Worker",
             cluster=self.cluster,
+            service_name=f"omni-{name}",
             task_definition=self.workloads[name].definition,
             desired_count=1,
             min_healthy_percent=0,  # a worker may pause: its queue waits

@@ -19,7 +19,7 @@ from omni.app import build_app
 from service.aws.clients import client
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
+PAGES = sorted(set((ROOT / "docs" / "runbooks").glob("*.md")) - {ROOT / "docs" / "runbooks" / "README.md"})
 MODELS = botocore.session.Session()
 LINES = (
     {"event": "REQUEST_FAILED", "failure_code": "DEADLINE", "request_id": "REQUEST"},
