@@ -80,17 +80,22 @@ def kept_stacks(stage: EnvironmentName, names: list[str]) -> list[str]:
     return [name for name in names if name in kept.get(stage, set())]
 
 
+def synthesize(context: Environment, folder: Path) -> list[Finding]:
+    """Write the templates of one environment into ``folder``; return what cdk-nag finds in them."""
+    try:
+        make_app(context, folder).synth()
+    except RuntimeError as err:  # findings end the synthesis after the templates are written
+        if "ValidationFailed" not in str(err):
+            raise
+    return findings(folder)
+
+
 def made_templates(folder: Path) -> tuple[dict[EnvironmentName, dict[str, str]], list[Finding]]:
     """Write every environment's templates into ``folder``; return their texts by environment and stack, and all findings."""
     templates: dict[EnvironmentName, dict[str, str]] = {}
     found: list[Finding] = []
     for stage, context in read_environments().items():
-        try:
-            make_app(context, folder / stage).synth()
-        except RuntimeError as err:  # findings end the synthesis after the templates are written
-            if "ValidationFailed" not in str(err):
-                raise
-        found += findings(folder / stage)
+        found += synthesize(context, folder / stage)
         files = sorted((folder / stage).glob("*.template.json"))
         templates[stage] = {
             file.name.removesuffix(".template.json"): file.read_text(encoding="utf-8") + "\n" for file in files

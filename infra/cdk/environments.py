@@ -54,6 +54,14 @@ class Retention(_Part):
     archive_days: int
 
 
+class OwnDomain(_Part):
+    """A name of ours for the API. Its zone in Route 53 holds the record, and the proof for the certificate."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")
+    zone: str = Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")
+    zone_id: str = Field(pattern="^Z[A-Z0-9]+$")
+
+
 class Environment(_Part):
     """One account's context."""
 
@@ -67,6 +75,7 @@ class Environment(_Part):
     warehouse_rpus: int = Field(ge=4)
     registry: RegistrySize
     api: ApiLimits
+    domain: OwnDomain | None  # None: the gateway's own address
     retention: Retention
     alarms: bool
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as gateway
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_route53_targets as targets
 from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
 from environments import Environment
@@ -52,6 +55,7 @@ class ApiStack(cdk.Stack):
                 _document(link.vpc_link_id, service.balancer.load_balancer_dns_name)
             ),
             endpoint_types=[gateway.EndpointType.REGIONAL],
+            disable_execute_api_endpoint=context.domain is not None,  # one address, or callers keep the other
             cloud_watch_role=True,
             deploy_options=gateway.StageOptions(
                 stage_name=context.stage,
@@ -75,8 +79,36 @@ class ApiStack(cdk.Stack):
                 throttling_burst_limit=limits.burst * 2,
             ),
         )
+        self._address(context)
         self._plan(context)
         self._firewall(context)
+
+    def _address(self, context: Environment) -> None:
+        """Give the API its own domain with a certificate that renews itself, or say that it has none."""
+        if context.domain is None:
+            cdk.CfnOutput(
+                self, "Address", value=self.api.url, description="no domain of our own: the gateway's address"
+            )
+            return
+        name = context.domain.name
+        zone = route53.HostedZone.from_hosted_zone_attributes(
+            self, "Zone", hosted_zone_id=context.domain.zone_id, zone_name=context.domain.zone
+        )
+        certificate = acm.Certificate(
+            self, "Certificate", domain_name=name, validation=acm.CertificateValidation.from_dns(zone)
+        )
+        domain = gateway.DomainName(
+            self,
+            "Domain",
+            domain_name=name,
+            certificate=certificate,
+            endpoint_type=gateway.EndpointType.REGIONAL,
+            security_policy=gateway.SecurityPolicy.TLS_1_2,
+        )
+        domain.add_base_path_mapping(self.api, stage=self.api.deployment_stage)
+        target = route53.RecordTarget.from_alias(targets.ApiGatewayDomain(domain))
+        route53.ARecord(self, "Record", zone=zone, record_name=f"{name}.", target=target)
+        cdk.CfnOutput(self, "Address", value=f"https://{name}/", description="the API's own domain")
 
     def _plan(self, context: Environment) -> gateway.UsagePlan:
         limits = context.api
