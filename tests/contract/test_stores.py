@@ -78,4 +78,5 @@ def test_the_archive_announces_every_kind_that_the_loader_reads():
 def test_every_table_of_the_settings_is_in_the_definition():
     named = {name for name in setting_places() if name.endswith(("_table", "_bucket", "_queue"))}
     known = {shape.setting for shape in (*stores.TABLES, *stores.BUCKETS, *stores.QUEUES)}
-    assert named - known == {"evidence_bucket"}  # evaluations' own bucket: of the account that evaluates
+    # Evaluations' own bucket, of the account that evaluates; and Amazon Connect's.
+    assert named - known == {"evidence_bucket", "records_bucket"}

@@ -15,15 +15,14 @@ from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
-from pydantic import BaseModel, ConfigDict
 
 from service.aws.event_queue import Announced, EventQueue, QueueMessage
 from service.calls.failure import CallErased, CallFailed, FailureReason, NotReady, Waiting
 from service.calls.hear.formats import facts_of, is_audio, read_transcript
-from service.calls.hear.transcriber import Facts, Heard, Transcriber
+from service.calls.hear.transcriber import Transcriber
 from service.calls.keys import CallObject, call_of_job, letter_key, raw_answer_key, read_key, result_key, transcript_key
 from service.calls.redact.languages import require_covered
-from service.calls.redact.transcript import RedactedTranscript, TranscriptRedactor, redacted_call
+from service.calls.redact.transcript import TranscriptRedactor, redacted_call
 from service.calls.result import CallResult, rows_of
 from service.calls.reviews import CallReviews, scored_of
 from service.calls.store.forms import Forms
@@ -31,6 +30,7 @@ from service.calls.store.objects import CallInputs, TenantResults
 from service.calls.store.states import ENDED, CallJob, CallJobs, State, StateLost
 from service.calls.tenants.desk import TenantDesk
 from service.calls.work.dead_letters import CallLetters
+from service.calls.work.kept import KeptTranscript
 from service.calls.work.scoring import CallScorer, ModelBusy, choose_form
 from service.errors import StoreError, WarehouseError
 from service.events import CallCriterionEvent, CallEvent
@@ -43,38 +43,6 @@ LEASE = timedelta(minutes=15)
 VISIBLE_AFTER_S = 900
 MOST_ATTEMPTS = 4
 _T = TypeVar("_T")
-
-
-class KeptTranscript(BaseModel):
-    """A redacted transcript as it is stored; calls are scored from it, also later with other forms."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    tenant_id: str
-    call_id: str
-    turns: tuple[Turn, ...]
-    by: str
-    job: str | None
-    claimed: dict[str, int] | None
-    redactor: str
-    found: dict[str, int]
-    agent_id: str | None
-    queue: str | None
-    form: str | None
-    # Transcripts that were stored before calls were observed have neither.
-    languages: dict[str, int] = {}
-    left: dict[str, int] = {}
-
-    def heard(self) -> Heard:
-        """Return the transcript, redacted."""
-        facts = Facts(agent_id=self.agent_id, queue=self.queue, form=self.form)
-        return Heard(turns=self.turns, by=self.by, facts=facts, job=self.job, claimed=self.claimed)
-
-    def redaction(self) -> RedactedTranscript:
-        """Return the redactor's result."""
-        return RedactedTranscript(
-            turns=self.turns, by=self.redactor, found=self.found, languages=self.languages, left=self.left
-        )
 
 
 @dataclass(slots=True)
