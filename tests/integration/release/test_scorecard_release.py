@@ -129,6 +129,21 @@ def test_evaluated_gated_released_and_then_scoring_calls_of_two_tenants(root, po
     # An equal pair may take its place: the gate has to be one that somebody can pass.
     again = _run(root, "eval", "--task", "scorecard", "--pairs", "keywords")
     assert again.returncode == 0, again.stdout
+
+    # Before it does, the worker follows its rollout as the service does: to the candidate, and back.
+    begun = _run(root, "rollout", "keywords", "--task", "scorecard", "--why", "a try", "--steps", "100")
+    assert begun.returncode == 0, begun.stdout + begun.stderr
+    candidate = load_pair(path, cards=cards, task_variables=TASK.variables).digest
+    assert candidate != digest
+    _write(root / "calls" / "acme" / "support" / "three.json", {"turns": TURNS[:1] + TURNS[2:] + TURNS[1:2]})
+    assert _run(root, *calls, **local).returncode == 0
+    ended = _run(root, "rollout-end", "--task", "scorecard", "--why", "tried")
+    assert ended.returncode == 0, ended.stderr
+    _write(root / "calls" / "acme" / "support" / "four.json", {"turns": TURNS[:2] + TURNS[:2]})
+    assert _run(root, *calls, **local).returncode == 0
+    rows = _rows(root, "SELECT pair_digest FROM omni_calls ORDER BY scored_at")
+    assert [row["pair_digest"] for row in rows[3:]] == [candidate, digest]
+
     second = _run(root, "promote", "keywords", "--task", "scorecard", "--why", "equal")
     assert second.stdout.startswith("release 2: scorecard now serves keywords"), second.stderr
     back = _run(root, "rollback", "--task", "scorecard", "--why", "as it was")
