@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from eval.cases import cases_digest
-from eval.contrasts.sets import load_contrasts
+from eval.contrasts.sets import ContrastSets, has_contrasts, load_contrasts
 from eval.loaders import load_dataset
 from eval.results import CaseResult, GateResult, Verdict
 from eval.run.scoring import end_with_parent, score_one
@@ -30,6 +30,7 @@ from service.task import load_task
 
 DOSES = (1.0, 0.25, 0.10, 0.05)
 _REACHED = 0.8
+_NO_SETS = ContrastSets(good={}, contrasts=(), digest="")  # of a task that has none
 _PRODUCTION = "0" * 64  # in place of production's digest
 
 
@@ -95,9 +96,9 @@ class _Bench:
             setting.dataset, task=setting.task, input_model=self._task.input_model, settings=settings
         ).cases
         self._by_id = {case.id: case for case in self._cases}
-        self.plan: DosePlan = load_dose_plan(
-            setting.task, load_contrasts(settings.datasets_dir, setting.task), self._by_id
-        )
+        folder = settings.datasets_dir
+        sets = load_contrasts(folder, setting.task) if has_contrasts(folder, setting.task) else _NO_SETS
+        self.plan: DosePlan = load_dose_plan(setting.task, sets, self._by_id)
         self._pair = load_pair(
             settings.prompts_dir / setting.task / f"{self.plan.pair}.prompty",
             cards=self._cards,
