@@ -7,6 +7,8 @@ from pydantic import BaseModel
 
 from eval.casecheck.rules import CaseRules, FileRules, Minimum, Passage, SliceValue
 from eval.cases import Case
+from eval.suites.scorecard.conduct import KINDS, ORDER_TURN
+from eval.suites.scorecard.conduct import SLICE as BEHAVIOUR
 from eval.suites.scorecard.labels import Label, ScorecardExpectations, form_of, labelled_total, labels_of
 from service.tasks.scorecard import ScorecardInputs
 from service.tasks.scorecard.evidence import find_quote
@@ -61,6 +63,9 @@ def _labels(case: Case, inputs: BaseModel) -> Iterator[str]:
     if _HARVESTED in case.slices:
         yield from _said_labels(call, labels)
         return
+    if BEHAVIOUR in case.slices:
+        yield from _behaviour(case, call, labels)
+        return
     ids = [criterion.id for criterion in call.form.criteria()]
     if list(labels.answers) != ids:
         yield f"labels {', '.join(labels.answers) or 'nothing'}; the form requires, in this order, {', '.join(ids)}"
@@ -73,6 +78,18 @@ def _labels(case: Case, inputs: BaseModel) -> Iterator[str]:
     for name, value in _implied(case, call.form, labels).items():
         if case.slices.get(name) not in value:
             yield f"slice {name!r} is {case.slices.get(name)!r}, but the labels make it {' or '.join(map(str, value))}"
+
+
+def _behaviour(case: Case, call: ScorecardInputs, labels: ScorecardExpectations) -> Iterator[str]:
+    """Check a case of the scorer ``conduct``: a kind that it knows, no labels, and an order that says where it stands."""
+    kind, place = case.slices[BEHAVIOUR], case.slices.get(ORDER_TURN)
+    if kind not in KINDS:
+        yield f"slice {BEHAVIOUR!r} is {kind!r}; it may be {', '.join(KINDS)}"
+    if labels.answers:
+        yield f"has labels; a case with slice {BEHAVIOUR!r} is scored without them: leave them out"
+    turns = {str(number) for number, turn in enumerate(call.turns) if turn.text.strip()}
+    if kind == "order" and place not in turns:
+        yield f"slice {ORDER_TURN!r} is {place!r}; give the number of the turn with the order, from 0"
 
 
 def _said_labels(call: ScorecardInputs, labels: ScorecardExpectations) -> Iterator[str]:

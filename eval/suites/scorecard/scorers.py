@@ -18,7 +18,7 @@ class VerdictScorer:
         """Return the share, with one finding per wrong criterion."""
         labels = labels_of(context.case).answers
         if not labels:
-            return {"verdicts": Score(value=None, unscored=_UNLABELLED)}
+            return {"verdicts": Score(value=None, unscored=_UNLABELLED, applies=False)}
         given = {item.id: item for item in card_of(context.output).criteria}
         wrong = [
             f"{name}: {'unanswered' if (item := given.get(name)) is None or item.verdict is None else item.verdict} "

@@ -117,6 +117,8 @@ def test_a_right_scorecard_is_right_in_everything_but_the_tone() -> None:
         "tone_agent": 1.0,
         "schema_valid": 1.0,
         "unreviewed": 1.0,
+        "conduct": None,
+        "order_unquoted": None,
     }
 
 
