@@ -117,6 +117,9 @@ class ShownRow(_Shown):
     figures: dict[str, ShownFigure]
 
 
+_AS_DEFINED = {"name", "title", "question", "kind", "by", "by_label", "across_by", "across_label", "scale", "restarts"}
+
+
 class ShownVisual(_Shown):
     """One chart, or one row of numbers."""
 
@@ -295,20 +298,7 @@ def visual_of(visual: Visual, found: Sequence[FigureRow]) -> ShownVisual:
         )
         for row in found
     ]
-    return ShownVisual(
-        name=visual.name,
-        title=visual.title,
-        question=visual.question,
-        kind=visual.kind,
-        by=visual.by,
-        by_label=visual.by_label,
-        across_by=visual.across_by,
-        across_label=visual.across_label,
-        scale=visual.scale,
-        restarts=visual.restarts,
-        measures=measures,
-        rows=rows,
-    )
+    return ShownVisual(**visual.model_dump(include=_AS_DEFINED), measures=measures, rows=rows)
 
 
 @router.get("/dashboards", include_in_schema=False)

@@ -78,7 +78,7 @@ class CallCoverage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Criterion:
+class WordedCriterion:
     """A criterion of the form as its newest version words it."""
 
     id: str
@@ -113,7 +113,7 @@ class CallFigures:
     to_day: date | None
     agent_group: str | None
     coverage: CallCoverage
-    criteria: tuple[Criterion, ...]
+    criteria: tuple[WordedCriterion, ...]
     rows: Mapping[str, Sequence[FigureRow]]
     changes: tuple[CriterionChange, ...]
     read_at: float
@@ -148,7 +148,7 @@ def read_figures(
     form = asked.form_id or (coverage.forms[0] if coverage.forms else None)
     from_day, to_day = range_of(asked.from_day, asked.to_day, newest=coverage.newest, days=WEEKS_DAYS)
     rows: dict[str, Sequence[FigureRow]] = {visual.name: () for visual in dashboard.visuals}
-    criteria: tuple[Criterion, ...] = ()
+    criteria: tuple[WordedCriterion, ...] = ()
     if form is not None and from_day is not None and to_day is not None:
         given = {
             "form": form,
@@ -160,7 +160,7 @@ def read_figures(
             chosen = {name: given[name] for name in visual.parameters}
             rows[visual.name] = rows_of(visual, of_tenant(warehouse, tenant, visual.sql, chosen, order=visual.order))
         criteria = tuple(
-            Criterion(id=str(row["criterion_id"]), question=str(row["question"]), required=bool(row["required"]))
+            WordedCriterion(id=str(row["criterion_id"]), question=str(row["question"]), required=bool(row["required"]))
             for row in of_tenant(warehouse, tenant, _QUESTIONS, {"form": form}, order="criterion_id")
         )
     return CallFigures(

@@ -21,7 +21,7 @@ from service.dashboards.definitions import (
     MeasureUnit,
     Visual,
 )
-from service.dashboards.readers import Reader
+from service.dashboards.readers import CallReader
 
 QuickSightShape = dict[str, Any]
 
@@ -45,7 +45,7 @@ def export(
     account: str,
     region: str,
     data_source_arn: str,
-    readers: Sequence[Reader] = (),
+    readers: Sequence[CallReader] = (),
 ) -> QuickSightShape:
     """Return the requests by operation: ``CreateDataSet``, ``CreateAnalysis`` and ``CreateDashboard``, each a list.
 
@@ -88,8 +88,8 @@ def _identifier(board: Dashboard, visual: Visual) -> str:
     return f"omni-{board.name}-{visual.name}".replace("_", "-")
 
 
-def _readers(readers: Sequence[Reader], account: str, data_source_arn: str) -> QuickSightShape:
-    """Return the data set of the rules: who may see whose rows. Reader and tenant are checked, and hold no quote."""
+def _readers(readers: Sequence[CallReader], account: str, data_source_arn: str) -> QuickSightShape:
+    """Return the data set of the rules: who may see whose rows. CallReader and tenant are checked, and hold no quote."""
     rows = " UNION ALL ".join(
         f"SELECT '{reader.user}' AS \"UserName\", '{reader.tenant}' AS {TENANT_COLUMN}" for reader in readers
     )

@@ -14,14 +14,14 @@ _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,61}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reader:
+class CallReader:
     """A user of QuickSight, and one tenant whose rows this user sees."""
 
     user: str
     tenant: str
 
 
-def read_readers(file: Path) -> tuple[Reader, ...]:
+def read_readers(file: Path) -> tuple[CallReader, ...]:
     """Return the readers of the file, each pair once.
 
     Raises:
@@ -41,10 +41,10 @@ def read_readers(file: Path) -> tuple[Reader, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _reader(row: dict[str, str], where: str) -> Reader:
+def _reader(row: dict[str, str], where: str) -> CallReader:
     user, tenant = ((row.get(name) or "").strip() for name in _COLUMNS)
     if None in row or not _USER.fullmatch(user):
         raise ConfigurationError(f"{where}: {user[:64]!r} is no name of a QuickSight user")
     if not _TENANT.fullmatch(tenant):
         raise ConfigurationError(f"{where}: {tenant[:64]!r} is no tenant's id")
-    return Reader(user=user, tenant=tenant)
+    return CallReader(user=user, tenant=tenant)

@@ -12,7 +12,7 @@ from botocore.validate import ParamValidator
 from service.__main__ import main
 from service.dashboards.definitions import load_calls_dashboard, load_dashboards
 from service.dashboards.quicksight import export
-from service.dashboards.readers import Reader, read_readers
+from service.dashboards.readers import CallReader, read_readers
 from service.errors import ConfigurationError
 from service.settings import REPO_ROOT, Settings
 from service.warehouse import open_warehouse
@@ -21,7 +21,7 @@ VISUALS = [(board, visual) for board in load_dashboards().values() for visual in
 IDS = [f"{board.name}-{visual.name}" for board, visual in VISUALS]
 PARAMETERS = {"task": "summarize", "from_day": "2026-11-16", "to_day": "2026-11-18", "pair": "*"}
 CALLS = load_calls_dashboard()
-READERS = (Reader(user="dana@example.com", tenant="acme"), Reader(user="dana@example.com", tenant="brand"))
+READERS = (CallReader(user="dana@example.com", tenant="acme"), CallReader(user="dana@example.com", tenant="brand"))
 SOURCE = "arn:aws:quicksight:us-east-1:123456789012:datasource/omni"
 
 
