@@ -19,9 +19,11 @@ from stacks.functions import FunctionPlace, Published, client_variables
 from stacks.logs import log_group
 from stacks.network import NetworkStack
 from stacks.records import ContactRecords
-from stacks.rights import READ, SEAL, Rights
+from stacks.rights import READ, RECORDS, SEAL, Rights, erasing_objects
 from stacks.service import PORT, ServiceStack
 from stacks.trail import ObjectTrail
+
+from service.erasure.places import inventory
 
 _FILES = Path(__file__).resolve().parents[2] / "connect"
 _FLOWS = {"AGENT_WHISPER": "agent_whisper", "CUSTOMER_QUEUE": "customer_queue", "CONTACT_FLOW": "inbound"}
@@ -62,6 +64,12 @@ class AssistantStack(cdk.Stack):
         self._alias = self._bot()
         self._instance_calls = _read("contact_centre")
         records = ContactRecords(self, "Records", context=context, data=data, key=self._key)
+        mine = [
+            place.prefix for place in inventory().prefixes.values() if place.bucket == RECORDS and place.is_searched
+        ]
+        erasing = erasing_objects(records.bucket.bucket_arn, mine)
+        iam.Policy(self, "ErasingRecords", roles=[service.erasure_role], statements=erasing)
+        cdk.CfnOutput(self, "RecordsBucket", value=records.bucket.bucket_name)
         watched = {"records": records.bucket.bucket_arn}
         ObjectTrail(self, "Objects", watched, of="recordings", context=context, data=data, key=self._key)
         self._connect(records)
@@ -217,7 +225,12 @@ class AssistantStack(cdk.Stack):
         return arns["HoursOfOperation"], address, queue.get_att("QueueArn").to_string()
 
     def _flows(self, known: dict[str, str]) -> None:
-        music = cdk.CfnParameter(self, "HoldMusicArn", description="a prompt of the instance").value_as_string
+        # Made here: a prompt belongs to an instance, and this stack's instance has none before it stands.
+        uri = cdk.CfnParameter(self, "HoldMusicUri", description="s3:// address of a WAV file, half a minute long")
+        prompt = self._made(
+            "HoldMusic", "Prompt", InstanceArn=self._instance, Name="Hold music", S3Uri=uri.value_as_string
+        )
+        music = prompt.get_att("PromptArn").to_string()
         values = known | {
             "BotAliasArn": self._alias,
             "PhoneFunctionArn": self._phone.alias.function_arn,

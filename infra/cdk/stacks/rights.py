@@ -21,6 +21,7 @@ TAKE = (
     "sqs:GetQueueUrl",
     "sqs:GetQueueAttributes",
 )
+RECORDS = "records_bucket"  # Amazon Connect's, of the assistant's stack, which gives the rights to it
 OPEN, SEAL = ("kms:Decrypt", "kms:DescribeKey"), ("kms:Encrypt", "kms:DescribeKey")
 
 
@@ -56,15 +57,8 @@ class Rights:
         return [listing, _allow(actions, [f"{arn}/{prefix}*" for prefix in prefixes])]
 
     def versions(self, setting: str, prefixes: Iterable[str], *, read: bool) -> list[iam.PolicyStatement]:
-        """Allow listing and deleting all versions of objects, and reading the present ones if ``read``."""
-        arn, prefixes = self._data.buckets[setting].attr_arn, list(prefixes)
-        listing = iam.PolicyStatement(
-            actions=["s3:ListBucketVersions"],
-            resources=[arn],
-            conditions={"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
-        )
-        actions = ["s3:DeleteObjectVersion", *(["s3:GetObject"] if read else [])]
-        return [listing, _allow(actions, [f"{arn}/{prefix}*" for prefix in prefixes])]
+        """See ``erasing_objects``."""
+        return erasing_objects(self._data.buckets[setting].attr_arn, prefixes, read=read)
 
     def queue(self, setting: str) -> iam.PolicyStatement:
         """Allow reading a queue."""
@@ -198,10 +192,10 @@ def erasure_rights(may: Rights, _: cdk.Stack) -> list[iam.PolicyStatement]:
         if place.is_searched:
             found.append(may.table(setting, SCAN, ("dynamodb:DeleteItem",)))
     for name, place in places.prefixes.items():
-        if place.is_searched:
+        if place.is_searched and place.bucket != RECORDS:
             # Any tenant's: which one, the command is told.
             prefix = (place.prefix or name).format(tenant="*")
-            found += may.versions(place.bucket, [prefix], read=set(place.found_by) != {"object_key"})
+            found += may.versions(place.bucket, [prefix], read=not place.unread)
     return [
         *found,
         may.table("shared_table", READ, CHANGE),  # the notes for writers and loader, and the ledger
@@ -209,6 +203,18 @@ def erasure_rights(may: Rights, _: cdk.Stack) -> list[iam.PolicyStatement]:
         may.data_key(),
         *may.warehouse(),
     ]
+
+
+def erasing_objects(arn: str, prefixes: Iterable[str], *, read: bool = False) -> list[iam.PolicyStatement]:
+    """Allow listing and deleting all versions of a bucket's objects, and reading the present ones if ``read``."""
+    prefixes = list(prefixes)
+    listing = iam.PolicyStatement(
+        actions=["s3:ListBucketVersions"],
+        resources=[arn],
+        conditions={"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
+    )
+    actions = ["s3:DeleteObjectVersion", *(["s3:GetObject"] if read else [])]
+    return [listing, _allow(actions, [f"{arn}/{prefix}*" for prefix in prefixes])]
 
 
 def _allow(actions: Iterable[str], resources: list[str]) -> iam.PolicyStatement:

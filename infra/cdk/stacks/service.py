@@ -112,7 +112,7 @@ class ServiceStack(cdk.Stack):
 
     def _erasure_role(self) -> None:
         """The role of the people who erase customers: for an hour, and with a second factor."""
-        role = iam.Role(
+        self.erasure_role = role = iam.Role(
             self,
             "Erasure",
             description="exports and deletes customers; no task has it",

@@ -78,3 +78,21 @@ def test_bot_and_functions_are_known_to_the_instance(resources):
     calls = read("contact_centre")
     assert found.count("LEX_BOT") == len(calls["AssociateBot"])
     assert found.count("LAMBDA_FUNCTION") == len(calls["AssociateLambdaFunction"])
+
+
+def test_the_first_deployment_needs_nothing_of_the_instance_that_it_makes(resources):
+    """A prompt's ARN names its instance: nobody could give one before the instance stands."""
+    music = one(resources, "AWS::Connect::Prompt")
+    assert music["InstanceArn"] == {"Fn::GetAtt": ["Instance", "Arn"]}
+    assert set(music["S3Uri"]) == {"Ref"}
+
+
+def test_whoever_erases_customers_may_delete_their_recordings_and_read_none(resources):
+    policies = [found["Properties"] for stage, stack, _, found in resources("AWS::IAM::Policy") if stage == "prod"]
+    (erasing,) = [one for one in policies if one["PolicyName"].startswith("ErasingRecords")]
+    allowed = {
+        action
+        for statement in erasing["PolicyDocument"]["Statement"]
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    }
+    assert {"s3:ListBucketVersions", "s3:DeleteObjectVersion"} == allowed

@@ -25,7 +25,7 @@ GIVEN = {
     "ServiceImage": "service@sha256:0",
     "WorkersImage": "workers@sha256:0",
     "CallbackWebhook": "https://telephone.example/ring",
-    "HoldMusicArn": "arn:aws:connect:us-east-1:000000000000:instance/i/prompt/p",
+    "HoldMusicUri": "s3://music/hold.wav",
 }
 PLACE = "stack-templates"
 
