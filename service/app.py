@@ -23,6 +23,7 @@ from service.api.qa import operations as qa
 from service.api.qa import page as qa_page
 from service.api.task_feedback import task_feedback_router
 from service.api.tasks import tasks_router
+from service.api.tenants import operations as tenants
 from service.runtime import Runtime, build_runtime
 from service.settings import Settings
 from service.task import load_task, task_names
@@ -82,6 +83,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None,
     app.include_router(forms.router)
     app.include_router(qa.router)  # before the calls, whose ids stand in the same place of a path
     app.include_router(calls.router)
+    app.include_router(tenants.router)
     app.include_router(dashboards.router)
     app.include_router(tokens.router)
     tasks = runtime.tasks.values() if runtime else [load_task(name) for name in task_names()]

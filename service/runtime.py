@@ -15,6 +15,7 @@ from service.aws.shared_state import SharedState
 from service.aws.shared_watch import SharedWatch
 from service.calls.reviews import CallReviews
 from service.calls.store.forms import Forms
+from service.calls.tenants.desk import TenantDesk
 from service.cards import ModelCards
 from service.clock import wall_clock
 from service.conversations.store import ConversationsInMemory, ConversationStore
@@ -79,6 +80,7 @@ class Runtime:
     answer_feedback: "AnswerFeedback | None" = None
     forms: Forms | None = None
     calls: CallReviews | None = None
+    tenants: TenantDesk | None = None
     rollouts: Mapping[str, RolloutControl] = field(default_factory=dict)
     shadow: Shadow | None = None
     dashboards: DashboardReader | None = None
@@ -240,7 +242,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         now=now,
         gateway=LoggedGateway(StreamingGateway(gateway), cards),
         interactions=build_interactions(settings, queries),
-        **_stores(settings, queries=queries, dynamodb=dynamodb, s3=s3, now=now),
+        **_stores(settings, cards, queries=queries, dynamodb=dynamodb, s3=s3, now=now),
         tasks=tasks,
         pair_sources=sources,
         rollouts=build_rollouts(settings, sources, shared, watch, {name: found.check for name, found in tools.items()}),
@@ -326,13 +328,20 @@ def _auditor(settings: Settings, dynamodb: Any, bucket: "Archive | None", now: C
 
 
 def _stores(
-    settings: Settings, *, queries: "DynamoQueries", dynamodb: Any, s3: Any, now: Callable[[], datetime]
+    settings: Settings,
+    cards: ModelCards,
+    *,
+    queries: "DynamoQueries",
+    dynamodb: Any,
+    s3: Any,
+    now: Callable[[], datetime],
 ) -> dict[str, Any]:
     """Return the stores in AWS by their field names in ``Runtime``; none in `local` without a local AWS endpoint."""
     if settings.environment == "local" and settings.aws.endpoint is None:
         return {}
     from service.calls.reviews import build_reviews
     from service.calls.store.form_store import build_forms
+    from service.calls.tenants.build import build_desk
     from service.conversations.table import ConversationTable
     from service.summaries.store import build_summaries
 
@@ -351,5 +360,6 @@ def _stores(
         "feedback": summaries.feedback,
         "answer_feedback": summaries.answer_feedback,
         "forms": build_forms(settings, dynamodb=dynamodb, now=now),
+        "tenants": build_desk(settings, cards, dynamodb=dynamodb),
         "calls": build_reviews(settings, dynamodb=dynamodb, s3=s3, now=now),
     }

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from service.access.clients import (
     CLIENT_ID,
     EVERY_TASK,
-    OPERATOR,
     SCOPES,
     TENANT,
+    WHOLE_SERVICE,
     Client,
     Revoked,
     hash_secret,
@@ -18,7 +18,7 @@ from service.access.clients import (
     new_secret,
     parse_client,
 )
-from service.access.items import CLIENT, KEY, AccessItems
+from service.access.items import CLIENT, KEY, SUSPENDED, AccessItems
 from service.access.keys import KeyItem, new_key
 from service.access.sealing import Sealer
 from service.access.tokens import LEEWAY_S, LIFETIME_S
@@ -70,9 +70,9 @@ class AccessChanges:
             whose = {} if tenant is None else {"tenant": tenant}
             secrets = (hash_secret(secret), *fields.get("secrets", ()))[:2]
             client = Client.model_validate(fields | whose | {"secrets": secrets, "scopes": tuple(scopes)})
-            if OPERATOR in client.scopes and not client.sees_whole_service:
+            if (whole := WHOLE_SERVICE.intersection(client.scopes)) and not client.sees_whole_service:
                 raise ConfigurationError(
-                    f"client {client_id!r} of tenant {client.tenant!r} may not have scope operator, which opens the figures of "
+                    f"client {client_id!r} of tenant {client.tenant!r} may not have scope {min(whole)}, which opens "
                     "the whole service: give it calls and forms, or make a client without a tenant"
                 )
             return client.model_dump_json()
@@ -93,6 +93,25 @@ class AccessChanges:
             return Revoked(revoked_at=self.now()).model_dump_json()
 
         self.items.change(CLIENT + client_id, revoked)
+
+    def suspend_tenant(self, tenant: str) -> None:
+        """Refuse all clients of a tenant, also those that are added later, until ``resume_tenant``."""
+        self.items.change(SUSPENDED + tenant, lambda _: json.dumps({"suspended_at": self.now()}))
+
+    def resume_tenant(self, tenant: str) -> None:
+        """Let the clients of a tenant in again."""
+        self.items.remove(SUSPENDED + tenant)
+
+    def is_suspended(self, tenant: str) -> bool:
+        """Return whether the clients of a tenant are refused."""
+        return SUSPENDED + tenant in self.items.read()
+
+    def revoke_clients_of(self, tenant: str) -> list[str]:
+        """Refuse all clients of a tenant for good, and return their names; what stays of each names no tenant."""
+        names = [name for name, found in self.clients().items() if isinstance(found, Client) and found.tenant == tenant]
+        for name in names:
+            self.revoke_client(name)
+        return names
 
     def clients(self) -> Mapping[str, Client | Revoked]:
         """Return all clients by id, revoked ones included.

@@ -13,8 +13,19 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from service.access.errors import InvalidClient
 from service.errors import ConfigurationError
 
-SCOPES = ("summaries", "feedback", "operator", "tools", "handovers", "calls", "forms")  # beside one for each task
+SCOPES = (
+    "summaries",
+    "feedback",
+    "operator",
+    "tools",
+    "handovers",
+    "calls",
+    "forms",
+    "tenants",
+)  # beside one for each task
 OPERATOR = "operator"
+# What these open is of every tenant, so no client of a tenant may have them.
+WHOLE_SERVICE = frozenset({OPERATOR, "tenants"})
 EVERY_TASK = "task:*"
 # A task's scope is for asking this task alone; with summaries came the two tasks that are older than scopes of tasks, with
 # operator the calls and forms of the client's tenant, which are older than their scopes.
@@ -22,7 +33,7 @@ _COMES_WITH: Mapping[str, frozenset[str]] = {
     "summaries": frozenset({"task:summarize", "task:scorecard"}),
     OPERATOR: frozenset({"calls", "forms"}),
 }
-_SCOPE = r"(summaries|feedback|operator|tools|handovers|calls|forms|task:(\*|[a-z][a-z0-9_]{0,62}))"
+_SCOPE = r"(summaries|feedback|operator|tools|handovers|calls|forms|tenants|task:(\*|[a-z][a-z0-9_]{0,62}))"
 Scope = Annotated[str, StringConstraints(pattern=f"^{_SCOPE}$")]
 _HASH_PREFIX = "sha256:"
 _SecretHash = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
@@ -67,7 +78,7 @@ class Client(BaseModel):
 
     @property
     def sees_whole_service(self) -> bool:
-        """Whether scope ``operator`` opens anything for it: figures of the whole service are of every tenant."""
+        """Whether the scopes of the whole service open anything for it."""
         return self.tenant is None or self.machine
 
 

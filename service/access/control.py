@@ -25,12 +25,13 @@ from service.telemetry.log import Event, log
 LOCAL_CLIENT = "local"
 LOCAL_TENANT = "demo-tenant"  # owns the sample forms and calls
 # All scopes there were when a local client may have been made: before tasks had scopes, before tools had one, before handovers
-# had one, and before calls and forms had theirs.
+# had one, before calls and forms had theirs, and before tenants had one.
 _FORMER_SCOPES = (
     ("summaries", "feedback", "operator"),
     ("summaries", "feedback", "operator", EVERY_TASK),
     ("summaries", "feedback", "operator", "tools", EVERY_TASK),
     ("summaries", "feedback", "operator", "tools", "handovers", EVERY_TASK),
+    ("summaries", "feedback", "operator", "tools", "handovers", "calls", "forms", EVERY_TASK),
 )
 # The local client also runs the load test, whose largest scenario has 1,000 requests in flight.
 _LOCAL_LIMITS = {"rate_per_s": 1000, "burst": 2000, "concurrent": 1000}

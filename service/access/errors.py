@@ -26,8 +26,8 @@ class ScopeMissing(AccessDeniedError):
 class WholeServiceRefused(ScopeMissing):
     """The path shows what is of every tenant, and the token's client belongs to one (403)."""
 
-    def __init__(self) -> None:
-        super().__init__("operator", "this path shows the whole service: use a client that belongs to no tenant")
+    def __init__(self, scope: str) -> None:
+        super().__init__(scope, "this path shows the whole service: use a client that belongs to no tenant")
 
 
 class GrantRefused(AccessDeniedError):

@@ -10,7 +10,7 @@ from service.aws.shared_state import SharedState, SharedStateChanged
 from service.files import OWNER_ONLY, write_whole
 
 PARTITION = "access"  # of the shared table; a change of it reaches every task within seconds
-CLIENT, KEY = "client/", "key/"  # what the names of items begin with
+CLIENT, KEY, SUSPENDED = "client/", "key/", "suspended/"  # what the names of items begin with
 _LINKS = "links"
 _SUFFIX = ".json"
 

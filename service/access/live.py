@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from service.access.clients import Client, Revoked, parse_client
-from service.access.items import CLIENT, KEY, AccessItems
+from service.access.items import CLIENT, KEY, SUSPENDED, AccessItems
 from service.access.keys import TokenKey, open_key
 from service.access.sealing import Sealer
 from service.errors import ConfigurationError, StoreError
@@ -35,7 +35,7 @@ class LiveAccess:
         self._known = _Known()
 
     def clients(self) -> Mapping[str, Client]:
-        """Return the clients by id, without revoked ones."""
+        """Return the clients by id, without revoked ones and those of a suspended tenant."""
         return self._known.clients
 
     def keys(self) -> Mapping[str, TokenKey]:
@@ -78,11 +78,12 @@ class LiveAccess:
         clients: dict[str, Client] = {}
         keys: dict[str, TokenKey] = {}
         sealed: list[str] = []
+        suspended = {name.removeprefix(SUSPENDED) for name in texts if name.startswith(SUSPENDED)}
         for name, text in texts.items():
             try:
                 if name.startswith(CLIENT):
                     client = parse_client(text, f"client {name.removeprefix(CLIENT)!r}")
-                    if not isinstance(client, Revoked):
+                    if not isinstance(client, Revoked) and client.tenant not in suspended:
                         clients[name.removeprefix(CLIENT)] = client
                 elif name.startswith(KEY):
                     key = keys[name.removeprefix(KEY)] = self._key(name.removeprefix(KEY), text)

@@ -11,7 +11,7 @@ from typing import Any
 import jwt
 from cachetools import LRUCache
 
-from service.access.clients import EVERY_TASK, OPERATOR, SCOPES, Client, Clients, allows
+from service.access.clients import EVERY_TASK, SCOPES, WHOLE_SERVICE, Client, Clients, allows
 from service.access.errors import InvalidScope, ScopeMissing, TokenRefused, WholeServiceRefused
 from service.access.keys import KeyRing
 
@@ -65,8 +65,8 @@ class Caller:
         """
         if not allows(self.scopes, scope):
             raise ScopeMissing(scope)
-        if scope == OPERATOR and not self.client.sees_whole_service:
-            raise WholeServiceRefused
+        if scope in WHOLE_SERVICE and not self.client.sees_whole_service:
+            raise WholeServiceRefused(scope)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +206,7 @@ class Tokens:
         client_id = str(claims["sub"])
         client = self.clients.get(client_id)
         if client is None:
-            raise TokenRefused("the token's client has been removed")
+            raise TokenRefused("the token's client has been removed, or its tenant is suspended")
         if starts <= client.tokens_from:
             raise TokenRefused("the token is from before its client was revoked: get a new one at POST /oauth/token")
         if claims.get("tenant") != client.tenant:

@@ -5,10 +5,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, cast
 
+import anyio.to_thread
 from fastapi import Request
 from pydantic import BaseModel
 
 from service.api.http.problems import TaskFailedError
+from service.api.http.tenancy import TenantRefused
+from service.calls.failure import CallFailed
 from service.rollouts.live_counts import Observation
 from service.runtime import Runtime
 from service.served import ServedPair
@@ -59,6 +62,25 @@ def tools_of_run(task: str, inputs: BaseModel, *, served: ServedPair, request: R
     return runtime.tools[task].for_run(served.pair, f"{owner_of(request)}/{conversation or request.state.request_id}")
 
 
+async def pair_for_tenant(runtime: Runtime, task: str, tenant: str | None, unit: str | None) -> tuple[ServedPair, bool]:
+    """Return the pair that answers, and whether a rollout's candidate may see the inputs, too.
+
+    A tenant with a model or regions of its own gets a released pair that fits them, and takes no part in rollouts.
+
+    Raises:
+        TenantRefused: there is none.
+        RegistryError: no verified pair has been found yet.
+    """
+    desk = runtime.tenants
+    if tenant is None or desk is None or await desk.tenants.threads.run(desk.is_free, tenant):
+        return runtime.pair_for(task, unit), True
+    production = runtime.pair_sources[task].current()
+    try:
+        return await anyio.to_thread.run_sync(desk.served, tenant, production), False
+    except CallFailed as err:
+        raise TenantRefused(err.detail) from err
+
+
 async def answer(
     task: str,
     inputs: BaseModel,
@@ -67,8 +89,11 @@ async def answer(
     runtime: Runtime,
     timer: Timer,
     tools: AllowedTools | None = None,
+    shadows: bool = True,
 ) -> TaskResult:
     """Run ``task`` within the rest of the pair's deadline, which started with the request: reading the history counts too.
+
+    ``shadows``: whether a rollout's candidate may be asked, too.
 
     Raises:
         TaskFailedError: the result has no output.
@@ -90,7 +115,7 @@ async def answer(
     rollout = runtime.rollouts.get(task)
     if rollout is not None:
         rollout.observe(served.pair.digest, observation(result, timer))
-        candidate = rollout.shadow(runtime.tasks[task].unit(inputs))
+        candidate = rollout.shadow(runtime.tasks[task].unit(inputs)) if shadows else None
         if candidate is not None and runtime.shadow is not None and not context.crowded:
             # The tools that the candidate names, which need not be those of the pair that has answered.
             reading = runtime.tools[task].for_shadow(candidate.served.pair) if task in runtime.tools else None

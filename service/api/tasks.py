@@ -7,7 +7,16 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from service.api.answering import answer, runtime_of, short_name, start_timer, tools_of_run, usage_fields, usd
+from service.api.answering import (
+    answer,
+    pair_for_tenant,
+    runtime_of,
+    short_name,
+    start_timer,
+    tools_of_run,
+    usage_fields,
+    usd,
+)
 from service.api.entry import entry_of
 from service.api.http.problems import RESPONSES, TaskFailedError
 from service.api.http.tenancy import require_tenant
@@ -149,14 +158,15 @@ async def ask_task(
     name = task.name
     request_id = request_id or request.state.request_id
     timer = start_timer(runtime := runtime_of(request))
-    require_tenant(request, runtime.tasks[name].tenant(inputs))
-    served = runtime.pair_for(name, runtime.tasks[name].unit(inputs))
+    tenant, unit = runtime.tasks[name].tenant(inputs), runtime.tasks[name].unit(inputs)
+    require_tenant(request, tenant)
+    served, shadows = await pair_for_tenant(runtime, name, tenant, unit)
     tools = tools_of_run(name, inputs, served=served, request=request)
     entry = entry_of(task, inputs, request, conversation)
     if tools is not None:
         tools = replace(tools, tell=tell_tool, tools=with_queue(tools.tools, entry))
     keeping = Keeping(runtime.tasks[name], inputs, runtime)
-    running = answer(name, inputs, served=served, runtime=runtime, timer=timer, tools=tools)
+    running = answer(name, inputs, served=served, runtime=runtime, timer=timer, tools=tools, shadows=shadows)
     result, output = await _audited(running, task, inputs, served, runtime, conversation, request_id)
     if entry is not None:
         await entry.settled(output)  # before the customer reads that a person takes over

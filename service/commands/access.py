@@ -36,7 +36,9 @@ def client(
     ] = None,
     scopes: Annotated[
         str,
-        typer.Option(help="Space-separated: summaries feedback operator tools handovers calls forms task:NAME task:*"),
+        typer.Option(
+            help="Space-separated: summaries feedback operator tools handovers calls forms tenants task:NAME task:*"
+        ),
     ] = "summaries feedback",
     revoke: Annotated[bool, typer.Option("--revoke", help="Refuse it and all its tokens from now on.")] = False,
 ) -> None:

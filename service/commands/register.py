@@ -20,6 +20,7 @@ from service.commands.quality.files import compact_results, export_week
 from service.commands.quality.watching import check_agreement, check_stuck
 from service.commands.reconcile import reconcile
 from service.commands.serve import serve
+from service.commands.tenants.commands import tenant
 from service.commands.tools import tools
 from service.commands.voicemails import voicemails
 from service.commands.warehouse import sql
@@ -45,7 +46,19 @@ _SERVE: Commands = {
 }
 _WAREHOUSE: Commands = {"load-events": load_events, "sql": sql, "reconcile": reconcile, "dashboards": dashboards}
 COMMANDS = frozenset(
-    (*_SERVE, *_WAREHOUSE, "audit", "callbacks", "calls", "customer", "knowledge", "models", "tools", "voicemails")
+    (
+        *_SERVE,
+        *_WAREHOUSE,
+        "audit",
+        "callbacks",
+        "calls",
+        "customer",
+        "knowledge",
+        "models",
+        "tenant",
+        "tools",
+        "voicemails",
+    )
 )
 
 
@@ -62,4 +75,5 @@ def add_commands(app: typer.Typer) -> None:
     app.add_typer(voicemails, name="voicemails", rich_help_panel=SERVE)
     app.add_typer(customer, name="customer", rich_help_panel=SERVE)
     app.add_typer(calls, name="calls", rich_help_panel=CALLS)
+    app.add_typer(tenant, name="tenant", rich_help_panel=CALLS)
     app.add_typer(knowledge, name="knowledge", rich_help_panel=KNOWLEDGE)

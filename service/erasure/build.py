@@ -36,15 +36,17 @@ def build_eraser(
     *,
     read_only: bool = False,
     read_everything: bool = False,
+    of_tenants: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> Eraser:
     """Return the eraser of ``settings``, which name an AWS. Asks the shared table, and nothing else.
 
     Args:
         settings: the settings.
-        tenant: whose calls are searched; other data belongs to no tenant and is found by the customer's ids.
+        tenant: whose calls are searched; other data is found by the customer's ids.
         read_only: the warehouse is opened for reading.
         read_everything: read every object, also those that the warehouse knows: needed once the log key was changed.
+        of_tenants: search only what can be one tenant's, and read every object: the warehouse does not know its tenant.
         report: told of progress, without personal data.
 
     Raises:
@@ -59,10 +61,11 @@ def build_eraser(
         report("not searched: recordings and chats that Amazon Connect keeps; OMNI_RECORDS_BUCKET names their bucket")
     places = [
         *_tables(settings),
-        *_objects(settings, tenant, None if read_everything else opened),
+        *_objects(settings, tenant, None if read_everything or of_tenants else opened),
         *_rows(opened),
         *_folders(settings),
     ]
+    wanted = [one for one in places if (one.place.is_of_tenants if of_tenants else one.place.is_of_customers)]
 
     def reclaim() -> None:
         if opened is not None:
@@ -72,7 +75,7 @@ def build_eraser(
             finally:
                 warehouse.close()
 
-    return Eraser(places=places, shared=shared, now=wall_clock(settings.clock_file), report=report, reclaim=reclaim)
+    return Eraser(places=wanted, shared=shared, now=wall_clock(settings.clock_file), report=report, reclaim=reclaim)
 
 
 def _check_account_key(shared: SharedState, report: Callable[[str], None]) -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
-from service.erasure.places import IdKind, Place
+from service.erasure.places import OF_TENANTS, IdKind, Place
 from service.telemetry.fields import account_hash, pseudonym_of
 
 KINDS: tuple[IdKind, ...] = get_args(IdKind)
@@ -18,6 +18,7 @@ _AFTER_NAME = re.compile(r"\Z|\.|_\d{8}")
 _CALL = "CALL#"  # in front of a call's id in the calls table
 # A shorter text may be somebody else's answer, too.
 _SHORTEST_TEXT = 40
+_DEEPEST_TENANT = 2  # of a record in an item's text, or of a record's inputs
 
 
 class CustomerIds:
@@ -49,7 +50,7 @@ class CustomerIds:
         """Return whether a record of ``place`` is this customer's."""
         for names, value in leaves(record):
             for field, kinds in place.found_by.items():
-                if field in names and any(self._is(kind, value) for kind in kinds):
+                if field in names and any(self._is(kind, value) for kind in kinds if _counts(kind, field, names)):
                     return True
         return False
 
@@ -63,6 +64,8 @@ class CustomerIds:
     def _is(self, kind: IdKind, value: str) -> bool:
         if value in self._of[kind] or (kind == "phone" and value.removeprefix("+") in self._of[kind]):
             return True
+        if kind == "tenant":
+            return any(_is_of_tenant(tenant, value) for tenant in self._of[kind])
         if kind not in _IN_KEYS or not _PARTS.search(value):
             return False
         # Keys of objects and items hold an id among other words; a short one may be a word of somebody else's key.
@@ -76,6 +79,27 @@ def _names(key: str, wanted: str) -> bool:
     begins = at == 0 or (at > 0 and key[at - 1] == "/")
     after = at + len(wanted)
     return begins and "/" not in key[after:] and _AFTER_NAME.match(key, after) is not None
+
+
+class TenantIds(CustomerIds):
+    """Ids that lead to one tenant's records: what another tenant may use as well, such as an account's number, is not learned."""
+
+    def learn(self, kind: IdKind, value: str) -> None:
+        """See ``CustomerIds.learn``."""
+        if kind in OF_TENANTS:
+            super().learn(kind, value)
+
+
+def _counts(kind: IdKind, field: str, names: tuple[str, ...]) -> bool:
+    """Return whether a field so deep in a record may say whose it is: below the top, words of callers could name any tenant."""
+    return kind != "tenant" or (names[-1] == field and len(names) <= _DEEPEST_TENANT)
+
+
+def _is_of_tenant(tenant: str, value: str) -> bool:
+    """Return whether a partition, an owner, a conversation's key or an object's key is the tenant's."""
+    if value in (f"TENANT#{tenant}", f"tenant:{tenant}"):
+        return True
+    return f"/tenant:{tenant}/" in value or value.startswith((f"{tenant}/", f"tmp/{tenant}/"))
 
 
 def leaves(record: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -34,6 +34,7 @@ class SearchedObjects:
     ) -> None:
         """``loaded`` are the keys whose owner the warehouse knows, ``own`` those of a customer; without both, all are read."""
         self.name, self.place = f"bucket {bucket}, {prefix}", place
+        self.bucket = bucket
         self._client, self._bucket, self._prefix = client, bucket, prefix
         self._archive = Archive(client, bucket)
         self._loaded, self._own = loaded, own

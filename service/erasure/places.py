@@ -8,7 +8,11 @@ from typing import Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-IdKind = Literal["account", "contact", "process", "request", "conversation", "phone", "call", "object", "text", "keyed"]
+IdKind = Literal[
+    "account", "contact", "process", "request", "conversation", "phone", "call", "object", "text", "keyed", "tenant"
+]
+# Kinds that lead to one tenant's records and never to another's: all but the tenant itself are ids that this service makes.
+OF_TENANTS: frozenset[IdKind] = frozenset({"tenant", "request", "call", "object", "conversation"})
 _FILE = Path(__file__).with_name("places.yaml")
 
 
@@ -34,6 +38,7 @@ class Place(_Written):
     bucket: str = ""  # the setting of a prefix's bucket
     prefix: str = ""  # where it is not the place's own name
     unread: bool = False  # its objects are found by their keys alone; they may be recordings
+    no_tenant: str = ""
     none: str = ""
     outside: str = ""
 
@@ -41,7 +46,19 @@ class Place(_Written):
     def _says_one_thing(self) -> Self:
         if sum(map(bool, (self.found_by, self.none, self.outside))) != 1:
             raise ValueError("give one of found_by, none and outside")
+        if self.found_by and not self.is_of_tenants and not self.no_tenant:
+            raise ValueError("give an id in found_by that leads to a tenant, or no_tenant: why none does")
         return self
+
+    @property
+    def is_of_customers(self) -> bool:
+        """Whether it may hold what is one customer's."""
+        return any(set(kinds) != {"tenant"} for kinds in self.found_by.values())
+
+    @property
+    def is_of_tenants(self) -> bool:
+        """Whether it may hold what is one tenant's."""
+        return any(not OF_TENANTS.isdisjoint(kinds) for kinds in self.found_by.values()) and not self.no_tenant
 
     @property
     def is_searched(self) -> bool:

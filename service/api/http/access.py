@@ -41,7 +41,7 @@ PUBLIC |= {
     *(f"/workspace/{name}" for name in WORKSPACE_ASSETS),
 }  # pages without figures or words of customers, and the dashboards' sign-in
 _DASHBOARDS = "/v1/dashboards"
-_OF_TENANTS = re.compile(r"/v1/(handovers|calls|forms)(?:/.*)?", re.DOTALL)
+_OWN_SCOPE = re.compile(r"/v1/(handovers|calls|forms|tenants)(?:/.*)?", re.DOTALL)
 _INSIGHTS, _FEEDBACK = "/omni-channel-insights", "/feedback"
 _SCOPES: Mapping[str, str] = {
     _INSIGHTS: "summaries",
@@ -61,9 +61,9 @@ def scope_of(path: str) -> str | None:
         return None
     if path in _SCOPES:
         return _SCOPES[path]
-    of_tenants = _OF_TENANTS.fullmatch(path)
-    if of_tenants is not None:
-        return of_tenants[1]
+    own = _OWN_SCOPE.fullmatch(path)
+    if own is not None:
+        return own[1]
     task = _TASK.fullmatch(path)
     if task is None or task[1] in OPERATOR_NAMES:
         return "operator"

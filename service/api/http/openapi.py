@@ -14,6 +14,7 @@ _SCOPE_TEXTS = {
     "operator": "see what is served and the figures of the whole service; for clients of no tenant",
     "calls": "read the tenant's scored calls, and put people's verdicts beside them",
     "forms": "read and write the tenant's forms",
+    "tenants": "create, configure, suspend, export and delete tenants; for clients of no tenant",
     "handovers": "see the customers who wait for a person, take them, and answer them",
     "tools": "call the tools of a task at its tools' server (`omni tools serve`)",
 }

@@ -21,6 +21,8 @@ _PROBLEMS: Mapping[str, tuple[int, str, Mapping[str, Any]]] = {
     "CALL_NOT_FOUND": (404, "there is no call 'call-1' of this tenant", {}),
     "CRITERION_NOT_FOUND": (404, "the call was not scored on 'greet_01'", {}),
     "FORM_NOT_FOUND": (404, "there is no form 'support'", {}),
+    "TENANT_NOT_FOUND": (404, "there is no tenant 'nobody': omni tenant list shows them", {}),
+    "TENANT_REFUSED": (409, "tenant 'acme' is active; suspend it first: omni tenant suspend acme", {}),
     "REQUEST_TIMEOUT": (408, "the body did not arrive within 10 s; send it again", {}),
     "AMBIGUOUS_SUMMARY": (
         409,
@@ -84,6 +86,7 @@ _OF_PATHS: tuple[tuple[str, tuple[str, ...]], ...] = (
         r"/v1/calls/.*/override",
         ("CALL_NOT_FOUND", "CRITERION_NOT_FOUND", "CALL_NOT_SCORED", "OVERRIDE_CHANGED", "REASON_NOT_REDACTED"),
     ),
+    (r"/v1/tenants.*", ("TENANT_NOT_FOUND", "TENANT_REFUSED")),
     (r"/v1/forms/.*", ("FORM_NOT_FOUND", "FORM_CHANGED")),
     (r"/v1/dashboards/\{name\}", ("NOT_FOUND",)),
     (r"/v1/handovers.*", ("HANDOVER_NOT_FOUND", "HANDOVER_TAKEN", "HANDOVER_NOT_YOURS", "CALLBACK_REFUSED")),

@@ -50,6 +50,8 @@ _TITLES: Mapping[str, str] = {
     "HANDOVER_TAKEN": "Nobody waits there any more",
     "HANDOVER_NOT_YOURS": "This agent has not taken the handover",
     "CALLBACK_REFUSED": "The callback was not arranged",
+    "TENANT_NOT_FOUND": "No such tenant",
+    "TENANT_REFUSED": "The tenant cannot be changed so",
     "CRITERION_NOT_FOUND": "The call was not scored on this",
     "CALL_NOT_SCORED": "The call has no scorecard",
     "OVERRIDE_CHANGED": "Another override was saved meanwhile",

@@ -10,7 +10,7 @@ from service.access.tokens import Caller
 
 
 class TenantRefused(HTTPException):
-    """The caller may not act for this tenant; answered with 403, FORBIDDEN."""
+    """The caller may not act for this tenant, or no pair may; answered with 403, FORBIDDEN."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(HTTPStatus.FORBIDDEN, detail)

@@ -256,6 +256,18 @@ class CallJobs:
             return False
         return True
 
+    def held(self, tenant: str, now: datetime) -> int:
+        """Return how many calls of a tenant workers hold."""
+        held = self._query(
+            KeyConditionExpression="pk = :tenant AND begins_with(sk, :call)",
+            FilterExpression="lease_until >= :now",
+            ExpressionAttributeValues={
+                ":tenant": {"S": _partition(tenant)}, ":call": {"S": _CALL}, ":now": {"N": _seconds(now)}
+            },
+            ConsistentRead=True,
+        )  # fmt: skip
+        return sum(1 for _ in held)
+
     def of(self, tenant: str) -> Iterator[CallJob]:
         """Yield all calls of a tenant."""
         yield from self._query(

@@ -6,37 +6,27 @@ The operations come from the OpenAPI document, so that a new one is attacked, to
 import asyncio
 import copy
 import json
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
-import loadable
 import pytest
-from call_place import ACME, BRAND, add_tenant, make_form, make_place
+from call_place import ACME, BRAND
+from tenant_place import TENANTS, WAITING, WORDS, make_tenants, scored_call, stored
 
 from service.access.control import open_access, open_changes
 from service.app import create_app
-from service.aws.clients import client
-from service.calls.tenants.tenant import Tenant
 from service.cards import ModelCards
 from service.dashboards.reader import DashboardReader, records
 from service.handover.build import open_handovers
-from service.handover.handover import CustomerHandover, HandoverSummary
 from service.pair_file import load_pair
 from service.runtime import build_runtime
 from service.settings import REPO_ROOT
-from service.summaries.record import utc_text
-from service.summaries.store import build_answer_table
 from service.task import load_task
 from service.warehouse import open_warehouse
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 
-CHAIN = "chain"  # a tenant without forms and calls
-TENANTS = (ACME, BRAND, CHAIN)
-# What only one tenant may ever see: in its forms, its calls, and its people's reasons.
-WORDS = {ACME: "zephyrine", BRAND: "quillandra", CHAIN: "morvantide"}
 ABSENT = {
     "tenant": "nobody",
     "form_id": "nobody-qa",
@@ -45,8 +35,6 @@ ABSENT = {
     "request_id": "req-nobody",
     "handover_id": f"handover-{0:024x}",
 }
-# Customers who wait for a person.
-WAITING = {ACME: f"handover-{1:024x}", BRAND: f"handover-{2:024x}"}
 # Parameters that name no tenant's data, with a value that finds some.
 HARMLESS = {
     "name": "effectiveness", "version": 1, "state": "done", "day": "2026-11-16", "limit": 50,
@@ -67,87 +55,9 @@ DIFFERENT_EACH_TIME = (
 )
 
 
-def owned_form(tenant):
-    word = WORDS[tenant]
-    sections = [
-        {
-            "id": "all", "title": f"All {word}",
-            "criteria": [
-                {"id": f"{tenant}-greet", "question": f"Did the agent say good morning to {word}?", "weight": 1},
-                {"id": "sorry", "question": "Was the agent sorry?", "guidance": f"As {word} wants it.", "weight": 1},
-            ],
-        }
-    ]  # fmt: skip
-    return make_form(tenant, f"{tenant}-qa", name=f"Support {word}", sections=sections)
-
-
 @pytest.fixture
 async def place(local_aws, tmp_path):
-    """Two tenants with forms, drafts, scored calls, a failed call and overrides, and one with nothing."""
-    made = await make_place(local_aws(store_timeout_s=20.0, redactor="patterns"), tmp_path, "walls")
-    for tenant in (ACME, BRAND):
-        word = WORDS[tenant]
-        await add_tenant(made.worker, tenant, owned_form(tenant))
-        head = await made.worker.forms.head(tenant, f"{tenant}-qa")
-        await made.worker.forms.save_draft(head.active, edit=head.edit, who=f"lead-{word}")
-        turns = [
-            {"speaker": "agent", "start_s": 0.0, "text": f"Good morning, {word} speaking, how can I help you today?"},
-            {"speaker": "customer", "start_s": 5.0, "text": f"I am calling about the {word} on my bill."},
-        ]
-        made.put(f"{tenant}/calls/{tenant}-qa/{word}.json", turns, call_date="2026-11-16T09:00:00Z")
-        made.put_bytes(f"{tenant}/calls/{word}-broken.json", f"{{{word}".encode())
-        keep_answer(made.settings, tenant)
-        queue_customer(made.settings, tenant)
-    made.worker.tenants.tenants.add(Tenant(tenant=CHAIN, name=CHAIN))
-    await made.worker.drain()
-    reviews = build_runtime(made.settings, guarded=False).calls
-    for tenant in (ACME, BRAND):
-        call = scored_call(made, tenant)
-        reviews.override(
-            tenant, call, f"{tenant}-greet", "no", reason=f"never says {WORDS[tenant]}", who="lead", edit=None
-        )
-    return made
-
-
-def keep_answer(settings, tenant):
-    """Keep an answer of a task that a client of this tenant got."""
-    record = loadable.answer(
-        task="scorecard",
-        request_id=f"req-{tenant}",
-        client=f"desk-of-{tenant}",
-        tenant=tenant,
-        generated_at=utc_text(datetime.now(UTC)),
-        output=f"The agent said good morning to {WORDS[tenant]}.",
-    )
-    with closing(client("dynamodb", settings)) as dynamodb:
-        build_answer_table(settings, dynamodb=dynamodb).put(record)
-
-
-def queue_customer(settings, tenant):
-    """Let a customer of the tenant wait for a person; the tenant's word is in what the customer has told."""
-    now = datetime.now(UTC)
-    told = HandoverSummary(
-        customer_query=f"a card of {WORDS[tenant]}",
-        conversation_turns=1,
-        handover_reason="explicit_request",
-        timestamp=now,
-    )
-    with closing(client("dynamodb", settings)) as dynamodb:
-        open_handovers(settings, lambda: now, dynamodb).enter(
-            CustomerHandover(
-                handover_id=WAITING[tenant],
-                conversation_id=f"conv-{tenant}",
-                task="assistant",
-                owner=f"tenant:{tenant}",
-                reason="explicit_request",
-                summary=told,
-                requested_at=now,
-            )
-        )
-
-
-def scored_call(place, tenant):
-    return next(job.call_id for job in place.worker.jobs.of(tenant) if job.scored is not None)
+    return await make_tenants(local_aws(store_timeout_s=20.0, redactor="patterns"), tmp_path, "walls")
 
 
 @pytest.fixture
@@ -249,25 +159,6 @@ def without_names(answer, names):
         for key in DIFFERENT_EACH_TIME:
             body.pop(key, None)
     return answer.status_code, body
-
-
-def stored(place):
-    """Return every item and object of every store by its owner: items by their partition, objects by their key's first part."""
-    found = {}
-    settings = place.settings
-    with closing(client("dynamodb", settings)) as dynamodb, closing(client("s3", settings)) as s3:
-        for table in dynamodb.list_tables()["TableNames"]:
-            for item in dynamodb.scan(TableName=table)["Items"]:
-                owner = item.get("pk", {}).get("S", "none").removeprefix("TENANT#")
-                if table == settings.stores.handovers_table:
-                    owner = json.loads(item["text"]["S"])["owner"].removeprefix("tenant:")
-                found.setdefault(owner, []).append((table, json.dumps(item, sort_keys=True)))
-        for bucket in s3.list_buckets()["Buckets"]:
-            for item in s3.list_objects_v2(Bucket=bucket["Name"]).get("Contents", []):
-                owner = item["Key"].partition("/")[0]
-                found.setdefault(owner, []).append((bucket["Name"], item["Key"], item["ETag"]))
-    found["the warehouse"] = list(place.tables().items())
-    return {owner: sorted(items) for owner, items in found.items()}
 
 
 async def cursor_at(send, tenant):

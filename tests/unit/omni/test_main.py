@@ -27,7 +27,7 @@ NAMES = """
 eval gate behave sweep cases card results ui register promote rollback rollout rollout-end shadow history verify changed pr-gate
 serve up down status token client clients token-keys load-events sql reconcile dashboards releases report backfill traffic
 harvest schedule calls selftest calibrate simulate intents report-power bench code-gate knowledge models tools callbacks
-voicemails audit customer deploy doctor""".split()
+voicemails audit customer tenant deploy doctor""".split()
 
 
 @pytest.fixture(autouse=True)

@@ -146,6 +146,7 @@ def test_an_unknown_path_needs_the_operator_scope():
         ("handovers", {"handovers"}),
         ("calls", {"calls"}),
         ("forms", {"forms"}),
+        ("tenants", set()),  # of a tenant: nothing
         ("task:summarize", {"task:summarize"}),
         ("task:scorecard", {"task:scorecard"}),
         ("task:other", set()),
@@ -165,6 +166,7 @@ def test_each_operation_with_each_scope(runtime, held, may):
         "handovers",
         "calls",
         "forms",
+        "tenants",
         "task:summarize",
         "task:scorecard",
     }
@@ -328,9 +330,16 @@ def test_the_real_service_is_never_built_without_access(tmp_path):
     assert (alone.access, alone.handovers) == (None, None)
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/v1/pairs", "/v1/dashboards", "/v1/dashboards/effectiveness"])
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/v1/pairs", "/v1/dashboards", "/v1/dashboards/effectiveness", "/v1/tenants"]
+)
 def test_an_operator_of_a_tenant_sees_nothing_of_the_whole_service(runtime, path):
-    keep_clients(runtime.settings, SECRET, theirs={"scopes": ["operator"], "tenant": "acme"}, ours=["operator"])
+    keep_clients(
+        runtime.settings,
+        SECRET,
+        theirs={"scopes": ["operator", "tenants"], "tenant": "acme"},
+        ours=["operator", "tenants"],
+    )
     runtime.access.refresh()
     with TestClient(create_app(runtime=runtime)) as client:
         token = runtime.access.tokens.issue("theirs", SECRET, None).text

@@ -95,7 +95,7 @@ def test_examples_are_true_to_their_schema(model):
 def test_every_guarded_operation_names_its_scope_and_its_refusals(document):
     schemes = document["components"]["securitySchemes"]
     offered = schemes["clientCredentials"]["flows"]["clientCredentials"]["scopes"]
-    others = {"summaries", "feedback", "operator", "tools", "handovers", "calls", "forms"}
+    others = {"summaries", "feedback", "operator", "tools", "handovers", "calls", "forms", "tenants"}
     assert set(offered) == others | {"task:summarize", "task:*"}
     for path, _, operation in operations(document):
         scope = scope_of(path)

@@ -1,0 +1,292 @@
+"""A tenant's life with real stores: created, suspended, exported, deleted everywhere, and nothing of another tenant touched."""
+
+import asyncio
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from call_place import ACME, BRAND
+from tenant_place import CHAIN, WORDS, make_tenants
+
+from service.access.control import open_access, open_changes
+from service.access.errors import InvalidClient, TokenRefused
+from service.aws.clients import client
+from service.aws.queries import DynamoQueries
+from service.aws.stores import BUCKETS, TABLES
+from service.calls.keys import job_output_key
+from service.calls.tenants.store import TenantChanged, TenantMissing
+from service.calls.tenants.tenant import TenantSettings
+from service.conversations.conversation import Conversation, Exchange
+from service.conversations.table import ConversationTable
+from service.erasure.tables import SearchedTable
+from service.events import CALL_EVENTS
+from service.settings import REPO_ROOT
+from service.summaries.outbox_table import to_item
+from service.tenants.build import build_life_cycle
+from service.tenants.export import write_tenant
+from service.tenants.life_cycle import TenantChangeRefused
+
+pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+async def place(local_aws, tmp_path):
+    made = await make_tenants(local_aws(store_timeout_s=20.0, redactor="patterns"), tmp_path, "life")
+    for tenant in (ACME, BRAND):
+        await scatter(made, tenant)
+    return made
+
+
+async def scatter(place, tenant):
+    """Put a tenant's word also where no call has left it: a conversation, an answer on its way, a transcription, a letter."""
+    import loadable
+
+    settings, word = place.settings, WORDS[tenant]
+    said = Exchange(message_id="m1", said=f"a card of {word}", at=NOW)
+    kept = Conversation(
+        id=f"conv-{tenant}", task="assistant", channel="chat", started_at=NOW, session={}, exchanges=(said,)
+    )
+    with closing(client("dynamodb", settings)) as dynamodb, closing(client("s3", settings)) as s3:
+        queries = DynamoQueries.beside(dynamodb, settings)
+        table = ConversationTable(
+            queries, settings.stores.conversations_table, scope="local", kept_s=3600, timeout_s=10
+        )
+        await table.put(f"assistant/tenant:{tenant}/conv-{tenant}", kept, expected=0)
+        await queries.aclose()
+        waiting = loadable.answer(
+            task="scorecard", request_id=f"req-waiting-{tenant}", tenant=tenant, client="x", output=f"of {word}"
+        )
+        dynamodb.put_item(TableName=settings.summaries.outbox_table, Item=to_item(waiting, kept_at=NOW.timestamp()))
+        for key, text in (
+            (job_output_key(tenant, "call-1"), {"said": word}),
+            (f"_unknown/dead/unknown_tenant/{word}.json", {"object_key": f"{tenant}/calls/{word}.json", "etag": "e"}),
+        ):
+            s3.put_object(Bucket=settings.calls.results_bucket, Key=key, Body=json.dumps(text).encode())
+        spool = settings.spool_folder
+        spool.mkdir(parents=True, exist_ok=True)
+        (spool / f"{word}.json").write_text(json.dumps({"tenant": tenant, "output": word}), encoding="utf-8")
+
+
+def everything(place):
+    """Return every item, every version of every object, every row and every file of the state folder, as texts by place."""
+    settings, names, found = place.settings, place.settings.flat(), []
+    with closing(client("dynamodb", settings)) as dynamodb, closing(client("s3", settings)) as s3:
+        for shape in TABLES:
+            items = dynamodb.scan(TableName=names[shape.setting])["Items"]
+            found += [(names[shape.setting], json.dumps(item, sort_keys=True)) for item in items]
+        for shape in BUCKETS:
+            for page in s3.get_paginator("list_object_versions").paginate(Bucket=names[shape.setting]):
+                for one in page.get("Versions", ()):
+                    body = s3.get_object(Bucket=names[shape.setting], Key=one["Key"])["Body"].read()
+                    found.append((names[shape.setting], one["Key"] + body.decode(errors="replace")))
+    for path in settings.state_dir.rglob("*"):
+        if path.is_file():
+            found.append((str(path), path.read_bytes().decode("latin-1")))
+    return found
+
+
+def traces(place, tenant, but=()):
+    marks = (WORDS[tenant], f"TENANT#{tenant}", f"tenant:{tenant}", f"{tenant}/calls", f'"{tenant}"')
+    return sorted(
+        {(where, mark) for where, text in everything(place) for mark in marks if mark in text and where not in but}
+    )
+
+
+@pytest.fixture
+def cycle(place):
+    return replace(build_life_cycle(place.settings), sleep=lambda seconds: None)
+
+
+def warehouse(place):
+    return str(place.settings.warehouse_file)
+
+
+def test_a_tenant_is_deleted_everywhere_and_another_one_is_untouched(place, cycle):
+    others, rows = traces(place, BRAND), place.tables()
+    assert len({where for where, _ in traces(place, ACME)}) >= 9
+    changes = open_changes(place.settings)
+    changes.add_client("lead-acme", ["calls", "forms"], tenant=ACME)
+    cycle.suspend(ACME, by="ops", why="contract ended")
+    before = cycle.found(ACME)
+    receipt = cycle.delete(ACME, by="ops", why="contract ended, case 4711")
+
+    assert receipt.left == {}
+    assert receipt.deleted == {one.name: len(records) for one, records in before.items() if records}
+    assert receipt.searched == len(before)
+    assert receipt.clients == ("lead-acme",)
+    shared = place.settings.stores.shared_table
+    assert traces(place, ACME, but=(shared,)) == []
+    told = [text for where, text in everything(place) if where == shared and ACME in text]
+    assert all("tenant-ledger" in text or "lead-acme" in text for text in told)
+    assert not [text for text in told if WORDS[ACME] in text]
+    assert sorted(set(others) - set(traces(place, BRAND))) == []
+    for event in CALL_EVENTS:
+        assert place.tables()[event.table].splitlines()[1:] == [
+            line for line in rows[event.table].splitlines()[1:] if line.startswith(BRAND)
+        ]
+    assert cycle.ledger.receipts(ACME) == [receipt]
+    with pytest.raises(TenantMissing):
+        cycle.delete(ACME, by="ops", why="again")
+    # The id is free again, and begins with nothing but the default form.
+    asyncio.run(cycle.create(ACME, TenantSettings(name="Acme"), by="ops"))
+    assert [head.form_id for head in asyncio.run(cycle.forms.heads(ACME))] == ["default"]
+
+
+def test_an_active_or_busy_tenant_is_not_deleted(place, cycle):
+    with pytest.raises(TenantChangeRefused, match="'acme' is active; suspend it first: omni tenant suspend acme"):
+        cycle.delete(ACME, by="ops", why="x")
+    cycle.suspend(ACME, by="ops", why="x")
+    source = next(iter(place.worker.jobs.of(BRAND))).source
+    held = replace(source, tenant=ACME, key="acme/calls/new.json", etag="e")
+    place.worker.jobs.claim(held, owner="w", now=cycle.now(), lease=timedelta(minutes=15))
+    with pytest.raises(TenantChangeRefused, match="1 calls of tenant 'acme' are held by workers"):
+        cycle.delete(ACME, by="ops", why="x")
+    assert cycle.get(ACME).state == "suspended"
+    assert place.jobs(ACME)["new.json"].state == "received"
+
+
+def test_an_interrupted_deletion_is_finished_by_the_next_one(place, cycle, monkeypatch):
+    """Killed before each place in turn, at last in the middle of the tenant's own items: the rest is found all the same."""
+    cycle.suspend(ACME, by="ops", why="x")
+
+    class Killed(Exception):
+        pass
+
+    def limited(delete, left):
+        def run(searched, records):
+            for one in records:
+                if not left[0]:
+                    raise Killed
+                left[0] -= 1
+                delete(searched, [one])
+
+        return run
+
+    kinds = {type(one) for one in cycle.eraser(ACME).places}
+    real = {kind: kind.delete for kind in kinds}
+    for allowed in (0, 1, 7, 13, 20, 26, 32, 40):
+        left = [allowed]
+        with monkeypatch.context() as patched:
+            for kind in kinds:
+                patched.setattr(kind, "delete", limited(real[kind], left))
+            try:
+                cycle.delete(ACME, by="ops", why="x")
+            except Killed:
+                assert cycle.access.is_suspended(ACME)
+                continue
+            break
+    else:
+        assert cycle.delete(ACME, by="ops", why="x").left == {}
+    assert SearchedTable in kinds
+    assert traces(place, ACME, but=(place.settings.stores.shared_table,)) == []
+    assert not cycle.access.is_suspended(ACME)
+
+
+def test_a_suspended_tenants_clients_are_refused_until_it_is_back(place, cycle):
+    changes = open_changes(place.settings)
+    secrets = {tenant: changes.add_client(f"lead-{tenant}", ["calls"], tenant=tenant) for tenant in (ACME, BRAND)}
+    access = open_access(place.settings)
+    tokens = {tenant: access.tokens.issue(f"lead-{tenant}", secrets[tenant], None).text for tenant in secrets}
+    cycle.suspend(ACME, by="ops", why="unpaid")
+    cycle.suspend(ACME, by="ops", why="unpaid")  # a repeat
+    late = changes.add_client("late", ["calls"], tenant=ACME)
+    access.refresh()
+    with pytest.raises(TokenRefused, match="its tenant is suspended"):
+        access.verify(f"Bearer {tokens[ACME]}", "calls")
+    for name, secret in ((f"lead-{ACME}", secrets[ACME]), ("late", late)):
+        with pytest.raises(InvalidClient):
+            access.tokens.issue(name, secret, None)
+    assert access.verify(f"Bearer {tokens[BRAND]}", "calls").tenant == BRAND
+    with pytest.raises(TenantMissing):
+        cycle.suspend("nobody", by="ops", why="x")
+    assert not cycle.access.is_suspended("nobody")
+    cycle.resume(ACME, by="ops", why="paid")
+    access.refresh()
+    assert access.verify(f"Bearer {tokens[ACME]}", "calls").tenant == ACME
+    cycle.tenants.move(ACME, "suspended", from_states=("active",), by="o", why="x", now=NOW)
+    cycle.begin_deletion(ACME, by="ops", why="x")
+    with pytest.raises(TenantChanged):
+        cycle.resume(ACME, by="ops", why="no way back")
+    with pytest.raises(TenantChangeRefused, match="is being deleted"):
+        asyncio.run(cycle.create(ACME, TenantSettings(name="Acme"), by="ops"))
+
+
+def test_an_export_holds_the_tenants_words_and_nobody_elses(place, cycle):
+    found = build_life_cycle(place.settings, read_only=True).found(ACME)
+    out = io.BytesIO()
+    with closing(client("s3", place.settings)) as s3:
+        count = write_tenant(out, found, s3=s3, recordings=True)
+    with zipfile.ZipFile(out) as archive:
+        texts = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert count == sum(json.loads(texts["counts.json"]).values()) == sum(map(len, found.values()))
+    assert not [name for name, text in texts.items() if WORDS[BRAND] in text or BRAND in text]
+    objects = [name for name in texts if name.startswith("objects/")]
+    assert [name for name in objects if "/transcripts/" in name and WORDS[ACME] in texts[name]]
+    assert [name for name in objects if name.startswith(f"objects/{place.settings.calls.bucket}/acme/calls/")]
+    kinds = {where for where, _ in traces(place, ACME)} - {str(place.settings.warehouse_file)}
+    assert len([name for name in texts if WORDS[ACME] in texts[name]]) >= len(kinds)
+
+
+def test_a_tenant_is_created_with_a_form_once_or_refused(place, cycle):
+    settings = TenantSettings(name="Fresh", regions=("us-east-1",), tags={"cost-center": "4711"})
+    made = asyncio.run(cycle.create("fresh", settings, by="ops"))
+    assert made == cycle.get("fresh")
+    assert (made.created_by, made.state, made.tags) == ("ops", "active", {"cost-center": "4711"})
+    (head,) = asyncio.run(cycle.forms.heads("fresh"))
+    assert (head.form_id, head.active.version, len(list(head.active.criteria()))) == ("default", 1, 5)
+    again = asyncio.run(cycle.create("fresh", TenantSettings(name="Other"), by="ops"))
+    assert (again, len(asyncio.run(cycle.forms.heads("fresh")))) == (made, 1)
+    assert asyncio.run(cycle.create(CHAIN, TenantSettings(name="Chain"), by="ops")).name == CHAIN
+    assert [head.form_id for head in asyncio.run(cycle.forms.heads(CHAIN))] == ["default"]
+    for wrong, why in (
+        ({"regions": ["eu"]}, "keeps data in us-east-1, and tenant 'far' allows eu"),
+        ({"model": "no-such-model"}, "has no card"),
+        ({"model": "us.meta.llama3-2-3b-instruct-v1:0", "regions": ["us-east-1"]}, "is called in us"),
+    ):
+        with pytest.raises(TenantChangeRefused, match=why):
+            asyncio.run(cycle.create("far", TenantSettings.model_validate({"name": "Far"} | wrong), by="ops"))
+        with pytest.raises(TenantChangeRefused, match=why.replace("'far'", "'fresh'")):
+            cycle.configure("fresh", TenantSettings.model_validate({"name": "Far"} | wrong))
+    assert cycle.tenants.get("far") is None
+
+
+def test_the_commands_take_a_tenant_from_nothing_to_its_receipt(place):
+    import os
+
+    settings = place.settings
+    named = {
+        "OMNI_STATE_DIR": str(settings.state_dir), "OMNI_AWS_ENDPOINT": settings.aws.endpoint, "OMNI_STORE_TIMEOUT_S": "20",
+        "OMNI_CONFIG_TABLE": settings.stores.config_table, "OMNI_CALLS_TABLE": settings.calls.table,
+        "OMNI_WAREHOUSE_PATH": str(settings.warehouse_file), "OMNI_CALLS_BUCKET": settings.calls.bucket,
+        "OMNI_RESULTS_BUCKET": settings.calls.results_bucket,
+    }  # fmt: skip
+
+    def omni(*arguments, text=True):
+        return subprocess.run(
+            [sys.executable, "-m", "omni", "tenant", *arguments],
+            env=dict(os.environ) | named, cwd=REPO_ROOT, capture_output=True, text=text, timeout=300,
+        )  # fmt: skip
+
+    made = omni("create", "fresh", "--region", "us-east-1", "--budget", "120.50", "--tag", "cost-center=4711")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.startswith("fresh: active, fresh, regions us-east-1, 120.50 USD a month, cost-center=4711\n")
+    assert omni("set", "fresh", "--language", "eu").stderr.count("--language") == 1
+    assert "language en-GB" in omni("set", "fresh", "--language", "en-GB", "--budget", "").stdout
+    assert "is active; suspend it first" in omni("delete", "fresh", "--why", "case 1").stderr
+    assert "fresh: suspended" in omni("suspend", "fresh", "--why", "case 1").stdout
+    given = omni("export", "fresh", text=False)
+    assert given.returncode == 0
+    with zipfile.ZipFile(io.BytesIO(given.stdout)) as archive:
+        assert "greet_01" in "".join(archive.read(name).decode() for name in archive.namelist())
+    gone = omni("delete", "fresh", "--why", "case 1", "--by", "ops")
+    assert (gone.returncode, "places searched again, 0 records left" in gone.stdout) == (0, True), gone.stderr
+    assert "left of" in omni("receipts").stdout
+    assert "fresh" not in omni("list").stdout
+    assert omni("suspend", "fresh", "--why", "x").returncode == 2
