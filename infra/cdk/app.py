@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,23 @@ from stacks.assistant import AssistantStack
 from stacks.data import DataStack
 from stacks.network import NetworkStack
 from stacks.observability import ObservabilityStack
+from stacks.quicksight import NOBODY, QuickSightStack
 from stacks.registry import RegistryStack
 from stacks.service import ServiceStack
 from stacks.warehouse import WarehouseStack
 
+from service.dashboards.readers import Reader, read_readers
+from service.errors import ConfigurationError
+
+TemplateTexts = dict[EnvironmentName, dict[str, str]]
 KEPT = Path(__file__).with_name("templates")
 
 
-def make_app(context: Environment, folder: Path) -> cdk.App:
-    """Return the app with the stacks of one environment, which ``synth`` checks and writes into ``folder``."""
+def make_app(context: Environment, folder: Path, readers: Sequence[Reader] = NOBODY) -> cdk.App:
+    """Return the app with the stacks of one environment, which ``synth`` checks and writes into ``folder``.
+
+    ``readers`` are who may see whose calls in QuickSight.
+    """
     app = cdk.App(
         outdir=str(folder),
         analytics_reporting=False,
@@ -43,6 +52,15 @@ def make_app(context: Environment, folder: Path) -> cdk.App:
     network = NetworkStack(app, "omni-network", context, data, **props("network and endpoints"))
     registry = RegistryStack(app, "omni-registry", context, data=data, network=network, **props("MLflow"))
     warehouse = WarehouseStack(app, "omni-warehouse", context, data=data, network=network, **props("Redshift"))
+    QuickSightStack(
+        app,
+        "omni-quicksight",
+        context,
+        network=network,
+        warehouse=warehouse,
+        readers=readers,
+        **props("dashboards in QuickSight"),
+    )
     watched = ObservabilityStack(app, "omni-observability", context, data=data, **props("dashboard and alarms"))
     service = ServiceStack(
         app,
@@ -80,22 +98,22 @@ def kept_stacks(stage: EnvironmentName, names: list[str]) -> list[str]:
     return [name for name in names if name in kept.get(stage, set())]
 
 
-def synthesize(context: Environment, folder: Path) -> list[Finding]:
+def synthesize(context: Environment, folder: Path, readers: Sequence[Reader] = NOBODY) -> list[Finding]:
     """Write the templates of one environment into ``folder``; return what cdk-nag finds in them."""
     try:
-        make_app(context, folder).synth()
+        make_app(context, folder, readers).synth()
     except RuntimeError as err:  # findings end the synthesis after the templates are written
         if "ValidationFailed" not in str(err):
             raise
     return findings(folder)
 
 
-def made_templates(folder: Path) -> tuple[dict[EnvironmentName, dict[str, str]], list[Finding]]:
+def made_templates(folder: Path, readers: Sequence[Reader] = NOBODY) -> tuple[TemplateTexts, list[Finding]]:
     """Write every environment's templates into ``folder``; return their texts by environment and stack, and all findings."""
-    templates: dict[EnvironmentName, dict[str, str]] = {}
+    templates: TemplateTexts = {}
     found: list[Finding] = []
     for stage, context in read_environments().items():
-        found += synthesize(context, folder / stage)
+        found += synthesize(context, folder / stage, readers)
         files = sorted((folder / stage).glob("*.template.json"))
         templates[stage] = {
             file.name.removesuffix(".template.json"): file.read_text(encoding="utf-8") + "\n" for file in files
@@ -108,8 +126,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the templates of each environment go here")
     parser.add_argument("--write", action="store_true", help="keep them in infra/cdk/templates, too")
+    parser.add_argument("--readers", type=Path, help="CSV file (user,tenant_id): who may see whose calls in QuickSight")
     given = parser.parse_args()
-    templates, found = made_templates(given.out.resolve())
+    if given.write and given.readers:
+        parser.error("kept templates name no reader: leave out --write or --readers")
+    try:
+        readers = read_readers(given.readers) if given.readers else NOBODY
+    except ConfigurationError as err:
+        parser.error(str(err))
+    templates, found = made_templates(given.out.resolve(), readers)
     for stage, stacks in templates.items():
         sizes = ", ".join(f"{name} {len(json.loads(text)['Resources'])}" for name, text in stacks.items())
         sys.stdout.write(f"{stage}: {sizes} resources\n")

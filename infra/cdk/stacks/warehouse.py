@@ -13,9 +13,11 @@ from stacks.network import NetworkStack
 
 from service.settings import RedshiftSettings
 
+PORT = 5439
+
 
 class WarehouseStack(cdk.Stack):
-    """``workgroup`` is what the service's settings name; it is asked through the Data API, so nothing connects to it."""
+    """``workgroup`` is asked through the Data API, ``host`` through connections, which ``group`` admits."""
 
     def __init__(
         self, scope: Construct, name: str, context: Environment, *, data: DataStack, network: NetworkStack, **props: Any
@@ -49,8 +51,8 @@ class WarehouseStack(cdk.Stack):
             log_exports=["userlog", "connectionlog", "useractivitylog"],
         )
         namespace.apply_removal_policy(cdk.RemovalPolicy.RETAIN if context.keep_data else cdk.RemovalPolicy.DESTROY)
-        closed = ec2.SecurityGroup(
-            self, "Warehouse", vpc=network.vpc, description="nothing connects; queries come by the Data API"
+        self.group = ec2.SecurityGroup(
+            self, "Warehouse", vpc=network.vpc, description="the service asks by the Data API, QuickSight connects"
         )
         made = redshift.CfnWorkgroup(
             self,
@@ -60,8 +62,9 @@ class WarehouseStack(cdk.Stack):
             base_capacity=context.warehouse_rpus,
             enhanced_vpc_routing=True,
             publicly_accessible=False,
-            security_group_ids=[closed.security_group_id],
+            security_group_ids=[self.group.security_group_id],
             subnet_ids=network.vpc.select_subnets(subnet_group_name="stores").subnet_ids,
         )
         made.add_resource_dependency(namespace)
+        self.host = made.attr_workgroup_endpoint_address
         self.workgroup_arn = made.attr_workgroup_workgroup_arn

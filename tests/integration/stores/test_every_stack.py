@@ -10,7 +10,7 @@ from service.aws.clients import client
 
 FOLDER = Path(__file__).resolve().parents[3] / "infra" / "cdk" / "templates" / "prod"
 # In the order in which they need each other.
-STACKS = ("data", "network", "registry", "warehouse", "observability", "service", "assistant")
+STACKS = ("data", "network", "registry", "warehouse", "quicksight", "observability", "service", "assistant")
 # What the local AWS has no resource for: it refuses a template that holds one.
 NOT_HERE = {
     *("AWS::EC2::EIP", "AWS::EC2::FlowLog", "AWS::EC2::NatGateway"),
@@ -45,7 +45,7 @@ def settings(local_aws):
 def is_here(resource):
     if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]:
         return False  # the local AWS knows no metric math
-    return resource["Type"] not in NOT_HERE and not resource["Type"].startswith("AWS::Connect::")
+    return resource["Type"] not in NOT_HERE and not resource["Type"].startswith(("AWS::Connect::", "AWS::QuickSight::"))
 
 
 def without(value, gone):
