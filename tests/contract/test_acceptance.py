@@ -26,7 +26,8 @@ TESTS = ROOT / "tests"
 PAGE = (ROOT / "docs" / "acceptance.md").read_text(encoding="utf-8")
 ASSISTANT = (ROOT / "docs" / "acceptance-assistant.md").read_text(encoding="utf-8")
 CALLS = (ROOT / "docs" / "acceptance-calls.md").read_text(encoding="utf-8")
-_TEST = re.compile(r"`((?:unit|contract|integration|browser)/[\w/]+\.py)::(\w+)`")
+_TEST = re.compile(r"`((?:unit|contract|integration|browser|infra/cdk/tests)/[\w/]+\.py)::(\w+)`")
+MAKE = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 _NAME = re.compile(r"`([^`]+)`")
 # Tables whose rows show a promise and no name of the code's.
 _WITHOUT_NAMES = {"promise"}
@@ -156,16 +157,20 @@ def test_every_event_figure_panel_alarm_and_code_is_on_the_page():
     assert set(_names("code")) == set(FailureCode) | set(_TITLES)
 
 
+def _file(path):
+    return (ROOT if path.startswith("infra/") else TESTS) / path
+
+
 def _functions(path):
-    tree = ast.parse((TESTS / path).read_text(encoding="utf-8"))
+    tree = ast.parse(_file(path).read_text(encoding="utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
 @pytest.mark.parametrize("named", sorted(set(_TEST.findall(PAGE + ASSISTANT + CALLS))), ids="::".join)
 def test_every_test_that_the_pages_name_exists(named):
     path, function = named
-    assert (TESTS / path).is_file(), f"there is no tests/{path}"
-    assert function in _functions(path), f"tests/{path} has no {function}"
+    assert _file(path).is_file(), f"there is no {path}"
+    assert function in _functions(path), f"{path} has no {function}"
 
 
 @pytest.mark.parametrize(("heading", "rows"), SHOWN, ids=[heading for heading, _ in SHOWN])
@@ -175,11 +180,22 @@ def test_every_row_names_a_test_that_speaks_of_it(heading, rows):
         assert shown, f"{heading} {cells[0]}: no test"
         if heading in _WITHOUT_NAMES:
             continue
-        texts = [(TESTS / path).read_text(encoding="utf-8") for path, _ in shown]
+        texts = [_file(path).read_text(encoding="utf-8") for path, _ in shown]
         for name in _NAME.findall(cells[0]):
             assert any(_speaks(heading, text, name) for text in texts), (
                 f"{heading} {name}: none of its tests mentions it"
             )
+
+
+def test_what_no_test_shows_has_a_reason():
+    (rows,) = (rows for heads, rows in TABLES if heads == ["required", "why no test shows it"])
+    for required, why in rows:
+        assert re.match(r"(drill|needs|not built|decided otherwise): \S", why), (
+            f"{required}: say what kind of reason it is"
+        )
+        for drill in re.findall(r"`(?:python )?((?:make|tests/)[\w ./-]+)`", why):
+            command = drill.removeprefix("make ")
+            assert command in MAKE if drill.startswith("make ") else (ROOT / drill).is_file(), drill
 
 
 @pytest.mark.parametrize("page", [ASSISTANT, CALLS], ids=["assistant", "calls"])
