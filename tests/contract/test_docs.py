@@ -26,7 +26,9 @@ LEX_FUNCTION = {f"OMNI_LEX_{name.upper()}" for name in LexSettings.model_fields}
 FLOW_FUNCTION = {f"OMNI_FLOW_{name.upper()}" for name in FlowSettings.model_fields}
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-_PATH = re.compile(r"(?<![\w./-])(?<!resource-id )((?:eval|figures|infra|omni|reports|service|tests|tools)/[\w/.-]*[\w/])")
+_PATH = re.compile(
+    r"(?<![\w./-])(?<!resource-id )((?:eval|figures|infra|omni|reports|service|tests|tools)/[\w/.-]*[\w/])"
+)
 _REQUIREMENT = re.compile(r"\bR-[A-Z]+(?:-[A-Z]+)*\b")
 _PARTS = ("Status", "Context", "Decision", "Consequences")
 

@@ -41,6 +41,9 @@ LINES = (
     {"event": "AUDIT_UNKEPT", "reason": "bucket"},
     {"event": "ROLLOUT_STOPPED", "reason": "failures"},
     {"event": "FEEDBACK_RECORDED", "feedback": "helpful"},
+    {"event": "CALL_OVERRIDDEN", "criterion": "greeting", "agrees": False},
+    {"event": "CALL_SCORED", "tenant": "acme", "cost_usd": 0.02, "duration_s": 240},
+    {"event": "CALL_SETTLED", "tenant": "acme", "state": "failed", "reason": "model"},
 )
 
 
@@ -59,6 +62,7 @@ def _as_sql(query):
     where, columns, tail = [], "*", []
     for stage in (part.strip() for part in query.split("|")):
         word, _, rest = stage.partition(" ")
+        rest = re.sub(r"bin\((\d+)m\)", r"time_bucket(INTERVAL '\1 minutes', timestamp::TIMESTAMP)", rest)
         rest = re.sub(r"pct\((\w+), (\d+)\)", r"quantile_cont(\1, \2 / 100)", rest)
         if word == "filter":
             where.append(re.sub(r"\[([^\]]*)\]", r"(\1)", rest))
