@@ -21,14 +21,14 @@ from stacks.registry import RegistryStack
 from stacks.service import ServiceStack
 from stacks.warehouse import WarehouseStack
 
-from service.dashboards.readers import Reader, read_readers
+from service.dashboards.readers import CallReader, read_readers
 from service.errors import ConfigurationError
 
 TemplateTexts = dict[EnvironmentName, dict[str, str]]
 KEPT = Path(__file__).with_name("templates")
 
 
-def make_app(context: Environment, folder: Path, readers: Sequence[Reader] = NOBODY) -> cdk.App:
+def make_app(context: Environment, folder: Path, readers: Sequence[CallReader] = NOBODY) -> cdk.App:
     """Return the app with the stacks of one environment, which ``synth`` checks and writes into ``folder``.
 
     ``readers`` are who may see whose calls in QuickSight.
@@ -98,7 +98,7 @@ def kept_stacks(stage: EnvironmentName, names: list[str]) -> list[str]:
     return [name for name in names if name in kept.get(stage, set())]
 
 
-def synthesize(context: Environment, folder: Path, readers: Sequence[Reader] = NOBODY) -> list[Finding]:
+def synthesize(context: Environment, folder: Path, readers: Sequence[CallReader] = NOBODY) -> list[Finding]:
     """Write the templates of one environment into ``folder``; return what cdk-nag finds in them."""
     try:
         make_app(context, folder, readers).synth()
@@ -108,7 +108,7 @@ def synthesize(context: Environment, folder: Path, readers: Sequence[Reader] = N
     return findings(folder)
 
 
-def made_templates(folder: Path, readers: Sequence[Reader] = NOBODY) -> tuple[TemplateTexts, list[Finding]]:
+def made_templates(folder: Path, readers: Sequence[CallReader] = NOBODY) -> tuple[TemplateTexts, list[Finding]]:
     """Write every environment's templates into ``folder``; return their texts by environment and stack, and all findings."""
     templates: TemplateTexts = {}
     found: list[Finding] = []

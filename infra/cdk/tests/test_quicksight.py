@@ -7,7 +7,7 @@ from app import synthesize
 from environments import read_environments
 
 from service.dashboards.definitions import load_calls_dashboard, load_dashboards
-from service.dashboards.readers import Reader
+from service.dashboards.readers import CallReader
 
 SOURCE, SET, BOARD = (f"AWS::QuickSight::{kind}" for kind in ("DataSource", "DataSet", "Dashboard"))
 
@@ -48,7 +48,7 @@ def test_the_kept_rules_open_for_nobody(stack):
 
 
 def test_readers_that_are_given_stand_in_the_rules_and_nowhere_else(tmp_path):
-    readers = (Reader(user="dana@example.com", tenant="acme"), Reader(user="lee@example.com", tenant="brand"))
+    readers = (CallReader(user="dana@example.com", tenant="acme"), CallReader(user="lee@example.com", tenant="brand"))
     synthesize(read_environments()["dev"], tmp_path, readers)
     for file in tmp_path.glob("*.template.json"):
         for logical, one in json.loads(file.read_text(encoding="utf-8"))["Resources"].items():
