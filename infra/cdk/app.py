@@ -3,12 +3,13 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
+from changes import changes
 from environments import Environment, EnvironmentName, read_environments
 from findings import Finding, findings, problems, read_accepted
 from stacks.api import ApiStack
@@ -28,17 +29,25 @@ TemplateTexts = dict[EnvironmentName, dict[str, str]]
 KEPT = Path(__file__).with_name("templates")
 
 
-def make_app(context: Environment, folder: Path, readers: Sequence[CallReader] = NOBODY) -> cdk.App:
-    """Return the app with the stacks of one environment, which ``synth`` checks and writes into ``folder``.
-
-    ``readers`` are who may see whose calls in QuickSight.
-    """
+def empty_app(context: Environment, folder: Path) -> cdk.App:
+    """Return an app without a stack, which tags what is made in it."""
     app = cdk.App(
         outdir=str(folder),
         analytics_reporting=False,
         tree_metadata=False,
         context={"@aws-cdk/aws-iam:minimizePolicies": True},  # IAM limits a role's policies by their size
     )
+    cdk.Tags.of(app).add("project", "omni-insights")
+    cdk.Tags.of(app).add("stage", context.stage)
+    return app
+
+
+def make_app(context: Environment, folder: Path, readers: Sequence[CallReader] = NOBODY) -> cdk.App:
+    """Return the app with the stacks of one environment, which ``synth`` checks and writes into ``folder``.
+
+    ``readers`` are who may see whose calls in QuickSight.
+    """
+    app = empty_app(context, folder)
 
     def props(what: str) -> dict[str, Any]:
         return {
@@ -83,8 +92,6 @@ def make_app(context: Environment, folder: Path, readers: Sequence[CallReader] =
         **props("Lex bot, Amazon Connect and their functions"),
     )
     ApiStack(app, "omni-api", context, data=data, service=service, **props("API, usage plans, firewall"))
-    cdk.Tags.of(app).add("project", "omni-insights")
-    cdk.Tags.of(app).add("stage", context.stage)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return app
 
@@ -121,6 +128,14 @@ def made_templates(folder: Path, readers: Sequence[CallReader] = NOBODY) -> tupl
     return templates, found
 
 
+def _changed(stage: EnvironmentName, stacks: dict[str, str]) -> Iterator[str]:
+    """Yield what differs from the kept templates, a line for each resource."""
+    for name in kept_stacks(stage, list(stacks)):
+        file = KEPT / stage / f"{name}.json"
+        if file.exists() and (text := file.read_text(encoding="utf-8")) != stacks[name]:
+            yield from (f"{stage} {name}: {line}" for line in changes(json.loads(text), json.loads(stacks[name])))
+
+
 def main() -> int:
     """Write the templates; return 1 if a finding of the checks has no reason, or a reason no finding."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -136,6 +151,7 @@ def main() -> int:
         parser.error(str(err))
     templates, found = made_templates(given.out.resolve(), readers)
     for stage, stacks in templates.items():
+        sys.stdout.writelines(f"  {line}\n" for line in _changed(stage, stacks))
         sizes = ", ".join(f"{name} {len(json.loads(text)['Resources'])}" for name, text in stacks.items())
         sys.stdout.write(f"{stage}: {sizes} resources\n")
         for name in kept_stacks(stage, list(stacks)) if given.write else []:
