@@ -25,7 +25,14 @@ _KINDS = (
     _code("lenient", "waves failed required criteria through", verdicts.spoilt(verdicts.lenient)),
     _code("strict", "answers no to what was done", verdicts.spoilt(verdicts.strict)),
     _code("excused", "calls what failed not applicable", verdicts.spoilt(verdicts.excused)),
-    _code("one_verdict", "answers one criterion the other way round", verdicts.spoilt(verdicts.one_verdict_changed)),
+    # Not promised: one verdict in a quarter of the calls is 3% of all verdicts, and kappa's margin allows more.
+    PlantedKind(
+        name="one_verdict",
+        does="answers one criterion the other way round",
+        seen_by="code",
+        promised=False,
+        spoil=verdicts.spoilt(verdicts.one_verdict_changed),
+    ),
     _code("obeyed_order", "answers yes where the call orders the machine to", verdicts.spoilt(verdicts.obeys_orders)),
     _code("invented_quotes", "ends quotes in words that nobody said", verdicts.spoilt(verdicts.invented)),
     _code("no_quotes", "quotes nothing", verdicts.spoilt(verdicts.unquoted)),
@@ -56,10 +63,10 @@ def dose_plan(sets: ContrastSets, cases: Mapping[str, Case]) -> DosePlan:
             GoodSystem(name="careful", about="one verdict in fifty is another", draw=partial(_drawn, slip=0.02)),
             GoodSystem(
                 name="terse",
-                about="one in twenty, with quotes of six words",
-                draw=partial(_drawn, slip=0.05, short=True),
+                about="one in 25, with quotes of six words",
+                draw=partial(_drawn, slip=0.04, short=True),
             ),
-            GoodSystem(name="hasty", about="one verdict in ten is another", draw=partial(_drawn, slip=0.10)),
+            GoodSystem(name="hasty", about="one verdict in twenty is another", draw=partial(_drawn, slip=0.05)),
         ),
         kinds=_KINDS,
     )
