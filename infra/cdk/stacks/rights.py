@@ -120,7 +120,7 @@ def service_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
         may.table("callbacks_table", READ, ("dynamodb:PutItem",)),
         may.table("voicemails_table", READ, ("dynamodb:PutItem",)),
         may.table("findings_table", READ, ("dynamodb:PutItem",)),
-        may.table("calls_table", READ, ("dynamodb:UpdateItem",)),
+        may.table("calls_table", READ, ("dynamodb:PutItem",)),
         *may.objects(
             "archive_bucket", ["omni-channel/", "omni-shadow/", "omni-served/"], "s3:GetObject", "s3:PutObject"
         ),

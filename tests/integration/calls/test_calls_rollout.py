@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from call_place import ACME, BRAND, TURNS, CallPlace, make_place
+from role_rights import RightsNeeded, Role
 
 from eval.shadow.stored import choose_candidate, read_shadows
 from service.aws.shared_state import open_shared_state
@@ -192,6 +193,23 @@ async def test_a_shadow_scorecard_stays_with_its_tenant_and_nobody_sees_it(besid
     stored = read_shadows("scorecard", settings, None, most=100, tenants=tenants)
     assert stored.unreadable == ()
     assert len(choose_candidate(stored.records, None).records) == 6
+
+
+async def test_the_roles_allow_a_rollout_of_calls_and_a_correction(beside: Any, monkeypatch: Any) -> None:
+    made = beside(percent=50, shadow_percent=50)
+    worker = made.worker()
+    made.upload("one", 3)
+    needed = RightsNeeded(monkeypatch, made.place.settings)
+    await worker.drain()
+    await worker.scorer.rollout.close()
+    assert {action for action, resource, _ in needed.found if resource == "SharedTable"} > {"dynamodb:UpdateItem"}
+    assert needed.not_of(Role("CallsWorkloadTaskTaskRole")) == []
+
+    call = next(iter(made.place.jobs(ACME).values()))
+    needed = RightsNeeded(monkeypatch, made.place.settings)
+    worker.reviews.override(ACME, call.call_id, "greet", "no", reason="It was no greeting.", who="dana", edit=0)
+    assert ("dynamodb:PutItem", "CallsTable", "") in needed.found
+    assert needed.not_of(Role("ServiceWorkloadTaskTaskRole")) == []
 
 
 async def test_a_tenant_with_a_pair_of_its_own_takes_no_part(beside: Any) -> None:
