@@ -35,6 +35,7 @@ async function signIn() {
   let answer;
   try {
     answer = await fetch("/oauth/token", {
+      // Without "omit" a browser answers the endpoint's challenge with a dialog of its own.
       method: "POST", cache: "no-store", credentials: "omit", body: new URLSearchParams({ grant_type: "client_credentials", scope: "calls", ...credentials }),
     });
   } catch {
