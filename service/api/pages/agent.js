@@ -53,7 +53,8 @@ async function ask(path, body, renewed = false) {
 
 async function signIn() {
   const answer = await fetch("/oauth/token", {
-    method: "POST", cache: "no-store", body: new URLSearchParams({ grant_type: "client_credentials", scope: "handovers", ...credentials }),
+    // Without "omit" a browser answers the endpoint's challenge with a dialog of its own.
+    method: "POST", cache: "no-store", credentials: "omit", body: new URLSearchParams({ grant_type: "client_credentials", scope: "handovers", ...credentials }),
   });
   if (!answer.ok) throw { status: 401, detail: "These are not the id and secret of an agent." };
   agent.token = (await answer.json()).access_token;
