@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from service.access.control import open_changes
+from service.access.control import account_key, open_changes
 from service.aws.clients import client
 from service.aws.shared_state import open_shared_state
 from service.calls.store.form_store import build_forms
@@ -15,6 +15,7 @@ from service.erasure.build import build_eraser
 from service.erasure.eraser import Eraser
 from service.errors import ConfigurationError
 from service.settings import Settings
+from service.telemetry.fields import set_account_key
 from service.tenants.life_cycle import TenantLifeCycle
 from service.tenants.receipts import TenantLedger
 
@@ -30,6 +31,7 @@ def build_life_cycle(
     shared = open_shared_state(settings)
     if shared is None:
         raise ConfigurationError("no stores to keep tenants in: set OMNI_AWS_ENDPOINT, or run `omni up`")
+    set_account_key(account_key(settings))  # part of what a conversation left is kept under hashes
     dynamodb, now = client("dynamodb", settings), wall_clock(settings.clock_file)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
 

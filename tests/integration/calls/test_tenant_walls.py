@@ -11,11 +11,15 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+from access_place import keep_clients
 from call_place import ACME, BRAND
-from tenant_place import TENANTS, WAITING, WORDS, make_tenants, scored_call, stored
+from tenant_place import CHAIN, TENANTS, WAITING, WORDS, make_tenants, scored_call, stored
 
-from service.access.control import open_access, open_changes
+from service.access.clients import SCOPES, new_secret
+from service.access.control import open_access
 from service.app import create_app
+from service.calls.reviews import CallMissing
+from service.calls.store.objects import WallBreached
 from service.cards import ModelCards
 from service.dashboards.reader import DashboardReader, records
 from service.handover.build import open_handovers
@@ -23,6 +27,7 @@ from service.pair_file import load_pair
 from service.runtime import build_runtime
 from service.settings import REPO_ROOT
 from service.task import load_task
+from service.tenants.build import build_life_cycle
 from service.warehouse import open_warehouse
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
@@ -41,6 +46,7 @@ HARMLESS = {
     "from": "2026-11-01", "to": "2026-11-30", "pair": "keywords", "task": "summarize",
     "agent_group": "cards", "agent": "a1",
 }  # fmt: skip
+SECRET = new_secret()
 VARIANTS = ("as documented", "tenant in the query", "tenant in a header")
 # `kept` says whether the disk took the answer within the time that was left.
 DIFFERENT_EACH_TIME = (
@@ -73,9 +79,10 @@ async def tenants(place, api_runtime):
     built = build_runtime(settings, guarded=False)
     tokens = {}
     for tenant in (*TENANTS, None):
-        scopes = ["summaries", "feedback", "handovers", "calls", "forms", *(["operator"] if tenant is None else [])]
-        secret = open_changes(settings).add_client(f"lead-of-{tenant}", scopes, tenant=tenant)
-        tokens[tenant] = open_access(settings).tokens.issue(f"lead-of-{tenant}", secret, None).text
+        # Every scope, those besides that no client of a tenant may be given; who creates and deletes tenants sees all of them.
+        scopes = [scope for scope in (*SCOPES, "task:*") if tenant is not None or scope != "tenants"]
+        keep_clients(settings, SECRET, **{f"lead-of-{tenant}": {"scopes": scopes, "tenant": tenant}})
+        tokens[tenant] = open_access(settings).tokens.issue(f"lead-of-{tenant}", SECRET, None).text
     app = create_app(
         runtime=replace(
             runtime,
@@ -86,6 +93,7 @@ async def tenants(place, api_runtime):
             answer_feedback=built.answer_feedback,
             forms=built.forms,
             calls=built.calls,
+            tenants=built.tenants,
             access=open_access(settings),
             handovers=open_handovers(settings, lambda: datetime.now(UTC)),
             dashboards=DashboardReader(lambda: open_warehouse(settings, read_only=True)),
@@ -167,20 +175,30 @@ async def cursor_at(send, tenant):
 
 
 async def walls_hold(place, send, document):
-    before = stored(place)
+    """Attack each tenant as every other one and as a client of none; return how many pairs and requests were tried."""
+    before, attacks, requests = stored(place), 0, 0
     for owner in (ACME, BRAND):
         assert WORDS[owner] in str(before[owner])
     for attacker in (*TENANTS, None):
         for victim in (tenant for tenant in (ACME, BRAND) if tenant != attacker):
-            await attack(place, send, document, attacker, victim)
+            attacks += 1
+            requests += await attack(place, send, document, attacker, victim)
         after = stored(place)
         changed = {owner for owner in before.keys() | after.keys() if before.get(owner) != after.get(owner)}
         assert changed <= {attacker}, f"a client of {attacker} changed what belongs to {changed}"
         before = after
+    return attacks, requests
 
 
-async def test_another_tenant_s_names_find_and_change_nothing(place, tenants):
-    await walls_hold(place, *tenants)
+async def test_another_tenant_s_names_find_and_change_nothing(place, tenants, capsys):
+    send, document = tenants
+    attacks, requests = await walls_hold(place, send, document)
+    count = sum(len(operations) for operations in document["paths"].values())
+    assert (attacks, requests) == (6, count * attacks * len(VARIANTS))
+    with capsys.disabled():
+        print(
+            f"\nwalls: {count} operations x {attacks} pairs of tenants x {len(VARIANTS)} ways: {requests} requests, 0 leaks"
+        )
 
 
 def named_in_query(request):
@@ -218,7 +236,7 @@ async def attack(place, send, document, attacker, victim):
     names, cursor = names_of(place, victim, head.edit), await cursor_at(send, victim)
     absent = ABSENT | {"edit": head.edit, "tenant": f"nobody-but-{victim}", "form_id": f"nobody-{victim}-qa"}
     foreign = [WORDS[tenant] for tenant in TENANTS if tenant != attacker]
-    tried = set()
+    tried, count = set(), 0
     pairs = zip(requests_of(document, names, cursor), requests_of(document, absent, cursor), strict=True)
     for (label, target, sent), (_, other_target, other_sent) in pairs:
         answer, other = await send(attacker, *target, **sent), await send(attacker, *other_target, **other_sent)
@@ -231,7 +249,42 @@ async def attack(place, send, document, attacker, victim):
         if target[1] != "/metrics":  # whose figures are of the moment
             assert without_names(answer, names) == without_names(other, absent), f"{told}\n{other.text[:500]}"
         tried.add(label.partition(",")[0])
+        count += 1
     assert len(tried) == sum(len(operations) for operations in document["paths"].values())
+    return count
+
+
+def test_no_store_of_one_tenant_opens_anothers_names(place):
+    """Below the API: every key of an object, every call and form of a tenant, with the stores as another tenant's."""
+    worker, tried = place.worker, 0
+    calls = [job.call_id for job in worker.jobs.of(ACME)]
+    keys = [one.key for one in worker.results(ACME).listed(f"{ACME}/")]
+    assert len(keys) >= 3
+    for attacker in (BRAND, CHAIN):
+        results = worker.results(attacker)
+        for key in keys:
+            told = f"{key}, by {attacker}"
+            for name in (key, f"{attacker}/../{key}", f"{attacker}//{key}", f"./{key}"):
+                with pytest.raises(WallBreached):
+                    results.read(name)
+                with pytest.raises(WallBreached):
+                    results.delete(name)
+                with pytest.raises(WallBreached):
+                    results.put(name, "x")
+                with pytest.raises(WallBreached):
+                    list(results.listed(name))
+                tried += 4
+            assert results.read(f"{attacker}/{key}") is None, told
+        for call_id in calls:
+            assert worker.jobs.get(attacker, call_id) is None
+            assert worker.reviews.overrides.of(attacker, call_id) == []
+            with pytest.raises(CallMissing):
+                worker.reviews.read(attacker, call_id)
+            tried += 3
+        found = build_life_cycle(place.settings, read_only=True).found(attacker)
+        assert not [one for records in found.values() for one in records if WORDS[ACME] in str(one)]
+        assert [records for records in found.values() if records]
+    assert tried > 50
 
 
 async def test_the_owner_finds_and_changes_what_others_do_not(place, tenants):
