@@ -5,10 +5,14 @@ The operations come from the OpenAPI document, so that a new one is attacked, to
 
 import asyncio
 import copy
+import io
 import json
+import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
+import anyio.to_thread
 import httpx
 import pytest
 from access_place import keep_clients
@@ -20,6 +24,7 @@ from service.access.control import open_access
 from service.app import create_app
 from service.calls.reviews import CallMissing
 from service.calls.store.objects import WallBreached
+from service.calls.tenants.tenant import TenantSettings
 from service.cards import ModelCards
 from service.dashboards.reader import DashboardReader, records
 from service.handover.build import open_handovers
@@ -47,6 +52,7 @@ HARMLESS = {
     "agent_group": "cards", "agent": "a1",
 }  # fmt: skip
 SECRET = new_secret()
+OPERATOR = "an operator, who is no tenant"
 VARIANTS = ("as documented", "tenant in the query", "tenant in a header")
 # `kept` says whether the disk took the answer within the time that was left.
 DIFFERENT_EACH_TIME = (
@@ -83,6 +89,8 @@ async def tenants(place, api_runtime):
         scopes = [scope for scope in (*SCOPES, "task:*") if tenant is not None or scope != "tenants"]
         keep_clients(settings, SECRET, **{f"lead-of-{tenant}": {"scopes": scopes, "tenant": tenant}})
         tokens[tenant] = open_access(settings).tokens.issue(f"lead-of-{tenant}", SECRET, None).text
+    keep_clients(settings, SECRET, ops=["tenants"])
+    tokens[OPERATOR] = open_access(settings).tokens.issue("ops", SECRET, None).text
     app = create_app(
         runtime=replace(
             runtime,
@@ -93,7 +101,7 @@ async def tenants(place, api_runtime):
             answer_feedback=built.answer_feedback,
             forms=built.forms,
             calls=built.calls,
-            tenants=built.tenants,
+            tenants=replace(built.tenants, released=list),  # nothing else is released
             access=open_access(settings),
             handovers=open_handovers(settings, lambda: datetime.now(UTC)),
             dashboards=DashboardReader(lambda: open_warehouse(settings, read_only=True)),
@@ -285,6 +293,68 @@ def test_no_store_of_one_tenant_opens_anothers_names(place):
         assert not [one for records in found.values() for one in records if WORDS[ACME] in str(one)]
         assert [records for records in found.values() if records]
     assert tried > 50
+
+
+async def test_an_operator_takes_a_tenant_through_its_life(place, tenants):
+    send, _ = tenants
+
+    ask = partial(send, OPERATOR)
+    settings = {"name": "Fresh", "regions": ["us-east-1"], "monthly_budget_usd": "99", "tags": {"cost-center": "4711"}}
+    made = (await ask("PUT", "/v1/tenants/fresh", json=settings)).json()
+    assert (made["state"], made["created_by"], made["regions"], made["language"]) == (
+        "active",
+        "ops",
+        ["us-east-1"],
+        None,
+    )
+    assert [head.form_id for head in await place.worker.forms.heads("fresh")] == ["default"]
+    changed = (await ask("PUT", "/v1/tenants/fresh", json=settings | {"language": "en-GB"})).json()
+    assert (changed["language"], changed["created_at"]) == ("en-GB", made["created_at"])
+    assert (await ask("GET", "/v1/tenants/fresh")).json() == changed
+    assert changed in (await ask("GET", "/v1/tenants")).json()["tenants"]
+    refused = await ask("PUT", "/v1/tenants/far", json=settings | {"regions": ["eu"]})
+    assert (refused.status_code, refused.json()["code"]) == (409, "TENANT_REFUSED")
+    assert (await ask("GET", "/v1/tenants/far")).json()["code"] == "TENANT_NOT_FOUND"
+
+    reason = {"json": {"why": "contract ended"}}
+    assert (await ask("POST", f"/v1/tenants/{ACME}/deletion", **reason)).status_code == 409
+    assert (await ask("GET", f"/v1/tenants/{ACME}/deletion")).json() == {
+        "tenant": ACME,
+        "state": "none",
+        "receipts": [],
+    }
+    assert (await ask("POST", f"/v1/tenants/{ACME}/suspend", **reason)).json()["state_by"] == "ops"
+    assert (await ask("POST", f"/v1/tenants/{ACME}/resume", **reason)).json()["state"] == "active"
+    assert (await ask("POST", f"/v1/tenants/{ACME}/suspend", **reason)).json()["state"] == "suspended"
+    given = await ask("GET", f"/v1/tenants/{ACME}/export")
+    assert given.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(given.content)) as archive:
+        words = " ".join(archive.read(name).decode() for name in archive.namelist())
+    assert WORDS[ACME] in words
+    assert WORDS[BRAND] not in words
+    ordered = await ask("POST", f"/v1/tenants/{ACME}/deletion", **reason)
+    assert (ordered.status_code, ordered.json()["state"]) == (202, "ordered")
+    assert (await ask("POST", f"/v1/tenants/{ACME}/resume", **reason)).status_code == 409
+    cycle = replace(build_life_cycle(place.settings), sleep=lambda seconds: None)
+    receipt = await anyio.to_thread.run_sync(lambda: cycle.delete(ACME, by="ops", why="contract ended"))
+    proof = (await ask("GET", f"/v1/tenants/{ACME}/deletion")).json()
+    assert (proof["state"], proof["receipts"][0]["left"], len(proof["receipts"])) == ("done", {}, 1)
+    assert proof["receipts"][0]["deleted"] == receipt.deleted
+    assert (await ask("GET", f"/v1/tenants/{ACME}")).status_code == 404
+
+
+async def test_the_api_asks_no_model_that_the_tenant_does_not_allow(place, tenants):
+    send, document = tenants
+    example = document["components"]["schemas"]["ScorecardInputs"]["examples"][0]
+    form = example["form"] | {"tenant": CHAIN}
+    sent = {"json": example | {"tenant": CHAIN, "form": form}}
+    assert (await send(CHAIN, "POST", "/v1/scorecard", **sent)).status_code == 200
+    place.worker.tenants.tenants.configure(BRAND, TenantSettings(name=BRAND, regions=("eu-central-1",)))
+    place.worker.tenants.tenants.configure(ACME, TenantSettings(name=ACME, model="amazon.nova-lite-v1:0"))
+    for tenant, why in ((BRAND, "allows eu-central-1"), (ACME, "no released pair asks it")):
+        sent = {"json": example | {"tenant": tenant, "form": form | {"tenant": tenant}}}
+        refused = await send(tenant, "POST", "/v1/scorecard", **sent)
+        assert (refused.status_code, why in refused.json()["detail"]) == (403, True), refused.text
 
 
 async def test_the_owner_finds_and_changes_what_others_do_not(place, tenants):
