@@ -13,7 +13,9 @@ from eval.claims.labels import CLAIMS
 from eval.errors import CaseError
 
 CALIBRATION = "judge_calibration"  # this file holds labelled outputs for the cases of other files instead of cases
-_NO_CASES = (CALIBRATION, CLAIMS)
+# Copies of other files' cases with one sentence changed: the checks for copied passages would name all of them.
+CONTRASTS = "contrasts"
+_NO_CASES = (CALIBRATION, CLAIMS, CONTRASTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

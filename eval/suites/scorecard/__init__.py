@@ -6,6 +6,7 @@ from eval.suites.scorecard.case_rules import CASE_RULES as CASE_RULES
 from eval.suites.scorecard.conduct import INJECTION, ConductScorer
 from eval.suites.scorecard.judged_kinds import JUDGED_KINDS
 from eval.suites.scorecard.kappa import Kappa, LeastKappa
+from eval.suites.scorecard.pairs import EDIT, PairsRight
 from eval.suites.scorecard.pools import (
     Accuracy,
     EvidenceRight,
@@ -41,6 +42,7 @@ _POOLS: dict[str, Pool] = {
     "right_turn": RightTurn(),
     "required_fail_recall": RequiredFailRecall(),
     "required_fail_precision": RequiredFailPrecision(),
+    "pairs_right": PairsRight(),
 }
 
 SUITE = Suite(
@@ -210,7 +212,18 @@ SUITE = Suite(
     # them. Missing answers are caught by `answered`, missing quotes by `quotes_verified`.
     max_unscored_rate=0.5,
     minimum_latency_calls=20,
-    slices=("form", "turns", "outcome", "compliance", "polite_fail", "vulnerable", "injection", "foreign", "late"),
+    slices=(
+        "form",
+        EDIT,
+        "turns",
+        "outcome",
+        "compliance",
+        "polite_fail",
+        "vulnerable",
+        "injection",
+        "foreign",
+        "late",
+    ),
     table=(
         "kappa",
         "kappa_macro",
