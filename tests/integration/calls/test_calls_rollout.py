@@ -3,6 +3,7 @@
 import itertools
 import json
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from call_place import ACME, BRAND, TURNS, CallPlace, make_place
 from role_rights import RightsNeeded, Role
 
+from eval.shadow.decide import judge_shadows
 from eval.shadow.stored import choose_candidate, read_shadows
+from eval.suites import load_suite
 from service.aws.shared_state import open_shared_state
 from service.calls.keys import shadow_prefix
 from service.calls.store.objects import WallBreached
@@ -193,6 +196,17 @@ async def test_a_shadow_scorecard_stays_with_its_tenant_and_nobody_sees_it(besid
     stored = read_shadows("scorecard", settings, None, most=100, tenants=tenants)
     assert stored.unreadable == ()
     assert len(choose_candidate(stored.records, None).records) == 6
+    judged = judge_shadows(
+        choose_candidate(stored.records, None),
+        task=TASK,
+        suite=load_suite("scorecard"),
+        cards=worker.scorer.cards,
+        pair=made.found.served.pair,
+        today=date(2026, 11, 21),
+    )
+    # Each call is a unit of its own, not each tenant.
+    assert (len(judged.requests), judged.customers) == (6, 6)
+    assert {"answered", "schema_valid", "unreviewed"} <= judged.candidate.keys()
 
 
 async def test_the_roles_allow_a_rollout_of_calls_and_a_correction(beside: Any, monkeypatch: Any) -> None:
