@@ -14,7 +14,7 @@ from service.api.http.tenancy import tenant_of
 from service.calls.store.forms import FormChanged, FormHead, FormMissing, Forms
 from service.errors import StoreError
 from service.strict import WHOLE_NUMBER
-from service.tasks.scorecard.form import MOST_SECTIONS, Form, Name, PassThreshold, Section
+from service.tasks.scorecard.form import MOST_SECTIONS, Form, Name, PassThreshold, Section, only_data
 
 router = APIRouter(prefix="/v1/forms", tags=["forms"])
 _FormId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
@@ -149,7 +149,8 @@ async def get_form(
 async def save_draft(form_id: _FormId, body: DraftRequest, request: Request) -> FormAnswer | Response:
     """Write the form's draft. Calls are scored by the active version until the draft is activated.
 
-    Each section and each criterion needs an id of its own, and a form has at most 40 criteria.
+    Each section and each criterion needs an id of its own, and a form has at most 40 criteria. ``applies_when`` of a criterion is
+    data: tests in ``all``, ``any`` and ``none``; a sentence is accepted only where it stood before.
     """
     tenant = tenant_of(request)
     fields = body.model_dump(exclude={"edit"})
@@ -161,8 +162,15 @@ async def save_draft(form_id: _FormId, body: DraftRequest, request: Request) -> 
         ]
         detail = "; ".join(error.message for error in errors)
         return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=detail, errors=errors)
+    forms = _forms(request)
+    head = await forms.head(tenant, form_id)
     try:
-        return _answer(await _forms(request).save_draft(draft, edit=body.edit, who=request.state.caller.client_id))
+        only_data(draft, head.active, head.draft)
+    except ValueError as err:
+        prose = [FieldProblem(field="sections", message=str(err))]
+        return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=str(err), errors=prose)
+    try:
+        return _answer(await forms.save_draft(draft, edit=body.edit, who=request.state.caller.client_id))
     except FormChanged as err:
         return _changed(request, err)
 

@@ -106,7 +106,7 @@ def _said_labels(call: ScorecardInputs, labels: ScorecardExpectations) -> Iterat
 def _label_texts(criterion: Criterion, label: Label, call: ScorecardInputs) -> Iterator[str]:
     if not label.why.endswith("."):
         yield "has no reason; write one sentence"
-    if label.verdict == "na" and criterion.applies_when is None:
+    if label.verdict == "na" and criterion.prose is None and criterion.condition is None:
         yield "is N/A, but the form states no condition for it; answer yes or no"
     if (label.quote is None) != (label.turn is None):
         yield "has a quote without a turn or a turn without a quote; give both or neither"

@@ -1,6 +1,7 @@
 """The scorecard: the stored and displayed result of a scored call, computed from form, transcript and a model's answers."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -8,10 +9,19 @@ from pydantic import BaseModel, ConfigDict
 
 from service.grounding.language import language_of
 from service.tasks.scorecard.arithmetic import Rating, add_up
-from service.tasks.scorecard.evidence import Status
+from service.tasks.scorecard.condition import ConditionFacts
+from service.tasks.scorecard.evidence import QuoteEvidence, Status
 from service.tasks.scorecard.form import Form
 from service.tasks.scorecard.merging import Settled, merge_overviews, settle
-from service.tasks.scorecard.reading import AgentTone, CustomerTone, Overview, Reading, Resolution
+from service.tasks.scorecard.reading import (
+    MOST_TEXT,
+    AgentTone,
+    CriterionRating,
+    CustomerTone,
+    Overview,
+    Reading,
+    Resolution,
+)
 from service.tasks.scorecard.transcript import Speaker, Turn, unscoreable
 from service.tasks.scorecard.windows import TranscriptPart
 
@@ -159,6 +169,7 @@ def make_card(
         settle(criterion, readings, [criterion.id in {item.id for item in part.criteria} for part in parts], turns)
         for criterion in form.criteria()
     ]
+    settled = _with_conditions(form, settled, turns)
     overview = merge_overviews([reading.overview for reading in readings if reading.overview is not None])
     results = _results(form, settled, turns)
     verdicts = {result.id: result.verdict for result in results if result.verdict is not None}
@@ -233,6 +244,27 @@ def _overview_fields(overview: Overview) -> dict[str, object]:
     return {**fields, "tone": Tone(customer=overview.customer_tone, agent=overview.agent_tone)}
 
 
+def _with_conditions(form: Form, settled: Sequence[Settled], turns: Sequence[Turn]) -> list[Settled]:
+    """Return the answers after the form's conditions: a criterion whose condition does not hold is not applicable.
+
+    A condition that depends on a criterion without an answer leaves its own criterion without one.
+    """
+    found = {item.criterion.id: item for item in settled}
+    verdicts: dict[str, Rating | None] = {}
+    for name in form.conditions_in_order():
+        item = found[name]
+        condition = item.criterion.condition
+        holds = True if condition is None else condition.holds(ConditionFacts(turns=turns, verdicts=verdicts))
+        if condition is not None and not holds:
+            reason = f"does not apply: it is not so that {condition.said()}"[:MOST_TEXT]
+            answer = None if holds is None else CriterionRating(verdict="na", reason=reason)
+            evidence = QuoteEvidence(status="none")
+            item = replace(item, answered=answer, evidence=evidence, by_condition=True)
+        found[name] = item
+        verdicts[name] = None if item.answered is None else item.answered.verdict
+    return list(found.values())
+
+
 def _results(form: Form, settled: Sequence[Settled], turns: Sequence[Turn]) -> list[CriterionResult]:
     by_id = {item.criterion.id: item for item in settled}
     results = []
@@ -272,7 +304,7 @@ def _reviews(settled: Sequence[Settled], turns: Sequence[Turn]) -> Iterator[Revi
             yield Review(code="evidence_missing", criterion=name)
         if known and answer.verdict == "yes" and evidence.turn is not None and turns[evidence.turn].speaker != "agent":
             yield Review(code="evidence_not_agent", criterion=name)
-        if answer.verdict == "na" and item.criterion.applies_when is None:
+        if answer.verdict == "na" and item.criterion.prose is None and not item.by_condition:
             yield Review(code="na_without_condition", criterion=name)
 
 

@@ -10,12 +10,16 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     StringConstraints,
+    Tag,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
+
+from service.tasks.scorecard.condition import Condition, in_order
 
 MOST_CRITERIA = 40
 MOST_SECTIONS = 20
@@ -85,11 +89,21 @@ _Text = Annotated[
 ]
 
 
+def _condition_kind(value: Any) -> str:
+    return "prose" if isinstance(value, str) else "condition"
+
+
+# Prose is of forms that were saved before conditions were data: a model interprets it. New drafts are refused it (`only_data`).
+_AppliesWhen = Annotated[
+    Annotated[_Text, Tag("prose")] | Annotated[Condition, Tag("condition")], Discriminator(_condition_kind)
+]
+
+
 class Criterion(BaseModel):
     """One question about a call, answered yes, no or not applicable.
 
-    ``applies_when`` is a condition; if it is not met, the criterion is not applicable. ``holds`` combines the windows of a long
-    call: ``once`` is met if it is met in any window, ``throughout`` fails if it fails in any window.
+    ``applies_when`` is a condition that code evaluates; if it is not met, the criterion is not applicable. ``holds`` combines
+    the windows of a long call: ``once`` is met if it is met in any window, ``throughout`` fails if it fails in any window.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -104,7 +118,7 @@ class Criterion(BaseModel):
     guidance: _Text = ""
     weight: _Weight
     required: bool = False
-    applies_when: _Text | None = None
+    applies_when: _AppliesWhen | None = None
     holds: Literal["once", "throughout"] = "once"
 
     @field_validator("weight")
@@ -118,8 +132,18 @@ class Criterion(BaseModel):
 
     @field_validator("applies_when")
     @classmethod
-    def _no_empty_condition(cls, condition: str | None) -> str | None:
+    def _no_empty_condition(cls, condition: str | Condition | None) -> str | Condition | None:
         return condition or None
+
+    @property
+    def prose(self) -> str | None:
+        """The condition that a model interprets, of a form that was saved before conditions were data."""
+        return self.applies_when if isinstance(self.applies_when, str) else None
+
+    @property
+    def condition(self) -> Condition | None:
+        """The condition that code evaluates."""
+        return self.applies_when if isinstance(self.applies_when, Condition) else None
 
 
 class Section(BaseModel):
@@ -164,7 +188,18 @@ class Form(BaseModel):
         count = len(list(self.criteria()))
         if count > MOST_CRITERIA:
             raise ValueError(f"{count} criteria; a form has at most {MOST_CRITERIA}: split it into two forms")
+        self.conditions_in_order()
         return self
+
+    def conditions_in_order(self) -> list[str]:
+        """Return the ids of all criteria, each after those that its condition needs.
+
+        Raises:
+            ValueError: a condition names an unknown criterion, or conditions go in a circle.
+        """
+        return in_order(
+            {item.id: () if item.condition is None else item.condition.criteria() for item in self.criteria()}
+        )
 
     def criteria(self) -> Iterator[Criterion]:
         """Yield every criterion, in the form's order."""
@@ -181,3 +216,18 @@ class Form(BaseModel):
             if criterion.id == criterion_id:
                 return criterion
         raise KeyError(criterion_id)
+
+
+def only_data(draft: Form, *before: Form | None) -> None:
+    """Check that the draft's conditions are data; prose that stands in the same criterion of ``before`` may stay.
+
+    Raises:
+        ValueError: a new condition is prose.
+    """
+    known = {(item.id, item.prose) for form in before if form is not None for item in form.criteria()}
+    for item in draft.criteria():
+        if item.prose is not None and (item.id, item.prose) not in known:
+            raise ValueError(
+                f"applies_when of {item.id!r} is a sentence, which code cannot check; write tests instead, such as "
+                '{"any": [{"words": ["refund"]}, {"criterion": "greet_01", "answered": ["yes"]}]}'
+            )

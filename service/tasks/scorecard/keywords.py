@@ -117,8 +117,8 @@ def _rarity(criteria: Sequence[Criterion]) -> dict[str, float]:
 
 
 def _answer(criterion: Criterion, said: Sequence[_Sentence], rarity: dict[str, float]) -> CriterionRating:
-    if criterion.applies_when is not None:
-        share, _ = _best(_stems(criterion.applies_when), said, rarity)
+    if criterion.prose is not None:
+        share, _ = _best(_stems(criterion.prose), said, rarity)
         if share < APPLIES:
             return CriterionRating(verdict="na", reason="none of the words of its condition were said")
     agents = [item for item in said if item.line.speaker != "customer"]

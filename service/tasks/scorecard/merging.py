@@ -22,11 +22,15 @@ _AGENT_ORDER = ("dismissive", "curt", "professional", "warm")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """The merged answer about a criterion and its quote's verification; ``answered`` is None if a window did not answer."""
+    """The merged answer about a criterion and its quote's verification; ``answered`` is None if a window did not answer.
+
+    ``by_condition``: the form's condition decided, not the model.
+    """
 
     criterion: Criterion
     answered: CriterionRating | None
     evidence: QuoteEvidence
+    by_condition: bool = False
 
 
 def settle(criterion: Criterion, readings: Sequence[Reading], asked: Sequence[bool], turns: Sequence[Turn]) -> Settled:

@@ -65,12 +65,15 @@ class TranscriptPart:
 
 
 def criterion_text(criterion: Criterion) -> str:
-    """Return the prompt lines of a criterion: id and question, then guidance and condition if it has them."""
+    """Return the prompt lines of a criterion: id and question, then guidance and prose condition if it has them.
+
+    A condition that code evaluates is not shown: the model answers the question, and code decides whether it counts.
+    """
     lines = [f"{criterion.id}: {_one_line(criterion.question)}"]
     if criterion.guidance:
         lines.append(f"  Guidance: {_one_line(criterion.guidance)}")
-    if criterion.applies_when:
-        lines.append(f"  Applies only when: {_one_line(criterion.applies_when)}")
+    if criterion.prose:
+        lines.append(f"  Applies only when: {_one_line(criterion.prose)}")
     return "\n".join(lines)
 
 
@@ -132,7 +135,7 @@ def _fitted(criterion: Criterion, room: int) -> Criterion:
     for name in ("guidance", "applies_when"):
         over = _tokens([criterion_text(criterion)]) - room
         text = getattr(criterion, name)
-        if over > 0 and text:
+        if over > 0 and isinstance(text, str) and text:
             kept, _ = _taken(text, max(estimated_tokens(text) - over - estimated_tokens(_CUT) - 2, 1))
             criterion = criterion.model_copy(update={name: kept + _CUT})
     return criterion

@@ -192,3 +192,23 @@ def test_a_client_keeps_the_tenant_that_it_was_made_with(tmp_path):
     for wrong in ("tenant-b", "Tenant/A"):
         with pytest.raises(ConfigurationError, match="keeps the tenant that it was created with"):
             changes.add_client("lead", ["forms"], tenant=wrong)
+
+
+def test_a_condition_is_data_and_a_sentence_names_the_remedy(runtime):
+    def draft(condition, edit):
+        criterion = SECTIONS[0]["criteria"][0] | {"applies_when": condition}
+        return DRAFT | {"edit": edit, "sections": [SECTIONS[0] | {"criteria": [criterion]}]}
+
+    with client_of(runtime, "lead-a") as client:
+        prose = client.put("/v1/forms/support/draft", json=draft("A refund is asked for.", 0))
+        assert (prose.status_code, prose.json()["code"]) == (422, "INVALID_REQUEST")
+        assert "write tests instead" in prose.json()["detail"]
+        unknown = client.put(
+            "/v1/forms/support/draft", json=draft({"all": [{"criterion": "nobody", "answered": ["yes"]}]}, 0)
+        )
+        assert unknown.status_code == 422
+        assert "names criterion 'nobody', which the form does not have" in unknown.json()["detail"]
+        data = {"all": [{"words": ["refund"], "by": "customer"}]}
+        saved = client.put("/v1/forms/support/draft", json=draft(data, 0))
+        assert saved.status_code == 200
+        assert saved.json()["draft"]["sections"][0]["criteria"][0]["applies_when"]["all"] == data["all"]
