@@ -31,6 +31,7 @@ from eval.commands.sweep import sweep
 from eval.commands.traffic import traffic
 from eval.errors import HarnessError
 from omni.bench import bench, simulate
+from omni.capacity.command import capacity
 from omni.deploying import deploy
 from omni.intents import intents
 from omni.scheduling import schedule
@@ -72,7 +73,13 @@ _RELEASE: Commands = {
     "code-gate": code_gate,
 }
 _WAREHOUSE: Commands = {"releases": releases, "report": report, "backfill": backfill, "traffic": traffic}
-_MEASURE: Commands = {"selftest": selftest, "calibrate": calibrate, "simulate": simulate, "report-power": report_power}
+_MEASURE: Commands = {
+    "selftest": selftest,
+    "calibrate": calibrate,
+    "simulate": simulate,
+    "report-power": report_power,
+    "capacity": capacity,
+}
 
 
 def build_app() -> typer.Typer:

@@ -1,0 +1,41 @@
+"""``capacity``: what traffic a deployment carries and what it costs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.display.terminal import say
+
+_PAGE = Path("docs") / "capacity.md"
+
+
+def capacity(
+    write: Annotated[bool, typer.Option("--write", help="Write docs/capacity.md instead of printing it.")] = False,
+) -> None:
+    """Reckon tasks, limits and cost at 1, 10 and 100 times the required traffic, from measured figures."""
+    import yaml
+
+    from omni.capacity.figures import read_figures
+    from omni.capacity.model import CapacityModel, CapacityTask
+    from omni.capacity.page import capacity_page
+    from service.cards import ModelCards
+    from service.errors import ConfigurationError
+    from service.files import write_whole
+    from service.settings import Settings
+
+    settings = Settings()
+    environments = settings.root / "infra" / "cdk" / "environments.yaml"
+    if not environments.is_file():
+        raise ConfigurationError(f"{environments} does not exist: run this in a checkout of the project")
+    tasks = yaml.safe_load(environments.read_text(encoding="utf-8"))["prod"]["tasks"]
+    size = CapacityTask(
+        vcpu=tasks["cpu"] / 1024, memory_gb=tasks["memory_mb"] / 1024, least=tasks["least"], most=tasks["most"]
+    )
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    page = capacity_page(CapacityModel(figures=read_figures(), cards=cards, size=size))
+    if not write:
+        say(page)
+        return
+    write_whole(settings.root / _PAGE, page)
+    say(f"{_PAGE} written")
