@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from call_place import add_tenant
 from queues import UntilEmpty, announced
 
 from eval.cases import load_cases
@@ -78,16 +79,17 @@ def omni(settings, *arguments):
 
 @pytest.fixture
 async def worker(settings):
-    """A worker that has scored one call of a tenant with the pair keywords."""
+    """A worker that has scored two calls of a tenant with the pair keywords; the second is one of the gate set."""
     worker = build_worker(settings, pair="keywords")
     worker = replace(worker, queue=UntilEmpty(worker.queue), visible_after_s=1)
-    worker.forms.add_tenant("acme", "Acme")
     fields = {"form_id": "support", "tenant": "acme", "name": "Support", "version": 1, "pass_threshold": 0.5}
     form = Form.model_validate({**fields, "sections": [{"id": "all", "title": "All", "criteria": CRITERIA}]})
-    saved = await worker.forms.save_draft(form, edit=0, who="dana")
-    await worker.forms.activate("acme", "support", edit=saved.edit, who="dana")
+    await add_tenant(worker, "acme", form)
     body = json.dumps({"turns": TURNS, "call_date": "2026-11-16T09:00:00Z", "agent_id": "a-104"}).encode()
     announced(worker.queue, lambda: worker.inputs.put("acme/calls/one.json", body))
+    with (ROOT / "datasets" / "scorecard" / "gate.jsonl").open(encoding="utf-8") as gate:
+        known = json.dumps({"turns": json.loads(next(gate))["inputs"]["turns"], "call_date": "2026-11-17T09:00:00Z"})
+    announced(worker.queue, lambda: worker.inputs.put("acme/calls/known.json", known.encode()))
     await worker.drain()
     return worker
 
@@ -130,7 +132,7 @@ def decide(path, decision):
 
 def test_a_correction_becomes_a_case_that_refuses_the_pair_which_gets_it_wrong(settings, worker, click):
     # The click: a QA lead overrules one verdict and confirms another.
-    (call,) = click("GET", "/v1/calls").json()["calls"]
+    known, call = click("GET", "/v1/calls").json()["calls"]  # the newest first
     result = click("GET", f"/v1/calls/{call['call_id']}").json()["result"]
     verdicts = {item["id"]: item["verdict"] for item in result["qa_evaluation"]["criteria"]}
     assert verdicts == {"greet": "yes", "sorry": "yes", "notice": "no"}
@@ -139,7 +141,12 @@ def test_a_correction_becomes_a_case_that_refuses_the_pair_which_gets_it_wrong(s
     overruled = click("PUT", f"{place}/greet/override", json=said).json()
     assert overruled["agrees"] is False
     assert click("PUT", f"{place}/sorry/override", json={"edit": 0, "verdict": "yes"}).json()["agrees"] is True
-    assert carry(worker) == 2
+    # A call of the gate set that comes by again: its verdicts are judged there already, and must not be tuned on.
+    (first, *_) = click("GET", f"/v1/calls/{known['call_id']}").json()["result"]["qa_evaluation"]["criteria"]
+    other = {"edit": 0, "verdict": "no" if first["verdict"] == "yes" else "yes", "reason": "I heard it otherwise."}
+    of_gate = f"/v1/calls/{known['call_id']}/criteria/{first['id']}/override"
+    assert click("PUT", of_gate, json=other).json()["agrees"] is False
+    assert carry(worker) == 3
     week = week_of(datetime.fromisoformat(overruled["at"]).date())
 
     # Before anybody has accepted a case, the pair passes.
@@ -148,7 +155,8 @@ def test_a_correction_becomes_a_case_that_refuses_the_pair_which_gets_it_wrong(s
     assert "regression case" not in before.stdout
 
     proposed = omni(settings, "harvest", "propose", "--week", week)
-    assert "1 candidates, 1 proposed" in proposed.stdout, proposed.stdout + proposed.stderr
+    assert "2 candidates, 1 proposed" in proposed.stdout, proposed.stdout + proposed.stderr
+    assert "left out, copy of gate: 1" in proposed.stdout
     assert "proposed before: 1" in omni(settings, "harvest", "propose", "--week", week).stdout
     assert "0 candidates" in omni(settings, "harvest", "propose", "--week", week, "--slice", "tenant=brand").stdout
     path = settings.state_dir / "harvest" / "scorecard.jsonl"
