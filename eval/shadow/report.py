@@ -12,10 +12,12 @@ from eval.report.page import TEMPLATES
 from eval.results import Check, Verdict
 from eval.shadow.decide import ScoredRequest, ShadowResult
 from eval.shadow.stored import StoredShadows
+from eval.shadow.verdicts import verdict_changes
 from figures.files import write_whole
 from figures.formatting import MISSING, format_difference, format_metric, plural
 from figures.svg import STYLE_SHEET
 from service.display.inert import one_line, visible
+from service.tasks.scorecard import TASK as SCORECARD
 
 SCHEMA = "shadow-report-v1"
 HTML_NAME, JSON_NAME = "shadow.html", "shadow.json"
@@ -52,6 +54,12 @@ class ShadowReport:
         )
 
     @property
+    def changes(self) -> list[str]:
+        """What the candidate would change in scored calls; empty for other tasks."""
+        records = self.result.comparison.records
+        return verdict_changes(records).lines() if self.result.task == SCORECARD.name else []
+
+    @property
     def extent(self) -> str:
         """How much was compared, of when."""
         records = self.result.comparison.records
@@ -78,6 +86,7 @@ def console_lines(report: ShadowReport) -> list[str]:
     rows = [("", "candidate", "production", "difference (positive is better)"), *_cells(report)]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += ["", *(one_line(text, 300) for text in report.changes)] if report.changes else []
     missed = _missed(result.gate.checks)
     lines += ["", *(one_line(check_line(check), 300) for check in missed)]
     if not missed:
@@ -107,6 +116,7 @@ def to_json(report: ShadowReport) -> dict[str, Any]:
         "left_out": report.stored.left_out,
         "places": list(report.stored.places),
         "suite_digest": result.suite.digest,
+        "verdict_changes": report.changes,
         "metrics": {
             name: {
                 "candidate": asdict(metric),
