@@ -146,6 +146,11 @@ def test_a_qa_lead_goes_from_the_heatmap_to_a_corrected_verdict_by_keyboard(serv
     expect(page.locator("#whose")).to_have_text(f"For QA leads of {ACME}")
     expect(page.locator("#changes")).to_contain_text("Worse since the week of Nov 16")
     assert last_week(page).inner_text().split() == ["50%", "n=8"]
+    # What changed leads to its calls.
+    tab_to(page, "^Show the calls$")
+    page.keyboard.press("Enter")
+    expect(page.locator("#failures-said")).to_contain_text("4 calls, newest first")
+    page.evaluate("document.querySelector('#from').focus()")
     # One stop for the heatmap, arrows inside it.
     tab_to(page, "Failed in .* of 8 calls")
     while "Did the agent say good morning" not in focused(page):

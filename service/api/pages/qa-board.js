@@ -8,6 +8,7 @@ import { ask, cell, chooseCall, chooseCell } from "./qa.js";
 const at = (id) => document.getElementById(id);
 const SPLITS = { by_week: "week", by_group: "agent group", by_agent: "agent" };
 const SHADES = [[0.1, "below 10%"], [0.25, "10% to 25%"], [0.5, "25% to 50%"], [0.75, "50% to 75%"], [Infinity, "75% and more"]];
+const MOST = 200; // what one answer of the service holds
 const VERDICTS = { yes: "yes", no: "no", na: "does not apply" };
 let shown = null;
 let charts = [];
@@ -66,8 +67,10 @@ function headline(data, worst) {
 
 function change(data, one) {
   const word = one.worse ? "Worse" : "Better";
+  const show = element("button", { type: "button", class: "play" }, "Show the calls");
+  show.addEventListener("click", () => chooseCell(weekOf(one.criterion, one.week)));
   return element("li", {}, element("b", {}, `${word} since the week of ${dayText(one.week)}: `),
-    `“${questionOf(data, one.criterion)}” fails in ${percent(one.rate)} of ${calls(one.n)}, before in ${percent(one.before_rate)} of ${calls(one.before_n)}.`);
+    `“${questionOf(data, one.criterion)}” fails in ${percent(one.rate)} of ${calls(one.n)}, before in ${percent(one.before_rate)} of ${calls(one.before_n)}. `, ...(one.worse ? [show] : []));
 }
 
 function fillFilters(data) {
@@ -134,10 +137,14 @@ function chosenBy(criterion, column) {
   const plain = { criterion, from: shown.from, to: shown.to, group: shown.agent_group, agent: null };
   if (split === "by_group") return { ...plain, group: column };
   if (split === "by_agent") return { ...plain, agent: column };
-  const last = new Date(`${column}T00:00:00Z`);
+  return weekOf(criterion, column);
+}
+
+function weekOf(criterion, monday) {
+  const last = new Date(`${monday}T00:00:00Z`);
   last.setUTCDate(last.getUTCDate() + 6);
   const end = last.toISOString().slice(0, 10);
-  return { ...plain, from: column < shown.from ? shown.from : column, to: end > shown.to ? shown.to : end };
+  return { criterion, from: monday < shown.from ? shown.from : monday, to: end > shown.to ? shown.to : end, group: shown.agent_group, agent: null };
 }
 
 function markChosen() {
@@ -181,10 +188,12 @@ export async function showFailures(data, chosen, focus = false) {
   const found = await ask(`/v1/calls/failures?${query}`);
   const days = chosen.from === chosen.to ? fullDayText(chosen.from) : `${fullDayText(chosen.from)} to ${fullDayText(chosen.to)}`;
   const where = [days, chosen.group && `group ${chosen.group}`, chosen.agent && `agent ${chosen.agent}`];
-  at("failures-said").textContent = `${where.filter(Boolean).join(", ")}: ${found.calls.length ? `${calls(found.calls.length)}, newest first.` : "no call failed."}`;
+  at("failures-said").textContent = `${where.filter(Boolean).join(", ")}: ${found.calls.length ? listed(found.calls.length) : "no call failed."}`;
   at("failed").replaceChildren(...found.calls.map(entry));
   if (focus) at("failures").focus();
 }
+
+const listed = (count) => (count < MOST ? `${calls(count)}, newest first.` : `the newest ${calls(count)}; choose a week, group or agent to see others.`);
 
 function entry(call) {
   const moment = `${fullDayText(call.call_date.slice(0, 10))}, ${call.call_date.slice(11, 16)} UTC`;

@@ -44,7 +44,7 @@ function words(transcript) {
   const turns = transcript.turns.map((turn, index) => element("li", { class: turn.speaker, "data-turn": index, tabindex: "-1" },
     element("small", {}, `${clock(turn.start_s)}, ${WHO[turn.speaker]}`), element("span", {}, turn.text)));
   return element("section", { id: "transcript", "aria-labelledby": "transcript-title", tabindex: "0" }, element("h3", { id: "transcript-title" }, "Transcript"),
-    element("p", { class: "hint" }, transcript.kept ? "Without personal data. Times are positions in the recording." : "The transcript is no longer kept, or the call was never heard."),
+    element("p", { class: "hint" }, transcript.kept ? "Personal data was taken out where it was found. Times are positions in the recording." : "The transcript is no longer kept, or the call was never heard."),
     element("ol", { class: "turns" }, ...turns));
 }
 
