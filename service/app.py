@@ -1,6 +1,6 @@
 """The FastAPI application: mounts the endpoints, and its lifespan opens and closes the runtime."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ from service.api.tasks import tasks_router
 from service.api.tenants import operations as tenants
 from service.runtime import Runtime, build_runtime
 from service.settings import Settings
-from service.task import load_task, task_names
+from service.task import Task, load_task, task_names
 from service.telemetry.exporting import exporting
 from service.telemetry.log import configure_logging
 
@@ -76,29 +76,21 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None,
     app.add_middleware(Embedding)
     app.add_middleware(RequestScope)
     add_problem_handlers(app)
-    app.include_router(insights.router)
-    app.include_router(feedback.router)
-    app.include_router(account_token.router)
-    app.include_router(pairs.router)
-    app.include_router(forms.router)
-    app.include_router(qa.router)  # before the calls, whose ids stand in the same place of a path
-    app.include_router(calls.router)
-    app.include_router(tenants.router)
-    app.include_router(dashboards.router)
-    app.include_router(tokens.router)
-    tasks = runtime.tasks.values() if runtime else [load_task(name) for name in task_names()]
+    _add_routes(app, runtime.tasks.values() if runtime else [load_task(name) for name in task_names()])
+    return app
+
+
+def _add_routes(app: FastAPI, tasks: Iterable[Task[Any]]) -> None:
+    tasks = list(tasks)
+    # The figures of calls come before the calls, whose ids stand in the same place of a path.
+    operators = (pairs, forms, qa, calls, tenants, dashboards, tokens)
+    for module in (insights, feedback, account_token, *operators):
+        app.include_router(module.router)
     app.include_router(tasks_router(tasks))
     app.include_router(task_feedback_router(tasks))
     app.include_router(conversations_router(tasks))
-    app.include_router(chat.router)
-    app.include_router(handovers.router)
-    app.include_router(agent.router)
-    app.include_router(qa_page.router)
-    app.include_router(embedded.router)
-    app.include_router(health.router)
-    app.include_router(docs.router)
-    app.include_router(metrics.router)
-    return app
+    for module in (chat, handovers, agent, qa_page, embedded, health, docs, metrics):
+        app.include_router(module.router)
 
 
 def _build(settings: Settings) -> Runtime:
