@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from eval.selftest.doses.run import DoseOptions, measure_doses
 from eval.selftest.run import SelftestOptions, selftest
 from eval.suites import load_suite
 from eval.suites.summarize import SUITE
@@ -111,3 +112,49 @@ def test_the_second_task_has_planted_faults_of_its_own_and_its_gate_passes_a_sys
     strict = replace(suite, max_unscored_rate=0.15)
     [line] = [line for line in selftest(options, settings, suite=strict).problems if "against itself" in line]
     assert "required_fail_recall" in line
+
+
+def weaker(*metrics):
+    """Return the suite of scorecards without any bound on ``metrics``."""
+    suite = load_suite("scorecard")
+    return replace(
+        suite,
+        floors=tuple(floor for floor in suite.floors if floor.metric not in metrics),
+        no_worse=tuple(gate for gate in suite.no_worse if gate.metric not in metrics),
+    )
+
+
+def test_the_faults_of_scorecards_are_caught_by_their_own_metric(settings):
+    """One form, one criterion and the customer's words: what an average over all verdicts hides."""
+    faults = {
+        "one_form_all_yes": "kappa_least_form",
+        "one_criterion_reversed": "kappa_least_criterion",
+        "customers_words_as_evidence": "quotes_verified",
+        "after_the_deadline": "on_time",
+    }
+    options = SelftestOptions(task="scorecard", engines=("scripted",), seeds=2, mutants=tuple(faults))
+    outcome = selftest(options, settings)
+    assert outcome.problems == ()
+    [report] = outcome.reports
+    assert {(trial.mutant, trial.seed) for trial in report.trials} == {
+        (name, seed) for name in faults for seed in (1, 2)
+    }
+    assert all(faults[trial.mutant] in trial.by for trial in report.trials)
+
+    alone = replace(options, seeds=1, mutants=("one_criterion_reversed",))
+    weak = selftest(alone, settings, suite=weaker("kappa_least_criterion"))
+    assert any("one_criterion_reversed escaped" in line for line in weak.problems)
+
+
+def test_a_dose_of_a_scorecards_fault_is_rejected_and_its_good_system_passes(settings):
+    options = DoseOptions(task="scorecard", kinds=("customers_words",), systems=("careful",), equal_trials=2)
+    sound = measure_doses(options, settings)
+    assert sound.missed == ()
+    assert "| customers_words | quotes the customer for everything | reject | reject |" in sound.page
+    assert "- careful: 2 of 2 pass" in sound.page
+    weak = measure_doses(
+        replace(options, equal_trials=0),
+        settings,
+        suite=weaker("quotes_verified", "evidence_right", "right_turn"),
+    )
+    assert "customers_words passes at 100%" in weak.missed
