@@ -5,7 +5,7 @@ import pytest
 from service.erasure.identity import CustomerIds
 from service.erasure.places import Place
 
-RECORDINGS = Place(found_by={"object_key": ("contact",)})
+RECORDINGS = Place(found_by={"object_key": ("contact",)}, no_tenant="a test")
 
 
 def _found(contact, key):
