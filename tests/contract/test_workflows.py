@@ -176,6 +176,22 @@ def test_whoever_is_on_call_can_go_back_without_a_key_and_without_waiting_for_an
             command.commands[name].make_context(name, words).close()
 
 
+@pytest.mark.parametrize(("number", "given"), [("", []), ("3", ["--to", "3"])])
+def test_a_rollback_passes_on_the_number_only_if_there_is_one(number: str, given: list[str], tmp_path: Path) -> None:
+    (step,) = (
+        one for one in steps(ROOT / ".github/workflows/rollback.yml") if one.get("if") == "inputs.what == 'rollback'"
+    )
+    omni = tmp_path / ".venv" / "bin" / "omni"
+    omni.parent.mkdir(parents=True)
+    omni.write_text('#!/bin/bash\nprintf "%s\\n" "$@"\n')
+    omni.chmod(0o755)
+    environment = {"PATH": os.environ["PATH"], "TASK": "summarize", "TO": number, "WHY": "worse; $(since) the release"}
+    done = subprocess.run(
+        ["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["rollback", "--task", "summarize", *given, f"--why={environment['WHY']}"]
+
+
 def test_the_comment_is_found_again_by_the_marker_that_the_command_writes() -> None:
     assert MARKER in (ROOT / ".github" / "workflows" / "prompt-comment.yml").read_text(encoding="utf-8")
 
