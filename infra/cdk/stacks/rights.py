@@ -179,6 +179,9 @@ def schedule_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
         may.table("answers_table", READ),
         may.table("shared_table", READ, CHANGE),
         *may.objects("archive_bucket", prefixes, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+        *may.versions(
+            "archive_bucket", ["omni-channel/"], read=False
+        ),  # the loader erases what comes late of an erased customer
         may.data_key(),
         may.redaction(),
         *may.warehouse(),
