@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,8 +25,9 @@ _STORE = "Amazon Transcribe"
 
 
 class AmazonTranscriber:
-    """Implements ``Transcriber``. ``vocabulary`` returns the name of a tenant's custom vocabulary, or None.
+    """Implements ``Transcriber``.
 
+    ``vocabulary`` returns the name of a tenant's custom vocabulary, or None; ``tags`` those by which its bills are split.
     ``notify`` reports a failed job to people; ``sleep`` and ``clock`` are in seconds.
     """
 
@@ -41,6 +42,7 @@ class AmazonTranscriber:
         kms_key: str | None = None,
         role: str | None = None,
         vocabulary: Callable[[str], str | None] = lambda tenant: None,
+        tags: Callable[[str], Mapping[str, str]] = lambda tenant: {},
         notify: Callable[[str, str], None] = lambda subject, text: None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -48,7 +50,7 @@ class AmazonTranscriber:
         self._transcribe, self._s3 = transcribe, s3
         self._inputs, self._outputs = inputs, outputs
         self.language, self._kms_key, self._role = language, kms_key, role
-        self._vocabulary = vocabulary
+        self._vocabulary, self._tags = vocabulary, tags
         self._notify, self._sleep, self._clock = notify, sleep, clock
 
     def hear(self, source: CallObject, body: bytes, facts: Facts) -> Heard:
@@ -109,7 +111,10 @@ class AmazonTranscriber:
             "OutputBucketName": self._outputs,
             "OutputKey": job_output_key(source.tenant, source.call_id),
             "Settings": sides,
-            "Tags": [{"Key": TAG, "Value": source.tenant}],
+            # The bill is split by them; a tenant cannot name itself otherwise than it is called.
+            "Tags": [
+                {"Key": key, "Value": text} for key, text in {**self._tags(source.tenant), TAG: source.tenant}.items()
+            ],
         }
         if language in REDACTS:
             wanted["ContentRedaction"] = {"RedactionType": "PII", "RedactionOutput": "redacted"}

@@ -79,6 +79,11 @@ class TenantStore:
         known = self.get(tenant)
         return None if known is None else known.vocabulary
 
+    def tags(self, tenant: str) -> dict[str, str]:
+        """Return the tags by which the tenant's bills are split; none if there is no such tenant."""
+        known = self.get(tenant)
+        return {} if known is None else dict(known.tags)
+
     def configure(self, tenant: str, wanted: TenantSettings) -> Tenant:
         """Replace a tenant's settings and return it.
 

@@ -93,6 +93,7 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
         from service.calls.hear.amazon_transcribe import AmazonTranscriber, notify_topic
         from service.calls.tenants.store import build_tenants
 
+        tenants = build_tenants(settings, dynamodb=client("dynamodb", settings))
         return AmazonTranscriber(
             client("transcribe", settings),
             client("s3", settings),
@@ -101,7 +102,8 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
             language=settings.calls.transcribe_language,
             kms_key=settings.calls.kms_key,
             role=settings.calls.transcribe_role,
-            vocabulary=build_tenants(settings, dynamodb=client("dynamodb", settings)).vocabulary,
+            vocabulary=tenants.vocabulary,
+            tags=tenants.tags,
             notify=notify_topic(client("sns", settings), settings.calls.topic),
         )
     if wanted == "whisper" and whisper.is_installed():

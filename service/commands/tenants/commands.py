@@ -156,6 +156,30 @@ def delete_tenant(
         raise typer.Exit(1)
 
 
+@tenant.command("budget")
+def show_budgets(
+    month: Annotated[str | None, typer.Option(help="The month, as 2026-11; default: this one, in UTC.")] = None,
+) -> None:
+    """Show what each tenant's calls have cost in a month beside its budget. Exit code 1: a tenant is over its budget."""
+    from contextlib import closing
+    from datetime import UTC, datetime
+
+    from service.tenants.spending import spending_of
+    from service.warehouse import open_warehouse
+
+    try:
+        day = datetime.now(UTC).date() if month is None else datetime.strptime(f"{month}-01", "%Y-%m-%d").date()
+    except ValueError:
+        raise ConfigurationError(f"--month {month!r} is no month; write it as 2026-11") from None
+    tenants = _cycle(read_only=True).tenants.all()
+    with closing(open_warehouse(located(), read_only=True)) as warehouse:
+        found = spending_of(warehouse, tenants, day)
+    for one in found:
+        say(one.line())
+    if any(one.is_over for one in found):
+        raise typer.Exit(1)
+
+
 @tenant.command("receipts")
 def list_receipts(as_json: AsJson = False) -> None:
     """Show the ledger of deleted tenants."""

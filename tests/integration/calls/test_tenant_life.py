@@ -8,10 +8,12 @@ import sys
 import zipfile
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from call_place import ACME, BRAND
+from structlog.testing import capture_logs
 from tenant_place import CHAIN, WORDS, make_tenants
 
 from service.access.control import open_access, open_changes
@@ -25,12 +27,15 @@ from service.calls.tenants.tenant import TenantSettings
 from service.conversations.conversation import Conversation, Exchange
 from service.conversations.table import ConversationTable
 from service.erasure.tables import SearchedTable
-from service.events import CALL_EVENTS
+from service.events import CALL_EVENTS, CallEvent
 from service.settings import REPO_ROOT
 from service.summaries.outbox_table import to_item
 from service.tenants.build import build_life_cycle
 from service.tenants.export import write_tenant
 from service.tenants.life_cycle import TenantChangeRefused
+from service.tenants.spending import spending_of
+from service.warehouse import open_warehouse
+from service.warehouse.rows import to_table
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 NOW = datetime.now(UTC)
@@ -236,8 +241,10 @@ def test_an_export_holds_the_tenants_words_and_nobody_elses(place, cycle):
 
 def test_a_tenant_is_created_with_a_form_once_or_refused(place, cycle):
     settings = TenantSettings(name="Fresh", regions=("us-east-1",), tags={"cost-center": "4711"})
-    made = asyncio.run(cycle.create("fresh", settings, by="ops"))
+    with capture_logs() as logs:
+        made = asyncio.run(cycle.create("fresh", settings, by="ops"))
     assert made == cycle.get("fresh")
+    assert [line["state"] for line in logs if line["event"] == "TENANT_CHANGED"] == ["created"]
     assert (made.created_by, made.state, made.tags) == ("ops", "active", {"cost-center": "4711"})
     (head,) = asyncio.run(cycle.forms.heads("fresh"))
     assert (head.form_id, head.active.version, len(list(head.active.criteria()))) == ("default", 1, 5)
@@ -255,6 +262,36 @@ def test_a_tenant_is_created_with_a_form_once_or_refused(place, cycle):
         with pytest.raises(TenantChangeRefused, match=why.replace("'far'", "'fresh'")):
             cycle.configure("fresh", TenantSettings.model_validate({"name": "Far"} | wrong))
     assert cycle.tenants.get("far") is None
+
+
+def test_a_months_cost_stands_beside_the_budget(place, cycle):
+    cycle.configure(ACME, TenantSettings(name=ACME, monthly_budget_usd="0.05"))
+    cycle.configure(BRAND, TenantSettings(name=BRAND, monthly_budget_usd="0.01"))
+    with closing(open_warehouse(place.settings)) as warehouse:
+        kept = warehouse.query("SELECT * FROM omni_calls WHERE tenant_id = :tenant", {"tenant": ACME}).iloc[0].to_dict()
+        rows = [
+            {"tenant_id": ACME, "call_id": "call-1", "cost_usd": Decimal("0.03")},
+            {"tenant_id": ACME, "call_id": "call-2", "cost_usd": Decimal("0.011")},
+            {
+                "tenant_id": ACME,
+                "call_id": "call-3",
+                "cost_usd": Decimal("5"),
+                "scored_at": datetime(2026, 12, 1, tzinfo=UTC),
+            },
+            {"tenant_id": BRAND, "call_id": "call-4", "cost_usd": Decimal("0.02")},
+            {"tenant_id": BRAND, "call_id": "call-5", "cost_usd": None},
+        ]
+        at = {"scored_at": datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)}
+        plain = {name: None if value != value else value for name, value in kept.items()}
+        plain |= dict.fromkeys(("total_score", "max_score", "percentage"))  # which a frame makes floats of
+        warehouse.merge(CallEvent, to_table(CallEvent, [plain | at | row for row in rows]))
+        found = {one.tenant: one for one in spending_of(warehouse, cycle.tenants.all(), date(2026, 11, 5))}
+        december = {one.tenant: one for one in spending_of(warehouse, cycle.tenants.all(), date(2026, 12, 31))}
+    assert (found[ACME].cost_usd, found[ACME].is_over, found[BRAND].is_over) == (Decimal("0.041"), False, True)
+    assert found[ACME].line().endswith("0.0410 USD of 0.05: near")
+    assert ", and 1 calls without a price of 0.01: OVER BUDGET" in found[BRAND].line()
+    assert found[CHAIN].line() == "chain: 0 calls, 0.0000 USD; no budget"
+    assert (december[ACME].cost_usd, december[ACME].is_over) == (Decimal(5), True)
 
 
 def test_the_commands_take_a_tenant_from_nothing_to_its_receipt(place):
@@ -289,4 +326,5 @@ def test_the_commands_take_a_tenant_from_nothing_to_its_receipt(place):
     assert (gone.returncode, "places searched again, 0 records left" in gone.stdout) == (0, True), gone.stderr
     assert "left of" in omni("receipts").stdout
     assert "fresh" not in omni("list").stdout
+    assert "acme: 1 calls, 0.0000 USD; no budget" in omni("budget").stdout
     assert omni("suspend", "fresh", "--why", "x").returncode == 2

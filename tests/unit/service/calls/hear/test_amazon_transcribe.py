@@ -135,6 +135,16 @@ def test_a_tenants_vocabulary_is_used_and_named_when_it_does_not_fit(amazon):
         make(vocabulary=words.get).hear(SOURCE, b"", FACTS)
 
 
+def test_a_job_carries_the_tags_by_which_the_tenants_bill_is_split(amazon):
+    make, transcribe, _, _, _ = amazon
+    tags = {"acme": {"cost-center": "4711", "tenant_id": "brand"}}
+    missing(transcribe)
+    named = [{"Key": "cost-center", "Value": "4711"}, {"Key": "tenant_id", "Value": "acme"}]
+    transcribe.add_response("start_transcription_job", {}, start(Tags=named))
+    with pytest.raises(Waiting):
+        make(tags=tags.get).hear(SOURCE, b"", FACTS)
+
+
 def test_a_second_delivery_finds_the_job_there(amazon):
     make, transcribe, _, _, _ = amazon
     missing(transcribe)
