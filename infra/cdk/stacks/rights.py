@@ -60,6 +60,15 @@ class Rights:
         """See ``erasing_objects``."""
         return erasing_objects(self._data.buckets[setting].attr_arn, prefixes, read=read)
 
+    def exports(self) -> list[iam.PolicyStatement]:
+        """Allow searching what can be one tenant's, for its export; deleting is the eraser's."""
+        tables = [setting for setting, place in inventory().tables.items() if place.is_of_tenants]
+        buckets = ("archive_bucket", "results_bucket", "calls_bucket")
+        return [
+            _allow(SCAN, [self._data.tables[setting].attr_arn for setting in tables]),
+            _allow(("s3:ListBucketVersions",), [self._data.buckets[setting].attr_arn for setting in buckets]),
+        ]
+
     def queue(self, setting: str) -> iam.PolicyStatement:
         """Allow reading a queue."""
         return _allow(TAKE, [self._data.queues[setting].attr_arn])
@@ -121,6 +130,7 @@ def service_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
         may.table("voicemails_table", READ, ("dynamodb:PutItem",)),
         may.table("findings_table", READ, ("dynamodb:PutItem",)),
         may.table("calls_table", READ, ("dynamodb:PutItem",)),
+        *may.exports(),
         *may.objects(
             "archive_bucket", ["omni-channel/", "omni-shadow/", "omni-served/"], "s3:GetObject", "s3:PutObject"
         ),
@@ -201,7 +211,12 @@ def erasure_rights(may: Rights, _: cdk.Stack) -> list[iam.PolicyStatement]:
             found += may.versions(place.bucket, [prefix], read=not place.unread)
     return [
         *found,
-        may.table("shared_table", READ, CHANGE),  # the notes for writers and loader, and the ledger
+        may.table("shared_table", READ, CHANGE),  # the notes for writers and loader, and the ledgers
+        # A tenant's deletion: its state, whether a worker holds one of its calls, and what it is given before.
+        may.table("config_table", READ, ("dynamodb:UpdateItem",)),
+        may.table("calls_table", READ),
+        *may.objects("results_bucket", [""], "s3:GetObject"),
+        *may.objects("calls_bucket", [""], "s3:GetObject"),
         may.seal("callbacks_kms_key", OPEN),
         may.data_key(),
         *may.warehouse(),
