@@ -54,3 +54,34 @@ def test_a_planted_secret_is_found(text, tmp_path, hook):
     file = tmp_path / "settings.py"
     file.write_text(text + "\n", encoding="utf-8")
     assert hook(str(file)).returncode == 1
+
+
+def commit(repository, *paths, message):
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *who, "add", "--all", *paths], cwd=repository, check=True)
+    subprocess.run(["git", *who, "commit", "-qm", message], cwd=repository, check=True)
+
+
+def test_a_secret_that_a_later_commit_takes_out_is_found(tmp_path):
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    shutil.copyfile(BASELINE, tmp_path / ".secrets.baseline")
+    file = tmp_path / "settings.py"
+    tool = [sys.executable, str(ROOT / "tools" / "search_commits.py")]
+    states = ("plain = 1\n", 'password = "' + 'Tr0mb0ne-lantern"\n', "plain = 2\n")
+    for number, text in enumerate(states):
+        file.write_text(text, encoding="utf-8")
+        commit(tmp_path, ".", message=str(number))
+    found = subprocess.run([*tool, "HEAD~2..HEAD"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert "settings.py:1" in found.stdout
+    assert "lantern" not in found.stdout
+    clean = subprocess.run([*tool, "HEAD~1..HEAD"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (clean.returncode, clean.stdout) == (0, ""), clean.stdout + clean.stderr
+
+
+def test_without_a_range_the_tool_says_how_it_is_called():
+    done = subprocess.run(
+        [sys.executable, "tools/search_commits.py"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "BASE..HEAD" in done.stderr

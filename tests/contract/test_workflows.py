@@ -208,3 +208,22 @@ def test_a_deployment_holds_the_lock_for_longer_than_it_may_take_and_always_give
     assert int(minutes) > job["timeout-minutes"]
     assert job["steps"][end]["if"] == "always()"
     assert job["environment"] == "production"
+
+
+def test_every_lock_is_looked_at_for_known_holes_and_none_is_left_out_silently() -> None:
+    file = ROOT / ".github" / "workflows" / "dependencies.yml"
+    text = "\n".join(step.get("run", "") for step in steps(file))
+    assert "for lock in requirements/*.txt" in text
+    assert 'pip-audit" --strict' in text  # without it, what the index does not know passes
+    assert "git ls-files '*package-lock.json'" in text
+    assert "npm audit --package-lock-only" in text
+    started = load(file)[True]["pull_request"]["paths"]
+    assert {"requirements/*.txt", "**/package-lock.json"} <= set(started)
+
+
+def test_each_commit_of_a_pull_request_is_searched_for_secrets() -> None:
+    job = load(ROOT / ".github" / "workflows" / "checks.yml")["jobs"]["commits"]
+    assert job["steps"][0]["with"]["fetch-depth"] == 0
+    assert job["env"]["RANGE"].endswith("..HEAD")
+    assert 'tools/search_commits.py "$RANGE"' in job["steps"][-1]["run"]
+    assert "secrets." not in str(job)
