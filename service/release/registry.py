@@ -24,6 +24,8 @@ from service.release.unseen import UnseenPolicy
 from service.release.verification import newest_sequence
 from service.served import PairSourceStatus, ServedPair
 from service.settings import Settings
+from service.telemetry import metrics
+from service.telemetry.log import Event, log
 
 FetchServed = Callable[[], ServedPair]
 Fits = Callable[[Pair], None]  # raises ToolsDiffer, or RegistryError while nobody can say
@@ -71,6 +73,7 @@ class RegistryPairSource:
         except (RegistryError, ConfigurationError) as err:
             self._error = str(err)
         self._refreshed_at: float | None = None
+        self._failing = False
         self._copies = copies or ReleaseCopies(task, settings, None, None)
         self._unkept = False  # the served pair is not on disk yet
         self._uncopied = True  # nor known to be in the copies
@@ -106,11 +109,13 @@ class RegistryPairSource:
     def refresh(self) -> None:
         """Ask the registry once and serve its pair if it verifies; a failure is kept as ``last_error``, never raised."""
         try:
-            self._look()
+            found = self._look()
+            metrics.count(metrics.REGISTRY_LOOKS, "false" if found else "true")
         except Exception as err:  # of table or bucket, which may answer anything: the thread must survive it
             self._error = f"the copies for other tasks cannot be used ({type(err).__name__}: {err!s:.200})"
 
-    def _look(self) -> None:
+    def _look(self) -> bool:
+        """Return whether the registry gave a pair to serve."""
         try:
             self._refused = None
             found = self._fetch()
@@ -118,20 +123,27 @@ class RegistryPairSource:
             self._refuse_older(found)
             self._fits(found.pair)
         except (RegistryError, ConfigurationError) as err:
-            self._error = str(err)
-            self._serve_copy()
-            return
+            self._fail(err, str(err))
+            return False
         except Exception as err:  # the registry may hold any content; the thread must survive all of it
-            self._error = f"the registry holds something that cannot be read ({type(err).__name__}: {err!s:.200})"
-            self._serve_copy()
-            return
+            self._fail(err, f"the registry holds something that cannot be read ({type(err).__name__}: {err!s:.200})")
+            return False
         served = self._served
         self._error = self._refused = None
         self._refreshed_at = time.time()
         self._served, self._unfitted = found, None
         if served is None or (found.sequence, found.pair.digest) != (served.sequence, served.pair.digest):
             self._unkept = self._uncopied = True
+        self._failing = False
         self._keep(found)
+        return True
+
+    def _fail(self, err: Exception, error: str) -> None:
+        self._error = error
+        if not self._failing:  # once an outage: each process looks every few seconds
+            log(Event.REGISTRY_UNREADABLE, task=self._task, reason=type(err).__name__)
+        self._failing = True
+        self._serve_copy()
 
     def _refuse_older(self, found: ServedPair) -> None:
         served, newest = self._served or self._unfitted, self._copies.newest()

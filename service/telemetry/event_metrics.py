@@ -169,6 +169,8 @@ _RECORDERS: Mapping[Event, Callable[[Fields], None]] = {
     Event.VALIDATION_TIMEOUT: lambda _: metrics.count(metrics.VALIDATION_TIMEOUTS),
     Event.HALLUCINATION_FOUND: _hallucination,
     Event.AUDIT_UNKEPT: lambda _: metrics.count(metrics.AUDIT_UNKEPT),
+    Event.ROLLOUT_STOPPED: lambda _: metrics.count(metrics.ROLLOUTS_STOPPED),
+    Event.FEEDBACK_RECORDED: lambda fields: metrics.count(metrics.RATINGS, str(fields.get("feedback"))),
     Event.SHARED_STATE_UNREACHABLE: lambda _: metrics.count(metrics.SHARED_OUTAGES),
     Event.SUMMARY_UNKEPT: lambda _: metrics.count(metrics.UNKEPT),
     Event.DYNAMODB_QUERY_SUCCESS: _history_read,

@@ -119,6 +119,11 @@ HALLUCINATIONS = Counter(
     "omni_hallucinations", "HallucinationsFound", "Statements that nothing supports", ("kind", "severity")
 )
 AUDIT_UNKEPT = Counter("omni_audit_unkept", "AuditUnkept", "Audit records that the log has and a store has not")
+ROLLOUTS_STOPPED = Counter("omni_rollouts_stopped", "RolloutsStopped", "Rollouts that stopped by themselves")
+RATINGS = Counter("omni_ratings", "Ratings", "Answers that agents rated, by verdict", ("feedback",))
+REGISTRY_LOOKS = Counter(
+    "omni_registry_looks", "RegistryLooks", "Looks at the registry, by whether they found nothing to serve", ("failed",)
+)
 CALLBACKS = Counter("omni_callbacks", "Callbacks", "Rings of callbacks by what became of them", ("state",))
 CALLBACK_PROMISES = Counter(
     "omni_callback_promises", "CallbackPromises", "Promised callbacks by whether they were rung in time", ("outcome",)

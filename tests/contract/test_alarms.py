@@ -12,7 +12,7 @@ from service.telemetry.log import Event
 
 ROOT = Path(__file__).resolve().parents[2]
 ALARMS = yaml.safe_load((ROOT / "infra" / "observability.yaml").read_text(encoding="utf-8"))["alarms"]
-START_S = 1_800_000_000 - 1_800_000_000 % 3600
+START_S = 1_800_000_000 - 1_800_000_000 % 86_400  # a whole period of the longest one
 TIMEOUT = (Event.BEDROCK_INVOKE_TIMEOUT, {"model": "m", "latency_ms": 2000})
 THROTTLED = (Event.BEDROCK_INVOKE_FAILURE, {"model": "m", "latency_ms": 9, "failure_code": "QUOTA_EXCEEDED"})
 FAILED = (Event.REQUEST_FAILED, {"failure_code": "DEADLINE"})
@@ -25,6 +25,9 @@ LEFT = (Event.HANDOVER_ENDED, {"outcome": "abandoned", "state": "waiting", "late
 GOOD_CALL = (Event.CALL_SETTLED, {"tenant": "acme", "state": "done"})
 BAD_CALL = (Event.CALL_SETTLED, {"tenant": "acme", "state": "failed", "reason": "unreadable"})
 WAITING_CALL = (Event.CALL_SETTLED, {"state": "waiting"})
+HELPFUL = (Event.FEEDBACK_RECORDED, {"feedback": "helpful"})
+NOT_HELPFUL = (Event.FEEDBACK_RECORDED, {"feedback": "not_helpful"})
+FAILED_LOOK, GOOD_LOOK = ("registry", "true"), ("registry", "false")
 SERVED = (Event.HANDOVER_ENDED, {"outcome": "resolved", "state": "taken", "latency_ms": 9_000})
 
 
@@ -51,6 +54,10 @@ def _priced(*costs, seconds):
         (Event.CALL_SCORED, {"tenant": tenant, "duration_s": seconds, "cost_usd": cost})
         for tenant, cost in zip(tenants, costs, strict=True)
     ]
+
+
+def _answer(cost_usd):
+    return (Event.REQUEST_COMPLETED, {"model_used": "m", "arm": "primary", "cost_usd": cost_usd})
 
 
 # By alarm: what happens in one period so that it fires, and what may happen without.
@@ -82,6 +89,13 @@ PLANTS = {
         [(Event.AGREEMENT_CHECKED, {"fallen": 1})],
         [(Event.AGREEMENT_CHECKED, {"fallen": 0})],
     ),
+    "rollout-stopped": ([(Event.ROLLOUT_STOPPED, {"reason": "failures"})], _requests(5)),
+    "registry-down": (
+        [("registry", "true")] * 21 + [("registry", "false")] * 19,
+        [("registry", "true"), ("registry", "false")] * 20,
+    ),
+    "cost-spike": ([_answer(0.5)] * 9, [_answer(0.5)] * 8),
+    "feedback-collapse": ([NOT_HELPFUL] * 41 + [HELPFUL] * 159, [NOT_HELPFUL] * 40 + [HELPFUL] * 160),
     "audit-unkept": ([(Event.AUDIT_UNKEPT, {"reason": "table"})], [TRUE_TURN]),
 }
 RATIOS = [alarm for alarm in ALARMS if "minimum" in alarm]
@@ -111,6 +125,8 @@ class Telemetry:
         if event == "request":
             metrics.count(metrics.REQUESTS, "/v1/summarize", "200")
             metrics.observe(metrics.LATENCY, fields, "/v1/summarize")
+        elif event == "registry":
+            metrics.count(metrics.REGISTRY_LOOKS, fields)
         elif event == "aws":
             self.data.add(self.alarm["metric"], frozenset(), self.at_s, [fields])
         else:
@@ -161,7 +177,13 @@ def test_an_alarm_over_several_periods_is_quiet_after_a_gap():
 
 @pytest.mark.parametrize("alarm", RATIOS, ids=lambda alarm: alarm["name"])
 def test_a_ratio_of_too_few_raises_no_alarm(alarm):
-    own = {"ConversationTurns": [FALSE_TURN], "CallsEnded": [BAD_CALL], "CallCost": _priced(0.1, 0.1, seconds=0.5)}
+    own = {
+        "ConversationTurns": [FALSE_TURN],
+        "CallsEnded": [BAD_CALL],
+        "CallCost": _priced(0.1, 0.1, seconds=0.5),
+        "RegistryLooks": [FAILED_LOOK],
+        "Ratings": [NOT_HELPFUL],
+    }
     few = own.get(alarm["metric"], [*_requests(1, 9000), FAILED, DIGEST, NOTHING_KNOWN])
     telemetry = Telemetry(alarm)
     telemetry.happens(few * (alarm["minimum"] - 1), 0)

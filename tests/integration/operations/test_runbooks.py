@@ -40,6 +40,7 @@ LINES = (
     {"event": "CALLBACK_RUNG"},
     {"event": "AUDIT_UNKEPT", "reason": "bucket"},
     {"event": "ROLLOUT_STOPPED", "reason": "failures"},
+    {"event": "REGISTRY_UNREADABLE", "task": "summarize", "reason": "RegistryError"},
     {"event": "FEEDBACK_RECORDED", "feedback": "helpful"},
     {"event": "CALL_OVERRIDDEN", "criterion": "greeting", "agrees": False},
     {"event": "CALL_SCORED", "tenant": "acme", "cost_usd": 0.02, "duration_s": 240},

@@ -19,6 +19,8 @@ from service.release.statements import TrustedKeys, envelope_digest
 from service.release.unseen import UnseenPolicy
 from service.release.verification import newest_sequence
 from service.settings import Settings
+from service.telemetry import metrics
+from service.telemetry.log import Event
 
 LOCAL = UnseenPolicy(stage="local", takes=True)
 
@@ -275,6 +277,23 @@ def test_a_refused_release_leaves_the_last_good_pair_in_place(settings, served):
     fetch.step = served(OTHER, 2)
     source.refresh()
     assert (source.current().pair, source.status().last_error) == (OTHER, None)
+
+
+def test_an_outage_is_logged_once_and_every_look_is_counted(settings, served, monkeypatch):
+    logged = []
+    monkeypatch.setattr("service.release.registry.log", lambda event, **fields: logged.append((event, fields)))
+    before = {failed: metrics.total(metrics.REGISTRY_LOOKS, failed=failed) for failed in ("true", "false")}
+    fetch = Script(RegistryError("down"))
+    source = RegistryPairSource("demo", settings, fetch=fetch)
+    for step in (RegistryError("down"), RegistryError("down"), served(make_pair(), 1), KeyError("odd")):
+        fetch.step = step
+        source.refresh()
+    assert logged == [
+        (Event.REGISTRY_UNREADABLE, {"task": "demo", "reason": "RegistryError"}),
+        (Event.REGISTRY_UNREADABLE, {"task": "demo", "reason": "KeyError"}),
+    ]
+    looks = {failed: metrics.total(metrics.REGISTRY_LOOKS, failed=failed) - before[failed] for failed in before}
+    assert looks == {"true": 3, "false": 1}
 
 
 def test_an_older_release_is_refused(settings, served):

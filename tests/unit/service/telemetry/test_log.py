@@ -85,6 +85,8 @@ ANSWERED = {"model_used": "nova-lite", "arm": "primary", "degraded": False, "cos
         (Event.BEDROCK_INVOKE_FAILURE, {"model": "m"}, metrics.MODEL_ERRORS, {"model": "m"}, 1),
         (Event.TOOL_USED, USED | {"outcome": "refused"}, metrics.TOOL_USES, {"outcome": "refused"}, 1),
         (Event.TOOL_USED, USED | {"outcome": "refused"}, metrics.TOOL_LATENCY, {}, 0),
+        (Event.ROLLOUT_STOPPED, {"reason": "failures"}, metrics.ROLLOUTS_STOPPED, {}, 1),
+        (Event.FEEDBACK_RECORDED, {"feedback": "not_helpful"}, metrics.RATINGS, {"feedback": "not_helpful"}, 1),
         (Event.SHARED_STATE_UNREACHABLE, {"reason": "down"}, metrics.SHARED_OUTAGES, {}, 1),
         (Event.SUMMARY_UNKEPT, {"reason": "down"}, metrics.UNKEPT, {}, 1),
         (Event.DYNAMODB_QUERY_SUCCESS, {"latency_ms": 3}, metrics.STORE_LATENCY, {"store": "dynamodb"}, 1),
