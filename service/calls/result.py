@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
 
+from service.calls.insights.insight import CallInsights
 from service.events import SCHEMA_VERSION, CallCriterionEvent, CallEvent
 from service.tasks.scorecard.card import CriterionResult, Scorecard
 
@@ -151,6 +152,7 @@ class CallResult(_Part):
     summary_raw: str | None = None
     source: Source
     scored_by: ScoredBy
+    insights: CallInsights | None = None  # None: scored before they were read
 
     def to_json(self) -> str:
         """Return the JSON text as it is stored."""

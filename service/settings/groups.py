@@ -112,6 +112,8 @@ class CallSettings(SettingsGroup, alias_generator="calls_{}".format):
     transcribe_role: str | None = Field(default=None, alias="transcribe_role")  # ARN of the data-access role
     # None: Amazon Comprehend in `aws`, Presidio if the extra `redaction` is installed, else patterns only.
     redactor: RedactorName | None = Field(default=None, alias="redactor")
+    # Who reads sentiment and key phrases. None: Amazon Comprehend in `aws`, else a list of words.
+    insights: Literal["words", "comprehend"] | None = None
 
 
 class WarehouseSettings(SettingsGroup, alias_generator="warehouse_{}".format):

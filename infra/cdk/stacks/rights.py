@@ -88,9 +88,13 @@ class Rights:
         return _allow(actions, model_arns(stack.partition, stack.region, stack.account))
 
     def redaction(self) -> iam.PolicyStatement:
-        """Allow finding names in texts; Comprehend's detection has no resources."""
+        """Allow finding names, sentiment and key phrases in texts; Comprehend's detection has no resources."""
         return _allow(
-            ("comprehend:DetectPiiEntities", "comprehend:DetectEntities", "comprehend:DetectSentiment"), ["*"]
+            (
+                *("comprehend:DetectPiiEntities", "comprehend:DetectEntities", "comprehend:DetectSentiment"),
+                *("comprehend:BatchDetectSentiment", "comprehend:BatchDetectKeyPhrases"),
+            ),
+            ["*"],
         )
 
     def warehouse(self) -> list[iam.PolicyStatement]:

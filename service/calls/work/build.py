@@ -9,6 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from service.calls.hear.transcriber import Transcriber
+from service.calls.insights.insight import InsightReader
+from service.calls.insights.words import WordReader
 from service.calls.redact.transcript import FindingRedactor, PatternRedactor, TranscriptRedactor
 from service.calls.store.erased import ErasedCalls
 from service.calls.store.objects import CallInputs, TenantResults
@@ -76,7 +78,27 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
         owner=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
         queue=EventQueue(client("sqs", patient), settings.calls.queue, bucket=settings.calls.bucket),
         transcriber=build_transcriber(settings),
+        insights=build_insights(settings),
     )
+
+
+def build_insights(settings: Settings) -> InsightReader:
+    """Return the reader of sentiment and key phrases; by default Amazon Comprehend in `aws`, elsewhere a list of words.
+
+    Raises:
+        ConfigurationError: the settings name Comprehend with a stand-in for AWS.
+    """
+    wanted = settings.calls.insights or ("comprehend" if settings.environment == "aws" else "words")
+    if wanted == "words":
+        return WordReader()
+    if settings.aws.endpoint is not None:
+        raise ConfigurationError(
+            "OMNI_CALLS_INSIGHTS is comprehend, which the local AWS does not have: unset it, or set it to words"
+        )
+    from service.aws.clients import client
+    from service.calls.insights.comprehend import ComprehendReader
+
+    return ComprehendReader(client("comprehend", settings, attempts=1))
 
 
 def build_transcriber(settings: Settings) -> Transcriber | None:

@@ -20,6 +20,8 @@ from service.aws.event_queue import Announced, EventQueue, QueueMessage
 from service.calls.failure import CallErased, CallFailed, FailureReason, NotReady, Waiting
 from service.calls.hear.formats import facts_of, is_audio, read_transcript
 from service.calls.hear.transcriber import Transcriber
+from service.calls.insights.insight import InsightReader, insights_of
+from service.calls.insights.words import WordReader
 from service.calls.keys import CallObject, call_of_job, letter_key, raw_answer_key, read_key, result_key, transcript_key
 from service.calls.redact.languages import require_covered
 from service.calls.redact.transcript import TranscriptRedactor, redacted_call
@@ -96,6 +98,7 @@ class CallWorker:
     owner: str
     queue: EventQueue | None = None
     transcriber: Transcriber | None = None
+    insights: InsightReader = field(default_factory=WordReader)
     now: Callable[[], datetime] = _now
     lease: timedelta = LEASE
     visible_after_s: int = VISIBLE_AFTER_S
@@ -269,9 +272,11 @@ class CallWorker:
         if scored.raw_answer:
             clean = await _blocking(self.redactor.redact, [Turn(speaker="system", start_s=0, text=scored.raw_answer)])
             await _blocking(results.put, raw_answer_key(job.tenant, job.call_id), clean.turns[0].text)
+        read = await _blocking(insights_of, self.insights, kept.turns)
+        made = scored.result.model_copy(update={"insights": read, "key_phrases": read.key_phrases})
         key = result_key(job.tenant, job.call_date, job.call_id)
         # Written once and read back: of two workers' results both use the first one.
-        await _blocking(partial(results.put, key, scored.result.to_json(), once=True))
+        await _blocking(partial(results.put, key, made.to_json(), once=True))
         result = await self._result(results, key)
         job = await self._advance(job, "scored", result_key=key, scored=scored_of(result))
         return _Ready(job=job, result=result)

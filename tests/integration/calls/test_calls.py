@@ -95,6 +95,15 @@ async def test_a_call_becomes_a_result_rows_and_a_place_on_the_leaderboard(place
     assert redaction.found == {"name": 3, "number": 1}
     assert (redaction.by, redaction.turns, redaction.languages) == ("patterns-2+names-1", 3, {"en": 3})
     assert (redaction.result, redaction.left) == ("redacted", {})
+    assert result.insights is not None
+    assert (result.insights.by, result.insights.failure) == ("local-words-v1", None)
+    assert [(one.turn, one.sentiment) for one in result.insights.turns] == [
+        (0, "NEUTRAL"),
+        (1, "NEGATIVE"),
+        (2, "NEGATIVE"),
+    ]
+    assert result.insights.sentiment == "NEGATIVE"
+    assert result.key_phrases == result.insights.key_phrases != ()
     assert result.scored_by.pair == "keywords"
     assert len(result.scored_by.pair_digest) > 40
     kept = place.worker.results(ACME).read(transcript_key(ACME, job.call_id))

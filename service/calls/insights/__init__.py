@@ -1,0 +1,1 @@
+"""Sentiment and key phrases of calls, by turn and by call."""

@@ -1,0 +1,98 @@
+"""Reads sentiment and key phrases with Amazon Comprehend, 25 turns a request."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from service.aws.bounded import StoreDropped, StoreThrottled, translated
+from service.calls.insights.insight import InsightsFailed, ReadTurn
+from service.errors import StoreError
+
+# https://docs.aws.amazon.com/comprehend/latest/APIReference/API_BatchDetectSentiment.html (2026-11-23)
+_BATCH, MOST_BYTES = 25, 4900
+_FIRST_WAIT_S, _LONGEST_WAIT_S, _PATIENCE_S = 0.25, 4.0, 30.0
+_STORE = "Amazon Comprehend"
+_SENTIMENTS = frozenset({"POSITIVE", "NEGATIVE", "NEUTRAL", "MIXED"})
+_FINAL = frozenset({"InvalidRequestException", "TextSizeLimitExceededException", "UnsupportedLanguageException"})
+
+
+class ComprehendReader:
+    """Implements ``InsightReader``. It was never run against AWS; its requests and answers fit botocore's service model.
+
+    Of a turn above Comprehend's bound its beginning is read. ``sleep`` and ``clock`` are in seconds.
+    """
+
+    by = "amazon-comprehend"
+    # Comprehend reads more; these are the languages that a call can be told to be in.
+    languages = frozenset({"en", "es", "de", "fr", "it", "pt"})
+
+    def __init__(
+        self,
+        comprehend: Any,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._comprehend, self._sleep, self._clock = comprehend, sleep, clock
+
+    def read(self, texts: Sequence[str], language: str) -> list[ReadTurn]:
+        """See ``InsightReader.read``."""
+        starts = range(0, len(texts), _BATCH)
+        return [one for start in starts for one in self._batch(texts[start : start + _BATCH], language)]
+
+    def _batch(self, texts: Sequence[str], language: str) -> list[ReadTurn]:
+        given = {"TextList": [_fitted(text) for text in texts], "LanguageCode": language}
+        felt = self._answers(self._comprehend.batch_detect_sentiment, given)
+        named = self._answers(self._comprehend.batch_detect_key_phrases, given)
+        return [_read_turn(feeling, phrases) for feeling, phrases in zip(felt, named, strict=True)]
+
+    def _answers(self, ask: Callable[..., Any], given: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the answers in the order of the texts, of which each must have one."""
+        answer = self._patiently(ask, given)
+        refused = answer.get("ErrorList")
+        if refused:
+            raise InsightsFailed(f"{_STORE} cannot read {len(refused)} turns: {refused[0].get('ErrorCode', 'unknown')}")
+        found = {one.get("Index"): one for one in answer.get("ResultList") or ()}
+        count = len(given["TextList"])
+        if set(found) != set(range(count)):
+            raise InsightsFailed(f"{_STORE} answered about {len(found)} of {count} turns")
+        return [found[number] for number in range(count)]
+
+    def _patiently(self, ask: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:
+        begun, wait_s = self._clock(), _FIRST_WAIT_S
+        while True:
+            try:
+                with translated(_STORE):
+                    answer: dict[str, Any] = ask(**given)
+                    return answer
+            except (StoreThrottled, StoreDropped):
+                if self._clock() - begun + wait_s > _PATIENCE_S:
+                    raise
+            except StoreError as err:
+                cause = err.__cause__
+                code = cause.response.get("Error", {}).get("Code") if isinstance(cause, ClientError) else None
+                if code in _FINAL:
+                    raise InsightsFailed(f"{_STORE} refuses the call: {code}") from None
+                raise
+            self._sleep(wait_s)
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+
+def _read_turn(feeling: dict[str, Any], phrases: dict[str, Any]) -> ReadTurn:
+    sentiment, scores = feeling.get("Sentiment"), feeling.get("SentimentScore") or {}
+    if sentiment not in _SENTIMENTS or not {"Positive", "Negative"} <= set(scores):
+        raise InsightsFailed(f"{_STORE} returned a turn without a sentiment")
+    balance = max(-1.0, min(1.0, float(scores["Positive"]) - float(scores["Negative"])))
+    named = [str(one.get("Text", "")) for one in phrases.get("KeyPhrases") or ()]
+    # Tags of what was redacted are no phrases.
+    return ReadTurn(
+        sentiment=sentiment,
+        balance=round(balance, 4),
+        key_phrases=tuple(dict.fromkeys(one for one in named if one and "[" not in one)),
+    )
+
+
+def _fitted(text: str) -> str:
+    return text.encode()[:MOST_BYTES].decode(errors="ignore")

@@ -1,0 +1,130 @@
+"""What is read out of a call's words besides its scorecard: sentiment and key phrases, by turn and by call."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.errors import StoreError
+from service.grounding.language import language_of
+from service.tasks.scorecard.transcript import Turn
+from service.telemetry.log import Event, log
+
+TurnSentiment = Literal["POSITIVE", "NEGATIVE", "NEUTRAL", "MIXED"]
+MOST_PHRASES = 12
+_CODES = {"English": "en", "Spanish": "es", "Portuguese": "pt", "French": "fr", "German": "de", "Italian": "it"}
+_CLEAR = 0.15  # a mean balance nearer to 0 is no sentiment of the call
+
+
+class InsightsFailed(Exception):
+    """The reader cannot read this call; the message quotes nothing of it."""
+
+
+class TurnInsight(BaseModel):
+    """One turn. ``balance`` is positive minus negative, -1 to 1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    turn: int
+    sentiment: TurnSentiment
+    balance: float = Field(ge=-1, le=1)
+    key_phrases: tuple[str, ...] = ()
+
+
+class CallInsights(BaseModel):
+    """A call's sentiment, which is its customer's, and key phrases. With a ``failure`` there is neither, and it says why."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    by: str
+    sentiment: TurnSentiment | None = None
+    balance: float | None = None
+    key_phrases: tuple[str, ...] = ()
+    turns: tuple[TurnInsight, ...] = ()
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadTurn:
+    """A reader's answer about one text."""
+
+    sentiment: TurnSentiment
+    balance: float
+    key_phrases: tuple[str, ...]
+
+
+class InsightReader(Protocol):
+    """Reads sentiment and key phrases of redacted texts. Blocking."""
+
+    @property
+    def by(self) -> str:
+        """Name and version of the reader."""
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """ISO 639-1 codes of the languages that it reads."""
+
+    def read(self, texts: Sequence[str], language: str) -> list[ReadTurn]:
+        """Return one answer per text, in order.
+
+        Raises:
+            InsightsFailed: the texts cannot be read, and a retry would not help.
+            StoreError: the service behind it does not answer.
+        """
+
+
+def insights_of(reader: InsightReader, turns: Sequence[Turn]) -> CallInsights:
+    """Return the insights of redacted turns; what went wrong is stated as a failure, which costs no call its score."""
+    spoken = [(number, turn) for number, turn in enumerate(turns) if turn.spoken]
+    if not spoken:
+        return _failed(reader, "no words are spoken")
+    name = language_of(" ".join(turn.text for _, turn in spoken)) or "English"
+    language = _CODES.get(name, "")
+    if language not in reader.languages:
+        return _failed(reader, f"the call is in {name}, which {reader.by} does not read")
+    try:
+        read = reader.read([turn.text for _, turn in spoken], language)
+    except (InsightsFailed, StoreError) as err:
+        return _failed(reader, str(err)[:300])
+    if len(read) != len(spoken):
+        return _failed(reader, f"{len(read)} answers about {len(spoken)} turns")
+    found = tuple(
+        TurnInsight(turn=number, sentiment=one.sentiment, balance=one.balance, key_phrases=one.key_phrases)
+        for (number, _), one in zip(spoken, read, strict=True)
+    )
+    # Where speakers are unknown, the customer may be anyone.
+    customers = {number for number, turn in spoken if turn.speaker == "customer"} or {number for number, _ in spoken}
+    sentiment, balance = _of_call([one for one in found if one.turn in customers])
+    return CallInsights(by=reader.by, sentiment=sentiment, balance=balance, key_phrases=_most(found), turns=found)
+
+
+def _of_call(turns: Sequence[TurnInsight]) -> tuple[TurnSentiment, float]:
+    """Return the sentiment of the turns that have one; how a call ends weighs twice as much as how it begins."""
+    felt = [(place, one) for place, one in enumerate(turns) if one.sentiment != "NEUTRAL"]
+    if not felt:
+        return "NEUTRAL", 0.0
+    weights = [1 + place / max(len(turns) - 1, 1) for place, _ in felt]
+    mean = sum(weight * one.balance for weight, (_, one) in zip(weights, felt, strict=True)) / sum(weights)
+    kinds = {one.sentiment for _, one in felt}
+    if abs(mean) >= _CLEAR:
+        return ("POSITIVE" if mean > 0 else "NEGATIVE"), round(mean, 4)
+    return ("MIXED" if "MIXED" in kinds or {"POSITIVE", "NEGATIVE"} <= kinds else "NEUTRAL"), round(mean, 4)
+
+
+def _most(turns: Sequence[TurnInsight]) -> tuple[str, ...]:
+    """Return the phrases of most turns, of equals the longer one, then the earlier one."""
+    counts: Counter[str] = Counter()
+    written: dict[str, str] = {}
+    for one in turns:
+        for phrase in dict.fromkeys(one.key_phrases):
+            counts[phrase.casefold()] += 1
+            written.setdefault(phrase.casefold(), phrase)
+    ranked = sorted(counts, key=lambda phrase: (-counts[phrase], -len(phrase.split())))
+    return tuple(written[phrase] for phrase in ranked[:MOST_PHRASES])
+
+
+def _failed(reader: InsightReader, why: str) -> CallInsights:
+    log(Event.CALL_INSIGHTS_FAILED, by=reader.by)
+    return CallInsights(by=reader.by, failure=why)
