@@ -7,7 +7,7 @@ program that shows or downloads the object may treat it as a path.
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from service.calls.failure import CallFailed, FailureReason
 
@@ -91,6 +91,16 @@ def result_key(tenant: str, call_date: datetime, call_id: str) -> str:
 def transcript_key(tenant: str, call_id: str) -> str:
     """Return the key of a call's redacted transcript."""
     return f"{tenant}/transcripts/{call_id}.json"
+
+
+def earlier_key(tenant: str, call_id: str, scored_at: datetime) -> str:
+    """Return the key of a result that another one has replaced."""
+    return f"{earlier_prefix(tenant, call_id)}{scored_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.json"
+
+
+def earlier_prefix(tenant: str, call_id: str) -> str:
+    """Return the key prefix of a call's replaced results, in the order of their times."""
+    return f"{tenant}/earlier/{call_id}/"
 
 
 def raw_answer_key(tenant: str, call_id: str) -> str:

@@ -114,6 +114,7 @@ class CallSettings(SettingsGroup, alias_generator="calls_{}".format):
     redactor: RedactorName | None = Field(default=None, alias="redactor")
     # Who reads sentiment and key phrases. None: Amazon Comprehend in `aws`, else a list of words.
     insights: Literal["words", "comprehend"] | None = None
+    overwrite: bool = False  # whether a call whose bytes are uploaded again is worked on again, instead of skipped
 
 
 class WarehouseSettings(SettingsGroup, alias_generator="warehouse_{}".format):

@@ -239,19 +239,21 @@ class CallJobs:
         except StateLost:
             return  # another worker has taken it: there is no lease to release
 
-    def reopen(self, job: CallJob, *, now: datetime, source: CallObject | None = None) -> bool:
-        """Reset a failed call to its first state, to be read from ``source``; return False when it is no longer failed."""
+    def reopen(self, job: CallJob, *, now: datetime, source: CallObject | None = None, was: State = "failed") -> bool:
+        """Reset a call that ended as ``was`` to its first state, to be read from ``source``; return False when it changed."""
         source = source or job.source
         text = (
             "SET object_key = :key, version = :version, #state = :received, updated_at = :at, attempts = :zero, "
-            "#open = :tenant REMOVE reason, detail"
+            "#open = :tenant REMOVE reason, detail, result_key, form_id, form_version, percentage, passed"
         )
         values = {
             ":received": {"S": "received"}, ":at": {"S": _text(now)}, ":zero": {"N": "0"}, ":tenant": {"S": job.tenant},
-            ":failed": {"S": "failed"}, ":key": {"S": source.key}, ":version": {"S": source.version},
+            ":was": {"S": was}, ":key": {"S": source.key}, ":version": {"S": source.version},
+            ":before": {"S": job.source.version},
         }  # fmt: skip
         try:
-            self._update(job, text, "#state = :failed", {"#state": "state", "#open": "open"}, values)
+            going = "#state = :was AND version = :before"
+            self._update(job, text, going, {"#state": "state", "#open": "open"}, values)
         except StateLost:
             return False
         return True

@@ -79,6 +79,7 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
         queue=EventQueue(client("sqs", patient), settings.calls.queue, bucket=settings.calls.bucket),
         transcriber=build_transcriber(settings),
         insights=build_insights(settings),
+        overwrite=settings.calls.overwrite,
     )
 
 

@@ -1,10 +1,26 @@
-"""The redacted transcript of a call as it is stored."""
+"""The redacted transcript of a call as it is stored, and results that others have replaced."""
 
 from pydantic import BaseModel, ConfigDict
 
 from service.calls.hear.transcriber import Facts, Heard
+from service.calls.keys import earlier_key
 from service.calls.redact.transcript import RedactedTranscript
+from service.calls.result import CallResult
+from service.calls.store.objects import TenantResults
+from service.calls.store.states import CallJob
 from service.tasks.scorecard.transcript import Turn
+
+
+def set_aside(results: TenantResults, job: CallJob) -> None:
+    """Copy a call's result to where replaced results stand; a second time changes nothing.
+
+    Raises:
+        StoreError: S3 does not answer.
+    """
+    text = None if job.result_key is None else results.read(job.result_key)
+    if text is not None:
+        scored_at = CallResult.model_validate_json(text).scored_at
+        results.put(earlier_key(job.tenant, job.call_id, scored_at), text, once=True)
 
 
 class KeptTranscript(BaseModel):

@@ -32,7 +32,7 @@ from service.calls.store.objects import CallInputs, TenantResults
 from service.calls.store.states import ENDED, CallJob, CallJobs, State, StateLost
 from service.calls.tenants.desk import TenantDesk
 from service.calls.work.dead_letters import CallLetters
-from service.calls.work.kept import KeptTranscript
+from service.calls.work.kept import KeptTranscript, set_aside
 from service.calls.work.scoring import CallScorer, ModelBusy, choose_form
 from service.errors import StoreError, WarehouseError
 from service.events import CallCriterionEvent, CallEvent
@@ -102,6 +102,7 @@ class CallWorker:
     now: Callable[[], datetime] = _now
     lease: timedelta = LEASE
     visible_after_s: int = VISIBLE_AFTER_S
+    overwrite: bool = False
     at_once: int = 4
 
     async def drain(self, *, wait_s: int = 1) -> CallTally:
@@ -217,6 +218,8 @@ class CallWorker:
         job = await self._claim(source)
         if job.state == "failed" and job.source.key != source.key:
             job = await self._claim_again(job, source)
+        elif self.overwrite and job.state in ("done", "needs_review") and job.source.version != source.version:
+            job = await self._claim_once_more(job, source)
         if job.state in ENDED:
             tally.known += 1
             return None
@@ -326,6 +329,15 @@ class CallWorker:
         assert failed.reason is not None
         await _blocking(partial(self.jobs.reopen, failed, now=self.now(), source=source))
         await _blocking(self.results(source.tenant).delete, letter_key(source.tenant, failed.reason, failed.call_id))
+        return await self._claim(source)
+
+    async def _claim_once_more(self, ended: CallJob, source: CallObject) -> CallJob:
+        """Keep the result of a call whose bytes were uploaded again as an earlier one, and claim the call."""
+        results = self.results(source.tenant)
+        if ended.result_key is not None:
+            await _blocking(set_aside, results, ended)
+            await _blocking(results.delete, ended.result_key)
+        await _blocking(partial(self.jobs.reopen, ended, now=self.now(), source=source, was=ended.state))
         return await self._claim(source)
 
     async def _result(self, results: TenantResults, key: str) -> CallResult:

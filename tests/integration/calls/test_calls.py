@@ -16,7 +16,7 @@ from service.aws.clients import client
 from service.aws.event_queue import Announced
 from service.calls.failure import CallFailed, FailureReason, Waiting
 from service.calls.hear.transcriber import Heard
-from service.calls.keys import NO_TENANT, job_name, letter_key, read_key, result_key, transcript_key
+from service.calls.keys import NO_TENANT, earlier_key, job_name, letter_key, read_key, result_key, transcript_key
 from service.calls.redact.transcript import PatternRedactor
 from service.calls.reviews import CallMissing
 from service.calls.store.objects import WallBreached
@@ -136,6 +136,35 @@ async def test_names_and_copies(place: CallPlace) -> None:
     place.put("acme/calls/monday/test.json", TURNS[1:])  # another version under the same name
     await place.worker.drain()
     assert count_calls(place.worker, ACME).ended == 3
+
+
+async def test_a_flag_overwrites_instead_of_skipping(place: CallPlace) -> None:
+    """The same bytes sent again are worked on again; an event that comes twice is not, and nothing of the old result is lost."""
+    client("s3", place.settings).put_bucket_versioning(
+        Bucket=place.settings.calls.bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
+    place.put("acme/calls/one.json")
+    await place.worker.drain()
+    first = place.jobs(ACME)["one.json"]
+    old = place.result(first)
+    place.put("acme/calls/one.json")
+    assert (await place.worker.drain()).known == 1
+    assert place.result(place.jobs(ACME)["one.json"]) == old
+    worker = replace(place.worker, overwrite=True)
+    place.put("acme/calls/one.json")
+    tally = await worker.drain()
+    assert dict(tally.states) == {"done": 1}
+    second = place.jobs(ACME)["one.json"]
+    assert (second.call_id, second.state) == (first.call_id, "done")
+    assert second.source.version != first.source.version
+    assert place.result(second).scored_at > old.scored_at
+    again = await worker.work(
+        [Announced(key=second.source.key, etag=second.source.etag, version=second.source.version)]
+    )
+    assert again[0].known == 1
+    earlier = place.worker.results(ACME).read(earlier_key(ACME, first.call_id, old.scored_at))
+    assert earlier == old.to_json()
+    assert count_calls(place.worker, ACME).balanced
 
 
 @pytest.mark.parametrize(
