@@ -103,6 +103,16 @@ def earlier_prefix(tenant: str, call_id: str) -> str:
     return f"{tenant}/earlier/{call_id}/"
 
 
+def rescored_prefix(tenant: str, form_id: str, version: int) -> str:
+    """Return the key prefix of the results by which a version of a form re-scores calls."""
+    return f"{tenant}/rescored/{form_id}/{version}/"
+
+
+def rescored_key(tenant: str, form_id: str, version: int, call_id: str) -> str:
+    """Return the key of a call's result by a version of a form that re-scores it."""
+    return f"{rescored_prefix(tenant, form_id, version)}{call_id}.json"
+
+
 def raw_answer_key(tenant: str, call_id: str) -> str:
     """Return the key of a model's unusable answer."""
     return f"{tenant}/unusable/{call_id}.txt"

@@ -8,6 +8,7 @@ from service.commands.access import client, clients, token, token_keys
 from service.commands.audit import audit
 from service.commands.callbacks import callbacks
 from service.commands.calls.pipeline import calls
+from service.commands.calls.rescoring import rescore_calls
 from service.commands.calls.validation import validate_calls
 from service.commands.customer import customer
 from service.commands.dashboards import dashboards
@@ -65,6 +66,7 @@ COMMANDS = frozenset(
 def add_commands(app: typer.Typer) -> None:
     """Add the service's commands to ``app``, in the order in which its help lists them."""
     calls.command("validate")(validate_calls)
+    calls.command("rescore")(rescore_calls)
     for panel, commands in ((SERVE, _SERVE), (WAREHOUSE, _WAREHOUSE)):
         for name, command in commands.items():
             app.command(name, rich_help_panel=panel)(command)

@@ -258,6 +258,21 @@ class CallJobs:
             return False
         return True
 
+    def rescored(self, job: CallJob, scored: CallScore, state: State, *, now: datetime) -> None:
+        """Replace the score of a call that ended.
+
+        Raises:
+            StateLost: its state has changed.
+        """
+        texts = _scored_texts(scored)
+        values = {f":{name}": {"S": text} for name, text in texts.items() if text is not None}
+        gone = [f"#{name}" for name, text in texts.items() if text is None]
+        text = f"SET #state = :state, updated_at = :at, {', '.join(f'#{name[1:]} = {name}' for name in values)}"
+        text += f" REMOVE {', '.join(gone)}" if gone else ""
+        values |= {":state": {"S": state}, ":at": {"S": _text(now)}, ":before": {"S": job.state}}
+        names = {"#state": "state", **{f"#{name}": name for name in texts}}
+        self._update(job, text, "#state = :before", names, values)
+
     def held(self, tenant: str, now: datetime) -> int:
         """Return how many calls of a tenant workers hold."""
         held = self._query(

@@ -63,7 +63,7 @@ def run_folder(
         write_sample_calls(folder)
     stacked = located(settings, start=True)
     # The user wants the tables, not the worker's JSON log.
-    _work(stacked, lambda worker: _run(stacked, folder, tenant, worker), pair=pair, log_level="WARNING")
+    work_with(stacked, lambda worker: _run(stacked, folder, tenant, worker), pair=pair, log_level="WARNING")
 
 
 @calls.command("work")
@@ -87,7 +87,7 @@ def work_queue(
         else:
             done(await worker.drain(wait_s=1))
 
-    _work(_here(), drain, pair=pair)
+    work_with(here(), drain, pair=pair)
 
 
 @calls.command("watch")
@@ -99,7 +99,7 @@ def watch_calls(tenant: Tenant, pair: PairName = None) -> None:
 
         _say(await watch(worker, tenant))
 
-    _work(_here(), look, pair=pair)
+    work_with(here(), look, pair=pair)
 
 
 @calls.command("replay")
@@ -123,7 +123,7 @@ def replay_calls(
             ) from None
         _say(await replay(worker, tenant or NO_TENANT, only))
 
-    _work(_here(), again, pair=pair)
+    work_with(here(), again, pair=pair)
 
 
 @calls.command("check")
@@ -138,26 +138,7 @@ def check_calls(tenant: Tenant) -> None:
         if not found.balanced:
             raise typer.Exit(1)
 
-    _work(_here(), count, scores=False)
-
-
-@calls.command("rescore")
-def rescore_calls(
-    tenant: Tenant,
-    form_id: Annotated[str, typer.Option("--form", help="Id of the form.")],
-    version: Annotated[str, typer.Option(help="draft, active, or a number.")] = "draft",
-    most: Annotated[int | None, typer.Option(help="Score only this many of the newest calls.")] = None,
-    pair: PairName = None,
-) -> None:
-    """Try another version of a form on stored calls; changes nothing."""
-
-    async def score(worker: "CallWorker") -> None:
-        from service.calls.work.people import find_form, rescore
-
-        form = await find_form(worker, tenant, form_id, version)
-        say("\n".join((await rescore(worker, form, most=most)).lines()))
-
-    _work(_here(), score, pair=pair)
+    work_with(here(), count, scores=False)
 
 
 @calls.command("override")
@@ -178,7 +159,7 @@ def override_rating(
         model = "gave no rating" if said.model_verdict is None else "agrees" if said.agrees else "differs"
         say(f"recorded; the model {model}")
 
-    _work(_here(), put, scores=False)
+    work_with(here(), put, scores=False)
 
 
 @calls.command("vocabulary")
@@ -193,17 +174,17 @@ def set_vocabulary(
         raise ConfigurationError(
             f"{name!r} is no name of a vocabulary: use letters, digits, '.', '_' and '-', at most 200"
         )
-    change_tenant(_here(), tenant, {"vocabulary": name})
+    change_tenant(here(), tenant, {"vocabulary": name})
     say(f"{tenant}: {f'recordings are heard with vocabulary {name}' if name else 'no vocabulary'}")
 
 
 @calls.command("leaderboard")
 def show_leaderboard(tenant: Tenant) -> None:
     """Show failing criteria, tone and agreement of one tenant."""
-    _show(_here(), tenant)
+    _show(here(), tenant)
 
 
-def _work(
+def work_with(
     settings: "Settings",
     what: "Callable[[CallWorker], Awaitable[None]]",
     *,
@@ -235,7 +216,8 @@ def _work(
         asyncio.run(done())
 
 
-def _here() -> "Settings":
+def here() -> "Settings":
+    """Return the settings with the stores that `omni up` or the environment name."""
     from service.settings import Settings
 
     return located(Settings(), start=False)

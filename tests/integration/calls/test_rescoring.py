@@ -1,0 +1,153 @@
+"""Re-scoring after a form's activation, against a local AWS: estimated, bounded, killed and resumed, nothing asked twice."""
+
+from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from call_place import ACME, TURNS, CallPlace, make_form, make_place
+
+from service.calls.keys import earlier_prefix
+from service.calls.result import CallResult
+from service.calls.work.rescoring import RescoreBound, Rescoring
+from service.calls.work.scoring import CallScorer, ScoredCall
+from service.errors import ConfigurationError
+from service.settings import Settings
+from service.tasks.scorecard.form import Form
+from service.warehouse.duck import DuckWarehouse
+
+PRICE = Decimal("0.25")
+ENOUGH = RescoreBound(calls=100, usd=Decimal(100))
+
+
+class Killed(BaseException):
+    """Ends a run as a kill would: nothing catches it."""
+
+
+class Priced(CallScorer):
+    """Scores as the worker's scorer does, at a price, and remembers what it was asked; may be killed before an answer."""
+
+    asked: list[str]
+    kill_at: int | None
+
+    async def score(self, source: Any, form: Form, heard: Any, redaction: Any, **more: Any) -> ScoredCall:
+        if len(self.asked) == self.kill_at:
+            raise Killed
+        scored = await super().score(source, form, heard, redaction, **more)
+        self.asked.append(source.call_id)
+        by = scored.result.scored_by.model_copy(update={"cost_usd": PRICE})
+        return replace(scored, result=scored.result.model_copy(update={"scored_by": by}))
+
+
+def priced(place: CallPlace, kill_at: int | None = None) -> tuple[Any, list[str]]:
+    scorer = place.worker.scorer
+    made = Priced(served=scorer.served, gateway=scorer.gateway, cards=scorer.cards)
+    object.__setattr__(made, "asked", [])
+    object.__setattr__(made, "kill_at", kill_at)
+    return replace(place.worker, scorer=made), made.asked
+
+
+@pytest.fixture(scope="module")
+def stack(local_aws: Any) -> Settings:
+    made: Settings = local_aws(store_timeout_s=20.0, redactor="patterns")
+    return made
+
+
+@pytest.fixture
+async def place(stack: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> CallPlace:
+    name = "".join(c if c.isalnum() else "-" for c in request.node.name.lower())[-30:].strip("-")
+    return await make_place(stack, tmp_path, name)
+
+
+async def activated(place: CallPlace) -> Form:
+    """Score four calls by version 1, then activate version 2, which asks two criteria of the three."""
+    worker, _ = priced(place)
+    for number in range(4):
+        place.put(f"acme/calls/{number}.json", [*TURNS, {"speaker": "agent", "start_s": 20.0 + number, "text": "Bye."}])
+    await worker.drain()
+    forms: Any = place.worker.forms
+    head = await forms.head(ACME, "support")
+    criteria = [item.model_dump() for item in make_form(ACME).criteria()][:2]
+    draft = make_form(ACME, sections=[{"id": "all", "title": "All", "criteria": criteria}])
+    saved = await forms.save_draft(draft, edit=head.edit, who="dana")
+    active = (await forms.activate(ACME, "support", edit=saved.edit, who="dana")).active
+    assert active is not None
+    return active
+
+
+def standing(place: CallPlace) -> list[int]:
+    found = [place.result(job).qa_evaluation for job in place.jobs(ACME).values()]
+    return sorted(one.qa_template_version for one in found if one is not None)
+
+
+async def test_a_killed_rescoring_goes_on_without_asking_or_paying_twice(place: CallPlace) -> None:
+    form = await activated(place)
+    estimate = Rescoring(worker=place.worker, form=form).estimate()
+    assert (len(estimate.left), estimate.used, estimate.usd_per_call) == (4, 0, PRICE)
+    killed, first = priced(place, kill_at=2)
+    with pytest.raises(Killed):
+        await Rescoring(worker=killed, form=form).run(ENOUGH)
+    worker, second = priced(place)
+    tally = await Rescoring(worker=worker, form=form).run(ENOUGH)
+    assert len(first) == len(second) == 2
+    assert not set(first) & set(second)
+    assert (tally.used, tally.used_usd, tally.stopped) == (4, 4 * PRICE, False)
+    assert standing(place) == [2, 2, 2, 2]
+    third = await Rescoring(worker=worker, form=form).run(ENOUGH)
+    assert (third.replaced, third.used, len(second)) == (0, 4, 2)
+
+
+async def test_what_was_answered_before_a_kill_is_not_asked_again(place: CallPlace, monkeypatch: Any) -> None:
+    """Killed after the answer was stored and before it took its place."""
+    form = await activated(place)
+    worker, asked = priced(place)
+
+    def kill(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Rescoring, "_replace", kill)
+        with pytest.raises(Killed):
+            await Rescoring(worker=worker, form=form).run(ENOUGH)
+    assert len(asked) == 1
+    tally = await Rescoring(worker=worker, form=form).run(ENOUGH)
+    assert len(asked) == len(set(asked)) == 4
+    assert (tally.replaced, tally.used_usd) == (4, 4 * PRICE)
+
+
+@pytest.mark.parametrize("bound", [RescoreBound(calls=2, usd=Decimal(100)), RescoreBound(calls=100, usd=2 * PRICE)])
+async def test_the_bound_holds_over_all_runs(place: CallPlace, bound: RescoreBound) -> None:
+    form = await activated(place)
+    worker, asked = priced(place)
+    for _ in range(2):
+        tally = await Rescoring(worker=worker, form=form).run(bound)
+        assert (tally.used, tally.used_usd, tally.stopped) == (2, 2 * PRICE, True)
+    assert len(asked) == 2
+    assert standing(place) == [1, 1, 2, 2]
+    with pytest.raises(ConfigurationError, match="above 0"):
+        await Rescoring(worker=worker, form=form).run(RescoreBound(calls=0, usd=Decimal(1)))
+
+
+async def test_old_scorecards_stay_readable_and_rows_are_the_new_ones(place: CallPlace) -> None:
+    form = await activated(place)
+    before = {job.call_id: place.result(job) for job in place.jobs(ACME).values()}
+    worker, _ = priced(place)
+    await Rescoring(worker=worker, form=form).run(ENOUGH)
+    results = place.worker.results(ACME)
+    for call_id, old in before.items():
+        (kept,) = results.listed(earlier_prefix(ACME, call_id))
+        text = results.read(kept.key)
+        assert text is not None
+        assert CallResult.model_validate_json(text) == old
+    for job in place.jobs(ACME).values():
+        assert job.scored is not None
+        assert job.scored.form_version == 2
+        assert place.result(job).insights == before[job.call_id].insights
+    with closing(DuckWarehouse(place.settings.warehouse_file)) as warehouse:
+        rows = warehouse.query("SELECT DISTINCT criterion_id, form_version FROM omni_call_criteria ORDER BY 1")
+    assert rows.to_dict("records") == [
+        {"criterion_id": "greet", "form_version": 2},
+        {"criterion_id": "sorry", "form_version": 2},
+    ]
