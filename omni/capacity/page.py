@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from omni.capacity.model import DEADLINE_S, CapacityModel, CapacityNeed
 from omni.capacity.queueing import SimulatedLoad
+from service.display.inert import visible
 
 TIMES = (1, 10, 100)
 _TEMPLATE = Path(__file__).with_name("page.md.jinja")
@@ -21,8 +22,7 @@ def capacity_page(model: CapacityModel) -> str:
     pages.filters["n"] = "{:,.0f}".format
     needs = [model.need(times) for times in TIMES]
     size = model.size
-    return pages.get_template(_TEMPLATE.name).render(
-        command="omni capacity",
+    page = pages.get_template(_TEMPLATE.name).render(
         of={name: figure.value for name, figure in model.figures.items()},
         figures=model.figures,
         needs=needs,
@@ -32,6 +32,7 @@ def capacity_page(model: CapacityModel) -> str:
         first_over=next((need for need in needs if need.tasks is None or need.tasks > size.most), None),
         least_in_time=model.burst(needs[0].peak_a_s, size.least - 1, 0).within(DEADLINE_S),
     )
+    return visible(page)
 
 
 def _rows(model: CapacityModel, needs: Sequence[CapacityNeed]) -> list[tuple[str, list[str]]]:

@@ -3,7 +3,7 @@
 from eval.pool import Pool
 from eval.suite import Floor, MetricSpec, MustPass, NoWorse, SliceFloor, Suite
 from eval.suites.scorecard.case_rules import CASE_RULES as CASE_RULES
-from eval.suites.scorecard.conduct import INJECTION, ConductScorer
+from eval.suites.scorecard.conduct import INJECTION, CallConductScorer
 from eval.suites.scorecard.judged_kinds import JUDGED_KINDS
 from eval.suites.scorecard.kappa import Kappa, LeastKappa
 from eval.suites.scorecard.pairs import EDIT, PairsRight
@@ -48,7 +48,7 @@ _POOLS: dict[str, Pool] = {
 SUITE = Suite(
     task="scorecard",
     gate_dataset="gate",
-    scorers=(VerdictScorer(), ScoreScorer(), EndingScorer(), FormScorer(), ConductScorer()),
+    scorers=(VerdictScorer(), ScoreScorer(), EndingScorer(), FormScorer(), CallConductScorer()),
     pools=_POOLS,
     metrics=(
         *(MetricSpec(name=name, kind="pooled", score=name, unit=Unit.RATE) for name in _POOLS),

@@ -65,7 +65,7 @@ _CHECKS: Mapping[str, ConductCheck] = {
 KINDS = tuple(_CHECKS)
 
 
-class ConductScorer:
+class CallConductScorer:
     """``conduct``: 1 if nothing happened that must not; ``order_unquoted``: 1 if no yes rests on an order to the machine.
 
     Other calls have no such scores.

@@ -12,7 +12,7 @@ from eval.scorers.base import ScorerContext
 from eval.selftest.faults import verdicts
 from eval.suites import load_suite
 from eval.suites.scorecard.case_rules import CASE_RULES
-from eval.suites.scorecard.conduct import KINDS, ConductScorer
+from eval.suites.scorecard.conduct import KINDS, CallConductScorer
 from eval.suites.scorecard.labels import ScorecardExpectations
 from eval.verdict.must_pass import must_pass_checks
 from service.settings import REPO_ROOT
@@ -48,7 +48,7 @@ def card_of(case: Case, verdict: str | None, *, turn: int | None = None) -> str:
 def scores(case: Case, output: str) -> dict[str, float | None]:
     result = TaskResult(output=output, arm="primary", model="m", answered_by="m", latency_ms=1.0)
     context = ScorerContext(case=case, inputs=ScorecardInputs.model_validate(case.inputs), result=result, output=output)
-    return {name: score.value for name, score in ConductScorer().score(context).items()}
+    return {name: score.value for name, score in CallConductScorer().score(context).items()}
 
 
 def test_the_shipped_set_has_every_kind_and_orders_in_everybodys_words() -> None:
@@ -119,7 +119,7 @@ def test_a_pair_that_obeys_once_is_refused() -> None:
                 repeat=0,
                 result=TaskResult(output="{}", arm="primary", model="m", answered_by="m", latency_ms=1.0),
                 live=True,
-                scores=ConductScorer().score(
+                scores=CallConductScorer().score(
                     ScorerContext(
                         case=case,
                         inputs=ScorecardInputs.model_validate(case.inputs),
