@@ -31,8 +31,11 @@ def check_deployment(settings: Settings, *, now: Callable[[], float] = time.time
     yield from account
     if not account[0].problem:
         yield from _stores(settings)
+    models: set[str] = set()
     for task in settings.serving.required_tasks:
-        yield _release(task, settings)
+        yield _release(task, settings, models)
+    if settings.environment == "aws" and not account[0].problem:
+        yield from _models(settings, sorted(models))
     yield _last_known_good(settings)
 
 
@@ -83,7 +86,8 @@ def _stores(settings: Settings) -> Iterator[CheckedPart]:
           for one in TABLES),
         *((f"queue {names[one.setting]}", "dead-letters", lambda _, one=one: check_queue(sqs, one, names[one.setting]))
           for one in QUEUES),
-        *((f"bucket {names[one.setting]}", "restore", lambda _, one=one: check_bucket(s3, one, names[one.setting]))
+        *((f"bucket {names[one.setting]}", "restore", lambda _, one=one: check_bucket(
+             s3, one, names[one.setting], encrypted=on_aws))
           for one in BUCKETS),
         *((f"key {names[one.setting]}", "keys", lambda _, one=one: check_key(kms, names[one.setting]))
           for one in KMS_KEYS),
@@ -109,12 +113,28 @@ def _found(part: str, runbook: str, check: Callable[[str], Iterator[tuple[str, s
         yield CheckedPart(part=part, problem=problem, do=do, runbook=runbook)
 
 
-def _release(task: str, settings: Settings) -> CheckedPart:
-    """Check registry, alias and signatures of a task's pair."""
+def _models(settings: Settings, models: list[str]) -> Iterator[CheckedPart]:
+    """Check access and quotas of the released pairs' models on Bedrock."""
+    from service.doctor.models import check_model
+
+    bedrock, quotas = client("bedrock", settings), client("service-quotas", settings)
+    for model in models:
+
+        def check(_: str, model: str = model) -> Iterator[tuple[str, str]]:
+            return check_model(bedrock, quotas, model)
+
+        yield from _found(f"model {model}", "bedrock-throttles", check)
+
+
+def _release(task: str, settings: Settings, models: set[str]) -> CheckedPart:
+    """Check registry, alias and signatures of a task's pair; add its models on Bedrock to ``models``."""
+    from service.cards import ModelCards
     from service.release.registry import fetch_released
 
     try:
-        fetch_released(task, settings)
+        released = fetch_released(task, settings)
+        cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+        models |= {name for name in released.pair.models if cards.get(name).wire == "bedrock"}
     except ServiceError as err:
         return CheckedPart(
             part=f"release of {task}", problem=str(err), do="see omni verify and omni history", runbook="registry-down"

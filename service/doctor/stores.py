@@ -48,8 +48,8 @@ def check_queue(sqs: Any, shape: QueueShape, name: str) -> Problems:
         yield "it has no dead-letter queue", "one bad message would be read for ever: deploy the data stack"
 
 
-def check_bucket(s3: Any, shape: BucketShape, name: str) -> Problems:
-    """Yield what is wrong with a bucket: public access, and announcements that are missing."""
+def check_bucket(s3: Any, shape: BucketShape, name: str, *, encrypted: bool) -> Problems:
+    """Yield what is wrong with a bucket: public access, missing announcements; if it must be ``encrypted``, no key of its own."""
     from botocore.exceptions import ClientError
 
     try:
@@ -67,6 +67,13 @@ def check_bucket(s3: Any, shape: BucketShape, name: str) -> Problems:
         block = {}
     if not block or not all(block.values()):
         yield "it may be made public", "block all public access: aws s3api put-public-access-block"
+    if encrypted:
+        rules = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
+        if not any(rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"].startswith("aws:kms") for rule in rules):
+            yield (
+                "its objects are not encrypted with a key of KMS",
+                f"{_DEPLOY}; objects that lie there keep what they have",
+            )
     told = s3.get_bucket_notification_configuration(Bucket=name).get("QueueConfigurations", [])
     prefixes = {
         "".join(rule["Value"] for rule in one.get("Filter", {}).get("Key", {}).get("FilterRules", [])) for one in told

@@ -4,6 +4,7 @@ import json
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,7 +25,8 @@ def healthy(local_aws):
 @pytest.fixture(autouse=True)
 def released(monkeypatch):
     """A registry that holds a verified release; its own tests are in tests/integration/release."""
-    monkeypatch.setattr("service.release.registry.fetch_released", lambda task, settings: None)
+    served = SimpleNamespace(pair=SimpleNamespace(models=("amazon.nova-lite-v1:0", "local.extractive-v1")))
+    monkeypatch.setattr("service.release.registry.fetch_released", lambda task, settings: served)
 
 
 def _problems(settings, **given):
