@@ -89,6 +89,7 @@ FIELDS: Mapping[str, FieldForm] = {
     "criterion": "name",
     "agrees": "flag",
     "stuck": "number",
+    "pause_s": "number",
     "fallen": "number",
     # callbacks
     "callback": "name",

@@ -126,5 +126,5 @@ def _most(turns: Sequence[TurnInsight]) -> tuple[str, ...]:
 
 
 def _failed(reader: InsightReader, why: str) -> CallInsights:
-    log(Event.CALL_INSIGHTS_FAILED, by=reader.by)
+    log(Event.CALL_INSIGHTS_FAILED, read_by=reader.by)
     return CallInsights(by=reader.by, failure=why)

@@ -158,7 +158,7 @@ class CallTurns:
             self._pause_s = 0.0
             return
         self._pause_s = min(_LONGEST_PAUSE_S, max(1.0, 2 * self._pause_s))
-        log(Event.CALLS_WAIT, why=why, pause_s=self._pause_s)
+        log(Event.CALLS_WAIT, reason=why, pause_s=self._pause_s)
         await self.sleep(self._pause_s)
 
 

@@ -134,7 +134,7 @@ async def test_while_the_model_is_down_calls_wait_and_say_so(place: CallPlace) -
         await turns.follow(tallies.append, wait_s=0, more=_rounds(8))
     assert [tally.busy for tally in tallies[:4]] == [3, 1, 1, 1]
     assert paused == [1.0, 2.0, 4.0, 8.0]
-    assert [line["why"] for line in logs if line["event"] == "CALLS_WAIT"] == ["no answer from the model"] * 4
+    assert [line["reason"] for line in logs if line["event"] == "CALLS_WAIT"] == ["no answer from the model"] * 4
     assert _ended(place, ACME) == 3
 
 
@@ -160,7 +160,7 @@ async def test_a_store_that_throttles_is_waited_for(place: CallPlace, monkeypatc
     turns = _turns(place, worker=replace(place.worker, visible_after_s=0))
     with capture_logs() as logs:
         await turns.follow(lambda tally: None, wait_s=0, more=_rounds(8))
-    assert "throttled" in next(line["why"] for line in logs if line["event"] == "CALLS_WAIT")
+    assert "throttled" in next(line["reason"] for line in logs if line["event"] == "CALLS_WAIT")
     assert _ended(place, ACME) == 2
 
 

@@ -85,7 +85,7 @@ def test_the_calls_sentiment_is_the_customers_and_its_end_weighs_more():
 def test_a_failure_is_stated_and_costs_no_call_its_score(error, said):
     with capture_logs() as logs:
         found = insights_of(Fixed(error=error), [turn("It is wrong.")])
-    assert [(line["event"], line["by"]) for line in logs] == [("CALL_INSIGHTS_FAILED", "fixed")]
+    assert [(line["event"], line["read_by"]) for line in logs] == [("CALL_INSIGHTS_FAILED", "fixed")]
     assert said in (found.failure or "")
     assert (found.sentiment, found.key_phrases, found.turns) == (None, (), ())
 
