@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import yaml
-from pydantic import AwareDatetime, BeforeValidator, StringConstraints
+from pydantic import AwareDatetime, BeforeValidator, StringConstraints, WithJsonSchema
 
 MOST_BYTES = 64_000_000
 MOST_YAML_BYTES = 1_000_000
@@ -183,6 +183,19 @@ def _is_whole_number(value: object) -> object:
     return value
 
 
+def _as_written(value: Any) -> Any:
+    """Return a JSON number as it was written: 0.1 + 0.2 is sent as 0.30000000000000004."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")
+    return round(value, 12) if isinstance(value, float) else value
+
+
+def decimal_schema(text_pattern: str, *, decimals: int, **bounds: float) -> WithJsonSchema:
+    """Return the schema of a decimal number that is sent as a JSON number within ``bounds``, or as text of this pattern."""
+    number = {"type": "number", "multipleOf": 10**-decimals, **bounds}
+    return WithJsonSchema({"anyOf": [number, {"type": "string", "pattern": text_pattern}]}, mode="validation")
+
+
 # pydantic reads a number, or text of one, as seconds since 1970, and from 2e10 as milliseconds.
 IsoTime = Annotated[AwareDatetime, BeforeValidator(_is_iso_time)]
 IsoDay = Annotated[date, BeforeValidator(_is_iso_day)]
@@ -192,3 +205,4 @@ WebOrigin = Annotated[
 ]
 # Put behind the bounds of an int, which pydantic would not write into the schema otherwise.
 WHOLE_NUMBER = BeforeValidator(_is_whole_number)
+AS_WRITTEN = BeforeValidator(_as_written)  # before a Decimal

@@ -150,7 +150,9 @@ async def save_draft(form_id: _FormId, body: DraftRequest, request: Request) -> 
     """Write the form's draft. Calls are scored by the active version until the draft is activated.
 
     Each section and each criterion needs an id of its own, and a form has at most 40 criteria. ``applies_when`` of a criterion is
-    data: tests in ``all``, ``any`` and ``none``; a sentence is accepted only where it stood before.
+    data: tests in ``all``, ``any`` and ``none``; a sentence is accepted only where it stood before. A condition has at least one
+    test; a figure has ``at_least`` or ``at_most``, in this order if both; each phrase holds a word; a criterion that is named
+    stands in the form, and no criteria depend on each other in a circle.
     """
     tenant = tenant_of(request)
     fields = body.model_dump(exclude={"edit"})

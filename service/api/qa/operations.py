@@ -53,7 +53,8 @@ async def call_figures(
 ) -> QualityAnswer | Response:
     """Return the figures of the tenant's scored calls, each with n and interval; they are at most 30 seconds old.
 
-    Overrides of the last minutes are in them when `omni calls work` has carried them to the warehouse.
+    Overrides of the last minutes are in them when `omni calls work` has carried them to the warehouse. `from` must not be after
+    `to`, and the range may hold 731 days at most.
     """
     response.headers.update(_NO_STORE)
     tenant, reader = tenant_of(request), _reader(request)
@@ -82,7 +83,10 @@ async def call_failures(
     agent_group: _Group = None,
     agent: Annotated[str | None, Query(max_length=64, description="One agent; all by default")] = None,
 ) -> FailureList | Response:
-    """Return the tenant's calls that fail a criterion, newest first: what stands behind a cell of a heatmap."""
+    """Return the tenant's calls that fail a criterion, newest first: what stands behind a cell of a heatmap.
+
+    `from` must not be after `to`, and the range may hold 731 days at most.
+    """
     response.headers.update(_NO_STORE)
     tenant, reader = tenant_of(request), _reader(request)
     asked = FailuresAsked(

@@ -3,8 +3,9 @@
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from service.strict import AS_WRITTEN, decimal_schema
 from service.tasks.scorecard.form import Name, TenantId
 
 TenantState = Literal["active", "suspended", "deleting"]
@@ -14,8 +15,29 @@ Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}-[A-Z]{2}$")]
 Vocabulary = Annotated[str, StringConstraints(pattern=r"^[0-9a-zA-Z._-]{1,200}$")]
 ModelId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{1,127}$")]
 # Characters and lengths that AWS takes for a tag of a resource.
-TagName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.:/=+@-]{0,63}$")]
-TagValue = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 _.:/=+@-]{0,128}$")]
+_TAG_NAME, _TAG_VALUE = r"^[A-Za-z0-9][A-Za-z0-9 _.:/=+@-]{0,63}$", r"^[A-Za-z0-9 _.:/=+@-]{0,128}$"
+TagName = Annotated[str, StringConstraints(pattern=_TAG_NAME)]
+TagValue = Annotated[str, StringConstraints(pattern=_TAG_VALUE)]
+# As OpenAPI 3.0 and generated clients understand it: pydantic writes patternProperties, which allow every other name.
+_TAGS = WithJsonSchema(
+    {
+        "type": "object",
+        "maxProperties": 20,
+        "propertyNames": {"pattern": _TAG_NAME},
+        "additionalProperties": {"type": "string", "pattern": _TAG_VALUE},
+    }
+)
+Dollars = Annotated[
+    Decimal,
+    Field(gt=0, le=1_000_000, decimal_places=2),
+    AS_WRITTEN,
+    decimal_schema(
+        r"^(?:1000000(?:\.0{1,2})?|0\.(?:0[1-9]|[1-9][0-9]?)|[1-9][0-9]{0,5}(?:\.[0-9]{1,2})?)$",
+        decimals=2,
+        exclusiveMinimum=0,
+        maximum=1_000_000,
+    ),
+]
 
 
 class TenantSettings(BaseModel):
@@ -32,8 +54,8 @@ class TenantSettings(BaseModel):
     regions: tuple[Region, ...] = Field(default=(), max_length=20)
     language: Language | None = None
     vocabulary: Vocabulary | None = None
-    monthly_budget_usd: Annotated[Decimal, Field(gt=0, le=1_000_000)] | None = None
-    tags: dict[TagName, TagValue] = Field(default_factory=dict, max_length=20)
+    monthly_budget_usd: Dollars | None = None
+    tags: Annotated[dict[TagName, TagValue], _TAGS] = Field(default_factory=dict, max_length=20)
 
 
 class Tenant(TenantSettings):

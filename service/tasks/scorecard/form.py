@@ -8,17 +8,16 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
     StringConstraints,
     Tag,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
+from service.strict import AS_WRITTEN, decimal_schema
 from service.tasks.scorecard.condition import Condition, in_order
 
 MOST_CRITERIA = 40
@@ -42,36 +41,20 @@ def _plain(text: str) -> str:
     return text
 
 
-def _as_written(value: Any) -> Any:
-    """Return a JSON number as it was written: 0.1 + 0.2 is sent as 0.30000000000000004."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not true or false")
-    return round(value, 12) if isinstance(value, float) else value
-
-
-def _number(text_pattern: str, **bounds: float) -> WithJsonSchema:
-    return WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "multipleOf": 10**-_DECIMALS, **bounds},
-                {"type": "string", "pattern": text_pattern},
-            ]
-        },
-        mode="validation",
-    )
-
-
 _Weight = Annotated[
     Decimal,
-    BeforeValidator(_as_written),
-    _number(
+    AS_WRITTEN,
+    decimal_schema(
         r"^(?:1000(?:\.0{1,4})?|0\.(?=0*[1-9])[0-9]{1,4}|[1-9][0-9]{0,2}(?:\.[0-9]{1,4})?)$",
+        decimals=_DECIMALS,
         exclusiveMinimum=0,
         maximum=1000,
     ),
 ]
 PassThreshold = Annotated[
-    Decimal, BeforeValidator(_as_written), _number(r"^(?:0(?:\.[0-9]{1,4})?|1(?:\.0{1,4})?)$", minimum=0, maximum=1)
+    Decimal,
+    AS_WRITTEN,
+    decimal_schema(r"^(?:0(?:\.[0-9]{1,4})?|1(?:\.0{1,4})?)$", decimals=_DECIMALS, minimum=0, maximum=1),
 ]
 Id = Annotated[str, StringConstraints(pattern=_ID)]
 TenantId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,61}$")]

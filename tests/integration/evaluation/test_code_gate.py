@@ -105,7 +105,7 @@ def test_a_branch_without_the_floor_is_not_left_out_of_the_check(root: Path) -> 
 def test_one_more_planted_fault_is_a_harmless_change(root: Path) -> None:
     plan = root / "eval" / "selftest" / "mutants" / "scorecard.py"
     text = plan.read_text(encoding="utf-8")
-    place = text.index("        Mutant(", text.index("doctor=_spoilt(_all_yes)"))
+    place = text.index("        Mutant(", text.index("doctor=verdicts.spoilt(verdicts.all_yes)"))
     one = text[place : text.index("        Mutant(", place + 1)]
     name = one.split('name="')[1].split('"')[0]
     plan.write_text(text[:place] + one.replace(name, f"{name}_again") + text[place:], encoding="utf-8")

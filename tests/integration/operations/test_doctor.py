@@ -15,6 +15,7 @@ from service.doctor.checks import check_deployment
 from service.doctor.stores import check_table
 from service.errors import RegistryError
 from service.local import aws
+from service.tasks.summarize import digest
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def healthy(local_aws):
 @pytest.fixture(autouse=True)
 def released(monkeypatch):
     """A registry that holds a verified release; its own tests are in tests/integration/release."""
-    served = SimpleNamespace(pair=SimpleNamespace(models=("amazon.nova-lite-v1:0", "local.extractive-v1")))
+    served = SimpleNamespace(pair=SimpleNamespace(models=("amazon.nova-lite-v1:0", digest.MODEL_ID)))
     monkeypatch.setattr("service.release.registry.fetch_released", lambda task, settings: served)
 
 

@@ -23,10 +23,11 @@ from typed_task import Labels
 
 from service.access.control import LOCAL_TENANT, local_token, open_access
 from service.app import create_app
+from service.aws.clients import client
 from service.calls.failure import FailureReason
+from service.calls.tenants.build import build_desk
 from service.cards import ModelCards
 from service.dashboards.reader import DashboardReader
-from service.settings import Settings
 from service.summaries.answer_table import AnswerRow
 from service.summaries.feedback import Ambiguous, Recorded, SummaryRow
 from service.warehouse import open_warehouse
@@ -35,15 +36,24 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # its own
 
 EXAMPLES = 100
 ENGINE_EXAMPLES = 40
+_RANGE = {
+    "`from` must not be after `to`": "the range ends before it begins: `from` must not be after `to`",
+    "may hold 731 days at most": "the range is longer than 731 days: choose a shorter one",
+}
 # Rules about several fields, which JSON Schema cannot express: what the operation's description says, and how it refuses.
 RULES = {
     "PUT /v1/forms/{form_id}/draft": {
         "an id of its own": "(section|criterion) id '.*' appears twice; give each (section|criterion) its own id",
         "at most 40 criteria": "[0-9]+ criteria; a form has at most 40: split it into two forms",
+        "a sentence is accepted only where it stood before": "applies_when of .* is a sentence, which code cannot check; .*",
+        "has at least one test; a figure has ``at_least`` or ``at_most``": r"wrong or unknown: .*\.applies_when\.condition.*",
+        "a criterion that is named stands in the form": "applies_when of .* names criterion .*, which the form does not have; .*",
+        "no criteria depend on each other in a circle": "applies_when goes in a circle: .*; take one of these conditions away",
     },
+    "GET /v1/calls/figures": _RANGE,
+    "GET /v1/calls/failures": _RANGE,
     "GET /v1/dashboards/{name}": {
-        "`from` must not be after `to`": "the range ends before it begins: `from` must not be after `to`",
-        "may hold 731 days at most": "the range is longer than 731 days: choose a shorter one",
+        **_RANGE,
         "`task` must have answers": "the warehouse holds no answers of task .*; it holds those of .*",
     },
     "POST /v1/handovers/{handover_id}/close": {
@@ -94,9 +104,14 @@ ROW = SummaryRow(
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def config(local_aws):
+    """A local AWS: tenants are kept in it; all other stores of the service are fakes."""
+    return local_aws()
+
+
 @pytest.fixture
-def api(api_runtime, tmp_path, hand_made_warehouse):
-    config = Settings(state_dir=tmp_path)
+def api(api_runtime, config, hand_made_warehouse):
     hand_made_warehouse(config.warehouse_file)
     calls = FakeCalls()
     for name in ("one", "two"):
@@ -122,6 +137,7 @@ def api(api_runtime, tmp_path, hand_made_warehouse):
         feedback=Feedback(),
         answer_feedback=TaskFeedback(),
         forms=FakeForms(),
+        tenants=build_desk(config, made.cards, dynamodb=client("dynamodb", config)),
         dashboards=DashboardReader(lambda: open_warehouse(config, read_only=True)),
     )
     return schemathesis.openapi.from_asgi("/openapi.json", create_app(runtime=runtime)), local_token(config).text

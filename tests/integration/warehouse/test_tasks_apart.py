@@ -144,9 +144,9 @@ def test_inputs_that_must_not_or_cannot_be_a_case_are_left_out(settings, kept, w
 
 def test_a_task_without_a_source_and_an_unknown_task_are_named():
     with pytest.raises(
-        HarvestError, match=r"task 'scorecard' cannot be harvested yet; write eval/harvest/sources/scorecard"
+        HarvestError, match=r"task 'assistant' cannot be harvested yet; write eval/harvest/sources/assistant"
     ):
-        load_case_source("scorecard")
+        load_case_source("assistant")
     with pytest.raises(ConfigurationError, match="no task 'nosuch'; tasks: assistant, scorecard, summarize"):
         load_task("nosuch")
     assert load_case_source("summarize").output == "summary"
