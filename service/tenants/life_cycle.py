@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.access.changes import SPREAD_S, AccessChanges
+from service.calls.keys import JOB_OUTPUT
 from service.calls.store.form_store import FormStore
 from service.calls.store.forms import FormChanged
 from service.calls.store.states import CallJobs
@@ -80,6 +81,11 @@ class TenantLifeCycle:
             return  # another process has begun with it
 
     def _check(self, tenant: str, settings: TenantSettings) -> None:
+        if tenant == JOB_OUTPUT:
+            raise TenantChangeRefused(
+                f"no tenant can be called {tenant!r}: the calls' bucket keeps raw transcriptions of all tenants in a folder of "
+                "that name; choose another id"
+            )
         refusal = self.residency.storage_refusal(tenant, settings.regions)
         if refusal is None and settings.model is not None:
             try:

@@ -261,7 +261,10 @@ def test_a_tenant_is_created_with_a_form_once_or_refused(place, cycle):
             asyncio.run(cycle.create("far", TenantSettings.model_validate({"name": "Far"} | wrong), by="ops"))
         with pytest.raises(TenantChangeRefused, match=why.replace("'far'", "'fresh'")):
             cycle.configure("fresh", TenantSettings.model_validate({"name": "Far"} | wrong))
+    with pytest.raises(TenantChangeRefused, match="no tenant can be called 'tmp'"):
+        asyncio.run(cycle.create("tmp", TenantSettings(name="Far"), by="ops"))
     assert cycle.tenants.get("far") is None
+    assert cycle.tenants.get("tmp") is None
 
 
 def test_a_months_cost_stands_beside_the_budget(place, cycle):
