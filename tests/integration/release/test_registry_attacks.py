@@ -18,6 +18,7 @@ from service.errors import RegistryError
 from service.release.ledger_copy import ledger_copy
 from service.release.registry import RegistryPairSource
 from service.release.release import ALIAS
+from service.release.released import released_pairs
 from service.settings import Settings
 
 # mlflow's own dependencies warn; ours do not get to.
@@ -274,3 +275,24 @@ def test_an_empty_value_in_the_store_is_named_and_the_last_pair_stays(store, set
     error = source.status().last_error
     assert emptied.rowcount == 1
     assert any(word in error for word in ("damaged row", "was changed", "holds no pair")), error
+
+
+def test_a_tenant_may_choose_among_released_pairs_alone_and_among_none_that_was_taken_back(
+    tracking, settings, publish, task
+):
+    def named():
+        return [(served.pair.name, served.sequence) for served in released_pairs(task, settings)]
+
+    publish("one")
+    publish("two")
+    assert named() == [("two", 2), ("one", 1)]
+    forged = tracking.register(make_pair(task, "forged"))
+    assert named() == [("two", 2), ("one", 1)]
+    ((_, tags),) = [found for found in tracking.version_tags(task) if found[0] == 2]
+    for name, text in tags.items():
+        tracking._client.set_prompt_version_tag(task, str(forged), name, text)  # the release of another version
+    assert named() == [("two", 2), ("one", 1)]
+    publish("one", "rollback")
+    assert named() == [("one", 3)]
+    publish("two")
+    assert named() == [("two", 4), ("one", 3)]
