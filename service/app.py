@@ -21,6 +21,7 @@ from service.api.http.problems import add_problem_handlers
 from service.api.http.request_scope import RequestScope
 from service.api.qa import operations as qa
 from service.api.qa import page as qa_page
+from service.api.rescorings import operations as rescorings
 from service.api.task_feedback import task_feedback_router
 from service.api.tasks import tasks_router
 from service.api.tenants import operations as tenants
@@ -82,8 +83,8 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None,
 
 def _add_routes(app: FastAPI, tasks: Iterable[Task[Any]]) -> None:
     tasks = list(tasks)
-    # The figures of calls come before the calls, whose ids stand in the same place of a path.
-    operators = (pairs, forms, qa, calls, tenants, dashboards, tokens)
+    # The figures of calls and their re-scorings come before the calls, whose ids stand in the same place of a path.
+    operators = (pairs, forms, qa, rescorings, calls, tenants, dashboards, tokens)
     for module in (insights, feedback, account_token, *operators):
         app.include_router(module.router)
     app.include_router(tasks_router(tasks))

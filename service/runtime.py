@@ -13,6 +13,7 @@ from service.access.control import Access
 from service.audit.auditor import Auditor, AuditStore
 from service.aws.shared_state import SharedState
 from service.aws.shared_watch import SharedWatch
+from service.calls.rescorings import RescoringDesk
 from service.calls.reviews import CallReviews
 from service.calls.store.forms import Forms
 from service.calls.tenants.desk import TenantDesk
@@ -80,6 +81,7 @@ class Runtime:
     answer_feedback: "AnswerFeedback | None" = None
     forms: Forms | None = None
     calls: CallReviews | None = None
+    rescorings: RescoringDesk | None = None
     tenants: TenantDesk | None = None
     rollouts: Mapping[str, RolloutControl] = field(default_factory=dict)
     shadow: Shadow | None = None
@@ -339,6 +341,7 @@ def _stores(
     """Return the stores in AWS by their field names in ``Runtime``; none in `local` without a local AWS endpoint."""
     if settings.environment == "local" and settings.aws.endpoint is None:
         return {}
+    from service.calls.rescorings import build_rescorings
     from service.calls.reviews import build_reviews
     from service.calls.store.form_store import build_forms
     from service.calls.tenants.build import build_desk
@@ -353,13 +356,15 @@ def _stores(
         kept_s=stores.conversation_hours * 3600,
         timeout_s=stores.timeout_s,
     )
+    forms = build_forms(settings, dynamodb=dynamodb, now=now)
     summaries = build_summaries(settings, queries=queries, dynamodb=dynamodb, s3=s3, now=now, clock=time.monotonic)
     return {
         "conversations": conversations,
         "summaries": summaries,
         "feedback": summaries.feedback,
         "answer_feedback": summaries.answer_feedback,
-        "forms": build_forms(settings, dynamodb=dynamodb, now=now),
+        "forms": forms,
         "tenants": build_desk(settings, cards, dynamodb=dynamodb),
         "calls": build_reviews(settings, dynamodb=dynamodb, s3=s3, now=now),
+        "rescorings": build_rescorings(settings, forms=forms, dynamodb=dynamodb, s3=s3, now=now),
     }

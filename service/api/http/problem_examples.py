@@ -20,6 +20,8 @@ _PROBLEMS: Mapping[str, tuple[int, str, Mapping[str, Any]]] = {
     "CONVERSATION_NOT_FOUND": (404, "there is no such conversation of this client, or it has expired", {}),
     "CALL_NOT_FOUND": (404, "there is no call 'call-1' of this tenant", {}),
     "CRITERION_NOT_FOUND": (404, "the call was not scored on 'greet_01'", {}),
+    "RESCORING_NOT_FOUND": (404, "tenant 'acme' has no re-scoring 'rescoring-0123456789abcdef01234567'", {}),
+    "RESCORING_REFUSED": (409, "this Idempotency-Key was sent with another order: send another key", {}),
     "FORM_NOT_FOUND": (404, "there is no form 'support'", {}),
     "TENANT_NOT_FOUND": (404, "there is no tenant 'nobody': omni tenant list shows them", {}),
     "TENANT_REFUSED": (409, "tenant 'acme' is active; suspend it first: omni tenant suspend acme", {}),
@@ -82,6 +84,8 @@ _OF_PATHS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"/feedback", ("SUMMARY_NOT_FOUND", "AMBIGUOUS_SUMMARY")),
     (r"/v1/calls/\{call_id\}(/transcript)?", ("CALL_NOT_FOUND",)),
     (r"/v1/calls/(figures|failures)", ()),
+    (r"/v1/calls/rescorings(/estimate)?", ("FORM_NOT_FOUND", "RESCORING_REFUSED")),
+    (r"/v1/calls/rescorings/.*", ("RESCORING_NOT_FOUND",)),
     (
         r"/v1/calls/.*/override",
         ("CALL_NOT_FOUND", "CRITERION_NOT_FOUND", "CALL_NOT_SCORED", "OVERRIDE_CHANGED", "REASON_NOT_REDACTED"),

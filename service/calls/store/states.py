@@ -308,8 +308,8 @@ class CallJobs:
             pages = self._client.get_paginator("scan").paginate(
                 TableName=self._table,
                 IndexName=_BY_OPEN,
-                FilterExpression="updated_at < :before",
-                ExpressionAttributeValues={":before": {"S": _text(before)}},
+                FilterExpression="updated_at < :before AND begins_with(sk, :call)",
+                ExpressionAttributeValues={":before": {"S": _text(before)}, ":call": {"S": _CALL}},
             )
             for page in pages:
                 for item in page["Items"]:

@@ -24,6 +24,7 @@ from service.served import PairSource, ServedPair
 from service.settings import Settings
 
 if TYPE_CHECKING:
+    from service.calls.work.ordered import OrderedRescorings
     from service.cards import ModelCards
 
 _TASK = "scorecard"
@@ -81,6 +82,15 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
         insights=build_insights(settings),
         overwrite=settings.calls.overwrite,
     )
+
+
+def build_ordered(settings: Settings, worker: CallWorker) -> "OrderedRescorings":
+    """Return a worker's part in the orders to score stored calls again."""
+    from service.aws.clients import client
+    from service.calls.store.rescorings import RescoringOrders
+    from service.calls.work.ordered import OrderedRescorings
+
+    return OrderedRescorings(worker=worker, orders=RescoringOrders(client("dynamodb", settings), settings.calls.table))
 
 
 def build_insights(settings: Settings) -> InsightReader:

@@ -10,11 +10,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from typing import Literal
 
 import anyio.to_thread
 
 from service.calls.failure import CallErased
 from service.calls.keys import rescored_key, rescored_prefix, transcript_key
+from service.calls.rescorings import RescoringRange, cost_of, left_of
 from service.calls.result import CallResult, rows_of
 from service.calls.reviews import scored_of
 from service.calls.store.states import CallJob
@@ -36,7 +38,7 @@ class RescoreBound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RescoreEstimate:
-    """What is left to do, and what was used already. ``usd_per_call`` is the mean of the calls' first scoring, None unknown."""
+    """What is left to do, and what was used already. ``usd_per_call`` is the mean of the newest calls' standing scorecards."""
 
     left: tuple[CallJob, ...]
     used: int
@@ -46,9 +48,9 @@ class RescoreEstimate:
     def lines(self, form: Form) -> list[str]:
         """Return the estimate as lines of text."""
         cost = (
-            "at an unknown cost: the calls' first scoring has none"
+            "at an unknown cost: the standing scorecards have none"
             if self.usd_per_call is None
-            else f"about ${self.usd_per_call * len(self.left):.4f} (${self.usd_per_call:.6f} a call, as at first)"
+            else f"about ${self.usd_per_call * len(self.left):.4f} (${self.usd_per_call:.6f} a call, as before)"
         )
         return [
             f"form {form.form_id!r} version {form.version}: {len(self.left)} calls to score again, {cost}",
@@ -77,11 +79,32 @@ class RescoreTally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """How one call ended: with a new scorecard, without a usable answer (it keeps its own), or it is no longer kept."""
+
+    how: Literal["done", "failed", "gone"]
+    usd: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rescoring:
     """The re-scoring of one form's calls by one version of it."""
 
     worker: CallWorker
     form: Form
+
+    @property
+    def range(self) -> RescoringRange:
+        """The form's calls of all days."""
+        return RescoringRange(form_id=self.form.form_id, version=self.form.version)
+
+    def left(self, within: RescoringRange) -> list[CallJob]:
+        """Return the calls of these days that another version scored, newest first. Blocking."""
+        return left_of(self.worker.jobs.of(self.form.tenant), self.form, within)
+
+    def is_answered(self, job: CallJob) -> bool:
+        """Return whether the model has answered about a call already. Blocking."""
+        return self._read(self._key(job)) is not None
 
     def estimate(self) -> RescoreEstimate:
         """Return what is left. Blocking; asks no model.
@@ -91,16 +114,12 @@ class Rescoring:
         """
         answered = list(self._answered())
         costs = [one.scored_by.cost_usd for one in answered if one.scored_by.cost_usd is not None]
-        left, first = [], list[Decimal]()
-        for job, standing in self._standing():
-            left.append(job)
-            if standing.scored_by.cost_usd is not None:
-                first.append(standing.scored_by.cost_usd)
+        left = self.left(self.range)
         return RescoreEstimate(
             left=tuple(left),
             used=len(answered),
             used_usd=sum(costs, Decimal(0)),
-            usd_per_call=sum(first, Decimal(0)) / len(first) if first else None,
+            usd_per_call=cost_of(self.worker.results(self.form.tenant), left).usd_per_call,
         )
 
     async def run(self, bound: RescoreBound) -> RescoreTally:
@@ -117,25 +136,40 @@ class Rescoring:
         tally = RescoreTally(used=plan.used, used_usd=plan.used_usd)
         dearest = plan.usd_per_call or Decimal(0)
         for job in plan.left:
-            new = await anyio.to_thread.run_sync(self._read, self._key(job))
-            if new is None:
-                if tally.used >= bound.calls or tally.used_usd + dearest > bound.usd:
-                    tally.stopped = True
-                    break
-                new = await self._scored(job)
-                if new is None:
-                    tally.gone += 1
-                    continue
-                tally.used += 1
-                cost = new.scored_by.cost_usd or Decimal(0)
-                tally.used_usd += cost
-                dearest = max(dearest, cost)
-            if new.qa_evaluation is None:
-                tally.unanswered += 1
+            known = await anyio.to_thread.run_sync(self.is_answered, job)
+            if not known and (tally.used >= bound.calls or tally.used_usd + dearest > bound.usd):
+                tally.stopped = True
+                break
+            settled = await self.settle(job)
+            if settled.how == "gone":
+                tally.gone += 1
                 continue
-            await anyio.to_thread.run_sync(partial(self._replace, job, new))
-            tally.replaced += 1
+            if not known:
+                tally.used += 1
+                tally.used_usd += settled.usd
+                dearest = max(dearest, settled.usd)
+            tally.unanswered += settled.how == "failed"
+            tally.replaced += settled.how == "done"
         return tally
+
+    async def settle(self, job: CallJob) -> Settled:
+        """Score one call, if no run has yet, and put its new result in the place of the standing one. Safe to repeat.
+
+        Raises:
+            StoreError: a store does not answer; what was answered is kept.
+            ModelBusy: the model does not answer.
+        """
+        assert job.result_key is not None
+        if await anyio.to_thread.run_sync(self._read, job.result_key) is None:
+            return Settled(how="gone")
+        new = await anyio.to_thread.run_sync(self._read, self._key(job)) or await self._scored(job)
+        if new is None:
+            return Settled(how="gone")
+        usd = new.scored_by.cost_usd or Decimal(0)
+        if new.qa_evaluation is None:
+            return Settled(how="failed", usd=usd)
+        await anyio.to_thread.run_sync(partial(self._replace, job, new))
+        return Settled(how="done", usd=usd)
 
     async def _scored(self, job: CallJob) -> CallResult | None:
         """Return the call's new result, stored; None when its transcript is no longer kept, or its customer was erased."""
@@ -175,18 +209,6 @@ class Rescoring:
         scored = scored_of(new)
         assert scored is not None
         self.worker.jobs.rescored(job, scored, "needs_review" if new.needs_review else "done", now=self.worker.now())
-
-    def _standing(self) -> Iterator[tuple[CallJob, CallResult]]:
-        """Yield the form's calls that another version scored, with their results, newest first."""
-        jobs = [job for job in self.worker.jobs.of(self.form.tenant) if job.state in ("done", "needs_review")]
-        for job in sorted(jobs, key=lambda job: job.call_date, reverse=True):
-            if job.result_key is None or job.scored is None or job.scored.form_id != self.form.form_id:
-                continue
-            if job.scored.form_version == self.form.version:
-                continue
-            standing = self._read(job.result_key)
-            if standing is not None:
-                yield job, standing
 
     def _answered(self) -> Iterator[CallResult]:
         results = self.worker.results(self.form.tenant)

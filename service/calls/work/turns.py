@@ -2,7 +2,8 @@
 
 What the queue announces is written down as received, one write a call, and leaves the queue at once. Every round then takes the
 oldest waiting calls of each tenant in turn. A call that a model or a worker left is taken again after a while. While the model
-or a store does not answer, rounds of one call pause, up to a minute; what arrives meanwhile is still written down.
+or a store does not answer, rounds of one call pause, up to a minute; what arrives meanwhile is still written down. Stored calls
+are scored again, as ordered, in rounds in which no new call waits.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from service.aws.event_queue import BATCH, Announced, QueueMessage
 from service.calls.failure import CallFailed
 from service.calls.keys import read_key
 from service.calls.store.states import ENDED, CallJob
+from service.calls.work.ordered import OrderedRescorings
 from service.calls.work.replay import watch_all
 from service.calls.work.worker import CallTally, CallWorker
 from service.errors import StoreError
@@ -43,6 +45,7 @@ class CallTurns:
     round_of: int = BATCH
     again_after: tuple[timedelta, timedelta] = (timedelta(minutes=1), timedelta(minutes=15))
     look_every: timedelta = LOOK_EVERY
+    ordered: OrderedRescorings | None = None
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     _tenants: deque[str] = field(default_factory=deque)
     _looked: datetime | None = None
@@ -58,7 +61,11 @@ class CallTurns:
             try:
                 tally.add(await self.take_in(wait_s=0 if worked else wait_s))
                 tally.add(taken := await self.take())
-                worked, why = taken != CallTally(), "no answer from the model" if taken.busy else ""
+                worked, busy = taken != CallTally(), taken.busy > 0
+                if not worked and self.ordered is not None:
+                    step = await self.ordered.step()
+                    worked, busy = step == "worked", step == "busy"
+                why = "no answer from the model" if busy else ""
                 if self._looked is None or self.worker.now() - self._looked >= self.look_every:
                     self._looked = self.worker.now()
                     tally.add(await self._look())
@@ -141,6 +148,8 @@ class CallTurns:
 
     async def _look(self) -> CallTally:
         """Continue what is stuck, and learn of tenants whose calls another worker wrote down."""
+        if self.ordered is not None:
+            await self.ordered.look()
         tally = await watch_all(self.worker)
         now = self.worker.now()
         for tenant in await anyio.to_thread.run_sync(

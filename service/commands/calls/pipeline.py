@@ -73,21 +73,26 @@ def work_queue(
     ] = False,
     pair: PairName = None,
 ) -> None:
-    """Score the calls in the queue until it is empty. With --follow each tenant's calls are taken in turn."""
+    """Score the calls in the queue until it is empty, then stored ones as ordered. With --follow tenants take turns."""
+    settings = here()
 
     async def drain(worker: "CallWorker") -> None:
+        from service.calls.work.build import build_ordered
         from service.calls.work.turns import CallTurns
+
+        ordered = build_ordered(settings, worker)
 
         def done(tally: "CallTally") -> None:
             _say(tally)
             _carry(worker)
 
         if follow:
-            await CallTurns(worker=worker).follow(done)
+            await CallTurns(worker=worker, ordered=ordered).follow(done)
         else:
             done(await worker.drain(wait_s=1))
+            await ordered.drain()
 
-    work_with(here(), drain, pair=pair)
+    work_with(settings, drain, pair=pair)
 
 
 @calls.command("watch")

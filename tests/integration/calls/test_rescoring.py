@@ -1,52 +1,22 @@
 """Re-scoring after a form's activation, against a local AWS: estimated, bounded, killed and resumed, nothing asked twice."""
 
 from contextlib import closing
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from call_place import ACME, TURNS, CallPlace, make_form, make_place
+from call_place import ACME, CallPlace, make_place
+from rescored_calls import PRICE, Killed, activated, priced, standing
 
 from service.calls.keys import earlier_prefix
 from service.calls.result import CallResult
 from service.calls.work.rescoring import RescoreBound, Rescoring
-from service.calls.work.scoring import CallScorer, ScoredCall
 from service.errors import ConfigurationError
 from service.settings import Settings
-from service.tasks.scorecard.form import Form
 from service.warehouse.duck import DuckWarehouse
 
-PRICE = Decimal("0.25")
 ENOUGH = RescoreBound(calls=100, usd=Decimal(100))
-
-
-class Killed(BaseException):
-    """Ends a run as a kill would: nothing catches it."""
-
-
-class Priced(CallScorer):
-    """Scores as the worker's scorer does, at a price, and remembers what it was asked; may be killed before an answer."""
-
-    asked: list[str]
-    kill_at: int | None
-
-    async def score(self, source: Any, form: Form, heard: Any, redaction: Any, **more: Any) -> ScoredCall:
-        if len(self.asked) == self.kill_at:
-            raise Killed
-        scored = await super().score(source, form, heard, redaction, **more)
-        self.asked.append(source.call_id)
-        by = scored.result.scored_by.model_copy(update={"cost_usd": PRICE})
-        return replace(scored, result=scored.result.model_copy(update={"scored_by": by}))
-
-
-def priced(place: CallPlace, kill_at: int | None = None) -> tuple[Any, list[str]]:
-    scorer = place.worker.scorer
-    made = Priced(served=scorer.served, gateway=scorer.gateway, cards=scorer.cards)
-    object.__setattr__(made, "asked", [])
-    object.__setattr__(made, "kill_at", kill_at)
-    return replace(place.worker, scorer=made), made.asked
 
 
 @pytest.fixture(scope="module")
@@ -59,27 +29,6 @@ def stack(local_aws: Any) -> Settings:
 async def place(stack: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> CallPlace:
     name = "".join(c if c.isalnum() else "-" for c in request.node.name.lower())[-30:].strip("-")
     return await make_place(stack, tmp_path, name)
-
-
-async def activated(place: CallPlace) -> Form:
-    """Score four calls by version 1, then activate version 2, which asks two criteria of the three."""
-    worker, _ = priced(place)
-    for number in range(4):
-        place.put(f"acme/calls/{number}.json", [*TURNS, {"speaker": "agent", "start_s": 20.0 + number, "text": "Bye."}])
-    await worker.drain()
-    forms: Any = place.worker.forms
-    head = await forms.head(ACME, "support")
-    criteria = [item.model_dump() for item in make_form(ACME).criteria()][:2]
-    draft = make_form(ACME, sections=[{"id": "all", "title": "All", "criteria": criteria}])
-    saved = await forms.save_draft(draft, edit=head.edit, who="dana")
-    active = (await forms.activate(ACME, "support", edit=saved.edit, who="dana")).active
-    assert active is not None
-    return active
-
-
-def standing(place: CallPlace) -> list[int]:
-    found = [place.result(job).qa_evaluation for job in place.jobs(ACME).values()]
-    return sorted(one.qa_template_version for one in found if one is not None)
 
 
 async def test_a_killed_rescoring_goes_on_without_asking_or_paying_twice(place: CallPlace) -> None:

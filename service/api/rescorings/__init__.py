@@ -1,0 +1,1 @@
+"""Scoring stored calls again over HTTP: estimates and orders, which a worker carries out."""

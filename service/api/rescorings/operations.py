@@ -1,0 +1,141 @@
+"""/v1/calls/rescorings: what scoring stored calls again would cost, and orders to do it, which `omni calls work` carries out.
+
+The tenant is the one of the token's client.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Request, Response
+
+from service.api.answering import runtime_of
+from service.api.http.problems import RESPONSES, FieldProblem, Problem, problem
+from service.api.http.tenancy import tenant_of
+from service.api.rescorings.models import (
+    RescoringAnswer,
+    RescoringEstimate,
+    RescoringList,
+    RescoringRangeRequest,
+    RescoringRequest,
+)
+from service.calls.rescorings import RescoringDesk, RescoringRefused
+from service.calls.store.forms import FormMissing
+from service.calls.store.rescorings import OrderMissing
+from service.errors import StoreError
+
+_PATH = "/v1/calls/rescorings"
+router = APIRouter(prefix=_PATH, tags=["calls"])
+_RescoringId = Annotated[str, Path(pattern=r"^rescoring-[0-9a-f]{24}$")]
+_Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[A-Za-z0-9_.:-]{1,128}$",
+        description="Orders with one key are one order; without a key, orders with one content",
+    ),
+]
+_DENIED: dict[int | str, dict[str, Any]] = {
+    403: {"model": Problem, "description": "The client belongs to no tenant"},
+    **{status: RESPONSES[status] for status in (422, 500, 503)},
+}
+_NO_FORM: dict[int | str, dict[str, Any]] = {
+    404: {"model": Problem, "description": "The tenant has no such form, or no such or no active version of it"}
+}
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    409: {"model": Problem, "description": "The Idempotency-Key was sent with another order"}
+}
+_MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "The tenant has no such order"}}
+
+
+@router.post("/estimate", response_model=RescoringEstimate, responses={**_DENIED, **_NO_FORM})
+async def estimate_rescoring(body: RescoringRangeRequest, request: Request) -> RescoringEstimate | Response:
+    """Return how many calls an order would score again, what that costs, and how long it takes. Orders nothing.
+
+    `from_day` must not be after `to_day`.
+    """
+    tenant, desk = tenant_of(request), _desk(request)
+    if (wrong := _wrong_range(body, request)) is not None:
+        return wrong
+    try:
+        return RescoringEstimate.of(await desk.estimate(tenant, body.asked()))
+    except FormMissing as err:
+        return _no_form(request, err)
+
+
+@router.post("", status_code=202, response_model=RescoringAnswer, responses={**_DENIED, **_NO_FORM, **_REFUSED})
+async def order_rescoring(
+    body: RescoringRequest, request: Request, response: Response, key: _Key = None
+) -> RescoringAnswer | Response:
+    """Order that stored calls are scored again, and answer with the order; `Location` is where its progress stands.
+
+    The worker asks about each call once, scores new calls first, and goes on after it was stopped. A person's overrides stay.
+    Sent again, an order is answered as it stands by now. `from_day` must not be after `to_day`.
+    """
+    tenant, desk = tenant_of(request), _desk(request)
+    if (wrong := _wrong_range(body, request)) is not None:
+        return wrong
+    try:
+        made = await desk.order(
+            tenant,
+            body.asked(),
+            most_calls=body.most_calls,
+            most_usd=body.most_usd,
+            key=key,
+            by=request.state.caller.client_id,
+        )
+    except FormMissing as err:
+        return _no_form(request, err)
+    except RescoringRefused as err:
+        return problem(request.state.request_id, status=409, code="RESCORING_REFUSED", detail=str(err))
+    response.headers["Location"] = f"{_PATH}/{made.rescoring_id}"
+    return RescoringAnswer.of(made)
+
+
+@router.get("", response_model=RescoringList, responses=_DENIED)
+async def list_rescorings(request: Request) -> RescoringList:
+    """Return the tenant's orders, newest first."""
+    tenant = tenant_of(request)
+    found = await _desk(request).all(tenant)
+    return RescoringList(tenant=tenant, rescorings=[RescoringAnswer.of(order) for order in found])
+
+
+@router.get("/{rescoring_id}", response_model=RescoringAnswer, responses={**_DENIED, **_MISSING})
+async def get_rescoring(rescoring_id: _RescoringId, request: Request) -> RescoringAnswer | Response:
+    """Return an order with what is done, left and failed, what it has cost so far, and why it stopped."""
+    tenant = tenant_of(request)
+    try:
+        return RescoringAnswer.of(await _desk(request).get(tenant, rescoring_id))
+    except OrderMissing as err:
+        return _missing(request, err)
+
+
+@router.post("/{rescoring_id}/cancel", response_model=RescoringAnswer, responses={**_DENIED, **_MISSING})
+async def cancel_rescoring(rescoring_id: _RescoringId, request: Request) -> RescoringAnswer | Response:
+    """End an order: the call that is being scored is finished, and no other is begun. One that has ended stays as it is."""
+    tenant = tenant_of(request)
+    try:
+        return RescoringAnswer.of(await _desk(request).cancel(tenant, rescoring_id, by=request.state.caller.client_id))
+    except OrderMissing as err:
+        return _missing(request, err)
+
+
+def _desk(request: Request) -> RescoringDesk:
+    desk = runtime_of(request).rescorings
+    if desk is None:
+        raise StoreError("this service keeps no calls: it has no AWS endpoint (locally: omni serve)")
+    return desk
+
+
+def _wrong_range(body: RescoringRangeRequest, request: Request) -> Response | None:
+    if body.from_day is None or body.to_day is None or body.from_day <= body.to_day:
+        return None
+    said = "from_day is after to_day"
+    errors = [FieldProblem(field="from_day", message=said)]
+    return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=said, errors=errors)
+
+
+def _no_form(request: Request, err: FormMissing) -> Response:
+    return problem(request.state.request_id, status=404, code="FORM_NOT_FOUND", detail=str(err))
+
+
+def _missing(request: Request, err: OrderMissing) -> Response:
+    return problem(request.state.request_id, status=404, code="RESCORING_NOT_FOUND", detail=str(err))

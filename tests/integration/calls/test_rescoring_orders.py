@@ -1,0 +1,343 @@
+"""Orders to score stored calls again, against a local AWS: over HTTP in, and carried out by the calls' worker."""
+
+import os
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import httpx
+import pytest
+from access_place import keep_clients
+from call_place import ACME, BRAND, TURNS, make_place
+from rescored_calls import PRICE, Killed, activated, priced, standing
+from structlog.testing import capture_logs
+
+from service.access.clients import new_secret
+from service.access.control import open_access
+from service.app import create_app
+from service.calls.keys import earlier_prefix
+from service.calls.store.rescorings import RescoringOrders
+from service.calls.store.states import CallJobs
+from service.calls.tenants.tenant import TenantSettings
+from service.calls.work.build import build_ordered
+from service.calls.work.rescoring import Rescoring
+from service.calls.work.scoring import ModelBusy
+from service.calls.work.turns import CallTurns
+from service.runtime import build_runtime
+from service.settings import REPO_ROOT
+from service.tenants.build import build_life_cycle
+
+pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
+
+PATH = "/v1/calls/rescorings"
+ASKED = {"form_id": "support", "most_calls": 100, "most_usd": "100"}
+
+
+@pytest.fixture(scope="module")
+def stack(local_aws):
+    return local_aws(store_timeout_s=20.0, redactor="patterns")
+
+
+@pytest.fixture
+async def place(stack, tmp_path, request):
+    name = "".join(c if c.isalnum() else "-" for c in request.node.name.lower())[-30:].strip("-")
+    return await make_place(stack, tmp_path, name)
+
+
+@asynccontextmanager
+async def lead(place, api_runtime, tenant=ACME, scopes=("calls",)):
+    """A QA lead's client of the service, which has no worker."""
+    settings, secret = place.settings, new_secret()
+    keep_clients(settings, secret, **{f"lead-of-{tenant}": {"scopes": list(scopes), "tenant": tenant}})
+    token = open_access(settings).tokens.issue(f"lead-of-{tenant}", secret, None).text
+    built = build_runtime(settings, guarded=False)
+    runtime = api_runtime(
+        settings=settings, access=open_access(settings), rescorings=built.rescorings, tenants=built.tenants
+    )
+    app = create_app(runtime=runtime)
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app)
+        headers = {"authorization": f"Bearer {token}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://a", headers=headers) as http:
+            yield http
+
+
+def ordered(place, worker, **more):
+    made = replace(build_ordered(place.settings, worker), **more)
+    assert isinstance(made.orders, RescoringOrders)
+    return made
+
+
+async def order(http, **asked):
+    answer = await http.post(PATH, json=ASKED | asked)
+    assert answer.status_code == 202, answer.text
+    return answer.headers["location"]
+
+
+async def test_an_order_is_estimated_carried_out_and_shown(place, api_runtime):
+    form = await activated(place)
+    worker, asked = priced(place)
+    job = next(iter(place.jobs(ACME).values()))
+    said = worker.reviews.override(ACME, job.call_id, "greet", "no", reason="", who="lead", edit=None)
+    async with lead(place, api_runtime) as http:
+        outlook = (await http.post(f"{PATH}/estimate", json={"form_id": "support"})).json()
+        assert (outlook["version"], outlook["calls"], outlook["cost_usd"]) == (form.version, 4, 1.0)
+        assert outlook["minutes"] is not None
+        assert (await http.get(PATH)).json() == {"tenant": ACME, "rescorings": []}
+        with capture_logs() as logged:
+            at = await order(http)
+        waiting = (await http.get(at)).json()
+        assert (waiting["state"], waiting["left"], waiting["estimated_usd"], asked) == ("waiting", 4, 1.0, [])
+        with capture_logs() as ended:
+            await ordered(place, worker).drain()
+        done = (await http.get(at)).json()
+        assert (done["state"], done["done"], done["left"], done["asked"], done["cost_usd"]) == ("done", 4, 0, 4, 1.0)
+        assert (await http.get(PATH)).json()["rescorings"] == [done]
+    assert len(asked) == len(set(asked)) == 4
+    assert standing(place) == [2, 2, 2, 2]
+    assert [one["event"] for one in logged if one["event"].startswith("RESCORING")] == ["RESCORING_ORDERED"]
+    (end,) = [one for one in ended if one["event"] == "RESCORING_ENDED"]
+    assert (end["tenant"], end["state"], end["done"], end["cost_usd"]) == (ACME, "done", 4, "1.00")
+    assert list(worker.reviews.read(ACME, job.call_id).overrides) == [said]
+    assert len(list(worker.results(ACME).listed(earlier_prefix(ACME, job.call_id)))) == 1
+
+
+async def test_only_the_calls_of_the_days_are_scored_again(place, api_runtime):
+    await activated(place)
+    worker, asked = priced(place)
+    async with lead(place, api_runtime) as http:
+        at = await order(http, from_day="2026-11-11", to_day="2026-11-12")
+        await ordered(place, worker).drain()
+        assert (await http.get(at)).json()["calls"] == 2
+        wrong = await http.post(PATH, json=ASKED | {"from_day": "2026-11-12", "to_day": "2026-11-11"})
+        assert (wrong.status_code, wrong.json()["detail"]) == (422, "from_day is after to_day")
+    days = {job.call_date.day: place.result(job).qa_evaluation.qa_template_version for job in place.jobs(ACME).values()}
+    assert days == {10: 1, 11: 2, 12: 2, 13: 1}
+    assert len(asked) == 2
+
+
+async def test_an_order_that_is_sent_twice_is_one(place, api_runtime):
+    await activated(place)
+    async with lead(place, api_runtime) as http:
+        first = await order(http, most_usd="2.5")
+        assert await order(http, most_usd="2.50") == first
+        assert await order(http, most_usd="2.51") != first
+        key = {"Idempotency-Key": "monday"}
+        keyed = await http.post(PATH, json=ASKED, headers=key)
+        assert (await http.post(PATH, json=ASKED, headers=key)).json() == keyed.json()
+        refused = await http.post(PATH, json=ASKED | {"most_calls": 1}, headers=key)
+        assert (refused.status_code, refused.json()["code"]) == (409, "RESCORING_REFUSED")
+        assert len((await http.get(PATH)).json()["rescorings"]) == 3
+        missing = await http.post(PATH, json=ASKED | {"form_id": "nothing"})
+        assert (missing.status_code, missing.json()["code"]) == (404, "FORM_NOT_FOUND")
+        assert (await http.post(PATH, json=ASKED | {"version": 7})).status_code == 404
+
+
+async def test_a_killed_worker_s_order_is_finished_by_another_and_nothing_is_double(place, api_runtime, monkeypatch):
+    """Killed twice: before an answer, and between an answer's replacing the old one and its being counted."""
+    await activated(place)
+    async with lead(place, api_runtime) as http:
+        at = await order(http)
+        first, asked_first = priced(place, kill_at=1)
+        with pytest.raises(Killed):
+            await ordered(place, replace(first, owner="one")).drain()
+        second, asked_second = priced(place)
+        await ordered(place, replace(second, owner="two")).drain()
+        assert asked_second == []  # the dead one's lease runs on
+        later = {"now": lambda: first.now() + timedelta(hours=1)}
+
+        def kill(*_):
+            raise Killed
+
+        with monkeypatch.context() as patched:
+            patched.setattr("service.calls.work.ordered.OrderedRescorings._count", kill)
+            with pytest.raises(Killed):
+                await ordered(place, replace(second, owner="two", **later)).drain()
+        assert (await http.get(at)).json()["done"] == 1
+        assert standing(place) == [1, 1, 2, 2]
+        latest = {"now": lambda: first.now() + timedelta(hours=2)}
+        third, asked_third = priced(place)
+        await ordered(place, replace(third, owner="three", **latest)).drain()
+        done = (await http.get(at)).json()
+    asked = [*asked_first, *asked_second, *asked_third]
+    assert (len(asked_first), len(asked_second), len(asked_third)) == (1, 1, 2)
+    assert len(set(asked)) == 4
+    assert (done["state"], done["done"], done["asked"], done["cost_usd"]) == ("done", 4, 4, float(4 * PRICE))
+    assert standing(place) == [2, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("bound", "why"),
+    [({"most_calls": 2}, "the bound of 2 calls is reached"), ({"most_usd": "0.60"}, "does not hold another call")],
+)
+async def test_an_order_stops_at_its_bound_and_says_so(place, api_runtime, bound, why):
+    await activated(place)
+    worker, asked = priced(place)
+    async with lead(place, api_runtime) as http:
+        at = await order(http, **bound)
+        await ordered(place, worker).drain()
+        stopped = (await http.get(at)).json()
+        assert (stopped["state"], stopped["done"], stopped["left"], len(asked)) == ("stopped", 2, 2, 2)
+        assert why in stopped["why"]
+        more = await order(http)
+        await ordered(place, worker).drain()
+        assert ((await http.get(more)).json()["asked"], len(set(asked))) == (2, 4)
+
+
+async def test_a_cancelled_order_ends_after_the_call_that_is_being_scored(place, api_runtime):
+    await activated(place)
+    worker, asked = priced(place)
+    async with lead(place, api_runtime) as http:
+        at = await order(http)
+        scorer = worker.scorer
+
+        class Cancelling(type(scorer)):
+            async def score(self, *arguments, **more):
+                scored = await super().score(*arguments, **more)
+                assert (await http.post(f"{at}/cancel")).json()["state"] == "cancelled"
+                return scored
+
+        object.__setattr__(scorer, "__class__", Cancelling)
+        await ordered(place, worker).drain()
+        ended = (await http.get(at)).json()
+        assert (ended["state"], ended["done"], ended["left"], ended["cost_usd"]) == ("cancelled", 1, 3, float(PRICE))
+        assert ended["why"] == "cancelled by lead-of-acme"
+        assert (await http.post(f"{at}/cancel")).json() == ended
+    assert len(asked) == 1
+
+
+async def test_new_calls_are_scored_first_and_an_order_waits_while_the_model_is_down(place, api_runtime, monkeypatch):
+    await activated(place)
+    worker, asked = priced(place)
+    async with lead(place, api_runtime) as http:
+        at = await order(http)
+        for number in range(3):
+            place.put(
+                f"acme/calls/new-{number}.json", [*TURNS, {"speaker": "agent", "start_s": 30.0 + number, "text": "So."}]
+            )
+        whole, pauses = Rescoring.settle, []
+
+        async def down(self, job):
+            raise ModelBusy("no answer")
+
+        async def sleep(seconds):
+            pauses.append(seconds)
+            monkeypatch.setattr(Rescoring, "settle", whole)
+
+        monkeypatch.setattr(Rescoring, "settle", down)
+        turns = CallTurns(worker=worker, ordered=ordered(place, worker), sleep=sleep)
+        rounds = iter(range(200))
+        states = CallJobs.of
+
+        def more():
+            return next(rounds) < 199 and not all(
+                job.scored is not None and job.scored.form_version == 2 for job in states(worker.jobs, ACME)
+            )
+
+        await turns.follow(lambda tally: None, wait_s=0, more=more)
+        assert (await http.get(at)).json()["done"] == 4
+    new = {job.call_id for name, job in place.jobs(ACME).items() if name.startswith("new")}
+    assert set(asked[:3]) == new
+    assert len(asked) == len(set(asked)) == 7
+    assert pauses
+
+
+async def test_a_suspended_tenant_s_order_waits_for_its_return(place, api_runtime):
+    await activated(place)
+    worker, asked = priced(place)
+    async with lead(place, api_runtime) as http:
+        at = await order(http)
+    cycle = build_life_cycle(place.settings)
+    cycle.suspend(ACME, by="ops", why="unpaid")
+    worker.tenants._of.clear()
+    await ordered(place, worker).drain()
+    assert asked == []
+    cycle.resume(ACME, by="ops", why="paid")
+    worker.tenants._of.clear()
+    await ordered(place, worker).drain()
+    async with lead(place, api_runtime) as http:
+        assert (await http.get(at)).json()["state"] == "done"
+    # A refusal that waiting does not end.
+    await activated_again(place)
+    async with lead(place, api_runtime) as http:
+        at = await order(http)
+        worker.tenants.tenants.configure(ACME, TenantSettings(name=ACME, regions=("eu-central-1",)))
+        worker.tenants._of.clear()
+        await ordered(place, worker).drain()
+        refused = build_ordered(place.settings, worker).orders.of(ACME)[0]
+        assert (refused.state, "eu-central-1" in refused.why) == ("stopped", True)
+
+
+async def activated_again(place):
+    forms = place.worker.forms
+    head = await forms.head(ACME, "support")
+    saved = await forms.save_draft(head.active, edit=head.edit, who="dana")
+    await forms.activate(ACME, "support", edit=saved.edit, who="dana")
+
+
+async def test_another_tenant_s_order_is_not_found_and_the_scope_is_calls(place, api_runtime):
+    await activated(place)
+    async with lead(place, api_runtime) as http:
+        at = await order(http)
+    async with lead(place, api_runtime, BRAND) as http:
+        for answer in (await http.get(at), await http.post(f"{at}/cancel")):
+            assert (answer.status_code, answer.json()["code"]) == (404, "RESCORING_NOT_FOUND")
+        assert (await http.get(PATH)).json()["rescorings"] == []
+    async with lead(place, api_runtime, scopes=("forms",)) as http:
+        assert (await http.get(PATH)).status_code == 403
+    assert build_ordered(place.settings, place.worker).orders.of(ACME)[0].state == "waiting"
+
+
+async def test_a_tenant_s_export_shows_its_orders_and_its_deletion_takes_them(place, api_runtime):
+    await activated(place)
+    async with lead(place, api_runtime) as http:
+        at = await order(http)
+    rescoring_id = at.rpartition("/")[2]
+    found = build_life_cycle(place.settings, read_only=True).found(ACME)
+    assert [one for records in found.values() for one in records if rescoring_id in one.at]
+    cycle = replace(build_life_cycle(place.settings), sleep=lambda seconds: None)
+    cycle.suspend(ACME, by="ops", why="ended")
+    cycle.begin_deletion(ACME, by="ops", why="ended")
+    cycle.delete(ACME, by="ops", why="ended")
+    assert build_ordered(place.settings, place.worker).orders.of(ACME) == []
+
+
+async def test_the_command_works_on_orders_and_replaces_scorecards_itself(place, api_runtime):
+    await activated(place)
+    names = {
+        "OMNI_AWS_ENDPOINT": place.settings.aws_endpoint,
+        "OMNI_STATE_DIR": str(place.settings.state_dir),
+        "OMNI_CALLS_BUCKET": place.settings.calls_bucket,
+        "OMNI_CALLS_RESULTS_BUCKET": place.settings.results_bucket,
+        "OMNI_CALLS_QUEUE": place.settings.calls_queue,
+        "OMNI_CALLS_TABLE": place.settings.calls_table,
+        "OMNI_CONFIG_TABLE": place.settings.config_table,
+        "OMNI_WAREHOUSE_PATH": str(place.settings.warehouse_path),
+    }
+
+    def omni(*words):
+        done = subprocess.run(
+            [sys.executable, "-m", "omni", "calls", *words, "--pair", "keywords"],
+            env={**os.environ, **names}, cwd=REPO_ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    again = ("rescore", "--tenant", ACME, "--form", "support", "--keep")
+    code, _, err = omni(*again)
+    assert (code, "a draft may still change" in err) == (2, True)
+    code, out, _ = omni(*again, "--version", "active")
+    assert (code, "4 calls to score again" in out, "nothing was scored" in out) == (0, True, True), out
+    assert standing(place) == [1, 1, 1, 1]
+    code, out, _ = omni(*again, "--version", "active", "--most", "1", "--most-usd", "5")
+    assert (code, "1 calls have a new scorecard" in out, "stopped at the bound" in out) == (0, True, True), out
+    assert standing(place) == [1, 1, 1, 2]
+    async with lead(place, api_runtime) as http:
+        at = await order(http, most_usd=str(Decimal(5)))
+        code, out, err = omni("work")
+        assert code == 0, out + err
+        done = (await http.get(at)).json()
+    assert (done["state"], done["done"], done["asked"]) == ("done", 3, 3)
+    assert standing(place) == [2, 2, 2, 2]
