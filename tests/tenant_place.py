@@ -3,11 +3,13 @@
 import json
 from contextlib import closing
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import loadable
 from call_place import ACME, BRAND, add_tenant, make_form, make_place
 
 from service.aws.clients import client
+from service.calls.store.rescorings import RescoringOrder, RescoringOrders
 from service.calls.tenants.tenant import Tenant
 from service.handover.build import open_handovers
 from service.handover.handover import CustomerHandover, HandoverSummary
@@ -21,6 +23,9 @@ TENANTS = (ACME, BRAND, CHAIN)
 WORDS = {ACME: "zephyrine", BRAND: "quillandra", CHAIN: "morvantide"}
 # Customers who wait for a person.
 WAITING = {ACME: f"handover-{1:024x}", BRAND: f"handover-{2:024x}"}
+
+# Orders to score their calls again.
+ORDERED = {ACME: f"rescoring-{1:024x}", BRAND: f"rescoring-{2:024x}"}
 
 
 def owned_form(tenant):
@@ -53,6 +58,7 @@ async def make_tenants(stack, folder, name):
         made.put_bytes(f"{tenant}/calls/{word}-broken.json", f"{{{word}".encode())
         keep_answer(made.settings, tenant)
         queue_customer(made.settings, tenant)
+        order_rescoring(made.settings, tenant)
     made.worker.tenants.tenants.add(Tenant(tenant=CHAIN, name=CHAIN))
     await made.worker.drain()
     reviews = build_runtime(made.settings, guarded=False).calls
@@ -97,6 +103,29 @@ def queue_customer(settings, tenant):
                 reason="explicit_request",
                 summary=told,
                 requested_at=now,
+            )
+        )
+
+
+def order_rescoring(settings, tenant):
+    """Order that the tenant's calls are scored again; the tenant's word is in who ordered it."""
+    now = datetime.now(UTC)
+    with closing(client("dynamodb", settings)) as dynamodb:
+        RescoringOrders(dynamodb, settings.calls.table).add(
+            RescoringOrder(
+                tenant=tenant,
+                rescoring_id=ORDERED[tenant],
+                form_id=f"{tenant}-qa",
+                form_version=2,
+                from_day=None,
+                to_day=None,
+                most_calls=1,
+                most_usd=Decimal(1),
+                ordered_by=f"lead-{WORDS[tenant]}",
+                ordered_at=now,
+                updated_at=now,
+                total=1,
+                usd_per_call=None,
             )
         )
 

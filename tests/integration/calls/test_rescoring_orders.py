@@ -6,7 +6,6 @@ import sys
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 
 import httpx
 import pytest
@@ -307,16 +306,14 @@ async def test_a_tenant_s_export_shows_its_orders_and_its_deletion_takes_them(pl
 
 async def test_the_command_works_on_orders_and_replaces_scorecards_itself(place, api_runtime):
     await activated(place)
+    settings = place.settings
     names = {
-        "OMNI_AWS_ENDPOINT": place.settings.aws_endpoint,
-        "OMNI_STATE_DIR": str(place.settings.state_dir),
-        "OMNI_CALLS_BUCKET": place.settings.calls_bucket,
-        "OMNI_CALLS_RESULTS_BUCKET": place.settings.results_bucket,
-        "OMNI_CALLS_QUEUE": place.settings.calls_queue,
-        "OMNI_CALLS_TABLE": place.settings.calls_table,
-        "OMNI_CONFIG_TABLE": place.settings.config_table,
-        "OMNI_WAREHOUSE_PATH": str(place.settings.warehouse_path),
-    }
+        "OMNI_STATE_DIR": str(settings.state_dir), "OMNI_AWS_ENDPOINT": settings.aws.endpoint,
+        "OMNI_WAREHOUSE_PATH": str(settings.warehouse_file), "OMNI_REDACTOR": "patterns", "OMNI_STORE_TIMEOUT_S": "20",
+        "OMNI_CALLS_BUCKET": settings.calls.bucket, "OMNI_RESULTS_BUCKET": settings.calls.results_bucket,
+        "OMNI_CALLS_QUEUE": settings.calls.queue, "OMNI_CALLS_TABLE": settings.calls.table,
+        "OMNI_CONFIG_TABLE": settings.stores.config_table,
+    }  # fmt: skip
 
     def omni(*words):
         done = subprocess.run(
@@ -335,7 +332,7 @@ async def test_the_command_works_on_orders_and_replaces_scorecards_itself(place,
     assert (code, "1 calls have a new scorecard" in out, "stopped at the bound" in out) == (0, True, True), out
     assert standing(place) == [1, 1, 1, 2]
     async with lead(place, api_runtime) as http:
-        at = await order(http, most_usd=str(Decimal(5)))
+        at = await order(http, most_usd="5")
         code, out, err = omni("work")
         assert code == 0, out + err
         done = (await http.get(at)).json()

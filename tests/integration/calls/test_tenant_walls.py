@@ -17,7 +17,7 @@ import httpx
 import pytest
 from access_place import keep_clients
 from call_place import ACME, BRAND
-from tenant_place import CHAIN, TENANTS, WAITING, WORDS, make_tenants, scored_call, stored
+from tenant_place import CHAIN, ORDERED, TENANTS, WAITING, WORDS, make_tenants, scored_call, stored
 
 from service.access.clients import SCOPES, new_secret
 from service.access.control import open_access
@@ -44,12 +44,13 @@ ABSENT = {
     "criterion": "nobody-criterion",
     "request_id": "req-nobody",
     "handover_id": f"handover-{0:024x}",
+    "rescoring_id": f"rescoring-{0:024x}",
 }
 # Parameters that name no tenant's data, with a value that finds some.
 HARMLESS = {
     "name": "effectiveness", "version": 1, "state": "done", "day": "2026-11-16", "limit": 50,
     "from": "2026-11-01", "to": "2026-11-30", "pair": "keywords", "task": "summarize",
-    "agent_group": "cards", "agent": "a1",
+    "agent_group": "cards", "agent": "a1", "Idempotency-Key": "k",
 }  # fmt: skip
 SECRET = new_secret()
 OPERATOR = "an operator, who is no tenant"
@@ -101,6 +102,7 @@ async def tenants(place, api_runtime):
             answer_feedback=built.answer_feedback,
             forms=built.forms,
             calls=built.calls,
+            rescorings=built.rescorings,
             tenants=replace(built.tenants, released=list),  # nothing else is released
             access=open_access(settings),
             handovers=open_handovers(settings, lambda: datetime.now(UTC)),
@@ -126,7 +128,12 @@ def names_of(place, tenant, edit):
     """Return what an attacker may know of a tenant's data: its name, and the ids and the edit of its objects."""
     call = scored_call(place, tenant)
     form = {"form_id": f"{tenant}-qa", "criterion": f"{tenant}-greet", "edit": edit}
-    ids = {"call_id": call, "request_id": f"req-{tenant}", "handover_id": WAITING[tenant]}
+    ids = {
+        "call_id": call,
+        "request_id": f"req-{tenant}",
+        "handover_id": WAITING[tenant],
+        "rescoring_id": ORDERED[tenant],
+    }
     return {"tenant": tenant, **ids, **form}
 
 
@@ -226,6 +233,7 @@ def named_in_header(request):
     [
         ("service.api.calls.tenant_of", named_in_query),
         ("service.api.qa.operations.tenant_of", named_in_query),
+        ("service.api.rescorings.operations.tenant_of", named_in_query),
         ("service.dashboards.calls.of_tenant", of_everyone),
         ("service.api.forms.tenant_of", named_in_query),
         ("service.api.forms.tenant_of", named_in_header),
@@ -370,6 +378,8 @@ async def test_the_owner_finds_and_changes_what_others_do_not(place, tenants):
     assert reached >= {
         "GET /v1/forms", "GET /v1/forms/{form_id}", "PUT /v1/forms/{form_id}/draft", "GET /v1/calls/{call_id}",
         "GET /v1/calls/figures", "GET /v1/calls/{call_id}/transcript",
+        "POST /v1/calls/rescorings/{rescoring_id}/cancel", "GET /v1/calls/rescorings",
+        "GET /v1/calls/rescorings/{rescoring_id}",
         "POST /v1/scorecard", "POST /v1/scorecard/feedback", "POST /v1/handovers/{handover_id}/take",
     }, reached  # fmt: skip
     assert stored(place)[ACME] != before[ACME]

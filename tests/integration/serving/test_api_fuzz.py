@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import loadable
@@ -25,6 +26,8 @@ from service.access.control import LOCAL_TENANT, local_token, open_access
 from service.app import create_app
 from service.aws.clients import client
 from service.calls.failure import FailureReason
+from service.calls.rescorings import RescoringDesk
+from service.calls.store.rescorings import RescoringOrders
 from service.calls.tenants.build import build_desk
 from service.cards import ModelCards
 from service.dashboards.reader import DashboardReader
@@ -40,6 +43,7 @@ _RANGE = {
     "`from` must not be after `to`": "the range ends before it begins: `from` must not be after `to`",
     "may hold 731 days at most": "the range is longer than 731 days: choose a shorter one",
 }
+_DAYS = {"`from_day` must not be after `to_day`": "from_day is after to_day"}
 # Rules about several fields, which JSON Schema cannot express: what the operation's description says, and how it refuses.
 RULES = {
     "PUT /v1/forms/{form_id}/draft": {
@@ -52,6 +56,8 @@ RULES = {
     },
     "GET /v1/calls/figures": _RANGE,
     "GET /v1/calls/failures": _RANGE,
+    "POST /v1/calls/rescorings": _DAYS,
+    "POST /v1/calls/rescorings/estimate": _DAYS,
     "GET /v1/dashboards/{name}": {
         **_RANGE,
         "`task` must have answers": "the warehouse holds no answers of task .*; it holds those of .*",
@@ -125,6 +131,15 @@ def api(api_runtime, config, hand_made_warehouse):
         start=lambda: None,
         stop=lambda: None,
     )
+    forms = FakeForms()
+    rescorings = RescoringDesk(
+        forms=forms,
+        jobs=SimpleNamespace(of=lambda tenant: iter(calls.jobs.values())),
+        results=calls.reviews.results,
+        orders=RescoringOrders(client("dynamodb", config), config.calls.table),
+        now=lambda: datetime.now(UTC),
+        threads=calls.reviews.threads,
+    )
     runtime = api_runtime(
         tasks={**made.tasks, **parcels.tasks, "labels": Labels()},
         pair_sources={**made.pair_sources, **parcels.pair_sources, "labels": labels_pair},
@@ -136,7 +151,8 @@ def api(api_runtime, config, hand_made_warehouse):
         access=open_access(config),
         feedback=Feedback(),
         answer_feedback=TaskFeedback(),
-        forms=FakeForms(),
+        forms=forms,
+        rescorings=rescorings,
         tenants=build_desk(config, made.cards, dynamodb=client("dynamodb", config)),
         dashboards=DashboardReader(lambda: open_warehouse(config, read_only=True)),
     )
