@@ -33,11 +33,18 @@ def selftest(
     write: Annotated[
         bool, typer.Option("--write", help="With --doses: keep the result for the reports of evaluations.")
     ] = False,
+    holdout: Annotated[
+        bool,
+        typer.Option("--holdout", help="Compare systems on calls by another author with the gate set; no verdict."),
+    ] = False,
 ) -> None:
     """Plant faults in good systems: the gate must reject each for the right reason, and must pass the good systems.
 
     Exit code 1: the gate passed a fault or did not pass a good system.
     """
+    if holdout:
+        _holdout(task)
+        return
     if doses:
         _doses(task, dataset or "gate", names_of(mutants), trials, write=write)
         return
@@ -136,6 +143,15 @@ def _doses(task: str, dataset: str, kinds: tuple[str, ...], trials: int, *, writ
     if outcome.missed:
         say(f"The gate misses {plural(len(outcome.missed), 'bar')}.", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _holdout(task: str) -> None:
+    from eval.selftest.holdout import holdout_page
+    from service.settings import Settings
+    from service.telemetry.log import configure_logging
+
+    configure_logging("WARNING")
+    _print(holdout_page(task, Settings()))
 
 
 def _print(page: str) -> None:

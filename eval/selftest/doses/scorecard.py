@@ -9,6 +9,7 @@ from eval.contrasts.sets import ContrastSets
 from eval.selftest.doses.plan import DosePlan, GoodSystem, PlantedKind
 from eval.selftest.faults import verdicts
 from eval.selftest.mutant import Doctor
+from eval.selftest.mutants.scorecard_holdout import HOLDOUT_KINDS
 
 
 def _code(name: str, does: str, spoil: Doctor) -> PlantedKind:
@@ -17,6 +18,11 @@ def _code(name: str, does: str, spoil: Doctor) -> PlantedKind:
 
 def _unseen(name: str, does: str, harm: str, spoil: Doctor) -> PlantedKind:
     return PlantedKind(name=name, does=does, seen_by="judge", harm=harm, spoil=spoil)
+
+
+def _later(name: str, does: str, spoil: Doctor) -> PlantedKind:
+    """Return a kind that another author invented when bounds and the kinds above stood: measured, not promised."""
+    return PlantedKind(name=name, does=does, seen_by="code", spoil=spoil, kept=True, promised=False)
 
 
 _KINDS = (
@@ -52,6 +58,7 @@ _KINDS = (
     ),
     _unseen("false_summary", "summarises another call", "summary_unfaithful", verdicts.false_summary),
     _unseen("invented_action", "adds a promise that nobody made", "action_item_invented", verdicts.invented_action),
+    *(_later(name, does, spoil) for name, (does, spoil) in HOLDOUT_KINDS.items()),
 )
 
 

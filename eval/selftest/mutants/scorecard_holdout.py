@@ -1,7 +1,13 @@
 """Faults in scorecard answers by an author who had not read the gate, its bounds or the other faults."""
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+from eval.cases import Case
+from eval.selftest.faults.verdicts import CriterionAnswers, spoilt
+from eval.selftest.mutant import Doctor
+from service.tasks.scorecard import ScorecardInputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,13 +117,48 @@ def read_the_beginning(filled: Filled, turns: Sequence[SpokenTurn]) -> Filled:
     )
 
 
-HOLDOUT_FAULTS: Mapping[str, HoldoutFault] = {
-    "cites-the-first-turn": cite_the_first_turn,
-    "credits-the-customer": credit_the_customer,
-    "skips-the-last-section": skip_the_last_section,
-    "one-part-suffices": one_part_suffices,
-    "lenient-where-optional": lenient_where_optional,
-    "copies-within-sections": copy_within_sections,
-    "blames-for-cut-calls": blame_for_cut_calls,
-    "reads-the-beginning": read_the_beginning,
+def _doctor(fault: HoldoutFault) -> Doctor:
+    """Return ``fault`` as a rewriting of a reply's answers; a criterion that the reply leaves out stays out."""
+
+    def spoil(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
+        call = ScorecardInputs.model_validate(case.inputs)
+        turns = [SpokenTurn(speaker=turn.speaker, text=turn.text) for turn in call.turns]
+        filled = tuple(
+            FilledCriterion(
+                criterion_id=criterion.id,
+                section=number,
+                guidance=criterion.guidance,
+                required=criterion.required,
+                conditional=criterion.prose is not None or criterion.condition is not None,
+                verdict=answer["verdict"],
+                turn=answer["turn"] if answer["turn"] >= 0 else None,
+                quote=answer["quote"] or None,
+            )
+            for number, section in enumerate(call.form.sections)
+            for criterion in section.criteria
+            if (answer := answers.get(criterion.id)) is not None
+        )
+        return answers | {
+            item.criterion_id: answers[item.criterion_id]
+            | {
+                "verdict": item.verdict,
+                "turn": -1 if item.turn is None else item.turn,
+                "quote": item.quote or "",
+            }
+            for item in fault(filled, turns)
+        }
+
+    return spoilt(spoil)
+
+
+# What each does, and the rewriting of a reply.
+HOLDOUT_KINDS: Mapping[str, tuple[str, Doctor]] = {
+    "cites_the_first_turn": ("cites the first turn, verdicts as they were", _doctor(cite_the_first_turn)),
+    "credits_the_customer": ("takes the customer's words for the agent's", _doctor(credit_the_customer)),
+    "skips_the_last_section": ("excuses the last section's conditions", _doctor(skip_the_last_section)),
+    "one_part_suffices": ("passes what was done in part", _doctor(one_part_suffices)),
+    "lenient_where_optional": ("passes what the form does not require", _doctor(lenient_where_optional)),
+    "copies_within_sections": ("fails a section whose first criterion failed", _doctor(copy_within_sections)),
+    "blames_for_cut_calls": ("fails what did not apply in cut or transferred calls", _doctor(blame_for_cut_calls)),
+    "reads_the_beginning": ("reads the first twelve turns alone", _doctor(read_the_beginning)),
 }
