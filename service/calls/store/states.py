@@ -8,7 +8,6 @@ the time of the call.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any, Literal
 
 from botocore.exceptions import ClientError
@@ -17,6 +16,7 @@ from service.aws.bounded import translated
 from service.aws.stores import CALLS
 from service.calls.failure import CallErased, FailureReason, NotReady
 from service.calls.keys import CallObject
+from service.calls.store.call_score import CallScore, score_of, texts_of
 
 State = Literal["received", "transcribed", "redacted", "scored", "done", "needs_review", "failed"]
 ENDED: frozenset[State] = frozenset({"done", "needs_review", "failed"})
@@ -35,16 +35,6 @@ _LOST = "ConditionalCheckFailedException"
 
 class StateLost(NotReady):
     """Another worker took the call meanwhile, and repeats or already has this worker's step."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallScore:
-    """A scored call's facts for lists, so that they need not open its result; the figures are None without a score."""
-
-    form_id: str
-    form_version: int
-    percentage: Decimal | None
-    passed: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +192,7 @@ class CallJobs:
         assert job.state in _BEFORE[state], (job.state, state)
         said: dict[str, str | None] = {"result_key": result_key, "reason": reason, "detail": detail}
         said["call_date"] = None if call_date is None else _text(call_date)
-        said |= {} if scored is None else _scored_texts(scored)
+        said |= {} if scored is None else texts_of(scored)
         sets = {name: {"S": str(value)} for name, value in said.items() if value is not None}
         text = "SET #state = :state, updated_at = :at, attempts = :zero"
         values = {":state": {"S": state}, ":at": {"S": _text(now)}, ":before": {"S": job.state}, ":zero": {"N": "0"}}
@@ -239,6 +229,15 @@ class CallJobs:
         except StateLost:
             return  # another worker has taken it: there is no lease to release
 
+    def renew(self, job: CallJob, *, now: datetime, lease: timedelta) -> None:
+        """Lengthen the lease of the job's owner.
+
+        Raises:
+            StateLost: the call has ended, was released, or another worker has taken it.
+        """
+        values = {":owner": {"S": job.owner or ""}, ":until": {"N": _seconds(now + lease)}}
+        self._update(job, "SET lease_until = :until", "#owner = :owner", {"#owner": "owner"}, values)
+
     def reopen(self, job: CallJob, *, now: datetime, source: CallObject | None = None, was: State = "failed") -> bool:
         """Reset a call that ended as ``was`` to its first state, to be read from ``source``; return False when it changed."""
         source = source or job.source
@@ -264,7 +263,7 @@ class CallJobs:
         Raises:
             StateLost: its state has changed.
         """
-        texts = _scored_texts(scored)
+        texts = texts_of(scored)
         values = {f":{name}": {"S": text} for name, text in texts.items() if text is not None}
         gone = [f"#{name}" for name, text in texts.items() if text is None]
         text = f"SET #state = :state, updated_at = :at, {', '.join(f'#{name[1:]} = {name}' for name in values)}"
@@ -338,28 +337,6 @@ class CallJobs:
                 raise
 
 
-def _scored_texts(scored: CallScore) -> dict[str, str | None]:
-    passed = None if scored.passed is None else "yes" if scored.passed else "no"
-    percentage = None if scored.percentage is None else str(scored.percentage)
-    return {
-        "form_id": scored.form_id,
-        "form_version": str(scored.form_version),
-        "percentage": percentage,
-        "passed": passed,
-    }
-
-
-def _scored(item: dict[str, Any]) -> CallScore | None:
-    if "form_id" not in item:  # not scored, no usable answer, or scored before items held the score
-        return None
-    return CallScore(
-        form_id=item["form_id"]["S"],
-        form_version=int(item["form_version"]["S"]),
-        percentage=Decimal(item["percentage"]["S"]) if "percentage" in item else None,
-        passed=item["passed"]["S"] == "yes" if "passed" in item else None,
-    )
-
-
 def _partition(tenant: str) -> str:
     return f"TENANT#{tenant}"
 
@@ -382,7 +359,7 @@ def job_of(item: dict[str, Any]) -> CallJob:
         updated_at=datetime.fromisoformat(item["updated_at"]["S"]),
         attempts=int(item["attempts"]["N"]),
         reason=FailureReason(item["reason"]["S"]) if "reason" in item else None,
-        scored=_scored(item),
+        scored=score_of(item),
         **texts,
     )
 

@@ -12,10 +12,10 @@ from service.calls.failure import CallFailed, FailureReason
 from service.calls.keys import NO_TENANT, read_key
 from service.calls.store.states import CallJob
 from service.calls.work.dead_letters import CallLetters
-from service.calls.work.worker import CallTally, CallWorker
+from service.calls.work.worker import MOST_ATTEMPTS, CallTally, CallWorker
 from service.warehouse.port import Warehouse
 
-# Longer than any single step of a call, because every step renews the lease.
+# Longer than any single step of a call.
 STUCK_AFTER = timedelta(minutes=20)
 # An event that was lost: a look at the job costs a request.
 UNHEARD_AFTER = timedelta(minutes=5)
@@ -53,10 +53,15 @@ async def watch(worker: CallWorker, tenant: str, *, stuck_after: timedelta = STU
 async def watch_all(
     worker: CallWorker, *, stuck_after: timedelta = STUCK_AFTER, unheard_after: timedelta = UNHEARD_AFTER
 ) -> CallTally:
-    """Continue every tenant's calls that are stuck, or whose transcription's end was not reported; see ``CallWorker.again``."""
+    """Continue every tenant's calls whose transcription's end was not reported, and give up those that were taken too often.
+
+    All other unfinished calls wait for their turn, however long the queue is; see ``CallTurns``.
+    """
     total, now = CallTally(), worker.now()
     least = min(stuck_after, unheard_after)
     for job in await anyio.to_thread.run_sync(lambda: list(worker.jobs.open_everywhere(now - least))):
+        if job.awaiting is None and job.attempts < MOST_ATTEMPTS:
+            continue
         if job.updated_at < now - (stuck_after if job.awaiting is None else unheard_after):
             total.add(await worker.again(job))
     return total

@@ -33,6 +33,7 @@ from service.calls.store.states import ENDED, CallJob, CallJobs, State, StateLos
 from service.calls.tenants.desk import TenantDesk
 from service.calls.work.dead_letters import CallLetters
 from service.calls.work.kept import KeptTranscript, set_aside
+from service.calls.work.leases import HeldCalls
 from service.calls.work.scoring import CallScorer, ModelBusy, choose_form
 from service.errors import StoreError, WarehouseError
 from service.events import CallCriterionEvent, CallEvent
@@ -41,7 +42,7 @@ from service.telemetry.log import Event, log
 from service.warehouse.port import Warehouse
 from service.warehouse.rows import to_table
 
-LEASE = timedelta(minutes=15)
+LEASE = timedelta(minutes=2)  # renewed while the worker lives
 VISIBLE_AFTER_S = 900
 MOST_ATTEMPTS = 4
 _T = TypeVar("_T")
@@ -145,6 +146,11 @@ class CallWorker:
 
     async def work(self, objects: Sequence[Announced]) -> tuple[CallTally, set[Announced]]:
         """Process each object's call as far as possible; return the tally and the objects to announce again."""
+        held = HeldCalls(jobs=self.jobs, lease=self.lease, now=self.now)
+        async with held.kept():
+            return await self._work(objects, held)
+
+    async def _work(self, objects: Sequence[Announced], held: HeldCalls) -> tuple[CallTally, set[Announced]]:
         tally, again = CallTally(), set[Announced]()
         ready: list[tuple[Announced, _Ready]] = []
         room = asyncio.Semaphore(self.at_once)
@@ -152,7 +158,7 @@ class CallWorker:
         async def one(announced: Announced) -> None:
             async with room:
                 try:
-                    found = await self._prepare(announced, tally)
+                    found = await self._prepare(announced, tally, held)
                 except CallErased:
                     tally.foreign += 1
                 except NotReady as err:
@@ -201,7 +207,7 @@ class CallWorker:
         tally, _ = await self.work([Announced(key=job.source.key, etag=job.source.etag, version=job.source.version)])
         return tally
 
-    async def _prepare(self, announced: Announced, tally: CallTally) -> _Ready | None:
+    async def _prepare(self, announced: Announced, tally: CallTally, held: HeldCalls) -> _Ready | None:
         if announced.key.endswith("/"):  # a folder that was made in the S3 console
             tally.foreign += 1
             return None
@@ -223,6 +229,7 @@ class CallWorker:
         if job.state in ENDED:
             tally.known += 1
             return None
+        held.add(job)
         try:
             return await self._go_on(job)
         except CallFailed as err:

@@ -2,15 +2,21 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
 import pytest
 from call_place import ACME, BRAND, CallPlace, EndingJob, make_place
 from structlog.testing import capture_logs
 
+from service.aws.clients import client
+from service.calls.failure import NotReady
+from service.calls.keys import CallObject
+from service.calls.work.replay import watch_all
 from service.calls.work.scoring import ModelBusy
 from service.calls.work.turns import CallTurns, in_turn
 from service.calls.work.worker import CallTally
@@ -178,7 +184,7 @@ async def test_a_lease_that_could_not_be_given_back_is_taken_up_by_its_owner_alo
         patch.setattr(worker.jobs, "release", throttled)
         await _turns(place, worker=worker).follow(lambda tally: None, wait_s=0, more=_rounds(1))
     scorer.down = False
-    later = datetime.now(UTC) + timedelta(minutes=2)
+    later = datetime.now(UTC) + timedelta(seconds=90)  # again after a minute, and before the lease is over
     another = replace(worker, owner="another", now=lambda: later)
     await _turns(place, worker=another).follow(lambda tally: None, wait_s=0, more=_rounds(2))
     assert _ended(place, ACME) == 0
@@ -200,3 +206,42 @@ async def test_a_following_worker_takes_up_every_tenants_calls_while_the_queue_i
     assert sum(tally.states["done"] for tally in tallies) == 3
     assert {job.state for tenant in (ACME, BRAND) for job in place.worker.jobs.of(tenant)} == {"done"}
     assert list(place.worker.jobs.open_everywhere(datetime.now(UTC) + timedelta(days=1))) == []
+
+
+async def test_a_call_that_waited_long_for_its_turn_is_not_stuck(place: CallPlace) -> None:
+    _put(place, ACME, 3)
+    _put(place, BRAND, 1)
+    await _turns(place).take_in(wait_s=0)
+    later = replace(place.worker, now=lambda: datetime.now(UTC) + timedelta(hours=1))
+    assert await watch_all(later) == CallTally()
+    assert await _turns(place, worker=later).take() == CallTally()  # no tenant has said anything yet
+    await _turns(place, worker=later, round_of=2).follow(lambda tally: None, wait_s=0, more=_rounds(2))
+    assert (_ended(place, ACME), _ended(place, BRAND)) == (1, 1)  # the first round learned who waits
+
+
+async def test_a_call_that_takes_longer_than_its_lease_stays_with_its_living_worker(place: CallPlace) -> None:
+    _put(place, ACME, 1)
+    jobs, refused = place.worker.jobs, []
+
+    class Slow:
+        async def score(self, source: Any, *asked: Any, **more: Any) -> Any:
+            until = first = _leased_until(place, source)
+            while until == first:
+                await anyio.sleep(0.02)
+                until = _leased_until(place, source)
+            over = datetime.fromtimestamp(first + 0.001, UTC)
+            with pytest.raises(NotReady):
+                jobs.claim(source, owner="another", now=over, lease=timedelta(minutes=2))
+            refused.append(source)
+            return await place.worker.scorer.score(source, *asked, **more)
+
+    worker = replace(place.worker, scorer=Slow(), lease=timedelta(seconds=4))  # type: ignore[arg-type]
+    await _turns(place, worker=worker).follow(lambda tally: None, wait_s=0, more=_rounds(1))
+    assert (len(refused), _ended(place, ACME)) == (1, 1)
+
+
+def _leased_until(place: CallPlace, source: CallObject) -> float:
+    key = {"pk": {"S": f"TENANT#{source.tenant}"}, "sk": {"S": f"CALL#{source.call_id}"}}
+    with closing(client("dynamodb", place.settings)) as dynamodb:
+        found = dynamodb.get_item(TableName=place.settings.calls.table, Key=key, ConsistentRead=True)
+    return float(found["Item"]["lease_until"]["N"])

@@ -1,0 +1,52 @@
+"""Keeps the leases of the calls that a worker works on, so that they can be short: a dead worker's calls are free soon."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+import anyio
+import anyio.to_thread
+
+from service.calls.store.states import CallJob, CallJobs, StateLost
+from service.errors import StoreError
+
+_RENEWALS = 4  # within one lease, so that it outlives a store that does not answer for a while
+
+
+@dataclass(slots=True, kw_only=True)
+class HeldCalls:
+    """The calls that one round of a worker holds. A lease that cannot be renewed in time is lost, as that of a dead worker."""
+
+    jobs: CallJobs
+    lease: timedelta
+    now: Callable[[], datetime]
+    _held: dict[tuple[str, str], CallJob] = field(default_factory=dict)
+
+    def add(self, job: CallJob) -> None:
+        """Renew the lease of this call from now on, until its owner releases or ends it."""
+        self._held[job.tenant, job.call_id] = job
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Renew the leases while the context is open."""
+        renewing = asyncio.create_task(self._keep())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            with suppress(asyncio.CancelledError):
+                await renewing
+
+    async def _keep(self) -> None:
+        while self.lease:
+            await anyio.sleep(self.lease.total_seconds() / _RENEWALS)
+            for key, job in list(self._held.items()):
+                try:
+                    await anyio.to_thread.run_sync(partial(self.jobs.renew, job, now=self.now(), lease=self.lease))
+                except StateLost:
+                    del self._held[key]
+                except StoreError:
+                    continue
