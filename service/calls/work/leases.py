@@ -17,7 +17,7 @@ _RENEWALS = 4  # within one lease, so that it outlives a store that does not ans
 
 
 @dataclass(slots=True, kw_only=True)
-class HeldCalls:
+class LeaseKeeper:
     """The calls that one round of a worker holds. A lease that cannot be renewed in time is lost, as that of a dead worker."""
 
     jobs: CallJobs

@@ -33,7 +33,7 @@ from service.calls.store.states import ENDED, CallJob, CallJobs, State, StateLos
 from service.calls.tenants.desk import TenantDesk
 from service.calls.work.dead_letters import CallLetters
 from service.calls.work.kept import KeptTranscript, set_aside
-from service.calls.work.leases import HeldCalls
+from service.calls.work.leases import LeaseKeeper
 from service.calls.work.scoring import CallScorer, ModelBusy, choose_form
 from service.errors import StoreError, WarehouseError
 from service.events import CallCriterionEvent, CallEvent
@@ -146,11 +146,11 @@ class CallWorker:
 
     async def work(self, objects: Sequence[Announced]) -> tuple[CallTally, set[Announced]]:
         """Process each object's call as far as possible; return the tally and the objects to announce again."""
-        held = HeldCalls(jobs=self.jobs, lease=self.lease, now=self.now)
+        held = LeaseKeeper(jobs=self.jobs, lease=self.lease, now=self.now)
         async with held.kept():
             return await self._work(objects, held)
 
-    async def _work(self, objects: Sequence[Announced], held: HeldCalls) -> tuple[CallTally, set[Announced]]:
+    async def _work(self, objects: Sequence[Announced], held: LeaseKeeper) -> tuple[CallTally, set[Announced]]:
         tally, again = CallTally(), set[Announced]()
         ready: list[tuple[Announced, _Ready]] = []
         room = asyncio.Semaphore(self.at_once)
@@ -207,7 +207,7 @@ class CallWorker:
         tally, _ = await self.work([Announced(key=job.source.key, etag=job.source.etag, version=job.source.version)])
         return tally
 
-    async def _prepare(self, announced: Announced, tally: CallTally, held: HeldCalls) -> _Ready | None:
+    async def _prepare(self, announced: Announced, tally: CallTally, held: LeaseKeeper) -> _Ready | None:
         if announced.key.endswith("/"):  # a folder that was made in the S3 console
             tally.foreign += 1
             return None
