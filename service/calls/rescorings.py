@@ -44,6 +44,11 @@ class RescoringRange:
     from_day: date | None = None
     to_day: date | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the first day is after the last."""
+        return self.from_day is not None and self.to_day is not None and self.from_day > self.to_day
+
     def holds(self, day: date) -> bool:
         """Return whether a UTC day is among the days."""
         return (self.from_day is None or day >= self.from_day) and (self.to_day is None or day <= self.to_day)

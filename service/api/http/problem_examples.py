@@ -84,7 +84,8 @@ _OF_PATHS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"/feedback", ("SUMMARY_NOT_FOUND", "AMBIGUOUS_SUMMARY")),
     (r"/v1/calls/\{call_id\}(/transcript)?", ("CALL_NOT_FOUND",)),
     (r"/v1/calls/(figures|failures)", ()),
-    (r"/v1/calls/rescorings(/estimate)?", ("FORM_NOT_FOUND", "RESCORING_REFUSED")),
+    (r"/v1/calls/rescorings", ("FORM_NOT_FOUND", "RESCORING_REFUSED")),
+    (r"/v1/calls/rescorings/estimate", ("FORM_NOT_FOUND",)),
     (r"/v1/calls/rescorings/.*", ("RESCORING_NOT_FOUND",)),
     (
         r"/v1/calls/.*/override",

@@ -12,8 +12,14 @@ from service.calls.store.rescorings import RescoringOrder, RescoringState
 from service.calls.tenants.tenant import Dollars
 from service.strict import WHOLE_NUMBER, IsoDay
 
-_RANGE: dict[str, Any] = {"form_id": "support", "version": None, "from_day": "2026-11-01", "to_day": "2026-11-30"}
-_ASKED: dict[str, Any] = {**_RANGE, "most_calls": 500, "most_usd": "2.50"}
+_ASKED: dict[str, Any] = {
+    "form_id": "support",
+    "version": None,
+    "from_day": "2026-11-01",
+    "to_day": "2026-11-30",
+    "most_calls": 500,
+    "most_usd": "2.50",
+}
 _ORDER: dict[str, Any] = {
     **_ASKED,
     "rescoring_id": "rescoring-0123456789abcdef01234567",
@@ -34,28 +40,24 @@ _ORDER: dict[str, Any] = {
 }
 
 
-class RescoringRangeRequest(BaseModel):
-    """Which calls to score again: a form's, of these UTC days, by ``version``; null is the active one."""
+class RescoringRequest(BaseModel):
+    """Which calls to score again: a form's, of these UTC days, by ``version``; null is the active one.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_RANGE]})
+    The order stops before it asks about more calls, or may cost more, than it is bound to.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_ASKED]})
 
     form_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
     version: Annotated[int, Field(ge=1, le=1_000_000), WHOLE_NUMBER] | None = None
     from_day: Annotated[IsoDay | None, Field(description="First day; null: the oldest")] = None
     to_day: Annotated[IsoDay | None, Field(description="Last day; null: today")] = None
+    most_calls: Annotated[int, Field(ge=1, le=1_000_000), WHOLE_NUMBER]
+    most_usd: Dollars
 
     def asked(self) -> RescoringRange:
         """Return the calls as the desk wants them."""
         return RescoringRange(form_id=self.form_id, version=self.version, from_day=self.from_day, to_day=self.to_day)
-
-
-class RescoringRequest(RescoringRangeRequest):
-    """An order. It stops before it asks about more calls, or may cost more, than it is bound to."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_ASKED]})
-
-    most_calls: Annotated[int, Field(ge=1, le=1_000_000), WHOLE_NUMBER]
-    most_usd: Dollars
 
 
 class RescoringEstimate(BaseModel):

@@ -5,7 +5,7 @@ The tenant is the one of the token's client.
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from service.api.answering import runtime_of
 from service.api.http.problems import RESPONSES, FieldProblem, Problem, problem
@@ -14,13 +14,13 @@ from service.api.rescorings.models import (
     RescoringAnswer,
     RescoringEstimate,
     RescoringList,
-    RescoringRangeRequest,
     RescoringRequest,
 )
-from service.calls.rescorings import RescoringDesk, RescoringRefused
+from service.calls.rescorings import RescoringDesk, RescoringRange, RescoringRefused
 from service.calls.store.forms import FormMissing
 from service.calls.store.rescorings import OrderMissing
 from service.errors import StoreError
+from service.strict import IsoDay
 
 _PATH = "/v1/calls/rescorings"
 router = APIRouter(prefix=_PATH, tags=["calls"])
@@ -46,17 +46,24 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 _MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "The tenant has no such order"}}
 
 
-@router.post("/estimate", response_model=RescoringEstimate, responses={**_DENIED, **_NO_FORM})
-async def estimate_rescoring(body: RescoringRangeRequest, request: Request) -> RescoringEstimate | Response:
+@router.get("/estimate", response_model=RescoringEstimate, responses={**_DENIED, **_NO_FORM})
+async def estimate_rescoring(
+    request: Request,
+    form_id: Annotated[str, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")],
+    version: Annotated[int | None, Query(ge=1, le=1_000_000, description="The active one by default")] = None,
+    from_day: Annotated[IsoDay | None, Query(alias="from", description="First day (UTC)")] = None,
+    to_day: Annotated[IsoDay | None, Query(alias="to", description="Last day (UTC)")] = None,
+) -> RescoringEstimate | Response:
     """Return how many calls an order would score again, what that costs, and how long it takes. Orders nothing.
 
-    `from_day` must not be after `to_day`.
+    `from` must not be after `to`.
     """
     tenant, desk = tenant_of(request), _desk(request)
-    if (wrong := _wrong_range(body, request)) is not None:
-        return wrong
+    within = RescoringRange(form_id=form_id, version=version, from_day=from_day, to_day=to_day)
+    if within.is_empty:
+        return _wrong_range(request, "from", "to")
     try:
-        return RescoringEstimate.of(await desk.estimate(tenant, body.asked()))
+        return RescoringEstimate.of(await desk.estimate(tenant, within))
     except FormMissing as err:
         return _no_form(request, err)
 
@@ -71,12 +78,13 @@ async def order_rescoring(
     Sent again, an order is answered as it stands by now. `from_day` must not be after `to_day`.
     """
     tenant, desk = tenant_of(request), _desk(request)
-    if (wrong := _wrong_range(body, request)) is not None:
-        return wrong
+    within = body.asked()
+    if within.is_empty:
+        return _wrong_range(request, "from_day", "to_day")
     try:
         made = await desk.order(
             tenant,
-            body.asked(),
+            within,
             most_calls=body.most_calls,
             most_usd=body.most_usd,
             key=key,
@@ -125,11 +133,9 @@ def _desk(request: Request) -> RescoringDesk:
     return desk
 
 
-def _wrong_range(body: RescoringRangeRequest, request: Request) -> Response | None:
-    if body.from_day is None or body.to_day is None or body.from_day <= body.to_day:
-        return None
-    said = "from_day is after to_day"
-    errors = [FieldProblem(field="from_day", message=said)]
+def _wrong_range(request: Request, first: str, last: str) -> Response:
+    said = f"{first} is after {last}"
+    errors = [FieldProblem(field=first, message=said)]
     return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=said, errors=errors)
 
 

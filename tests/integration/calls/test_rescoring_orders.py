@@ -82,7 +82,7 @@ async def test_an_order_is_estimated_carried_out_and_shown(place, api_runtime):
     job = next(iter(place.jobs(ACME).values()))
     said = worker.reviews.override(ACME, job.call_id, "greet", "no", reason="", who="lead", edit=None)
     async with lead(place, api_runtime) as http:
-        outlook = (await http.post(f"{PATH}/estimate", json={"form_id": "support"})).json()
+        outlook = (await http.get(f"{PATH}/estimate", params={"form_id": "support"})).json()
         assert (outlook["version"], outlook["calls"], outlook["cost_usd"]) == (form.version, 4, 1.0)
         assert outlook["minutes"] is not None
         assert (await http.get(PATH)).json() == {"tenant": ACME, "rescorings": []}
@@ -113,6 +113,9 @@ async def test_only_the_calls_of_the_days_are_scored_again(place, api_runtime):
         assert (await http.get(at)).json()["calls"] == 2
         wrong = await http.post(PATH, json=ASKED | {"from_day": "2026-11-12", "to_day": "2026-11-11"})
         assert (wrong.status_code, wrong.json()["detail"]) == (422, "from_day is after to_day")
+        days = {"form_id": "support", "from": "2026-11-10", "to": "2026-11-13"}
+        assert (await http.get(f"{PATH}/estimate", params=days)).json()["calls"] == 2
+        assert (await http.get(f"{PATH}/estimate", params=days | {"from": "2026-11-14"})).status_code == 422
     days = {job.call_date.day: place.result(job).qa_evaluation.qa_template_version for job in place.jobs(ACME).values()}
     assert days == {10: 1, 11: 2, 12: 2, 13: 1}
     assert len(asked) == 2

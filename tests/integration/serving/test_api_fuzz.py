@@ -43,7 +43,6 @@ _RANGE = {
     "`from` must not be after `to`": "the range ends before it begins: `from` must not be after `to`",
     "may hold 731 days at most": "the range is longer than 731 days: choose a shorter one",
 }
-_DAYS = {"`from_day` must not be after `to_day`": "from_day is after to_day"}
 # Rules about several fields, which JSON Schema cannot express: what the operation's description says, and how it refuses.
 RULES = {
     "PUT /v1/forms/{form_id}/draft": {
@@ -56,8 +55,8 @@ RULES = {
     },
     "GET /v1/calls/figures": _RANGE,
     "GET /v1/calls/failures": _RANGE,
-    "POST /v1/calls/rescorings": _DAYS,
-    "POST /v1/calls/rescorings/estimate": _DAYS,
+    "POST /v1/calls/rescorings": {"`from_day` must not be after `to_day`": "from_day is after to_day"},
+    "GET /v1/calls/rescorings/estimate": {"`from` must not be after `to`": "from is after to"},
     "GET /v1/dashboards/{name}": {
         **_RANGE,
         "`task` must have answers": "the warehouse holds no answers of task .*; it holds those of .*",
