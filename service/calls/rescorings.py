@@ -182,7 +182,8 @@ class RescoringDesk:
                 Event.RESCORING_ORDERED,
                 tenant=tenant,
                 rescoring=wanted.rescoring_id,
-                form=f"{wanted.form_id} v{wanted.form_version}",
+                form=wanted.form_id,
+                form_version=wanted.form_version,
                 calls=wanted.total,
                 client=by,
             )

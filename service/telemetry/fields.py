@@ -83,6 +83,12 @@ FIELDS: Mapping[str, FieldForm] = {
     "read_by": "name",
     # calls
     "tenant": "name",
+    "rescoring": "name",
+    "form": "name",
+    "form_version": "number",
+    "done": "number",
+    "failed": "number",
+    "left": "number",
     "call_id": "name",
     "state": "name",
     "duration_s": "number",

@@ -17,7 +17,7 @@ from service.calls.rescorings import RescoringRange, log_end, place_of
 from service.calls.store.forms import FormMissing
 from service.calls.store.rescorings import OrderMissing, RescoringOrder, RescoringOrders
 from service.calls.store.states import CallJob
-from service.calls.work.rescoring import Rescoring, Settled
+from service.calls.work.rescoring import Rescoring, SettledCall
 from service.calls.work.worker import CallWorker
 from service.errors import WarehouseError
 
@@ -119,10 +119,12 @@ class OrderedRescorings:
         if not plan.left and order.is_open:
             await self._end(order, "done", "")
 
-    async def _settled(self, order: RescoringOrder, plan: _Plan, job: CallJob | None) -> Settled | None:
+    async def _settled(self, order: RescoringOrder, plan: _Plan, job: CallJob | None) -> SettledCall | None:
         """Settle the next call; None: the order's bound is reached, and it has ended."""
         if job is None or job.scored is None or job.result_key is None or job.state not in ("done", "needs_review"):
-            return Settled(how="gone")  # it was erased, or is on its way again, and new calls get the active version
+            return SettledCall(
+                how="gone"
+            )  # it was erased, or is on its way again, and new calls get the active version
         if not await anyio.to_thread.run_sync(plan.again.is_answered, job):
             why = _bound_of(order)
             if why and order.asking != job.call_id:
@@ -132,7 +134,7 @@ class OrderedRescorings:
         try:
             return await plan.again.settle(job)
         except CallFailed:  # the provider refuses this one call's request
-            return Settled(how="failed")
+            return SettledCall(how="failed")
 
     async def _planned(self, order: RescoringOrder) -> _Plan:
         form = await self.worker.forms.revision(order.tenant, order.form_id, order.form_version)
@@ -146,7 +148,7 @@ class OrderedRescorings:
             left = [*([] if asked is None else [asked]), *(job for job in left if job.call_id != order.asking)]
         return _Plan(rescoring_id=order.rescoring_id, again=again, left=deque(left))
 
-    def _count(self, order: RescoringOrder, job: CallJob, settled: Settled) -> RescoringOrder:
+    def _count(self, order: RescoringOrder, job: CallJob, settled: SettledCall) -> RescoringOrder:
         """Count a settled call once, also in an order that was cancelled meanwhile."""
 
         def counted(now: RescoringOrder) -> RescoringOrder:

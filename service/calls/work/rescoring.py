@@ -79,7 +79,7 @@ class RescoreTally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class SettledCall:
     """How one call ended: with a new scorecard, without a usable answer (it keeps its own), or it is no longer kept."""
 
     how: Literal["done", "failed", "gone"]
@@ -152,7 +152,7 @@ class Rescoring:
             tally.replaced += settled.how == "done"
         return tally
 
-    async def settle(self, job: CallJob) -> Settled:
+    async def settle(self, job: CallJob) -> SettledCall:
         """Score one call, if no run has yet, and put its new result in the place of the standing one. Safe to repeat.
 
         Raises:
@@ -161,15 +161,15 @@ class Rescoring:
         """
         assert job.result_key is not None
         if await anyio.to_thread.run_sync(self._read, job.result_key) is None:
-            return Settled(how="gone")
+            return SettledCall(how="gone")
         new = await anyio.to_thread.run_sync(self._read, self._key(job)) or await self._scored(job)
         if new is None:
-            return Settled(how="gone")
+            return SettledCall(how="gone")
         usd = new.scored_by.cost_usd or Decimal(0)
         if new.qa_evaluation is None:
-            return Settled(how="failed", usd=usd)
+            return SettledCall(how="failed", usd=usd)
         await anyio.to_thread.run_sync(partial(self._replace, job, new))
-        return Settled(how="done", usd=usd)
+        return SettledCall(how="done", usd=usd)
 
     async def _scored(self, job: CallJob) -> CallResult | None:
         """Return the call's new result, stored; None when its transcript is no longer kept, or its customer was erased."""

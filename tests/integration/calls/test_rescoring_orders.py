@@ -97,8 +97,9 @@ async def test_an_order_is_estimated_carried_out_and_shown(place, api_runtime):
         assert (await http.get(PATH)).json()["rescorings"] == [done]
     assert len(asked) == len(set(asked)) == 4
     assert standing(place) == [2, 2, 2, 2]
-    assert [one["event"] for one in logged if one["event"].startswith("RESCORING")] == ["RESCORING_ORDERED"]
     (end,) = [one for one in ended if one["event"] == "RESCORING_ENDED"]
+    (begun,) = [one for one in logged if one["event"] == "RESCORING_ORDERED"]
+    assert (begun["form"], begun["form_version"], begun["calls"]) == ("support", 2, 4)
     assert (end["tenant"], end["state"], end["done"], end["cost_usd"]) == (ACME, "done", 4, "1.00")
     assert list(worker.reviews.read(ACME, job.call_id).overrides) == [said]
     assert len(list(worker.results(ACME).listed(earlier_prefix(ACME, job.call_id)))) == 1
