@@ -8,8 +8,8 @@ from eval.cases import Case
 from eval.contrasts.sets import ContrastSets
 from eval.selftest.doses.plan import DosePlan, GoodSystem, PlantedKind
 from eval.selftest.faults import verdicts
+from eval.selftest.faults.scorecard_holdout import HOLDOUT_KINDS
 from eval.selftest.mutant import Doctor
-from eval.selftest.mutants.scorecard_holdout import HOLDOUT_KINDS
 
 
 def _code(name: str, does: str, spoil: Doctor) -> PlantedKind:

@@ -72,7 +72,9 @@ def one_part_suffices(filled: Filled, turns: Sequence[SpokenTurn]) -> Filled:
     """Passes a criterion of several parts when one part of them was said."""
     return tuple(
         replace(item, verdict="yes")
-        if item.verdict == "no" and item.turn is not None and any(word in item.guidance for word in _SEVERAL_PARTS)
+        if item.verdict == "no"
+        and item.turn is not None
+        and any(word in item.guidance.lower() for word in _SEVERAL_PARTS)
         else item
         for item in filled
     )
