@@ -229,14 +229,17 @@ class CallJobs:
         except StateLost:
             return  # another worker has taken it: there is no lease to release
 
-    def renew(self, job: CallJob, *, now: datetime, lease: timedelta) -> None:
-        """Lengthen the lease of the job's owner.
+    def renew(self, job: CallJob, *, now: datetime, lease: timedelta, since: datetime) -> None:
+        """Lengthen the lease of the job's owner, if the call was claimed or moved to its state after ``since``.
 
         Raises:
-            StateLost: the call has ended, was released, or another worker has taken it.
+            StateLost: the call stands still, has ended, was released, or another worker has taken it.
         """
-        values = {":owner": {"S": job.owner or ""}, ":until": {"N": _seconds(now + lease)}}
-        self._update(job, "SET lease_until = :until", "#owner = :owner", {"#owner": "owner"}, values)
+        values = {
+            ":owner": {"S": job.owner or ""}, ":until": {"N": _seconds(now + lease)}, ":since": {"S": _text(since)}
+        }  # fmt: skip
+        going = "#owner = :owner AND updated_at >= :since"
+        self._update(job, "SET lease_until = :until", going, {"#owner": "owner"}, values)
 
     def reopen(self, job: CallJob, *, now: datetime, source: CallObject | None = None, was: State = "failed") -> bool:
         """Reset a call that ended as ``was`` to its first state, to be read from ``source``; return False when it changed."""

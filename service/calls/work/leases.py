@@ -13,12 +13,13 @@ import anyio.to_thread
 from service.calls.store.states import CallJob, CallJobs, StateLost
 from service.errors import StoreError
 
+_LONGEST_STEP = timedelta(minutes=15)  # a call that makes no step for longer is another worker's
 _RENEWALS = 4  # within one lease, so that it outlives a store that does not answer for a while
 
 
 @dataclass(slots=True, kw_only=True)
 class LeaseKeeper:
-    """The calls that one round of a worker holds. A lease that cannot be renewed in time is lost, as that of a dead worker."""
+    """The calls that one round of a worker holds. A lease that is not renewed in time is lost, as that of a dead worker."""
 
     jobs: CallJobs
     lease: timedelta
@@ -44,8 +45,10 @@ class LeaseKeeper:
         while self.lease:
             await anyio.sleep(self.lease.total_seconds() / _RENEWALS)
             for key, job in list(self._held.items()):
+                now = self.now()
+                renew = partial(self.jobs.renew, job, now=now, lease=self.lease, since=now - _LONGEST_STEP)
                 try:
-                    await anyio.to_thread.run_sync(partial(self.jobs.renew, job, now=self.now(), lease=self.lease))
+                    await anyio.to_thread.run_sync(renew)
                 except StateLost:
                     del self._held[key]
                 except StoreError:

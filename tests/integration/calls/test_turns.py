@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from service.aws.clients import client
 from service.calls.failure import NotReady
 from service.calls.keys import CallObject
+from service.calls.store.states import StateLost
 from service.calls.work.replay import watch_all
 from service.calls.work.scoring import ModelBusy
 from service.calls.work.turns import CallTurns, in_turn
@@ -175,7 +176,7 @@ async def test_a_lease_that_could_not_be_given_back_is_taken_up_by_its_owner_alo
 ) -> None:
     _put(place, ACME, 1)
     scorer = _Busy(place.worker.scorer)
-    worker = replace(place.worker, scorer=scorer)  # type: ignore[arg-type]
+    worker = replace(place.worker, scorer=scorer, lease=timedelta(minutes=15))  # type: ignore[arg-type]
 
     def throttled(*_: Any, **__: Any) -> None:
         raise StoreError("table 'calls' is throttled")
@@ -184,7 +185,7 @@ async def test_a_lease_that_could_not_be_given_back_is_taken_up_by_its_owner_alo
         patch.setattr(worker.jobs, "release", throttled)
         await _turns(place, worker=worker).follow(lambda tally: None, wait_s=0, more=_rounds(1))
     scorer.down = False
-    later = datetime.now(UTC) + timedelta(seconds=90)  # again after a minute, and before the lease is over
+    later = datetime.now(UTC) + timedelta(minutes=2)
     another = replace(worker, owner="another", now=lambda: later)
     await _turns(place, worker=another).follow(lambda tally: None, wait_s=0, more=_rounds(2))
     assert _ended(place, ACME) == 0
@@ -238,6 +239,25 @@ async def test_a_call_that_takes_longer_than_its_lease_stays_with_its_living_wor
     worker = replace(place.worker, scorer=Slow(), lease=timedelta(seconds=4))  # type: ignore[arg-type]
     await _turns(place, worker=worker).follow(lambda tally: None, wait_s=0, more=_rounds(1))
     assert (len(refused), _ended(place, ACME)) == (1, 1)
+
+
+async def test_a_call_that_makes_no_step_for_long_is_taken_from_its_worker(place: CallPlace) -> None:
+    _put(place, ACME, 1)
+    await _turns(place).take_in(wait_s=0)
+    jobs, lease = place.worker.jobs, timedelta(minutes=2)
+    (call,) = jobs.of(ACME)
+    now = datetime.now(UTC)
+    held = jobs.claim(call.source, owner="hung", now=now, lease=lease)
+    later = now + timedelta(minutes=14)
+    jobs.renew(held, now=later, lease=lease, since=later - timedelta(minutes=15))
+    with pytest.raises(NotReady):
+        jobs.claim(call.source, owner="another", now=later + timedelta(minutes=1), lease=lease)
+    later += timedelta(minutes=3)
+    with pytest.raises(StateLost):
+        jobs.renew(held, now=later, lease=lease, since=later - timedelta(minutes=15))
+    assert jobs.claim(call.source, owner="another", now=later, lease=lease).owner == "another"
+    with pytest.raises(StateLost):
+        jobs.renew(held, now=later, lease=lease, since=now)
 
 
 def _leased_until(place: CallPlace, source: CallObject) -> float:
