@@ -4,6 +4,7 @@ import atexit
 import functools
 import os
 import shutil
+import signal
 import socket
 import sys
 from contextlib import suppress
@@ -165,6 +166,12 @@ def hand_made_warehouse(tmp_path_factory):
         shutil.copyfile(made, path)
 
     return put
+
+
+def pytest_configure():
+    """Let Ctrl-C interrupt tests that send it to themselves: a shell's background jobs start with the signal ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
