@@ -227,9 +227,11 @@ async def test_a_call_that_takes_longer_than_its_lease_stays_with_its_living_wor
     class Slow:
         async def score(self, source: Any, *asked: Any, **more: Any) -> Any:
             until = first = _leased_until(place, source)
-            while until == first:
-                await anyio.sleep(0.02)
-                until = _leased_until(place, source)
+            with anyio.move_on_after(60):
+                while until == first:
+                    await anyio.sleep(0.02)
+                    until = _leased_until(place, source)
+            assert until > first, "nobody renewed the lease"
             over = datetime.fromtimestamp(first + 0.001, UTC)
             with pytest.raises(NotReady):
                 jobs.claim(source, owner="another", now=over, lease=timedelta(minutes=2))
@@ -258,6 +260,15 @@ async def test_a_call_that_makes_no_step_for_long_is_taken_from_its_worker(place
     assert jobs.claim(call.source, owner="another", now=later, lease=lease).owner == "another"
     with pytest.raises(StateLost):
         jobs.renew(held, now=later, lease=lease, since=now)
+
+
+async def test_a_correction_on_its_way_to_the_warehouse_is_no_unfinished_call(place: CallPlace) -> None:
+    _put(place, ACME, 2)
+    await _turns(place, round_of=1).follow(lambda tally: None, wait_s=0, more=_rounds(1))
+    worker, later = place.worker, datetime.now(UTC) + timedelta(hours=1)
+    done, waiting = sorted(worker.jobs.of(ACME), key=lambda job: job.state)
+    worker.reviews.override(ACME, done.call_id, "greet", "no", reason="", who="dana", edit=None)
+    assert (done.state, list(worker.jobs.open_everywhere(later))) == ("done", [waiting])
 
 
 def _leased_until(place: CallPlace, source: CallObject) -> float:
