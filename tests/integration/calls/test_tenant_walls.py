@@ -320,9 +320,10 @@ async def test_an_operator_takes_a_tenant_through_its_life(place, tenants):
     assert (changed["language"], changed["created_at"]) == ("en-GB", made["created_at"])
     assert (await ask("GET", "/v1/tenants/fresh")).json() == changed
     assert changed in (await ask("GET", "/v1/tenants")).json()["tenants"]
-    refused = await ask("PUT", "/v1/tenants/far", json=settings | {"regions": ["eu"]})
-    assert (refused.status_code, refused.json()["code"]) == (409, "TENANT_REFUSED")
-    assert (await ask("GET", "/v1/tenants/far")).json()["code"] == "TENANT_NOT_FOUND"
+    for name, wrong in (("far", {"regions": ["eu"]}), ("tmp", {})):
+        refused = await ask("PUT", f"/v1/tenants/{name}", json=settings | wrong)
+        assert (refused.status_code, refused.json()["code"]) == (409, "TENANT_REFUSED")
+        assert (await ask("GET", f"/v1/tenants/{name}")).json()["code"] == "TENANT_NOT_FOUND"
 
     reason = {"json": {"why": "contract ended"}}
     assert (await ask("POST", f"/v1/tenants/{ACME}/deletion", **reason)).status_code == 409
