@@ -37,6 +37,9 @@ _SETS = ("gate", "holdout/calls")
 _PAIRS = "holdout/contrasts"
 _FIGURES = (
     "accuracy",
+    "wrong_yes",
+    "wrong_no",
+    "wrong_na",
     "kappa",
     "kappa_macro",
     "score_error",

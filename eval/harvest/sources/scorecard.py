@@ -22,7 +22,7 @@ from service.calls.result import CallResult
 from service.calls.store.forms import FormMissing
 from service.calls.store.objects import TenantResults
 from service.calls.store.overrides import CallOverrides, Override
-from service.calls.work.kept import KeptTranscript
+from service.calls.worker.kept import KeptTranscript
 from service.settings import Settings
 from service.tasks.scorecard import ScorecardInputs
 from service.tasks.scorecard.arithmetic import Rating

@@ -25,17 +25,19 @@ Spoil = Callable[[CriterionAnswers, Case, random.Random], CriterionAnswers]
 
 
 def draw_answer(case: Case, draws: random.Random, *, slip: float, short: bool = False) -> str:
-    """Return a careful listener's answer: the labels, with the other verdict at the rate ``slip``.
+    """Return a careful listener's answer: the labels, with another verdict at the rate ``slip``.
 
-    How the call ended and both tones slip at the same rate. With ``short`` quotes are cut to their first six words.
+    A criterion slips to "na" only where the form gives it a condition, as often as to the other verdict. How the call ended
+    and both tones slip at the same rate. With ``short`` quotes are cut to their first six words.
     """
     labels = labels_of(case)
+    conditional = {item.id for item in form_of(case).criteria() if item.prose is not None or item.condition is not None}
     answers = {
         name: {
             "reason": label.why,
             "quote": " ".join((label.quote or "").split()[:6]) if short else label.quote or "",
             "turn": -1 if label.turn is None else label.turn,
-            "verdict": _other(label.verdict) if draws.random() < slip else label.verdict,
+            "verdict": _another(label.verdict, name in conditional, draws) if draws.random() < slip else label.verdict,
         }
         for name, label in labels.answers.items()
     }
@@ -52,6 +54,11 @@ def draw_answer(case: Case, draws: random.Random, *, slip: float, short: bool = 
 
 def _slipped(right: str, words: Sequence[str], draws: random.Random, slip: float) -> str:
     return draws.choice([word for word in words if word != right]) if draws.random() < slip else right
+
+
+def _another(verdict: str, conditional: bool, draws: random.Random) -> str:
+    """Return another verdict that the criterion may have."""
+    return draws.choice([other for other in ("yes", "no", "na") if other != verdict and (conditional or other != "na")])
 
 
 def _other(verdict: str) -> str:

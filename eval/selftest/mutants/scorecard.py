@@ -60,7 +60,7 @@ PLAN = MutantPlan(
         Mutant(
             name="all_yes",
             does="every question is answered yes",
-            targets=("kappa", "required_fail_recall"),
+            targets=("kappa", "required_fail_recall", "wrong_yes"),
             engines=_SOUND,
             doctor=verdicts.spoilt(verdicts.all_yes),
         ),
@@ -77,6 +77,20 @@ PLAN = MutantPlan(
             targets=("required_fail_recall",),
             engines=_SOUND,
             doctor=verdicts.spoilt(verdicts.lenient),
+        ),
+        Mutant(
+            name="strict",
+            does="what was done is answered no",
+            targets=("wrong_no",),
+            engines=_SOUND,
+            doctor=verdicts.spoilt(verdicts.strict),
+        ),
+        Mutant(
+            name="excused",
+            does="what failed is called not applicable",
+            targets=("wrong_na",),
+            engines=_SCRIPTED,
+            doctor=verdicts.spoilt(verdicts.excused),
         ),
         Mutant(
             name="one_form_all_yes",

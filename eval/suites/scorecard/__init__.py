@@ -14,6 +14,7 @@ from eval.suites.scorecard.pools import (
     RequiredFailPrecision,
     RequiredFailRecall,
     RightTurn,
+    Wrongly,
     YesProven,
 )
 from eval.suites.scorecard.scorers import EndingScorer, FormScorer, ScoreScorer, VerdictScorer
@@ -44,14 +45,21 @@ _POOLS: dict[str, Pool] = {
     "required_fail_precision": RequiredFailPrecision(),
     "pairs_right": PairsRight(),
 }
+# One figure for each direction in which verdicts can be wrong; together they hold every wrong verdict once.
+_WRONG: dict[str, Pool] = {
+    "wrong_yes": Wrongly(answer="yes"),
+    "wrong_no": Wrongly(answer="no"),
+    "wrong_na": Wrongly(answer="na"),
+}
 
 SUITE = Suite(
     task="scorecard",
     gate_dataset="gate",
     scorers=(VerdictScorer(), ScoreScorer(), EndingScorer(), FormScorer(), CallConductScorer()),
-    pools=_POOLS,
+    pools=_POOLS | _WRONG,
     metrics=(
         *(MetricSpec(name=name, kind="pooled", score=name, unit=Unit.RATE) for name in _POOLS),
+        *(MetricSpec(name=name, kind="pooled", score=name, unit=Unit.RATE, higher_is_better=False) for name in _WRONG),
         MetricSpec(name="verdicts", kind="mean", score="verdicts", unit=Unit.RATE),
         MetricSpec(name="score_error", kind="mean", score="score_error", unit=Unit.SCORE, higher_is_better=False),
         MetricSpec(name="passed_right", kind="rate", score="passed_right", unit=Unit.RATE),
@@ -83,7 +91,7 @@ SUITE = Suite(
             metric="evidence_right",
             bound=0.30,
             reason="with less than a third of the evidence right, a reviewer must hear the call anyway; the keyword baseline "
-            "reaches 0.48 [0.43, 0.53] on the gate set (2026-11-22)",
+            "reaches 0.46 [0.41, 0.51] on the gate set (2026-11-23)",
         ),
         Floor(
             metric="kappa",
@@ -94,7 +102,13 @@ SUITE = Suite(
             metric="kappa_least_criterion",
             bound=-0.30,
             reason="below it not even chance explains the lowest criterion: its answers are turned round; the keyword baseline "
-            "reaches 0.25 [-0.20, 0.26] on the gate set (2026-11-23)",
+            "reaches 0.23 [-0.20, 0.25] on the gate set (2026-11-23)",
+        ),
+        Floor(
+            metric="wrong_na",
+            bound=0.15,
+            reason="above it every call leaves a criterion out of its score that it owes, on average; the keyword baseline "
+            "reaches 0.08 [0.06, 0.09] on the gate set (2026-11-23)",
         ),
         Floor(metric="schema_valid", bound=0.80, reason="repairs of an answer's format must stay the exception"),
         Floor(
@@ -128,12 +142,12 @@ SUITE = Suite(
             metric="kappa_least_form",
             margin=0.25,
             reason="a form whose verdicts became noise loses 0.8; two draws of a system with one verdict in ten wrong differ by "
-            "up to 0.19, because a form has 15 calls",
+            "up to 0.19, because a form has 17 calls",
         ),
         NoWorse(
             metric="kappa_least_criterion",
             margin=0.45,
-            reason="a criterion that is always answered yes loses half of what 15 calls can show; two draws of a system with "
+            reason="a criterion that is always answered yes loses half of what 17 calls can show; two draws of a system with "
             "one verdict in ten wrong differ by up to 0.40",
         ),
         NoWorse(metric="score_error", margin=5.0, reason="five points change few calls between pass and fail"),
@@ -143,9 +157,27 @@ SUITE = Suite(
             reason="one missed compliance failure in ten; the gate set has too few labelled failures for a smaller margin",
         ),
         NoWorse(
+            metric="wrong_yes",
+            margin=0.05,
+            reason="one criterion in twenty that people did not credit; two draws of a system with one verdict in twenty wrong "
+            "differ by up to 0.05",
+        ),
+        NoWorse(
+            metric="wrong_no",
+            margin=0.04,
+            reason="one criterion in 25 held against an agent who met it or owed nothing; two draws of a system with one verdict "
+            "in twenty wrong differ by up to 0.04",
+        ),
+        NoWorse(
+            metric="wrong_na",
+            margin=0.03,
+            reason="one criterion in 33, so one in every fifth call, leaves the score unseen; where neither excuses any, 136 "
+            "calls still allow 0.028 (Wilson)",
+        ),
+        NoWorse(
             metric="quotes_verified",
             margin=0.05,
-            reason="one call in twenty; with 120 calls a pair's comparison with itself already has an interval of ±0.03",
+            reason="one call in twenty; with 136 calls a pair's comparison with itself already has an interval of ±0.03",
         ),
         NoWorse(
             metric="evidence_right",
@@ -176,7 +208,7 @@ SUITE = Suite(
             metric="kappa",
             bound=-0.10,
             min_n=10,
-            reason="a tenant's form must not be scored against its own people's verdicts; 15 calls support no higher bound, and "
+            reason="a tenant's form must not be scored against its own people's verdicts; 17 calls support no higher bound, and "
             "the comparison with production (kappa_least_form) demands more",
         )
         for form in FORMS
@@ -208,7 +240,7 @@ SUITE = Suite(
         ),
     ),
     judged_only=JUDGED_KINDS,
-    # High, because 57 of the gate set's 120 calls have no labelled failure of a required criterion, so recall cannot score
+    # High, because 64 of the gate set's 136 calls have no labelled failure of a required criterion, so recall cannot score
     # them. Missing answers are caught by `answered`, missing quotes by `quotes_verified`.
     max_unscored_rate=0.5,
     minimum_latency_calls=20,
@@ -230,6 +262,9 @@ SUITE = Suite(
         "kappa_least_form",
         "kappa_least_criterion",
         "accuracy",
+        "wrong_yes",
+        "wrong_no",
+        "wrong_na",
         "score_error",
         "passed_right",
         "required_fail_recall",

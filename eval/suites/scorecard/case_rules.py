@@ -171,7 +171,7 @@ CASE_RULES = CaseRules(
     files={
         "dev": FileRules(count=40, slices=_SLICES, largest_share={"form": 0.125}),
         "gate": FileRules(
-            count=120,
+            count=136,
             slices=_SLICES,
             largest_share={"form": 0.125},
             minima=(

@@ -4,11 +4,13 @@ The bootstrap draws cases, not criteria, because the answers about one call are 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from eval.cases import Case
 from eval.suites.scorecard.labels import answered_pairs, card_of
 from eval.verdict.pooled import Ratio
 from service.task import TaskResult
+from service.tasks.scorecard.arithmetic import Rating
 
 
 def _shared(of: float, among: float, results: Sequence[TaskResult]) -> dict[str, float]:
@@ -22,6 +24,24 @@ class Accuracy(Ratio):
         """Return correct answers and all labels."""
         pairs = [pair for result in results for pair in answered_pairs(case, result)]
         return _shared(sum(item.verdict == label.verdict for label, item in pairs), len(pairs), results)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrongly(Ratio):
+    """Share of the criteria with another label that were answered ``answer``.
+
+    Each wrong verdict counts once, in the figure of the verdict that was given. A figure over all verdicts hides a pair whose
+    few errors all go one way: criteria that do not count, failures that nobody hears of, failures that were none.
+    """
+
+    answer: Rating
+
+    def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
+        """Return these answers, and all criteria with another label."""
+        others = [
+            item for result in results for label, item in answered_pairs(case, result) if label.verdict != self.answer
+        ]
+        return _shared(sum(item.verdict == self.answer for item in others), len(others), results)
 
 
 class QuotesVerified(Ratio):

@@ -15,7 +15,7 @@ from eval.harvest.sources.scorecard import ReviewedCall, ReviewedCalls, SaidVerd
 from eval.suites.scorecard.case_rules import CASE_RULES
 from service.calls.store.forms import FormMissing
 from service.calls.store.overrides import Override
-from service.calls.work.kept import KeptTranscript
+from service.calls.worker.kept import KeptTranscript
 from service.tasks.scorecard import ScorecardInputs
 from service.tasks.scorecard.form import Form
 from service.tasks.scorecard.transcript import Turn

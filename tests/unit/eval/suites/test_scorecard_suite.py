@@ -288,6 +288,26 @@ def test_failed_required_criteria_are_found_or_not() -> None:
     assert figure("required_fail_precision", (case_of(), output_of(**RIGHT | {"plan": YES}))) is None
 
 
+def test_each_wrong_verdict_counts_in_the_figure_of_what_was_answered() -> None:
+    na = {"verdict": "na"}
+    for given, found in (
+        ({}, (0, 0, 0)),
+        ({"plan": YES}, (1, 0, 0)),  # of one criterion that is no yes
+        ({"plan": na}, (0, 0, 1 / 3)),  # of three that apply
+        ({"greet": {"verdict": "no"}, "plan": na}, (0, 0.5, 1 / 3)),
+    ):
+        pair = (case_of(), output_of(**RIGHT | given))
+        assert tuple(figure(name, pair) for name in ("wrong_yes", "wrong_no", "wrong_na")) == pytest.approx(found)
+    excusable = case_of(plan={"verdict": "na", "turn": None, "quote": None})
+    assert figure("wrong_na", (excusable, output_of(**RIGHT | {"plan": na}))) == 0.0
+    assert figure("wrong_no", (excusable, output_of(**RIGHT))) == pytest.approx(1 / 3)
+
+
+def test_an_unanswered_criterion_is_no_wrong_verdict() -> None:
+    pair = (case_of(), output_of(greet=YES))
+    assert [figure(name, pair) for name in ("wrong_yes", "wrong_no", "wrong_na")] == [0.0, 0.0, 0.0]
+
+
 def test_labels_are_strict_and_part_of_the_digest() -> None:
     with pytest.raises(CaseError, match=r"here: field 'expectations.answers.greet.verdict'"):
         case_of(greet={"verdict": "maybe"})
