@@ -20,12 +20,16 @@ _CHANGES = (ComparisonResult.WORSE, ComparisonResult.BETTER)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScorePlace:
-    """What a figure is about: a criterion ("" for the whole call) of a tenant's form, in one agent group or in all."""
+    """What a figure is about: a criterion ("" for the whole call) of a tenant's form, in one agent group or in all.
+
+    ``reader`` read the sentiment; "" for what the model scored.
+    """
 
     tenant: str
     form_id: str
     criterion: str = ""
     group: str = EVERY_GROUP
+    reader: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,19 +79,7 @@ class CallScores:
 
         A change in one group is left out where the same figure of all groups changed in the same way.
         """
-        whole = {
-            (item.place, item.metric.name, item.result) for item in self.figures if item.place.group == EVERY_GROUP
-        }
-        found = [
-            item
-            for item in self.figures
-            if item.result in _CHANGES
-            and (
-                item.place.group == EVERY_GROUP
-                or (replace(item.place, group=EVERY_GROUP), item.metric.name, item.result) not in whole
-            )
-        ]
-        return sorted(found, key=lambda item: (_CHANGES.index(item.result), not item.place.criterion, _p(item)))
+        return changes_in(self.figures)
 
     @property
     def worse(self) -> list[CallFigure]:
@@ -97,6 +89,40 @@ class CallScores:
     def of(self, place: ScorePlace, metric: WeeklyMetric) -> CallFigure | None:
         """Return one figure, None where neither week has it."""
         return next((item for item in self.figures if (item.place, item.metric.name) == (place, metric.name)), None)
+
+
+def changes_in(figures: Sequence[CallFigure]) -> list[CallFigure]:
+    """Return the figures that changed, in the order of ``CallScores.changed``."""
+    whole = {(item.place, item.metric.name, item.result) for item in figures if item.place.group == EVERY_GROUP}
+    found = [
+        item
+        for item in figures
+        if item.result in _CHANGES
+        and (
+            item.place.group == EVERY_GROUP
+            or (replace(item.place, group=EVERY_GROUP), item.metric.name, item.result) not in whole
+        )
+    ]
+    return sorted(found, key=lambda item: (_CHANGES.index(item.result), not item.place.criterion, _p(item)))
+
+
+def judge_figures(
+    figures: Sequence[CallFigure], tested: Mapping[int, Tested]
+) -> tuple[list[CallFigure], tuple[int, int]]:
+    """Return the figures with their results and groups, and how many comparisons were tested: of all groups, of single ones.
+
+    Args:
+        figures: with the result still open.
+        tested: by their places in ``figures``. Those of all groups are one family of tests, those of single groups another.
+    """
+    found, counts = list(figures), []
+    for whole in (True, False):
+        family = [place for place in tested if (figures[place].place.group == EVERY_GROUP) == whole]
+        judged = judge_family([tested[place] for place in family])
+        for place, one in zip(family, judged, strict=True):
+            found[place] = replace(found[place], found=one)
+        counts.append(sum(one.tested for one in judged))
+    return [_with_groups(item, found) for item in found], (counts[0], counts[1])
 
 
 def call_scores_of(data: WeekData) -> CallScores:
@@ -110,13 +136,13 @@ def call_scores_of(data: WeekData) -> CallScores:
     for row in data.criterion_scores.itertuples():
         _add_criterion(weeks, row)
     found: list[CallFigure] = []
-    families: dict[bool, list[tuple[int, Tested]]] = {True: [], False: []}
+    tested: dict[int, Tested] = {}
     for key in sorted({*weeks[0], *weeks[-1]}, key=lambda key: (_order(key[0]), key[1])):
         now, before = weeks[0].get(key, _Counts()), weeks[-1].get(key, _Counts())
         ours, theirs = now.sample(key[1]), before.sample(key[1])
         compared = contrast(_METRICS[key[1]], ours, theirs)
         if compared is not None and ours is not None and theirs is not None:
-            families[key[0].group == EVERY_GROUP].append((len(found), (compared, ours, theirs)))
+            tested[len(found)] = (compared, ours, theirs)
         found.append(
             CallFigure(
                 place=key[0],
@@ -129,16 +155,13 @@ def call_scores_of(data: WeekData) -> CallScores:
                 other_pair=bool(now.pairs and before.pairs) and now.pairs != before.pairs,
             )
         )
-    for family in families.values():
-        for (place, _), judged in zip(family, judge_family([tested for _, tested in family]), strict=True):
-            found[place] = replace(found[place], found=judged)
-    found = [_with_groups(item, found) for item in found]
+    figures, counts = judge_figures(found, tested)
     calls = data.call_scores.groupby("period")["calls"].sum()
     return CallScores(
         calls=int(calls.get(0, 0)),
         calls_before=int(calls.get(-1, 0)),
-        figures=found,
-        tested=(_tested(families[True]), _tested(families[False])),
+        figures=figures,
+        tested=counts,
     )
 
 
@@ -178,7 +201,8 @@ def place_words(place: ScorePlace) -> str:
     """Return ``criterion greet of form support (acme), agent group loans``."""
     form = f"form {place.form_id} ({place.tenant})"
     text = f"criterion {place.criterion} of {form}" if place.criterion else form
-    return f"{text}, agent group {place.group}" if place.group != EVERY_GROUP else text
+    text = f"{text}, agent group {place.group}" if place.group != EVERY_GROUP else text
+    return f"{text}, read by {place.reader}" if place.reader else text
 
 
 def calls_sentence(found: CallScores) -> str:
@@ -237,10 +261,6 @@ def _add_criterion(weeks: Mapping[int, dict[tuple[ScorePlace, str], _Counts]], r
         counts.pairs.add(str(row.pair_digest))
         if isinstance(row.question, str):
             counts.question = row.question
-
-
-def _tested(family: Sequence[tuple[int, Tested]]) -> int:
-    return sum(item[0].tested for _, item in family)
 
 
 def _with_groups(item: CallFigure, figures: Sequence[CallFigure]) -> CallFigure:

@@ -9,6 +9,7 @@ from reports.compare.agreement import AgreementWeek, agreement_of
 from reports.compare.anomalies import Anomaly, anomalies
 from reports.compare.baselines import AliasMove, PairInWeek, pairs_in_week, releases_of
 from reports.compare.call_scores import CallScores, call_scores_of
+from reports.compare.call_sentiment import CallSentiments, call_sentiments_of
 from reports.compare.change_points import ChangePoint
 from reports.compare.comparisons import (
     EVERY_PAIR,
@@ -77,6 +78,7 @@ class WeeklyReport:
     themes: Themes
     agreement: AgreementWeek
     scores: CallScores
+    sentiments: CallSentiments
     actions: Sequence[Action]
     counts: WeekCounts
     simulated: bool = False  # the week was invented by `omni traffic`
@@ -107,7 +109,6 @@ def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
     figures, ratings, feedback = _figures(counts, columns, pairs), selection(counts, THIS_WEEK), themes(data)
     promises, moved, odd = promises_of(counts, pairs), drifts(data), anomalies(data)
     agreed, scores = agreement_of(data), call_scores_of(data)
-    unhelpful = figures.get((UNHELPFUL.name, columns[0].digest, 0)) if columns else None
     return WeeklyReport(
         data=data,
         outcome=outcome(data, of_pairs, found, calls_worse=bool(agreed.fallen or scores.worse)),
@@ -127,6 +128,7 @@ def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
         themes=feedback,
         agreement=agreed,
         scores=scores,
+        sentiments=call_sentiments_of(data),
         actions=[
             *(
                 actions(
@@ -136,7 +138,7 @@ def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
                         pairs=pairs,
                         found=found,
                         whole=of_pairs,
-                        unhelpful=unhelpful.target if unhelpful is not None else ComparisonResult.NONE,
+                        unhelpful=_unhelpful(figures, columns),
                         drifts=moved,
                         anomalies=odd,
                         ratings=ratings,
@@ -152,6 +154,12 @@ def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
         counts=counts,
         simulated=simulated,
     )
+
+
+def _unhelpful(figures: Mapping[tuple[str, str, int], WeekFigure], columns: Sequence[WeekColumn]) -> ComparisonResult:
+    """Return how the share of unhelpful answers of all pairs together compares with its target."""
+    found = figures.get((UNHELPFUL.name, columns[0].digest, 0)) if columns else None
+    return ComparisonResult.NONE if found is None else found.target
 
 
 def _columns(data: WeekData, pairs: Sequence[PairInWeek]) -> list[WeekColumn]:

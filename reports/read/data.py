@@ -47,6 +47,7 @@ class WeekData:
     calls: pd.DataFrame
     call_scores: pd.DataFrame
     criterion_scores: pd.DataFrame
+    call_sentiments: pd.DataFrame
     tasks: Mapping[str, int]
     reasons: Mapping[str, int]
 
@@ -107,6 +108,7 @@ def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime, *, w
         calls=ask(queries.calls(week), last if with_calls else until),
         call_scores=ask(queries.call_scores(week), last if with_calls else until),
         criterion_scores=ask(queries.criterion_scores(week), last if with_calls else until),
+        call_sentiments=ask(queries.call_sentiments(week), last if with_calls else until),
         tasks=answered_tasks(warehouse, week, now),
         reasons={str(row["reason"]): int(row["n"]) for row in ask(queries.REASONS, week.start).to_dict("records")},
     )

@@ -1,5 +1,6 @@
 """What the weekly report measures: each figure's counts, direction, margin and target, with the reason for each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
@@ -154,6 +155,19 @@ CALL_SCORE = WeeklyMetric(
     margin=2.0,
     reason="points of 100; the gate allows five for a call, and a week's mean moves less than a call",
 )
+# So are these four: shares of the calls that one reader read. Only the first is judged, because the others move with it.
+CALL_SENTIMENTS: Mapping[str, WeeklyMetric] = {
+    sentiment: WeeklyMetric(
+        name=f"calls_{sentiment.lower()}",
+        title=f"calls with a {sentiment.lower()} customer",
+        kind="rate",
+        unit=Unit.RATE,
+        higher_is_better=sentiment == "POSITIVE",
+        margin=0.05 if sentiment == "NEGATIVE" else None,
+        reason="share of the calls that one reader read; one call in twenty, as for the other rates",
+    )
+    for sentiment in ("NEGATIVE", "MIXED", "NEUTRAL", "POSITIVE")
+}
 METRICS: tuple[WeeklyMetric, ...] = (
     HELPFUL,
     UNHELPFUL,

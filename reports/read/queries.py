@@ -178,6 +178,16 @@ def call_scores(week: Week) -> str:
         GROUP BY 1, 2, 3, 4"""  # noqa: S608
 
 
+def call_sentiments(week: Week) -> str:
+    """Return the number of scored calls by week, tenant, form, agent group, reader of the sentiment, sentiment and failure."""
+    return f"""
+        SELECT {_week(week, "c.call_date")} AS period, c.tenant_id, c.form_id, {_GROUP} AS agent_group,
+            COALESCE(c.insights_by, '') AS reader, COALESCE(c.insights_sentiment, '') AS sentiment,
+            COALESCE(c.insights_failure, '') AS failure, COUNT(*) AS calls
+        FROM omni_calls c WHERE c.form_id IS NOT NULL AND c.call_date >= :since AND c.call_date < :until
+        GROUP BY 1, 2, 3, 4, 5, 6, 7"""  # noqa: S608
+
+
 def criterion_scores(week: Week) -> str:
     """Return how many calls met a criterion, by week of the call, tenant, form, version, agent group and pair.
 

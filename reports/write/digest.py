@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from figures.files import write_whole
+from figures.formatting import format_number
 from reports.compare.agreement import base_sentence, is_small, kappa_text
-from reports.compare.call_scores import ScorePlace, calls_sentence, change_sentence
+from reports.compare.call_scores import CallFigure, ScorePlace, calls_sentence, change_sentence
+from reports.compare.call_sentiment import is_compared, readers_sentence, unread_sentence
 from reports.compare.findings import figure
 from reports.compare.gate_promises import calibration_sentence
 from reports.compare.outcomes import SIGNS, ComparisonResult
@@ -22,6 +24,7 @@ from reports.write.headline import (
     target_sentence,
 )
 from reports.write.overview import overall_evidence, overall_headline, row_titles, task_rows
+from reports.write.sentiment_view import counted_words
 from reports.write.view import badge, result_of
 from service.display.inert import markdown, visible
 
@@ -108,7 +111,7 @@ def _task(report: WeeklyReport, heading: str) -> str:
 
 def _calls(report: WeeklyReport, heading: str) -> list[str]:
     """Return the lines on scored calls; empty in a week without scored calls and verdicts by people."""
-    return [*_scores(report, heading), *_agreement(report, heading)]
+    return [*_scores(report, heading), *_sentiments(report, heading), *_agreement(report, heading)]
 
 
 def _scores(report: WeeklyReport, heading: str) -> list[str]:
@@ -127,6 +130,34 @@ def _scores(report: WeeklyReport, heading: str) -> list[str]:
         lines.append(f"- {markdown(f'{tenant}, {form_id}')}: {'; '.join(parts) or 'no calls this week'}")
     changes = [f"- {markdown(change_sentence(item))}." for item in found.changed[:_CHANGES]]
     return [*lines, *(changes or ["- No figure of scored calls changed beyond chance and margin."])]
+
+
+def _sentiments(report: WeeklyReport, heading: str) -> list[str]:
+    """Return the lines on how customers felt: who read the calls, and per form and reader the shares."""
+    found = report.sentiments
+    if not found.tables:
+        return []
+    lines = ["", f"{heading}# Scored calls: how customers felt", "", markdown(readers_sentence(found))]
+    for tenant, form_id, reader in found.tables:
+        shares = [
+            f"{item.metric.title} {_share(item)}"
+            for item in found.figures
+            if item.place == ScorePlace(tenant=tenant, form_id=form_id, reader=reader) and item.now is not None
+        ]
+        where = f"{tenant}, {form_id}" + (f", read by {reader}" if reader else "")
+        parts = "; ".join(shares) or "no calls were read this week"
+        unread = unread_sentence(found.unread_beside((tenant, form_id, reader)))
+        lines.append(f"- {markdown(where)}: {parts}. {unread}".rstrip())
+    return [*lines, *(f"- {markdown(change_sentence(item))}." for item in found.changed[:_CHANGES])]
+
+
+def _share(item: CallFigure) -> str:
+    assert item.now is not None
+    if not is_compared(item.place.reader):
+        return f"{format_number(item.now.value, item.metric.unit)} ({counted_words(item)}, not compared)"
+    past = "" if item.before is None else f", week before {figure(item.metric, item.before)}, n={item.before.n:,}"
+    result = f" {badge(item.result)[0]}".rstrip()
+    return f"{figure(item.metric, item.now)}, n={item.now.n:,}{past}{result}"
 
 
 def _agreement(report: WeeklyReport, heading: str) -> list[str]:

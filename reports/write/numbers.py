@@ -1,16 +1,18 @@
 """The weekly report's numbers as one long table, for notebooks and dashboards."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from figures.stats import Interval
 from reports.compare.agreement import is_small
+from reports.compare.call_scores import CallFigure
 from reports.compare.comparisons import EVERY_PAIR, Comparison
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeekColumn, WeekFigure, WeeklyReport
 from reports.read.counts import ALL
+from reports.read.weeks import Week
 from reports.write.headline import file_name
 
 NAME = "numbers.parquet"
@@ -70,7 +72,8 @@ def _numbers(report: WeeklyReport) -> pd.DataFrame:
         ):
             if side is not None:
                 rows.append(("agreement", place, pairs, name, week.name, *_ends(side), verdict, ""))
-    rows += _call_scores(report)
+    rows += _call_figures("call_score", report.scores.figures, report.data.week)
+    rows += _call_figures("call_sentiment", report.sentiments.figures, report.data.week)
     frame = pd.DataFrame(rows, columns=list(COLUMNS[:-2]))
     floats = dict.fromkeys(("value", "low", "high"), "float64")
     texts = dict.fromkeys(("section", "slice", "pair", "metric", "week", "verdict", "against"), "string")
@@ -79,16 +82,16 @@ def _numbers(report: WeeklyReport) -> pd.DataFrame:
     )
 
 
-def _call_scores(report: WeeklyReport) -> Iterator[tuple[object, ...]]:
-    week = report.data.week
-    for item in report.scores.figures:
-        place = "/".join((item.place.tenant, item.place.form_id, item.place.criterion, item.place.group))
+def _call_figures(section: str, figures: Sequence[CallFigure], week: Week) -> Iterator[tuple[object, ...]]:
+    for item in figures:
+        about = item.place.reader or item.place.criterion
+        place = "/".join((item.place.tenant, item.place.form_id, about, item.place.group))
         for side, period in ((item.now, 0), (item.before, -1)):
             if side is not None:
                 compared = period == 0 and item.found is not None
                 verdict, against = (item.result.value, "the week before") if compared else ("", "")
                 name = week.shifted(period).name
-                yield "call_score", place, "all pairs", item.metric.name, name, *_ends(side), verdict, against
+                yield section, place, "all pairs", item.metric.name, name, *_ends(side), verdict, against
 
 
 def write_numbers(folder: Path, *reports: WeeklyReport) -> Path:

@@ -17,9 +17,18 @@ from reports.compare.findings import change_text, figure, names_of
 from reports.compare.gate_promises import NOT_COMPARABLE, GatePromise, calibration_sentence
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeeklyReport
-from reports.read.metrics import AGREEMENT, CALL_SCORE, CALLS_PASSED, CRITERION_MET, HELPFUL, SMALLEST, metrics_of
+from reports.read.metrics import (
+    AGREEMENT,
+    CALL_SCORE,
+    CALL_SENTIMENTS,
+    CALLS_PASSED,
+    CRITERION_MET,
+    HELPFUL,
+    SMALLEST,
+    metrics_of,
+)
 from reports.read.weeks import day_words
-from reports.write import scores_view
+from reports.write import scores_view, sentiment_view
 from reports.write.agreement_view import TITLES, calls_section
 from reports.write.charts import charts, daily_table
 from reports.write.figure_table import figure_lines, worse_lines
@@ -154,6 +163,8 @@ def _task(report: WeeklyReport, *, several: bool) -> dict[str, Any]:
         "calls_titles": TITLES,
         "scores": scores_view.scores_section(report.scores),
         "scores_titles": scores_view.TITLES,
+        "felt": sentiment_view.sentiment_section(report.sentiments),
+        "felt_margin": CALL_SENTIMENTS["NEGATIVE"].margin,
         "score_metrics": (CRITERION_MET, CALLS_PASSED, CALL_SCORE),
         "agreement_margin": AGREEMENT.margin,
         "smallest": SMALLEST,

@@ -25,7 +25,7 @@ from reports.write.view import ReportCell, ReportRow, as_metric, badge
 TITLES = ("this week", "against the week before")
 MOST_CHANGES = 8  # listed above the tables, which show all
 MOST_GROUPS = 6  # columns of a table, those with the most calls
-_SCALES = {Unit.RATE: (0.0, 1.0), Unit.SCORE: (0.0, 100.0)}
+SCALES = {Unit.RATE: (0.0, 1.0), Unit.SCORE: (0.0, 100.0)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,8 @@ def _table(found: CallScores, tenant: str, form_id: str) -> ScoreTable:
         words=said,
         open=any((item.place.tenant, item.place.form_id) == (tenant, form_id) for item in found.changed),
         rows=tuple(
-            ReportRow(name=_name(item), remark=item.question, cells=(_now(item), _change(item))) for item in lines
+            ReportRow(name=_name(item), remark=item.question, cells=(now_cell(item), change_cell(item)))
+            for item in lines
         ),
         groups=_groups(found, mine, lines),
     )
@@ -122,7 +123,8 @@ def _name(item: CallFigure) -> str:
     return item.place.criterion or item.metric.title
 
 
-def _now(item: CallFigure) -> ReportCell:
+def now_cell(item: CallFigure) -> ReportCell:
+    """Return this week's figure with its interval."""
     if item.now is None:
         return ReportCell(remark="no calls this week")
     text = figure(item.metric, item.now)
@@ -130,7 +132,7 @@ def _now(item: CallFigure) -> ReportCell:
         text=text,
         drawing=whisker(
             as_metric(item.metric, item.now),
-            _SCALES[item.metric.unit],
+            SCALES[item.metric.unit],
             bound=None,
             label=f"{_name(item)}: {text}, n={item.now.n:,}",
         ),
@@ -138,7 +140,8 @@ def _now(item: CallFigure) -> ReportCell:
     )
 
 
-def _change(item: CallFigure) -> ReportCell:
+def change_cell(item: CallFigure) -> ReportCell:
+    """Return the difference to the week before with its result."""
     if item.before is None or item.found is None:
         return ReportCell(remark="no calls the week before" if item.before is None else "")
     unit = item.metric.unit
@@ -171,7 +174,7 @@ def _groups(found: CallScores, mine: Sequence[CallFigure], lines: Sequence[CallF
     for line in lines:
         place = line.place
         cells = tuple(
-            _group_cell(
+            group_cell(
                 found.of(
                     ScorePlace(tenant=place.tenant, form_id=place.form_id, criterion=place.criterion, group=group),
                     line.metric,
@@ -183,7 +186,8 @@ def _groups(found: CallScores, mine: Sequence[CallFigure], lines: Sequence[CallF
     return GroupTable(titles=tuple(shown), rows=tuple(rows), left_out=len(sizes) - len(shown))
 
 
-def _group_cell(item: CallFigure | None) -> ReportCell:
+def group_cell(item: CallFigure | None) -> ReportCell:
+    """Return an agent group's figure; marked where it changed."""
     if item is None or item.now is None:
         return ReportCell()
     marked = item.result in (ComparisonResult.WORSE, ComparisonResult.BETTER)

@@ -34,6 +34,7 @@ QA_ASSETS: Mapping[str, str] = {
     "qa.js": "text/javascript; charset=utf-8",
     "qa-board.js": "text/javascript; charset=utf-8",
     "qa-call.js": "text/javascript; charset=utf-8",
+    "qa-insights.js": "text/javascript; charset=utf-8",
 }
 WIDGET = "widget.js"
 WORKSPACE_PAGE = "workspace.html"

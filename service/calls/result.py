@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
 
@@ -250,7 +250,19 @@ def _call_row(result: CallResult, source_key: str) -> CallEvent:
         scored_at=result.scored_at,
         schema_version=result.schema_version,
         source_key=source_key,
+        **_insight_columns(result.insights),
     )
+
+
+def _insight_columns(insights: CallInsights | None) -> dict[str, Any]:
+    """Return what the warehouse holds of a call's insights: no key phrase, because that is the call's own words."""
+    failed = insights is not None and insights.failure is not None
+    return {
+        "insights_by": None if insights is None else insights.by,
+        "insights_sentiment": None if insights is None else insights.sentiment,
+        "insights_balance": None if insights is None else insights.balance,
+        "insights_failure": (insights.failure_code or "unstated") if insights is not None and failed else None,
+    }
 
 
 def _criterion_rows(result: CallResult) -> list[CallCriterionEvent]:

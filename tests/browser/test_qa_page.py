@@ -16,7 +16,8 @@ from playwright.sync_api import expect
 
 from service.access.control import open_access, open_changes
 from service.app import create_app
-from service.calls.work.people import carry
+from service.calls.insights.insight import CallInsights
+from service.calls.worker.people import carry
 from service.dashboards.reader import DashboardReader, read_warehouse
 from service.runtime import build_runtime
 from service.warehouse.duck import DuckWarehouse
@@ -211,6 +212,62 @@ def test_a_quote_is_highlighted_at_its_position(served, open_page):
     assert marked.inner_text() in SORRY
     assert marked.inner_text() in sorry.locator("blockquote").inner_text()
     assert page.locator(".turns li:has(mark) small").inner_text() == "1:32, Agent"
+
+
+def open_call(page, served, call):
+    page.goto(f"http://{served.host}/qa?call={call}")
+    expect(page.locator("#insights")).to_be_visible()
+
+
+def test_a_call_shows_the_customers_sentiment_and_who_read_it(served, place, open_page):
+    page = open_page()
+    sign_in(page, served)
+    figures(page)
+    open_call(page, served, place.jobs(ACME)["0-1.json"].call_id)
+    read = page.locator("#insights")
+    expect(read.locator(".badge")).to_have_text("negative")
+    expect(read).to_contain_text("(−0.50, where −1 is negative and +1 positive;")
+    expect(read).to_contain_text("Read by a list of English words.")
+    expect(read.locator(".weak")).to_contain_text("right in 49%")
+    assert page.locator(".turns .felt").all_inner_texts() == ["neutral", "negative", "negative"]
+    phrases = read.locator(".phrases li").all_inner_texts()
+    assert phrases
+    assert all(phrase in page.inner_text("#transcript") for phrase in phrases)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said", "silent"),
+    [
+        (None, "scored before sentiment and key phrases were read", "Read by"),
+        (
+            {"by": "local-words-v1", "failure": "the call is in German, which local-words-v1 does not read"},
+            "Could not be read: the call is in German, which a list of English words does not read. The score stands.",
+            "local-words",
+        ),
+        (
+            {"by": "amazon-comprehend", "sentiment": "POSITIVE", "balance": 0.42, "turns": ()},
+            "positive (+0.42, where",
+            "weak",
+        ),
+        ({"by": "newer-reader-v7", "sentiment": "MIXED", "balance": 0.0}, "Read by newer-reader-v7.", "49%"),
+    ],
+)
+def test_the_page_says_why_nothing_was_read_and_who_is_weak(served, place, open_page, changes, said, silent):
+    job = place.jobs(ACME)["0-2.json"]
+    stored = place.result(job)
+    page = open_page(420)
+    sign_in(page, served)
+    figures(page)
+    changed = stored.model_copy(update={"insights": None if changes is None else CallInsights(**changes)})
+    place.worker.results(ACME).put(job.result_key, changed.to_json())
+    try:
+        open_call(page, served, job.call_id)
+        expect(page.locator("#insights")).to_contain_text(said)
+        expect(page.locator("#insights")).not_to_contain_text(silent)
+        expect(page.locator(".turns .felt")).to_have_count(0)
+        assert page.complaints == []
+    finally:
+        place.worker.results(ACME).put(job.result_key, stored.to_json())
 
 
 def test_a_correction_changes_the_figures_when_it_was_carried(served, place, open_page):

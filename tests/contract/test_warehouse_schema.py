@@ -11,7 +11,7 @@ import sqlglot
 from sqlglot import exp
 
 from service.errors import ConfigurationError, QueryRefused
-from service.events import EVENTS, TABLES
+from service.events import EVENTS, TABLES, CallEvent, InsightsFailure
 from service.warehouse import schema
 from service.warehouse.ddl import statements, table_to_duckdb, without_storage
 from service.warehouse.duck import DuckWarehouse
@@ -129,6 +129,35 @@ def test_feedback_of_before_is_on_summaries(tmp_path):
     warehouse.close()
     assert found.iloc[0].tolist()[:2] == ["fb-1", "summarize"]
     assert found["reason"].isna().all()
+
+
+def test_calls_of_before_insights_have_none_and_every_code_fits(tmp_path):
+    older = tmp_path / "sql"
+    for folder in ("migrations", "views"):
+        (older / folder).mkdir(parents=True)
+    for migration in schema.migrations()[:4]:
+        (older / "migrations" / f"{migration.name}.sql").write_text(migration.sql)
+    warehouse = DuckWarehouse(tmp_path / "w.duckdb", sql_folder=older)
+    warehouse.migrate()
+    warehouse.close()
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as plain:
+        kinds = plain.execute(
+            "SELECT data_type FROM duckdb_columns() WHERE table_name = 'omni_calls' ORDER BY column_index"
+        )
+        values = {"VARCHAR": "'x'", "BOOLEAN": "true", "TIMESTAMP WITH TIME ZONE": "now()"}
+        listed = ", ".join(values.get(kind, "1") for (kind,) in kinds.fetchall())
+        plain.execute(f"INSERT INTO omni_calls VALUES ({listed})")
+    warehouse = DuckWarehouse(tmp_path / "w.duckdb")
+    warehouse.migrate()
+    columns = [name for name in CallEvent.model_fields if name.startswith("insights_")]
+    found = warehouse.query(f"SELECT {', '.join(columns)} FROM omni_calls")
+    warehouse.close()
+    assert columns == ["insights_by", "insights_sentiment", "insights_balance", "insights_failure"]
+    assert len(found) == 1
+    assert found.isna().all(axis=None)
+    widths = {name: kind for name, kind, _ in columns_of(created()["omni_calls"])}
+    longest = max(len(code) for code in get_args(InsightsFailure))
+    assert int(widths["insights_failure"].removeprefix("VARCHAR(").removesuffix(")")) >= longest
 
 
 def test_a_required_column_can_be_added():

@@ -33,7 +33,11 @@ COPY {target} (
     cost_usd,
     scored_at,
     schema_version,
-    source_key
+    source_key,
+    insights_by,
+    insights_sentiment,
+    insights_balance,
+    insights_failure
 )
 FROM '{source}'
 IAM_ROLE {role}

@@ -2,6 +2,7 @@
 
 import { element } from "/dashboards/visuals.js";
 import { fullDayText } from "/dashboards/words.js";
+import { insights, marks } from "./qa-insights.js";
 import { ask } from "./qa.js";
 
 const at = (id) => document.getElementById(id);
@@ -28,7 +29,8 @@ export async function showCall(callId, criterion, back) {
   const said = [who?.agent_id && `agent ${who.agent_id}`, who?.queue && `group ${who.queue}`, facts.form_id && `form ${facts.form_id}, version ${facts.form_version}`,
     facts.percentage !== null && `${facts.percentage.toFixed(1)}%, ${facts.passed ? "passed" : "failed"}`].filter(Boolean);
   at("call").replaceChildren(leave, element("h2", { id: "call-title" }, `Call of ${fullDayText(day)}, ${facts.call_date.slice(11, 16)} UTC`),
-    element("p", { class: "question" }, `${said.join("; ")}. ${callId}`), ...reviews(call), element("div", { class: "desk" }, words(transcript), scorecard(call, criterion)));
+    element("p", { class: "question" }, `${said.join("; ")}. ${callId}`), ...reviews(call), ...insights(call.result),
+    element("div", { class: "desk" }, words(transcript, marks(call.result)), scorecard(call, criterion)));
   const asked = at("call").querySelector(".criterion.asked") ?? at("call").querySelector(".criterion");
   asked?.querySelector(".play")?.click();
 }
@@ -40,9 +42,9 @@ function reviews(call) {
 
 // --- What was said ---
 
-function words(transcript) {
+function words(transcript, mark) {
   const turns = transcript.turns.map((turn, index) => element("li", { class: turn.speaker, "data-turn": index, tabindex: "-1" },
-    element("small", {}, `${clock(turn.start_s)}, ${WHO[turn.speaker]}`), element("span", {}, turn.text)));
+    element("div", { class: "when" }, element("small", {}, `${clock(turn.start_s)}, ${WHO[turn.speaker]}`), mark(index)), element("span", { class: "said" }, turn.text)));
   return element("section", { id: "transcript", "aria-labelledby": "transcript-title", tabindex: "0" }, element("h3", { id: "transcript-title" }, "Transcript"),
     element("p", { class: "hint" }, transcript.kept ? "Personal data was taken out where it was found. Times are positions in the recording." : "The transcript is no longer kept, or the call was never heard."),
     element("ol", { class: "turns" }, ...turns));
@@ -52,12 +54,12 @@ function words(transcript) {
 function highlight(turn, quote) {
   for (const item of at("call").querySelectorAll(".turns li")) {
     item.classList.remove("chosen");
-    const text = item.querySelector("span");
+    const text = item.querySelector(".said");
     text.replaceChildren(text.textContent);
   }
   const item = at("call").querySelector(`[data-turn="${turn}"]`);
   if (!item) return null;
-  const text = item.querySelector("span");
+  const text = item.querySelector(".said");
   const whole = text.textContent;
   const pattern = quote.trim().split(/\s+/).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/['’]/g, "['’]").replace(/[-–—]/g, "[-–—]")).join("\\s+");
   const found = quote.trim() ? new RegExp(pattern, "i").exec(whole) : null;

@@ -1,7 +1,7 @@
 """Nightly compaction: the results of a tenant's day, one small JSON each, become one Parquet file per table.
 
-The JSON stays, because people and the API read it. A day is written again when its results have changed: a late call, a call that
-was scored again, or one that was erased. A manifest remembers of which results a day was made.
+The JSON stays, because people and the API read it. A day is written again when its results have changed (a late call, a call that
+was scored again, or one that was erased), or when the tables have gained a column. A manifest remembers of what a day was made.
 """
 
 import hashlib
@@ -100,6 +100,10 @@ def _write(results: TenantResults, day: date, found: Sequence[Listed], made: Com
     made.objects += len(calls)
 
 
+def _columns() -> list[str]:
+    return [f"{event.table} {name}" for event in (CallEvent, CallCriterionEvent) for name in event.model_fields]
+
+
 def _digest(found: Sequence[Listed]) -> str:
-    text = "\n".join(sorted(f"{one.key}\t{one.etag}" for one in found))
+    text = "\n".join([*_columns(), *sorted(f"{one.key}\t{one.etag}" for one in found)])
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

@@ -1,4 +1,7 @@
-"""A tenant's weekly export: which criteria failed how often, and every verdict, as CSV and Parquet; no words of a call."""
+"""A tenant's weekly export: which criteria failed how often, every verdict, and every call with its score and sentiment.
+
+As CSV and Parquet. It holds no words of a call.
+"""
 
 import csv
 import io
@@ -29,6 +32,11 @@ _COLUMNS: Mapping[str, Mapping[str, str]] = {
         "model_verdict": "text",
         "human_verdict": "text", "standing_verdict": "text", "evidence": "text",
     },
+    "calls": {
+        "call_id": "text", "call_date": "moment", "agent": "text", "agent_group": "text", "form_id": "text",
+        "form_version": "count", "passed": "flag", "percentage": "share", "insights_by": "text", "insights_sentiment": "text",
+        "insights_balance": "share", "insights_failure": "text",
+    },
 }  # fmt: skip
 _QUERIES: Mapping[str, str] = {
     "failures": f"""
@@ -47,6 +55,12 @@ SELECT call_id, call_date, COALESCE(agent_id, 'no agent') AS agent, COALESCE(que
   human_verdict, standing_verdict, evidence
 FROM v_criteria WHERE tenant_id = :tenant AND {_RANGE}
 ORDER BY call_date, call_id, criterion_id""",  # noqa: S608
+    "calls": f"""
+SELECT call_id, call_date, COALESCE(agent_id, 'no agent') AS agent, COALESCE(queue, 'no group') AS agent_group, form_id,
+  form_version, passed, percentage::DOUBLE PRECISION AS percentage, insights_by, insights_sentiment, insights_balance,
+  insights_failure
+FROM omni_calls WHERE tenant_id = :tenant AND {_RANGE}
+ORDER BY call_date, call_id""",  # noqa: S608
 }
 # A spreadsheet takes a cell that begins so for a formula; names of agents and questions come from elsewhere.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -95,7 +109,7 @@ def tenants_with_calls(warehouse: Warehouse) -> list[str]:
 
 
 def week_tables(warehouse: Warehouse, tenant: str, week: ExportWeek) -> dict[str, "pa.Table"]:
-    """Return the tenant's tables of a week; both have their columns when nothing happened.
+    """Return the tenant's tables of a week; each has their columns when nothing happened.
 
     Raises:
         WallBreached: ``tenant`` is no tenant's id.

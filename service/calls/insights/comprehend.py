@@ -53,11 +53,13 @@ class ComprehendReader:
         answer = self._patiently(ask, given)
         refused = answer.get("ErrorList")
         if refused:
-            raise InsightsFailed(f"{_STORE} cannot read {len(refused)} turns: {refused[0].get('ErrorCode', 'unknown')}")
+            raise InsightsFailed(
+                f"{_STORE} cannot read {len(refused)} turns: {refused[0].get('ErrorCode', 'unknown')}", "incomplete"
+            )
         found = {one.get("Index"): one for one in answer.get("ResultList") or ()}
         count = len(given["TextList"])
         if set(found) != set(range(count)):
-            raise InsightsFailed(f"{_STORE} answered about {len(found)} of {count} turns")
+            raise InsightsFailed(f"{_STORE} answered about {len(found)} of {count} turns", "incomplete")
         return [found[number] for number in range(count)]
 
     def _patiently(self, ask: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +85,7 @@ class ComprehendReader:
 def _read_turn(feeling: dict[str, Any], phrases: dict[str, Any]) -> ReadTurn:
     sentiment, scores = feeling.get("Sentiment"), feeling.get("SentimentScore") or {}
     if sentiment not in _SENTIMENTS or not {"Positive", "Negative"} <= set(scores):
-        raise InsightsFailed(f"{_STORE} returned a turn without a sentiment")
+        raise InsightsFailed(f"{_STORE} returned a turn without a sentiment", "incomplete")
     balance = max(-1.0, min(1.0, float(scores["Positive"]) - float(scores["Negative"])))
     named = [str(one.get("Text", "")) for one in phrases.get("KeyPhrases") or ()]
     # Tags of what was redacted are no phrases.

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import StoreError
+from service.events import InsightsFailure
 from service.grounding.language import language_of
 from service.tasks.scorecard.transcript import Turn
 from service.telemetry.log import Event, log
@@ -21,11 +22,16 @@ _CLEAR = 0.15  # a mean balance nearer to 0 is no sentiment of the call
 class InsightsFailed(Exception):
     """The reader cannot read this call; the message quotes nothing of it."""
 
+    def __init__(self, message: str, code: InsightsFailure = "refused") -> None:
+        super().__init__(message)
+        self.code = code
+
 
 class TurnInsight(BaseModel):
     """One turn. ``balance`` is positive minus negative, -1 to 1."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A newer version may have written more: during a deployment both read the same results.
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     turn: int
     sentiment: TurnSentiment
@@ -34,9 +40,13 @@ class TurnInsight(BaseModel):
 
 
 class CallInsights(BaseModel):
-    """A call's sentiment, which is its customer's, and key phrases. With a ``failure`` there is neither, and it says why."""
+    """A call's sentiment, which is its customer's, and key phrases. With a ``failure`` there is neither, and it says why.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    ``failure_code`` is the same as a word of a fixed list; results that were stored before it have none.
+    """
+
+    # A newer version may have written more: during a deployment both read the same results.
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     by: str
     sentiment: TurnSentiment | None = None
@@ -44,6 +54,7 @@ class CallInsights(BaseModel):
     key_phrases: tuple[str, ...] = ()
     turns: tuple[TurnInsight, ...] = ()
     failure: str | None = None
+    failure_code: InsightsFailure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,17 +90,19 @@ def insights_of(reader: InsightReader, turns: Sequence[Turn]) -> CallInsights:
     """Return the insights of redacted turns; what went wrong is stated as a failure, which costs no call its score."""
     spoken = [(number, turn) for number, turn in enumerate(turns) if turn.spoken]
     if not spoken:
-        return _failed(reader, "no words are spoken")
+        return _failed(reader, "no_words", "no words are spoken")
     name = language_of(" ".join(turn.text for _, turn in spoken)) or "English"
     language = _CODES.get(name, "")
     if language not in reader.languages:
-        return _failed(reader, f"the call is in {name}, which {reader.by} does not read")
+        return _failed(reader, "language", f"the call is in {name}, which {reader.by} does not read")
     try:
         read = reader.read([turn.text for _, turn in spoken], language)
-    except (InsightsFailed, StoreError) as err:
-        return _failed(reader, str(err)[:300])
+    except InsightsFailed as err:
+        return _failed(reader, err.code, str(err)[:300])
+    except StoreError as err:
+        return _failed(reader, "unreachable", str(err)[:300])
     if len(read) != len(spoken):
-        return _failed(reader, f"{len(read)} answers about {len(spoken)} turns")
+        return _failed(reader, "incomplete", f"{len(read)} answers about {len(spoken)} turns")
     found = tuple(
         TurnInsight(turn=number, sentiment=one.sentiment, balance=one.balance, key_phrases=one.key_phrases)
         for (number, _), one in zip(spoken, read, strict=True)
@@ -125,6 +138,6 @@ def _most(turns: Sequence[TurnInsight]) -> tuple[str, ...]:
     return tuple(written[phrase] for phrase in ranked[:MOST_PHRASES])
 
 
-def _failed(reader: InsightReader, why: str) -> CallInsights:
+def _failed(reader: InsightReader, code: InsightsFailure, why: str) -> CallInsights:
     log(Event.CALL_INSIGHTS_FAILED, read_by=reader.by)
-    return CallInsights(by=reader.by, failure=why)
+    return CallInsights(by=reader.by, failure=why, failure_code=code)

@@ -18,7 +18,7 @@ def export_week(
         Path | None, typer.Option("--to", help="Write into this folder instead of the bucket of results.")
     ] = None,
 ) -> None:
-    """Write a week's failures and verdicts of each tenant as CSV and Parquet."""
+    """Write a week's failures, verdicts and calls of each tenant as CSV and Parquet."""
     from service.aws.clients import client
     from service.calls.exports.weekly import ExportWeek, files_of, keep_export, tenants_with_calls, week_tables
     from service.calls.store.objects import TenantResults

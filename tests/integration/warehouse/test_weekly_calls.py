@@ -12,10 +12,11 @@ from reports.compare.call_scores import ScorePlace, change_sentence
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import make_report
 from reports.read.data import read_week
-from reports.read.metrics import CALL_SCORE, CALLS_PASSED, CRITERION_MET
+from reports.read.metrics import CALL_SCORE, CALL_SENTIMENTS, CALLS_PASSED, CRITERION_MET
 from reports.read.weeks import Week
 from reports.write import digest, numbers, page
 from reports.write.headline import MOST_WORDS, evidence_sentence, headline
+from service.calls.insights.insight import CallInsights
 from service.calls.result import rows_of
 from service.events import CallCriterionEvent, CallEvent, CallOverrideEvent
 from service.warehouse.duck import DuckWarehouse
@@ -35,7 +36,7 @@ class Calls:
     def __init__(self, path):
         self.path, self.rows, self.overrides = path, [], []
 
-    def add(self, times, verdicts, *, at, tenant="acme", group="loans", version=1, pair="sha256:1"):
+    def add(self, times, verdicts, *, at, tenant="acme", group="loans", version=1, pair="sha256:1", read=None):
         for _ in range(times):
             calls = FakeCalls()
             call_id = calls.add(tenant, f"call-{len(self.rows)}", verdicts, date=at)
@@ -50,6 +51,7 @@ class Calls:
                     "qa_evaluation": evaluation,
                     "source": result.source.model_copy(update={"queue": group}),
                     "scored_by": result.scored_by.model_copy(update={"pair_digest": pair}),
+                    "insights": read,
                 }
             )
             self.rows.append(rows_of(made, "k"))
@@ -201,9 +203,137 @@ def test_the_headline_has_few_words_and_tenants_texts_are_escaped(calls):
     assert "<img src=x>" not in html
 
 
+COMPREHEND, WORDS = "amazon-comprehend", "local-words-v1"
+
+
+def felt(sentiment, by=COMPREHEND):
+    return CallInsights(by=by, sentiment=sentiment, balance=0.0)
+
+
+def share(report, sentiment, *, group="", by=COMPREHEND):
+    place = ScorePlace(tenant="acme", form_id="support", group=group, reader=by)
+    metric = CALL_SENTIMENTS[sentiment]
+    return next((item for item in report.sentiments.figures if (item.place, item.metric) == (place, metric)), None)
+
+
+def test_shares_of_sentiments_are_those_of_hand(calls):
+    calls.add(3, {"greet": "yes"}, at=NOW, read=felt("NEGATIVE"))
+    calls.add(1, {"greet": "yes"}, at=NOW, read=felt("POSITIVE"), group="cards")
+    calls.add(1, {"greet": "yes"}, at=BEFORE, read=felt("NEUTRAL"))
+    calls.add(2, {"greet": "yes"}, at=NOW)
+    german = CallInsights(by=COMPREHEND, failure="the call is in Dutch", failure_code="language")
+    calls.add(1, {"greet": "yes"}, at=NOW, read=german)
+    report = calls.report()
+    negative, positive = share(report, "NEGATIVE"), share(report, "POSITIVE")
+    assert (negative.now.value, negative.now.n, negative.before.value) == (0.75, 4, 0.0)
+    assert negative.now.low < 0.75 < negative.now.high
+    assert (positive.now.value, share(report, "POSITIVE", group="cards").now.value) == (0.25, 1.0)
+    assert share(report, "MIXED").now.value == 0.0
+    assert negative.result is ComparisonResult.TOO_FEW
+    html, text = page.render(report), digest.render(report)
+    for shown in (html, text):
+        assert "Scored calls: how customers felt" in shown
+        assert "4 calls of this week were read by amazon-comprehend. How often it is right was not measured" in shown
+        assert (
+            "Without a sentiment: 3 calls (2 scored before sentiment was read; 1 in a language that the reader" in shown
+        )
+    frame = numbers.numbers(report)
+    rows = frame[(frame["section"] == "call_sentiment") & (frame["slice"] == "acme/support/amazon-comprehend/")]
+    assert {(row.metric, row.week): row.value for row in rows.itertuples()} == {
+        ("calls_negative", "2026-W47"): 0.75, ("calls_mixed", "2026-W47"): 0.0, ("calls_neutral", "2026-W47"): 0.0,
+        ("calls_positive", "2026-W47"): 0.25, ("calls_negative", "2026-W46"): 0.0, ("calls_mixed", "2026-W46"): 0.0,
+        ("calls_neutral", "2026-W46"): 1.0, ("calls_positive", "2026-W46"): 0.0,
+    }  # fmt: skip
+
+
+def angrier(calls, by):
+    """Two weeks of 60 calls in two groups; in the second one the customers of one group are negative."""
+    for group in ("loans", "cards"):
+        calls.add(30, {"greet": "yes"}, at=BEFORE, group=group, read=felt("NEUTRAL", by))
+        sentiment = "NEGATIVE" if group == "cards" else "NEUTRAL"
+        calls.add(30, {"greet": "yes"}, at=NOW, group=group, read=felt(sentiment, by))
+
+
+def test_more_negative_customers_are_worse_when_comprehend_read_them(calls):
+    angrier(calls, COMPREHEND)
+    report = calls.report()
+    (changed,) = report.sentiments.changed
+    assert (changed.place.group, changed.metric.name, changed.result) == ("", "calls_negative", ComparisonResult.WORSE)
+    assert share(report, "NEGATIVE", group="cards").result is ComparisonResult.WORSE
+    # It moves with the others, which are shown and not judged.
+    assert share(report, "NEUTRAL").result is ComparisonResult.NONE
+    said = (
+        "Worse this week for form support (acme), read by amazon-comprehend: calls with a negative customer 0.50 (n=60) "
+        "against 0.00 the week before (n=60), difference 0.50 ["
+    )
+    html, text = page.render(report), digest.render(report)
+    assert said in html
+    assert "most in agent group cards (1.00 against 0.00)" in html
+    assert said in text.replace("\\", "")
+    assert "A customer's sentiment is no verdict on the agent" in html
+    # What the model scored did not change, so the week is no worse for it.
+    assert report.scores.worse == []
+    assert not any("negative" in action.do for action in report.actions)
+
+
+def test_nothing_is_concluded_from_the_list_of_words(calls):
+    angrier(calls, WORDS)
+    report = calls.report()
+    assert report.sentiments.changed == []
+    assert report.sentiments.tested == (0, 0)
+    negative = share(report, "NEGATIVE", by=WORDS)
+    assert (negative.now.value, negative.now.n, negative.before, negative.found) == (0.5, 60, None, None)
+    html, text = page.render(report), digest.render(report)
+    part = html.partition("Scored calls: how customers felt")[2].partition("</details>")[0]
+    assert "60 calls of this week were read by local-words-v1. It is weak: of 136 labelled calls" in part
+    assert "30 of 60 calls" in part
+    assert "30 of 30 calls" in part  # of the group cards
+    assert "counts alone, because this reader is too often wrong for a comparison" in part
+    lines = text.partition("how customers felt")[2].splitlines()
+    assert any("(30 of 60 calls, not compared)" in line.replace("\\", "") for line in lines)
+    for shown in (part, "\n".join(lines[:6])):
+        assert not any(word in shown.casefold() for word in ("worse", "better", "week before", "["))
+    frame = numbers.numbers(report)
+    kept = frame[frame["section"] == "call_sentiment"]
+    assert set(kept["verdict"]) == {""}
+    assert kept["low"].isna().all()
+
+
+def test_shares_of_two_readers_are_not_compared(calls):
+    calls.add(60, {"greet": "yes"}, at=BEFORE, read=felt("NEUTRAL", WORDS))
+    calls.add(60, {"greet": "yes"}, at=NOW, read=felt("NEGATIVE", COMPREHEND))
+    calls.add(30, {"greet": "yes"}, at=NOW, read=felt("NEGATIVE", "newer-words-v2"))
+    report = calls.report()
+    assert report.sentiments.changed == []
+    assert share(report, "NEGATIVE").before is None
+    assert share(report, "NEGATIVE", by=WORDS) is None
+    html = page.render(report)
+    assert "no calls the week before" in html
+    assert "30 calls of this week were read by newer-words-v2. How often it is right is not known." in html
+
+
+def test_a_call_without_a_sentiment_is_counted_once_beside_two_readers(calls):
+    for reader in (COMPREHEND, WORDS):
+        calls.add(2, {"greet": "yes"}, at=NOW, read=felt("NEUTRAL", reader))
+    calls.add(3, {"greet": "yes"}, at=NOW)
+    report = calls.report()
+    for shown in (page.render(report), digest.render(report)):
+        assert shown.count("Without a sentiment: 3 calls") == 1
+
+
+def test_a_week_of_calls_that_nobody_read_says_so(calls):
+    calls.add(5, {"greet": "yes"}, at=NOW)
+    report = calls.report()
+    html, text = page.render(report), digest.render(report)
+    for shown in (html, text):
+        assert "No call of this week could be read." in shown
+        assert "Without a sentiment: 5 calls (5 scored before sentiment was read)." in shown
+
+
 def test_no_scored_calls_leave_no_trace(calls):
     report = calls.report()
     assert report.scores.figures == []
+    assert report.sentiments.tables == []
     assert "Scored calls" not in page.render(report)
     frame = numbers.numbers(report)
     assert isinstance(frame, pd.DataFrame)
