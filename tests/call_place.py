@@ -13,9 +13,9 @@ from service.calls.hear.transcriber import Heard
 from service.calls.keys import job_name
 from service.calls.result import CallResult
 from service.calls.tenants.tenant import Tenant
-from service.calls.work.build import build_worker
-from service.calls.work.dead_letters import CallLetters
-from service.calls.work.worker import CallWorker
+from service.calls.worker.build import build_worker
+from service.calls.worker.dead_letters import CallLetters
+from service.calls.worker.worker import CallWorker
 from service.events import CALL_EVENTS
 from service.local.stores.deploy import deploy_stores
 from service.settings import Settings

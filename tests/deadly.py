@@ -16,7 +16,7 @@ from service.aws.event_queue import EventQueue
 from service.settings import Settings
 
 _NEEDED = [
-    "service.calls.work.build",
+    "service.calls.worker.build",
     "service.loading.build",
     "service.loading.checks",
     "boto3",

@@ -29,7 +29,10 @@ class Role:
         ]
         assert policies, f"no policy of a role {name!r}"
         self.statements = [
-            statement for one in policies for statement in one["Properties"]["PolicyDocument"]["Statement"]
+            statement
+            for one in policies
+            for statement in one["Properties"]["PolicyDocument"]["Statement"]
+            if statement["Effect"] == "Allow"
         ]
 
     def may(self, action, resource, prefix=""):

@@ -16,6 +16,7 @@ _NAME = re.compile(r"[^\x00-\x1f\x7f\\]{1,900}")
 _CALL_ID = re.compile(r"call-[0-9a-f]{24}")
 _FOLDER = "calls"
 JOB_PREFIX = "cci_"
+TENANT_TAG = "tenant_id"  # of objects and jobs, and in the encryption context: policies compare it with a role's own
 JOB_OUTPUT = "tmp"  # the folder of all tenants' raw transcriptions, which is no tenant
 
 

@@ -4,16 +4,19 @@ Uses its own tracer provider. The process's global one belongs to MLflow's clien
 Attribute names follow OpenTelemetry's semantic conventions, including GenAI. Spans hold no prompt, no answer and no account.
 """
 
+import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from service.telemetry.fields import pseudonym_of
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 SpanKindName = Literal["server", "client", "internal"]
 AttributeValue = str | int | float | bool | Sequence[str]
@@ -60,6 +63,7 @@ class _Recorded(Span):
 
 _OFF = nullcontext(Span())  # for any number of blocks at once
 _conversation: ContextVar[str | None] = ContextVar("conversation", default=None)
+_trace_id: ContextVar[int | None] = ContextVar("trace_id", default=None)
 _provider: Any = None
 _tracer: Any = None
 
@@ -97,6 +101,7 @@ def start_tracing(
     _provider = TracerProvider(
         sampler=ParentBased(TraceIdRatioBased(share)),
         resource=Resource.create({"service.name": "omni-insights", "deployment.environment.name": environment}),
+        id_generator=_ids(),
         shutdown_on_exit=False,  # it would wait for a hanging collector
     )
     _provider.add_span_processor(
@@ -123,9 +128,21 @@ def span(
     attributes: Mapping[str, AttributeValue] | None = None,
     *,
     traceparent: str | None = None,
+    trace: str | None = None,
 ) -> AbstractContextManager[Span]:
-    """Record the block as a child of the current span, or of the caller's ``traceparent``; does nothing when tracing is off."""
-    return _OFF if _tracer is None else _recorded(_tracer, name, kind, attributes or {}, traceparent)
+    """Record the block as a child of the current span, or of the caller's ``traceparent``; does nothing when tracing is off.
+
+    With ``trace`` the span has no parent, and all that name the same belong to one trace: also of other processes and later. So
+    either all of them are kept or none, whatever the share.
+    """
+    return _OFF if _tracer is None else _recorded(_tracer, name, kind, attributes or {}, traceparent, trace)
+
+
+def passed(name: str, began: datetime, ended: datetime, attributes: Mapping[str, AttributeValue] | None = None) -> None:
+    """Record what has happened elsewhere, as a child of the current span; does nothing when tracing is off."""
+    if _tracer is not None:
+        recorded = _tracer.start_span(name, attributes=dict(attributes or {}), start_time=_nanoseconds(began))
+        recorded.end(_nanoseconds(ended))
 
 
 @contextmanager
@@ -143,14 +160,23 @@ def conversation(conversation_id: str | None) -> Iterator[None]:
 
 @contextmanager
 def _recorded(
-    tracer: Any, name: str, kind: SpanKindName, attributes: Mapping[str, AttributeValue], traceparent: str | None
+    tracer: Any,
+    name: str,
+    kind: SpanKindName,
+    attributes: Mapping[str, AttributeValue],
+    traceparent: str | None,
+    trace: str | None,
 ) -> Iterator[Span]:
+    from opentelemetry.context import Context
     from opentelemetry.trace import SpanKind
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     if (conversation_id := _conversation.get()) is not None:
         attributes = {**attributes, "gen_ai.conversation.id": conversation_id}
     parent = None if traceparent is None else TraceContextTextMapPropagator().extract({"traceparent": traceparent})
+    if trace is not None:
+        parent = Context()
+        _trace_id.set(int.from_bytes(hashlib.sha256(trace.encode()).digest()[:16]))
     with tracer.start_as_current_span(
         name,
         context=parent,
@@ -159,12 +185,27 @@ def _recorded(
         record_exception=False,  # its message may quote the customer
         set_status_on_exception=False,
     ) as recorded:
+        _trace_id.set(None)
         yielded = _Recorded(recorded)
         try:
             yield yielded
         except BaseException as err:
             yielded.fail(type(err).__name__)
             raise
+
+
+def _ids() -> "IdGenerator":
+    from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+
+    class NamedTraces(RandomIdGenerator):
+        def generate_trace_id(self) -> int:
+            return _trace_id.get() or super().generate_trace_id()
+
+    return NamedTraces()
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000) * 1000
 
 
 def parse_headers(text: str) -> dict[str, str]:

@@ -28,9 +28,9 @@ from call_place import add_tenant, make_form
 from conversations import free_port
 
 from service.aws.clients import client
-from service.calls.work.build import build_worker
-from service.calls.work.replay import count_calls
-from service.calls.work.turns import CallTurns
+from service.calls.worker.build import build_worker
+from service.calls.worker.replay import count_calls
+from service.calls.worker.turns import CallTurns
 from service.errors import QuotaExceeded
 from service.local import aws
 from service.local.stores.deploy import deploy_stores

@@ -12,9 +12,10 @@ from service.aws.bounded import translated
 from service.calls.failure import CallFailed, FailureReason, Waiting
 from service.calls.hear.formats import channels_of, read_transcript
 from service.calls.hear.transcriber import Facts, Heard
-from service.calls.keys import CallObject, job_name, job_output_key
-from service.calls.store.objects import TAG, WallBreached
+from service.calls.keys import TENANT_TAG, CallObject, job_name, job_output_key
+from service.calls.store.objects import WallBreached
 from service.errors import StoreError
+from service.telemetry.tracing import passed
 
 # Languages that a batch job redacts: https://docs.aws.amazon.com/transcribe/latest/dg/pii-redaction-batch.html (2026-11-21).
 REDACTS = frozenset({"en-US", "es-US"})
@@ -74,9 +75,11 @@ class AmazonTranscriber:
             raise CallFailed(FailureReason.TRANSCRIPTION, f"job {name}: {why}")
         if status != "COMPLETED":
             raise Waiting(name)
-        if {tag["Key"]: tag["Value"] for tag in job.get("Tags", [])}.get(TAG) != source.tenant:
+        if {tag["Key"]: tag["Value"] for tag in job.get("Tags", [])}.get(TENANT_TAG) != source.tenant:
             # A job of this name that another system started: its output may be about another tenant's call.
             raise WallBreached(f"job {name} does not have the tag of tenant {source.tenant!r}; its output is not read")
+        if "CreationTime" in job and "CompletionTime" in job:
+            passed("wait for transcription", job["CreationTime"], job["CompletionTime"])
         redacts = "ContentRedaction" in job
         key = job_output_key(source.tenant, source.call_id)
         heard = read_transcript(self._output(_redacted(key) if redacts else key, name), facts)
@@ -113,14 +116,15 @@ class AmazonTranscriber:
             "Settings": sides,
             # The bill is split by them; a tenant cannot name itself otherwise than it is called.
             "Tags": [
-                {"Key": key, "Value": text} for key, text in {**self._tags(source.tenant), TAG: source.tenant}.items()
+                {"Key": key, "Value": text}
+                for key, text in {**self._tags(source.tenant), TENANT_TAG: source.tenant}.items()
             ],
         }
         if language in REDACTS:
             wanted["ContentRedaction"] = {"RedactionType": "PII", "RedactionOutput": "redacted"}
         if self._kms_key is not None:
             wanted["OutputEncryptionKMSKeyId"] = self._kms_key
-            wanted["KMSEncryptionContext"] = {TAG: source.tenant}
+            wanted["KMSEncryptionContext"] = {TENANT_TAG: source.tenant}
         if self._role is not None:
             wanted["JobExecutionSettings"] = {"AllowDeferredExecution": True, "DataAccessRoleArn": self._role}
         with translated(_STORE):

@@ -181,7 +181,7 @@ def leftovers(turns: Sequence[Turn]) -> dict[str, int]:
     """Return the details, by kind, that the patterns still find in redacted ``turns``; empty if the redaction holds.
 
     A second look at the result itself, whoever made it: a redactor that skipped a turn, or a stored transcript that was edited,
-    shows here. The patterns change nothing that they have left once (0 of 1,824 turns of the labelled calls, 2026-11-22).
+    shows here. The patterns change nothing that they have left once (0 of the 1,824 turns labelled on 2026-11-22).
     """
     left: Counter[str] = Counter()
     for turn in turns:

@@ -11,13 +11,11 @@ from botocore.exceptions import ClientError
 
 from service.aws.bounded import translated
 from service.calls.failure import CallErased, CallFailed, FailureReason
-from service.calls.keys import JOB_OUTPUT, NO_TENANT, CallObject, call_ids, calls_prefix, is_tenant
+from service.calls.keys import JOB_OUTPUT, NO_TENANT, TENANT_TAG, CallObject, call_ids, calls_prefix, is_tenant
 from service.errors import ServiceError, StoreError
 from service.summaries.archive import Listed
 
 MOST_BYTES = 512 * 1024 * 1024  # three hours of 16 kHz stereo WAV (691 MB) are too large; as MP3 or FLAC they fit
-TAG = "tenant_id"
-
 
 _REPLACED = "the object was replaced before it was read; the newer one is a call of its own"
 
@@ -134,7 +132,7 @@ class TenantResults:
                     Key=key,
                     Body=body,
                     ContentType=content_type,
-                    Tagging=f"{TAG}={self.tenant}",
+                    Tagging=f"{TENANT_TAG}={self.tenant}",
                     **({"IfNoneMatch": "*"} if once else {}),
                     **self._encryption(),
                 )
@@ -163,7 +161,7 @@ class TenantResults:
         try:
             with translated(self._store):
                 tags = self._client.get_object_tagging(Bucket=self._bucket, Key=key)["TagSet"]
-                if {item["Key"]: item["Value"] for item in tags}.get(TAG) != self.tenant:
+                if {item["Key"]: item["Value"] for item in tags}.get(TENANT_TAG) != self.tenant:
                     raise WallBreached(
                         f"an object under {self.tenant!r} does not have the tenant's tag; it is not read"
                     )
@@ -198,12 +196,18 @@ class TenantResults:
         if not key.startswith(f"{self.tenant}/") or any(part in ("", ".", "..") for part in key.rstrip("/").split("/")):
             raise WallBreached(f"the key does not belong to tenant {self.tenant!r}")
 
-    def _encryption(self) -> dict[str, str]:
+    def _encryption(self) -> dict[str, str | bool]:
         if self._kms_key is None:
             return {}
         # KMS policies can require this context: a role for one tenant's objects cannot decrypt another tenant's.
-        context = base64.b64encode(json.dumps({TAG: self.tenant}).encode()).decode()
-        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._kms_key, "SSEKMSEncryptionContext": context}
+        context = base64.b64encode(json.dumps({TENANT_TAG: self.tenant}).encode()).decode()
+        return {
+            "ServerSideEncryption": "aws:kms",
+            "SSEKMSKeyId": self._kms_key,
+            "SSEKMSEncryptionContext": context,
+            # A key that objects of a bucket share is made with the bucket's context, which names no tenant.
+            "BucketKeyEnabled": False,
+        }
 
 
 def all_tenants(client: Any, bucket: str, *, kms_key: str | None = None) -> list[TenantResults]:

@@ -19,7 +19,7 @@ from service.errors import ConfigurationError, WarehouseBusy
 if TYPE_CHECKING:
     import pandas as pd
 
-    from service.calls.work.worker import CallTally, CallWorker
+    from service.calls.worker.worker import CallTally, CallWorker
     from service.settings import Settings
 
 _FORMS = "forms"  # the folder of a tenant's sample folder that holds its forms
@@ -77,8 +77,8 @@ def work_queue(
     settings = here()
 
     async def drain(worker: "CallWorker") -> None:
-        from service.calls.work.build import build_ordered
-        from service.calls.work.turns import CallTurns
+        from service.calls.worker.build import build_ordered
+        from service.calls.worker.turns import CallTurns
 
         ordered = build_ordered(settings, worker)
 
@@ -86,11 +86,13 @@ def work_queue(
             _say(tally)
             _carry(worker)
 
+        turns = CallTurns(worker=worker, ordered=ordered)
         if follow:
-            await CallTurns(worker=worker, ordered=ordered).follow(done)
+            await turns.follow(done)
         else:
-            done(await worker.drain(wait_s=1))
+            done(await turns.drain())
             await ordered.drain()
+            _say_left(worker)
 
     work_with(settings, drain, pair=pair)
 
@@ -100,7 +102,7 @@ def watch_calls(tenant: Tenant, pair: PairName = None) -> None:
     """Continue calls that are stuck or wait for a transcription."""
 
     async def look(worker: "CallWorker") -> None:
-        from service.calls.work.replay import watch
+        from service.calls.worker.replay import watch
 
         _say(await watch(worker, tenant))
 
@@ -118,7 +120,7 @@ def replay_calls(
     async def again(worker: "CallWorker") -> None:
         from service.calls.failure import FailureReason
         from service.calls.keys import NO_TENANT
-        from service.calls.work.replay import replay
+        from service.calls.worker.replay import replay
 
         try:
             only = None if reason is None else FailureReason(reason)
@@ -136,7 +138,7 @@ def check_calls(tenant: Tenant) -> None:
     """Compare the numbers of inputs and results. Exit code 1: one is missing."""
 
     async def count(worker: "CallWorker") -> None:
-        from service.calls.work.replay import count_calls
+        from service.calls.worker.replay import count_calls
 
         found = count_calls(worker, tenant)
         say("\n".join(found.lines()))
@@ -158,7 +160,7 @@ def override_rating(
     """Store a person's rating of a criterion beside the model's; the same rating confirms it."""
 
     async def put(worker: "CallWorker") -> None:
-        from service.calls.work.people import override
+        from service.calls.worker.people import override
 
         said = override(worker, tenant, call_id, criterion, rating, who=who or getpass.getuser(), reason=reason)
         model = "gave no rating" if said.model_verdict is None else "agrees" if said.agrees else "differs"
@@ -199,7 +201,7 @@ def work_with(
 ) -> None:
     """Run ``what`` with a worker. One that scores nothing needs no release: it gets the file of the pair keywords, unused."""
     from service.access.control import account_key
-    from service.calls.work.build import build_worker
+    from service.calls.worker.build import build_worker
     from service.telemetry.exporting import exporting
     from service.telemetry.fields import set_account_key
     from service.telemetry.log import configure_logging
@@ -229,7 +231,7 @@ def here() -> "Settings":
 
 
 def _carry(worker: "CallWorker") -> None:
-    from service.calls.work.people import carry
+    from service.calls.worker.people import carry
 
     try:
         count = carry(worker)
@@ -241,7 +243,7 @@ def _carry(worker: "CallWorker") -> None:
 
 
 async def _run(settings: "Settings", folder: Path, tenant: str | None, worker: "CallWorker") -> None:
-    from service.calls.work.replay import count_calls, watch
+    from service.calls.worker.replay import count_calls, watch
 
     known = []
     for name, place in _tenants(folder, tenant).items():
@@ -322,7 +324,7 @@ def located(settings: "Settings", *, start: bool) -> "Settings":
 
 
 def _show(settings: "Settings", tenant: str) -> None:
-    from service.calls.work import queries
+    from service.calls.worker import queries
     from service.warehouse import open_warehouse
     from service.warehouse.console import print_table
 
@@ -354,13 +356,24 @@ def _say(tally: "CallTally") -> None:
         say(f"{count} failed: {reason}", file=sys.stderr)
 
 
+def _say_left(worker: "CallWorker") -> None:
+    """Say how many calls have not ended, so that nobody takes an empty queue for finished work."""
+    left = sum(1 for _ in worker.jobs.open_everywhere(worker.now()))
+    if left:
+        say(
+            f"{left} not finished: another worker's, awaiting a transcription, or to be tried again in some minutes "
+            "(omni calls work)",
+            file=sys.stderr,
+        )
+
+
 def with_model(settings: "Settings", pair: str | None) -> "Settings":
     """Return settings under which the pair's models answer; in `local` starts the bundled model if the pair needs it.
 
     Raises:
         ConfigurationError: the pair does not exist, needs a provider's model, or the stand-in does not start.
     """
-    from service.calls.work.build import served_from
+    from service.calls.worker.build import served_from
     from service.cards import ModelCards
     from service.local import stack
     from service.tasks.scorecard import TASK

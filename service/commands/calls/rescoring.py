@@ -10,7 +10,7 @@ from service.display.terminal import say
 from service.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from service.calls.work.worker import CallWorker
+    from service.calls.worker.worker import CallWorker
     from service.tasks.scorecard.form import Form
 
 
@@ -35,7 +35,7 @@ def rescore_calls(
     bound = None if most_usd is None else _dollars(most_usd)
 
     async def score(worker: "CallWorker") -> None:
-        from service.calls.work.people import find_form, rescore
+        from service.calls.worker.people import find_form, rescore
 
         form = await find_form(worker, tenant, form_id, version)
         if keep:
@@ -49,7 +49,7 @@ def rescore_calls(
 
 
 async def _replace_scorecards(worker: "CallWorker", form: "Form", most: int | None, most_usd: Decimal | None) -> None:
-    from service.calls.work.rescoring import RescoreBound, Rescoring
+    from service.calls.worker.rescoring import RescoreBound, Rescoring
 
     again = Rescoring(worker=worker, form=form)
     say("\n".join(again.estimate().lines(form)))

@@ -13,7 +13,7 @@ from service.commands.calls.pipeline import PairName, located, with_model
 from service.display.terminal import say
 
 if TYPE_CHECKING:
-    from service.calls.work.validation import CallValidation
+    from service.calls.worker.validation import CallValidation
     from service.settings import Settings
 
 _TENANT, _OTHER = "validation", "validation-other"
@@ -29,8 +29,8 @@ def validate_calls(
     The tenants validation and validation-other are made at the first time, and stay.
     """
     from service.access.control import account_key
-    from service.calls.work.build import build_worker
-    from service.calls.work.validation import CallValidation, StepFailed
+    from service.calls.worker.build import build_worker
+    from service.calls.worker.validation import CallValidation, StepFailed
     from service.local import voices
     from service.settings import Settings
     from service.telemetry.fields import set_account_key

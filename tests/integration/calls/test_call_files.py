@@ -4,22 +4,27 @@ import csv
 import io
 import json
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from call_place import ACME, BRAND, make_place
+from role_rights import RightsNeeded, Role
 
 from service.__main__ import main
 from service.aws.clients import client
+from service.calls.exports import compact as compacting
 from service.calls.exports.compact import compact
 from service.calls.exports.weekly import ExportWeek, files_of, keep_export, tenants_with_calls, week_tables
 from service.calls.keys import compact_key, export_key, manifest_key
+from service.calls.result import rows_of
 from service.calls.store.objects import WallBreached, all_tenants
-from service.calls.work.people import carry
+from service.calls.worker.people import carry
 from service.errors import ConfigurationError
+from service.events import CallEvent
 from service.warehouse.duck import DuckWarehouse
+from service.warehouse.rows import to_table
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 WEEK, TODAY = ExportWeek.parse("2026-W47"), date(2026, 11, 23)
@@ -81,6 +86,17 @@ async def test_a_week_s_export_is_the_tenants_and_the_weeks_alone(place):
         "yes",
         "yes",
     )
+    calls = rows(files[ACME]["calls.parquet"])
+    assert [row["call_date"].day for row in calls] == [16, 16, 17]
+    assert {(row["form_id"], row["agent"], row["agent_group"]) for row in calls} == {("support", "a1", "cards")}
+    assert {(row["insights_by"], row["insights_sentiment"], row["insights_failure"]) for row in calls} == {
+        ("local-words-v1", "NEGATIVE", None)
+    }
+    assert all(-1 <= row["insights_balance"] < 0 for row in calls)
+    assert [row["call_id"] for row in csv.DictReader(io.StringIO(files[ACME]["calls.csv"].decode()))] == [
+        row["call_id"] for row in calls
+    ]
+    assert {row["agent_group"] for row in rows(files[BRAND]["calls.parquet"])} == {"brand-only"}
     assert rows(files[ACME]["failures.parquet"])[0]["fail_rate"] == pytest.approx(2 / 3)
     assert {row["agent_group"] for row in rows(files[BRAND]["verdicts.parquet"])} == {"brand-only"}
     assert b"corrected the bill" not in b"".join(files[ACME].values())
@@ -138,6 +154,37 @@ async def test_a_day_s_results_become_one_file_and_only_changed_days_are_written
     assert len(rows(mine.read_bytes(compact_key(ACME, "omni_calls", TUESDAY)))) == 2
 
 
+async def test_a_call_whose_answer_was_unusable_and_one_nobody_could_read_are_exported(place):
+    answer = place.result(next(iter(place.worker.jobs.of(ACME))))
+    row, _ = rows_of(answer, "k")
+    monday = datetime(2026, 11, 16, 12, tzinfo=UTC)
+    nothing = {"form_id": None, "form_version": None, "passed": None, "percentage": None}
+    unread = {"insights_sentiment": None, "insights_balance": None, "insights_failure": "language"}
+    added = [
+        row.model_copy(update={"call_id": "unusable", "call_date": monday, **nothing}),
+        row.model_copy(update={"call_id": "unread", "call_date": monday, **unread}),
+    ]
+    with closing(DuckWarehouse(place.settings.warehouse_file)) as warehouse:
+        warehouse.merge(CallEvent, to_table(CallEvent, added))
+        files = files_of(week_tables(warehouse, ACME, WEEK))
+    kept = {one["call_id"]: one for one in rows(files["calls.parquet"])}
+    assert (kept["unusable"]["form_id"], kept["unusable"]["passed"], kept["unusable"]["percentage"]) == (None,) * 3
+    assert kept["unusable"]["insights_sentiment"] == "NEGATIVE"
+    said = kept["unread"]
+    assert (said["insights_failure"], said["insights_sentiment"], said["insights_balance"]) == ("language", None, None)
+
+
+async def test_days_of_a_program_that_knew_fewer_columns_are_written_again(place, monkeypatch):
+    mine = results(place, ACME)
+    with monkeypatch.context() as older:
+        fields = [name for name in CallEvent.model_fields if not name.startswith("insights_")]
+        older.setattr(compacting, "_columns", lambda: fields)
+        compact(mine, TODAY)
+    assert compact(mine, TODAY).written == [date(2026, 11, 8), MONDAY, TUESDAY]
+    kept = rows(mine.read_bytes(compact_key(ACME, "omni_calls", MONDAY)))
+    assert {(row["insights_by"], row["insights_sentiment"]) for row in kept} == {("local-words-v1", "NEGATIVE")}
+
+
 async def test_an_erased_call_leaves_the_compacted_days(place):
     mine = results(place, ACME)
     compact(mine, TODAY)
@@ -165,7 +212,9 @@ async def test_an_unreadable_result_is_named_and_an_interrupted_run_repeated(pla
     assert "unreadable, left out" in made.lines()[1]
 
 
-async def test_the_commands_write_each_tenant_s_files(place, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def commands(place, tmp_path, monkeypatch):
+    """The place, as the settings of commands that somebody types early on 23 November."""
     clock = tmp_path / "clock"
     clock.write_text("2026-11-23T06:00:00+00:00", encoding="utf-8")
     said = {
@@ -173,21 +222,34 @@ async def test_the_commands_write_each_tenant_s_files(place, tmp_path, monkeypat
         "STATE_DIR": str(tmp_path),
         "WAREHOUSE_PATH": str(place.settings.warehouse_file),
         "RESULTS_BUCKET": place.settings.calls.results_bucket,
+        "CALLS_TABLE": place.settings.calls.table,
         "CLOCK_FILE": str(clock),
     }
     for name, value in said.items():
         monkeypatch.setenv(f"OMNI_{name}", value)
-    assert main(["calls", "export"]) == 0
-    assert main(["calls", "export", "--tenant", ACME, "--week", "2026-W45", "--to", str(tmp_path / "out")]) == 0
-    assert main(["calls", "compact"]) == 0
+    return main
+
+
+async def test_the_commands_write_each_tenant_s_files(place, commands, tmp_path, capsys):
+    assert commands(["calls", "export"]) == 0
+    assert commands(["calls", "export", "--tenant", ACME, "--week", "2026-W45", "--to", str(tmp_path / "out")]) == 0
+    assert commands(["calls", "compact"]) == 0
     out = capsys.readouterr().out
-    assert f"{ACME}: 2026-W47, 3 failures, 9 verdicts" in out
-    assert f"{BRAND}: 2026-W47, 3 failures, 3 verdicts" in out
+    assert f"{ACME}: 2026-W47, 3 failures, 9 verdicts, 3 calls" in out
+    assert f"{BRAND}: 2026-W47, 3 failures, 3 verdicts, 1 calls" in out
     assert f"{ACME}: 4 results in 3 days compacted" in out
     assert results(place, BRAND).read_bytes(export_key(BRAND, "2026-W47", "verdicts.csv")) is not None
     older = (tmp_path / "out" / ACME / "2026-W45" / "verdicts.csv").read_text(encoding="utf-8")
     assert older.count("\n") == 4
-    assert main(["calls", "export", "--week", "soon"]) == 2
+    assert commands(["calls", "export", "--week", "soon"]) == 2
+
+
+async def test_the_role_of_scheduled_jobs_may_do_what_its_jobs_on_calls_do(place, commands, monkeypatch):
+    needed = RightsNeeded(monkeypatch, place.settings)
+    for words in (["compact"], ["export"], ["check-stuck"]):
+        assert commands(["calls", *words]) == 0
+    assert {"s3:PutObject", "s3:GetObjectTagging", "dynamodb:Scan"} <= {action for action, *_ in needed.found}
+    assert needed.not_of(Role("ScheduleWorkloadTaskTaskRole")) == []
 
 
 async def test_each_tenant_is_compacted_behind_its_own_wall(place):

@@ -21,9 +21,9 @@ from service.calls.redact.transcript import PatternRedactor
 from service.calls.reviews import CallMissing
 from service.calls.store.objects import WallBreached
 from service.calls.store.states import StateLost
-from service.calls.work import people, queries
-from service.calls.work.replay import count_calls, replay, watch
-from service.calls.work.worker import MOST_ATTEMPTS, CallWorker
+from service.calls.worker import people, queries
+from service.calls.worker.replay import count_calls, replay, watch
+from service.calls.worker.worker import MOST_ATTEMPTS, CallWorker
 from service.errors import ConfigurationError, ModelError, QuotaExceeded, WarehouseBusy
 from service.settings import Settings
 from service.tasks.scorecard.form import Form
@@ -113,6 +113,11 @@ async def test_a_call_becomes_a_result_rows_and_a_place_on_the_leaderboard(place
     with closing(DuckWarehouse(place.settings.warehouse_file)) as warehouse:
         board = queries.leaderboard(warehouse, ACME)
         assert len(queries.leaderboard(warehouse, BRAND)) == 0
+        (row,) = warehouse.query("SELECT *, insights_failure IS NULL AS well FROM omni_calls").to_dict("records")
+    assert (row["insights_by"], row["insights_sentiment"]) == ("local-words-v1", "NEGATIVE")
+    assert row["insights_balance"] == pytest.approx(result.insights.balance)
+    assert row["well"]
+    assert not any(phrase in str(row) for phrase in result.key_phrases)
     assert board["criterion_id"].iloc[0] == "notice"
     assert list(board["fail_rate"]) == [1, 0, 0]
     assert count_calls(place.worker, ACME).balanced
@@ -294,7 +299,7 @@ async def test_an_input_that_breaks_a_step_is_given_up_with_a_reason(
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("Delphine Marchetti")
 
-    monkeypatch.setattr("service.calls.work.worker.read_transcript", broken)
+    monkeypatch.setattr("service.calls.worker.worker.read_transcript", broken)
     place.put("acme/calls/x.json")
     announced = [Announced(key=item.key, etag=item.etag) for item in place.worker.inputs.listed(ACME)]
     for _ in range(MOST_ATTEMPTS - 1):

@@ -15,8 +15,8 @@ from service.aws.clients import client
 from service.aws.stores import CALLS
 from service.calls.keys import read_key
 from service.calls.tenants.tenant import Tenant
-from service.calls.work.build import build_worker
-from service.calls.work.people import carry
+from service.calls.worker.build import build_worker
+from service.calls.worker.people import carry
 from service.errors import WarehouseBusy
 from service.local import aws
 from service.runtime import build_runtime

@@ -16,8 +16,8 @@ from service.aws.event_queue import EventQueue
 from service.calls.keys import NO_TENANT
 from service.calls.store.objects import CallInputs, TenantResults
 from service.calls.store.states import CallJobs
-from service.calls.work.build import build_worker
-from service.calls.work.replay import count_calls
+from service.calls.worker.build import build_worker
+from service.calls.worker.replay import count_calls
 from service.warehouse.duck import DuckWarehouse
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")

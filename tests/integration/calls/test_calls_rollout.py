@@ -17,7 +17,7 @@ from eval.suites import load_suite
 from service.aws.shared_state import open_shared_state
 from service.calls.keys import shadow_prefix
 from service.calls.store.objects import WallBreached
-from service.calls.work.candidate import CallRollout
+from service.calls.worker.candidate import CallRollout
 from service.errors import UpstreamUnavailable
 from service.pair_file import load_pair
 from service.release.rollout import Rollout, RolloutCandidate

@@ -21,8 +21,8 @@ from eval.cases import load_cases
 from eval.harvest.candidates import week_of
 from eval.suites.scorecard.labels import ScorecardExpectations
 from service.access.control import open_access, open_changes
-from service.calls.work.build import build_worker
-from service.calls.work.people import carry
+from service.calls.worker.build import build_worker
+from service.calls.worker.people import carry
 from service.local.stores.deploy import deploy_stores
 from service.runtime import build_runtime
 from service.tasks.scorecard import ScorecardInputs

@@ -71,6 +71,6 @@ def test_a_long_turn_is_read_to_its_end(redactor: FindingRedactor) -> None:
 
 
 def test_the_worker_of_a_laptop_that_has_it_uses_it() -> None:
-    from service.calls.work.build import build_redactor
+    from service.calls.worker.build import build_redactor
 
     assert build_redactor(Settings()).by.startswith("presidio-")

@@ -11,7 +11,7 @@ from rescored_calls import PRICE, Killed, activated, priced, standing
 
 from service.calls.keys import earlier_prefix
 from service.calls.result import CallResult
-from service.calls.work.rescoring import RescoreBound, Rescoring
+from service.calls.worker.rescoring import RescoreBound, Rescoring
 from service.errors import ConfigurationError
 from service.settings import Settings
 from service.warehouse.duck import DuckWarehouse
@@ -96,6 +96,11 @@ async def test_old_scorecards_stay_readable_and_rows_are_the_new_ones(place: Cal
         assert place.result(job).insights == before[job.call_id].insights
     with closing(DuckWarehouse(place.settings.warehouse_file)) as warehouse:
         rows = warehouse.query("SELECT DISTINCT criterion_id, form_version FROM omni_call_criteria ORDER BY 1")
+        read = warehouse.query("SELECT call_id, insights_by, insights_sentiment, insights_balance FROM omni_calls")
+    assert {row.call_id: row.insights_sentiment for row in read.itertuples()} == {
+        call: result.insights.sentiment for call, result in before.items() if result.insights is not None
+    }
+    assert set(read["insights_by"]) == {"local-words-v1"}
     assert rows.to_dict("records") == [
         {"criterion_id": "greet", "form_version": 2},
         {"criterion_id": "sorry", "form_version": 2},

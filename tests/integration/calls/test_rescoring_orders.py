@@ -21,10 +21,10 @@ from service.calls.keys import earlier_prefix
 from service.calls.store.rescorings import RescoringOrders
 from service.calls.store.states import CallJobs
 from service.calls.tenants.tenant import TenantSettings
-from service.calls.work.build import build_ordered
-from service.calls.work.rescoring import Rescoring
-from service.calls.work.scoring import ModelBusy
-from service.calls.work.turns import CallTurns
+from service.calls.worker.build import build_ordered
+from service.calls.worker.rescoring import Rescoring
+from service.calls.worker.scoring import ModelBusy
+from service.calls.worker.turns import CallTurns
 from service.runtime import build_runtime
 from service.settings import REPO_ROOT
 from service.tenants.build import build_life_cycle
@@ -156,7 +156,7 @@ async def test_a_killed_worker_s_order_is_finished_by_another_and_nothing_is_dou
             raise Killed
 
         with monkeypatch.context() as patched:
-            patched.setattr("service.calls.work.ordered.OrderedRescorings._count", kill)
+            patched.setattr("service.calls.worker.ordered.OrderedRescorings._count", kill)
             with pytest.raises(Killed):
                 await ordered(place, replace(second, owner="two", **later)).drain()
         assert (await http.get(at)).json()["done"] == 1
@@ -246,6 +246,33 @@ async def test_new_calls_are_scored_first_and_an_order_waits_while_the_model_is_
     assert set(asked[:3]) == new
     assert len(asked) == len(set(asked)) == 7
     assert pauses
+
+
+@pytest.mark.parametrize("each_round", [2, 1])
+async def test_an_order_ends_although_new_calls_never_do(place, api_runtime, each_round):
+    """Rounds are full, or no round is: either way one is never without a new call."""
+    await activated(place)
+    worker, asked = priced(place)
+    turns = CallTurns(worker=worker, ordered=ordered(place, worker), round_of=2)
+    arrived = 0
+
+    def more():
+        """As many calls for each round as it scores."""
+        nonlocal arrived
+        for _ in range(each_round):
+            said = {"speaker": "agent", "start_s": 30.0 + arrived, "text": "So."}
+            place.put(f"acme/calls/new-{arrived}.json", [*TURNS, said])
+            arrived += 1
+        return arrived < 36
+
+    async with lead(place, api_runtime) as http:
+        at = await order(http)
+        await turns.follow(lambda tally: None, wait_s=0, more=more)
+        assert (await http.get(at)).json()["state"] == "done"
+    new = {job.call_id for name, job in place.jobs(ACME).items() if name.startswith("new")}
+    old = [number for number, call in enumerate(asked) if call not in new]
+    assert len(asked) == len(set(asked))
+    assert (len(old), old[0]) == (4, 8)  # after four rounds of two new calls, or eight of one
 
 
 async def test_a_suspended_tenant_s_order_waits_for_its_return(place, api_runtime):

@@ -331,3 +331,6 @@ def test_the_commands_take_a_tenant_from_nothing_to_its_receipt(place):
     assert "fresh" not in omni("list").stdout
     assert "acme: 1 calls, 0.0000 USD; no budget" in omni("budget").stdout
     assert omni("suspend", "fresh", "--why", "x").returncode == 2
+    refused = omni("create", "tmp")
+    assert (refused.returncode, "no tenant can be called 'tmp'" in refused.stderr) == (2, True), refused.stderr
+    assert "tmp" not in omni("list").stdout

@@ -16,7 +16,7 @@ from service.calls.tenants.default_form import default_form
 from service.calls.tenants.desk import TenantDesk
 from service.calls.tenants.store import TenantChanged, TenantMissing
 from service.calls.tenants.tenant import Tenant, TenantSettings
-from service.calls.work.replay import replay
+from service.calls.worker.replay import replay
 from service.settings import REPO_ROOT
 from service.tasks.scorecard.transcript import Turn
 

@@ -1,26 +1,31 @@
 """A following worker takes calls in turn: a flood of one tenant holds up nobody else, and what cannot go on waits and says so."""
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import pytest
 from call_place import ACME, BRAND, CallPlace, EndingJob, make_place
+from deadly import Kill, run_deadly
 from structlog.testing import capture_logs
 
 from service.aws.clients import client
 from service.calls.failure import NotReady
 from service.calls.keys import CallObject
-from service.calls.store.states import StateLost
-from service.calls.work.replay import watch_all
-from service.calls.work.scoring import ModelBusy
-from service.calls.work.turns import CallTurns, in_turn
-from service.calls.work.worker import CallTally
+from service.calls.store.objects import TenantResults
+from service.calls.store.states import CallJobs, StateLost
+from service.calls.worker.build import build_worker
+from service.calls.worker.replay import watch_all
+from service.calls.worker.scoring import ModelBusy
+from service.calls.worker.turns import CallTurns, in_turn
+from service.calls.worker.worker import CallTally
 from service.errors import StoreError
 from service.settings import Settings
 
@@ -87,6 +92,84 @@ async def test_what_a_worker_wrote_down_before_it_died_is_taken_by_another(place
     later = replace(place.worker, owner="another", now=lambda: datetime.now(UTC) + timedelta(seconds=5))
     await _turns(place, worker=later).follow(lambda tally: None, wait_s=0, more=_rounds(2))
     assert _ended(place, ACME) == 2
+
+
+def _drain_in_turns(settings: Settings) -> None:
+    # Leases that have run out by the time that the next worker comes.
+    worker = replace(build_worker(settings, pair="keywords"), lease=timedelta(0))
+    asyncio.run(CallTurns(worker=worker, again_after=(timedelta(0), timedelta(0))).drain())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["TenantResults.put", "CallJobs.advance"])
+async def test_a_killed_workers_calls_wait_for_no_message(place: CallPlace, tmp_path: Path, step: str) -> None:
+    """What the killed process received from the queue stays hidden there; the next one needs none of it."""
+    _put(place, ACME, 3)
+    kill = Kill(step=step, when="after", nth=2)
+    killed, _ = run_deadly(
+        _drain_in_turns, place.settings, folder=tmp_path / "killed", kill=kill, owners=(TenantResults, CallJobs)
+    )
+    assert killed
+    assert _ended(place, ACME) < 3
+    run_deadly(_drain_in_turns, place.settings, folder=tmp_path / "after")
+    assert _ended(place, ACME) == 3
+    assert len(list(place.worker.results(ACME).listed("acme/2026/"))) == 3
+    assert len(place.tables()["omni_calls"].splitlines()[1:]) == 3
+
+
+async def test_without_follow_every_recording_is_handed_to_the_transcription(place: CallPlace) -> None:
+    """A round whose calls all wait for their transcriptions is no reason to stop."""
+    for number in range(5):
+        place.put_bytes(f"acme/calls/{number}.wav", b"RIFF sound %d" % number)
+    transcriber = EndingJob()
+    worker = replace(place.worker, transcriber=transcriber)
+    tally = await _turns(place, worker=worker, round_of=2).drain()
+    assert [job.awaiting is not None for job in place.worker.jobs.of(ACME)] == [True] * 5
+    assert tally.waiting == 5
+
+
+async def test_without_follow_calls_that_cannot_go_on_hold_up_no_other(
+    place: CallPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The calls of a whole round cannot be read at this time."""
+    _put(place, ACME, 6)
+    unreadable: set[str] = set()
+    real = type(place.worker)._hear
+
+    async def hear(self: Any, job: Any, results: Any) -> Any:
+        if len(unreadable) < 2:
+            unreadable.add(job.call_id)
+            raise StoreError("slow down")
+        return await real(self, job, results)
+
+    monkeypatch.setattr(type(place.worker), "_hear", hear)
+    await _turns(place, round_of=2).drain()
+    assert _ended(place, ACME) == 4
+
+
+@pytest.mark.parametrize(
+    "answer", [StoreError("the table of tenants does not answer"), False], ids=["down", "deleting"]
+)
+async def test_without_follow_calls_that_nobody_can_claim_end_the_run(
+    place: CallPlace, monkeypatch: pytest.MonkeyPatch, answer: StoreError | bool
+) -> None:
+    """They were written down before, and no attempt at them is counted."""
+    _put(place, ACME, 3)
+    turns = _turns(place, round_of=2)
+    await turns.take_in(wait_s=1)
+    tried: list[str] = []
+
+    async def known(tenant: str) -> bool:
+        tried.append(tenant)
+        if isinstance(answer, StoreError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(place.worker.forms, "known", known)
+    with anyio.fail_after(60):  # without an end it would try the same calls for ever
+        await turns.drain()
+    assert len(tried) >= 3
+    assert {(job.state, job.attempts) for job in place.worker.jobs.of(ACME)} == {("received", 0)}
 
 
 async def test_two_workers_do_each_call_once(place: CallPlace) -> None:

@@ -19,6 +19,7 @@ NOT_HERE = {
     *("AWS::RedshiftServerless::Namespace", "AWS::RedshiftServerless::Workgroup"),
     *("AWS::CloudTrail::Trail", "AWS::CloudWatch::InsightRule"),
     *("AWS::Lex::Bot", "AWS::Lex::BotVersion", "AWS::Lex::BotAlias"),
+    "AWS::Budgets::Budget",  # by its API only
 }
 GIVEN = {
     "RegistryImage": "registry@sha256:0",
@@ -120,3 +121,33 @@ def test_every_stack_stands_with_what_it_takes_from_the_others(settings):
         (alias,) = functions.list_aliases(FunctionName=name)["Aliases"]
         assert (alias["Name"], alias["FunctionVersion"]) == ("live", "1"), name
     assert {"omni-service", "omni-calls", "omni-callbacks", "omni-schedule", "omni-registry"} <= set(tasks)
+
+
+def test_aws_budgets_takes_the_budgets_and_their_notices(settings):
+    template = json.loads((FOLDER / "omni-observability.json").read_text(encoding="utf-8"))
+    account = "000000000000"
+    values = {name: str(one["Default"]) for name, one in template["Parameters"].items() if "Default" in one}
+
+    def given(value):
+        if isinstance(value, list):
+            return [given(item) for item in value]
+        if isinstance(value, dict) and set(value) == {"Ref"}:
+            return values.get(value["Ref"], f"arn:aws:sns:us-east-1:{account}:omni-prod-warning")
+        return {key: given(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+    api = client("budgets", settings)
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Budgets::Budget":
+            api.create_budget(AccountId=account, **given(resource["Properties"]))
+    made = {one["BudgetName"]: one for one in api.describe_budgets(AccountId=account)["Budgets"]}
+    assert {name: one["BudgetLimit"]["Amount"] for name, one in made.items()} == {
+        "omni-prod": values["AccountMonthlyBudget"],
+        "omni-prod-tagged": values["TaggedMonthlyBudget"],
+    }
+    for name in made:
+        found = api.describe_notifications_for_budget(AccountId=account, BudgetName=name)["Notifications"]
+        assert {(one["NotificationType"], one["Threshold"]) for one in found} == {
+            ("ACTUAL", 80.0),
+            ("ACTUAL", 100.0),
+            ("FORECASTED", 100.0),
+        }

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from service.calls.work.candidate import _observation
+from service.calls.worker.candidate import _observation
 from service.errors import FailureCode
 from service.llm.pricing import Cost
 from service.task import TaskResult

@@ -7,7 +7,7 @@ import pytest
 
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.redact.transcript import FindingRedactor
-from service.calls.work.build import build_redactor
+from service.calls.worker.build import build_redactor
 from service.errors import ConfigurationError
 from service.redaction import presidio
 from service.redaction.entities import redact_entities

@@ -4,6 +4,8 @@ import io
 import json
 import threading
 import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -174,6 +176,47 @@ def test_a_caller_who_does_not_sample_decides(spans):
     with tracing.span("POST", "server", traceparent=PARENT[:-2] + "00"):
         pass
     assert spans() == ()
+
+
+def test_spans_of_one_name_share_a_trace_and_have_no_parent(spans):
+    with tracing.span("turn", trace="acme/call-1"):
+        with tracing.span("step"):
+            pass
+        with tracing.span("rows", trace="acme/call-2"):
+            pass
+    with tracing.span("turn", trace="acme/call-1"):
+        pass
+    with tracing.span("other"):
+        pass
+    step, rows, first, second, other = spans()
+    assert first.context.trace_id == second.context.trace_id == step.context.trace_id
+    assert step.parent.span_id == first.context.span_id
+    assert [one.parent for one in (first, rows, second, other)] == [None] * 4
+    assert len({one.context.trace_id for one in (first, rows, other)}) == 3
+
+
+def test_a_named_trace_is_kept_whole_or_not_at_all():
+    exporter = InMemorySpanExporter()
+    tracing.start_tracing("http://unused", environment="local", share=0.5, exporter=exporter)
+    for _ in range(3):
+        for number in range(40):
+            with tracing.span("turn", trace=f"acme/call-{number}"):
+                pass
+    tracing._provider.force_flush()
+    kept = Counter(span.context.trace_id for span in exporter.get_finished_spans())
+    tracing.stop_tracing()
+    assert set(kept.values()) == {3}
+    assert 0 < len(kept) < 40
+
+
+def test_what_passed_elsewhere_has_its_own_times(spans):
+    began = datetime(2026, 11, 23, 9, tzinfo=UTC)
+    with tracing.span("turn"):
+        tracing.passed("wait", began, began + timedelta(minutes=4))
+    wait, turn = spans()
+    assert wait.end_time - wait.start_time == 240 * 10**9
+    assert wait.start_time == int(began.timestamp()) * 10**9
+    assert wait.parent.span_id == turn.context.span_id
 
 
 def test_nothing_is_recorded_when_off():

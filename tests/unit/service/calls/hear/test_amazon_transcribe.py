@@ -3,11 +3,13 @@
 import io
 import json
 import re
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from service.calls.failure import CallFailed, FailureReason, Waiting
 from service.calls.hear.amazon_transcribe import AmazonTranscriber
@@ -15,6 +17,7 @@ from service.calls.hear.transcriber import Facts
 from service.calls.keys import call_of_job, job_name, read_key
 from service.calls.store.objects import TenantResults, WallBreached
 from service.local.call_samples import as_transcribe
+from service.telemetry import tracing
 
 SOURCE = read_key("acme/calls/some folder/Ünïcode name (1).wav", etag="e1")
 NAME = job_name(SOURCE)
@@ -182,6 +185,20 @@ def test_the_output_is_awaited_and_says_whether_it_was_redacted(amazon):
     assert make("de-DE").hear(SOURCE, b"", FACTS).claimed is None
 
 
+def test_the_wait_for_a_job_is_a_span_of_its_own_times(amazon):
+    make, transcribe, s3, _, _ = amazon
+    began = datetime(2026, 11, 23, 9, tzinfo=UTC)
+    found(transcribe, "COMPLETED", CreationTime=began, CompletionTime=began + timedelta(minutes=4))
+    output(s3, f"tmp/acme/{SOURCE.call_id}.json", json.dumps(as_transcribe([], NAME)).encode())
+    exporter = InMemorySpanExporter()
+    tracing.start_tracing("http://unused", environment="local", share=1.0, exporter=exporter)
+    make("de-DE").hear(SOURCE, b"", FACTS)
+    tracing._provider.force_flush()
+    (wait,) = exporter.get_finished_spans()
+    tracing.stop_tracing()
+    assert (wait.name, wait.end_time - wait.start_time) == ("wait for transcription", 240 * 10**9)
+
+
 @pytest.mark.parametrize(
     "tags", [[{"Key": "cost", "Value": "x"}], [{"Key": "tenant_id", "Value": "brand"}]], ids=["none", "another"]
 )
@@ -230,6 +247,7 @@ def test_results_are_encrypted_under_the_tenant():
                 "Bucket": "out", "Key": "acme/x.json", "Body": b"{}", "ContentType": "application/json",
                 "Tagging": "tenant_id=acme",
                 "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": KEY, "SSEKMSEncryptionContext": context,
+                "BucketKeyEnabled": False,
             },
         )  # fmt: skip
         assert TenantResults(client, "out", "acme", kms_key=KEY).put("acme/x.json", "{}") == "written"

@@ -1,14 +1,45 @@
-"""The redacted transcript of a call as it is stored, and results that others have replaced."""
+"""The redacted transcript of a call as it is stored, results that others have replaced, and the rows of stored results."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
 from service.calls.hear.transcriber import Facts, Heard
 from service.calls.keys import earlier_key
 from service.calls.redact.transcript import RedactedTranscript
-from service.calls.result import CallResult
+from service.calls.result import CallResult, rows_of
 from service.calls.store.objects import TenantResults
 from service.calls.store.states import CallJob
+from service.events import CallCriterionEvent, CallEvent
 from service.tasks.scorecard.transcript import Turn
+from service.warehouse.port import Warehouse
+from service.warehouse.rows import to_table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyCall:
+    """A call whose result is stored, but not yet its warehouse rows."""
+
+    job: CallJob
+    result: CallResult
+
+
+def write_rows(open_warehouse: Callable[[], Warehouse], ready: Sequence[ReadyCall]) -> None:
+    """Write the rows of calls whose results are stored, all or none.
+
+    Raises:
+        WarehouseError: the warehouse does not answer.
+    """
+    made = [rows_of(one.result, one.job.result_key or "") for one in ready]
+    with closing(open_warehouse()) as warehouse:
+        warehouse.migrate()
+        with warehouse.transaction():
+            warehouse.merge(CallEvent, to_table(CallEvent, [call for call, _ in made]))
+            criteria = [row for _, rows in made for row in rows]
+            if criteria:
+                warehouse.merge(CallCriterionEvent, to_table(CallCriterionEvent, criteria))
 
 
 def set_aside(results: TenantResults, job: CallJob) -> None:

@@ -17,8 +17,8 @@ from service.calls.rescorings import RescoringRange, log_end, place_of
 from service.calls.store.forms import FormMissing
 from service.calls.store.rescorings import OrderMissing, RescoringOrder, RescoringOrders
 from service.calls.store.states import CallJob
-from service.calls.work.rescoring import Rescoring, SettledCall
-from service.calls.work.worker import CallWorker
+from service.calls.worker.rescoring import Rescoring, SettledCall
+from service.calls.worker.worker import CallWorker
 from service.errors import WarehouseError
 
 # Longer than any call takes; a dead worker's order waits so long.

@@ -20,8 +20,8 @@ from service.calls.rescorings import RescoringRange, cost_of, left_of
 from service.calls.result import CallResult, rows_of
 from service.calls.reviews import scored_of
 from service.calls.store.states import CallJob
-from service.calls.work.kept import KeptTranscript, set_aside
-from service.calls.work.worker import CallWorker
+from service.calls.worker.kept import KeptTranscript, set_aside
+from service.calls.worker.worker import CallWorker
 from service.errors import ConfigurationError
 from service.events import CallCriterionEvent, CallEvent
 from service.tasks.scorecard.form import Form

@@ -3,7 +3,8 @@
 What the queue announces is written down as received, one write a call, and leaves the queue at once. Every round then takes the
 oldest waiting calls of each tenant in turn. A call that a model or a worker left is taken again after a while. While the model
 or a store does not answer, rounds of one call pause, up to a minute; what arrives meanwhile is still written down. Stored calls
-are scored again, as ordered, in rounds in which no new call waits.
+are scored again, as ordered, in rounds in which no new call waits; and one after so many new calls, so that an order ends
+although new calls never do.
 """
 
 import asyncio
@@ -21,15 +22,18 @@ from service.aws.event_queue import BATCH, Announced, QueueMessage
 from service.calls.failure import CallFailed
 from service.calls.keys import read_key
 from service.calls.store.states import ENDED, CallJob
-from service.calls.work.ordered import OrderedRescorings
-from service.calls.work.replay import watch_all
-from service.calls.work.worker import CallTally, CallWorker
+from service.calls.worker.ordered import OrderedRescorings, StepEnd
+from service.calls.worker.replay import watch_all
+from service.calls.worker.worker import CallTally, CallWorker
 from service.errors import StoreError
 from service.telemetry.log import Event, log
 
 LOOK_EVERY = timedelta(minutes=1)
 _LONGEST_PAUSE_S = 60.0
 _MOST_INTAKE = 100 * BATCH  # messages a round, so that a flood does not hold up the calls that were taken in
+# One stored call for the new ones of so many full rounds, which are 40: it is scored alone, and a round of ten is scored four at
+# once, so rounds take a tenth longer.
+_FULL_ROUNDS = 4
 # So many calls are read for one that is taken: two workers that choose among the same oldest calls rarely choose the same.
 _CHOICE = 4
 
@@ -50,6 +54,8 @@ class CallTurns:
     _tenants: deque[str] = field(default_factory=deque)
     _looked: datetime | None = None
     _pause_s: float = 0.0
+    _chosen: set[tuple[str, str, datetime]] = field(default_factory=set)  # the last round's calls, as they stood
+    _since: int = 0  # new calls that were taken since a stored call was scored again
 
     async def follow(
         self, each: Callable[[CallTally], None], *, wait_s: int = 20, more: Callable[[], bool] = lambda: True
@@ -60,11 +66,9 @@ class CallTurns:
             tally, why = CallTally(), ""
             try:
                 tally.add(await self.take_in(wait_s=0 if worked else wait_s))
-                tally.add(taken := await self.take())
-                worked, busy = taken != CallTally(), taken.busy > 0
-                if not worked and self.ordered is not None:
-                    step = await self.ordered.step()
-                    worked, busy = step == "worked", step == "busy"
+                taken, step = await self._round()
+                tally.add(taken)
+                worked, busy = taken != CallTally() or step == "worked", taken.busy > 0 or step == "busy"
                 why = "no answer from the model" if busy else ""
                 if self._looked is None or self.worker.now() - self._looked >= self.look_every:
                     self._looked = self.worker.now()
@@ -74,6 +78,26 @@ class CallTurns:
             if tally != CallTally():
                 each(tally)
             await self._pause(why)
+
+    async def _round(self) -> tuple[CallTally, StepEnd]:
+        """Take new calls; score a stored one again if there are none, or after so many as fill ``_FULL_ROUNDS`` rounds."""
+        taken = await self.take()
+        idle, due = taken == CallTally(), self._since >= _FULL_ROUNDS * self.round_of
+        if self.ordered is None or taken.busy or not (idle or due):
+            return taken, "nothing"
+        self._since = 0
+        return taken, await self.ordered.step()
+
+    async def drain(self) -> CallTally:
+        """Work once on every call that waits, until the queue is empty, too; stop when the model answers none of a round."""
+        total, tried = await self._look(), set[tuple[str, str, datetime]]()
+        while True:
+            total.add(await self.take_in(wait_s=1))
+            total.add(taken := await self.take())
+            # A call that could not even be claimed is as it was: chosen once more, it is no reason to go on.
+            if self._chosen <= tried or (taken.busy and not (taken.states or taken.awaiting)):
+                return total
+            tried |= self._chosen
 
     async def take_in(self, *, wait_s: int) -> CallTally:
         """Write down what the queue announces, waiting ``wait_s`` for the first message.
@@ -127,12 +151,14 @@ class CallTurns:
                 self._tenants.remove(tenant)  # the next announcement, or the look at all tenants, brings it back
         self._tenants.rotate(-1)
         chosen = list(in_turn(waiting, 1 if self._pause_s else self.round_of))
+        self._chosen = {(job.tenant, job.call_id, job.updated_at) for job in chosen}
+        self._since += len(chosen)
         if not chosen:
             return CallTally()
         objects = [Announced(key=job.source.key, etag=job.source.etag, version=job.source.version) for job in chosen]
         tally, _ = await self.worker.work(objects)
         # A call that another worker took meanwhile is that worker's.
-        tally.known, tally.waiting = 0, tally.busy
+        tally.known, tally.waiting = 0, tally.busy + tally.awaiting
         return tally
 
     def _waiting(self, tenant: str) -> deque[CallJob]:

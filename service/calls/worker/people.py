@@ -9,8 +9,8 @@ from service.calls.keys import transcript_key
 from service.calls.result import CallResult
 from service.calls.reviews import ReviewRefused
 from service.calls.store.overrides import Override
-from service.calls.work.kept import KeptTranscript
-from service.calls.work.worker import CallWorker
+from service.calls.worker.kept import KeptTranscript
+from service.calls.worker.worker import CallWorker
 from service.errors import ConfigurationError
 from service.events import CallOverrideEvent
 from service.tasks.scorecard.arithmetic import Rating

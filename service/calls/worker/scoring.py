@@ -20,7 +20,7 @@ from service.calls.result import (
     summary_of,
 )
 from service.calls.store.forms import FormHead
-from service.calls.work.candidate import CallRollout
+from service.calls.worker.candidate import CallRollout
 from service.cards import ModelCards
 from service.errors import FailureCode
 from service.llm.model_call import Gateway

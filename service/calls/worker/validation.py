@@ -16,9 +16,9 @@ from service.calls.keys import calls_prefix, read_key, transcript_key
 from service.calls.result import CallResult
 from service.calls.store.objects import WallBreached
 from service.calls.store.states import ENDED, CallJob
-from service.calls.work import queries
-from service.calls.work.replay import count_calls, watch
-from service.calls.work.worker import CallWorker
+from service.calls.worker import queries
+from service.calls.worker.replay import count_calls, watch
+from service.calls.worker.worker import CallWorker
 from service.errors import ServiceError
 from service.events import CALL_EVENTS
 from service.warehouse.port import Warehouse

@@ -15,16 +15,16 @@ from service.calls.redact.transcript import FindingRedactor, PatternRedactor, Tr
 from service.calls.store.erased import ErasedCalls
 from service.calls.store.objects import CallInputs, TenantResults
 from service.calls.store.states import CallJobs
-from service.calls.work.candidate import CallRollout
-from service.calls.work.scoring import CallScorer
-from service.calls.work.worker import CallWorker
+from service.calls.worker.candidate import CallRollout
+from service.calls.worker.scoring import CallScorer
+from service.calls.worker.worker import CallWorker
 from service.errors import ConfigurationError, RegistryError
 from service.redaction.build import build_finder
 from service.served import PairSource, ServedPair
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from service.calls.work.ordered import OrderedRescorings
+    from service.calls.worker.ordered import OrderedRescorings
     from service.cards import ModelCards
 
 _TASK = "scorecard"
@@ -88,7 +88,7 @@ def build_ordered(settings: Settings, worker: CallWorker) -> "OrderedRescorings"
     """Return a worker's part in the orders to score stored calls again."""
     from service.aws.clients import client
     from service.calls.store.rescorings import RescoringOrders
-    from service.calls.work.ordered import OrderedRescorings
+    from service.calls.worker.ordered import OrderedRescorings
 
     return OrderedRescorings(worker=worker, orders=RescoringOrders(client("dynamodb", settings), settings.calls.table))
 

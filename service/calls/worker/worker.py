@@ -7,7 +7,6 @@ conditional writes. After a crash the next worker continues from the call's stat
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -25,22 +24,21 @@ from service.calls.insights.words import WordReader
 from service.calls.keys import CallObject, call_of_job, letter_key, raw_answer_key, read_key, result_key, transcript_key
 from service.calls.redact.languages import require_covered
 from service.calls.redact.transcript import TranscriptRedactor, redacted_call
-from service.calls.result import CallResult, rows_of
+from service.calls.result import CallResult
 from service.calls.reviews import CallReviews, scored_of
 from service.calls.store.forms import Forms
 from service.calls.store.objects import CallInputs, TenantResults
 from service.calls.store.states import ENDED, CallJob, CallJobs, State, StateLost
 from service.calls.tenants.desk import TenantDesk
-from service.calls.work.dead_letters import CallLetters
-from service.calls.work.kept import KeptTranscript, set_aside
-from service.calls.work.leases import LeaseKeeper
-from service.calls.work.scoring import CallScorer, ModelBusy, choose_form
+from service.calls.worker.dead_letters import CallLetters
+from service.calls.worker.kept import KeptTranscript, ReadyCall, set_aside, write_rows
+from service.calls.worker.leases import LeaseKeeper
+from service.calls.worker.scoring import CallScorer, ModelBusy, choose_form
+from service.calls.worker.spans import by_whom, step, storing_rows, working_on
 from service.errors import StoreError, WarehouseError
-from service.events import CallCriterionEvent, CallEvent
 from service.tasks.scorecard.transcript import Turn
 from service.telemetry.log import Event, log
 from service.warehouse.port import Warehouse
-from service.warehouse.rows import to_table
 
 LEASE = timedelta(minutes=2)  # renewed while the worker lives
 VISIBLE_AFTER_S = 900
@@ -62,21 +60,14 @@ class CallTally:
     refused: int = 0
     foreign: int = 0
     busy: int = 0
+    awaiting: int = 0  # of those that wait: for their transcription
 
     def add(self, other: "CallTally") -> None:
         """Add another tally's counts."""
         self.states.update(other.states)
         self.reasons.update(other.reasons)
-        for name in ("known", "waiting", "refused", "foreign", "busy"):
+        for name in ("known", "waiting", "refused", "foreign", "busy", "awaiting"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ready:
-    """A call whose result is stored, but not yet its warehouse rows."""
-
-    job: CallJob
-    result: CallResult
 
 
 def _now() -> datetime:
@@ -152,7 +143,7 @@ class CallWorker:
 
     async def _work(self, objects: Sequence[Announced], held: LeaseKeeper) -> tuple[CallTally, set[Announced]]:
         tally, again = CallTally(), set[Announced]()
-        ready: list[tuple[Announced, _Ready]] = []
+        ready: list[tuple[Announced, ReadyCall]] = []
         room = asyncio.Semaphore(self.at_once)
 
         async def one(announced: Announced) -> None:
@@ -178,7 +169,8 @@ class CallWorker:
                 group.start_soon(one, announced)
         try:
             if ready:
-                await _blocking(self._write_rows, [found for _, found in ready])
+                with storing_rows(found.job for _, found in ready):
+                    await _blocking(self._write_rows, [found for _, found in ready])
         except WarehouseError:
             for _, found in ready:  # the results are stored; release the calls for the next worker
                 await _blocking(self.jobs.release, found.job)
@@ -207,7 +199,7 @@ class CallWorker:
         tally, _ = await self.work([Announced(key=job.source.key, etag=job.source.etag, version=job.source.version)])
         return tally
 
-    async def _prepare(self, announced: Announced, tally: CallTally, held: LeaseKeeper) -> _Ready | None:
+    async def _prepare(self, announced: Announced, tally: CallTally, held: LeaseKeeper) -> ReadyCall | None:
         if announced.key.endswith("/"):  # a folder that was made in the S3 console
             tally.foreign += 1
             return None
@@ -231,7 +223,10 @@ class CallWorker:
             return None
         held.add(job)
         try:
-            return await self._go_on(job)
+            with working_on(job) as recorded:
+                ready = await self._go_on(job)
+                by_whom(recorded, ready.result)
+                return ready
         except CallFailed as err:
             await self._fail(job, err, tally)
             return None
@@ -245,6 +240,7 @@ class CallWorker:
             # `watch` continues the call after the job ends. The queue cannot: a long recording takes longer than five deliveries.
             await _blocking(partial(self.jobs.release, job, awaiting=err.job))
             tally.waiting += 1
+            tally.awaiting += 1
             return None
         except StateLost:
             raise
@@ -262,12 +258,12 @@ class CallWorker:
             await _blocking(self.jobs.release, job)
             raise
 
-    async def _go_on(self, job: CallJob) -> _Ready:
+    async def _go_on(self, job: CallJob) -> ReadyCall:
         source, results = job.source, self.results(job.tenant)
         await self.tenants.admit(job.tenant)
         if job.state == "scored":
             assert job.result_key is not None
-            return _Ready(job=job, result=await self._result(results, job.result_key))
+            return ReadyCall(job=job, result=await self._result(results, job.result_key))
         if job.state == "redacted":
             text = await _blocking(results.read, transcript_key(job.tenant, job.call_id))
             if text is None:
@@ -276,23 +272,27 @@ class CallWorker:
         else:
             kept, job = await self._hear(job, results)
         form = choose_form(await self.forms.heads(job.tenant), named=kept.form, folder=source.form_folder)
-        scored = await self.scorer.score(
-            source, form, kept.heard(), kept.redaction(), call_date=job.call_date, now=self.now()
-        )
+        with step("score"):
+            scored = await self.scorer.score(
+                source, form, kept.heard(), kept.redaction(), call_date=job.call_date, now=self.now()
+            )
         if scored.raw_answer:
             clean = await _blocking(self.redactor.redact, [Turn(speaker="system", start_s=0, text=scored.raw_answer)])
             await _blocking(results.put, raw_answer_key(job.tenant, job.call_id), clean.turns[0].text)
-        read = await _blocking(insights_of, self.insights, kept.turns)
+        with step("insights"):
+            read = await _blocking(insights_of, self.insights, kept.turns)
         made = scored.result.model_copy(update={"insights": read, "key_phrases": read.key_phrases})
         key = result_key(job.tenant, job.call_date, job.call_id)
-        # Written once and read back: of two workers' results both use the first one.
-        await _blocking(partial(results.put, key, made.to_json(), once=True))
-        result = await self._result(results, key)
-        job = await self._advance(job, "scored", result_key=key, scored=scored_of(result))
-        return _Ready(job=job, result=result)
+        with step("store"):
+            # Written once and read back: of two workers' results both use the first one.
+            await _blocking(partial(results.put, key, made.to_json(), once=True))
+            result = await self._result(results, key)
+            job = await self._advance(job, "scored", result_key=key, scored=scored_of(result))
+        return ReadyCall(job=job, result=result)
 
     async def _hear(self, job: CallJob, results: TenantResults) -> tuple[KeptTranscript, CallJob]:
-        arrived = await _blocking(self.inputs.read, job.source)
+        with step("fetch"):
+            arrived = await _blocking(self.inputs.read, job.source)
         facts = facts_of(arrived.metadata, arrived.modified)
         if not is_audio(arrived.body):
             heard = await _blocking(read_transcript, arrived.body, facts)
@@ -305,11 +305,13 @@ class CallWorker:
             # Before the recording is sent anywhere: a transcript that cannot be redacted must not come into being.
             facts = replace(facts, language=facts.language or (await self.tenants.admit(job.tenant)).language)
             require_covered(facts.language or self.transcriber.language, self.redactor.languages, self.redactor.by)
-            heard = await _blocking(self.transcriber.hear, job.source, arrived.body, facts)
+            with step("transcribe"):
+                heard = await _blocking(self.transcriber.hear, job.source, arrived.body, facts)
         if job.state == "received":
             # Fix the day once: it is part of the result's key, and an object that is uploaded again has a newer date.
             job = await self._advance(job, "transcribed", call_date=heard.facts.call_date or arrived.modified)
-        redaction = await _blocking(redacted_call, self.redactor, heard.turns, heard.facts.language)
+        with step("redact"):
+            redaction = await _blocking(redacted_call, self.redactor, heard.turns, heard.facts.language)
         kept = KeptTranscript(
             tenant_id=job.tenant,
             call_id=job.call_id,
@@ -375,17 +377,8 @@ class CallWorker:
         tally.reasons[err.reason.value] += 1
         log(Event.CALL_SETTLED, tenant=job.tenant, call_id=job.call_id, state="failed", reason=err.reason.value)
 
-    def _write_rows(self, ready: Sequence[_Ready]) -> None:
-        made = [
-            rows_of(one.result, one.job.result_key or "") for one in ready if not self.jobs.is_erased(one.job.source)
-        ]
-        with closing(self.open_warehouse()) as warehouse:
-            warehouse.migrate()
-            with warehouse.transaction():
-                warehouse.merge(CallEvent, to_table(CallEvent, [call for call, _ in made]))
-                criteria = [row for _, rows in made for row in rows]
-                if criteria:
-                    warehouse.merge(CallCriterionEvent, to_table(CallCriterionEvent, criteria))
+    def _write_rows(self, ready: Sequence[ReadyCall]) -> None:
+        write_rows(self.open_warehouse, [one for one in ready if not self.jobs.is_erased(one.job.source)])
 
 
 async def _blocking(call: Callable[..., _T], *arguments: object) -> _T:

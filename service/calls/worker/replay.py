@@ -11,8 +11,8 @@ import anyio.to_thread
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.keys import NO_TENANT, read_key
 from service.calls.store.states import CallJob
-from service.calls.work.dead_letters import CallLetters
-from service.calls.work.worker import MOST_ATTEMPTS, CallTally, CallWorker
+from service.calls.worker.dead_letters import CallLetters
+from service.calls.worker.worker import MOST_ATTEMPTS, CallTally, CallWorker
 from service.warehouse.port import Warehouse
 
 # Longer than any single step of a call.
