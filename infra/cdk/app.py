@@ -21,6 +21,7 @@ from stacks.quicksight import NOBODY, QuickSightStack
 from stacks.registry import RegistryStack
 from stacks.service import ServiceStack
 from stacks.warehouse import WarehouseStack
+from tags import tag_all
 
 from service.dashboards.readers import CallReader, read_readers
 from service.errors import ConfigurationError
@@ -37,8 +38,7 @@ def empty_app(context: Environment, folder: Path) -> cdk.App:
         tree_metadata=False,
         context={"@aws-cdk/aws-iam:minimizePolicies": True},  # IAM limits a role's policies by their size
     )
-    cdk.Tags.of(app).add("project", "omni-insights")
-    cdk.Tags.of(app).add("stage", context.stage)
+    tag_all(app, context.stage)
     return app
 
 

@@ -54,6 +54,13 @@ class Retention(_Part):
     archive_days: int
 
 
+class MonthlyBudget(_Part):
+    """USD a month from which people are told: of all that the account costs, and of what carries the environment's tag."""
+
+    account: int = Field(ge=1)
+    tagged: int = Field(ge=1)
+
+
 class OwnDomain(_Part):
     """A name of ours for the API. Its zone in Route 53 holds the record, and the proof for the certificate."""
 
@@ -78,6 +85,7 @@ class Environment(_Part):
     domain: OwnDomain | None  # None: the gateway's own address
     retention: Retention
     alarms: bool
+    monthly_budget_usd: MonthlyBudget
 
 
 def read_environments() -> dict[EnvironmentName, Environment]:

@@ -22,6 +22,7 @@ from stacks.records import ContactRecords
 from stacks.rights import READ, RECORDS, SEAL, Rights, erasing_objects
 from stacks.service import PORT, ServiceStack
 from stacks.trail import ObjectTrail
+from tags import tagged
 
 from service.erasure.places import inventory
 
@@ -110,11 +111,10 @@ class AssistantStack(cdk.Stack):
             )
         )
         (bot_call,) = calls["CreateBot"]
-        bot = cdk.CfnResource(
-            self,
+        bot = self._resource(
             "Bot",
-            type="AWS::Lex::Bot",
-            properties={
+            "AWS::Lex::Bot",
+            {
                 **{key: value for key, value in _as_properties(bot_call).items() if key not in ("BotName", "RoleArn")},
                 "Name": f"{bot_call['botName']}-{self._context.stage}",
                 "IdleSessionTTLInSeconds": bot_call["idleSessionTTLInSeconds"],
@@ -143,11 +143,10 @@ class AssistantStack(cdk.Stack):
         (text,) = call["conversationLogSettings"]["textLogSettings"]
         prefix = text["destination"]["cloudWatch"]["logPrefix"]
         destination = {"CloudWatch": {"CloudWatchLogGroupArn": talk.log_group_arn, "LogPrefix": prefix}}
-        alias = cdk.CfnResource(
-            self,
+        alias = self._resource(
             "BotAlias",
-            type="AWS::Lex::BotAlias",
-            properties={
+            "AWS::Lex::BotAlias",
+            {
                 "BotAliasName": self._context.stage,
                 "BotId": bot.ref,
                 "BotVersion": version.get_att("BotVersion"),
@@ -162,11 +161,10 @@ class AssistantStack(cdk.Stack):
         return arn
 
     def _connect(self, records: ContactRecords) -> None:
-        instance = cdk.CfnResource(
-            self,
+        instance = self._resource(
             "Instance",
-            type="AWS::Connect::Instance",
-            properties={
+            "AWS::Connect::Instance",
+            {
                 "InstanceAlias": cdk.CfnParameter(
                     self, "InstanceAlias", default=f"omni-{self._context.stage}", description="unique in all of AWS"
                 ).value_as_string,
@@ -258,7 +256,10 @@ class AssistantStack(cdk.Stack):
             values[called] = flow.get_att("ContactFlowArn").to_string()
 
     def _made(self, logical: str, kind: str, **properties: Any) -> cdk.CfnResource:
-        return cdk.CfnResource(self, logical, type=f"AWS::Connect::{kind}", properties=properties)
+        return self._resource(logical, f"AWS::Connect::{kind}", properties)
+
+    def _resource(self, logical: str, kind: str, properties: dict[str, Any]) -> cdk.CfnResource:
+        return cdk.CfnResource(self, logical, type=kind, properties=tagged(kind, properties, self._context.stage))
 
 
 def _read(name: str) -> dict[str, list[dict[str, Any]]]:

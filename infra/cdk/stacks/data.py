@@ -11,6 +11,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 from environments import Environment
 from stacks.naming import pascal
+from stacks.walls import key_wall, prefix_walls, tag_walls
 
 from service.aws import stores
 from service.aws.stores import BucketShape, KeyShape, QueueShape, TableShape
@@ -56,9 +57,11 @@ class DataStack(cdk.Stack):
             removal_policy=self._removal,
         )
         key.add_to_resource_policy(
-            # S3 and EventBridge write to encrypted queues, and CloudWatch's alarms notify encrypted topics.
+            # S3 and EventBridge write to encrypted queues; CloudWatch's alarms and budgets notify encrypted topics.
             iam.PolicyStatement(
-                principals=[iam.ServicePrincipal(f"{name}.amazonaws.com") for name in ("s3", "events", "cloudwatch")],
+                principals=[
+                    iam.ServicePrincipal(f"{name}.amazonaws.com") for name in ("s3", "events", "cloudwatch", "budgets")
+                ],
                 actions=["kms:Decrypt", "kms:GenerateDataKey"],
                 resources=["*"],
                 conditions={"StringEquals": {"aws:SourceAccount": self.account}},
@@ -82,6 +85,8 @@ class DataStack(cdk.Stack):
                 conditions={"StringEquals": {"aws:SourceAccount": self.account}},
             )
         )
+        # By its name: the bucket itself refers to the key.
+        key.add_to_resource_policy(key_wall(f"arn:{self.partition}:s3:::{self._bucket_name(stores.CALLS_RESULTS)}"))
         return key
 
     def _table(self, shape: TableShape) -> dynamodb.CfnTable:
@@ -209,7 +214,7 @@ class DataStack(cdk.Stack):
         bucket.apply_removal_policy(self._removal)
         if shape.queue is not None:  # S3 tries the queue when the bucket is made: it must accept by then
             bucket.add_resource_dependency(self.node.find_child(f"{pascal(shape.queue.setting)}Policy"))
-        self._bucket_policy(f"{logical}Policy", bucket, [])
+        self._bucket_policy(f"{logical}Policy", bucket, _walls(shape, bucket.attr_arn))
         return bucket
 
     def _bucket_policy(self, logical: str, bucket: s3.CfnBucket, more: list[iam.PolicyStatement]) -> None:
@@ -255,6 +260,12 @@ class DataStack(cdk.Stack):
 
 
 _CLOSED = {"blockPublicAcls": True, "blockPublicPolicy": True, "ignorePublicAcls": True, "restrictPublicBuckets": True}
+
+
+def _walls(shape: BucketShape, arn: str) -> list[iam.PolicyStatement]:
+    if shape is stores.CALLS_INPUT:
+        return prefix_walls(arn)
+    return [*prefix_walls(arn), *tag_walls(arn)] if shape is stores.CALLS_RESULTS else []
 
 
 def _encrypted(algorithm: str, key: str | None) -> dict[str, Any]:

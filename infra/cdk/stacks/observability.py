@@ -7,9 +7,11 @@ import aws_cdk as cdk
 import yaml
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 from environments import Environment
+from stacks.budgets import Budgets
 from stacks.data import DataStack
 from stacks.naming import pascal
 from stacks.trail import ObjectTrail
@@ -51,6 +53,10 @@ class ObservabilityStack(cdk.Stack):
             )
             for severity in ("critical", "warning")
         }
+        self._let_publish("cloudwatch", self.format_arn(service="cloudwatch", resource="alarm:*"))
+        self._let_publish("budgets", self.format_arn(service="budgets", resource="*", region=""))
+        # Amounts are up to a day old: they wait for the morning.
+        Budgets(self, "Budgets", context=context, topic=self.topics["warning"])
         for alarm in self._plan["alarms"]:
             self._alarms(alarm)
         self._dead_letters()
@@ -59,6 +65,21 @@ class ObservabilityStack(cdk.Stack):
         self._failures_by_code()
         watched = {setting: bucket.attr_arn for setting, bucket in data.buckets.items()}
         ObjectTrail(self, "Objects", watched, of="objects", context=context, data=data, key=key)
+
+    def _let_publish(self, service: str, source: str) -> None:
+        """Let a service of AWS notify the topics. A topic with a policy, as TLS needs, admits only whom the policy names."""
+        for topic in self.topics.values():
+            topic.add_to_resource_policy(
+                iam.PolicyStatement(
+                    principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
+                    actions=["sns:Publish"],
+                    resources=[topic.topic_arn],
+                    conditions={
+                        "StringEquals": {"aws:SourceAccount": self.account},
+                        "ArnLike": {"aws:SourceArn": source},
+                    },
+                )
+            )
 
     def _alarms(self, alarm: dict[str, Any]) -> None:
         """DynamoDB counts by table, so an alarm on its figures is one for each table."""

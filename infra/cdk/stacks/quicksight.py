@@ -11,6 +11,7 @@ from environments import Environment
 from stacks.naming import pascal
 from stacks.network import NetworkStack
 from stacks.warehouse import PORT, WarehouseStack
+from tags import tagged
 
 from service.dashboards.definitions import CALLS, load_calls_dashboard, load_dashboards
 from service.dashboards.quicksight import export
@@ -86,11 +87,10 @@ class QuickSightStack(cdk.Stack):
         actions = ("CreateNetworkInterface", "ModifyNetworkInterfaceAttribute", "DeleteNetworkInterface")
         looks = ("DescribeSubnets", "DescribeSecurityGroups")
         role.add_to_policy(iam.PolicyStatement(actions=[f"ec2:{one}" for one in (*actions, *looks)], resources=["*"]))
-        connection = cdk.CfnResource(
-            self,
+        connection = self._resource(
             "Connection",
-            type="AWS::QuickSight::VPCConnection",
-            properties={
+            "VPCConnection",
+            {
                 "AwsAccountId": self.account,
                 "VPCConnectionId": f"omni-{self._stage}",
                 "Name": f"omni-{self._stage}",
@@ -109,11 +109,10 @@ class QuickSightStack(cdk.Stack):
             description="ARN of the secret with username and password of a user who reads the warehouse",
         )
         database = {"Database": RedshiftSettings().database, "Host": self._warehouse.host, "Port": PORT}
-        return cdk.CfnResource(
-            self,
+        return self._resource(
             "Warehouse",
-            type="AWS::QuickSight::DataSource",
-            properties={
+            "DataSource",
+            {
                 "AwsAccountId": self.account,
                 "DataSourceId": "omni-redshift",
                 "Name": "Omni Insights",
@@ -128,10 +127,14 @@ class QuickSightStack(cdk.Stack):
     def _made(self, kind: str, request: dict[str, Any], *after: cdk.CfnResource) -> cdk.CfnResource:
         """Make what a request of QuickSight's API asks for: CloudFormation has the same names."""
         name = pascal(request[f"{kind}Id"].removeprefix("omni-"))
-        made = cdk.CfnResource(self, f"{name}{kind}", type=f"AWS::QuickSight::{kind}", properties=request)
+        made = self._resource(f"{name}{kind}", kind, request)
         for one in after:
             made.add_dependency(one)
         return made
+
+    def _resource(self, logical: str, kind: str, properties: dict[str, Any]) -> cdk.CfnResource:
+        kind = f"AWS::QuickSight::{kind}"
+        return cdk.CfnResource(self, logical, type=kind, properties=tagged(kind, properties, self._stage))
 
     def _may_read(self, group: str) -> dict[str, Any]:
         arn = self.format_arn(service="quicksight", resource="group", resource_name=f"default/{group}")

@@ -140,6 +140,7 @@ class RegistryStack(cdk.Stack):
             max_healthy_percent=100,
             security_groups=[self.server_group],
             vpc_subnets=ec2.SubnetSelection(subnet_group_name="tasks"),
+            propagate_tags=ecs.PropagatedTagSource.SERVICE,
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
             cloud_map_options=ecs.CloudMapOptions(name="mlflow", cloud_map_namespace=self._network.names),
         )

@@ -7,6 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from stacks.data import DataStack
 from stacks.models import model_arns
+from stacks.walls import only_for_a_tenant
 
 from service.aws.stores import TABLES
 from service.erasure.places import inventory
@@ -76,6 +77,12 @@ class Rights:
     def data_key(self) -> iam.PolicyStatement:
         """Allow what encrypted objects and queues need."""
         return _allow(("kms:Decrypt", "kms:GenerateDataKey"), [self._data.key.key_arn])
+
+    def results(self) -> list[iam.PolicyStatement]:
+        """Allow reading and writing the results of all tenants, each encrypted for its own."""
+        actions = ("s3:GetObject", "s3:GetObjectTagging", "s3:PutObject", "s3:PutObjectTagging", "s3:DeleteObject")
+        bucket = self._data.buckets["results_bucket"].attr_arn
+        return [*self.objects("results_bucket", [""], *actions), only_for_a_tenant(bucket, self._data.key.key_arn)]
 
     def seal(self, setting: str, *actions: Iterable[str]) -> iam.PolicyStatement:
         """Allow ``actions`` with one of the keys that seal small secrets."""
@@ -156,17 +163,13 @@ def calls_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
         may.table("config_table", READ),
         may.table("shared_table", READ, CHANGE),
         *may.objects("calls_bucket", [""], "s3:GetObject", "s3:GetObjectTagging"),
-        *may.objects(
-            "results_bucket",
-            [""],
-            *("s3:GetObject", "s3:GetObjectTagging", "s3:PutObject", "s3:DeleteObject"),
-            "s3:PutObjectTagging",
-        ),
+        *may.results(),
         may.data_key(),
         may.models(stack),
         may.redaction(),
         _allow(
-            ("transcribe:StartTranscriptionJob", "transcribe:GetTranscriptionJob"),
+            # A job that is tagged as it starts needs the right to tag, too.
+            ("transcribe:StartTranscriptionJob", "transcribe:GetTranscriptionJob", "transcribe:TagResource"),
             [stack.format_arn(service="transcribe", resource="transcription-job", resource_name="*")],
         ),
         *may.warehouse(),
@@ -184,7 +187,7 @@ def callbacks_rights(may: Rights, _: cdk.Stack) -> list[iam.PolicyStatement]:
 
 
 def schedule_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
-    """The scheduled jobs: loading, reports, proposals, audits."""
+    """The scheduled jobs: loading, reports, proposals, audits, the files of calls."""
     prefixes = ["omni-channel/", "omni-shadow/", "omni-reports/"]
     return [
         may.queue("events_queue"),
@@ -192,6 +195,9 @@ def schedule_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
         may.table("summaries_table", READ, SCAN),
         may.table("answers_table", READ),
         may.table("shared_table", READ, CHANGE),
+        may.table("config_table", READ),
+        may.table("calls_table", READ, SCAN),  # calls of all tenants that nobody takes up
+        *may.results(),
         *may.objects("archive_bucket", prefixes, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
         *may.versions(
             "archive_bucket", ["omni-channel/"], read=False

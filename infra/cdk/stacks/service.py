@@ -19,6 +19,7 @@ from stacks.network import RANGE, NetworkStack
 from stacks.registry import RegistryStack
 from stacks.rights import Rights, callbacks_rights, calls_rights, erasure_rights, schedule_rights, service_rights
 from stacks.transcription import Transcription
+from stacks.walls import tenant_readers
 from stacks.warehouse import WarehouseStack
 from stacks.workload import Workload, WorkloadPlan
 
@@ -88,6 +89,8 @@ class ServiceStack(cdk.Stack):
         self._work("callbacks")
         self._schedule(self.workloads["schedule"])
         self._erasure_role()
+        readers = tenant_readers(self, bucket=data.buckets["results_bucket"].attr_arn, key=data.key.key_arn)
+        cdk.CfnOutput(self, "TenantReadersRole", value=readers.role_arn)
 
     def _common_environment(self, registry: RegistryStack) -> dict[str, str]:
         """Variables of every task; the service's ``Settings`` accept them (a test reads them back)."""
@@ -103,6 +106,7 @@ class ServiceStack(cdk.Stack):
             "OMNI_ENVIRONMENT": "aws",
             "OMNI_STAGE": self._context.stage,
             "OMNI_AWS_REGION": self.region,
+            "OMNI_CALLS_KMS_KEY": self._key.key_arn,
             "OMNI_REGISTRY_URI": registry.address,
             "OMNI_REDSHIFT_WORKGROUP": self._warehouse.workgroup,
             "OMNI_REDSHIFT_COPY_ROLE": self._warehouse.copy_role.role_arn,
@@ -151,6 +155,7 @@ class ServiceStack(cdk.Stack):
             max_healthy_percent=200,
             security_groups=[self.tasks_group],
             vpc_subnets=ec2.SubnetSelection(subnet_group_name="tasks"),
+            propagate_tags=ecs.PropagatedTagSource.SERVICE,  # Fargate bills tasks, not services
             health_check_grace_period=cdk.Duration.seconds(60),
             deployment_strategy=ecs.DeploymentStrategy.BLUE_GREEN,
             bake_time=cdk.Duration.minutes(10),
@@ -182,7 +187,10 @@ class ServiceStack(cdk.Stack):
             timeout_s=300,  # three attempts, each of three calls of at most 15 s, and two pauses
         )
         after = [ecs.DeploymentLifecycleStage.POST_TEST_TRAFFIC_SHIFT]
-        return ecs.DeploymentLifecycleLambdaTarget(smoke.alias, "SmokeTest", lifecycle_stages=after)
+        # Made here, because a role that ECS's construct makes for itself has no tags.
+        caller = iam.Role(self, "SmokeTestRole", assumed_by=iam.ServicePrincipal("ecs.amazonaws.com"))
+        smoke.alias.grant_invoke(caller)
+        return ecs.DeploymentLifecycleLambdaTarget(smoke.alias, "SmokeTest", lifecycle_stages=after, role=caller)
 
     def _balance(self, service: ecs.FargateService) -> None:
         group = ec2.SecurityGroup(
@@ -288,6 +296,7 @@ class ServiceStack(cdk.Stack):
             max_healthy_percent=200,
             security_groups=[self.tasks_group],
             vpc_subnets=ec2.SubnetSelection(subnet_group_name="tasks"),
+            propagate_tags=ecs.PropagatedTagSource.SERVICE,
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
         )
 
@@ -298,6 +307,14 @@ class ServiceStack(cdk.Stack):
         family = self.format_arn(service="ecs", resource="task-definition", resource_name=f"{definition.family}:*")
         role.add_to_policy(iam.PolicyStatement(actions=["ecs:RunTask"], resources=[family],
                                                conditions={"ArnEquals": {"ecs:cluster": self.cluster.cluster_arn}}))  # fmt: skip
+        tasks = self.format_arn(service="ecs", resource="task", resource_name=f"{self.cluster.cluster_name}/*")
+        role.add_to_policy(  # a task gets its definition's tags
+            iam.PolicyStatement(
+                actions=["ecs:TagResource"],
+                resources=[tasks],
+                conditions={"StringEquals": {"ecs:CreateAction": "RunTask"}},
+            )
+        )
         assert definition.execution_role is not None
         role.add_to_policy(
             iam.PolicyStatement(

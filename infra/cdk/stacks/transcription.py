@@ -48,7 +48,6 @@ class Transcription(Construct):
         self.environment = {
             "OMNI_TRANSCRIBE_ROLE": role.role_arn,
             "OMNI_CALLS_TOPIC": topic.topic_arn,
-            "OMNI_CALLS_KMS_KEY": key.key_arn,
         }
         self.rights = [
             iam.PolicyStatement(

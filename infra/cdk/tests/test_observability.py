@@ -88,3 +88,44 @@ def test_the_dashboard_has_every_panel_of_the_plan(resources):
         assert len(PLAN["panels"]) >= 8
         for panel in PLAN["panels"]:
             assert panel["title"] in text
+
+
+def publishers(template, topic):
+    """The services that a topic's policy lets publish, with their conditions."""
+    found = {}
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::SNS::TopicPolicy" and {"Ref": topic} in resource["Properties"]["Topics"]:
+            for one in resource["Properties"]["PolicyDocument"]["Statement"]:
+                if one["Effect"] == "Allow" and one["Action"] == "sns:Publish" and one["Resource"] == {"Ref": topic}:
+                    found[one["Principal"]["Service"]] = one["Condition"]
+    return found
+
+
+@pytest.mark.parametrize("stage", ["dev", "test", "prod"])
+def test_every_topic_admits_the_alarms_and_budgets_that_notify_it(templates, stage):
+    """A topic's policy replaces AWS's own, which admits the whole account: whom it does not name cannot publish."""
+    template = templates[stage]["omni-observability"]
+    wanted = {}
+    for resource in template["Resources"].values():
+        properties = resource.get("Properties", {})
+        for action in (*properties.get("AlarmActions", []), *properties.get("OKActions", [])):
+            wanted.setdefault(action["Ref"], set()).add("cloudwatch.amazonaws.com")
+        for notice in properties.get("NotificationsWithSubscribers", []):
+            for subscriber in notice["Subscribers"]:
+                wanted.setdefault(subscriber["Address"]["Ref"], set()).add("budgets.amazonaws.com")
+    assert bool(wanted) is (stage != "dev")
+    key = next(one for one in templates[stage]["omni-data"]["Resources"].values() if one["Type"] == "AWS::KMS::Key")
+    may_encrypt = {
+        service
+        for one in key["Properties"]["KeyPolicy"]["Statement"]
+        if "kms:GenerateDataKey" in one["Action"]
+        for service in [one["Principal"].get("Service", [])]
+        for service in (service if isinstance(service, list) else [service])
+    }
+    for topic, services in wanted.items():
+        found = publishers(template, topic)
+        assert services <= set(found), topic
+        assert services <= may_encrypt
+        for service, condition in found.items():
+            assert condition["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}, (topic, service)
+            assert json.dumps(condition["ArnLike"]["aws:SourceArn"]).count("*") == 1, (topic, service)
