@@ -241,6 +241,7 @@ def _aws_schedule(job: ScheduledJob) -> Mapping[str, Any]:
                     "TaskDefinitionArn": {"Ref": "TaskDefinition"},
                     "TaskCount": 1,
                     "LaunchType": "FARGATE",
+                    "PropagateTags": "TASK_DEFINITION",  # the bill is split by them
                     "NetworkConfiguration": {
                         "AwsvpcConfiguration": {
                             "Subnets": {"Ref": "Subnets"},
