@@ -16,6 +16,8 @@ MOST_YAML_BYTES = 1_000_000
 _MOST_DEPTH = 50
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _MARK = "\ufeff"
+# A character that no engine takes for a space: stripping takes U+0085 away, and ECMAScript's \s, which clients use, lacks it.
+NO_SPACE = r"[^\s\x85]"
 
 
 class NotStrict(ValueError):

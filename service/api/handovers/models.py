@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from service.api.conversations.models import SaidInConversation, said_in
 from service.conversations.conversation import MOST_SAID, Conversation, ConversationState
 from service.handover.handover import CustomerHandover, HandoverEnd, HandoverState, HandoverSummary
+from service.strict import NO_SPACE
 
 _ID = "handover-0123456789abcdef01234567"
 _AT = "2026-11-24T10:30:00Z"
@@ -137,7 +138,7 @@ class TakeRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"name": "Anna"}]})
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=NO_SPACE)]
 
 
 class AgentMessage(BaseModel):
@@ -149,7 +150,7 @@ class AgentMessage(BaseModel):
         json_schema_extra={"examples": [{"message": "Hello, this is Anna.", "message_id": "a-1"}]},
     )
 
-    message: Annotated[str, StringConstraints(min_length=1, max_length=MOST_SAID, pattern=r"\S")]
+    message: Annotated[str, StringConstraints(min_length=1, max_length=MOST_SAID, pattern=NO_SPACE)]
     message_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")] | None = Field(
         default=None, description="Sent again under the same id, a message is said once; by default the request's id"
     )
@@ -167,7 +168,9 @@ class CloseRequest(BaseModel):
     )
 
     ended: HandoverEnd
-    phone: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)] | None = None
+    phone: (
+        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=NO_SPACE)] | None
+    ) = None
     when: Literal["soon", "morning", "afternoon"] = "soon"
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.calls.tenants.tenant import Tenant, TenantSettings
+from service.strict import NO_SPACE
 from service.tenants.receipts import TenantReceipt
 
 _SETTINGS: dict[str, Any] = {
@@ -62,7 +63,10 @@ class ReasonRequest(BaseModel):
     )
 
     # Three characters are left when spaces around them are taken away, and the document says so.
-    why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=200, pattern=r"\S[\s\S]+\S")]
+    why: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=3, max_length=200, pattern=rf"{NO_SPACE}[\s\S]+{NO_SPACE}"),
+    ]
 
 
 class DeletionAnswer(BaseModel):

@@ -29,10 +29,10 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _DECIMALS = 4
 # The validators below as patterns, for the OpenAPI document: spaces around a text do not count.
 _PLAIN = r"[^\x00-\x08\x0b-\x1f\x7f]"
-_PLAIN_END = r"[^\s\x00-\x08\x0b-\x1f\x7f]"
+_PLAIN_END = r"[^\s\x00-\x08\x0b-\x1f\x7f\x85]"
 _ANY_TEXT = {"pattern": f"^{_PLAIN}*$"}
 _SOME_TEXT = {"pattern": f"^{_PLAIN}*{_PLAIN_END}{_PLAIN}*$"}
-_THREE_CHARACTERS = {"pattern": rf"^\s*{_PLAIN_END}{_PLAIN}+{_PLAIN_END}\s*$"}
+_THREE_CHARACTERS = {"pattern": rf"^[\s\x85]*{_PLAIN_END}{_PLAIN}+{_PLAIN_END}[\s\x85]*$"}
 
 
 def _plain(text: str) -> str:
