@@ -1,6 +1,9 @@
 """Buckets, a queue, tables, two tenants and a warehouse: what the tests of the call pipeline work in."""
 
 import json
+import os
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +21,7 @@ from service.calls.worker.dead_letters import CallLetters
 from service.calls.worker.worker import CallWorker
 from service.events import CALL_EVENTS
 from service.local.stores.deploy import deploy_stores
-from service.settings import Settings
+from service.settings import REPO_ROOT, Settings
 from service.tasks.scorecard.form import Form
 from service.tasks.scorecard.transcript import Turn
 from service.warehouse.duck import DuckWarehouse
@@ -117,3 +120,23 @@ async def add_tenant(worker: CallWorker, tenant: str, form: Form | None = None) 
     form = form or make_form(tenant)
     saved = await forms.save_draft(form, edit=0, who="dana")
     await forms.activate(tenant, form.form_id, edit=saved.edit, who="dana")
+
+
+def omni_calls(settings: Settings, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run ``omni calls`` with these words on a place's stores, in a process of its own; ``more`` is further environment."""
+    named = {
+        "OMNI_STATE_DIR": str(settings.state_dir), "OMNI_AWS_ENDPOINT": str(settings.aws.endpoint),
+        "OMNI_WAREHOUSE_PATH": str(settings.warehouse_file), "OMNI_REDACTOR": "patterns", "OMNI_STORE_TIMEOUT_S": "20",
+        "OMNI_CALLS_BUCKET": settings.calls.bucket, "OMNI_RESULTS_BUCKET": settings.calls.results_bucket,
+        "OMNI_CALLS_QUEUE": settings.calls.queue, "OMNI_CALLS_TABLE": settings.calls.table,
+        "OMNI_CONFIG_TABLE": settings.stores.config_table,
+    }  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "omni", "calls", *words, "--pair", "keywords"],
+        env={**os.environ, **named, **more},
+        cwd=REPO_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )

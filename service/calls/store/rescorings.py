@@ -29,14 +29,25 @@ class OrderMissing(Exception):
     """The tenant has no such order."""
 
 
+class UnansweredCall(BaseModel):
+    """A call of an order that the model did not answer about, ``tries`` times, last at ``at``; it is tried again later."""
+
+    model_config = ConfigDict(frozen=True)
+
+    call_id: str
+    tries: int
+    at: AwareDatetime
+
+
 class RescoringOrder(BaseModel):
     """One order. ``total`` is the number of its calls; ``done`` of them have a new scorecard, ``failed`` got no usable answer.
 
     ``gone`` ones are no longer kept. ``used`` and ``used_usd`` are what this order asked of the model. ``after`` is the last call
-    that is settled, ``asking`` the one that the model is asked about. ``owner`` works on it until ``leased_until``.
+    that is settled or ``unanswered``, ``asking`` the one that the model is asked about, ``answered_at`` when the model last
+    answered. ``owner`` works on it until ``leased_until``.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)  # what a newer version writes beside this is left alone
 
     tenant: str
     rescoring_id: str
@@ -61,6 +72,8 @@ class RescoringOrder(BaseModel):
     dearest_usd: Decimal = Decimal(0)
     after: tuple[AwareDatetime, str] | None = None
     asking: str | None = None
+    unanswered: tuple[UnansweredCall, ...] = ()
+    answered_at: AwareDatetime | None = None
     owner: str = ""
     leased_until: AwareDatetime | None = None
 

@@ -38,11 +38,15 @@ _FULL_ROUNDS = 4
 _CHOICE = 4
 
 
+_Standing = tuple[str, str, datetime]  # a call as it stood: tenant, id, and when it last changed
+
+
 @dataclass(slots=True, kw_only=True)
 class CallTurns:
     """One following worker's turns. ``round_of`` calls are taken a round, one while the worker pauses.
 
-    ``again_after`` is how long a call waits that was left once, and that was left more often.
+    ``again_after`` is how long a call waits that was left once, and that was left more often. A call that could not even be
+    claimed, because its customer or its tenant is being erased, waits as if left once: it must not hide newer calls.
     """
 
     worker: CallWorker
@@ -54,7 +58,8 @@ class CallTurns:
     _tenants: deque[str] = field(default_factory=deque)
     _looked: datetime | None = None
     _pause_s: float = 0.0
-    _chosen: set[tuple[str, str, datetime]] = field(default_factory=set)  # the last round's calls, as they stood
+    _chosen: set[_Standing] = field(default_factory=set)  # the last round's calls
+    _tried: dict[_Standing, datetime] = field(default_factory=dict)  # the last minute's, and when
     _since: int = 0  # new calls that were taken since a stored call was scored again
 
     async def follow(
@@ -90,7 +95,7 @@ class CallTurns:
 
     async def drain(self) -> CallTally:
         """Work once on every call that waits, until the queue is empty, too; stop when the model answers none of a round."""
-        total, tried = await self._look(), set[tuple[str, str, datetime]]()
+        total, tried = await self._look(), set[_Standing]()
         while True:
             total.add(await self.take_in(wait_s=1))
             total.add(taken := await self.take())
@@ -151,20 +156,25 @@ class CallTurns:
                 self._tenants.remove(tenant)  # the next announcement, or the look at all tenants, brings it back
         self._tenants.rotate(-1)
         chosen = list(in_turn(waiting, 1 if self._pause_s else self.round_of))
-        self._chosen = {(job.tenant, job.call_id, job.updated_at) for job in chosen}
+        self._chosen, now = set(map(_standing, chosen)), self.worker.now()
+        self._tried = {one: at for one, at in self._tried.items() if now - at < self.again_after[0]}
+        self._tried |= dict.fromkeys(self._chosen, now)
         self._since += len(chosen)
         if not chosen:
             return CallTally()
         objects = [Announced(key=job.source.key, etag=job.source.etag, version=job.source.version) for job in chosen]
         tally, _ = await self.worker.work(objects)
         # A call that another worker took meanwhile is that worker's.
-        tally.known, tally.waiting = 0, tally.busy + tally.awaiting
+        tally.known, tally.waiting = 0, tally.busy + tally.awaiting + tally.broken
         return tally
 
     def _waiting(self, tenant: str) -> deque[CallJob]:
         now = self.worker.now()
         found: list[CallJob] = []
         for job in self.worker.jobs.waiting(tenant, owner=self.worker.owner, now=now):
+            tried = self._tried.get(_standing(job))
+            if tried is not None and now - tried < self.again_after[0]:
+                continue  # a claim changes the call: it was not claimed
             if job.attempts == 0 or job.updated_at < now - self.again_after[job.attempts > 1]:
                 found.append(job)
             if len(found) == _CHOICE * self.round_of:
@@ -195,6 +205,10 @@ class CallTurns:
         self._pause_s = min(_LONGEST_PAUSE_S, max(1.0, 2 * self._pause_s))
         log(Event.CALLS_WAIT, reason=why, pause_s=self._pause_s)
         await self.sleep(self._pause_s)
+
+
+def _standing(job: CallJob) -> _Standing:
+    return job.tenant, job.call_id, job.updated_at
 
 
 def in_turn(waiting: Iterable[deque[CallJob]], most: int) -> Iterator[CallJob]:

@@ -61,12 +61,13 @@ class CallTally:
     foreign: int = 0
     busy: int = 0
     awaiting: int = 0  # of those that wait: for their transcription
+    broken: int = 0  # of those that wait: a store failed, or the call broke the code
 
     def add(self, other: "CallTally") -> None:
         """Add another tally's counts."""
         self.states.update(other.states)
         self.reasons.update(other.reasons)
-        for name in ("known", "waiting", "refused", "foreign", "busy", "awaiting"):
+        for name in ("known", "waiting", "refused", "foreign", "busy", "awaiting", "broken"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
@@ -158,6 +159,7 @@ class CallWorker:
                     again.add(announced)
                 except Exception as err:  # one call must not stop the others; `again` fails a call that stays stuck
                     tally.waiting += 1
+                    tally.broken += 1
                     again.add(announced)
                     log(Event.CALL_SETTLED, state="waiting", error=type(err).__name__)
                 else:

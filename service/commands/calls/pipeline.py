@@ -73,7 +73,10 @@ def work_queue(
     ] = False,
     pair: PairName = None,
 ) -> None:
-    """Score the calls in the queue until it is empty, then stored ones as ordered. With --follow tenants take turns."""
+    """Score the calls in the queue until it is empty, then stored ones as ordered. With --follow tenants take turns.
+
+    Exit code 1 without --follow: calls were tried, and none could be scored or given up, because a store or the model failed.
+    """
     settings = here()
 
     async def drain(worker: "CallWorker") -> None:
@@ -90,9 +93,13 @@ def work_queue(
         if follow:
             await turns.follow(done)
         else:
-            done(await turns.drain())
+            done(tally := await turns.drain())
             await ordered.drain()
             _say_left(worker)
+            if tenants := ordered.orders.open_tenants():
+                say(f"stored calls are still to be scored again: {', '.join(tenants)}", file=sys.stderr)
+            if (tally.busy or tally.broken) and not tally.states:
+                raise typer.Exit(1)
 
     work_with(settings, drain, pair=pair)
 

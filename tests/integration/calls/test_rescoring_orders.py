@@ -1,16 +1,14 @@
 """Orders to score stored calls again, against a local AWS: over HTTP in, and carried out by the calls' worker."""
 
-import os
-import subprocess
-import sys
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+import anyio
 import httpx
 import pytest
 from access_place import keep_clients
-from call_place import ACME, BRAND, TURNS, make_place
+from call_place import ACME, BRAND, TURNS, make_place, omni_calls
 from rescored_calls import PRICE, Killed, activated, priced, standing
 from structlog.testing import capture_logs
 
@@ -18,6 +16,7 @@ from service.access.clients import new_secret
 from service.access.control import open_access
 from service.app import create_app
 from service.calls.keys import earlier_prefix
+from service.calls.rescorings import place_of
 from service.calls.store.rescorings import RescoringOrders
 from service.calls.store.states import CallJobs
 from service.calls.tenants.tenant import TenantSettings
@@ -26,7 +25,6 @@ from service.calls.worker.rescoring import Rescoring
 from service.calls.worker.scoring import ModelBusy
 from service.calls.worker.turns import CallTurns
 from service.runtime import build_runtime
-from service.settings import REPO_ROOT
 from service.tenants.build import build_life_cycle
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
@@ -275,6 +273,143 @@ async def test_an_order_ends_although_new_calls_never_do(place, api_runtime, eac
     assert (len(old), old[0]) == (4, 8)  # after four rounds of two new calls, or eight of one
 
 
+def clock(worker):
+    """A worker whose clock goes a millisecond a look, and by what ``later`` is told; and ``later``."""
+    at = worker.now()
+
+    def later(by):
+        nonlocal at
+        at += by
+
+    def now():
+        later(timedelta(milliseconds=1))
+        return at
+
+    return replace(worker, now=now), later
+
+
+async def test_a_call_that_the_model_never_answers_holds_up_no_other_and_fails_in_the_end(
+    place, api_runtime, monkeypatch
+):
+    await activated(place)
+    priced_worker, asked = priced(place)
+    worker, later = clock(priced_worker)
+    stuck, tries, whole = max(place.jobs(ACME).values(), key=place_of).call_id, [], Rescoring.settle
+
+    async def settle(self, job):
+        if job.call_id != stuck:
+            return await whole(self, job)
+        tries.append(job.call_id)
+        raise ModelBusy("no answer")
+
+    monkeypatch.setattr(Rescoring, "settle", settle)
+    async with lead(place, api_runtime) as http:
+        at = await order(http)
+        await ordered(place, worker).drain()
+        open_still = (await http.get(at)).json()
+        assert (open_still["state"], open_still["done"], open_still["left"]) == ("running", 3, 1)
+        # Asked first, and once more after the model had answered about the others.
+        assert (len(asked), len(tries)) == (3, 2)
+        later(timedelta(minutes=59))
+        await ordered(place, replace(worker, owner="another")).drain()
+        assert len(tries) == 2
+        later(timedelta(minutes=2))
+        await ordered(place, worker).drain()
+        assert len(tries) == 3
+        later(timedelta(hours=1))
+        await ordered(place, worker).drain()
+        ended = (await http.get(at)).json()
+    assert (ended["state"], ended["done"], ended["failed"], ended["left"], len(tries)) == ("done", 3, 1, 0, 4)
+    assert (ended["asked"], ended["cost_usd"], len(asked)) == (4, float(3 * PRICE), 3)
+    assert standing(place) == [1, 2, 2, 2]
+
+
+async def test_a_call_put_aside_is_tried_again_by_a_dead_worker_s_successor(place, api_runtime, monkeypatch):
+    """Killed when the call's second try was answered and not counted: it is neither asked about again nor lost."""
+    await activated(place)
+    first, asked = priced(place)
+    slow, whole, tries = max(place.jobs(ACME).values(), key=place_of).call_id, Rescoring.settle, []
+
+    async def settle(self, job):
+        tries.append(job.call_id)
+        if tries == [slow]:
+            raise ModelBusy("no answer")
+        settled = await whole(self, job)
+        if tries.count(slow) == 2:
+            raise Killed
+        return settled
+
+    async with lead(place, api_runtime) as http:
+        at = await order(http)
+        with monkeypatch.context() as patched:
+            patched.setattr(Rescoring, "settle", settle)
+            with pytest.raises(Killed):
+                await ordered(place, replace(first, owner="one")).drain()
+        assert (await http.get(at)).json()["left"] == 1
+        second, asked_second = priced(place)
+        later = {"owner": "two", "now": lambda: first.now() + timedelta(minutes=3)}
+        await ordered(place, replace(second, **later)).drain()
+        done = (await http.get(at)).json()
+    assert (done["state"], done["done"], done["asked"], done["cost_usd"]) == ("done", 4, 4, float(4 * PRICE))
+    assert (len(set(asked)), len(asked), asked_second) == (4, 4, [])
+    assert standing(place) == [2, 2, 2, 2]
+
+
+async def test_a_model_that_is_down_fails_no_call_of_an_order(place, api_runtime, monkeypatch):
+    await activated(place)
+    priced_worker, asked = priced(place)
+    worker, later = clock(priced_worker)
+    monkeypatch.setattr("service.calls.worker.ordered._MOST_UNANSWERED", 2)
+    tries, whole = [], Rescoring.settle
+
+    async def down(self, job):
+        tries.append(job.call_id)
+        raise ModelBusy("no answer")
+
+    async with lead(place, api_runtime) as http:
+        at = await order(http)
+        with monkeypatch.context() as patched:
+            patched.setattr(Rescoring, "settle", down)
+            for _ in range(6):
+                await ordered(place, worker).drain()
+                later(timedelta(minutes=9))
+        assert (len(tries), len(set(tries))) == (2, 2)
+        assert Rescoring.settle is whole
+        later(timedelta(minutes=10))
+        await ordered(place, worker).drain()
+        done = (await http.get(at)).json()
+    assert (done["state"], done["done"], done["failed"], len(asked)) == ("done", 4, 0, 4)
+
+
+async def test_an_order_stays_its_worker_s_while_a_call_is_scored_for_longer_than_the_lease(place, api_runtime):
+    await activated(place)
+    slow, asked = priced(place)
+    slow, later = clock(slow)
+    second, asked_second = priced(place)
+    other = ordered(place, replace(second, owner="two", now=slow.now))
+    scorer, waited = slow.scorer, []
+
+    async def sleep(seconds):
+        later(timedelta(seconds=seconds))
+        waited.append(seconds)
+        await anyio.sleep(0.02)
+
+    class Slow(type(scorer)):
+        async def score(self, *arguments, **more):
+            until = len(waited) + 12
+            while len(waited) < until:  # six minutes, under a lease of two
+                await other.drain()
+                await anyio.sleep(0.01)
+            return await super().score(*arguments, **more)
+
+    object.__setattr__(scorer, "__class__", Slow)
+    async with lead(place, api_runtime) as http:
+        at = await order(http)
+        await ordered(place, replace(slow, owner="one"), sleep=sleep).drain()
+        assert (await http.get(at)).json()["state"] == "done"
+    assert (len(asked), asked_second) == (4, [])
+
+
 async def test_a_suspended_tenant_s_order_waits_for_its_return(place, api_runtime):
     await activated(place)
     worker, asked = priced(place)
@@ -337,20 +472,9 @@ async def test_a_tenant_s_export_shows_its_orders_and_its_deletion_takes_them(pl
 
 async def test_the_command_works_on_orders_and_replaces_scorecards_itself(place, api_runtime):
     await activated(place)
-    settings = place.settings
-    names = {
-        "OMNI_STATE_DIR": str(settings.state_dir), "OMNI_AWS_ENDPOINT": settings.aws.endpoint,
-        "OMNI_WAREHOUSE_PATH": str(settings.warehouse_file), "OMNI_REDACTOR": "patterns", "OMNI_STORE_TIMEOUT_S": "20",
-        "OMNI_CALLS_BUCKET": settings.calls.bucket, "OMNI_RESULTS_BUCKET": settings.calls.results_bucket,
-        "OMNI_CALLS_QUEUE": settings.calls.queue, "OMNI_CALLS_TABLE": settings.calls.table,
-        "OMNI_CONFIG_TABLE": settings.stores.config_table,
-    }  # fmt: skip
 
     def omni(*words):
-        done = subprocess.run(
-            [sys.executable, "-m", "omni", "calls", *words, "--pair", "keywords"],
-            env={**os.environ, **names}, cwd=REPO_ROOT, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = omni_calls(place.settings, *words)
         return done.returncode, done.stdout, done.stderr
 
     again = ("rescore", "--tenant", ACME, "--form", "support", "--keep")

@@ -1,14 +1,11 @@
 """Tenants in a local DynamoDB, and what their configuration allows a worker: state, region, model, language."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from call_place import ACME, BRAND, make_place
+from call_place import ACME, BRAND, make_place, omni_calls
 
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.hear.transcriber import Heard
@@ -17,7 +14,6 @@ from service.calls.tenants.desk import TenantDesk
 from service.calls.tenants.store import TenantChanged, TenantMissing
 from service.calls.tenants.tenant import Tenant, TenantSettings
 from service.calls.worker.replay import replay
-from service.settings import REPO_ROOT
 from service.tasks.scorecard.transcript import Turn
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
@@ -176,22 +172,7 @@ def test_the_worker_itself_exports_figures_by_tenant(place):
     place.put("acme/calls/one.json")
     place.put("brand/calls/one.json")
     place.put_bytes("brand/calls/bad.json", b"{cut")
-    settings = place.settings
-    named = {
-        "OMNI_STATE_DIR": str(settings.state_dir), "OMNI_AWS_ENDPOINT": settings.aws.endpoint, "OMNI_EMF": "true",
-        "OMNI_WAREHOUSE_PATH": str(settings.warehouse_file), "OMNI_REDACTOR": "patterns", "OMNI_STORE_TIMEOUT_S": "20",
-        "OMNI_CALLS_BUCKET": settings.calls.bucket, "OMNI_RESULTS_BUCKET": settings.calls.results_bucket,
-        "OMNI_CALLS_QUEUE": settings.calls.queue, "OMNI_CALLS_TABLE": settings.calls.table,
-        "OMNI_CONFIG_TABLE": settings.stores.config_table,
-    }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-m", "omni", "calls", "work", "--pair", "keywords"],
-        env=dict(os.environ) | named,
-        cwd=REPO_ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = omni_calls(place.settings, "work", OMNI_EMF="true")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count('"CALL_SCORED"') == 2
     found = {}

@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
-from call_place import ACME, BRAND, CallPlace, EndingJob, make_place
+from call_place import ACME, BRAND, CallPlace, EndingJob, make_place, omni_calls
 from deadly import Kill, run_deadly
 from structlog.testing import capture_logs
 
@@ -170,6 +170,33 @@ async def test_without_follow_calls_that_nobody_can_claim_end_the_run(
         await turns.drain()
     assert len(tried) >= 3
     assert {(job.state, job.attempts) for job in place.worker.jobs.of(ACME)} == {("received", 0)}
+
+
+async def test_calls_that_nobody_can_claim_hide_no_newer_one(place: CallPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenant's deletion that was interrupted: its calls stand first in the list, and none can be taken."""
+    tried: list[str] = []
+    claim = CallJobs.claim
+
+    def watched(self: CallJobs, source: CallObject, **more: Any) -> Any:
+        tried.append(source.call_id)
+        return claim(self, source, **more)
+
+    monkeypatch.setattr(CallJobs, "claim", watched)
+    _put(place, ACME, 10)
+    turns = _turns(place, round_of=2)
+    await turns.take_in(wait_s=1)
+    erased = {job.call_id for job in place.worker.jobs.of(ACME)}
+    monkeypatch.setattr(place.worker.jobs, "is_erased", lambda source: source.call_id in erased)
+    place.put(f"{ACME}/calls/newer.json", agent_id="newer")
+    await turns.follow(lambda tally: None, wait_s=0, more=_rounds(8))
+    assert (len(erased), _ended(place, ACME)) == (10, 1)
+    assert len(tried) == len(set(tried)) == 11  # and none is tried in round after round
+
+
+async def test_a_run_whose_stores_refuse_every_call_fails_and_says_what_is_left(place: CallPlace) -> None:
+    _put(place, ACME, 2)
+    done = await anyio.to_thread.run_sync(lambda: omni_calls(place.settings, "work", OMNI_RESULTS_BUCKET="nowhere"))
+    assert (done.returncode, "2 not finished" in done.stderr) == (1, True), done.stdout + done.stderr
 
 
 async def test_two_workers_do_each_call_once(place: CallPlace) -> None:
