@@ -1,6 +1,7 @@
 """Sentiment and key phrases: by turn and by call, by words or by Amazon Comprehend, and a failure that says so."""
 
 import json
+from collections import Counter
 
 import boto3
 import pytest
@@ -167,21 +168,43 @@ def test_a_missing_answer_is_a_failure(amazon):
     assert insights_of(reader, [turn("turn")]).failure == "Amazon Comprehend answered about 0 of 1 turns"
 
 
-def test_every_labelled_call_has_insights():
-    """The 136 calls of the gate: each has a sentiment and phrases, and the words agree with the labels as often as stated."""
-    hits = total = 0
+def test_every_labelled_call_has_insights_and_the_words_are_as_weak_as_stated():
+    """Each call of the gate has a sentiment and phrases; texts that say how often the words are right say what is measured."""
+    said, right = Counter(), Counter()
+    negative = total = 0
     for line in (REPO_ROOT / "datasets/scorecard/gate.jsonl").read_text(encoding="utf-8").splitlines():
         case = json.loads(line)
         found = insights_of(WordReader(), [Turn.model_validate(one) for one in case["inputs"]["turns"]])
         if found.failure is not None:
             assert "does not read" in found.failure or "no words" in found.failure
             continue
-        assert found.sentiment is not None
         assert found.key_phrases
-        hits += SENTIMENTS[case["expectations"]["tone"]["customer"]] == found.sentiment
+        label = SENTIMENTS[case["expectations"]["tone"]["customer"]]
+        said[found.sentiment] += 1
+        right[found.sentiment] += label == found.sentiment
+        negative += label == "NEGATIVE"
         total += 1
-    assert total >= 110
-    assert hits / total >= 0.4  # 66 of 136 on 2026-11-23; no word was chosen by these calls
+    assert None not in said
+    hits = right.total()
+    shown = (f"of {total} labelled calls", f"in {hits / total:.0%}", f"in {negative / total:.0%}")
+    for text, statements in {
+        "service/api/pages/qa-insights.js": shown,
+        "reports/compare/call_sentiment.py": shown,
+        "service/events.py": (f"the sentiment of {hits / total:.0%}", f"names {negative / total:.0%}"),
+        "docs/acceptance-calls.md": (
+            f"of {total} labelled calls",
+            f"of {hits} ({hits / total:.0%}",
+            f"would name {negative})",
+        ),
+        "docs/guides/qa-lead.md": (
+            f"on {total} labelled calls it was right in {hits}",
+            f"is right in {negative};",
+            f"{right['NEGATIVE']} of {said['NEGATIVE']} were",
+        ),
+    }.items():
+        written = " ".join((REPO_ROOT / text).read_text(encoding="utf-8").replace('" "', " ").split())
+        for statement in statements:
+            assert statement in written, (text, statement)
 
 
 def test_what_a_newer_version_added_is_no_reason_not_to_read():
