@@ -1,5 +1,6 @@
 """The settings of each feature, under their flat names."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -110,6 +111,8 @@ class CallSettings(SettingsGroup, alias_generator="calls_{}".format):
     transcriber: Literal["none", "whisper", "amazon"] | None = Field(default=None, alias="transcriber")
     transcribe_language: str = Field(default="en-US", alias="transcribe_language")
     transcribe_role: str | None = Field(default=None, alias="transcribe_role")  # ARN of the data-access role
+    # What Amazon Transcribe bills here, with its features, for budgets. None: they do not count transcription, and say so.
+    transcribe_usd_per_minute: Decimal | None = Field(default=None, gt=0, alias="transcribe_usd_per_minute")
     # None: Amazon Comprehend in `aws`, Presidio if the extra `redaction` is installed, else patterns only.
     redactor: RedactorName | None = Field(default=None, alias="redactor")
     # Who reads sentiment and key phrases. None: Amazon Comprehend in `aws`, else a list of words.

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from service.aws.bounded import translated
 from service.calls.failure import CallFailed, FailureReason, Waiting
 from service.calls.hear.formats import channels_of, read_transcript
-from service.calls.hear.transcriber import Facts, Heard
+from service.calls.hear.transcriber import BILLED_TRANSCRIBER, Facts, Heard
 from service.calls.keys import TENANT_TAG, CallObject, job_name, job_output_key
 from service.calls.store.objects import WallBreached
 from service.errors import StoreError
@@ -84,7 +84,7 @@ class AmazonTranscriber:
         key = job_output_key(source.tenant, source.call_id)
         heard = read_transcript(self._output(_redacted(key) if redacts else key, name), facts)
         claimed = heard.claimed if heard.claimed is not None else {} if redacts else None
-        return replace(heard, by="amazon-transcribe", job=name, claimed=claimed)
+        return replace(heard, by=BILLED_TRANSCRIBER, job=name, claimed=claimed)
 
     def _job(self, name: str) -> dict[str, Any] | None:
         with translated(_STORE):

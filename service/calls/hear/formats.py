@@ -164,7 +164,7 @@ def _standard(found: dict[str, Any], facts: Facts) -> Heard:
     turns = _merged(_spoken(words, speakers))
     name = str(found.get("jobName", "")) or None
     facts = _in_language(facts, results.get("language_code"))
-    return Heard(turns=turns, by="amazon-transcribe", facts=facts, job=name, claimed=claimed)
+    return Heard(turns=turns, by="amazon-transcribe-file", facts=facts, job=name, claimed=claimed)
 
 
 def _in_language(facts: Facts, code: object) -> Facts:

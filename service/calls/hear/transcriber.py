@@ -7,6 +7,8 @@ from typing import Protocol
 from service.calls.keys import CallObject
 from service.tasks.scorecard.transcript import Turn
 
+BILLED_TRANSCRIBER = "amazon-transcribe"  # bills by the minute; the others run here, or a file said the words
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:

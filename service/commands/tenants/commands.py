@@ -160,7 +160,10 @@ def delete_tenant(
 def show_budgets(
     month: Annotated[str | None, typer.Option(help="The month, as 2026-11; default: this one, in UTC.")] = None,
 ) -> None:
-    """Show what each tenant's calls have cost in a month beside its budget. Exit code 1: a tenant is over its budget."""
+    """Show what each tenant's calls have cost in a month beside its budget. Exit code 1: a tenant is over its budget.
+
+    Counted are the models that scored them, and the minutes that Amazon Transcribe heard at OMNI_TRANSCRIBE_USD_PER_MINUTE.
+    """
     from contextlib import closing
     from datetime import UTC, datetime
 
@@ -172,8 +175,9 @@ def show_budgets(
     except ValueError:
         raise ConfigurationError(f"--month {month!r} is no month; write it as 2026-11") from None
     tenants = _cycle(read_only=True).tenants.all()
-    with closing(open_warehouse(located(), read_only=True)) as warehouse:
-        found = spending_of(warehouse, tenants, day)
+    settings = located()
+    with closing(open_warehouse(settings, read_only=True)) as warehouse:
+        found = spending_of(warehouse, tenants, day, minute_usd=settings.calls.transcribe_usd_per_minute)
     for one in found:
         say(one.line())
     if any(one.is_over for one in found):

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from call_place import ACME, BRAND
@@ -284,17 +285,54 @@ def test_a_months_cost_stands_beside_the_budget(place, cycle):
             {"tenant_id": BRAND, "call_id": "call-4", "cost_usd": Decimal("0.02")},
             {"tenant_id": BRAND, "call_id": "call-5", "cost_usd": None},
         ]
-        at = {"scored_at": datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)}
+        at = {
+            "scored_at": datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC),
+            "call_date": datetime(2026, 11, 30, tzinfo=UTC),
+        }
         plain = {name: None if value != value else value for name, value in kept.items()}
         plain |= dict.fromkeys(("total_score", "max_score", "percentage"))  # which a frame makes floats of
         warehouse.merge(CallEvent, to_table(CallEvent, [plain | at | row for row in rows]))
-        found = {one.tenant: one for one in spending_of(warehouse, cycle.tenants.all(), date(2026, 11, 5))}
-        december = {one.tenant: one for one in spending_of(warehouse, cycle.tenants.all(), date(2026, 12, 31))}
+        spent = partial(spending_of, warehouse, cycle.tenants.all(), minute_usd=None)
+        found = {one.tenant: one for one in spent(date(2026, 11, 5))}
+        december = {one.tenant: one for one in spent(date(2026, 12, 31))}
     assert (found[ACME].cost_usd, found[ACME].is_over, found[BRAND].is_over) == (Decimal("0.041"), False, True)
-    assert found[ACME].line().endswith("0.0410 USD of 0.05: near")
-    assert ", and 1 calls without a price of 0.01: OVER BUDGET" in found[BRAND].line()
-    assert found[CHAIN].line() == "chain: 0 calls, 0.0000 USD; no budget"
+    assert found[ACME].line().endswith("models 0.0410 USD; 0.0410 of 0.05 USD: near")
+    assert ", and 1 calls without a price; 0.0200 of 0.01 USD: OVER BUDGET" in found[BRAND].line()
+    assert found[CHAIN].line() == "chain: 0 calls, models 0.0000 USD; no budget"
     assert (december[ACME].cost_usd, december[ACME].is_over) == (Decimal(5), True)
+
+
+def test_transcription_counts_in_the_month_of_the_call_and_never_at_an_unknown_price(place, cycle):
+    cycle.configure(ACME, TenantSettings(name=ACME, monthly_budget_usd="0.30"))
+    november, december = datetime(2026, 11, 30, 23, 59, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
+    heard = {
+        "transcriber": "amazon-transcribe",
+        "call_date": november,
+        "scored_at": november,
+        "cost_usd": Decimal("0.02"),
+    }
+    with closing(open_warehouse(place.settings)) as warehouse:
+        kept = warehouse.query("SELECT * FROM omni_calls WHERE tenant_id = :tenant", {"tenant": ACME}).iloc[0].to_dict()
+        plain = {name: None if value != value else value for name, value in kept.items()}
+        plain |= dict.fromkeys(("total_score", "max_score", "percentage"))  # which a frame makes floats of
+        rows = [
+            heard | {"call_id": "call-1", "duration_s": 600.0},
+            heard | {"call_id": "call-2", "duration_s": 3.0},  # is billed as 15 seconds
+            # Scored again in December: its model counts there, and it was heard once.
+            heard | {"call_id": "call-3", "duration_s": 60.0, "scored_at": december},
+            heard | {"call_id": "call-4", "duration_s": 600.0, "transcriber": "amazon-transcribe-file"},
+            heard | {"call_id": "call-5", "duration_s": 600.0, "transcriber": "whisper-base.en"},
+        ]
+        warehouse.merge(CallEvent, to_table(CallEvent, [plain | row for row in rows]))
+        spent = partial(spending_of, warehouse, cycle.tenants.all())
+        priced = {one.tenant: one for one in spent(date(2026, 11, 5), minute_usd=Decimal("0.024"))}[ACME]
+        unknown = {one.tenant: one for one in spent(date(2026, 11, 5), minute_usd=None)}[ACME]
+        later = {one.tenant: one for one in spent(date(2026, 12, 5), minute_usd=Decimal("0.024"))}[ACME]
+    assert (priced.minutes, priced.models_usd, priced.cost_usd) == (Decimal("11.25"), Decimal("0.08"), Decimal("0.35"))
+    assert priced.line().endswith("transcription 0.2700 USD (11.2 minutes); 0.3500 of 0.30 USD: OVER BUDGET")
+    assert (unknown.cost_usd, unknown.is_over) == (Decimal("0.08"), False)
+    assert "11.2 minutes of transcription not counted (set OMNI_TRANSCRIBE_USD_PER_MINUTE)" in unknown.line()
+    assert (later.minutes, later.models_usd) == (0, Decimal("0.02"))
 
 
 def test_the_commands_take_a_tenant_from_nothing_to_its_receipt(place):

@@ -1,4 +1,5 @@
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import get_args
 
@@ -70,6 +71,7 @@ VARIABLES = {
     "OMNI_TRANSCRIBER": ("none", "calls.transcriber", "none"),
     "OMNI_TRANSCRIBE_LANGUAGE": ("de-DE", "calls.transcribe_language", "de-DE"),
     "OMNI_TRANSCRIBE_ROLE": ("arn:r", "calls.transcribe_role", "arn:r"),
+    "OMNI_TRANSCRIBE_USD_PER_MINUTE": ("0.024", "calls.transcribe_usd_per_minute", Decimal("0.024")),
     "OMNI_REDACTOR": ("patterns", "calls.redactor", "patterns"),
     "OMNI_REPORT_ZONE": ("Europe/Berlin", "warehouse.report_zone", "Europe/Berlin"),
     "OMNI_WAREHOUSE_PATH": ("/w", "warehouse.path", Path("/w")),
