@@ -21,6 +21,7 @@ from service.calls.result import CallResult, rows_of
 from service.calls.reviews import scored_of
 from service.calls.store.states import CallJob
 from service.calls.worker.kept import KeptTranscript, set_aside
+from service.calls.worker.spans import by_whom, scoring_again, step
 from service.calls.worker.worker import CallWorker
 from service.errors import ConfigurationError
 from service.events import CallCriterionEvent, CallEvent
@@ -160,16 +161,19 @@ class Rescoring:
             ModelBusy: the model does not answer.
         """
         assert job.result_key is not None
-        if await anyio.to_thread.run_sync(self._read, job.result_key) is None:
-            return SettledCall(how="gone")
-        new = await anyio.to_thread.run_sync(self._read, self._key(job)) or await self._scored(job)
-        if new is None:
-            return SettledCall(how="gone")
-        usd = new.scored_by.cost_usd or Decimal(0)
-        if new.qa_evaluation is None:
-            return SettledCall(how="failed", usd=usd)
-        await anyio.to_thread.run_sync(partial(self._replace, job, new))
-        return SettledCall(how="done", usd=usd)
+        with scoring_again(job) as recorded:
+            if await anyio.to_thread.run_sync(self._read, job.result_key) is None:
+                return SettledCall(how="gone")
+            new = await anyio.to_thread.run_sync(self._read, self._key(job)) or await self._scored(job)
+            if new is None:
+                return SettledCall(how="gone")
+            by_whom(recorded, new)
+            usd = new.scored_by.cost_usd or Decimal(0)
+            if new.qa_evaluation is None:
+                return SettledCall(how="failed", usd=usd)
+            with step("store"):
+                await anyio.to_thread.run_sync(partial(self._replace, job, new))
+            return SettledCall(how="done", usd=usd)
 
     async def _scored(self, job: CallJob) -> CallResult | None:
         """Return the call's new result, stored; None when its transcript is no longer kept, or its customer was erased."""
@@ -178,9 +182,10 @@ class Rescoring:
         if text is None or self.worker.jobs.is_erased(job.source):
             return None
         kept = KeptTranscript.model_validate_json(text)
-        scored = await self.worker.scorer.score(
-            job.source, self.form, kept.heard(), kept.redaction(), call_date=job.call_date, now=self.worker.now()
-        )
+        with step("score"):
+            scored = await self.worker.scorer.score(
+                job.source, self.form, kept.heard(), kept.redaction(), call_date=job.call_date, now=self.worker.now()
+            )
         try:
             await anyio.to_thread.run_sync(partial(results.put, self._key(job), scored.result.to_json(), once=True))
         except CallErased:

@@ -17,6 +17,13 @@ def working_on(job: CallJob) -> Iterator[Span]:
 
 
 @contextmanager
+def scoring_again(job: CallJob) -> Iterator[Span]:
+    """Record that a stored call is scored again, in the call's trace."""
+    with _marked("score call again", _named(job), trace=_trace(job)) as recorded:
+        yield recorded
+
+
+@contextmanager
 def step(name: str) -> Iterator[Span]:
     """Record a step of the turn."""
     with _marked(name) as recorded:

@@ -1,13 +1,16 @@
 """A call's trace against a local AWS: one for each call, over all its turns, with its steps and without a word of it."""
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from call_place import ACME, BRAND, TURNS, CallPlace, EndingJob, make_place
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from rescored_calls import activated
 
 from service.calls.worker.replay import watch
+from service.calls.worker.rescoring import RescoreBound, Rescoring
 from service.telemetry import tracing
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
@@ -56,6 +59,20 @@ async def test_each_call_is_one_trace_with_its_steps(place: CallPlace, spans: An
         assert turn.attributes["omni.pair.digest"] == result.scored_by.pair_digest
         assert {span.name for span in made if span.parent and span.parent.span_id == turn.context.span_id} == STEPS
         assert [span.name for span in made if span.parent is None] == ["work on call", "store rows"]
+
+
+async def test_scoring_a_call_again_is_part_of_its_trace(place: CallPlace, spans: Any) -> None:
+    form = await activated(place)
+    await Rescoring(worker=place.worker, form=form).run(RescoreBound(calls=10, usd=Decimal(1)))
+    found = by_call(spans())
+    assert set(found) == {job.call_id for job in place.jobs(ACME).values()}
+    for made in found.values():
+        roots = [span for span in made if span.parent is None]
+        assert [span.name for span in roots] == ["work on call", "store rows", "score call again"]
+        again = roots[-1]
+        assert (again.attributes["omni.form"], again.attributes["omni.form.version"]) == ("support", form.version)
+        below = [span.name for span in made if span.parent and span.parent.span_id == again.context.span_id]
+        assert below == ["score", "store"]
 
 
 async def test_a_recording_that_waits_is_one_trace_over_both_turns(place: CallPlace, spans: Any) -> None:
