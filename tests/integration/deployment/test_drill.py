@@ -18,7 +18,7 @@ def test_a_failing_version_gets_no_traffic_and_a_good_one_takes_it_without_a_los
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
