@@ -8,7 +8,8 @@ from eval.cases import Case
 from eval.contrasts.sets import ContrastSets
 from eval.selftest.doses.plan import DosePlan, GoodSystem, PlantedKind
 from eval.selftest.faults import verdicts
-from eval.selftest.faults.scorecard_holdout import HOLDOUT_KINDS
+from eval.selftest.faults.scorecard_holdout import HOLDOUT_KINDS, doctor_of
+from eval.selftest.faults.scorecard_third import THIRD_FAULTS
 from eval.selftest.mutant import Doctor
 
 
@@ -59,6 +60,7 @@ _KINDS = (
     _unseen("false_summary", "summarises another call", "summary_unfaithful", verdicts.false_summary),
     _unseen("invented_action", "adds a promise that nobody made", "action_item_invented", verdicts.invented_action),
     *(_later(name, does, spoil) for name, (does, spoil) in HOLDOUT_KINDS.items()),
+    *(_later(name, does, doctor_of(fault)) for name, (does, fault) in THIRD_FAULTS.items()),
 )
 
 

@@ -119,7 +119,7 @@ def read_the_beginning(filled: Filled, turns: Sequence[SpokenTurn]) -> Filled:
     )
 
 
-def _doctor(fault: HoldoutFault) -> Doctor:
+def doctor_of(fault: HoldoutFault) -> Doctor:
     """Return ``fault`` as a rewriting of a reply's answers; a criterion that the reply leaves out stays out."""
 
     def spoil(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
@@ -155,12 +155,12 @@ def _doctor(fault: HoldoutFault) -> Doctor:
 
 # What each does, and the rewriting of a reply.
 HOLDOUT_KINDS: Mapping[str, tuple[str, Doctor]] = {
-    "cites_the_first_turn": ("cites the first turn, verdicts as they were", _doctor(cite_the_first_turn)),
-    "credits_the_customer": ("takes the customer's words for the agent's", _doctor(credit_the_customer)),
-    "skips_the_last_section": ("excuses the last section's conditions", _doctor(skip_the_last_section)),
-    "one_part_suffices": ("passes what was done in part", _doctor(one_part_suffices)),
-    "lenient_where_optional": ("passes what the form does not require", _doctor(lenient_where_optional)),
-    "copies_within_sections": ("fails a section whose first criterion failed", _doctor(copy_within_sections)),
-    "blames_for_cut_calls": ("fails what did not apply in cut or transferred calls", _doctor(blame_for_cut_calls)),
-    "reads_the_beginning": ("reads the first twelve turns alone", _doctor(read_the_beginning)),
+    "cites_the_first_turn": ("cites the first turn, verdicts as they were", doctor_of(cite_the_first_turn)),
+    "credits_the_customer": ("takes the customer's words for the agent's", doctor_of(credit_the_customer)),
+    "skips_the_last_section": ("excuses the last section's conditions", doctor_of(skip_the_last_section)),
+    "one_part_suffices": ("passes what was done in part", doctor_of(one_part_suffices)),
+    "lenient_where_optional": ("passes what the form does not require", doctor_of(lenient_where_optional)),
+    "copies_within_sections": ("fails a section whose first criterion failed", doctor_of(copy_within_sections)),
+    "blames_for_cut_calls": ("fails what did not apply in cut or transferred calls", doctor_of(blame_for_cut_calls)),
+    "reads_the_beginning": ("reads the first twelve turns alone", doctor_of(read_the_beginning)),
 }
