@@ -367,7 +367,7 @@ def test_the_commands_take_a_tenant_from_nothing_to_its_receipt(place):
     assert (gone.returncode, "places searched again, 0 records left" in gone.stdout) == (0, True), gone.stderr
     assert "left of" in omni("receipts").stdout
     assert "fresh" not in omni("list").stdout
-    assert "acme: 1 calls, 0.0000 USD; no budget" in omni("budget").stdout
+    assert "acme: 1 calls, models 0.0000 USD; no budget" in omni("budget").stdout
     assert omni("suspend", "fresh", "--why", "x").returncode == 2
     refused = omni("create", "tmp")
     assert (refused.returncode, "no tenant can be called 'tmp'" in refused.stderr) == (2, True), refused.stderr
