@@ -106,17 +106,18 @@ def _tried(
     Raises:
         ConfigurationError: a model without a prompt to try it with, or an address without a model.
     """
-    from eval.evaluate import load_pairs
-    from eval.sweep.run import card_named, derive
-    from service.cards import ModelCards
     from service.errors import ConfigurationError
-    from service.settings import Settings
-    from service.task import load_task
 
     if model is None:
         if api_base is not None:
             raise ConfigurationError("--api-base is the address of the server of --model; name the model, too")
         return None, ()
+    from eval.evaluate import load_pairs  # late: with the sweep come numpy and scipy
+    from eval.sweep.run import card_named, derive
+    from service.cards import ModelCards
+    from service.settings import Settings
+    from service.task import load_task
+
     if not names:
         raise ConfigurationError("--model tries a model with an existing prompt; name the prompt with --pairs")
     settings = with_api_base(Settings(), model, api_base)

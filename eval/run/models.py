@@ -10,7 +10,7 @@ from service.aws.clients import has_credentials
 from service.cards import ModelCards
 from service.errors import ConfigurationError
 from service.llm.gateway import LiteLLMGateway
-from service.llm.model_call import Gateway
+from service.llm.model_call import Gateway, ModelCall
 from service.local.process import LocalBedrock
 from service.pair import Pair
 from service.settings import Settings
@@ -78,10 +78,13 @@ class RunModels:
             return MeteredGateway(self._cards, spending=self._spending, **options)
         return LiteLLMGateway(self._cards, **options)
 
-    async def make_ready(self, gateway: Gateway) -> None:
-        """Import litellm (3 s) before the first call, so that no latency includes it."""
+    async def make_ready(self, gateway: Gateway, call: ModelCall | None = None) -> None:
+        """Import what ``call`` needs, such as litellm (3 s), before the first one like it, so that no latency includes it.
+
+        Without it, what any call needs.
+        """
         if isinstance(gateway, LiteLLMGateway):
-            await asyncio.to_thread(gateway.warm_up)
+            await asyncio.to_thread(gateway.warm_up, call)
 
     def died(self) -> str | None:
         """Describe the end of the model's server, or return None while it lives (or none was started)."""
