@@ -106,7 +106,7 @@ def _clients_of_the_service(settings: "Settings") -> "ClientTokenVerifier":
         part = stack.up_aws(settings)
         print_part(part)
         settings = stack.with_endpoints(settings, [part])
-    return ClientTokenVerifier(open_access(settings).tokens)
+    return ClientTokenVerifier(open_access(settings).tokens.caller_of)
 
 
 def _declared(tool: "ToolSpec") -> dict[str, Any]:

@@ -15,6 +15,27 @@ if TYPE_CHECKING:
 
 _MOST_CHARS = 10_000
 _SHOWN_CHARS = 200
+FEW_PASSAGES = 5  # of a search in documents, where a model names no limit
+MOST_PASSAGES = 10
+# In the digest of every pair that searches documents: another schema refuses them all.
+DOCUMENT_ARGUMENTS: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "query": {"type": "string", "description": "A question, or words that the documents use."},
+        "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MOST_PASSAGES,
+            "description": f"Most passages to return; {FEW_PASSAGES} without it.",
+        },
+        "where": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "Only documents whose metadata have these values.",
+        },
+    },
+    "required": ["query"],
+}
 
 
 def wrong_arguments(spec: ToolSpec, arguments: Mapping[str, Any]) -> str:

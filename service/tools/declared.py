@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.pair import ToolSpec
-from service.tools.arguments import wrong_schema
-from service.tools.documents import ARGUMENTS
+from service.tools.arguments import DOCUMENT_ARGUMENTS, wrong_schema
 
 # What Converse, OpenAI and Anthropic all accept.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -57,7 +56,7 @@ def _declared(name: str, fields: Any) -> ToolSpec:
     if not isinstance(description, str) or not description.strip():
         raise ToolsWrong(key, f"tool {name!r} needs a description: the model chooses by it")
     documents = _documents(key, name, fields)
-    arguments, writes = ARGUMENTS if documents else fields.get("arguments"), fields.get("writes", False)
+    arguments, writes = DOCUMENT_ARGUMENTS if documents else fields.get("arguments"), fields.get("writes", False)
     if not isinstance(arguments, Mapping):
         raise ToolsWrong(key, f"tool {name!r} needs 'arguments', a JSON schema of an object")
     if not isinstance(writes, bool):

@@ -9,33 +9,13 @@ from typing import Any, Protocol
 from service.errors import KnowledgeError
 from service.knowledge.search import FoundPassage, Search
 from service.pair import ToolSpec
+from service.tools.arguments import FEW_PASSAGES
 from service.tools.port import MOST_ANSWER_CHARS, ToolError, Tools
 
-_FEW = 5  # passages, where a model names no limit
-_MOST = 10
 _MOST_TEXT_CHARS = 1_500
 _MOST_TITLE_CHARS = 200
 # Their own: searches that wait for OpenSearch must not keep others from the loop's threads.
 _THREADS = ThreadPoolExecutor(16, thread_name_prefix="documents")
-# In the digest of every pair that searches documents: another schema refuses them all.
-ARGUMENTS: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {
-        "query": {"type": "string", "description": "A question, or words that the documents use."},
-        "limit": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": _MOST,
-            "description": f"Most passages to return; {_FEW} without it.",
-        },
-        "where": {
-            "type": "object",
-            "additionalProperties": {"type": "string"},
-            "description": "Only documents whose metadata have these values.",
-        },
-    },
-    "required": ["query"],
-}
 
 
 class DocumentIndexes(Protocol):
@@ -93,7 +73,9 @@ class WithDocuments:
 
     def _found(self, digest: str, arguments: Mapping[str, Any]) -> Sequence[FoundPassage]:
         index = self._indexes.opened(digest)
-        return index.search(arguments["query"], limit=arguments.get("limit", _FEW), where=arguments.get("where"))
+        return index.search(
+            arguments["query"], limit=arguments.get("limit", FEW_PASSAGES), where=arguments.get("where")
+        )
 
 
 def unopened(specs: Iterable[ToolSpec], indexes: DocumentIndexes) -> Iterator[tuple[ToolSpec, KnowledgeError]]:

@@ -14,7 +14,8 @@ from service.pair import Pair, ToolSpec
 from service.settings import Settings
 from service.telemetry.log import Event, log
 from service.tools.allowed import AllowedTools
-from service.tools.documents import ARGUMENTS, DocumentIndexes, NoTools, WithDocuments, unopened
+from service.tools.arguments import DOCUMENT_ARGUMENTS
+from service.tools.documents import DocumentIndexes, NoTools, WithDocuments, unopened
 from service.tools.effect_table import EffectTable
 from service.tools.effects import EffectLedger, EffectsInMemory
 from service.tools.functions import ToolFunction
@@ -88,7 +89,7 @@ class TaskTools:
 
     def _wrong_documents(self, pair: Pair) -> str:
         named = [tool for tool in pair.tools if tool.documents]
-        here = [ToolSpec(name=tool.name, description="", arguments=ARGUMENTS) for tool in named]
+        here = [ToolSpec(name=tool.name, description="", arguments=DOCUMENT_ARGUMENTS) for tool in named]
         wrong = [differing_tools(named, here)]
         for tool, err in unopened(named, self.indexes):
             if isinstance(err, KnowledgeDown):

@@ -1,37 +1,35 @@
 """Whom a tools' server lets in: clients of this service with the scope `tools`, or holders of tokens in a file."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fastmcp.server.auth import AccessToken, TokenVerifier
 
-from service.access.errors import TokenRefused
 from service.errors import ConfigurationError
 from service.strict import NotStrict, read_strict
-
-if TYPE_CHECKING:
-    from service.access.tokens import Tokens
 
 SCOPE = "tools"
 _LEAST_TOKEN_CHARS = 24
 
 
 class ClientTokenVerifier(TokenVerifier):
-    """Accepts this service's own access tokens that carry the scope `tools`."""
+    """Accepts this service's own access tokens that carry the scope `tools`.
 
-    def __init__(self, tokens: "Tokens") -> None:
+    ``caller_of`` verifies a token and returns its client and scopes, or None.
+    """
+
+    def __init__(self, caller_of: Callable[[str], tuple[str, Collection[str]] | None]) -> None:
         super().__init__(required_scopes=[SCOPE])
-        self._tokens = tokens
+        self._caller_of = caller_of
 
     async def verify_token(self, token: str) -> AccessToken | None:
         """Return the client and its scopes, or None for a token that is not valid."""
-        try:
-            signed = self._tokens.read(token)
-        except TokenRefused:
+        caller = self._caller_of(token)
+        if caller is None:
             return None
-        return AccessToken(token=token, client_id=signed.caller.client_id, scopes=sorted(signed.caller.scopes))
+        client_id, scopes = caller
+        return AccessToken(token=token, client_id=client_id, scopes=sorted(scopes))
 
 
 class FileTokenVerifier(TokenVerifier):

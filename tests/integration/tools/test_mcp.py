@@ -98,7 +98,7 @@ def test_without_its_token_the_server_is_down_for_us(url, token):
 
 def test_a_client_of_this_service_needs_the_scope_tools(tmp_path):
     settings = Settings(state_dir=tmp_path)
-    server = build_server("demo", FUNCTIONS, auth=ClientTokenVerifier(open_access(settings).tokens))
+    server = build_server("demo", FUNCTIONS, auth=ClientTokenVerifier(open_access(settings).tokens.caller_of))
     with served(server.http_app("/mcp")) as address:
         for scope, is_let_in in (("tools", True), ("summaries", False)):
             token = SecretStr(local_token(settings, scope).text)
