@@ -14,17 +14,17 @@ import pytest
 from aiohttp import web
 from litellm.llms.bedrock.base_aws_llm import BaseAWSLLM
 
-from service.aws.clients import AwsKey
-from service.cards import ModelCards
-from service.errors import ModelError, QuotaExceeded, UpstreamUnavailable
-from service.llm.chat_format import usage_of
-from service.llm.converse import Converse
-from service.llm.failures import translated
-from service.llm.gateway import LiteLLMGateway
-from service.llm.model_call import ModelCall
-from service.llm.plain_call import plain_answer, plain_content, runtime_endpoint
-from service.pair import Message, Sampling
-from service.settings import REPO_ROOT
+from service.core.llm.chat_format import usage_of
+from service.core.llm.converse import Converse
+from service.core.llm.failures import translated
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.model_call import ModelCall
+from service.core.llm.plain_call import plain_answer, plain_content, runtime_endpoint
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Message, Sampling
+from service.kit.aws.clients import AwsKey
+from service.kit.frame.errors import ModelError, QuotaExceeded, UpstreamUnavailable
+from service.kit.settings import REPO_ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # litellm's
 REGION = "eu-west-1"
@@ -268,11 +268,11 @@ def test_the_endpoint_is_litellms(monkeypatch, region, named):
 async def test_a_plain_call_imports_no_litellm(bedrock):
     code = (
         "import asyncio, sys\n"
-        "from service.cards import ModelCards\n"
-        "from service.llm.gateway import LiteLLMGateway\n"
-        "from service.llm.model_call import ModelCall\n"
-        "from service.pair import Message, Sampling\n"
-        "from service.settings import REPO_ROOT\n"
+        "from service.core.unit.cards import ModelCards\n"
+        "from service.core.llm.gateway import LiteLLMGateway\n"
+        "from service.core.llm.model_call import ModelCall\n"
+        "from service.core.unit.pair import Message, Sampling\n"
+        "from service.kit.settings import REPO_ROOT\n"
         "cards = ModelCards.load(REPO_ROOT / 'prompts' / 'models.yaml')\n"
         "made = LiteLLMGateway(cards, region='eu-west-1', endpoint=sys.argv[1])\n"
         "said = dict(messages=(Message(role='user', content='U'),), sampling=Sampling(max_output_tokens=9), timeout_s=60.0)\n"
