@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import botocore.loaders
 import drills
+import fresh_stores
 import pytest
 import warm
 
@@ -27,6 +28,7 @@ for name in ("CI", "GITHUB_ACTIONS"):
 botocore.loaders.JSONFileLoader.load_file = staticmethod(functools.cache(botocore.loaders.JSONFileLoader().load_file))
 
 warm.install()
+fresh_stores.install()
 
 with suppress(ImportError):  # the environment of tools/test_ragas.sh has no hypothesis
     import hypothesis

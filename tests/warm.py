@@ -7,6 +7,7 @@ a test marked ``cold``.
 """
 
 import array
+import contextlib
 import ctypes
 import fcntl
 import functools
@@ -14,6 +15,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import signal
 import socket
@@ -28,10 +30,10 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = {"omni", "service", "eval.tracking.worker"}
 _HIGH = 500  # above any file number in use
 _SUBREAPER = 36  # prctl: an orphan below the caller becomes the caller's child
-_PRELOADED = """
-litellm mlflow mlflow.tracking mlflow.store.tracking.sqlalchemy_store mlflow.store.model_registry.sqlalchemy_store sqlite3
-omni.app omni.main service.api service.commands uvicorn boto3 eval.evaluate eval.tracking.worker eval.tracking.store jinja2 numpy
-
+_HOUSE = ("service", "eval", "reports", "figures", "omni")
+_LIBRARIES = """
+boto3 litellm mlflow mlflow.tracking mlflow.store.tracking.sqlalchemy_store mlflow.store.model_registry.sqlalchemy_store numpy
+scipy.special securesystemslib.signer sqlite3 uvicorn
 """.split()
 
 
@@ -207,13 +209,19 @@ def main():
     """Import everything, then serve over the socket whose number is the first argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the test process
     import botocore.loaders
+    import fresh_stores
 
     botocore.loaders.JSONFileLoader.load_file = staticmethod(
         functools.cache(botocore.loaders.JSONFileLoader().load_file)
     )
+    fresh_stores.install()
     filters = warnings.filters[:]
-    for name in _PRELOADED:
-        importlib.import_module(name)
+    houses = [importlib.import_module(name) for name in _HOUSE]
+    found = [module.name for house in houses for module in pkgutil.walk_packages(house.__path__, f"{house.__name__}.")]
+    for name in (*_LIBRARIES, *found):
+        if not name.endswith("__main__"):
+            with contextlib.suppress(ImportError):  # of an extra that is not installed
+                importlib.import_module(name)
     warnings.filters[:] = filters
     gc.collect()
     gc.freeze()

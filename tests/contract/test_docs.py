@@ -5,7 +5,6 @@ import subprocess
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
 import typer
 
 from omni.app import build_app
