@@ -34,6 +34,7 @@ from omni.bench import bench, simulate
 from omni.capacity.command import capacity
 from omni.deploying import deploy
 from omni.intents import intents
+from omni.pinning import pin_artifacts
 from omni.scheduling import schedule
 from omni.simulated import mark_simulated, use_simulated_store
 from reports.commands import report, report_power
@@ -57,6 +58,7 @@ _EVALUATE: Commands = {
     "sweep": sweep,
     "cases": check_cases,
     "card": card,
+    "pin": pin_artifacts,
     "results": results,
     "ui": ui,
 }

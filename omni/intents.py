@@ -15,22 +15,23 @@ def train_intents(
         bool, typer.Option("--compare", help="Only compare penalties, by folds of the training messages.")
     ] = False,
 ) -> None:
-    """Learn from datasets/assistant/intents/train.jsonl, calibrate on dev.jsonl, and write the weights."""
+    """Learn from train.jsonl of datasets/assistant/intents, calibrate on dev.jsonl, and pin the weights in the pairs."""
     from service.commands.knowledge import open_model
     from service.settings import Settings
 
     settings = Settings()
     folder, model = settings.datasets_dir / "assistant" / "intents", open_model(settings)
-    from eval.intents.train import cross_validated, learn, write_weights
-    from service.tasks.assistant.understanding.classifier import WEIGHTS_FILE
+    from eval.intents.train import content_of, cross_validated, learn
+    from service.pair_file.pin import keep_trained
 
     if compare:
         for penalty, accuracy, loss in cross_validated(folder, model):
             say(f"C={penalty:<6g} accuracy {accuracy:.3f}  log loss {loss:.3f}")
         return
     weights = learn(folder, model)
-    write_weights(WEIGHTS_FILE, weights)
-    say(f"{WEIGHTS_FILE}: {len(weights.intents)} intents, temperature {weights.temperature}")
+    file, pairs = keep_trained(settings.prompts_dir / "assistant", "intents", "intent_weights", content_of(weights))
+    say(f"{file}: {len(weights.intents)} intents, temperature {weights.temperature}")
+    say(f"named by {', '.join(path.stem for path in pairs) or 'no pair'}: other weights are another pair, evaluate it")
 
 
 @intents.command("measure")
@@ -38,6 +39,7 @@ def measure_intents(
     dataset: Annotated[
         Literal["dev", "test"], typer.Option(help="dev chose the temperature; nothing is tuned on test.")
     ] = "dev",
+    pair: Annotated[str, typer.Option(help="The pair of the assistant whose weights are measured.")] = "rules-minilm",
 ) -> None:
     """Compare words alone, meaning alone and both on labelled messages."""
     from service.commands.knowledge import open_model
@@ -47,7 +49,16 @@ def measure_intents(
     model = open_model(settings)
     from eval.intents.measure import measure
     from eval.intents.messages import read_messages
+    from service.cards import ModelCards
+    from service.pair_file import load_pair
+    from service.pair_file.artifacts import artifact_of
+    from service.tasks.assistant import TASK
+    from service.tasks.assistant.understanding.by_meaning import OWN_WEIGHTS
     from service.tasks.assistant.understanding.classifier import IntentClassifier, read_weights
 
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    path = settings.prompts_dir / TASK.name / f"{pair}.prompty"
+    measured = load_pair(path, cards=cards, task_variables=TASK.variables, part_variables=TASK.part_variables)
+    weights = read_weights(artifact_of(measured, TASK.name, OWN_WEIGHTS))
     messages = read_messages(settings.datasets_dir / "assistant" / "intents" / f"{dataset}.jsonl")
-    measure(dataset, messages, IntentClassifier(read_weights(), model).guess)
+    measure(dataset, messages, IntentClassifier(weights, model).guess)

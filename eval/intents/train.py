@@ -9,7 +9,6 @@ import numpy as np
 
 from eval.intents.messages import LabelledMessage, digest_of, read_messages
 from figures.arrays import Floats
-from service.files import write_whole
 from service.knowledge.embedding import Embedder
 from service.tasks.assistant.understanding.classifier import IntentWeights
 
@@ -56,9 +55,9 @@ def cross_validated(folder: Path, embedder: Embedder) -> list[tuple[float, float
     return rows
 
 
-def write_weights(file: Path, weights: IntentWeights) -> None:
-    """Write the weights as JSON, whole or not at all."""
-    write_whole(file, (weights.model_dump_json(indent=1) + "\n").encode())
+def content_of(weights: IntentWeights) -> bytes:
+    """Return the weights as the bytes of their file."""
+    return (weights.model_dump_json(indent=1) + "\n").encode()
 
 
 def _model(penalty: float) -> Any:

@@ -129,10 +129,11 @@ def _models(settings: Settings, models: list[str]) -> Iterator[CheckedPart]:
 def _release(task: str, settings: Settings, models: set[str]) -> CheckedPart:
     """Check registry, alias and signatures of a task's pair; add its models on Bedrock to ``models``."""
     from service.cards import ModelCards
+    from service.release.artifacts import with_artifacts
     from service.release.registry import fetch_released
 
     try:
-        released = fetch_released(task, settings)
+        released = with_artifacts(fetch_released(task, settings), settings)
         cards = ModelCards.load(settings.prompts_dir / "models.yaml")
         models |= {name for name in released.pair.models if cards.get(name).wire == "bedrock"}
     except ServiceError as err:

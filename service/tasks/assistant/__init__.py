@@ -10,7 +10,7 @@ from service.dialogue.task import DialogueTask
 from service.dialogue.turn import DialogueInputs, DialogueReply, HandoverFacts
 from service.errors import ModelUnusable
 from service.llm.model_call import InProcessModels
-from service.pair import Pair
+from service.pair import Artifact, Pair
 from service.task import TaskContext
 from service.task_result import TaskResult
 from service.tasks.assistant.persona import persona, remembered
@@ -18,7 +18,7 @@ from service.tasks.assistant.reply import AssistantReply
 from service.tasks.assistant.rules import BY_MEANING_ID, MODEL_ID, rules, rules_by_meaning
 from service.tasks.assistant.story import handover_facts
 from service.tasks.assistant.tools import FUNCTIONS, live_bank
-from service.tasks.assistant.understanding.by_meaning import guess_by_meaning
+from service.tasks.assistant.understanding.by_meaning import OWN_WEIGHTS, guess_by_meaning
 from service.tasks.assistant.understanding.intents import GuessIntent
 from service.tasks.assistant.understanding.logged import log_intent
 from service.tasks.assistant.validation.guard import AssistantGuard
@@ -35,6 +35,7 @@ class BankAssistant(DialogueTask[DialogueInputs]):
     in_process: ClassVar[InProcessModels] = {MODEL_ID: rules, BY_MEANING_ID: rules_by_meaning}
     fallback_model: ClassVar[str | None] = MODEL_ID
     tool_functions: ClassVar[Sequence[ToolFunction]] = FUNCTIONS
+    built_in: ClassVar[Sequence[Artifact]] = (OWN_WEIGHTS,)
     checks: ClassVar[tuple[str, ...]] = ("fabricated_data", "domain", "documents", "branches", "promises", "disclosure")
 
     def greeting(self) -> str:
@@ -71,7 +72,7 @@ class BankAssistant(DialogueTask[DialogueInputs]):
 def _guess_of(pair: Pair) -> GuessIntent | None:
     if BY_MEANING_ID in pair.models:
         with suppress(ModelUnusable):  # then the rules without it answer, and the answer says so
-            return guess_by_meaning()
+            return guess_by_meaning(pair)
     return None
 
 

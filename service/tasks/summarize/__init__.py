@@ -2,19 +2,22 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from service.errors import OutputInvalid
 from service.guard import AnswerGuard
 from service.interactions.interaction import HistoryFilter, Interaction
 from service.llm.model_call import InProcessModels
-from service.pair import OutputRules, Pair
+from service.pair import Artifact, OutputRules, Pair
+from service.pair_file.artifacts import artifact_of
 from service.strict import IsoTime
 from service.task import Task
-from service.tasks.summarize.digest import MODEL_ID, extractive_digest
+from service.tasks.summarize.digest import MODEL_ID, OWN_WEIGHTS, WEIGHTS, extractive_digest
 from service.tasks.summarize.history import history_text
+from service.tasks.summarize.selection import Weights
 from service.tools.use import TracedStep
 
 NO_INTERACTIONS = "No interactions found"
@@ -58,9 +61,18 @@ class SummarizeInputs(HistoryFilter):
         return self.apply(list(self.interactions), self.as_of)
 
 
+class _Weighed(SummarizeInputs):
+    """The inputs with the weights of the pair that is asked about them."""
+
+    _weights: Weights = PrivateAttr(default=WEIGHTS)
+
+
 def _digest(document: object) -> str:
     assert isinstance(document, SummarizeInputs)
-    return extractive_digest(document.visible())
+    return extractive_digest(document.visible(), document._weights if isinstance(document, _Weighed) else WEIGHTS)
+
+
+_parsed = lru_cache(maxsize=8)(Weights.parse)  # by the pair's own bytes, which are hashed once
 
 
 def _values(inputs: SummarizeInputs, max_history_tokens: int | None) -> Mapping[str, str]:
@@ -79,6 +91,7 @@ class Summarize(Task[SummarizeInputs]):
     variables: ClassVar[frozenset[str]] = frozenset({"history", "today", "contact_reason"})
     in_process: ClassVar[InProcessModels] = {MODEL_ID: _digest}
     fallback_model: ClassVar[str | None] = MODEL_ID
+    built_in: ClassVar[Sequence[Artifact]] = (OWN_WEIGHTS,)
 
     def values(self, inputs: SummarizeInputs) -> Mapping[str, str]:
         """Return the history, today's date and the reason of the present contact."""
@@ -87,6 +100,12 @@ class Summarize(Task[SummarizeInputs]):
     def values_for(self, inputs: SummarizeInputs, pair: Pair) -> Mapping[str, str]:
         """Return ``values`` with the history shortened to the pair's ``max_history_tokens``."""
         return _values(inputs, pair.serving.max_history_tokens)
+
+    def document_for(self, inputs: SummarizeInputs, pair: Pair) -> SummarizeInputs:
+        """Return the inputs with the weights that the pair's digest chooses its statements by."""
+        document = _Weighed.model_construct(**dict(inputs))
+        document._weights = _parsed(artifact_of(pair, self.name, OWN_WEIGHTS))
+        return document
 
     def without_model(self, inputs: SummarizeInputs) -> str | None:
         """Return a fixed text for an empty history, else None."""
