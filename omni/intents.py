@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 intents = typer.Typer(no_args_is_help=True, help="Train and measure what tells a bank customer's intent by meaning.")
 
@@ -17,12 +17,12 @@ def train_intents(
 ) -> None:
     """Learn from train.jsonl of datasets/assistant/intents, calibrate on dev.jsonl, and pin the weights in the pairs."""
     from service.commands.knowledge import open_model
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     folder, model = settings.datasets_dir / "assistant" / "intents", open_model(settings)
-    from eval.intents.train import content_of, cross_validated, learn
-    from service.pair_file.pin import keep_trained
+    from eval.instruments.intents.train import content_of, cross_validated, learn
+    from service.core.unit.pair_file.pin import keep_trained
 
     if compare:
         for penalty, accuracy, loss in cross_validated(folder, model):
@@ -43,18 +43,18 @@ def measure_intents(
 ) -> None:
     """Compare words alone, meaning alone and both on labelled messages."""
     from service.commands.knowledge import open_model
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     model = open_model(settings)
-    from eval.intents.measure import measure
-    from eval.intents.messages import read_messages
-    from service.cards import ModelCards
-    from service.pair_file import load_pair
-    from service.pair_file.artifacts import artifact_of
-    from service.tasks.assistant import TASK
-    from service.tasks.assistant.understanding.by_meaning import OWN_WEIGHTS
-    from service.tasks.assistant.understanding.classifier import IntentClassifier, read_weights
+    from eval.instruments.intents.measure import measure
+    from eval.instruments.intents.messages import read_messages
+    from service.core.tasks.assistant import TASK
+    from service.core.tasks.assistant.understanding.by_meaning import OWN_WEIGHTS
+    from service.core.tasks.assistant.understanding.classifier import IntentClassifier, read_weights
+    from service.core.unit.cards import ModelCards
+    from service.core.unit.pair_file import load_pair
+    from service.core.unit.pair_file.artifacts import artifact_of
 
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     path = settings.prompts_dir / TASK.name / f"{pair}.prompty"

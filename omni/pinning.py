@@ -6,7 +6,7 @@ import typer
 
 from eval.commands.arguments import PairName, TaskName
 from figures.command_line import omni
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 
 def pin_artifacts(
@@ -18,12 +18,12 @@ def pin_artifacts(
     ] = None,
 ) -> None:
     """Write the digests of a pair's artifacts, such as learned weights, into its file. Other bytes are another pair."""
-    from service.cards import ModelCards
-    from service.pair_file import load_pair
-    from service.pair_file.artifacts import check_names
-    from service.pair_file.pin import pin, pinned
-    from service.settings import Settings
-    from service.task import load_task
+    from service.core.run.task import load_task
+    from service.core.unit.cards import ModelCards
+    from service.core.unit.pair_file import load_pair
+    from service.core.unit.pair_file.artifacts import check_names
+    from service.core.unit.pair_file.pin import pin, pinned
+    from service.kit.settings import Settings
 
     name, _, file = (artifact or "").partition("=")
     if artifact is not None and not (name and file):
