@@ -94,7 +94,7 @@ def pin_artifacts(
         say(f"{each}: {pin(path, each)}")
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     now = load_pair(path, cards=cards, task_variables=loaded.variables, part_variables=loaded.part_variables)
-    check_names([now], loaded.built_in)
+    check_names([now], loaded.artifact_names)
     if not names:
         say(f"{task}/{pair} names no artifacts; name one with --artifact NAME=FILE")
         return

@@ -184,7 +184,7 @@ def load_pairs(task: Task[Any], cards: ModelCards, settings: Settings, names: Se
     if not paths:
         raise ConfigurationError(f"no pair file in {folder}; write one (see docs/guides/adding-a-task.md)")
     read = partial(load_pair, cards=cards, task_variables=task.variables, part_variables=task.part_variables)
-    check_names(pairs := [read(path) for path in paths], task.built_in)
+    check_names(pairs := [read(path) for path in paths], task.artifact_names)
     return pairs
 
 

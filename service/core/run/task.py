@@ -60,7 +60,9 @@ class Task(ABC, Generic[In]):
     fallback_when_crowded: ClassVar[bool] = True
     most_steps: ClassVar[int] = 100
     tool_functions: ClassVar[Sequence[ToolFunction]] = ()
-    # The artifacts that a pair may name, as a pair gets them that names none: files beside the task's code.
+    # The names of the artifacts that the task asks its pair for, and those files beside the code that stand in for them where a
+    # pair names none.
+    artifact_names: ClassVar[frozenset[str]] = frozenset()
     built_in: ClassVar[Sequence[Artifact]] = ()
 
     @abstractmethod

@@ -35,6 +35,7 @@ class BankAssistant(DialogueTask[DialogueInputs]):
     in_process: ClassVar[InProcessModels] = {MODEL_ID: rules, BY_MEANING_ID: rules_by_meaning}
     fallback_model: ClassVar[str | None] = MODEL_ID
     tool_functions: ClassVar[Sequence[ToolFunction]] = FUNCTIONS
+    artifact_names: ClassVar[frozenset[str]] = frozenset({OWN_WEIGHTS.name})
     built_in: ClassVar[Sequence[Artifact]] = (OWN_WEIGHTS,)
     checks: ClassVar[tuple[str, ...]] = ("fabricated_data", "domain", "documents", "branches", "promises", "disclosure")
 

@@ -91,6 +91,7 @@ class Summarize(Task[SummarizeInputs]):
     variables: ClassVar[frozenset[str]] = frozenset({"history", "today", "contact_reason"})
     in_process: ClassVar[InProcessModels] = {MODEL_ID: _digest}
     fallback_model: ClassVar[str | None] = MODEL_ID
+    artifact_names: ClassVar[frozenset[str]] = frozenset({OWN_WEIGHTS.name})
     built_in: ClassVar[Sequence[Artifact]] = (OWN_WEIGHTS,)
 
     def values(self, inputs: SummarizeInputs) -> Mapping[str, str]:

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Collection, Iterable, Iterator, MutableMapping
 from dataclasses import replace
 from functools import lru_cache
 from importlib.util import find_spec
@@ -65,13 +65,12 @@ def artifact_of(pair: Pair | None, task: str, own: Artifact) -> bytes:
     return built_in(task, own) if found is None else found
 
 
-def check_names(pairs: Iterable[Pair], own: Iterable[Artifact]) -> None:
-    """Check that the task, which brings along ``own``, asks for each artifact of ``pairs``: no other one would be used.
+def check_names(pairs: Iterable[Pair], known: Collection[str]) -> None:
+    """Check that the task, which asks for the artifacts ``known``, asks for each one of ``pairs``: no other would be used.
 
     Raises:
         PairError: it asks for none of this name; the message names those that it asks for.
     """
-    known = [artifact.name for artifact in own]
     for pair in pairs:
         for name in [artifact.name for artifact in pair.artifacts if artifact.name not in known]:
             hint = near_or_all(name, known, "it asks for")
