@@ -27,6 +27,7 @@ from service.core.run.task import Task, load_task, task_names
 from service.core.tools.functions import ToolFunction
 from service.core.tools.serving import TaskTools, build_task_tools
 from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file.artifacts import built_in
 from service.dashboards.reader import DashboardReader, build_dashboards
 from service.desk.build import callback_book, open_handovers
 from service.desk.queue import HandoverQueue
@@ -206,7 +207,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     token keys nor clients.
 
     Raises:
-        ConfigurationError: model cards, access files or the log's key are missing or wrong, or a required task does not exist.
+        ConfigurationError, PairError: a file that it reads is missing or wrong, or a required task does not exist.
     """
     # Imported here, so that a test with fakes does not load boto3, mlflow and litellm.
     from service.access.control import account_key, open_access
@@ -301,6 +302,9 @@ def _tasks(settings: Settings) -> dict[str, Task[Any]]:
     unknown = sorted(set(settings.serving.required_tasks) - set(tasks))
     if unknown:
         raise ConfigurationError(f"OMNI_REQUIRED_TASKS names {', '.join(unknown)}; tasks: {', '.join(tasks)}")
+    for name, task in tasks.items():
+        for artifact in task.built_in:
+            built_in(name, artifact)  # read once, here: whoever changed the file finds out before a customer does
     if unknown := sorted(set(settings.tools.servers) - set(tasks)):
         raise ConfigurationError(f"OMNI_TOOLS_SERVERS names {', '.join(unknown)}; tasks: {', '.join(tasks)}")
     if unknown := sorted(set(settings.tools.tokens) - set(settings.tools.servers)):
