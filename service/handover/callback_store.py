@@ -25,7 +25,7 @@ class CallbackStore(RecordTable[Callback]):
     def due(self, now: datetime, *, most: int) -> list[Callback]:
         """Return open callbacks that a worker should look at now, longest due first; may miss changes of the last second."""
         by_now = at_most(_BY_OPEN.sort, _text(now))
-        return list(self.records(Query(partition="", index=_BY_OPEN, sort=by_now, most=most)))
+        return self.page(Query(partition="", index=_BY_OPEN, sort=by_now, most=most)).records
 
     def waiting(self) -> list[Callback]:
         """Return all open callbacks; may miss changes of the last second."""

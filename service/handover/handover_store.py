@@ -23,7 +23,7 @@ class HandoverStore(RecordTable[CustomerHandover]):
 
     def latest(self, state: HandoverState, *, most: int) -> list[CustomerHandover]:
         """Return those that were taken or closed last, newest first; may miss changes of the last second."""
-        return list(self.records(Query(partition=state, index=_BY_STATE, newest_first=True, most=most)))
+        return self.page(Query(partition=state, index=_BY_STATE, newest_first=True, most=most)).records
 
 
 def _item(handover: CustomerHandover) -> Item:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from service.access.control import account_key, open_changes
 from service.aws.clients import client
 from service.aws.shared_state import open_shared_state
+from service.aws.stores import CALLS
 from service.calls.store.form_store import build_forms
 from service.calls.store.states import CallJobs
 from service.calls.tenants.residency import Residency
@@ -14,6 +15,7 @@ from service.clock import wall_clock
 from service.erasure.build import build_eraser
 from service.erasure.eraser import Eraser
 from service.errors import ConfigurationError
+from service.kit.records.build import open_rows
 from service.settings import Settings
 from service.telemetry.fields import set_account_key
 from service.tenants.life_cycle import TenantLifeCycle
@@ -41,7 +43,7 @@ def build_life_cycle(
     return TenantLifeCycle(
         tenants=build_tenants(settings, dynamodb=dynamodb),
         forms=build_forms(settings, dynamodb=dynamodb, now=now),
-        jobs=CallJobs(dynamodb, settings.calls.table),
+        jobs=CallJobs(open_rows(settings, CALLS, dynamodb)),
         access=open_changes(settings),
         ledger=TenantLedger(shared),
         residency=Residency(region=settings.aws.region, cards=cards, endpoint=settings.bedrock.endpoint),

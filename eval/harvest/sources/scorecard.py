@@ -156,13 +156,15 @@ class ScorecardSource(CaseSource[ReviewedCall]):
     def origin(self, settings: Settings) -> ReviewedCalls:
         """See ``CaseSource.origin``."""
         from service.aws.clients import client
+        from service.aws.stores import CALLS
         from service.calls.store.form_store import build_forms
+        from service.kit.records.build import open_rows
 
         dynamodb = client("dynamodb", settings)
         return ReviewedCalls(
             client("s3", settings),
             settings.calls.results_bucket,
-            CallOverrides(dynamodb, settings.calls.table),
+            CallOverrides(open_rows(settings, CALLS, dynamodb)),
             build_forms(settings, dynamodb=dynamodb, now=lambda: datetime.now(UTC)),
         )
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from service.aws.stores import CALLS
 from service.calls.hear.transcriber import Transcriber
 from service.calls.insights.insight import InsightReader
 from service.calls.insights.words import WordReader
@@ -19,6 +20,7 @@ from service.calls.worker.candidate import CallRollout
 from service.calls.worker.scoring import CallScorer
 from service.calls.worker.worker import CallWorker
 from service.errors import ConfigurationError, RegistryError
+from service.kit.records.build import open_rows
 from service.redaction.build import build_finder
 from service.served import PairSource, ServedPair
 from service.settings import Settings
@@ -63,7 +65,7 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     return CallWorker(
         inputs=CallInputs(s3, settings.calls.bucket),
         results=results,
-        jobs=CallJobs(dynamodb, settings.calls.table, is_erased=erased.covers),
+        jobs=CallJobs(open_rows(settings, CALLS, dynamodb), is_erased=erased.covers),
         forms=build_forms(settings, dynamodb=dynamodb, now=_now),
         redactor=build_redactor(settings),
         scorer=CallScorer(
@@ -86,11 +88,10 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
 
 def build_ordered(settings: Settings, worker: CallWorker) -> "OrderedRescorings":
     """Return a worker's part in the orders to score stored calls again."""
-    from service.aws.clients import client
     from service.calls.store.rescorings import RescoringOrders
     from service.calls.worker.ordered import OrderedRescorings
 
-    return OrderedRescorings(worker=worker, orders=RescoringOrders(client("dynamodb", settings), settings.calls.table))
+    return OrderedRescorings(worker=worker, orders=RescoringOrders(open_rows(settings, CALLS)))
 
 
 def build_insights(settings: Settings) -> InsightReader:
