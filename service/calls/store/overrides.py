@@ -7,12 +7,12 @@ people who both read number 3 cannot both write number 4. The index ``by_open`` 
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.aws.stores import CALLS
+from service.core.tasks.scorecard.arithmetic import Rating
+from service.kit.aws.stores import CALLS
 from service.kit.records.conditions import Changes, begins
 from service.kit.records.items import Item, Key
 from service.kit.records.rows import Query, Rows
 from service.kit.records.table import RecordChanged, RecordForm, RecordTable
-from service.tasks.scorecard.arithmetic import Rating
 
 _OVERRIDE = "OVERRIDE#"
 # No tenant's id begins with "#": the same index holds unfinished calls by tenant.

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from service.aws.stores import CALLS
+from service.kit.aws.stores import CALLS
 from service.kit.records.conditions import begins
 from service.kit.records.items import Item, Key
 from service.kit.records.rows import Query, Rows

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from service.aws.bounded import ItemChanged
-from service.aws.stores import CALLS
 from service.calls.failure import CallErased, FailureReason, NotReady
 from service.calls.keys import CallObject
 from service.calls.store.call_score import CallScore, score_of, texts_of
+from service.kit.aws.bounded import ItemChanged
+from service.kit.aws.stores import CALLS
 from service.kit.records.conditions import (
     Changes,
     Condition,

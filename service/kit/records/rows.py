@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from service.aws.stores import TableIndex, TableShape
+from service.kit.aws.stores import TableIndex, TableShape
 from service.kit.records.conditions import Changes, Condition
 from service.kit.records.items import Item, Key
 

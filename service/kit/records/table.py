@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel
 
-from service.aws.bounded import FIRST_WAIT_S, ItemChanged, StoreThrottled
-from service.aws.stores import TableShape
+from service.kit.aws.bounded import FIRST_WAIT_S, ItemChanged, StoreThrottled
+from service.kit.aws.stores import TableShape
 from service.kit.records.conditions import Condition, absent, at_most, either, equal
 from service.kit.records.items import Item, Key
 from service.kit.records.rows import EventLoopRows, Query, RowPage, Rows, key_attributes

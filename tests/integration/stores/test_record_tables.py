@@ -10,10 +10,10 @@ from threading import Thread
 import pytest
 from made_tables import make_table
 
-from service.aws.bounded import ItemChanged, RecordRefused
-from service.aws.clients import client
-from service.aws.queries import DynamoQueries
-from service.aws.stores import TableIndex, TableShape
+from service.kit.aws.bounded import ItemChanged, RecordRefused
+from service.kit.aws.clients import client
+from service.kit.aws.queries import DynamoQueries
+from service.kit.aws.stores import TableIndex, TableShape
 from service.kit.records.conditions import (
     Changes,
     above,
