@@ -68,11 +68,14 @@ class DynamoRows:
         """See ``Rows.query``."""
         return all_pages(self, query)
 
-    def scan(self, *, where: Condition | None = None, index: TableIndex | None = None) -> Iterator[Item]:
+    def scan(
+        self, *, where: Condition | None = None, index: TableIndex | None = None, only: Sequence[str] = ()
+    ) -> Iterator[Item]:
         """See ``Rows.scan``."""
         given = Placeholders()
         asked: dict[str, Any] = {"IndexName": index.name} if index else {"ConsistentRead": True}
         asked |= {"FilterExpression": where.text(given)} if where else {}
+        asked |= {"ProjectionExpression": ", ".join(map(given.name, only))} if only else {}
         asked |= given.arguments()
         while True:
             page = self._called("scan", **asked)

@@ -37,7 +37,7 @@ from service.desk.handover_store import HandoverStore
 from service.kit.aws.clients import client
 from service.kit.aws.queries import DynamoQueries
 from service.kit.aws.shared_state import open_shared_state
-from service.kit.aws.stores import BUCKETS, HANDOVERS, TABLES
+from service.kit.aws.stores import BUCKETS, FINDINGS, HANDOVERS, TABLES
 from service.kit.aws.tombstones import erase_from, open_tombstones
 from service.kit.records.dynamo import DynamoRows
 from service.kit.telemetry.fields import account_hash, pseudonym_of, set_account_key
@@ -168,7 +168,7 @@ def fill(settings, who):
     for record in (given, about):
         archive.put_json(record.object_key, record.model_dump_json())
     AuditObjects(archive).put(audit(who))
-    FindingTable(dynamodb, stores.findings_table).put(audit(who))
+    FindingTable(DynamoRows(dynamodb, FINDINGS, stores.findings_table, timeout_s=10)).put(audit(who))
     archive.put_json(shadow(who).object_key, shadow(who).model_dump_json())
     damaged = f"omni-channel/processed/year=2026/month=11/day=22/hour=10/{who.requests[3]}.json"
     archive.put_json(damaged, json.dumps({"account_number": who.account, "request_id": who.requests[3], "x": who.word}))
