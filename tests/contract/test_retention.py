@@ -11,8 +11,8 @@ from service.audit.stores import FindingTable
 from service.channels.phone import voicemail
 from service.core.tools import effect_table
 from service.desk import callback, handover
-from service.kit.aws import tombstones
 from service.kit.aws.stores import FINDINGS, QUEUES
+from service.kit.records import tombstones
 from service.kit.records.memory import RowsInMemory
 from service.kit.settings import REPO_ROOT, Settings
 

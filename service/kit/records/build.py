@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from service.kit.aws.shared_state import has_shared_state
 from service.kit.aws.stores import TableShape
 from service.kit.records.memory import RowsInMemory
 from service.kit.records.rows import Rows
+from service.kit.records.shared_state import has_shared_state
 from service.kit.settings import Settings
 
 

@@ -36,10 +36,10 @@ from service.desk.handover import CustomerHandover, HandoverSummary
 from service.desk.handover_store import HandoverStore
 from service.kit.aws.clients import client
 from service.kit.aws.queries import DynamoQueries
-from service.kit.aws.shared_state import open_shared_state
 from service.kit.aws.stores import BUCKETS, FINDINGS, HANDOVERS, TABLES
-from service.kit.aws.tombstones import erase_from, open_tombstones
 from service.kit.records.dynamo import DynamoRows
+from service.kit.records.shared_state import open_shared_state
+from service.kit.records.tombstones import erase_from, open_tombstones
 from service.kit.telemetry.fields import account_hash, pseudonym_of, set_account_key
 from service.loading.build import build_loader
 from service.privacy.erasure.build import build_eraser
