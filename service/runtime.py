@@ -34,10 +34,10 @@ from service.desk.queue import HandoverQueue
 from service.desk.tool import with_kept_callbacks
 from service.desk.watch import HandoverWatch
 from service.interactions.reader import InteractionReader
-from service.kit.aws.shared_state import SharedState
-from service.kit.aws.shared_watch import SharedWatch
 from service.kit.frame.clock import wall_clock
 from service.kit.frame.errors import ConfigurationError
+from service.kit.records.shared_state import SharedState
+from service.kit.records.shared_watch import SharedWatch
 from service.kit.settings import Settings
 from service.kit.telemetry.log import Event, log
 from service.kit.telemetry.loop_lag import Crowding
@@ -218,7 +218,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     from service.interactions.observed import build_interactions
     from service.kit.aws.clients import client
     from service.kit.aws.queries import DynamoQueries
-    from service.kit.aws.shared_state import open_shared_state
+    from service.kit.records.shared_state import open_shared_state
     from service.kit.telemetry.fields import set_account_key
 
     tasks = _tasks(settings)
@@ -325,10 +325,12 @@ def _auditor(settings: Settings, dynamodb: Any, bucket: "Archive | None", now: C
     """Return the auditor of conversations; without a bucket the log alone has their events."""
     from service.audit.spooled import Spooled
     from service.audit.stores import AuditObjects, FindingTable
+    from service.kit.aws.stores import FINDINGS
+    from service.kit.records.build import open_rows
 
     stores: list[AuditStore] = []
     if bucket is not None:
-        kept = (AuditObjects(bucket), FindingTable(dynamodb, settings.stores.findings_table))
+        kept = (AuditObjects(bucket), FindingTable(open_rows(settings, FINDINGS, dynamodb)))
         stores = [Spooled(store, settings.state_dir / "audit" / store.name) for store in kept]
     return Auditor(now=now, environment=settings.environment, stores=stores)
 
