@@ -15,7 +15,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from service.aws.bounded import FIRST_WAIT_S, StoreThrottled, patiently, translated
+from service.aws.bounded import STORE_RETRIES, StoreThrottled, patiently, translated
 from service.aws.stores import SHARED
 from service.errors import StoreError
 from service.settings import Settings
@@ -152,7 +152,9 @@ class SharedState:
             try:
                 self.put(partition, key, wanted, expected=0 if found is None else found.version)
             except SharedStateChanged:
-                time.sleep(random.uniform(0, FIRST_WAIT_S * attempt))  # several tasks may have begun at the same time
+                time.sleep(
+                    random.uniform(0, STORE_RETRIES.first_s * attempt)
+                )  # several tasks may have begun at the same time
                 continue
             return wanted
         raise StoreThrottled(f"{self._store}: {key!r} of {partition!r} is changed all the time")

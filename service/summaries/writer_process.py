@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
+from service.kit.frame.retries import RetryPlan
 from service.settings import Settings
 from service.summaries.answer_record import ServedRecord
 from service.summaries.spool import Spool, SpoolError
@@ -25,7 +26,7 @@ from service.telemetry.fields import current_account_key
 from service.telemetry.log import Event, log
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+_PAUSES = RetryPlan(first_s=0.5, longest_s=30.0)
 # A child that lived this long started well: its death resets the count of consecutive deaths.
 _LONG_LIFE_S = 60.0
 _DEATHS_IN_A_ROW = 3
@@ -118,20 +119,19 @@ class WriterProcess:
             return self._here
 
     def _watch(self) -> None:
-        deaths, pause_s = 0, _FIRST_PAUSE_S
+        deaths = 0
         while not self._closing.is_set():
             began = time.monotonic()
             reason = self._one_life()
             if self._closing.is_set():
                 return
             if time.monotonic() - began >= _LONG_LIFE_S:
-                deaths, pause_s = 0, _FIRST_PAUSE_S
+                deaths = 0
             deaths += 1
             log(Event.SUMMARY_WRITER_DIED, reason=reason, failures=deaths)
             if deaths == _DEATHS_IN_A_ROW:
                 self._writer_here()  # its replay writes the waiting records; the child may still recover
-            self._closing.wait(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            self._closing.wait(_PAUSES.pause_s(deaths))
 
     def _one_life(self) -> str:
         # Starts a child, reads its reports until it ends, and returns how it ended.

@@ -1,9 +1,9 @@
 import asyncio
 
 import pytest
-import stamina
 
 from service.errors import DeadlineExceeded, QuotaExceeded, UpstreamUnavailable
+from service.kit.frame.retries import RetryPlan
 from service.llm.deadline import Budget, complete_within, first_good
 from service.llm.model_call import ModelCall, ModelReply
 from service.llm.pricing import Usage
@@ -37,10 +37,8 @@ class Clock:
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting():
-    stamina.set_testing(True, attempts=5, cap=True)
-    yield
-    stamina.set_testing(False)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr("service.llm.deadline._THROTTLE_RETRIES", RetryPlan(first_s=0, longest_s=0))
 
 
 async def test_a_throttled_call_is_retried():

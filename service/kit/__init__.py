@@ -1,0 +1,1 @@
+"""What every room of the service builds on; it knows no business noun."""
