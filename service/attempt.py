@@ -9,7 +9,7 @@ from service.answers.echoes import echoes_in
 from service.cards import ModelCards
 from service.errors import AnswerRefused, ModelError, OutputInvalid
 from service.guard import Guard, GuardFinding, check_answer, kinds_of, repair_messages, worst_of
-from service.llm.breaker import BreakerState
+from service.kit.delivery.breaker import BreakerState
 from service.llm.deadline import Budget, complete_within
 from service.llm.hedging import HedgeBudget
 from service.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelReply

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from service.cards import ModelCards
 from service.errors import DeadlineExceeded, ModelError, QuotaExceeded, UpstreamUnavailable
-from service.llm.breaker import Breakers, Permit
+from service.kit.delivery.breaker import Breakers, Permit
 from service.llm.chat_format import texts_of
 from service.llm.hedging import RETRY_SHARE, HedgeBudgets
 from service.llm.model_call import Gateway, ModelCall, ModelReply

@@ -13,7 +13,7 @@ from typing import Any
 
 from service.canonical import canonical_json, sha256_hex
 from service.errors import StoreError
-from service.llm.breaker import CircuitBreaker, Permit
+from service.kit.delivery.breaker import CircuitBreaker, Permit
 from service.pair import ToolSpec
 from service.question import Use
 from service.telemetry import tracing

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from service.aws.shared_state import SharedState
 from service.errors import ConfigurationError, KnowledgeDown, RegistryError, ToolsDiffer
+from service.kit.delivery.breaker import BreakerPolicy, CircuitBreaker
 from service.knowledge.indexes import KnowledgeIndexes
-from service.llm.breaker import BreakerPolicy, CircuitBreaker
 from service.pair import Pair, ToolSpec
 from service.settings import Settings
 from service.telemetry.log import Event, log

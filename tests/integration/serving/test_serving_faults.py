@@ -10,7 +10,7 @@ import pytest
 
 from service.cards import ModelCards
 from service.interactions.interaction import Interaction
-from service.llm.breaker import BreakerState
+from service.kit.delivery.breaker import BreakerState
 from service.llm.gateway import LiteLLMGateway
 from service.llm.reliability import Reliability
 from service.local.process import LocalBedrock

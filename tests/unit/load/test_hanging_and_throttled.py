@@ -6,7 +6,7 @@ import pytest
 from simulation import HANGS, lognormal, many
 
 from service.errors import QuotaExceeded
-from service.llm.breaker import BreakerState
+from service.kit.delivery.breaker import BreakerState
 
 SEEDS = range(1, 5)
 

@@ -23,7 +23,7 @@ from simulation import (
 from structlog.testing import capture_logs
 
 from service.errors import QuotaExceeded, RequestRejected
-from service.llm.breaker import BreakerState
+from service.kit.delivery.breaker import BreakerState
 from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
 from service.llm.reliability import Reliability

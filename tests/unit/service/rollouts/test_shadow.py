@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from service.cards import ModelCards
 from service.errors import StoreError, UpstreamUnavailable
 from service.interactions.interaction import Interaction
-from service.llm.breaker import BreakerState
+from service.kit.delivery.breaker import BreakerState
 from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
 from service.llm.reliability import Reliability

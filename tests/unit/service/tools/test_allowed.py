@@ -9,7 +9,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from structlog.testing import capture_logs
 
 from service.errors import StoreError
-from service.llm.breaker import BreakerPolicy, CircuitBreaker
+from service.kit.delivery.breaker import BreakerPolicy, CircuitBreaker
+from service.kit.frame.retries import RetryPlan
 from service.pair import ToolSpec
 from service.question import Use
 from service.telemetry import tracing
@@ -335,7 +336,9 @@ def test_an_answer_of_a_failed_lookup_verifies_nothing():
 
 
 def with_breaker(world, clock):
-    breaker = CircuitBreaker("tools", BreakerPolicy(failures_in_a_row=3, open_s=10), lambda: clock[0])
+    breaker = CircuitBreaker(
+        "tools", BreakerPolicy(failures_in_a_row=3, pauses=RetryPlan(first_s=10, longest_s=10)), lambda: clock[0]
+    )
     return replace(allowed(world), breaker=breaker)
 
 

@@ -9,7 +9,7 @@ from held_documents import FIRST, SECOND, Indexes, Passages, holding, searching
 from structlog.testing import capture_logs
 
 from service.errors import ConfigurationError, KnowledgeDown, RegistryError, ToolsDiffer
-from service.llm.breaker import BreakerPolicy, CircuitBreaker
+from service.kit.delivery.breaker import BreakerPolicy, CircuitBreaker
 from service.pair import ToolSpec
 from service.question import Use
 from service.runtime import build_runtime
