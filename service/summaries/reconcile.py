@@ -14,10 +14,9 @@ from service.settings import Settings
 from service.summaries.answer_record import ServedRecord, read_served
 from service.summaries.answer_table import RecordTables
 from service.summaries.archive import Stored, request_id_of
-from service.summaries.outbox_table import OutboxTable
 from service.summaries.record import utc_text
-from service.summaries.spool import Spool
 from service.summaries.store import build_answer_table, build_table_and_archive
+from service.summaries.writer import open_outbox, open_spool
 from service.telemetry.log import Event
 
 _SHOWN = 10
@@ -131,12 +130,12 @@ def reconcile(settings: Settings, *, hours: int, logs: Sequence[Path], path: str
         since = since.replace(minute=0, second=0, microsecond=0)  # the archive's folders are hours
     answered, lost = read_logs(logs, path, since, until)
     # The waiting first: a record that moves into the stores meanwhile is then seen twice instead of never.
-    waiting, aside = Spool(settings.spool_folder, max_bytes=0).request_ids()
+    waiting, aside = open_spool(settings).ids()
     margin = _MARGIN if logs else timedelta()
     window = utc_text(since - margin), utc_text(until + _MARGIN)
     dynamodb, s3 = client("dynamodb", settings), client("s3", settings)
     try:
-        outbox, refused = OutboxTable(dynamodb, settings.summaries.outbox_table).request_ids()
+        outbox, refused = open_outbox(settings, dynamodb).ids()
         table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
         answers = build_answer_table(settings, dynamodb=dynamodb)
         rows = [*table.request_ids(*window), *answers.request_ids(*window)]

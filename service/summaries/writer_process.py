@@ -16,11 +16,12 @@ from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
+from service.kit.delivery.spool import SpoolError
+from service.kit.delivery.writer import WriteCounts
 from service.kit.frame.retries import RetryPlan
 from service.settings import Settings
 from service.summaries.answer_record import ServedRecord
-from service.summaries.spool import Spool, SpoolError
-from service.summaries.writer import SummaryWriter, WriteCounts
+from service.summaries.writer import AnswerSpool, AnswerWriter
 from service.telemetry import metrics
 from service.telemetry.fields import current_account_key
 from service.telemetry.log import Event, log
@@ -35,18 +36,18 @@ _COUNTS = (*(field.name for field in fields(WriteCounts)), *_NOW)
 
 
 class WriterProcess:
-    """Accepts records like ``SummaryWriter`` and lets a child process write them.
+    """Accepts records like ``AnswerWriter`` and lets a child process write them.
 
-    A ``SummaryWriter`` in this process takes the records that the disk does not take and, after the child has died three times in
+    A ``AnswerWriter`` in this process takes the records that the disk does not take and, after the child has died three times in
     a row, all that wait. The child ends after this process does, once it has written the files that it was told about.
     """
 
-    def __init__(self, settings: Settings, spool: Spool, here: Callable[[], SummaryWriter]) -> None:
+    def __init__(self, settings: Settings, spool: AnswerSpool, here: Callable[[], AnswerWriter]) -> None:
         """``here`` makes this process's own writer when it is needed."""
         self._settings = settings
         self._spool = spool
         self._make_here = here
-        self._here: SummaryWriter | None = None
+        self._here: AnswerWriter | None = None
         self._lock = threading.Lock()
         self._pipe: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -70,7 +71,7 @@ class WriterProcess:
     def keep(self, record: ServedRecord, *, kept: bool = False) -> None:
         """Accept one record: writes a small file; the child writes to both stores later. Never raises.
 
-        ``kept`` is that of ``SummaryWriter.keep``.
+        ``kept`` is that of ``AnswerWriter.keep``.
         """
         try:
             path = self._spool.add(record)
@@ -111,7 +112,7 @@ class WriterProcess:
             "unspooled": own.get("unspooled", 0),
         }
 
-    def _writer_here(self) -> SummaryWriter:
+    def _writer_here(self) -> AnswerWriter:
         with self._lock:
             if self._here is None:
                 self._here = self._make_here()

@@ -13,11 +13,8 @@ from service.aws.tombstones import Tombstones
 from service.settings import Settings
 from service.summaries.answer_table import AnswerTable, RecordTables, WithoutErased
 from service.summaries.archive import Archive
-from service.summaries.outbox_table import OutboxTable
-from service.summaries.spool import Spool
-from service.summaries.sweep import Sweep
 from service.summaries.table import SummaryTable
-from service.summaries.writer import SummaryWriter
+from service.summaries.writer import AnswerWriter, answer_writer, open_outbox, open_spool
 from service.telemetry import metrics
 from service.telemetry.fields import set_account_key
 from service.telemetry.log import configure_logging, flush_log
@@ -42,11 +39,11 @@ def main() -> int:
         SummaryTable(dynamodb, settings.summaries.table, ttl=ttl),
         AnswerTable(dynamodb, settings.summaries.answers_table, ttl=ttl),
     )
-    writer = SummaryWriter(
+    writer = answer_writer(
         WithoutErased(tables, tombstones),
         WithoutErased(Archive(s3, settings.stores.archive_bucket), tombstones),
-        Spool(settings.spool_folder, max_bytes=settings.summaries.spool_max_mb * 1024 * 1024),
-        sweep=Sweep(OutboxTable(dynamodb, settings.summaries.outbox_table)),
+        open_spool(settings),
+        open_outbox(settings, dynamodb),
     )
     writer.start()
     ended = threading.Event()
@@ -61,7 +58,7 @@ def main() -> int:
     return 0
 
 
-def _report(writer: SummaryWriter, descriptor: int, ended: threading.Event) -> None:
+def _report(writer: AnswerWriter, descriptor: int, ended: threading.Event) -> None:
     before: dict[str, int] = {}
     while True:
         last = ended.wait(_REPORT_EVERY_S)

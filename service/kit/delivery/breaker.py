@@ -18,6 +18,9 @@ class BreakerState(StrEnum):
     HALF_OPEN = "half_open"
 
 
+_STEADY = RetryPlan(first_s=15.0, longest_s=15.0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerPolicy:
     """When a breaker opens and for how long; times are in seconds.
@@ -31,11 +34,7 @@ class BreakerPolicy:
     failed_share: float = 0.5
     least_calls: int = 20
     window_s: float = 30.0
-    pauses: RetryPlan = RetryPlan(first_s=15.0, longest_s=15.0)
-
-
-# Opens at the first failure, for stores whose records wait meanwhile.
-AT_ONCE = BreakerPolicy(failures_in_a_row=1, pauses=RetryPlan(first_s=1.0, longest_s=30.0))
+    pauses: RetryPlan = _STEADY
 
 
 def log_change(name: str, state: BreakerState, failures: int, calls: int) -> None:
@@ -48,7 +47,10 @@ def log_change(name: str, state: BreakerState, failures: int, calls: int) -> Non
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """One breaker; threads may share it. ``clock`` is monotonic, in seconds; ``tell`` gets name, new state, failures and calls."""
+    """One breaker; threads may share it. ``clock`` is monotonic, in seconds.
+
+    ``tell`` hears of each change: the name, the new state, the failures and the calls that were counted.
+    """
 
     name: str
     policy: BreakerPolicy

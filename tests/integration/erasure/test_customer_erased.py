@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import loadable
 import pytest
 from role_rights import RightsNeeded, Role
+from service.summaries.outbox_table import to_item
 
 from service.access.control import account_key
 from service.audit.record import AuditEntry, AuditRecord, KeptFinding
@@ -43,10 +44,8 @@ from service.phone.voicemail import Voicemail
 from service.rollouts.shadow_record import AnswerRecord, ShadowRecord
 from service.summaries.answer_table import AnswerTable, WithoutErased
 from service.summaries.archive import Archive
-from service.summaries.outbox_table import to_item
-from service.summaries.spool import Spool
 from service.summaries.store import build_table_and_archive
-from service.summaries.writer import SummaryWriter
+from service.summaries.writer import answer_spool, answer_writer
 from service.telemetry.fields import account_hash, pseudonym_of, set_account_key
 from service.warehouse import open_warehouse
 from service.warehouse.rows import to_table
@@ -173,7 +172,7 @@ def fill(settings, who):
     archive.put_json(damaged, json.dumps({"account_number": who.account, "request_id": who.requests[3], "x": who.word}))
     waiting = to_item(summary(who, 3), kept_at=NOW.timestamp())
     dynamodb.put_item(TableName=settings.summaries.outbox_table, Item=waiting)
-    Spool(settings.spool_folder, max_bytes=10**7).add(summary(who, 3))
+    answer_spool(settings.spool_folder, max_bytes=10**7).add(summary(who, 3))
     held_up = settings.state_dir / "audit" / "findings"
     held_up.mkdir(parents=True, exist_ok=True)
     (held_up / f"{who.number}.json").write_text(audit(who).model_dump_json(), encoding="utf-8")
@@ -334,8 +333,8 @@ def test_what_was_on_its_way_does_not_bring_a_customer_back(settings):
     dynamodb, s3 = client("dynamodb", settings), client("s3", settings)
     table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
     tombstones = open_tombstones(settings)
-    spool = Spool(settings.spool_folder, max_bytes=10**7)
-    writer = SummaryWriter(
+    spool = answer_spool(settings.spool_folder, max_bytes=10**7)
+    writer = answer_writer(
         WithoutErased(table, tombstones), WithoutErased(archive, tombstones), spool, others_after_s=0.0
     )
     spool.add(summary(BACK, 2))  # a machine that was down comes back
@@ -480,9 +479,9 @@ def test_the_loader_and_the_writer_may_read_who_was_erased(settings, monkeypatch
     needed = RightsNeeded(monkeypatch, settings)
     dynamodb, s3 = client("dynamodb", settings), client("s3", settings)
     table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
-    tombstones, spool = open_tombstones(settings), Spool(settings.spool_folder, max_bytes=10**7)
+    tombstones, spool = open_tombstones(settings), answer_spool(settings.spool_folder, max_bytes=10**7)
     spool.add(summary(who, 1))
-    writer = SummaryWriter(
+    writer = answer_writer(
         WithoutErased(table, tombstones), WithoutErased(archive, tombstones), spool, others_after_s=0.0
     )
     assert writer.replay() >= 1

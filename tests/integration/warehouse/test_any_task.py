@@ -29,9 +29,9 @@ from service.llm.pricing import Usage
 from service.loading.balance import balance
 from service.loading.build import build_loader
 from service.runtime import build_runtime
-from service.summaries.outbox_table import OutboxTable
 from service.summaries.reconcile import reconcile, restore_rows
 from service.summaries.store import build_answer_table, build_table_and_archive
+from service.summaries.writer import open_outbox
 from service.telemetry.fields import set_account_key
 from service.warehouse.duck import DuckWarehouse
 
@@ -149,8 +149,8 @@ def test_a_task_is_answered_kept_rated_loaded_and_harvested_without_the_person(l
         assert (rated[1]["rating"], rated[1]["current"]) == ("not_helpful", True)
         assert post(f"{url}/v1/desk/feedback", token, {"request_id": asked} | said)[1] == rated[1]
         assert post(f"{url}/v1/desk/feedback", token, {"request_id": "req-0", "rating": "helpful"})[0] == 404
-    outbox = OutboxTable(dynamodb, settings.summaries.outbox_table)
-    assert outbox.request_ids() == (set(), set())
+    outbox = open_outbox(settings, dynamodb)
+    assert outbox.ids() == (set(), set())
     assert answers.request_ids("2020", "2099") == [asked]
     (folder,) = archive.folders("omni-channel/answers/")
     assert folder == "omni-channel/answers/desk/"

@@ -336,9 +336,8 @@ def test_an_answer_of_a_failed_lookup_verifies_nothing():
 
 
 def with_breaker(world, clock):
-    breaker = CircuitBreaker(
-        "tools", BreakerPolicy(failures_in_a_row=3, pauses=RetryPlan(first_s=10, longest_s=10)), lambda: clock[0]
-    )
+    policy = BreakerPolicy(failures_in_a_row=3, pauses=RetryPlan(first_s=10, longest_s=10))
+    breaker = CircuitBreaker("tools", policy, lambda: clock[0])
     return replace(allowed(world), breaker=breaker)
 
 

@@ -6,9 +6,8 @@ from structlog.testing import capture_logs
 from service.kit.delivery.breaker import BreakerPolicy, Breakers, BreakerState, CircuitBreaker
 from service.kit.frame.retries import RetryPlan
 
-POLICY = BreakerPolicy(
-    failures_in_a_row=3, failed_share=0.5, least_calls=10, window_s=30, pauses=RetryPlan(first_s=15, longest_s=40)
-)
+PAUSES = RetryPlan(first_s=15, longest_s=40)
+POLICY = BreakerPolicy(failures_in_a_row=3, failed_share=0.5, least_calls=10, window_s=30, pauses=PAUSES)
 OPEN_S = 15
 
 
