@@ -5,11 +5,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from service.aws.bounded import PASSING, STORE_RETRIES, ItemChanged
-from service.aws.queries import EventLoopTables, patient_query
-from service.aws.stores import CONVERSATIONS
 from service.conversations.conversation import Conversation
 from service.conversations.store import ConversationChanged, KeptConversation
+from service.kit.aws.bounded import (
+    FIRST_WAIT_S,
+    LONGEST_WAIT_S,
+    PASSING,
+    STORE_RETRIES,
+    ItemChanged,
+    StoreDropped,
+    StoreThrottled,
+)
+from service.kit.aws.queries import EventLoopTables, patient_query
+from service.kit.aws.stores import CONVERSATIONS
 
 _TEXT, _VERSION = "text", "version"
 _KEY, _TTL = CONVERSATIONS.partition, CONVERSATIONS.expires

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from service.kit.frame.retries import RetryPlan
-from service.telemetry.log import Event, log
+from service.kit.telemetry.log import Event, log
 
 
 class BreakerState(StrEnum):

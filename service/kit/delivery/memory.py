@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic
 
-from service.aws.bounded import RecordRefused
+from service.kit.aws.bounded import RecordRefused
 from service.kit.delivery.shape import Item, Shape
 
 

@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
-from service.aws.bounded import PASSING
-from service.errors import StoreError
+from service.kit.aws.bounded import PASSING
 from service.kit.delivery.breaker import BreakerPolicy, CircuitBreaker
 from service.kit.delivery.shape import Item, Shape, Told
+from service.kit.frame.errors import StoreError
 from service.kit.frame.retries import RetryPlan
 
 # A put that is late goes on after its sender has gone on. With this many of them, further senders do not wait for another.

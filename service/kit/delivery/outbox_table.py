@@ -8,10 +8,10 @@ from typing import Any, Generic
 
 from botocore.exceptions import ClientError
 
-from service.aws.bounded import translated
-from service.aws.queries import TablePuts
-from service.errors import StoreError
+from service.kit.aws.bounded import translated
+from service.kit.aws.queries import TablePuts
 from service.kit.delivery.shape import Item, Shape, Told
+from service.kit.frame.errors import StoreError
 
 _LEASE_KEY = "lease"
 _BATCH = 25  # BatchWriteItem's limit

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Generic
 
-from service.errors import ServiceError
-from service.files import OWNER_ONLY, write_whole
 from service.kit.delivery.shape import Item, Shape, Told
+from service.kit.frame.errors import ServiceError
+from service.kit.frame.files import OWNER_ONLY, write_whole
 
 _SUFFIX = ".json"
 _ASIDE = "aside"

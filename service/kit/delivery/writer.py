@@ -10,12 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from service.aws.bounded import RecordRefused, patiently
-from service.errors import ServiceError, StoreError
+from service.kit.aws.bounded import RecordRefused, patiently
 from service.kit.delivery.breaker import BreakerPolicy, BreakerState, CircuitBreaker
 from service.kit.delivery.outbox import Sweep
 from service.kit.delivery.shape import Item, Told
 from service.kit.delivery.spool import Spool, SpoolError
+from service.kit.frame.errors import ServiceError, StoreError
 from service.kit.frame.retries import RetryPlan
 
 _THREADS = 8
