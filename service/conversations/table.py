@@ -8,13 +8,9 @@ from typing import Any
 from service.conversations.conversation import Conversation
 from service.conversations.store import ConversationChanged, KeptConversation
 from service.kit.aws.bounded import (
-    FIRST_WAIT_S,
-    LONGEST_WAIT_S,
     PASSING,
     STORE_RETRIES,
     ItemChanged,
-    StoreDropped,
-    StoreThrottled,
 )
 from service.kit.aws.queries import EventLoopTables, patient_query
 from service.kit.aws.stores import CONVERSATIONS

@@ -1,1 +1,1 @@
-"""What every room of the service builds on; it knows no business noun."""
+"""What every part of the service uses and what knows no business noun: errors, settings, telemetry, AWS."""

@@ -14,6 +14,7 @@ from service.calls.hear.formats import channels_of, read_transcript
 from service.calls.hear.transcriber import BILLED_TRANSCRIBER, Facts, Heard
 from service.calls.keys import TENANT_TAG, CallObject, job_name, job_output_key
 from service.calls.store.objects import WallBreached
+from service.kit.aws.bounded import translated
 from service.kit.frame.errors import StoreError
 from service.kit.frame.retries import RetryPlan
 from service.kit.telemetry.tracing import passed

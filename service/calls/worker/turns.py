@@ -24,6 +24,7 @@ from service.calls.store.states import ENDED, CallJob
 from service.calls.worker.ordered import OrderedRescorings, StepEnd
 from service.calls.worker.replay import watch_all
 from service.calls.worker.worker import CallTally, CallWorker
+from service.kit.aws.event_queue import BATCH, Announced, QueueMessage
 from service.kit.frame.errors import StoreError
 from service.kit.frame.retries import RetryPlan
 from service.kit.telemetry.log import Event, log

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from service.core.knowledge.indexes import KnowledgeIndexes
 from service.core.tools.allowed import AllowedTools
-from service.core.tools.documents import ARGUMENTS, DocumentIndexes, NoTools, WithDocuments, unopened
+from service.core.tools.documents import DocumentIndexes, NoTools, WithDocuments, unopened
 from service.core.tools.effect_table import EffectTable
 from service.core.tools.effects import EffectLedger, EffectsInMemory
 from service.core.tools.functions import ToolFunction
@@ -16,6 +16,7 @@ from service.core.tools.mcp.port import McpTools
 from service.core.tools.port import Tools, ToolsDown
 from service.core.tools.schemas import differing_tools
 from service.core.unit.pair import Pair, ToolSpec
+from service.core.unit.tool_arguments import DOCUMENT_ARGUMENTS
 from service.kit.aws.shared_state import SharedState
 from service.kit.delivery.breaker import BreakerPolicy, CircuitBreaker
 from service.kit.frame.errors import ConfigurationError, KnowledgeDown, RegistryError, ToolsDiffer

@@ -1,1 +1,1 @@
-"""The frame of a program: errors, clocks, files, and when something is tried again."""
+"""Errors, clock, canonical JSON, strict parsing, files, display and processes."""

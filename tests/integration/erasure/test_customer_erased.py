@@ -15,13 +15,12 @@ import loadable
 import pytest
 from role_rights import RightsNeeded, Role
 from service.answers_kept.outbox_table import to_item
-from service.answers_kept.spool import Spool
 
 from service.access.control import account_key
 from service.answers_kept.answer_table import AnswerTable, WithoutErased
 from service.answers_kept.archive import Archive
 from service.answers_kept.store import build_table_and_archive
-from service.answers_kept.writer import SummaryWriter, answer_spool, answer_writer
+from service.answers_kept.writer import answer_spool, answer_writer
 from service.audit.record import AuditEntry, AuditRecord, KeptFinding
 from service.audit.stores import AuditObjects, FindingTable
 from service.calls.keys import NO_TENANT

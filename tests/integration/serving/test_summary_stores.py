@@ -17,7 +17,6 @@ import structlog
 from builders import make_pair, summary_record
 from fastapi.testclient import TestClient
 from made_tables import make_table
-from service.answers_kept.spool import Spool
 
 from service.__main__ import main
 from service.answers_kept.archive import Archive
@@ -29,7 +28,7 @@ from service.answers_kept.reconcile import reconcile
 from service.answers_kept.record import Reusable, SeenInteraction, SummaryRecord, utc_text
 from service.answers_kept.store import build_summaries
 from service.answers_kept.table import SummaryTable
-from service.answers_kept.writer import SummaryWriter, answer_spool, answer_writer
+from service.answers_kept.writer import answer_spool, answer_writer
 from service.app import create_app
 from service.core.llm.model_call import ModelCall, ModelReply
 from service.core.llm.pricing import Usage
@@ -43,6 +42,7 @@ from service.kit.aws.stores import SUMMARIES
 from service.kit.settings import Settings
 from service.kit.telemetry.log import configure_logging
 from service.runtime import Runtime
+from service.warehouse.events import SCHEMA_VERSION
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 TABLE, BUCKET = "summaries-under-test", "archive-under-test"

@@ -13,7 +13,6 @@ import pytest
 import uvicorn
 from desk_task import ACCOUNT, CARD, CONVERSATION, NAME, PHONE, Desk, DeskPairs, desk_inputs
 from queues import UntilEmpty
-from service.answers_kept.outbox_table import OutboxTable
 
 from eval.harvest.candidates import find_candidates, week_of
 from eval.harvest.kept import KeptInputs, KeptSource

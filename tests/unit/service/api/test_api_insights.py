@@ -39,6 +39,9 @@ from service.kit.frame.errors import (
     UpstreamUnavailable,
 )
 from service.kit.frame.retries import RetryPlan
+from service.kit.settings import REPO_ROOT, Settings
+from service.kit.telemetry import metrics
+from service.kit.telemetry.log import account_hash
 from service.runtime import Runtime
 
 NOW = datetime(2025, 12, 8, 14, 30, 0, 123456, tzinfo=UTC)

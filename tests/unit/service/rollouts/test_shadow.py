@@ -14,6 +14,10 @@ from service.core.llm.model_call import ModelReply
 from service.core.llm.pricing import Usage
 from service.core.llm.reliability import Reliability
 from service.core.release.rollout import Rollout, RolloutCandidate
+from service.core.release.served import ServedPair
+from service.core.run.task import TaskContext
+from service.core.tasks.summarize import TASK, SummarizeInputs
+from service.core.tools.allowed import AllowedTools
 from service.core.unit.cards import ModelCards
 from service.core.unit.interaction import Interaction
 from service.core.unit.pair import ToolSpec
@@ -21,6 +25,7 @@ from service.core.unit.pair_file import load_pair
 from service.core.unit.question import Use
 from service.kit.delivery.breaker import BreakerState
 from service.kit.frame.errors import StoreError, UpstreamUnavailable
+from service.kit.settings import REPO_ROOT
 from service.rollouts.shadow import Shadow
 from service.rollouts.shadow_record import ShadowRecord
 

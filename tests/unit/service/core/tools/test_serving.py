@@ -8,10 +8,16 @@ from builders import make_pair
 from held_documents import FIRST, SECOND, Indexes, Passages, holding, searching
 from structlog.testing import capture_logs
 
+from service.core.tools import serving
+from service.core.tools.effects import EffectsInMemory
+from service.core.tools.port import ToolsDown
+from service.core.tools.provenance import Sources
+from service.core.tools.serving import TaskTools, build_task_tools
 from service.core.unit.pair import ToolSpec
 from service.core.unit.question import Use
 from service.kit.delivery.breaker import BreakerPolicy, CircuitBreaker
 from service.kit.frame.errors import ConfigurationError, KnowledgeDown, RegistryError, ToolsDiffer
+from service.kit.settings import Settings
 from service.runtime import build_runtime
 
 FIND = ToolSpec(name="find", description="Find.", arguments={"type": "object"})
