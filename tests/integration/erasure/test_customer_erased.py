@@ -14,13 +14,12 @@ from datetime import UTC, datetime, timedelta
 import loadable
 import pytest
 from role_rights import RightsNeeded, Role
-from service.answers_kept.outbox_table import to_item
 
 from service.access.control import account_key
 from service.answers_kept.answer_table import AnswerTable, WithoutErased
 from service.answers_kept.archive import Archive
 from service.answers_kept.store import build_table_and_archive
-from service.answers_kept.writer import answer_spool, answer_writer
+from service.answers_kept.writer import answer_spool, answer_writer, open_outbox
 from service.audit.record import AuditEntry, AuditRecord, KeptFinding
 from service.audit.stores import AuditObjects, FindingTable
 from service.calls.keys import NO_TENANT
@@ -170,7 +169,7 @@ def fill(settings, who):
     archive.put_json(shadow(who).object_key, shadow(who).model_dump_json())
     damaged = f"omni-channel/processed/year=2026/month=11/day=22/hour=10/{who.requests[3]}.json"
     archive.put_json(damaged, json.dumps({"account_number": who.account, "request_id": who.requests[3], "x": who.word}))
-    waiting = to_item(summary(who, 3), kept_at=NOW.timestamp())
+    waiting = open_outbox(settings, dynamodb).stored(summary(who, 3))
     dynamodb.put_item(TableName=settings.summaries.outbox_table, Item=waiting)
     answer_spool(settings.spool_folder, max_bytes=10**7).add(summary(who, 3))
     held_up = settings.state_dir / "audit" / "findings"
