@@ -171,7 +171,7 @@ def test_records_that_the_disk_refuses_are_written_by_the_parent(place):
 
 
 def test_the_parent_writes_when_no_child_survives(place, monkeypatch):
-    monkeypatch.setattr("service.answers_kept.writer_process._FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("service.answers_kept.writer_process._PAUSES", RetryPlan(first_s=0.01, longest_s=30))
     monkeypatch.setattr("service.answers_kept.writer_process.sys.executable", "/bin/false")
     records = place.records(5)
     with capture_logs() as logs:
@@ -187,6 +187,7 @@ def test_the_parent_writes_when_no_child_survives(place, monkeypatch):
 _VICTIM = """
 import json, os, signal, sys, time
 from pathlib import Path
+from service.kit.frame.retries import RetryPlan
 from service.kit.settings import Settings
 from service.answers_kept.record import SummaryRecord
 from service.answers_kept.writer_process import WriterProcess
