@@ -21,6 +21,7 @@ from service.answers_kept.writer import answer_spool, answer_writer
 from service.answers_kept.writer_process import WriterProcess
 from service.kit.aws.clients import client
 from service.kit.aws.stores import SUMMARIES
+from service.kit.frame.retries import RetryPlan
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 
