@@ -33,7 +33,7 @@ class CallLetters:
             suffix=".json",
             write=results.put,
             keys=lambda prefix: (item.key for item in results.listed(prefix)),
-            delete=lambda keys: [results.delete(key) for key in keys],
+            delete=lambda keys: results.delete(*keys),
         )
 
     @classmethod
