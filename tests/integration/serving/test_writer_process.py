@@ -188,9 +188,9 @@ def test_the_parent_writes_when_no_child_survives(place, monkeypatch):
 _VICTIM = """
 import json, os, signal, sys, time
 from pathlib import Path
-from service.kit.frame.retries import RetryPlan
 from service.kit.settings import Settings
 from service.answers_kept.record import SummaryRecord
+from service.answers_kept.writer import answer_spool
 from service.answers_kept.writer_process import WriterProcess
 
 settings = Settings(**json.loads(Path(sys.argv[1]).read_text()))
