@@ -11,9 +11,9 @@ from service.answers_kept.feedback import Effect
 from service.answers_kept.table import SummaryTable
 from service.kit.aws.bounded import RecordRefused, translated
 from service.kit.aws.stores import ANSWERS
-from service.kit.aws.tombstones import Tombstones
 from service.kit.delivery.writer import Store
 from service.kit.frame.errors import StoreError
+from service.kit.records.tombstones import Tombstones
 from service.kit.telemetry.fields import account_hash
 
 _KEY, _TTL = ANSWERS.partition, ANSWERS.expires

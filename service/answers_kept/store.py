@@ -109,8 +109,8 @@ def build_summaries(
     from service.answers_kept.recent import RecentSummaries
     from service.answers_kept.writer import answer_outbox, answer_writer, open_outbox, open_spool
     from service.answers_kept.writer_process import WriterProcess
-    from service.kit.aws.shared_state import open_shared_state
-    from service.kit.aws.tombstones import Tombstones
+    from service.kit.records.shared_state import open_shared_state
+    from service.kit.records.tombstones import Tombstones
 
     table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
     answers = build_answer_table(settings, dynamodb=dynamodb)

@@ -7,11 +7,7 @@ from typing import Any
 
 from service.conversations.conversation import Conversation
 from service.conversations.store import ConversationChanged, KeptConversation
-from service.kit.aws.bounded import (
-    PASSING,
-    STORE_RETRIES,
-    ItemChanged,
-)
+from service.kit.aws.bounded import PASSING, STORE_RETRIES, ItemChanged
 from service.kit.aws.queries import EventLoopTables, patient_query
 from service.kit.aws.stores import CONVERSATIONS
 
