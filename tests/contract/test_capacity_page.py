@@ -3,9 +3,12 @@
 import subprocess
 import sys
 
+import pytest
+
 from service.settings import REPO_ROOT
 
 
+@pytest.mark.acceptance("operation-10")
 def test_the_committed_page_is_what_the_command_writes():
     done = subprocess.run(
         [sys.executable, "-m", "omni", "capacity"], cwd=REPO_ROOT, capture_output=True, text=True, check=True

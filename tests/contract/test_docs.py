@@ -173,6 +173,7 @@ def test_the_operators_guide_lists_every_setting():
     assert set(re.findall(r"OMNI_[A-Z0-9_]+", text)) == known_variables()
 
 
+@pytest.mark.acceptance("turn-07")
 def test_the_guide_to_channels_lists_every_setting_of_the_lex_function():
     text = (DOCS / "guides" / "channels.md").read_text(encoding="utf-8")
     assert set(re.findall(r"OMNI_LEX_[A-Z0-9_]+", text)) == LEX_FUNCTION

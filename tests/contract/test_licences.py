@@ -46,6 +46,7 @@ def test_the_page_says_what_the_installed_packages_say():
 
 
 @pytest.mark.parametrize("package", sorted(set(ROWS) - {"package"}))
+@pytest.mark.acceptance("operation-26")
 def test_a_licence_is_admitted(package):
     if package in EXCEPTIONS:
         assert ROWS[package] == EXCEPTIONS[package][0]

@@ -29,6 +29,7 @@ def hook(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.acceptance("operation-26")
 def test_no_tracked_file_holds_a_secret(hook):
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     files = [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]

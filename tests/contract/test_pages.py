@@ -1,0 +1,23 @@
+"""Pages that tools/pages.py writes are what the code and the tests say now."""
+
+import pages
+import pytest
+
+REMEDY = "write it again: .venv/bin/python tools/pages.py"
+
+
+@pytest.mark.parametrize(
+    ("path", "write"),
+    [
+        (pages.ACCEPTANCE, pages.acceptance_page),
+        (pages.SETTINGS, pages.settings_page),
+        (pages.COMMANDS, pages.commands_page),
+    ],
+    ids=["acceptance", "settings", "commands"],
+)
+def test_the_committed_page_is_what_the_tool_writes(path, write):
+    assert path.read_text(encoding="utf-8") == write(), REMEDY
+
+
+def test_every_setting_has_a_meaning():
+    assert "|  |" not in pages.settings_page(), "say in a comment beside the field what it is for"
