@@ -1,4 +1,4 @@
-"""Writes docs/acceptance.md, docs/reference/settings.md and docs/reference/commands.md from tests and code.
+"""Writes docs/acceptance.md and the pages of docs/reference/ from tests and code.
 
 ``python tools/pages.py`` writes them; tests/contract/test_pages.py compares. What a row requires stands in docs/acceptance.yaml,
 which tests show it in their ``acceptance`` markers, what a setting means in the comment beside its field.
@@ -20,6 +20,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from eval.frames.columns import CASES, METRICS, RELEASES, RUNS, TEXTS
 from omni.app import build_app
 from service.channels.contact_flow import FlowSettings
 from service.channels.lex import LexSettings
@@ -30,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ACCEPTANCE = ROOT / "docs" / "acceptance.md"
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
 COMMANDS = ROOT / "docs" / "reference" / "commands.md"
+FRAMES = ROOT / "docs" / "reference" / "frames.md"
 _TEST_FOLDERS = ("tests", "infra/cdk/tests")
 _STATES = {"partly": "partly", "otherwise": "decided otherwise", "open": "no test"}
 
@@ -192,11 +194,30 @@ def _command(words: str, command: Any) -> Iterator[str]:
     yield f"- `{words}` {first}." + (f" {options}" if options else "")
 
 
+def frames_page() -> str:
+    """Return docs/reference/frames.md: each column of the frames with type, unit and meaning."""
+    lines = [
+        "# Columns of results",
+        "",
+        "`python tools/pages.py` writes this page. A name with `*` stands for several columns, one for each name.",
+        "[How to use them](../guides/analysis.md).",
+    ]
+    frames = {"runs": RUNS, "cases": CASES, "cases with texts=True": TEXTS, "metrics": METRICS, "releases": RELEASES}
+    for name, columns in frames.items():
+        lines += ["", f"## {name}", ""]
+        for one in columns:
+            lines.append(f"- `{one.name}` {', '.join(part for part in (one.type, one.unit) if part)}: {one.meaning}")
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {ACCEPTANCE: acceptance_page, SETTINGS: settings_page, COMMANDS: commands_page, FRAMES: frames_page}
+
+
 def main() -> None:
     """Write the pages."""
-    for path, text in ((ACCEPTANCE, acceptance_page()), (SETTINGS, settings_page()), (COMMANDS, commands_page())):
+    for path, write in PAGES.items():
         path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(write(), encoding="utf-8")
 
 
 if __name__ == "__main__":

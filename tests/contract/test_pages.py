@@ -6,15 +6,7 @@ import pytest
 REMEDY = "write it again: .venv/bin/python tools/pages.py"
 
 
-@pytest.mark.parametrize(
-    ("path", "write"),
-    [
-        (pages.ACCEPTANCE, pages.acceptance_page),
-        (pages.SETTINGS, pages.settings_page),
-        (pages.COMMANDS, pages.commands_page),
-    ],
-    ids=["acceptance", "settings", "commands"],
-)
+@pytest.mark.parametrize(("path", "write"), pages.PAGES.items(), ids=[path.stem for path in pages.PAGES])
 def test_the_committed_page_is_what_the_tool_writes(path, write):
     assert path.read_text(encoding="utf-8") == write(), REMEDY
 

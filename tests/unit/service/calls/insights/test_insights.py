@@ -195,7 +195,7 @@ def test_every_labelled_call_has_insights_and_the_words_are_as_weak_as_stated():
         "service/api/pages/qa-insights.js": shown,
         "reports/compare/call_sentiment.py": shown,
         "service/events.py": (f"the sentiment of {hits / total:.0%}", f"names {negative / total:.0%}"),
-        "docs/acceptance-calls.md": (
+        "docs/benchmarks.md": (
             f"of {total} labelled calls",
             f"of {hits} ({hits / total:.0%}",
             f"would name {negative})",
