@@ -9,15 +9,15 @@ from functools import partial
 from itertools import islice
 from typing import Any, Protocol
 
-from service.aws.bounded import StoreThreads
 from service.calls.result import CallResult
 from service.calls.store.forms import FormMissing, Forms
 from service.calls.store.objects import TenantResults
 from service.calls.store.rescorings import RescoringOrder, RescoringOrders, utc_day
 from service.calls.store.states import CallJob, CallJobs
-from service.settings import Settings
-from service.tasks.scorecard.form import Form
-from service.telemetry.log import Event, log
+from service.core.tasks.scorecard.form import Form
+from service.kit.aws.bounded import StoreThreads
+from service.kit.settings import Settings
+from service.kit.telemetry.log import Event, log
 
 _CENT = Decimal("0.01")
 _SAMPLE = 50  # results that are read for an estimate; all of a large tenant's would take minutes

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from service.aws.bounded import StoreThreads
 from service.calls.failure import CallFailed
 from service.calls.keys import is_call_id, transcript_key
 from service.calls.redact.transcript import PatternRedactor, TranscriptRedactor
@@ -22,10 +21,11 @@ from service.calls.store.objects import TenantResults
 from service.calls.store.overrides import CallOverrides, Override, OverrideTaken
 from service.calls.store.pages import CallPages, Page
 from service.calls.store.states import CallJob, CallJobs, State
-from service.settings import Settings
-from service.tasks.scorecard.arithmetic import Rating
-from service.tasks.scorecard.transcript import Turn
-from service.telemetry.log import Event, log
+from service.core.tasks.scorecard.arithmetic import Rating
+from service.core.tasks.scorecard.transcript import Turn
+from service.kit.aws.bounded import StoreThreads
+from service.kit.settings import Settings
+from service.kit.telemetry.log import Event, log
 
 LONGEST_REASON = 2000
 _TICK = timedelta(milliseconds=1)  # the precision of an override's time

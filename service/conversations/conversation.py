@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.dialogue.turn import DialogueReply, Spoken
-from service.errors import FailureCode, ServiceError
+from service.core.run.dialogue.turn import DialogueReply, Spoken
+from service.kit.frame.errors import FailureCode, ServiceError
 
 ConversationChannel = Literal["chat", "voice"]
 ConversationState = Literal["open", "handed_over", "closed"]

@@ -3,7 +3,7 @@
 from typing import NamedTuple, Protocol
 
 from service.conversations.conversation import Conversation
-from service.errors import StoreError
+from service.kit.frame.errors import StoreError
 
 
 class ConversationChanged(StoreError):

@@ -6,11 +6,11 @@ from typing import Any
 
 import stamina
 
-from service.aws.bounded import FIRST_WAIT_S, LONGEST_WAIT_S, ItemChanged, StoreDropped, StoreThrottled
-from service.aws.queries import EventLoopTables, patient_query
-from service.aws.stores import CONVERSATIONS
 from service.conversations.conversation import Conversation
 from service.conversations.store import ConversationChanged, KeptConversation
+from service.kit.aws.bounded import FIRST_WAIT_S, LONGEST_WAIT_S, ItemChanged, StoreDropped, StoreThrottled
+from service.kit.aws.queries import EventLoopTables, patient_query
+from service.kit.aws.stores import CONVERSATIONS
 
 _TEXT, _VERSION = "text", "version"
 _KEY, _TTL = CONVERSATIONS.partition, CONVERSATIONS.expires

@@ -10,8 +10,8 @@ from functools import partial
 
 from service.conversations.conversation import Conversation, Exchange, Holder, MadeBy, WaitingMessage
 from service.conversations.store import ConversationChanged, ConversationStore
-from service.dialogue.turn import DialogueReply
-from service.errors import DeadlineExceeded, ServiceError, StoreError
+from service.core.run.dialogue.turn import DialogueReply
+from service.kit.frame.errors import DeadlineExceeded, ServiceError, StoreError
 
 # Gives the reply to the first waiting message of a conversation.
 Answering = Callable[[Conversation, WaitingMessage], Awaitable[tuple[DialogueReply, MadeBy]]]

@@ -8,17 +8,17 @@ import pytest
 import yaml
 from pages import ROOT, acceptance, shown_by
 
+from service.answers_kept.feedback import SummaryRow
+from service.answers_kept.feedback_store import FeedbackStore
+from service.answers_kept.items import to_item
+from service.answers_kept.record import SummaryRecord
 from service.api.feedback import FeedbackAnswer, FeedbackRequest
 from service.api.http.problems import _TITLES
 from service.api.insights import InsightsRequest
-from service.aws.stores import SUMMARIES
-from service.errors import FailureCode
-from service.summaries.feedback import SummaryRow
-from service.summaries.feedback_store import FeedbackStore
-from service.summaries.items import to_item
-from service.summaries.record import SummaryRecord
-from service.telemetry import metrics
-from service.telemetry.log import Event
+from service.kit.aws.stores import SUMMARIES
+from service.kit.frame.errors import FailureCode
+from service.kit.telemetry import metrics
+from service.kit.telemetry.log import Event
 
 ROWS = {row["id"]: row for section in acceptance() for row in section["rows"]}
 NAMED = {section["names"]: section["rows"] for section in acceptance() if "names" in section}

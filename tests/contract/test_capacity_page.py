@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from service.settings import REPO_ROOT
+from service.kit.settings import REPO_ROOT
 
 
 @pytest.mark.acceptance("operation-10")

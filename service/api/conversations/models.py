@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.conversations.conversation import MOST_SAID, Conversation, ConversationChannel, ConversationState, MadeBy
 from service.conversations.turns import TakenTurn
-from service.dialogue.turn import ReplyAction
+from service.core.run.dialogue.turn import ReplyAction
 
 HANDED_OVER = "A person from our team is taking over. They will read what you write here and answer."
 TAKEN_OVER = "You are talking with {person} from our team. The AI assistant is silent."

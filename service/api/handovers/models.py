@@ -6,8 +6,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from service.api.conversations.models import SaidInConversation, said_in
 from service.conversations.conversation import MOST_SAID, Conversation, ConversationState
-from service.handover.handover import CustomerHandover, HandoverEnd, HandoverState, HandoverSummary
-from service.strict import NO_SPACE
+from service.desk.handover import CustomerHandover, HandoverEnd, HandoverState, HandoverSummary
+from service.kit.frame.strict import NO_SPACE
 
 _ID = "handover-0123456789abcdef01234567"
 _AT = "2026-11-24T10:30:00Z"

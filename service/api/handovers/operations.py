@@ -20,9 +20,9 @@ from service.api.handovers.models import (
 )
 from service.api.http.problems import RESPONSES, Problem, ProblemResponse, problem
 from service.conversations.conversation import Conversation, ConversationEnded, ConversationRefused
-from service.errors import ServiceError
-from service.handover.handover import CustomerHandover
-from service.handover.handover_store import HandoverChanged
+from service.desk.handover import CustomerHandover
+from service.desk.handover_store import HandoverChanged
+from service.kit.frame.errors import ServiceError
 
 router = APIRouter(prefix="/v1/handovers", tags=["handovers"])
 _HandoverId = Annotated[str, Path(pattern=r"^handover-[0-9a-f]{24}$", examples=["handover-0123456789abcdef01234567"])]

@@ -11,8 +11,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from service.aws.bounded import translated
-from service.tasks.scorecard.arithmetic import Rating
+from service.core.tasks.scorecard.arithmetic import Rating
+from service.kit.aws.bounded import translated
 
 _OVERRIDE = "OVERRIDE#"
 _BY_OPEN = "by_open"

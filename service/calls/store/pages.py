@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from service.aws.bounded import translated
 from service.calls.keys import is_call_id
 from service.calls.store.states import BY_DATE, CallJob, State, job_of
+from service.kit.aws.bounded import translated
 
 MOST = 100
 # DynamoDB filters items after reading them: after this many reads of `MOST` items the page ends, even if it is short.

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from service.aws.bounded import translated
+from service.kit.aws.bounded import translated
 
 RescoringState = Literal["waiting", "running", "done", "stopped", "cancelled"]
 _OPEN_STATES: tuple[RescoringState, ...] = ("waiting", "running")

@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
-from service.aws.bounded import translated
-from service.aws.stores import CALLS
 from service.calls.failure import CallErased, FailureReason, NotReady
 from service.calls.keys import CallObject
 from service.calls.store.call_score import CallScore, score_of, texts_of
+from service.kit.aws.bounded import translated
+from service.kit.aws.stores import CALLS
 
 State = Literal["received", "transcribed", "redacted", "scored", "done", "needs_review", "failed"]
 ENDED: frozenset[State] = frozenset({"done", "needs_review", "failed"})

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.aws.clients import client
-from service.handover.handover import CustomerHandover, HandoverSummary
-from service.handover.handover_store import HandoverChanged, HandoversInMemory
-from service.handover.handover_table import HandoverTable
-from service.handover.queue import HandoverQueue
+from service.desk.handover import CustomerHandover, HandoverSummary
+from service.desk.handover_store import HandoverChanged, HandoversInMemory
+from service.desk.handover_table import HandoverTable
+from service.desk.queue import HandoverQueue
+from service.kit.aws.clients import client
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 AT = datetime(2026, 11, 23, 10, tzinfo=UTC)

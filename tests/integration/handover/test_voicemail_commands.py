@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from service.clock import set_clock
-from service.phone.build import open_voicemails, phone_function
-from service.phone.voicemail_table import VoicemailChanged
+from service.channels.phone.build import open_voicemails, phone_function
+from service.channels.phone.voicemail_table import VoicemailChanged
+from service.kit.frame.clock import set_clock
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

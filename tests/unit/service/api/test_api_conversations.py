@@ -25,8 +25,8 @@ from service.api.conversations.models import (
 )
 from service.app import create_app
 from service.conversations.conversation import WaitingMessage
-from service.errors import UpstreamUnavailable
-from service.settings import Settings
+from service.kit.frame.errors import UpstreamUnavailable
+from service.kit.settings import Settings
 
 PATH = "/v1/parcels/conversations"
 

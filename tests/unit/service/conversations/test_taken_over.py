@@ -13,7 +13,7 @@ from service.conversations.conversation import (
     PersonAnswer,
     WaitingMessage,
 )
-from service.dialogue.turn import DialogueReply
+from service.core.run.dialogue.turn import DialogueReply
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 HOLDER = Holder(token="t", until=AT)

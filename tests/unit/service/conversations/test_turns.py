@@ -16,8 +16,8 @@ from service.conversations.conversation import (
 )
 from service.conversations.store import ConversationChanged, ConversationsInMemory
 from service.conversations.turns import ConversationMissing, Turns
-from service.dialogue.turn import DialogueReply, HandoverNote
-from service.errors import DeadlineExceeded, StoreError, UpstreamUnavailable
+from service.core.run.dialogue.turn import DialogueReply, HandoverNote
+from service.kit.frame.errors import DeadlineExceeded, StoreError, UpstreamUnavailable
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 MADE = MadeBy(
