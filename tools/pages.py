@@ -22,10 +22,10 @@ from pydantic.fields import FieldInfo
 
 from eval.frames.columns import CASES, METRICS, RELEASES, RUNS, TEXTS
 from omni.app import build_app
-from service.channels.contact_flow import FlowSettings
-from service.channels.lex import LexSettings
-from service.settings import REPO_ROOT, Settings
-from service.settings.groups import SettingsGroup
+from service.channels.amazon_lex.contact_flow import FlowSettings
+from service.channels.amazon_lex.lex import LexSettings
+from service.kit.settings import REPO_ROOT, Settings
+from service.kit.settings.groups import SettingsGroup
 
 ROOT = Path(__file__).resolve().parents[1]
 ACCEPTANCE = ROOT / "docs" / "acceptance.md"
