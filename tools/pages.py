@@ -105,7 +105,7 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "`python tools/pages.py` writes this page. A `_S`, `_MS` or `_MB` at the end of a name is its unit; lists and",
+        "`python tools/pages.py` writes this page: variable, default, meaning. `_S`, `_MS` and `_MB` are units; lists and",
         "mappings are JSON. A wrong value is refused at the start, with the variable's name.",
     ]
     groups = [field.default for field in Settings.model_fields.values() if isinstance(field.default, SettingsGroup)]
@@ -113,12 +113,11 @@ def settings_page() -> str:
         prefix = kind.model_config.get("env_prefix") or "OMNI_"
         lines += ["", f"## {_title(kind)}", ""]
         lines += [(kind.__doc__ or "").splitlines()[0], ""] if kind in map(type, groups) else []
-        lines += ["| variable | default | meaning |", "|---|---|---|"]
         meanings = comments(kind)
         for name, field in kind.model_fields.items():
             if not isinstance(field.default, SettingsGroup):
                 variable = f"{prefix}{(field.alias or name).upper()}"
-                lines.append(f"| `{variable}` | {_default(field)} | {meanings.get(name, '')} |")
+                lines.append(f"- `{variable}` ({_default(field)}) {meanings.get(name, '')}")
     return "\n".join(lines) + "\n"
 
 
@@ -162,12 +161,12 @@ def comments(kind: type[BaseModel]) -> dict[str, str]:
 
 
 def commands_page() -> str:
-    """Return docs/reference/commands.md: each command with the first sentence of its help and its options."""
+    """Return docs/reference/commands.md: each command with the first sentence of its help."""
     app = typer.main.get_command(build_app())
     lines = [
         "# Commands",
         "",
-        "`python tools/pages.py` writes this page; `omni COMMAND --help` explains the options. Exit codes: 0 pass, 1 the",
+        "`python tools/pages.py` writes this page; `omni COMMAND --help` lists options. Exit codes: 0 pass, 1 the",
         "gate or a check says no, 2 could not run.",
     ]
     panel = None
@@ -187,11 +186,8 @@ def _command(words: str, command: Any) -> Iterator[str]:
     help_text = " ".join((command.help or "").split("\n\n")[0].split())
     named = [one for one in command.params if one.param_type_name == "argument"]
     words += "".join(f" {one.name.upper()}" if one.required else f" [{one.name.upper()}]" for one in named)
-    options = " ".join(
-        f"`{one.opts[0]}`" for one in command.params if one.param_type_name == "option" and one.name != "help"
-    )
     first = re.split(r"(?<=[.:;]) ", help_text)[0].rstrip(".:;")
-    yield f"- `{words}` {first}." + (f" {options}" if options else "")
+    yield f"- `{words}` {first}."
 
 
 def frames_page() -> str:
