@@ -117,7 +117,7 @@ def settings_page() -> str:
         for name, field in kind.model_fields.items():
             if not isinstance(field.default, SettingsGroup):
                 variable = f"{prefix}{(field.alias or name).upper()}"
-                lines.append(f"- `{variable}` ({_default(field)}) {meanings.get(name, '')}")
+                lines.append(f"- `{variable}` {_default(field)}{meanings.get(name, '')}")
     return "\n".join(lines) + "\n"
 
 
@@ -129,15 +129,15 @@ def _title(kind: type[BaseModel]) -> str:
 def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if field.is_required():
-        return "required"
+        return "(required) "
     if value is None or value in ("", (), {}):
-        return "none"
+        return ""
     if isinstance(value, bool):
-        return "on" if value else "off"
+        return "(on) " if value else "(off) "
     text = str(list(value) if isinstance(value, tuple) else value).removesuffix(".0")
     for folder in (f"{REPO_ROOT}/", str(REPO_ROOT), f"{REPO_ROOT.parent}/"):
         text = text.replace(folder, "../" if folder == f"{REPO_ROOT.parent}/" else "")
-    return f"`{text.replace(chr(39), chr(34))}`" if text else "the repository"
+    return f"(`{text.replace(chr(39), chr(34))}`) " if text else "(the repository) "
 
 
 def comments(kind: type[BaseModel]) -> dict[str, str]:
@@ -195,13 +195,14 @@ def frames_page() -> str:
     lines = [
         "# Columns of results",
         "",
-        "`python tools/pages.py` writes this page. A name with `*` stands for several columns, one for each name.",
+        "`python tools/pages.py` writes this page. A name with `*` stands for several columns. Columns of `runs` that other",
+        "frames have too (run, pair) stand there alone.",
         "[How to use them](../guides/analysis.md).",
     ]
     frames = {"runs": RUNS, "cases": CASES, "cases with texts=True": TEXTS, "metrics": METRICS, "releases": RELEASES}
     for name, columns in frames.items():
         lines += ["", f"## {name}", ""]
-        for one in columns:
+        for one in columns if name == "runs" else [one for one in columns if one not in RUNS]:
             lines.append(f"- `{one.name}` {', '.join(part for part in (one.type, one.unit) if part)}: {one.meaning}")
     return "\n".join(lines) + "\n"
 

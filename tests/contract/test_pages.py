@@ -1,5 +1,7 @@
 """Pages that tools/pages.py writes are what the code and the tests say now."""
 
+import re
+
 import pages
 import pytest
 
@@ -12,5 +14,5 @@ def test_the_committed_page_is_what_the_tool_writes(path, write):
 
 
 def test_every_setting_has_a_meaning():
-    bare = [line for line in pages.settings_page().splitlines() if line.startswith("- ") and line.endswith(") ")]
+    bare = [line for line in pages.settings_page().splitlines() if re.fullmatch(r"- `\w+` (\(.*\) )?", line)]
     assert bare == [], "say in a comment beside the field what it is for"
