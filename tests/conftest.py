@@ -190,6 +190,10 @@ def pytest_configure():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_runtest_setup(item):
+    warm.cold(item.get_closest_marker("cold") is not None)
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--drill-result", metavar="FILE", help="where to write what became of the drill, as docs/drill.json"
