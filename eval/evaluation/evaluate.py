@@ -37,6 +37,7 @@ from service.core.run.task import Task, load_task
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair import Pair
 from service.core.unit.pair_file import load_pair
+from service.core.unit.pair_file.artifacts import check_names
 from service.kit.frame.canonical import canonical_json, sha256_hex
 from service.kit.frame.clock import wall_clock
 from service.kit.frame.display.terminal import say
@@ -182,10 +183,9 @@ def load_pairs(task: Task[Any], cards: ModelCards, settings: Settings, names: Se
     paths = [folder / f"{name.removesuffix('.prompty')}.prompty" for name in names] or sorted(folder.glob("*.prompty"))
     if not paths:
         raise ConfigurationError(f"no pair file in {folder}; write one (see docs/guides/adding-a-task.md)")
-    return [
-        load_pair(path, cards=cards, task_variables=task.variables, part_variables=task.part_variables)
-        for path in paths
-    ]
+    read = partial(load_pair, cards=cards, task_variables=task.variables, part_variables=task.part_variables)
+    check_names(pairs := [read(path) for path in paths], task.artifact_names)
+    return pairs
 
 
 def choose_pairs(
@@ -243,6 +243,7 @@ def _tracking(settings: Settings) -> TrackingWorker:
         settings.registry.uri,
         log=settings.state_dir / "logs" / "tracking.log",
         trusted_keys=settings.trusted_keys_file,
+        prompts=settings.prompts_dir,
     )
 
 

@@ -11,8 +11,8 @@ from service.answers_kept.feedback import Effect
 from service.answers_kept.table import SummaryTable
 from service.kit.aws.bounded import RecordRefused, translated
 from service.kit.aws.stores import ANSWERS
-from service.kit.aws.tombstones import Tombstones
 from service.kit.frame.errors import StoreError
+from service.kit.records.tombstones import Tombstones
 from service.kit.telemetry.fields import account_hash
 
 if TYPE_CHECKING:

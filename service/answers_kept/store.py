@@ -111,8 +111,8 @@ def build_summaries(
     from service.answers_kept.outbox import Outbox
     from service.answers_kept.outbox_table import OutboxTable
     from service.answers_kept.recent import RecentSummaries
-    from service.kit.aws.shared_state import open_shared_state
-    from service.kit.aws.tombstones import Tombstones
+    from service.kit.records.shared_state import open_shared_state
+    from service.kit.records.tombstones import Tombstones
 
     table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
     answers = build_answer_table(settings, dynamodb=dynamodb)

@@ -15,8 +15,8 @@ from service.answers_kept.sweep import Sweep
 from service.answers_kept.table import SummaryTable
 from service.answers_kept.writer import SummaryWriter
 from service.kit.aws.clients import client
-from service.kit.aws.shared_state import open_shared_state
-from service.kit.aws.tombstones import Tombstones
+from service.kit.records.shared_state import open_shared_state
+from service.kit.records.tombstones import Tombstones
 from service.kit.settings import Settings
 from service.kit.telemetry import metrics
 from service.kit.telemetry.fields import set_account_key

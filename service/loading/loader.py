@@ -18,8 +18,8 @@ from service.answers_kept.record import time_partition, utc_text
 from service.core.redaction.texts import TextRedactor
 from service.kit.aws.bounded import patiently
 from service.kit.aws.event_queue import Announced, EventQueue, QueueMessage
-from service.kit.aws.tombstones import Tombstones, nobody_erased
 from service.kit.frame.errors import StoreError
+from service.kit.records.tombstones import Tombstones, nobody_erased
 from service.loading.batch import prepare
 from service.loading.dead_letters import DeadLetter, DeadLetters
 from service.loading.erased import is_erased

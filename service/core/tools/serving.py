@@ -18,8 +18,8 @@ from service.core.tools.port import Tools, ToolsDown
 from service.core.tools.schemas import differing_tools
 from service.core.unit.pair import Pair, ToolSpec
 from service.core.unit.tool_arguments import DOCUMENT_ARGUMENTS
-from service.kit.aws.shared_state import SharedState
 from service.kit.frame.errors import ConfigurationError, KnowledgeDown, RegistryError, ToolsDiffer
+from service.kit.records.shared_state import SharedState
 from service.kit.settings import Settings
 from service.kit.telemetry.log import Event, log
 

@@ -33,12 +33,13 @@ from service.conversations.table import ConversationTable
 from service.desk.book import CallbackBook
 from service.desk.build import open_callbacks
 from service.desk.handover import CustomerHandover, HandoverSummary
-from service.desk.handover_table import HandoverTable
+from service.desk.handover_store import HandoverStore
 from service.kit.aws.clients import client
 from service.kit.aws.queries import DynamoQueries
-from service.kit.aws.shared_state import open_shared_state
-from service.kit.aws.stores import BUCKETS, TABLES
-from service.kit.aws.tombstones import erase_from, open_tombstones
+from service.kit.aws.stores import BUCKETS, FINDINGS, HANDOVERS, TABLES
+from service.kit.records.dynamo import DynamoRows
+from service.kit.records.shared_state import open_shared_state
+from service.kit.records.tombstones import erase_from, open_tombstones
 from service.kit.telemetry.fields import account_hash, pseudonym_of, set_account_key
 from service.loading.build import build_loader
 from service.privacy.erasure.build import build_eraser
@@ -167,7 +168,7 @@ def fill(settings, who):
     for record in (given, about):
         archive.put_json(record.object_key, record.model_dump_json())
     AuditObjects(archive).put(audit(who))
-    FindingTable(dynamodb, stores.findings_table).put(audit(who))
+    FindingTable(DynamoRows(dynamodb, FINDINGS, stores.findings_table, timeout_s=10)).put(audit(who))
     archive.put_json(shadow(who).object_key, shadow(who).model_dump_json())
     damaged = f"omni-channel/processed/year=2026/month=11/day=22/hour=10/{who.requests[3]}.json"
     archive.put_json(damaged, json.dumps({"account_number": who.account, "request_id": who.requests[3], "x": who.word}))
@@ -194,7 +195,7 @@ def people(settings, who):
     """The customer waits for a person, for a call, and has left a message."""
     stores, dynamodb = settings.stores, client("dynamodb", settings)
     told = HandoverSummary(customer_query=who.text("wish"), conversation_turns=1, handover_reason="x", timestamp=NOW)
-    handovers = HandoverTable(dynamodb, stores.handovers_table, scope="local", timeout_s=10)
+    handovers = HandoverStore(DynamoRows(dynamodb, HANDOVERS, stores.handovers_table, timeout_s=10), scope="local")
     handovers.add(
         CustomerHandover(
             handover_id=f"h-{who.number}", conversation_id=who.conversation, reason="x", summary=told, requested_at=NOW

@@ -1,14 +1,14 @@
 """Two tasks of a service with a disk each and one shared table."""
 
 import os
-from dataclasses import replace
 
 import pytest
 from rollout_world import NEW, OLD, Production, Registry, candidate
 from shared_table import TableInMemory
 
-from service.kit.aws.shared_watch import SharedWatch
 from service.kit.frame.errors import RegistryError
+from service.kit.records.conditions import Changes
+from service.kit.records.shared_watch import SharedWatch
 from service.rollouts.control import RolloutControl
 from service.rollouts.live_counts import Observation
 from service.rollouts.step_state import rollout_partition
@@ -210,8 +210,8 @@ def test_counts_of_another_version_of_the_service_are_left_aside(service):
     one = service.task("one")
     feed(one, 10)
     one.tick()
-    ((key, item),) = ((key, item) for key, item in service.table.found.items() if item.counts)
-    service.table.found[key] = replace(item, counts={**item.counts, "c.moods": 3, "c.ms_max": 9, "x.requests": 5})
+    (key,) = (key for key, item in service.table.found.items() if any(name.startswith("n.") for name in item))
+    service.table.rows.update(key, Changes(sets={"n.c.moods": 3, "n.c.ms_max": 9, "n.x.requests": 5}))
     other = service.task("other")
     assert requests(other) == {"candidate": 10, "production": 10}
 
