@@ -56,6 +56,29 @@ def install():
     multiprocessing.util.spawnv_passfds = _spawnv
 
 
+def share_descriptions():
+    """Let all clients of boto3 share what it knows of services: each looks through all folders again and parses, 0.1 s."""
+    import botocore.loaders
+    import botocore.session
+
+    load = botocore.loaders.JSONFileLoader().load_file
+    botocore.loaders.JSONFileLoader.load_file = staticmethod(functools.cache(load))
+
+    @functools.cache
+    def create_loader(path=None):
+        loader = botocore.loaders.create_loader(path)
+        loader._search_paths = _Once(loader._search_paths)  # each session of boto3 adds its folder
+        return loader
+
+    botocore.session.create_loader = create_loader
+
+
+class _Once(list):
+    def append(self, item):
+        if item not in self:
+            super().append(item)
+
+
 def cold(is_cold):
     """Start every process as ever from now on, or no longer."""
     _State.cold = is_cold
@@ -233,12 +256,9 @@ def _become(job, streams):
 def main():
     """Import everything, then serve over the socket whose number is the first argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the test process
-    import botocore.loaders
     import fresh_stores
 
-    botocore.loaders.JSONFileLoader.load_file = staticmethod(
-        functools.cache(botocore.loaders.JSONFileLoader().load_file)
-    )
+    share_descriptions()
     fresh_stores.install()
     filters = warnings.filters[:]
     houses = [importlib.import_module(name) for name in _HOUSE]
