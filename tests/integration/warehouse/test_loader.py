@@ -173,6 +173,7 @@ def _load_command(place: LoadPlace, *arguments: str) -> subprocess.CompletedProc
 
 
 @pytest.mark.slow
+@pytest.mark.cold
 def test_the_command_loads_checks_and_replays(place: LoadPlace) -> None:
     place.put(loadable.summary(1), loadable.feedback(1))
     place.put_text("omni-channel/processed/x", "{")
