@@ -99,7 +99,8 @@ class TrackingWorker:
 
 def _serve(uri: str, artifacts: str, trusted_keys: str) -> None:
     # mlflow works without these, as its small edition mlflow-skinny does, and imports in half the time.
-    sys.modules.update(dict.fromkeys(_UNUSED))
+    # None is how Python marks a module that may not be imported.
+    sys.modules.update(dict.fromkeys(_UNUSED))  # type: ignore[arg-type]  # typeshed knows modules only
     os.nice(5)  # the calls' own process comes first: its delays would be counted as the model's
     answers = sys.stdout
     sys.stdout = sys.stderr  # whatever mlflow prints must not get between our lines

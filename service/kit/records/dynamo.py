@@ -5,14 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-import stamina
 from botocore.exceptions import ClientError
 
 from service.kit.aws.bounded import (
-    FIRST_WAIT_S,
-    LONGEST_WAIT_S,
+    PASSING,
+    STORE_RETRIES,
     ItemChanged,
-    StoreDropped,
     StoreThrottled,
     patiently,
     translated,
@@ -158,16 +156,8 @@ class DynamoEventLoopRows:
 
     async def put(self, item: Item, *, when: Condition | None = None) -> None:
         """See ``Rows.put``."""
-        async for attempt in stamina.retry_context(
-            on=(StoreThrottled, StoreDropped),
-            attempts=None,
-            timeout=self._timeout_s,
-            wait_initial=FIRST_WAIT_S,
-            wait_max=LONGEST_WAIT_S,
-            wait_jitter=FIRST_WAIT_S,
-        ):
-            with attempt:
-                await self._tables.put(TableName=self.name, **put_arguments(item, when))
+        put = partial(self._tables.put, TableName=self.name, **put_arguments(item, when))
+        await STORE_RETRIES.run_async(put, on=PASSING, timeout_s=self._timeout_s)
 
     async def page(self, query: Query) -> RowPage:
         """See ``Rows.page``."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from service.kit.aws.bounded import FIRST_WAIT_S, ItemChanged, StoreThrottled
+from service.kit.aws.bounded import STORE_RETRIES, ItemChanged, StoreThrottled
 from service.kit.aws.stores import SHARED
 from service.kit.frame.errors import StoreError
 from service.kit.records.conditions import Changes, Condition, absent, at_most, below, between, either, equal
@@ -116,7 +116,9 @@ class SharedState:
             try:
                 self.put(partition, key, wanted, expected=0 if found is None else found.version)
             except SharedStateChanged:
-                time.sleep(random.uniform(0, FIRST_WAIT_S * attempt))  # several tasks may have begun at the same time
+                time.sleep(
+                    random.uniform(0, STORE_RETRIES.first_s * attempt)
+                )  # several tasks may have begun at the same time
                 continue
             return wanted
         raise StoreThrottled(f"table {self.rows.name!r}: {key!r} of {partition!r} is changed all the time")

@@ -18,10 +18,8 @@ from role_rights import RightsNeeded, Role
 from service.access.control import account_key
 from service.answers_kept.answer_table import AnswerTable, WithoutErased
 from service.answers_kept.archive import Archive
-from service.answers_kept.outbox_table import to_item
-from service.answers_kept.spool import Spool
 from service.answers_kept.store import build_table_and_archive
-from service.answers_kept.writer import SummaryWriter
+from service.answers_kept.writer import answer_spool, answer_writer, open_outbox
 from service.audit.record import AuditEntry, AuditRecord, KeptFinding
 from service.audit.stores import AuditObjects, FindingTable
 from service.calls.keys import NO_TENANT
@@ -172,9 +170,9 @@ def fill(settings, who):
     archive.put_json(shadow(who).object_key, shadow(who).model_dump_json())
     damaged = f"omni-channel/processed/year=2026/month=11/day=22/hour=10/{who.requests[3]}.json"
     archive.put_json(damaged, json.dumps({"account_number": who.account, "request_id": who.requests[3], "x": who.word}))
-    waiting = to_item(summary(who, 3), kept_at=NOW.timestamp())
+    waiting = open_outbox(settings, dynamodb).stored(summary(who, 3))
     dynamodb.put_item(TableName=settings.summaries.outbox_table, Item=waiting)
-    Spool(settings.spool_folder, max_bytes=10**7).add(summary(who, 3))
+    answer_spool(settings.spool_folder, max_bytes=10**7).add(summary(who, 3))
     held_up = settings.state_dir / "audit" / "findings"
     held_up.mkdir(parents=True, exist_ok=True)
     (held_up / f"{who.number}.json").write_text(audit(who).model_dump_json(), encoding="utf-8")
@@ -292,6 +290,7 @@ def rows_of_calls(settings, who):
             warehouse.merge(event, to_table(event, [row]))
 
 
+@pytest.mark.acceptance("operation-19")
 def test_a_customer_is_deleted_everywhere_and_another_one_is_untouched(settings):
     loader = build_loader(settings)[0]
     loader.prepare_warehouse()
@@ -322,6 +321,7 @@ def order(who):
     return ErasureOrder(account=who.account, tenant="acme", reason="case 2", by="dpo")
 
 
+@pytest.mark.acceptance("operation-19")
 def test_what_was_on_its_way_does_not_bring_a_customer_back(settings):
     fill(settings, BACK)
     loader = build_loader(settings)[0]
@@ -335,8 +335,8 @@ def test_what_was_on_its_way_does_not_bring_a_customer_back(settings):
     dynamodb, s3 = client("dynamodb", settings), client("s3", settings)
     table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
     tombstones = open_tombstones(settings)
-    spool = Spool(settings.spool_folder, max_bytes=10**7)
-    writer = SummaryWriter(
+    spool = answer_spool(settings.spool_folder, max_bytes=10**7)
+    writer = answer_writer(
         WithoutErased(table, tombstones), WithoutErased(archive, tombstones), spool, others_after_s=0.0
     )
     spool.add(summary(BACK, 2))  # a machine that was down comes back
@@ -362,6 +362,7 @@ def test_what_was_on_its_way_does_not_bring_a_customer_back(settings):
     assert WithoutErased(table, tombstones).put(came_back) == "written"
 
 
+@pytest.mark.acceptance("operation-19")
 def test_an_interrupted_deletion_goes_on_from_what_it_had_found(settings):
     who = Customer("741", "umberleigh")
     fill(settings, who)
@@ -481,9 +482,9 @@ def test_the_loader_and_the_writer_may_read_who_was_erased(settings, monkeypatch
     needed = RightsNeeded(monkeypatch, settings)
     dynamodb, s3 = client("dynamodb", settings), client("s3", settings)
     table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
-    tombstones, spool = open_tombstones(settings), Spool(settings.spool_folder, max_bytes=10**7)
+    tombstones, spool = open_tombstones(settings), answer_spool(settings.spool_folder, max_bytes=10**7)
     spool.add(summary(who, 1))
-    writer = SummaryWriter(
+    writer = answer_writer(
         WithoutErased(table, tombstones), WithoutErased(archive, tombstones), spool, others_after_s=0.0
     )
     assert writer.replay() >= 1

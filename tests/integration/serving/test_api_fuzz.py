@@ -160,6 +160,7 @@ def api(api_runtime, config, hand_made_warehouse):
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.acceptance("promise-17")
 def test_no_request_makes_the_service_fail(api, mode):
     schema, token = api
     statuses = {}

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.core.llm.breaker import BreakerState
 from service.core.llm.gateway import LiteLLMGateway
 from service.core.llm.reliability import Reliability
 from service.core.run.task import TaskContext
@@ -16,6 +15,7 @@ from service.core.tasks.summarize import TASK, SummarizeInputs
 from service.core.unit.cards import ModelCards
 from service.core.unit.interaction import Interaction
 from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.kit.delivery.breaker import BreakerState
 from service.kit.settings import REPO_ROOT
 from service.local.process import LocalBedrock
 from service.local.scripted_model import SCRIPTED_MODEL_ID
@@ -107,12 +107,14 @@ def ask(server, cards, the_pair, times=1):
     return asyncio.run(run())
 
 
+@pytest.mark.acceptance("promise-04")
 def test_a_wrong_amount_is_repaired_over_the_wire(server, cards, faults):
     ((result, _),), _ = ask(server, cards, pair(SCRIPTED_MODEL_ID, ECHO))
     assert (result.output, result.repaired, result.guarded, result.arm) == (GOOD, True, ("amount",), "primary")
     assert result.guard_findings == 1
 
 
+@pytest.mark.acceptance("promise-01")
 def test_a_hung_primary_is_hedged_cancelled_and_left_alone(server, cards, faults):
     faults(kind="hang", model=ECHO)
     answered, shared = ask(server, cards, pair(ECHO, SCRIPTED_MODEL_ID), times=9)

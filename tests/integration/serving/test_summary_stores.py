@@ -26,10 +26,9 @@ from service.answers_kept.items import side_key, to_item
 from service.answers_kept.recent import RecentSummaries
 from service.answers_kept.reconcile import reconcile
 from service.answers_kept.record import Reusable, SeenInteraction, SummaryRecord, utc_text
-from service.answers_kept.spool import Spool
 from service.answers_kept.store import build_summaries
 from service.answers_kept.table import SummaryTable
-from service.answers_kept.writer import SummaryWriter
+from service.answers_kept.writer import answer_spool, answer_writer
 from service.app import create_app
 from service.core.llm.model_call import ModelCall, ModelReply
 from service.core.llm.pricing import Usage
@@ -107,6 +106,7 @@ def _row(table: SummaryTable, request: str) -> SummaryRow:
     return row
 
 
+@pytest.mark.acceptance("record.process")
 def test_the_same_answer_is_one_row_however_often_it_is_put(table: SummaryTable, dynamodb: Any) -> None:
     record = _record("same")
     assert [table.put(record) for _ in range(3)] == ["written", "already", "already"]
@@ -118,6 +118,7 @@ def test_the_same_answer_is_one_row_however_often_it_is_put(table: SummaryTable,
     assert _row(table, "same").pair_digest == "d" * 64
 
 
+@pytest.mark.acceptance("record.unique_process_id")
 def test_a_newer_answer_takes_the_process_and_the_older_one_keeps_its_row(table: SummaryTable, dynamodb: Any) -> None:
     first, second = (_record(name, minutes=at, unique_process_id="p-two") for name, at in (("two-a", 0), ("two-b", 6)))
     table.put(first)
@@ -154,6 +155,7 @@ def test_feedback_that_arrives_while_a_row_moves_is_not_lost(table: SummaryTable
     assert _row(table, "race-a").helpful_feedback == "helpful"
 
 
+@pytest.mark.acceptance("feedback.unique_process_id", "record.request_id", "record.contact_id")
 def test_all_three_shapes_name_the_row(table: SummaryTable) -> None:
     table.put(_record("shape"))
     shapes = (
@@ -170,6 +172,7 @@ def test_all_three_shapes_name_the_row(table: SummaryTable) -> None:
     assert [table.resolve(shape, NOW + timedelta(days=7)) for shape in shapes] == [None] * 3
 
 
+@pytest.mark.acceptance("feedback.contact_id", "record.reused_from")
 def test_a_contact_with_several_summaries_is_ambiguous_and_its_reuses_are_not(table: SummaryTable) -> None:
     same = {"contact_id": "c-many", "account_number": "acct-many"}
     table.put(_record("many-a", **same))
@@ -182,6 +185,7 @@ def test_a_contact_with_several_summaries_is_ambiguous_and_its_reuses_are_not(ta
     assert table.resolve(shape, NOW) == Ambiguous(request_ids=("req-many-c", "req-many-b"))
 
 
+@pytest.mark.acceptance("record.account_number", "record.generated_at")
 def test_recent_summaries_are_those_written_in_the_window_for_the_account(
     table: SummaryTable, dynamodb: Any, settings: Settings
 ) -> None:
@@ -204,6 +208,7 @@ def test_recent_summaries_are_those_written_in_the_window_for_the_account(
     assert found[1].answered_at == NOW - timedelta(minutes=4)
 
 
+@pytest.mark.acceptance("record.expires_at")
 def test_the_table_expires_rows_and_is_made_once(dynamodb: Any) -> None:
     described = dynamodb.describe_time_to_live(TableName=TABLE)["TimeToLiveDescription"]
     assert (described["AttributeName"], described["TimeToLiveStatus"]) == ("expires_at", "ENABLED")
@@ -218,6 +223,7 @@ def test_the_table_expires_rows_and_is_made_once(dynamodb: Any) -> None:
     assert [index["IndexName"] for index in indexes] == ["by_account", "by_contact", "by_request"]
 
 
+@pytest.mark.acceptance("record-07", "record-09")
 def test_the_archive_holds_every_field_under_the_hour_once(archive: Archive, s3: Any) -> None:
     record = _record("archived")
     assert [archive.put(record), archive.put(record)] == ["written", "already"]
@@ -230,6 +236,14 @@ def test_the_archive_holds_every_field_under_the_hour_once(archive: Archive, s3:
     assert "req-archived" not in archive.request_ids("2026-11-21T11:00:00.000Z", "2026-11-21T12:00:00.000Z")
 
 
+@pytest.mark.acceptance(
+    "verdict.feedback_id",
+    "verdict-object-01",
+    "verdict-object-02",
+    "verdict-object-03",
+    "verdict-object.schema_version",
+    "record-16",
+)
 def test_feedback_is_kept_in_the_archive_and_in_the_row(table: SummaryTable, archive: Archive, s3: Any) -> None:
     table.put(_record("voted"))
     times = iter(NOW + timedelta(seconds=second) for second in range(60))
@@ -263,6 +277,7 @@ def test_feedback_is_kept_in_the_archive_and_in_the_row(table: SummaryTable, arc
     assert (row.helpful_feedback, row.comment, row.feedback_timestamp) == ("helpful", None, later.feedback_timestamp)
 
 
+@pytest.mark.acceptance("verdict.current")
 def test_feedback_never_overwrites_a_newer_one_and_finds_a_row_that_moved(table: SummaryTable, dynamodb: Any) -> None:
     table.put(_record("moved-a", unique_process_id="p-moved"))
     row = _row(table, "moved-a")
@@ -285,10 +300,9 @@ sys.path.insert(0, os.getcwd())
 from service.kit.aws.clients import client
 from service.kit.settings import Settings
 from service.answers_kept.archive import Archive
-from service.answers_kept.spool import Spool
 from service.answers_kept.table import SummaryTable
 from service.answers_kept.record import SummaryRecord
-from service.answers_kept.writer import SummaryWriter
+from service.answers_kept.writer import answer_spool, answer_writer
 from datetime import timedelta
 from pathlib import Path
 
@@ -302,10 +316,10 @@ class Slow:
         time.sleep(self.delay_s)
         return self.store.put(record)
 
-writer = SummaryWriter(
+writer = answer_writer(
     Slow(SummaryTable(client("dynamodb", settings), table, ttl=timedelta(days=7)), 0.01),
     Slow(Archive(client("s3", settings), bucket), 0.03),
-    Spool(Path(folder), max_bytes=10**7),
+    answer_spool(Path(folder), max_bytes=10**7),
 )
 for line in Path(lines).read_text().splitlines():
     writer.keep(SummaryRecord.model_validate_json(line))
@@ -314,6 +328,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.acceptance("promise-07")
 def test_a_process_killed_in_mid_write_loses_nothing_and_doubles_nothing(
     settings: Settings, table: SummaryTable, archive: Archive, dynamodb: Any, tmp_path: Path
 ) -> None:
@@ -326,20 +341,20 @@ def test_a_process_killed_in_mid_write_loses_nothing_and_doubles_nothing(
         [sys.executable, "-c", _VICTIM, str(folder), settings.aws.endpoint, TABLE, BUCKET, str(lines)], check=False
     )
     assert died.returncode == -signal.SIGKILL
-    spool = Spool(folder, max_bytes=10**7)
+    spool = answer_spool(folder, max_bytes=10**7)
     before = archive.request_ids(since, until)
-    left = spool.request_ids()[0]
+    left = spool.ids()[0]
     # The test is about a death in mid-write: some were done and some were not.
     assert 0 < len(left) <= 100
     assert len(before) < 100
-    writer = SummaryWriter(table, archive, spool, others_after_s=0.0)
+    writer = answer_writer(table, archive, spool, others_after_s=0.0)
     assert writer.replay() == len(left)
     writer.close()
     wanted = {record.request_id for record in records}
     # Lists, not sets: nothing is there twice.
     assert sorted(archive.request_ids(since, until)) == sorted(wanted)
     assert sorted(table.request_ids(since, until)) == sorted(wanted)
-    assert spool.request_ids() == (set(), set())
+    assert spool.ids() == (set(), set())
     assert (
         dynamodb.get_item(TableName=TABLE, Key={"unique_process_id": {"S": side_key("p-kill0", "req-kill0")}}).get(
             "Item"
@@ -415,6 +430,7 @@ def _post(client_: TestClient, contact: str, **changes: Any) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.acceptance("request.initial_contact_id", "answer.cache_hit", "header.X-Cache-Hit", "record.cache_hit")
 def test_a_transfer_is_answered_from_the_table_by_another_process(settings: Settings, tmp_path: Path) -> None:
     model = _Model()
     with TestClient(create_app(runtime=_runtime(settings, model, tmp_path / "a"))) as one:
@@ -430,6 +446,7 @@ def test_a_transfer_is_answered_from_the_table_by_another_process(settings: Sett
     assert third["unique_process_id"] != first["unique_process_id"]
 
 
+@pytest.mark.acceptance("event.SUMMARY_LOST", "promise-08")
 def test_answered_requests_balance_and_a_hole_is_found(
     settings: Settings, dynamodb: Any, s3: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -503,11 +520,11 @@ def test_the_request_is_answered_and_kept_while_the_archive_is_down(settings: Se
     broken = _runtime(settings.model_copy(update={"archive_bucket": "no-such-bucket"}), model, tmp_path / "spool")
     with TestClient(create_app(runtime=broken)) as one:
         answer = _post(one, "s3-down")
-    spool = Spool(tmp_path / "spool", max_bytes=10**7)
-    assert answer["request_id"] in spool.request_ids()[0]
+    spool = answer_spool(tmp_path / "spool", max_bytes=10**7)
+    assert answer["request_id"] in spool.ids()[0]
     whole = _runtime(settings, model, tmp_path / "spool").summaries
     assert whole._writer is not None
     whole._writer._others_after_s = 0.0
     assert whole._writer.replay() == 1
     whole.close()
-    assert spool.request_ids() == (set(), set())
+    assert spool.ids() == (set(), set())

@@ -27,6 +27,7 @@ def record(number):
     )
 
 
+@pytest.mark.acceptance("validation-18")
 def test_what_a_store_did_not_take_reaches_it_when_it_is_back(tmp_path):
     store, seconds = Store(), [100.0]
     spooled = Spooled(store, tmp_path / "audit", clock=lambda: seconds[0])
@@ -58,7 +59,7 @@ def test_a_file_that_cannot_be_read_is_set_aside(tmp_path):
     store = Store()
     Spooled(store, tmp_path).put(record(1))
     assert store.taken == ["req-1"]
-    assert [path.name for path in tmp_path.iterdir()] == ["req-0.unreadable"]
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.json")] == ["aside/req-0.json"]
 
 
 def test_a_record_that_the_store_never_takes_holds_up_no_other(tmp_path):

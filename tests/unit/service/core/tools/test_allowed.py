@@ -8,7 +8,6 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from structlog.testing import capture_logs
 
-from service.core.llm.breaker import BreakerPolicy, CircuitBreaker
 from service.core.tools.allowed import AllowedTools
 from service.core.tools.effects import EffectsInMemory, KnownEffect
 from service.core.tools.port import MOST_ANSWER_CHARS, ToolError, ToolsDown, ToolUndecided
@@ -16,7 +15,9 @@ from service.core.tools.provenance import Sources
 from service.core.unit.pair import ToolSpec
 from service.core.unit.question import Use
 from service.core.unit.tool_arguments import wrong_schema
+from service.kit.delivery.breaker import BreakerPolicy, CircuitBreaker
 from service.kit.frame.errors import StoreError
+from service.kit.frame.retries import RetryPlan
 from service.kit.telemetry import tracing
 
 LOOKUP = ToolSpec(
@@ -84,6 +85,7 @@ def test_a_named_tool_is_called_with_its_arguments():
     assert world.calls == [("find_branch", {"city": "London"}, None)]  # a key is for tools that write
 
 
+@pytest.mark.acceptance("turn-17", "audit-08")
 def test_a_tool_that_the_pair_does_not_name_is_refused_counted_and_explained():
     world = World()
     tools = allowed(world, specs=(LOOKUP,))
@@ -102,6 +104,7 @@ def test_who_waits_is_told_of_each_call_and_of_no_other_run_s():
     assert told == ["find_branch"]
 
 
+@pytest.mark.acceptance("event.TOOL_USED", "audit-06")
 def test_a_use_is_logged_without_its_arguments():
     with capture_logs() as logs:
         use(allowed(World()), "find_branch", city="London")
@@ -335,7 +338,8 @@ def test_an_answer_of_a_failed_lookup_verifies_nothing():
 
 
 def with_breaker(world, clock):
-    breaker = CircuitBreaker("tools", BreakerPolicy(failures_in_a_row=3, open_s=10), lambda: clock[0])
+    policy = BreakerPolicy(failures_in_a_row=3, pauses=RetryPlan(first_s=10, longest_s=10))
+    breaker = CircuitBreaker("tools", policy, lambda: clock[0])
     return replace(allowed(world), breaker=breaker)
 
 
