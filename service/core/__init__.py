@@ -1,0 +1,1 @@
+"""The pair and one run of it: no store and no HTTP."""

@@ -1,0 +1,1 @@
+"""The nouns that everything else is about: conversation, message, channel, customer, tenant."""
