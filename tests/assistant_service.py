@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 
 from parcel_service import Code, Source
 
+from service.aws.stores import HANDOVERS
 from service.cards import ModelCards
-from service.handover.handover_store import HandoversInMemory
+from service.handover.handover_store import HandoverStore
 from service.handover.queue import HandoverQueue
 from service.handover.tool import with_kept_callbacks
+from service.kit.records.memory import RowsInMemory
 from service.pair_file import load_pair
 from service.settings import REPO_ROOT
 from service.task import load_task
@@ -33,7 +35,7 @@ def assistant_runtime(build, monkeypatch, *, store=None, book=None, left_after=N
     patient = replace(pair, serving=replace(pair.serving, deadline_ms=60_000))  # a busy machine is slow
     source.served = replace(Source.served, pair=patient)
     queue = HandoverQueue(
-        store=store or HandoversInMemory(),
+        store=store or HandoverStore(RowsInMemory(HANDOVERS)),
         now=lambda: datetime.now(UTC),
         **({} if left_after is None else {"left_after": left_after}),
     )

@@ -18,9 +18,10 @@ import anyio.to_thread
 from service.access.sealing import Sealer
 from service.errors import StoreError
 from service.handover.callback import Callback, RingOutcome
-from service.handover.callback_store import CallbackChanged, CallbackStore
+from service.handover.callback_store import CallbackStore
 from service.handover.dialer import Dialer, Ring
 from service.handover.opening import ReachableHours
+from service.kit.records.table import RecordChanged
 from service.telemetry.log import Event, log
 
 _MOST_AT_ONCE = 25
@@ -91,7 +92,7 @@ class CallbackWorker:
             async with room:
                 try:
                     await self._ring(callback, tally)
-                except CallbackChanged:
+                except RecordChanged:
                     tally.lost += 1
 
         # Unlike a task group, this does not hang up on the other customers when one write fails.

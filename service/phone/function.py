@@ -16,7 +16,7 @@ from service.errors import ServiceError
 from service.handover.opening import ReachableHours
 from service.phone.connect_models import ContactData, ContactFlowEvent
 from service.phone.voicemail import Voicemail, heard_by, in_words
-from service.phone.voicemail_table import VoicemailStore
+from service.phone.voicemail_store import VoicemailStore
 from service.telemetry.log import Event, log
 
 _NUMBER = re.compile(r"\+[1-9]\d{6,14}")

@@ -13,8 +13,10 @@ from playwright.sync_api import expect
 from service.access.clients import new_secret
 from service.access.control import open_access
 from service.access.sealing import OwnerOnly
+from service.aws.stores import CALLBACKS
 from service.handover.book import CallbackBook
-from service.handover.callback_store import CallbacksInMemory
+from service.handover.callback_store import CallbackStore
+from service.kit.records.memory import RowsInMemory
 from service.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -24,7 +26,7 @@ GREETING = "How can I assist you today?"
 
 @pytest.fixture
 def callbacks():
-    return CallbacksInMemory()
+    return CallbackStore(RowsInMemory(CALLBACKS))
 
 
 @pytest.fixture

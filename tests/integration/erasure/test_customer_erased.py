@@ -21,7 +21,7 @@ from service.audit.stores import AuditObjects, FindingTable
 from service.aws.clients import client
 from service.aws.queries import DynamoQueries
 from service.aws.shared_state import open_shared_state
-from service.aws.stores import BUCKETS, TABLES
+from service.aws.stores import BUCKETS, HANDOVERS, TABLES
 from service.aws.tombstones import erase_from, open_tombstones
 from service.calls.keys import NO_TENANT
 from service.conversations.conversation import Conversation, Exchange
@@ -36,7 +36,8 @@ from service.events import CallCriterionEvent, CallEvent, CallOverrideEvent
 from service.handover.book import CallbackBook
 from service.handover.build import open_callbacks
 from service.handover.handover import CustomerHandover, HandoverSummary
-from service.handover.handover_table import HandoverTable
+from service.handover.handover_store import HandoverStore
+from service.kit.records.dynamo import DynamoRows
 from service.loading.build import build_loader
 from service.phone.build import open_voicemails
 from service.phone.voicemail import Voicemail
@@ -194,7 +195,7 @@ def people(settings, who):
     """The customer waits for a person, for a call, and has left a message."""
     stores, dynamodb = settings.stores, client("dynamodb", settings)
     told = HandoverSummary(customer_query=who.text("wish"), conversation_turns=1, handover_reason="x", timestamp=NOW)
-    handovers = HandoverTable(dynamodb, stores.handovers_table, scope="local", timeout_s=10)
+    handovers = HandoverStore(DynamoRows(dynamodb, HANDOVERS, stores.handovers_table, timeout_s=10), scope="local")
     handovers.add(
         CustomerHandover(
             handover_id=f"h-{who.number}", conversation_id=who.conversation, reason="x", summary=told, requested_at=NOW

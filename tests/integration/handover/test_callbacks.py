@@ -14,9 +14,9 @@ from service.errors import StoreError
 from service.handover.book import CallbackBook
 from service.handover.build import open_callbacks
 from service.handover.callback import CallbackStatus
-from service.handover.callback_store import CallbackChanged
 from service.handover.dialer import WebhookDialer
 from service.handover.worker import CallbackWorker
+from service.kit.records.table import RecordChanged
 from service.telemetry.log import _listeners as listeners
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
@@ -148,7 +148,7 @@ def test_the_second_of_two_writes_is_refused_and_a_repeated_request_changes_noth
     written = opened.store.put(taken)
     assert opened.store.get("cb-2") == written
     assert written.version == 2
-    with pytest.raises(CallbackChanged):
+    with pytest.raises(RecordChanged):
         opened.store.put(made.taken("w2", AT, timedelta(minutes=1)))
     assert opened.store.get("cb-2").taken_by == "w1"
     opened.store.put(written.given_up("test over", AT))

@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.access.sealing import OwnerOnly
+from service.aws.stores import CALLBACKS
 from service.errors import StoreError
 from service.handover.book import CallbackBook
-from service.handover.callback_store import CallbacksInMemory
+from service.handover.callback_store import CallbackStore
 from service.handover.tool import TOOL, with_kept_callbacks
+from service.kit.records.memory import RowsInMemory
 from service.settings import Settings
 from service.tasks.assistant import tools
 from service.tasks.assistant.bank import Bank
@@ -22,7 +24,7 @@ AT = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 
 @pytest.fixture
 def store():
-    return CallbacksInMemory()
+    return CallbackStore(RowsInMemory(CALLBACKS))
 
 
 @pytest.fixture

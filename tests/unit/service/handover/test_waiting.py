@@ -4,11 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from service.aws.stores import HANDOVERS
 from service.errors import StoreError
 from service.handover.handover import CustomerHandover, HandoverSummary
-from service.handover.handover_store import HandoverChanged, HandoversInMemory
+from service.handover.handover_store import HandoverStore
 from service.handover.queue import HandoverQueue
 from service.handover.watch import HandoverWatch
+from service.kit.records.memory import RowsInMemory
+from service.kit.records.table import RecordChanged
 from service.telemetry import log as log_module
 from service.telemetry import metrics
 from service.telemetry.event_metrics import record
@@ -27,7 +30,7 @@ class Clock:
 
 @pytest.fixture
 def queue():
-    return HandoverQueue(store=HandoversInMemory(), now=Clock())
+    return HandoverQueue(store=HandoverStore(RowsInMemory(HANDOVERS)), now=Clock())
 
 
 @pytest.fixture
@@ -136,7 +139,7 @@ def test_a_page_that_writes_meanwhile_keeps_no_agent_from_taking(queue):
     assert queue.take("a", "anna").taken_by == "anna"
     assert raced
     assert queue.take("a", "anna").taken_by == "anna"  # asked again after a broken connection
-    with pytest.raises(HandoverChanged, match="take the next one"):
+    with pytest.raises(RecordChanged, match="take the next one"):
         queue.take("a", "bert")
 
 

@@ -1,0 +1,1 @@
+"""What every part of the service is built with, and that knows no business noun."""

@@ -1,0 +1,23 @@
+"""Opens a table by the settings."""
+
+from typing import Any
+
+from service.aws.shared_state import has_shared_state
+from service.aws.stores import TableShape
+from service.kit.records.memory import RowsInMemory
+from service.kit.records.rows import Rows
+from service.settings import Settings
+
+
+def open_rows(settings: Settings, shape: TableShape, dynamodb: Any = None) -> Rows:
+    """Return the table of the settings; in `local` without a local AWS one in memory. Contacts nothing.
+
+    ``dynamodb`` is a boto3 client to use; one is built if it is None.
+    """
+    if not has_shared_state(settings):
+        return RowsInMemory(shape)
+    from service.aws.clients import client
+    from service.kit.records.dynamo import DynamoRows
+
+    dynamodb = client("dynamodb", settings, attempts=1) if dynamodb is None else dynamodb
+    return DynamoRows(dynamodb, shape, settings.flat()[shape.setting], timeout_s=settings.stores.timeout_s)
