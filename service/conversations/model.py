@@ -119,7 +119,7 @@ class KeptConversation(Conversation):
     def begun(
         cls,
         *,
-        id: str,  # noqa: A002 - the field's name
+        id: str,
         task: str,
         channel: Channel,
         at: datetime,
@@ -140,12 +140,17 @@ class KeptConversation(Conversation):
         )
         if greeting is None:
             return conversation
-        return conversation._placed(conversation.message("assistant", f"{id}-greeting", greeting, at))
+        return conversation.placed(conversation.message("assistant", f"{id}-greeting", greeting, at))
 
-    def message(self, author: Any, id: str, text: str, at: datetime, **more: Any) -> KeptMessage:  # noqa: A002
+    def message(self, author: Any, id: str, text: str, at: datetime, **more: Any) -> KeptMessage:
         """Return a message of this conversation, which has no place yet, on the channel where the customer is."""
         fields: dict[str, Any] = {"conversation": self.id, "channel": self.channel} | more
         return KeptMessage(id=id, author=author, text=text, at=at, **fields)
+
+    def reply(self, asked: KeptMessage, reply: DialogueReply, made_by: MadeBy | None, at: datetime) -> KeptMessage:
+        """Return the assistant's reply to a message of the customer's, which has no place yet, on that message's channel."""
+        more = {"channel": asked.channel, "reply_to": asked.id, "reply": reply, "made_by": made_by}
+        return self.message("assistant", f"re-{asked.id}", reply.reply, at, **more)
 
     def said(self, message_id: str) -> KeptMessage | None:
         """Return what the customer said under an id, if it is among the newest messages; a message may wait again."""
@@ -188,12 +193,18 @@ class KeptConversation(Conversation):
         return tuple(found)
 
     @property
+    def unanswered(self) -> tuple[str, ...]:
+        """The ids of the customer's newest messages that do not wait and have no reply of the assistant's."""
+        answered = {each.reply_to for each in self.messages if each.author == "assistant"}
+        return tuple(each.id for each in self.shown if each.author == "customer" and each.id not in answered)
+
+    @property
     def spoken(self) -> tuple[Spoken, ...]:
         """What customer and assistant said last, oldest first, without what waits: what the next turn is given."""
         said = (each for each in self.shown if each.author != "person")
-        return tuple(Spoken(by="customer" if each.author == "customer" else "assistant", text=each.text) for each in said)[
-            -MOST_MESSAGES:
-        ]
+        return tuple(
+            Spoken(by="customer" if each.author == "customer" else "assistant", text=each.text) for each in said
+        )[-MOST_MESSAGES:]
 
     def received(self, message: KeptMessage, holder: Holder) -> Self:
         """Return the conversation with a message of the customer's, held by ``holder`` if it is the only one that waits.
@@ -214,7 +225,7 @@ class KeptConversation(Conversation):
         if self.state == "closed":
             raise ConversationEnded("the conversation is closed; start a new one")
         if self.state == "handed_over":
-            return self._placed(message)
+            return self.placed(message)
         if self.turns >= MOST_TURNS:
             raise ConversationEnded(f"the conversation has {MOST_TURNS} turns; start a new one")
         if self.is_waiting(message.id):
@@ -248,20 +259,10 @@ class KeptConversation(Conversation):
         if found is None:
             return self
         rest = tuple(each for each in self.waiting if each is not found)
-        changed = self._changed(waiting=rest, holder=None)._placed(found.message)
+        changed = self._changed(waiting=rest, holder=None).placed(found.message)
         if reply is None:
             return changed
-        answer = changed.message(
-            "assistant",
-            f"re-{message_id}",
-            reply.reply,
-            at or found.message.at,
-            channel=found.message.channel,
-            reply_to=message_id,
-            reply=reply,
-            made_by=made_by,
-        )
-        changed = changed._placed(answer)
+        changed = changed.placed(self.reply(found.message, reply, made_by, at or found.message.at))
         if reply.action == "handover":
             assert reply.handover is not None
             return changed._handed_over(reply.handover.reason)
@@ -296,7 +297,7 @@ class KeptConversation(Conversation):
         last = self.messages[-_MOST_IN_A_ROW:]
         if len(last) == _MOST_IN_A_ROW and all(each.author == "person" for each in last):
             raise ConversationRefused(f"{_MOST_IN_A_ROW} messages in a row; wait until the customer answers")
-        return self._placed(answer)
+        return self.placed(answer)
 
     def ended(self, told: KeptMessage | None = None) -> Self:
         """Return the conversation closed by a person, with ``told`` as the last words; a closed one is returned as it is.
@@ -305,8 +306,8 @@ class KeptConversation(Conversation):
         """
         if self.state == "closed":
             return self
-        changed = self._all_placed()
-        changed = changed if told is None else changed._placed(told)
+        changed = self._all_in_place()
+        changed = changed if told is None else changed.placed(told)
         return changed._changed(state="closed", holder=None)
 
     def with_newest(self, messages: Iterable[KeptMessage]) -> Self:
@@ -318,15 +319,15 @@ class KeptConversation(Conversation):
 
     def _handed_over(self, reason: str | None) -> Self:
         # What waits is for the person now.
-        return self._all_placed()._changed(state="handed_over", reason=reason, holder=None)
+        return self._all_in_place()._changed(state="handed_over", reason=reason, holder=None)
 
-    def _all_placed(self) -> Self:
+    def _all_in_place(self) -> Self:
         changed = self._changed(waiting=())
         for each in self.waiting:
-            changed = changed._placed(each.message)
+            changed = changed.placed(each.message)
         return changed
 
-    def _placed(self, message: KeptMessage) -> Self:
+    def placed(self, message: KeptMessage) -> Self:
         """Return the conversation with a message at its end; one that has its place changes nothing."""
         if message.seq != NOT_PLACED:
             return self

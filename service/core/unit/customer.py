@@ -37,9 +37,7 @@ class Customer(BaseModel):
     def verified(cls, values: Mapping[str, str]) -> Self:
         """Return the customer of a channel's verified values, by their names."""
         found = (
-            VerifiedIdentity(kind=kind, value=values[name])
-            for name, kind in IDENTITY_NAMES.items()
-            if values.get(name)
+            VerifiedIdentity(kind=kind, value=values[name]) for name, kind in IDENTITY_NAMES.items() if values.get(name)
         )
         return cls(identities=tuple(dict.fromkeys(found)))
 

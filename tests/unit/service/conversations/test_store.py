@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from itertools import count
 
 import pytest
-
-from service.aws.bounded import ItemChanged, StoreDropped, StoreThrottled
 from service.conversations.conversation import Conversation, MadeBy
-from service.conversations.store import ConversationChanged
 from service.conversations.table import ConversationTable
 from service.conversations.turns import Turns
+
+from service.aws.bounded import ItemChanged, StoreDropped, StoreThrottled
+from service.conversations.store import ConversationChanged
 from service.dialogue.turn import DialogueReply
 from service.errors import StoreError
 
