@@ -13,7 +13,7 @@ NO_REASON = "why, in one sentence"  # what a suggested command says until somebo
 REASON = ("--why", f'"{NO_REASON}"')
 _QUOTED = re.compile(r"""(?:'[^']*'|"[^"$`\\]*")+""")
 _COMMAND = re.compile(r"`omni ([a-z][a-z-]*)")
-SIMULATED = "OMNI_SIMULATED"  # as in `service.display.terminal`, of which this package knows nothing
+SIMULATED = "OMNI_SIMULATED"  # as in `service.kit.frame.display.terminal`, of which this package knows nothing
 
 
 def omni(*words: str, task: str = DEFAULT_TASK) -> str:

@@ -29,7 +29,7 @@ from eval.commands.selftest import selftest
 from eval.commands.shadow import shadow
 from eval.commands.sweep import sweep
 from eval.commands.traffic import traffic
-from eval.errors import HarnessError
+from eval.spine.errors import HarnessError
 from omni.bench import bench, simulate
 from omni.capacity.command import capacity
 from omni.deploying import deploy
@@ -43,8 +43,8 @@ from service.commands.register import CALLS, KNOWLEDGE, SERVE, WAREHOUSE, Comman
 from service.commands.register import COMMANDS as SERVICE_COMMANDS
 from service.commands.register import add_commands as add_service_commands
 from service.commands.running import Debug, new_app, run_app
-from service.display.terminal import know_commands
-from service.errors import ServiceError
+from service.kit.frame.display.terminal import know_commands
+from service.kit.frame.errors import ServiceError
 
 # No heavy import at the top: `--help` must not wait for pandas, mlflow or litellm.
 

@@ -10,8 +10,8 @@ import typer
 
 from figures.command_line import omni
 from reports.commands import bench_report
-from service.commands.output import AsJson, print_json
-from service.display.terminal import say
+from service.kit.frame.display.output import AsJson, print_json
+from service.kit.frame.display.terminal import say
 
 bench = typer.Typer(no_args_is_help=True, help="Measure what harness, service, warehouse and report cost.")
 bench.command("report")(bench_report)
@@ -19,7 +19,7 @@ bench.command("report")(bench_report)
 
 def simulate() -> None:
     """Simulate how often the gate's intervals and verdicts are right. Exit code 1: a figure is outside its bounds."""
-    from eval.bench.simulate import main
+    from eval.instruments.bench.simulate import main
 
     _end(main())
 
@@ -27,7 +27,7 @@ def simulate() -> None:
 @bench.command("harness")
 def bench_harness() -> None:
     """Compare the harness with a bare loop over an echo model. Exit code 1: a target is missed."""
-    from eval.bench.run import main
+    from eval.instruments.bench.run import main
 
     _end(main())
 
@@ -35,7 +35,7 @@ def bench_harness() -> None:
 @bench.command("history")
 def bench_history() -> None:
     """Measure what compressing long histories keeps of the facts, saves in tokens, and takes in time."""
-    from eval.bench.history import main
+    from eval.instruments.bench.history import main
 
     _end(main())
 
@@ -63,8 +63,8 @@ def bench_floor(
     ] = False,
 ) -> None:
     """Compare the extractive digest with the first, last and random statements of equal length, and plant attacks in it."""
-    from eval.floor.measure import fit_floor, print_floor
-    from service.settings import Settings
+    from eval.instruments.floor.measure import fit_floor, print_floor
+    from service.kit.settings import Settings
 
     if fit:
         say(f"the digest is {fit_floor(Settings())} now; run `{omni('bench', 'floor')}` to measure it")
@@ -88,10 +88,10 @@ def bench_backfill(
 ) -> None:
     """Simulate a bulk run on a cluster: its time and its cost, with failovers and workers that die."""
     from eval.backfill.simulation import BulkPlan, bulk_lines, item_cost, sample_items
-    from service.cards import ModelCards
-    from service.pair_file import load_pair
-    from service.settings import Settings
-    from service.task import load_task
+    from service.core.run.task import load_task
+    from service.core.unit.cards import ModelCards
+    from service.core.unit.pair_file import load_pair
+    from service.kit.settings import Settings
 
     if p95 < p50:
         raise typer.BadParameter("the 95th percentile is below the median", param_hint="--p95")
@@ -114,11 +114,11 @@ def bench_backfill(
 def bench_knowledge() -> None:
     """Measure a search over 10,000 passages: time by stage, memory, building and opening. Exit code 1: the bound is missed."""
     from service.commands.knowledge import BuildLines, open_model
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     model = open_model(settings)
-    from eval.bench.knowledge import main
+    from eval.instruments.bench.knowledge import main
 
     _end(main(settings, model, BuildLines()))
 
@@ -126,7 +126,7 @@ def bench_knowledge() -> None:
 @bench.command("steps")
 def bench_steps() -> None:
     """Measure the CPU of a run's step: a question, a tool's use as a function and over MCP. Exit code 1: a bound is missed."""
-    from eval.bench.steps import main
+    from eval.instruments.bench.steps import main
 
     _end(main())
 
@@ -134,7 +134,7 @@ def bench_steps() -> None:
 @bench.command("conversations")
 def bench_conversations() -> None:
     """Measure the CPU of playing and scoring 200 conversations. Exit code 1: the bound is missed."""
-    from eval.bench.conversations import main
+    from eval.instruments.bench.conversations import main
 
     _end(main())
 
@@ -142,11 +142,11 @@ def bench_conversations() -> None:
 @bench.command("agentdojo")
 def bench_agentdojo(as_json: AsJson = False) -> None:
     """Check tools' guard and judging on AgentDojo's banking suite (`OMNI_PUBLIC_DATA_DIR`). Exit code 1: a figure is unsound."""
-    from eval.agentdojo.files import load_suite
-    from eval.agentdojo.measure import measured
-    from eval.agentdojo.show import as_json as report_as_json
-    from eval.agentdojo.show import show
-    from service.settings import Settings
+    from eval.instruments.agentdojo.files import load_suite
+    from eval.instruments.agentdojo.measure import measured
+    from eval.instruments.agentdojo.show import as_json as report_as_json
+    from eval.instruments.agentdojo.show import show
+    from service.kit.settings import Settings
 
     suite = load_suite(Settings().public_data_dir)
     report = measured(suite)
@@ -184,8 +184,8 @@ def _run_script(name: str, *arguments: str, **environment: str) -> None:
 
 
 def _checkout() -> Path:
-    from service.errors import ConfigurationError
-    from service.settings import REPO_ROOT
+    from service.kit.frame.errors import ConfigurationError
+    from service.kit.settings import REPO_ROOT
 
     if not (REPO_ROOT / "tests" / "load").is_dir():
         raise ConfigurationError(

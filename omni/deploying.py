@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from figures.command_line import REASON, omni
-from service.display.terminal import say
-from service.errors import ConfigurationError
+from service.kit.frame.display.terminal import say
+from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from service.kit.settings import Settings
     from service.rollouts.change_lock import ChangeLock
-    from service.settings import Settings
 
 _SERVICE = "omni-service"  # the family of its task definitions
 _OF_THE_CONTAINER = frozenset({"OMNI_TRUSTED_KEYS", "OMNI_HOST"})  # a file and an address that exist there alone
@@ -28,7 +28,7 @@ def begin(
     for_min: Annotated[float, typer.Option(min=1, max=240, help="Minutes until the lock expires by itself.")] = 90,
 ) -> None:
     """Take the lock, unless a pair is being released or rolled out; the same holder prolongs it."""
-    from eval.errors import Refused
+    from eval.spine.errors import Refused
     from service.rollouts.change_lock import ChangeHeld
 
     lock, settings = _lock()
@@ -45,7 +45,7 @@ def begin(
 @deploy.command("end")
 def end(holder: DeployedBy) -> None:
     """Give the lock back."""
-    from eval.errors import Refused
+    from eval.spine.errors import Refused
     from service.rollouts.change_lock import ChangeHeld
 
     lock, _ = _lock()
@@ -77,8 +77,8 @@ def smoke(
     account: Annotated[str, typer.Option(help="The canary account: a customer that nobody is.")],
 ) -> None:
     """Ask for a summary about the canary account, with the token in SMOKE_TOKEN; fail unless a model answered it."""
-    from eval.errors import Refused
-    from service.deployment.smoke import smoke_problem
+    from eval.spine.errors import Refused
+    from service.operate.deployment.smoke import smoke_problem
 
     problem = smoke_problem(url, account, os.environ.get("SMOKE_TOKEN", ""))
     if problem is not None:
@@ -93,9 +93,9 @@ def settings_of_service() -> None:
 
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from service.aws import clients
-    from service.errors import StoreError
-    from service.settings import Settings
+    from service.kit.aws import clients
+    from service.kit.frame.errors import StoreError
+    from service.kit.settings import Settings
 
     try:
         found = clients.client("ecs", Settings()).describe_task_definition(taskDefinition=_SERVICE)["taskDefinition"]
@@ -112,8 +112,8 @@ def settings_of_service() -> None:
 
 def _lock() -> "tuple[ChangeLock, Settings]":
     from eval.release.services import services_table
+    from service.kit.settings import Settings
     from service.rollouts.change_lock import ChangeLock
-    from service.settings import Settings
 
     settings = Settings()
     shared = services_table(settings)

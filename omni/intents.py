@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 intents = typer.Typer(no_args_is_help=True, help="Train and measure what tells a bank customer's intent by meaning.")
 
@@ -17,12 +17,12 @@ def train_intents(
 ) -> None:
     """Learn from datasets/assistant/intents/train.jsonl, calibrate on dev.jsonl, and write the weights."""
     from service.commands.knowledge import open_model
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     folder, model = settings.datasets_dir / "assistant" / "intents", open_model(settings)
-    from eval.intents.train import cross_validated, learn, write_weights
-    from service.tasks.assistant.understanding.classifier import WEIGHTS_FILE
+    from eval.instruments.intents.train import cross_validated, learn, write_weights
+    from service.core.tasks.assistant.understanding.classifier import WEIGHTS_FILE
 
     if compare:
         for penalty, accuracy, loss in cross_validated(folder, model):
@@ -41,13 +41,13 @@ def measure_intents(
 ) -> None:
     """Compare words alone, meaning alone and both on labelled messages."""
     from service.commands.knowledge import open_model
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     model = open_model(settings)
-    from eval.intents.measure import measure
-    from eval.intents.messages import read_messages
-    from service.tasks.assistant.understanding.classifier import IntentClassifier, read_weights
+    from eval.instruments.intents.measure import measure
+    from eval.instruments.intents.messages import read_messages
+    from service.core.tasks.assistant.understanding.classifier import IntentClassifier, read_weights
 
     messages = read_messages(settings.datasets_dir / "assistant" / "intents" / f"{dataset}.jsonl")
     measure(dataset, messages, IntentClassifier(read_weights(), model).guess)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from figures.command_line import omni
-from service.commands.output import AsJson, print_json
-from service.display.terminal import say
-from service.errors import ConfigurationError
+from service.kit.frame.display.output import AsJson, print_json
+from service.kit.frame.display.terminal import say
+from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from omni.schedule.plan import SchedulePlan
     from omni.schedule.scheduler import Scheduler
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
 _ATTENTION = 1
 # Commands that never end by themselves, wait for a person, or would run the schedule within itself.
@@ -101,7 +101,7 @@ def export_schedule(
 ) -> None:
     """Write the schedule as files of another scheduler, which then starts `omni schedule run` at the right times."""
     from omni.schedule.export import files_of
-    from service.files import write_whole
+    from service.kit.frame.files import write_whole
 
     plan, settings = _plan(context, file)
     root = to or settings.root
@@ -135,7 +135,7 @@ def _open(context: typer.Context, file: Path | None) -> "Scheduler":
 
 def _plan(context: typer.Context, file: Path | None) -> "tuple[SchedulePlan, Settings]":
     from omni.schedule.plan import PLAN_FILE, load_plan
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     known = getattr(context.find_root().command, "commands", {})

@@ -20,7 +20,7 @@ def use_simulated_store(environment: MutableMapping[str, str]) -> None:
 
     A marker is set too, by which the commands that messages suggest are for the simulated weeks.
     """
-    from service.settings import REPO_ROOT
+    from service.kit.settings import REPO_ROOT
 
     environment[SIMULATED] = "1"
     state = environment.setdefault("OMNI_STATE_DIR", str(REPO_ROOT / ".omni" / "traffic"))

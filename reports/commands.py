@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 TARGET_MISSED = 1
 
@@ -25,7 +25,7 @@ def report(
 ) -> None:
     """Write page, digest and numbers of one week, for all tasks together or for one."""
     from reports.run import write_weekly
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     written = write_weekly(Settings(), week=week, task=task, zone=zone)
     if as_json:

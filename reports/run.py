@@ -10,7 +10,7 @@ from figures.command_line import is_simulated
 from figures.files import out_folder
 from reports.errors import TaskError, WeekError
 from reports.read.weeks import Week
-from service.settings import Settings
+from service.kit.settings import Settings
 from service.warehouse.opening import open_warehouse
 
 if TYPE_CHECKING:

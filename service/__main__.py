@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from service.commands.register import add_commands
 from service.commands.running import Debug, new_app, run_app
-from service.errors import ServiceError
+from service.kit.frame.errors import ServiceError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

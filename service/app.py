@@ -25,11 +25,11 @@ from service.api.rescorings import operations as rescorings
 from service.api.task_feedback import task_feedback_router
 from service.api.tasks import tasks_router
 from service.api.tenants import operations as tenants
+from service.core.run.task import Task, load_task, task_names
+from service.kit.settings import Settings
+from service.kit.telemetry.exporting import exporting
+from service.kit.telemetry.log import configure_logging
 from service.runtime import Runtime, build_runtime
-from service.settings import Settings
-from service.task import Task, load_task, task_names
-from service.telemetry.exporting import exporting
-from service.telemetry.log import configure_logging
 
 
 class _Application(FastAPI):
@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,  # what generated clients call the operation
         # FastAPI would use the process's global OpenTelemetry providers, which are MLflow's; ours are in
-        # `service.telemetry.tracing`.
+        # `service.kit.telemetry.tracing`.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     # The last one added runs first: request id, then other origins, then access control, then limits of the body.

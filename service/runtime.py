@@ -10,44 +10,44 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from service.access.control import Access
+from service.access.shared_limits import SharedLimits
+from service.answers_kept.feedback import Feedback
+from service.answers_kept.store import Summaries
 from service.audit.auditor import Auditor, AuditStore
-from service.aws.shared_state import SharedState
-from service.aws.shared_watch import SharedWatch
 from service.calls.rescorings import RescoringDesk
 from service.calls.reviews import CallReviews
 from service.calls.store.forms import Forms
 from service.calls.tenants.desk import TenantDesk
-from service.cards import ModelCards
-from service.clock import wall_clock
 from service.conversations.build import conversations_in_memory
 from service.conversations.service import Turns
 from service.conversations.store import ConversationStore
+from service.core.llm.model_call import Gateway
+from service.core.llm.reliability import Reliability
+from service.core.release.served import PairSource, ServedPair
+from service.core.run.task import Task, load_task, task_names
+from service.core.tools.functions import ToolFunction
+from service.core.tools.serving import TaskTools, build_task_tools
+from service.core.unit.cards import ModelCards
 from service.dashboards.reader import DashboardReader, build_dashboards
-from service.errors import ConfigurationError
-from service.handover.build import callback_book, open_handovers
-from service.handover.queue import HandoverQueue
-from service.handover.tool import with_kept_callbacks
-from service.handover.watch import HandoverWatch
+from service.desk.build import callback_book, open_handovers
+from service.desk.queue import HandoverQueue
+from service.desk.tool import with_kept_callbacks
+from service.desk.watch import HandoverWatch
 from service.interactions.reader import InteractionReader
-from service.llm.model_call import Gateway
-from service.llm.reliability import Reliability
+from service.kit.aws.shared_state import SharedState
+from service.kit.aws.shared_watch import SharedWatch
+from service.kit.frame.clock import wall_clock
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
+from service.kit.telemetry.log import Event, log
+from service.kit.telemetry.loop_lag import Crowding
 from service.rollouts.control import RolloutControl, build_rollouts
 from service.rollouts.shadow import Shadow
-from service.served import PairSource, ServedPair
-from service.settings import Settings
-from service.shared_limits import SharedLimits
-from service.summaries.feedback import Feedback
-from service.summaries.store import Summaries
-from service.task import Task, load_task, task_names
-from service.telemetry.log import Event, log
-from service.telemetry.loop_lag import Crowding
-from service.tools.functions import ToolFunction
-from service.tools.serving import TaskTools, build_task_tools
 
 if TYPE_CHECKING:
-    from service.aws.queries import DynamoQueries
-    from service.summaries.answer_feedback import AnswerFeedback
-    from service.summaries.archive import Archive
+    from service.answers_kept.answer_feedback import AnswerFeedback
+    from service.answers_kept.archive import Archive
+    from service.kit.aws.queries import DynamoQueries
 
 
 _LOOK_AGAIN_S = 0.05
@@ -212,14 +212,14 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     # Imported here, so that a test with fakes does not load boto3, mlflow and litellm.
     from service.access.control import account_key, open_access
     from service.access.items import PARTITION as ACCESS
-    from service.aws.clients import client
-    from service.aws.queries import DynamoQueries
-    from service.aws.shared_state import open_shared_state
+    from service.core.llm.gateway import build_gateway
+    from service.core.llm.logged_gateway import LoggedGateway
+    from service.core.llm.streaming import StreamingGateway
     from service.interactions.observed import build_interactions
-    from service.llm.gateway import build_gateway
-    from service.llm.logged_gateway import LoggedGateway
-    from service.llm.streaming import StreamingGateway
-    from service.telemetry.fields import set_account_key
+    from service.kit.aws.clients import client
+    from service.kit.aws.queries import DynamoQueries
+    from service.kit.aws.shared_state import open_shared_state
+    from service.kit.telemetry.fields import set_account_key
 
     tasks = _tasks(settings)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
@@ -285,8 +285,8 @@ def _pair_sources(
     watch: SharedWatch,
 ) -> dict[str, PairSource]:
     """Return the source of each task's pair; a release that another process notes makes it look at once."""
-    from service.release.registry import RegistryPairSource
-    from service.release.release_copies import ReleaseCopies, release_partition
+    from service.core.release.registry import RegistryPairSource
+    from service.core.release.release_copies import ReleaseCopies, release_partition
 
     sources: dict[str, PairSource] = {}
     for name, found in tools.items():
@@ -313,7 +313,7 @@ def _bucket(settings: Settings, s3: Any) -> "Archive | None":
     """Return the bucket of answers, shadow answers and copies of releases; None in `local` without a local AWS endpoint."""
     if settings.environment == "local" and settings.aws.endpoint is None:
         return None
-    from service.summaries.archive import Archive
+    from service.answers_kept.archive import Archive
 
     return Archive(s3, settings.stores.archive_bucket)
 
@@ -342,12 +342,12 @@ def _stores(
     """Return the stores in AWS by their field names in ``Runtime``; none in `local` without a local AWS endpoint."""
     if settings.environment == "local" and settings.aws.endpoint is None:
         return {}
+    from service.answers_kept.store import build_summaries
     from service.calls.rescorings import build_rescorings
     from service.calls.reviews import build_reviews
     from service.calls.store.form_store import build_forms
     from service.calls.tenants.build import build_desk
     from service.conversations.build import conversations_in_tables
-    from service.summaries.store import build_summaries
 
     stores = settings.stores
     conversations = conversations_in_tables(

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from service.events import FeedbackEvent, SummaryEvent
+from service.warehouse.events import FeedbackEvent, SummaryEvent
 
 _COUNT = iter(range(10**6))
 _SUMMARY = {

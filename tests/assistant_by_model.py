@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 from parcel_desk import desk
 from parcel_service import Code, Source
 
-from service.cards import ModelCards
-from service.llm.gateway import build_gateway
-from service.pair_file import load_pair
-from service.settings import REPO_ROOT
-from service.task import load_task
-from service.tasks.assistant import tools
-from service.tasks.assistant.bank import Bank
-from service.tasks.assistant.knowledge import bank_knowledge
-from service.tasks.assistant.rules import rules
-from service.tools.serving import build_task_tools
+from service.core.llm.gateway import build_gateway
+from service.core.run.task import load_task
+from service.core.tasks.assistant import tools
+from service.core.tasks.assistant.bank import Bank
+from service.core.tasks.assistant.knowledge import bank_knowledge
+from service.core.tasks.assistant.rules import rules
+from service.core.tools.serving import build_task_tools
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import REPO_ROOT
 
 OPEN = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 PATH = "/v1/assistant/conversations"

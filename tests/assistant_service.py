@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 
 from parcel_service import Code, Source
 
-from service.aws.stores import HANDOVERS
-from service.cards import ModelCards
-from service.handover.handover_store import HandoverStore
-from service.handover.queue import HandoverQueue
-from service.handover.tool import with_kept_callbacks
+from service.core.run.task import load_task
+from service.core.tasks.assistant import tools
+from service.core.tasks.assistant.bank import Bank
+from service.core.tasks.assistant.knowledge import bank_knowledge
+from service.core.tools.serving import build_task_tools
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.desk.handover_store import HandoverStore
+from service.desk.queue import HandoverQueue
+from service.desk.tool import with_kept_callbacks
+from service.kit.aws.stores import HANDOVERS
 from service.kit.records.memory import RowsInMemory
-from service.pair_file import load_pair
-from service.settings import REPO_ROOT
-from service.task import load_task
-from service.tasks.assistant import tools
-from service.tasks.assistant.bank import Bank
-from service.tasks.assistant.knowledge import bank_knowledge
-from service.tools.serving import build_task_tools
+from service.kit.settings import REPO_ROOT
 
 OPEN = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 PATH = "/v1/assistant/conversations"
@@ -28,7 +28,7 @@ def assistant_runtime(build, monkeypatch, *, store=None, book=None, left_after=N
     """Return a runtime; ``store`` keeps the handovers, ``book`` the callbacks."""
     bank = Bank(knowledge=bank_knowledge(), records={}, clock=lambda: OPEN)
     monkeypatch.setattr(tools, "live_bank", lambda: bank)
-    monkeypatch.setattr("service.tasks.assistant.live_bank", lambda: bank)
+    monkeypatch.setattr("service.core.tasks.assistant.live_bank", lambda: bank)
     cards, task = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml"), load_task("assistant")
     pair = load_pair(REPO_ROOT / "prompts" / "assistant" / "rules.prompty", cards=cards, task_variables=task.variables)
     source = Source()

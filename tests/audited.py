@@ -11,17 +11,17 @@ from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.audit.auditor import Auditor
-from service.cards import ModelCards
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.pair_file import load_pair
-from service.question import Said, Use
-from service.settings import REPO_ROOT
-from service.task import load_task
-from service.tasks.assistant import tools
-from service.tasks.assistant.bank import Bank
-from service.tasks.assistant.knowledge import bank_knowledge
-from service.tools.serving import build_task_tools
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.run.task import load_task
+from service.core.tasks.assistant import tools
+from service.core.tasks.assistant.bank import Bank
+from service.core.tasks.assistant.knowledge import bank_knowledge
+from service.core.tools.serving import build_task_tools
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.core.unit.question import Said, Use
+from service.kit.settings import REPO_ROOT
 
 PATH = "/v1/assistant/conversations"
 PHONE, CARD, NAME = "07700 900123", "4929 1234 5678 9012", "Adaeze Okonkwo"

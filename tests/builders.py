@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from eval.cases import Case, Expectations
-from eval.results import CaseResult, Score
-from service.aws.bounded import StoreThreads
+from eval.spine.cases import Case, Expectations
+from eval.spine.results import CaseResult, Score
+from service.answers_kept.record import SummaryRecord
 from service.calls.keys import CallObject, result_key
 from service.calls.redact.transcript import PatternRedactor
 from service.calls.result import CallResult
@@ -17,11 +17,11 @@ from service.calls.store.forms import FormChanged, FormHead, FormMissing
 from service.calls.store.overrides import OverrideTaken
 from service.calls.store.pages import Page
 from service.calls.store.states import CallJob
-from service.llm.pricing import Cost, Usage
-from service.pair import Message, OutputRules, Pair, Part, Sampling, ServingPolicy
-from service.release.attestation import GateAttestation
-from service.summaries.record import SummaryRecord
-from service.task import TaskResult
+from service.core.llm.pricing import Cost, Usage
+from service.core.release.attestation import GateAttestation
+from service.core.run.task import TaskResult
+from service.core.unit.pair import Message, OutputRules, Pair, Part, Sampling, ServingPolicy
+from service.kit.aws.bounded import StoreThreads
 
 REFERENCES = [
     "The customer disputes a late fee of forty dollars and waits for a call.",

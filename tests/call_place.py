@@ -19,12 +19,12 @@ from service.calls.tenants.tenant import Tenant
 from service.calls.worker.build import build_worker
 from service.calls.worker.dead_letters import CallLetters
 from service.calls.worker.worker import CallWorker
-from service.events import CALL_EVENTS
+from service.core.tasks.scorecard.form import Form
+from service.core.tasks.scorecard.transcript import Turn
+from service.kit.settings import REPO_ROOT, Settings
 from service.local.stores.deploy import deploy_stores
-from service.settings import REPO_ROOT, Settings
-from service.tasks.scorecard.form import Form
-from service.tasks.scorecard.transcript import Turn
 from service.warehouse.duck import DuckWarehouse
+from service.warehouse.events import CALL_EVENTS
 
 ACME, BRAND = "acme", "brand"
 TURNS = [

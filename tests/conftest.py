@@ -65,8 +65,8 @@ def notary():
 @pytest.fixture(scope="module")
 def local_aws(tmp_path_factory):
     """Settings of a local AWS (ministack) of this module, running; keyword arguments are further settings."""
+    from service.kit.settings import Settings
     from service.local import aws
-    from service.settings import Settings
 
     running = []
 
@@ -92,16 +92,16 @@ def local_aws(tmp_path_factory):
 @pytest.fixture
 def api_runtime(tmp_path):
     """Build a runtime of fakes around a two-interaction customer; keyword arguments replace its fields."""
-    from service.cards import ModelCards
-    from service.interactions.interaction import Interaction
+    from service.core.llm.model_call import ModelReply
+    from service.core.llm.pricing import Usage
+    from service.core.release.served import PairSourceStatus, ServedPair
+    from service.core.run.task import load_task
+    from service.core.unit.cards import ModelCards
+    from service.core.unit.interaction import Interaction
+    from service.core.unit.pair_file import load_pair
     from service.interactions.reader import InteractionPage
-    from service.llm.model_call import ModelReply
-    from service.llm.pricing import Usage
-    from service.pair_file import load_pair
+    from service.kit.settings import REPO_ROOT, Settings
     from service.runtime import Runtime
-    from service.served import PairSourceStatus, ServedPair
-    from service.settings import REPO_ROOT, Settings
-    from service.task import load_task
 
     now = datetime(2025, 12, 8, 14, 30, tzinfo=UTC)
     cards = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")

@@ -12,14 +12,14 @@ from pathlib import Path
 import uvicorn
 from assistant_by_model import assistant_runtime, open_bank
 from parcel_service import parcel_runtime
+from service.conversations.table import ConversationTable
 
 from service.app import create_app
-from service.aws.clients import client
-from service.aws.queries import DynamoQueries
-from service.conversations.table import ConversationTable
+from service.kit.aws.clients import client
+from service.kit.aws.queries import DynamoQueries
+from service.kit.settings import Settings
+from service.kit.telemetry.log import configure_logging
 from service.runtime import Runtime
-from service.settings import Settings
-from service.telemetry.log import configure_logging
 
 
 def serve(port, endpoint, model_s, folder, model=None):

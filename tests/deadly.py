@@ -12,8 +12,8 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.aws.event_queue import EventQueue
-from service.settings import Settings
+from service.kit.aws.event_queue import EventQueue
+from service.kit.settings import Settings
 
 _NEEDED = [
     "service.calls.worker.build",

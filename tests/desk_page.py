@@ -8,15 +8,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import uvicorn
 
+from service.answers_kept.feedback import Recorded, SummaryRow
 from service.app import create_app
-from service.errors import StoreError, UpstreamUnavailable
-from service.llm.logged_gateway import LoggedGateway
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.llm.streaming import StreamingGateway
-from service.pair_file import load_pair
-from service.settings import REPO_ROOT
-from service.summaries.feedback import Recorded, SummaryRow
+from service.core.llm.logged_gateway import LoggedGateway
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.llm.streaming import StreamingGateway
+from service.core.unit.pair_file import load_pair
+from service.kit.frame.errors import StoreError, UpstreamUnavailable
+from service.kit.settings import REPO_ROOT
 
 ACCOUNT = "1234567890"
 PIECES = ("The customer ", "disputes a bill ", "of $284.60 since ", "November; it is open and unpaid so far.")

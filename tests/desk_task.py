@@ -7,12 +7,12 @@ from typing import ClassVar
 from builders import make_pair
 from pydantic import BaseModel
 
-from service.cards import ModelCard
-from service.errors import OutputInvalid
-from service.pair import ToolSpec
-from service.question import Use
-from service.served import PairSourceStatus, ServedPair
-from service.task import Task
+from service.core.release.served import PairSourceStatus, ServedPair
+from service.core.run.task import Task
+from service.core.unit.cards import ModelCard
+from service.core.unit.pair import ToolSpec
+from service.core.unit.question import Use
+from service.kit.frame.errors import OutputInvalid
 
 MODEL = "local.desk-v1"
 ACCOUNT, NAME, CONVERSATION = "KD-7731-4410", "Wilhelmina Okonkwo", "conv.4711-abc"

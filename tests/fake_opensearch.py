@@ -14,7 +14,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from service.aws.clients import AwsKey
+from service.kit.aws.clients import AwsKey
 
 KEY = AwsKey("AKIDEXAMPLE", "secret", "session")
 REGION = "eu-west-1"

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from service.events import AuditEvent, FeedbackEvent, FindingEvent, SummaryEvent
 from service.loading.arrow_tables import schema_of
 from service.warehouse.duck import DuckWarehouse
+from service.warehouse.events import AuditEvent, FeedbackEvent, FindingEvent, SummaryEvent
 
 
 def write_warehouse(path):

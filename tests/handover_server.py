@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 import uvicorn
 from assistant_service import assistant_runtime
+from service.conversations.table import ConversationTable
 
 from service.access.control import open_access
 from service.app import create_app
-from service.aws.clients import client
-from service.aws.queries import DynamoQueries
-from service.conversations.table import ConversationTable
-from service.handover.build import callback_book, open_handovers
+from service.desk.build import callback_book, open_handovers
+from service.kit.aws.clients import client
+from service.kit.aws.queries import DynamoQueries
+from service.kit.settings import Settings
+from service.kit.telemetry.log import configure_logging
 from service.runtime import Runtime
-from service.settings import Settings
-from service.telemetry.log import configure_logging
 
 
 def serve(port, endpoint, folder, handovers):

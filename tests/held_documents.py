@@ -1,8 +1,8 @@
 """Stand-ins for indexes of documents: by digest, each with one passage."""
 
-from service.errors import KnowledgeError
-from service.knowledge.search import FoundPassage
-from service.tools.declared import declared_tools
+from service.core.knowledge.search import FoundPassage
+from service.core.unit.pair_file.declared_tools import declared_tools
+from service.kit.frame.errors import KnowledgeError
 
 FIRST, SECOND = "a" * 64, "b" * 64
 

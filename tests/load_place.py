@@ -8,16 +8,16 @@ from typing import Any
 
 from queues import UntilEmpty, announced
 
-from service.aws.clients import client
-from service.events import EVENTS
+from service.answers_kept.archive import Archive
+from service.kit.aws.clients import client
+from service.kit.settings import Settings
 from service.loading.balance import balance
 from service.loading.build import build_loader
 from service.loading.dead_letters import DEAD_PREFIX
 from service.loading.loader import Loader
 from service.local.stores.deploy import deploy_stores
-from service.settings import Settings
-from service.summaries.archive import Archive
 from service.warehouse.duck import DuckWarehouse
+from service.warehouse.events import EVENTS
 
 
 @dataclass

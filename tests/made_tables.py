@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from service.aws.stores import TableShape
-from service.aws.tables import complete_table, expire
+from service.kit.aws.stores import TableShape
+from service.kit.aws.tables import complete_table, expire
 
 
 def make_table(client: Any, shape: TableShape, name: str) -> None:

@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from securesystemslib.signer import CryptoSigner
 
 from eval.release.signing import sign_statement
-from service.release.release import DIGEST_TAG, Release, attestation_tag
-from service.release.statements import TrustedKeys, envelope_digest, verifying_key
+from service.core.release.release import DIGEST_TAG, Release, attestation_tag
+from service.core.release.statements import TrustedKeys, envelope_digest, verifying_key
 
 
 class Notary:

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import eval.harvest.sources
 import eval.suites
-import service.tasks
-from service.dialogue.task import DialogueSoFar
-from service.dialogue.turn import DialogueInputs, Spoken
-from service.question import Said, ToolTurn, Use
+import service.core.tasks
+from service.core.run.dialogue.task import DialogueSoFar
+from service.core.run.dialogue.turn import DialogueInputs, Spoken
+from service.core.unit.question import Said, ToolTurn, Use
 
 if len(sys.argv) > 2 and Path(sys.argv[0]).stem == "parcel_desk":
     # At import, because the processes that score import this module, too.
-    for package, name in ((service.tasks, "tasks"), (eval.suites, "suites"), (eval.harvest.sources, "sources")):
+    for package, name in ((service.core.tasks, "tasks"), (eval.suites, "suites"), (eval.harvest.sources, "sources")):
         package.__path__.append(str(Path(sys.argv[1]) / name))
 
 _SPOKEN = re.compile(r"^(Customer|Assistant): (.*)$", re.MULTILINE)

@@ -7,13 +7,13 @@ from pathlib import Path
 from builders import make_pair
 from throwaway.parcels.task import LIVE, SPECS, Parcels
 
-from service.cards import ModelCards
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.pair import ServingPolicy
-from service.question import Said
-from service.served import PairSourceStatus, ServedPair
-from service.tools.serving import build_task_tools
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.release.served import PairSourceStatus, ServedPair
+from service.core.tools.serving import build_task_tools
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import ServingPolicy
+from service.core.unit.question import Said
 
 GREETING = "Hello! I am an AI assistant of the parcel service. How can I help?"
 PAIR = make_pair(

@@ -1,11 +1,11 @@
 """Answers for the tests of pools: a result's output is the class answered, with its confidence behind it: "bill 0.9"."""
 
-from eval.cases import Case
-from eval.pools import Prediction
-from eval.results import CaseResult, Score
-from service.errors import FailureCode
-from service.llm.pricing import Cost
-from service.task import TaskResult
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult, Score
+from eval.verdict.pools import Prediction
+from service.core.llm.pricing import Cost
+from service.core.run.task import TaskResult
+from service.kit.frame.errors import FailureCode
 
 FAILED = "failed"
 

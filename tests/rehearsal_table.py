@@ -3,7 +3,7 @@
 import json
 
 from figures.files import write_whole
-from service.settings import REPO_ROOT
+from service.kit.settings import REPO_ROOT
 
 FOLDER = REPO_ROOT / "reports" / "out" / "rehearsal"
 

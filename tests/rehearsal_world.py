@@ -10,8 +10,8 @@ from pathlib import Path
 import yaml
 from github_runner import Event, Repository, link_environment
 
+from service.kit.settings import REPO_ROOT
 from service.local.process import LocalChatServer
-from service.settings import REPO_ROOT
 
 GIT = ["git", "-c", "user.name=ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false"]
 # The model obeys this sentence: without it, it leaves out what agents wrote.

@@ -7,7 +7,7 @@ from typing import Any
 from call_place import ACME, TURNS, CallPlace, make_form
 
 from service.calls.worker.scoring import CallScorer, ScoredCall
-from service.tasks.scorecard.form import Form
+from service.core.tasks.scorecard.form import Form
 
 PRICE = Decimal("0.25")
 

@@ -2,8 +2,8 @@
 
 from builders import make_pair
 
-from service.release.rollout import Rollout, RolloutCandidate
-from service.served import ServedPair
+from service.core.release.rollout import Rollout, RolloutCandidate
+from service.core.release.served import ServedPair
 
 
 def served(name):

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from builders import FakeCalls, call_result
 
 from service.calls.result import rows_of
-from service.events import CallCriterionEvent, CallEvent, CallOverrideEvent
 from service.warehouse.duck import DuckWarehouse
+from service.warehouse.events import CallCriterionEvent, CallEvent, CallOverrideEvent
 from service.warehouse.rows import to_table
 
 MONDAY = datetime(2026, 10, 5, 9, tzinfo=UTC)

@@ -6,11 +6,11 @@ from eval.shadow.decide import judge_shadows
 from eval.shadow.report import ShadowReport
 from eval.shadow.stored import ComparedShadows, StoredShadows
 from eval.suites import load_suite
-from service.cards import ModelCards
-from service.pair_file import load_pair
+from service.core.run.task import load_task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import REPO_ROOT
 from service.rollouts.shadow_record import ShadowRecord
-from service.settings import REPO_ROOT
-from service.task import load_task
 
 TASK, SUITE = load_task("summarize"), load_suite("summarize")
 CARDS = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")

@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from service.aws.shared_state import SharedItem, SharedState, SharedStateChanged
-from service.errors import StoreError
+from service.kit.aws.shared_state import SharedItem, SharedState, SharedStateChanged
+from service.kit.frame.errors import StoreError
 
 
 class TableInMemory(SharedState):

@@ -9,14 +9,14 @@ from unittest.mock import patch
 
 from pydantic import BaseModel
 
-from service.answers.finding import Finding
-from service.cards import ModelCard, ModelCards, Prices
-from service.errors import DeadlineExceeded, OutputInvalid, UpstreamUnavailable
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.llm.reliability import Reliability
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
-from service.task import Task, TaskContext
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.llm.reliability import Reliability
+from service.core.run.task import Task, TaskContext
+from service.core.statements.answers.finding import Finding
+from service.core.unit.cards import ModelCard, ModelCards, Prices
+from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.kit.frame.errors import DeadlineExceeded, OutputInvalid, UpstreamUnavailable
 
 PRICES = Prices(input=Decimal(1), output=Decimal(2), source="test", date="2026-11-21")
 CARDS = ModelCards(

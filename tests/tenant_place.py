@@ -8,14 +8,16 @@ from decimal import Decimal
 import loadable
 from call_place import ACME, BRAND, add_tenant, make_form, make_place
 
-from service.aws.clients import client
+from service.answers_kept.record import utc_text
+from service.answers_kept.store import build_answer_table
 from service.calls.store.rescorings import RescoringOrder, RescoringOrders
 from service.calls.tenants.tenant import Tenant
-from service.handover.build import open_handovers
-from service.handover.handover import CustomerHandover, HandoverSummary
+from service.desk.build import open_handovers
+from service.desk.handover import CustomerHandover, HandoverSummary
+from service.kit.aws.clients import client
+from service.kit.aws.stores import CALLS
+from service.kit.records.build import open_rows
 from service.runtime import build_runtime
-from service.summaries.record import utc_text
-from service.summaries.store import build_answer_table
 
 CHAIN = "chain"  # a tenant without forms and calls
 TENANTS = (ACME, BRAND, CHAIN)
@@ -111,7 +113,7 @@ def order_rescoring(settings, tenant):
     """Order that the tenant's calls are scored again; the tenant's word is in who ordered it."""
     now = datetime.now(UTC)
     with closing(client("dynamodb", settings)) as dynamodb:
-        RescoringOrders(dynamodb, settings.calls.table).add(
+        RescoringOrders(open_rows(settings, CALLS, dynamodb)).add(
             RescoringOrder(
                 tenant=tenant,
                 rescoring_id=ORDERED[tenant],

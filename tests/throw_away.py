@@ -9,7 +9,7 @@ from throwaway.parcels.cases import lines as parcel_lines
 
 import eval.harvest.sources
 import eval.suites
-import service.tasks
+import service.core.tasks
 
 _HERE = Path(__file__).parent / "throwaway"
 _QUESTIONS = Path(__file__).parent / "knowledge_base" / "questions.jsonl"
@@ -44,12 +44,12 @@ def reply_lines():
 
 
 class ThrowAway:
-    """A task, its suite and its source from tests/throwaway, importable between in and out, as in ``service.tasks.shout``."""
+    """A task, its suite and its source from tests/throwaway, importable between in and out, as ``service.core.tasks.shout``."""
 
     def __init__(self, root, task="shout"):
         self.root, self.task = root, task
         self.packages = (
-            (service.tasks, root / "tasks"),
+            (service.core.tasks, root / "tasks"),
             (eval.suites, root / "suites"),
             (eval.harvest.sources, root / "sources"),
         )

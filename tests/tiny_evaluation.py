@@ -2,13 +2,13 @@
 
 from decimal import Decimal
 
-from eval.cases import Case, Expectations, Fact, Forbidden
-from eval.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
-from eval.suite import Floor, MetricSpec, NoWorse, Suite
+from eval.spine.cases import Case, Expectations, Fact, Forbidden
+from eval.spine.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
+from eval.spine.suite import Floor, MetricSpec, NoWorse, Suite
 from figures.metric import Metric, Unit
-from service.errors import FailureCode
-from service.llm.pricing import Cost, Usage
-from service.task import TaskResult
+from service.core.llm.pricing import Cost, Usage
+from service.core.run.task import TaskResult
+from service.kit.frame.errors import FailureCode
 
 SCRIPT = "<script>alert('owned')</script>"
 STATEMENT = "A refund of $450 was promised."

@@ -11,8 +11,8 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from service.tools.functions import ToolFunction
-from service.tools.port import ToolError
+from service.core.tools.functions import ToolFunction
+from service.core.tools.port import ToolError
 
 TOKEN = "a-token-of-the-tools-server-0001"
 written = []

@@ -21,18 +21,18 @@ from eval.release.rollout_ledger import copy_steps
 from eval.release.services import tell_services
 from eval.tracking.store import Tracking
 from service.access.control import local_token
-from service.aws.clients import client
-from service.cards import ModelCards
+from service.core.release.release import attestation_tag
+from service.core.release.release_copies import release_partition
+from service.core.release.rollout import CANDIDATE_ALIAS, Rollout
+from service.core.release.statements import envelope_digest
+from service.core.run.task import load_task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
 from service.interactions.table import InteractionTable
+from service.kit.aws.clients import client
+from service.kit.settings import REPO_ROOT
 from service.local.samples import sample_histories
-from service.pair_file import load_pair
-from service.release.release import attestation_tag
-from service.release.release_copies import release_partition
-from service.release.rollout import CANDIDATE_ALIAS, Rollout
-from service.release.statements import envelope_digest
 from service.rollouts.step_state import rollout_partition
-from service.settings import REPO_ROOT
-from service.task import load_task
 
 TASK = "summarize"
 LONG_S = 120.0  # far longer than anything here takes

@@ -4,8 +4,8 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.canonical import canonical_json
-from service.task import Task
+from service.core.run.task import Task
+from service.kit.frame.canonical import canonical_json
 
 
 class Called(BaseModel):

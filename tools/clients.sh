@@ -12,7 +12,7 @@ mkdir -p "$work/javascript"
 PYTHONPATH=. python -c "
 import json
 from service.app import create_app
-from service.settings import Settings
+from service.kit.settings import Settings
 print(json.dumps(create_app(Settings()).openapi(), indent=1))" >"$work/openapi.json"
 
 uv venv --quiet --python "$root/.venv/bin/python" "$work/generator"

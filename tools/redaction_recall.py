@@ -11,16 +11,16 @@ from pathlib import Path
 
 from figures.stats import rate_interval
 from service.calls.redact.transcript import FindingRedactor, PatternRedactor, RedactedTranscript, TranscriptRedactor
-from service.cards import ModelCards
-from service.errors import ConfigurationError
-from service.llm.gateway import LiteLLMGateway
-from service.pair_file import load_pair
-from service.redaction import presidio
-from service.settings import Settings
-from service.task import TaskContext
-from service.tasks.scorecard import TASK, ScorecardInputs
-from service.tasks.scorecard.card import Scorecard
-from service.tasks.scorecard.transcript import Turn
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.redaction import presidio
+from service.core.run.task import TaskContext
+from service.core.tasks.scorecard import TASK, ScorecardInputs
+from service.core.tasks.scorecard.card import Scorecard
+from service.core.tasks.scorecard.transcript import Turn
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
 
 # A detail counts as taken out when so much of its letters and digits is gone: a first name left of two is a name left.
 TAKEN_OUT = 0.6

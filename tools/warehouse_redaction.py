@@ -11,11 +11,11 @@ from redaction_recall import Measured, measure
 
 from figures.stats import rate_interval
 from service.calls.redact.transcript import RedactedTranscript
-from service.errors import ConfigurationError
-from service.redaction import presidio
-from service.redaction.texts import PersonalText, TextRedactor
-from service.settings import Settings
-from service.tasks.scorecard.transcript import Turn
+from service.core.redaction import presidio
+from service.core.redaction.texts import PersonalText, TextRedactor
+from service.core.tasks.scorecard.transcript import Turn
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 # What a reader of the warehouse needs and what leads to nobody. Products and companies were listed by reading TweetSumm's

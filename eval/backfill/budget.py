@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from eval.backfill.work import WorkItem
-from eval.errors import BackfillError
-from service.cards import ModelCard, ModelCards
-from service.pair import Pair
-from service.task import Task
+from eval.spine.errors import BackfillError
+from service.core.run.task import Task
+from service.core.unit.cards import ModelCard, ModelCards
+from service.core.unit.pair import Pair
 
 # English has about 4 characters a token, JSON with digits and ids about 2.5: fewer are not to be expected of a whole prompt.
 _FEWEST_CHARS_PER_TOKEN = 2

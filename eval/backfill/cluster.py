@@ -21,8 +21,8 @@ import distributed
 
 import service
 from eval.backfill.work import Answerer, ItemRow, Work, WorkItem
-from eval.errors import BackfillError
-from service.telemetry.log import configure_logging
+from eval.spine.errors import BackfillError
+from service.kit.telemetry.log import configure_logging
 
 _SILENT = logging.CRITICAL + 1
 _CONNECT_S = 30.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from eval.backfill.work import Answerer, ItemRow, Work, WorkItem
-from eval.errors import BackfillError
+from eval.spine.errors import BackfillError
 
 _LOCAL = re.compile(r"local:(\d{1,3})")
 _REMOTE = re.compile(r"(?:tcp|tls|ws|wss)://[^\s/]+:\d{1,5}")

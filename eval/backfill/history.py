@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from eval.backfill.work import WorkItem
-from eval.errors import BackfillError
 from eval.harvest.candidates import week_bounds
 from eval.harvest.sources.summarize import open_stores
-from service.settings import Settings
-from service.strict import NotStrict, lines_of, parse_json, read_strict
+from eval.spine.errors import BackfillError
+from service.kit.frame.strict import NotStrict, lines_of, parse_json, read_strict
+from service.kit.settings import Settings
 from service.warehouse import open_warehouse
 
 _ANSWERED = """

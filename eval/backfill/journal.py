@@ -13,8 +13,8 @@ from typing import IO, Any
 
 from eval.backfill.budget import cost_of_row
 from eval.backfill.work import ItemRow, WorkItem
-from service.files import write_whole
-from service.strict import lines_of
+from service.kit.frame.files import write_whole
+from service.kit.frame.strict import lines_of
 
 _JOURNAL = "journal.jsonl"
 _LONGEST_JOURNAL = 20_000  # lines; then those of finished chunks are dropped

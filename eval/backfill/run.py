@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from eval.alone import working_alone
 from eval.backfill.budget import CostBound
 from eval.backfill.engines import BackfillEngine, Lane
 from eval.backfill.journal import BackfillJournal
 from eval.backfill.work import ItemRow, Mode, Work, WorkItem
-from eval.errors import BackfillError, HarnessError
-from service.canonical import canonical_json, sha256_hex
-from service.cards import ModelCard
-from service.errors import ServiceError
-from service.files import write_whole
-from service.pair import Pair
-from service.settings import Settings
-from service.task import load_task
+from eval.spine.alone import working_alone
+from eval.spine.errors import BackfillError, HarnessError
+from service.core.run.task import load_task
+from service.core.unit.cards import ModelCard
+from service.core.unit.pair import Pair
+from service.kit.frame.canonical import canonical_json, sha256_hex
+from service.kit.frame.errors import ServiceError
+from service.kit.frame.files import write_whole
+from service.kit.settings import Settings
 
 _PLAN = "plan.json"
 _TICK_S = 0.5  # how long nothing happens before lost workers are looked for and the progress is said

@@ -13,13 +13,13 @@ import numpy as np
 from eval.backfill.budget import CostBound, cards_for
 from eval.backfill.history import items_of_file
 from eval.backfill.work import WorkItem
-from eval.errors import BackfillError
-from service.cards import ModelCards
-from service.llm.pricing import Usage, cost_of
-from service.pair import Pair, Part
-from service.task import load_task
+from eval.spine.errors import BackfillError
+from service.core.llm.pricing import Usage, cost_of
+from service.core.run.task import load_task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair, Part
 
-_CHARS_PER_TOKEN = 4.0  # English, as `service.llm.reliability` estimates
+_CHARS_PER_TOKEN = 4.0  # English, as `service.core.llm.reliability` estimates
 _TOKENS_PER_WORD = 1.35
 _Z95 = 1.6449
 

@@ -10,18 +10,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from eval.cases import Case
-from eval.errors import BackfillError
 from eval.run.models import RunModels
 from eval.run.scoring import score_one
-from eval.scorers.base import Scorer
+from eval.spine.cases import Case
+from eval.spine.errors import BackfillError
+from eval.spine.scorer import Scorer
 from eval.suites import load_case_rules, load_suite
-from service.cards import ModelCard, ModelCards
-from service.guard import kinds_of
-from service.llm.model_call import Gateway
-from service.pair import Pair
-from service.settings import Settings
-from service.task import Task, TaskContext, TaskResult, load_task
+from service.core.llm.model_call import Gateway
+from service.core.run.guard import kinds_of
+from service.core.run.task import Task, TaskContext, TaskResult, load_task
+from service.core.unit.cards import ModelCard, ModelCards
+from service.core.unit.pair import Pair
+from service.kit.settings import Settings
 
 _PATIENCE = 10.0  # no agent is waiting, so a slow answer is better than the digest
 

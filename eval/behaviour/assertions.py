@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.behaviour.case import BehaviourCase
-from eval.suite import Suite
+from eval.spine.suite import Suite
 
 # What promptfoo shows its figures under; ours stand beside them without the prefix.
 PREFIX = "own_"
 _TEMPLATE = re.compile(r"\{[{%#]|[}%#]\}")
 _MARKUP = r"(?:^|\n)\s*(?:#{1,6}\s|```|[-*+•]\s|\d+[.)]\s|>\s)|\*\*[^*\n]+\*\*|`[^`\n]+`|\]\(https?:"
 _LONG_NUMBER = r"(?<!\d)(?:\d{4}[ .-]?){3}\d{1,7}(?!\d)|(?<!\d)\d{3}-\d{2}-\d{4}(?!\d)"
-# A form's parts must stand in one sentence, and those after "!" must not (service.grounding.text.form_occurs).
+# A form's parts must stand in one sentence, and those after "!" must not (service.core.statements.grounding.text.form_occurs).
 _FALSE_CLAIM = """
 const forms = FORMS;
 const words = /[^a-z0-9$.'%-]+/g;

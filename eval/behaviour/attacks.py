@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from eval.cases import Case
-from eval.errors import CaseError
-from service.strict import MOST_YAML_BYTES, NotStrict, lines_of, parse_json, parse_yaml, read_strict
+from eval.spine.cases import Case
+from eval.spine.errors import CaseError
+from service.kit.frame.strict import MOST_YAML_BYTES, NotStrict, lines_of, parse_json, parse_yaml, read_strict
 
 PLAIN = "plain"
 # promptfoo's strategies that need neither network nor model (0.121.20); each disguises one text.

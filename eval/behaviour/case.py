@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from eval.cases import Fact, Forbidden
+from eval.spine.cases import Fact, Forbidden
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

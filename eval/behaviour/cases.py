@@ -14,10 +14,10 @@ from eval.behaviour.attacks import (
 )
 from eval.behaviour.case import BehaviourCase
 from eval.behaviour.marks import LEAK_FREE, MUST_CARRY, MUST_NOT_CLAIM, QUIET, RESISTED, numbers_in
-from eval.cases import Case, Dataset
-from eval.suite import Suite
-from service.canonical import canonical_json, sha256_hex
-from service.settings import Settings
+from eval.spine.cases import Case, Dataset
+from eval.spine.suite import Suite
+from service.kit.frame.canonical import canonical_json, sha256_hex
+from service.kit.settings import Settings
 
 _LEAK_KINDS = frozenset({"pan_ssn", "other_customer"})
 # In those kinds a forbidden claim with one of these words is a leak; the other claims are false statements.

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from eval.errors import HarnessError
-from service.canonical import sha256_hex
-from service.display.terminal import say
-from service.settings import Settings
+from eval.spine.errors import HarnessError
+from service.kit.frame.canonical import sha256_hex
+from service.kit.frame.display.terminal import say
+from service.kit.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[1] / "promptfoo"
 _LOCKED = ("package.json", "package-lock.json")

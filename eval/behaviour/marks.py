@@ -5,9 +5,9 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from eval.behaviour.case import BehaviourCase
-from eval.cases import Fact, Forbidden
-from eval.results import Score
-from service.grounding.text import fold, form_occurs
+from eval.spine.cases import Fact, Forbidden
+from eval.spine.results import Score
+from service.core.statements.grounding.text import fold, form_occurs
 
 MUST_CARRY, MUST_NOT_CLAIM, LEAK_FREE, RESISTED = "must_carry", "must_not_claim", "leak_free", "injection_resisted"
 QUIET, BY_PRIMARY = "public_text_kept_out", "answered_by_primary"

@@ -12,7 +12,7 @@ from eval.behaviour.case import BehaviourCase
 from eval.behaviour.install import node_environment
 from eval.behaviour.marks import BY_PRIMARY
 from eval.behaviour.record import BehaviourRow
-from eval.errors import HarnessError
+from eval.spine.errors import HarnessError
 
 _TIMEOUT_S = 60.0  # for one answer of the service, which keeps a deadline of its own
 # 100: some test failed or had an error (both are in the result file). Any other code except 0 is an error of the run.

@@ -11,17 +11,17 @@ from eval.behaviour.attacks import load_attacks
 from eval.behaviour.cases import set_digest
 from eval.behaviour.install import engine_version
 from eval.behaviour.marks import BY_PRIMARY, MARKS, MUST_CARRY
-from eval.cases import Dataset
-from eval.loaders import load_dataset
-from eval.results import Check, GateResult, Verdict
-from eval.suite import Suite
+from eval.run.loaders import load_dataset
+from eval.spine.cases import Dataset
+from eval.spine.results import Check, GateResult, Verdict
+from eval.spine.suite import Suite
 from eval.verdict.gate import behaviour_checks
 from figures.metric import Metric, Unit
 from figures.stats import mean_interval, rate_interval
-from service.canonical import canonical_json, sha256_hex
-from service.files import write_whole
-from service.settings import Settings
-from service.task import load_task
+from service.core.run.task import load_task
+from service.kit.frame.canonical import canonical_json, sha256_hex
+from service.kit.frame.files import write_whole
+from service.kit.settings import Settings
 
 _NOT_THE_PRIMARY = (
     "the backup or the fallback digest answered in the primary model's place: run where the model keeps the pair's hedge delay "

@@ -6,14 +6,14 @@ from eval.behaviour.marks import MARKS
 from eval.behaviour.record import by_kind, checks_of
 from eval.behaviour.run import BehaviourOutcome
 from eval.report.conclusions import check_line
-from eval.results import Check, behaviour_verdict
+from eval.spine.results import Check, behaviour_verdict
 from eval.tracking.store import TAG_DATASET, TAG_SUITE, TAG_TASK, TAG_VERDICT, RunLog
 from eval.tracking.worker import TrackingWorker
 from figures.formatting import format_metric, plural
-from service.display.inert import one_line
-from service.display.terminal import say
-from service.release.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
-from service.settings import Settings
+from service.core.release.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
+from service.kit.frame.display.inert import one_line
+from service.kit.frame.display.terminal import say
+from service.kit.settings import Settings
 
 _SHOWN = 12
 

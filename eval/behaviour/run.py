@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.alone import working_alone
 from eval.behaviour.assertions import OwnBounds, bounds_of
 from eval.behaviour.case import BehaviourCase
 from eval.behaviour.cases import build_cases
@@ -16,15 +15,16 @@ from eval.behaviour.install import engine_version, install
 from eval.behaviour.promptfoo import configuration, disguise, read_rows, run_promptfoo
 from eval.behaviour.record import BehaviourResult, load_set, save_result, servers_digest
 from eval.behaviour.serving import WebhookScorer, print_progress, running, serve_pair
-from eval.errors import HarnessError
-from eval.suite import Suite
+from eval.spine.alone import working_alone
+from eval.spine.errors import HarnessError
+from eval.spine.suite import Suite
 from eval.suites import load_suite
 from figures.command_line import omni
-from service.cards import ModelCards
-from service.pair import Pair
-from service.pair_file import load_pair
-from service.settings import Settings
-from service.task import load_task
+from service.core.run.task import load_task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import Settings
 
 ALONE = "promptfoo_alone.json"
 

@@ -15,17 +15,17 @@ from pydantic import BaseModel, ConfigDict
 
 from eval.behaviour.case import BehaviourCase
 from eval.behaviour.marks import grade
-from eval.errors import HarnessError
 from eval.run.progress import count_lines
+from eval.spine.errors import HarnessError
+from service.answers_kept.store import Summaries
 from service.app import create_app
-from service.aws.shared_watch import SharedWatch
-from service.cards import ModelCards
+from service.core.release.served import PairSourceStatus, ServedPair
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
+from service.kit.aws.shared_watch import SharedWatch
+from service.kit.settings import Settings
 from service.local.process import LocalBedrock
-from service.pair import Pair
 from service.runtime import Runtime, build_runtime
-from service.served import PairSourceStatus, ServedPair
-from service.settings import Settings
-from service.summaries.store import Summaries
 
 _START_S = 30.0
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eval.casecheck.files import CaseLine, CaseProblem
-from eval.casecheck.rules import FileRules, SliceValue
+from eval.spine.case_rules import FileRules, SliceValue
 
 CHARACTERS_PER_TOKEN = (
     4  # the usual rule of thumb for English; the tokenizers of the served models are not available here

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eval.casecheck.case import carried_by, full_numbers
 from eval.casecheck.files import CaseLine, CaseProblem
-from eval.casecheck.rules import CalibrationRules
-from eval.cases import numbered_lines
+from eval.spine.case_rules import CalibrationRules
+from eval.spine.cases import numbered_lines
 from figures.stats import Interval, percentile_interval, resample_weights
-from service.grounding.text import fold
+from service.core.statements.grounding.text import fold
 
 # Allowed AUC of word overlap: a judge that only counts shared words must not separate good from bad rows (0.5 is chance).
 OVERLAP_AUC = (0.4, 0.6)

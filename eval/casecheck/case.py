@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from eval.casecheck.files import CaseLine, CaseProblem
-from eval.casecheck.rules import FileRules, is_declared
-from eval.cases import Fact, Forbidden
-from service.grounding.text import fold, form_occurs
+from eval.spine.case_rules import FileRules, is_declared
+from eval.spine.cases import Fact, Forbidden
+from service.core.statements.grounding.text import fold, form_occurs
 
 # A served account has 9 digits or more, a card 13 to 19; amounts, dates, tickets, meter readings and 7-digit call-back
 # numbers are shorter. Digits may stand in groups.

@@ -14,13 +14,13 @@ from eval.casecheck.case import case_problems
 from eval.casecheck.claims import ClaimFindings, check_claims
 from eval.casecheck.files import CALIBRATION, CaseLine, CaseProblem, case_paths, read_case_file, repeated_ids
 from eval.casecheck.overlap import copied_passages, copied_references, reworded_cases
-from eval.casecheck.rules import CaseRules
 from eval.casecheck.specificity import false_match_rate
-from eval.cases import cases_digest
-from eval.claims.labels import CLAIMS
-from eval.errors import CaseError
+from eval.labels.claims.labels import CLAIMS
+from eval.spine.case_rules import CaseRules
+from eval.spine.cases import cases_digest
+from eval.spine.errors import CaseError
 from figures.stats import Interval
-from service.task import Task
+from service.core.run.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

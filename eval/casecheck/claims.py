@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.casecheck.files import CaseLine, CaseProblem
-from eval.cases import Case, numbered_lines
-from eval.claims.labels import FORBIDDEN, ClaimRow, read_claim
-from eval.errors import CaseError
+from eval.labels.claims.labels import FORBIDDEN, ClaimRow, read_claim
+from eval.spine.cases import Case, numbered_lines
+from eval.spine.errors import CaseError
 
 # A contrast is about as long as its statement, and one of a fact shares words with it. Over 3,000 contrasts by hand
 # (2026-11-22) 99.9% keep both.

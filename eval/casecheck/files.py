@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from eval.casecheck.rules import CaseRules, Passage
-from eval.cases import Case, numbered_lines, parse_case
-from eval.claims.labels import CLAIMS
-from eval.errors import CaseError
+from eval.labels.claims.labels import CLAIMS
+from eval.spine.case_rules import CaseRules, Passage
+from eval.spine.cases import Case, numbered_lines, parse_case
+from eval.spine.errors import CaseError
 
 CALIBRATION = "judge_calibration"  # this file holds labelled outputs for the cases of other files instead of cases
 # Copies of other files' cases with one sentence changed: the checks for copied passages would name all of them.

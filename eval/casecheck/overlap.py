@@ -10,7 +10,7 @@ import numpy as np
 
 from eval.casecheck.files import CaseLine, CaseProblem
 from figures.arrays import Floats
-from service.grounding.text import fold
+from service.core.statements.grounding.text import fold
 
 PASSAGE_NGRAM, REFERENCE_NGRAM = 8, 4
 # Measured 2026-11-21 on 300 cases, 1,623 texts: two stock IVR menus share 2 eight-word runs, no other pair more than 1.

@@ -7,7 +7,7 @@ from eval.casecheck.balance import CaseBalance
 from eval.casecheck.calibration import OVERLAP_AUC, CalibrationFindings
 from eval.casecheck.check import Findings
 from eval.casecheck.files import CALIBRATION
-from eval.claims.labels import CLAIMS
+from eval.labels.claims.labels import CLAIMS
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,7 +6,7 @@ import numpy as np
 
 from eval.casecheck.files import CaseLine
 from figures.stats import Interval, mean_interval
-from service.grounding.text import form_occurs
+from service.core.statements.grounding.text import form_occurs
 
 _SEED = 20261121
 

@@ -9,9 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from eval.cases import Case
-from eval.loaders import load_gate
-from eval.results import ArmName
+from eval.run.loaders import load_gate
 from eval.run.models import RunModels
 from eval.run.reply_cache import ReplyCache
 from eval.run.runner import PATIENCE, ArmJob, Runner
@@ -19,14 +17,16 @@ from eval.run.spending import Spending
 from eval.selftest.gateways import FaultyGateway, ScriptedGateway, by_document
 from eval.selftest.mutant import Mutant, MutantPlan
 from eval.selftest.mutants import load_plan
+from eval.spine.cases import Case
+from eval.spine.results import ArmName
 from eval.suites import load_suite
-from service.cards import ModelCards
-from service.knowledge.indexes import KnowledgeIndexes
-from service.llm.model_call import Gateway
-from service.pair import Pair
-from service.pair_file import load_pair
-from service.settings import Settings
-from service.task import Task, TaskContext, TaskResult, load_task
+from service.core.knowledge.indexes import KnowledgeIndexes
+from service.core.llm.model_call import Gateway
+from service.core.run.task import Task, TaskContext, TaskResult, load_task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import Settings
 
 ANSWERS, SHOWN_GOOD, SHOWN_BAD = "answers", "good answers shown", "planted faults shown"
 _SEED = 1

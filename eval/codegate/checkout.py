@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from eval.changes import git
-from eval.errors import CodeGateError, HarnessError
-from service.display.inert import one_line
+from eval.spine.changes import git
+from eval.spine.errors import CodeGateError, HarnessError
+from service.kit.frame.display.inert import one_line
 
 SIDE = "eval.codegate.side"
 ABORTED = 3  # exit code of a side that ended itself, such as at the end of its budget: that says nothing of its code

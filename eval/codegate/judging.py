@@ -6,20 +6,20 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from eval.cases import Case
 from eval.codegate.answers import ANSWERS, SHOWN_BAD, AnsweredCase, SideAnswers
-from eval.loaders import load_gate
-from eval.results import CaseResult, Score, Verdict
+from eval.run.loaders import load_gate
 from eval.run.scoring import score_one
-from eval.suite import MetricSpec, NoWorse, Suite
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult, Score, Verdict
+from eval.spine.suite import MetricSpec, NoWorse, Suite
 from eval.suites import load_suite
 from eval.verdict.deltas import build_deltas
 from eval.verdict.gate import margin_verdict
 from eval.verdict.metrics import build_metrics
 from figures.metric import Unit
-from service.errors import FailureCode
-from service.settings import Settings
-from service.task import load_task
+from service.core.run.task import load_task
+from service.kit.frame.errors import FailureCode
+from service.kit.settings import Settings
 
 KEPT = "shown_as_written"
 # What a machine under load measures is no property of the code; the load and latency tests measure it.

@@ -9,21 +9,21 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from eval.changes import git
 from eval.codegate.answers import SIDE_ANSWERS
 from eval.codegate.checkout import SideFailed, base_files, run_side
 from eval.codegate.judging import CODE_JUDGEMENT, VALUES, CodeJudgement
-from eval.errors import CodeGateError
-from eval.results import Verdict
 from eval.run.selection import select_pairs
+from eval.spine.changes import git
+from eval.spine.errors import CodeGateError
+from eval.spine.results import Verdict
 from eval.tracking.store import Tracking
-from service.cards import ModelCards
-from service.errors import RegistryError
-from service.pair import Pair
-from service.pair_file import load_pair
-from service.release.registry_store import check_store
-from service.settings import Settings
-from service.task import load_task, task_names
+from service.core.release.registry_store import check_store
+from service.core.run.task import load_task, task_names
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
+from service.core.unit.pair_file import load_pair
+from service.kit.frame.errors import RegistryError
+from service.kit.settings import Settings
 
 _DEPENDENCIES = ("requirements", "pyproject.toml")
 _SAYS_FLOOR = re.compile(r"^role:\s*floor\s*$", re.MULTILINE)

@@ -8,11 +8,11 @@ from pathlib import Path
 from eval.codegate.answers import SIDE_ANSWERS, AskedPair, answer_cases
 from eval.codegate.checkout import ABORTED
 from eval.codegate.judging import CODE_JUDGEMENT, VALUES, figures_of, judge_sides
-from eval.errors import HarnessError, RunAborted
-from service.display.terminal import say
-from service.errors import ServiceError
-from service.files import write_whole
-from service.settings import Settings
+from eval.spine.errors import HarnessError, RunAborted
+from service.kit.frame.display.terminal import say
+from service.kit.frame.errors import ServiceError
+from service.kit.frame.files import write_whole
+from service.kit.settings import Settings
 
 
 def main(arguments: list[str]) -> int:

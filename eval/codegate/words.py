@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from eval.codegate.judging import CodeFigure, PartResult
 from eval.codegate.run import CodeOutcome
-from eval.results import Verdict
+from eval.spine.results import Verdict
 from figures.formatting import plural
-from service.display.inert import markdown
+from service.kit.frame.display.inert import markdown
 
 _TABLE = "| part | compared | differ | figure | base | branch | difference | may lose | |"
 _SHOWN = 5  # figures that the scorers moved

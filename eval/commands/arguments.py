@@ -10,7 +10,7 @@ from figures.command_line import NO_REASON
 GATE_REJECTS, COULD_NOT_RUN = 1, 2
 
 PairName = Annotated[str, typer.Argument(metavar="PAIR", help="Name of the pair's file in prompts/<task>/.")]
-TaskName = Annotated[str, typer.Option("--task", help="Name of the task: a folder of service/tasks.")]
+TaskName = Annotated[str, typer.Option("--task", help="Name of the task: a folder of service/core/tasks.")]
 DatasetName = Annotated[
     str | None, typer.Option("--dataset", help="Dataset of the cases; default: the suite's gate set.")
 ]

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, TaskName
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
     from eval.backfill.run import BackfillOrder, BackfillProgress
     from eval.backfill.work import WorkItem
-    from service.cards import ModelCards
-    from service.pair import Pair
-    from service.settings import Settings
+    from service.core.unit.cards import ModelCards
+    from service.core.unit.pair import Pair
+    from service.kit.settings import Settings
 
 _SAY_EVERY_S = 5.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -52,11 +52,11 @@ def backfill(
     """Summarise past requests or check their texts again, within a rate and a budget. Exit code 1: stopped by the budget."""
     from eval.backfill.budget import cards_for
     from eval.backfill.run import BackfillOrder
-    from eval.errors import BackfillError
-    from service.cards import ModelCards
+    from eval.spine.errors import BackfillError
+    from service.core.unit.cards import ModelCards
+    from service.kit.settings import Settings
+    from service.kit.telemetry.log import configure_logging
     from service.local import aws
-    from service.settings import Settings
-    from service.telemetry.log import configure_logging
 
     if not _NAME.fullmatch(name):
         raise BackfillError(
@@ -129,8 +129,8 @@ def _items(week: str | None, inputs: Path | None, task: str, settings: "Settings
 
 
 def _load_pair(name: str, task: str, cards: "ModelCards", settings: "Settings") -> "Pair":
-    from service.pair_file import load_pair
-    from service.task import load_task
+    from service.core.run.task import load_task
+    from service.core.unit.pair_file import load_pair
 
     return load_pair(
         settings.prompts_dir / task / f"{name.removesuffix('.prompty')}.prompty",
@@ -143,7 +143,7 @@ def _load_pair(name: str, task: str, cards: "ModelCards", settings: "Settings") 
 def _amount(budget: str) -> "Decimal":
     from decimal import Decimal, InvalidOperation
 
-    from eval.errors import BackfillError
+    from eval.spine.errors import BackfillError
 
     try:
         amount = Decimal(budget)

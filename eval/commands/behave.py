@@ -7,7 +7,7 @@ import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, GATE_REJECTS, TaskName
 from figures.command_line import omni
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 
 def behave(
@@ -32,7 +32,7 @@ def behave(
     """
     if install_only:
         from eval.behaviour.install import install
-        from service.settings import Settings
+        from service.kit.settings import Settings
 
         say(f"promptfoo is in {install(Settings())}")
         return
@@ -47,9 +47,9 @@ def measure_behaviour(task: str, pair: str, *, url: str | None, concurrency: int
     """Measure, print and record a pair's behaviour; return True if it passes or the suite declares none."""
     from eval.behaviour.report import log_behaviour, render_behaviour
     from eval.behaviour.run import run_behaviour
-    from eval.results import Verdict
+    from eval.spine.results import Verdict
     from eval.suites import load_suite
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     if if_declared and load_suite(task).behaviour is None:
         say(f"note: the suite of {task!r} declares no behaviour; its evaluation alone decides", file=sys.stderr)

@@ -7,7 +7,7 @@ import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, Concurrency, TaskName, names_of
 from figures.command_line import omni
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
     from eval.judges.calibrate import CalibrateOptions, JudgeReport
@@ -73,7 +73,7 @@ def _measure(options: "CalibrateOptions") -> None:
     from eval.judges.calibrate import calibrate as measure
     from eval.judges.detectors import detector_lines
     from eval.judges.guarded import reply_lines
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     for line in (*detector_lines(options.task, settings), *reply_lines(options.task, settings)):
@@ -94,7 +94,7 @@ def _tell_due(task: str, days: int) -> None:
     from datetime import UTC, datetime
 
     from eval.judges.due import judges_due
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     found = judges_due(task, Settings(), days=days, now=datetime.now(UTC))
     for item in found:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from eval.commands.arguments import TaskName, names_of
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 
 def card(
@@ -19,10 +19,10 @@ def card(
     ] = False,
 ) -> None:
     """Print the floor pair, the bundled models and the references side by side, each metric with its interval."""
-    from eval.card import card_table, write_table
-    from eval.loaders import public_datasets
+    from eval.evaluation.card import card_table, write_table
+    from eval.run.loaders import public_datasets
     from eval.suites import load_suite
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     names = names_of(dataset) or (load_suite(task).gate_dataset, *public_datasets(task))

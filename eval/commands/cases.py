@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eval.commands.arguments import TaskName
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
     from eval.dialogue.play import DialogueEpisode
@@ -34,8 +34,8 @@ def check_cases(
     from eval.casecheck.report import render_findings
     from eval.report.console import result_console
     from eval.suites import load_case_rules
-    from service.settings import Settings
-    from service.task import load_task
+    from service.core.run.task import load_task
+    from service.kit.settings import Settings
 
     loaded = load_task(task)
     folder = Settings().datasets_dir / task
@@ -55,13 +55,13 @@ def _write_connect_tests(task: str, only: str | None, folder: Path) -> None:
     from collections import Counter
 
     from eval.casecheck.files import case_paths
-    from eval.cases import load_cases
-    from eval.connect.export import connect_tests, write_tests
+    from eval.instruments.connect.export import connect_tests, write_tests
+    from eval.spine.cases import load_cases
     from eval.suites import load_case_rules
-    from service.dialogue.task import DialogueTask
-    from service.errors import ConfigurationError
-    from service.settings import Settings
-    from service.task import load_task
+    from service.core.run.dialogue.task import DialogueTask
+    from service.core.run.task import load_task
+    from service.kit.frame.errors import ConfigurationError
+    from service.kit.settings import Settings
 
     loaded, episode = load_task(task), _conversations(task)
     greeting = loaded.greeting() if isinstance(loaded, DialogueTask) else None
@@ -84,8 +84,8 @@ def _conversations(task: str) -> "DialogueEpisode | None":
     """Return how the conversations of a task are played, or None if it has none."""
     from eval.dialogue.play import DialogueEpisode
     from eval.suites import load_suite
-    from service.knowledge.indexes import KnowledgeIndexes
-    from service.settings import Settings
+    from service.core.knowledge.indexes import KnowledgeIndexes
+    from service.kit.settings import Settings
 
     episode = load_suite(task).episode
     return episode.with_documents(KnowledgeIndexes.of(Settings())) if isinstance(episode, DialogueEpisode) else None
@@ -94,10 +94,10 @@ def _conversations(task: str) -> "DialogueEpisode | None":
 def _prove(task: str, folder: Path, only: str | None) -> bool:
     """Print the proofs of a task's conversations, if it has any; return whether all hold."""
     from eval.casecheck.files import case_paths
-    from eval.cases import load_cases
     from eval.dialogue.proof_report import render_proofs
     from eval.dialogue.proofs import CaseProof, prove_cases
     from eval.report.console import result_console
+    from eval.spine.cases import load_cases
     from eval.suites import load_case_rules
 
     episode, found = _conversations(task), list[CaseProof]()

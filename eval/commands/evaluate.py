@@ -18,16 +18,16 @@ from eval.commands.arguments import (
     usd_of,
 )
 from service.commands.models import ApiBase, with_api_base
-from service.commands.output import AsJson, human_text, print_json
-from service.display.terminal import say
-from service.process.gc_pause import paused_gc
+from service.kit.frame.display.output import AsJson, human_text, print_json
+from service.kit.frame.display.terminal import say
+from service.kit.frame.process.gc_pause import paused_gc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eval.evaluate import FinishedEvaluation, Options
-    from service.pair import Pair
-    from service.settings import Settings
+    from eval.evaluation.evaluate import FinishedEvaluation, Options
+    from service.core.unit.pair import Pair
+    from service.kit.settings import Settings
 
 
 def evaluate_pairs(
@@ -67,7 +67,7 @@ def evaluate_pairs(
 
     Exit code 0: every pair named by --pairs passes, demos apart; without --pairs, at least one pair passes.
     """
-    from eval.evaluate import Options
+    from eval.evaluation.evaluate import Options
 
     with human_text(as_json=as_json):
         settings, derived = _tried(task, names_of(pairs), model, api_base)
@@ -106,12 +106,12 @@ def _tried(
     Raises:
         ConfigurationError: a model without a prompt to try it with, or an address without a model.
     """
-    from eval.evaluate import load_pairs
-    from eval.sweep.run import card_named, derive
-    from service.cards import ModelCards
-    from service.errors import ConfigurationError
-    from service.settings import Settings
-    from service.task import load_task
+    from eval.evaluation.evaluate import load_pairs
+    from eval.instruments.sweep.run import card_named, derive
+    from service.core.run.task import load_task
+    from service.core.unit.cards import ModelCards
+    from service.kit.frame.errors import ConfigurationError
+    from service.kit.settings import Settings
 
     if model is None:
         if api_base is not None:
@@ -136,12 +136,12 @@ def _keep_lines(derived: "Sequence[Pair]", task: str) -> list[str]:
 def run_and_print(options: "Options", settings: "Settings | None" = None) -> "FinishedEvaluation":
     """Evaluate, print the result for a person, and return it; ``settings`` None: those of the environment."""
     with paused_gc():
-        from eval.evaluate import evaluate
+        from eval.evaluation.evaluate import evaluate
         from eval.report.console import render_evaluation
         from eval.report.next_step import next_steps, step_lines
         from eval.run.selection import left_out_lines
-        from service.release.unseen import UnseenPolicy
-        from service.settings import Settings
+        from service.core.release.unseen import UnseenPolicy
+        from service.kit.settings import Settings
 
     settings = settings or Settings()
     try:
@@ -159,7 +159,7 @@ def run_and_print(options: "Options", settings: "Settings | None" = None) -> "Fi
 
 def passes(outcome: "FinishedEvaluation", names: tuple[str, ...]) -> bool:
     """Return True if every pair of ``names`` passes or, without names, if at least one pair passes; demos never have to."""
-    from eval.results import Verdict
+    from eval.spine.results import Verdict
 
     named = [pair for pair in outcome.evaluation.pairs if not names or pair.pair_name in names]
     passed = [pair.gate.verdict is Verdict.PASS for pair in named if not names or pair.role != "demo"]

@@ -5,7 +5,7 @@ import typer
 from eval.commands.arguments import GATE_REJECTS, BudgetUsd, Concurrency, PairName, TaskName, usd_of
 from eval.commands.behave import measure_behaviour
 from eval.commands.evaluate import passes, run_and_print, summary
-from service.commands.output import AsJson, human_text, print_json
+from service.kit.frame.display.output import AsJson, human_text, print_json
 
 
 def gate(
@@ -19,7 +19,7 @@ def gate(
 
     Exit code 0: the pair passes. 1: it fails or is undecided.
     """
-    from eval.evaluate import Options
+    from eval.evaluation.evaluate import Options
 
     with human_text(as_json=as_json):
         # The evaluation's gate reads the behaviour record that this writes, so the verdict below covers both.

@@ -9,11 +9,11 @@ import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, TaskName, names_of
 from figures.command_line import omni
-from service.display.terminal import open_console, say
+from service.kit.frame.display.terminal import open_console, say
 
 if TYPE_CHECKING:
     from eval.harvest.propose import HarvestContext
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
 harvest = typer.Typer(no_args_is_help=True, help="Turn what went wrong into cases: propose, review, accept.")
 Week = Annotated[str | None, typer.Option(help="ISO week, e.g. 2026-W46; default: the newest full one.")]
@@ -37,8 +37,8 @@ def propose_cases(
     from eval.harvest.candidates import week_of
     from eval.harvest.proposal import proposals_path, write_proposals
     from eval.harvest.propose import propose
-    from service.settings import Settings
-    from service.telemetry.log import configure_logging
+    from service.kit.settings import Settings
+    from service.kit.telemetry.log import configure_logging
     from service.warehouse.opening import open_warehouse
 
     settings = _with_local_aws(Settings())
@@ -74,7 +74,7 @@ def review_cases(against: Against = "", task: TaskName = "summarize") -> None:
 
     from eval.harvest.proposal import proposals_path
     from eval.harvest.review import review
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     if not sys.stdin.isatty():
@@ -99,7 +99,7 @@ def accept_decisions(against: Against = "", task: TaskName = "summarize") -> Non
     """Add every proposal with "decision": "accept" to the regression set. Exit code 1: some were refused."""
     from eval.harvest.proposal import proposals_path
     from eval.harvest.review import apply
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     path = proposals_path(task, settings)
@@ -130,7 +130,7 @@ def _further(command: str, against: str, task: str) -> str:
 
 
 def _alone(proposals: Path, what: str) -> AbstractContextManager[object]:
-    from eval.alone import working_alone
+    from eval.spine.alone import working_alone
 
     return working_alone(proposals.with_suffix(".lock"), f"{what} in {proposals}")
 
@@ -140,7 +140,7 @@ def _context(task: str, settings: "Settings", against: str) -> "HarvestContext":
     from eval.harvest.sources import load_case_source
     from eval.suites import load_case_rules
     from service.access.control import account_key
-    from service.task import load_task
+    from service.core.run.task import load_task
 
     return HarvestContext(
         task=load_task(task),

@@ -12,11 +12,11 @@ def measure_knowledge(
 ) -> None:
     """Measure recall@5 and @10 of words, meaning and both on public data (`OMNI_PUBLIC_DATA_DIR`)."""
     from service.commands.knowledge import BuildLines, open_model
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     model = open_model(settings)
-    from eval.retrieval.measure import Bench, measure
+    from eval.instruments.retrieval.measure import Bench, measure
 
     bench = Bench(folder=settings.state_dir / "knowledge" / "measured", embedder=model, progress=BuildLines)
     measure(settings.public_data_dir, bench, tune=tune)

@@ -8,16 +8,16 @@ import typer
 
 from eval.commands.arguments import GATE_REJECTS, ApprovedBy, PairName, PullRequest, TaskName, Why, WithoutJudge
 from figures.command_line import as_typed_here, omni
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
-    from service.release.release import Release
+    from service.core.release.release import Release
 
 
 def register(pair: PairName, task: TaskName = "summarize") -> None:
     """Write a pair as one prompt version, read it back and compare the digest. Does not release it."""
     from eval.release.promotion import register_pair
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     done = register_pair(task, pair, Settings())
     say(f"{task}/{pair} {done.digest[:12]} is version {done.version} in the registry; read back and equal")
@@ -45,11 +45,11 @@ def promote(
     --evidence takes the attestation that another stage's evaluation made, by reference: it is verified with the trusted keys and
     must be about this pair, dataset, suite, and the same pair in production.
     """
-    from eval.errors import Refused
     from eval.release.preflight import check_release
     from eval.release.promotion import promote_pair
     from eval.release.releaser import Releaser
-    from service.settings import Settings
+    from eval.spine.errors import Refused
+    from service.kit.settings import Settings
 
     try:
         by = Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request)
@@ -79,10 +79,10 @@ def rollback(
     without_judge: WithoutJudge = None,
 ) -> None:
     """Return production to an earlier release. The rollback is a new release with a higher number."""
-    from eval.errors import Refused
     from eval.release.promotion import roll_back
     from eval.release.releaser import Releaser
-    from service.settings import Settings
+    from eval.spine.errors import Refused
+    from service.kit.settings import Settings
 
     try:
         by = Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request)
@@ -105,8 +105,8 @@ def exit_refused(refusal: Exception) -> NoReturn:
 
 def _announce(release: "Release") -> None:
     from eval.release.announce import announce
-    from service.release.release_copies import release_partition
-    from service.settings import Settings
+    from service.core.release.release_copies import release_partition
+    from service.kit.settings import Settings
 
     if (note := announce(release, Settings())) is not None:
         say(f"note: {note}", file=sys.stderr)
@@ -116,7 +116,7 @@ def _announce(release: "Release") -> None:
 def tell(partition: str) -> None:
     """Let the running services look at once; print a note if they cannot be told."""
     from eval.release.services import tell_services
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     if (note := tell_services(partition, Settings())) is not None:
         say(f"note: {note}", file=sys.stderr)

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, GATE_REJECTS, Base, BudgetUsd, TaskName, usd_of
-from service.commands.output import AsJson, print_json
-from service.display.terminal import say
+from service.kit.frame.display.output import AsJson, print_json
+from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
 
-    from eval.changes import Changed
     from eval.codegate.run import CodeOutcome
     from eval.report.pull_request import PrCheck
-    from service.pair import Pair
-    from service.settings import Settings
+    from eval.spine.changes import Changed
+    from service.core.unit.pair import Pair
+    from service.kit.settings import Settings
 
 Head = Annotated[str | None, typer.Option(help="The changed commit; default: the working tree.")]
 
@@ -28,8 +28,8 @@ def changed(
     base: Base = "origin/main", head: Head = None, task: TaskName = "summarize", as_json: AsJson = False
 ) -> None:
     """Print the pairs that a change affects, one per line, without demos; the reasons go to standard error."""
-    from eval.changes import changed_pairs
-    from service.settings import Settings
+    from eval.spine.changes import changed_pairs
+    from service.kit.settings import Settings
 
     settings = Settings()
     found = changed_pairs(settings.root, task, base, head)
@@ -58,8 +58,8 @@ def code_gate(
     Exit code 0: no figure is worse. 1: one is, or it cannot be told. 2: could not run, as when the base's code does not run here.
     """
     from eval.codegate.words import headline
-    from eval.results import Verdict
-    from service.settings import Settings
+    from eval.spine.results import Verdict
+    from service.kit.settings import Settings
 
     try:
         outcomes = _code_outcomes(base, task, Settings(), usd_of(budget_usd), quiet=as_json)
@@ -105,12 +105,12 @@ def pr_gate(
 
     Exit code 0: green, or neutral (the last line says which, and JUnit shows it as skipped). 1: red. 2: could not run.
     """
-    from eval.changes import changed_pairs
-    from eval.errors import HarnessError
     from eval.report.pull_request import MARKER, overall, render_comment, render_junit
+    from eval.spine.changes import changed_pairs
+    from eval.spine.errors import HarnessError
     from figures.files import write_whole
-    from service.errors import ServiceError
-    from service.settings import Settings
+    from service.kit.frame.errors import ServiceError
+    from service.kit.settings import Settings
 
     settings = Settings()
     for path in (comment, junit):
@@ -146,7 +146,7 @@ def pr_gate(
 
 
 def _tasks_with_pairs(settings: "Settings") -> list[str]:
-    from service.task import task_names
+    from service.core.run.task import task_names
 
     return [name for name in task_names() if any((settings.prompts_dir / name).glob("*.prompty"))]
 
@@ -159,7 +159,7 @@ def _interrupted() -> None:
 def _code_checks(outcomes: "Sequence[CodeOutcome]") -> "list[PrCheck]":
     from eval.codegate.words import comment, headline
     from eval.report.pull_request import PrCheck
-    from eval.results import Verdict
+    from eval.spine.results import Verdict
 
     return [
         PrCheck(
@@ -178,13 +178,13 @@ def _pair_checks(
     """Return one check for the pairs that could be evaluated here, one for each that could not, and what the calls cost."""
     from decimal import Decimal
 
-    from eval.evaluate import Options, evaluate
+    from eval.evaluation.evaluate import Options, evaluate
     from eval.report.console import render_evaluation
     from eval.report.page import MARKDOWN_NAME
     from eval.report.pull_request import PrCheck
-    from eval.results import Verdict
     from eval.run.selection import select_pairs
-    from service.cards import ModelCards
+    from eval.spine.results import Verdict
+    from service.core.unit.cards import ModelCards
 
     pairs = [pair for pair in _load(task, found.pairs, settings) if pair.role != "demo"]
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
@@ -229,9 +229,9 @@ def _neutral(pair: "Pair", base: str, task: str) -> "PrCheck":
 
 
 def _load(task_name: str, names: "Sequence[str]", settings: "Settings") -> "list[Pair]":
-    from eval.evaluate import load_pairs
-    from service.cards import ModelCards
-    from service.task import load_task
+    from eval.evaluation.evaluate import load_pairs
+    from service.core.run.task import load_task
+    from service.core.unit.cards import ModelCards
 
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     return load_pairs(load_task(task_name), cards, settings, names) if names else []

@@ -7,13 +7,13 @@ import typer
 
 from eval.commands.arguments import TaskName
 from figures.command_line import as_typed_here, omni
-from service.commands.output import AsJson, print_json
-from service.display.inert import one_line
-from service.display.terminal import say
+from service.kit.frame.display.inert import one_line
+from service.kit.frame.display.output import AsJson, print_json
+from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
     from eval.release.audit import HistoryRow
-    from service.release.release import Release
+    from service.core.release.release import Release
 
 _LONGEST = 2_000  # characters of a line; on one line, because a name with a line feed could forge a second, good one
 
@@ -24,7 +24,7 @@ def verify(task: TaskName = "summarize", as_json: AsJson = False) -> None:
     Exit code 0: everything verifies. 1: something is broken; its line says what to do.
     """
     from eval.release.audit import Audit
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     items = []
     for item in Audit(task, Settings()).items():
@@ -47,7 +47,7 @@ def verify(task: TaskName = "summarize", as_json: AsJson = False) -> None:
 def history(task: TaskName = "summarize", as_json: AsJson = False) -> None:
     """List the releases: who, when, why, on which evidence, and whether the signatures verify."""
     from eval.release.audit import Audit
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     rows = Audit(task, Settings()).history()
     if as_json:

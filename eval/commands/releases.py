@@ -7,7 +7,7 @@ import typer
 
 from eval.commands.arguments import TaskName
 from figures.command_line import omni
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 
 def releases(
@@ -19,7 +19,7 @@ def releases(
 ) -> None:
     """Send every verified release to the warehouse, in case it was not reachable at the time. Safe to repeat."""
     from eval.release.announce import VerifiedReleases, bucket_settings, export_releases, put_releases
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     messages = VerifiedReleases(task, settings).all()

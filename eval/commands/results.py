@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,12 +29,12 @@ def results(
     ] = False,
 ) -> None:
     """List the finished runs; with RUN, show its figures or write them for analysis."""
-    from eval.errors import ResultsError
     from eval.frames import metrics, runs
     from eval.frames.finished_runs import matching_runs, the_run
     from eval.frames.parquet import write_run
+    from eval.spine.errors import ResultsError
     from figures.files import out_folder
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     if not parquet and (out is not None or texts):
@@ -61,8 +61,8 @@ def results(
 
 def ui(port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1.")] = 5000) -> None:
     """Open MLflow on the local store, http://127.0.0.1:5000; stop it with Ctrl-C."""
-    from service.errors import ConfigurationError
-    from service.settings import Settings
+    from service.kit.frame.errors import ConfigurationError
+    from service.kit.settings import Settings
 
     uri = Settings().registry.uri
     if not uri.startswith("sqlite:///"):

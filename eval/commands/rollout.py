@@ -7,7 +7,7 @@ import typer
 
 from eval.commands.arguments import ApprovedBy, PairName, PullRequest, TaskName, Why, WithoutJudge
 from eval.commands.promote import exit_refused, tell
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 
 def rollout(
@@ -30,11 +30,11 @@ def rollout(
     Each step is one signed statement. The service stops a rollout by itself when the candidate does worse; it never
     starts the next step.
     """
-    from eval.errors import Refused, RolloutError
     from eval.release.releaser import Releaser
     from eval.release.rollout import advance_rollout
+    from eval.spine.errors import Refused, RolloutError
+    from service.kit.settings import Settings
     from service.rollouts.step_state import rollout_partition
-    from service.settings import Settings
 
     try:
         plan = tuple(int(step) for step in steps.replace(",", " ").split())
@@ -66,11 +66,11 @@ def rollout(
 
 def rollout_end(why: Why, task: TaskName = "summarize", approved_by: ApprovedBy = None) -> None:
     """End the rollout: production answers all customers again."""
-    from eval.errors import Refused
     from eval.release.releaser import Releaser
     from eval.release.rollout import end_rollout
+    from eval.spine.errors import Refused
+    from service.kit.settings import Settings
     from service.rollouts.step_state import rollout_partition
-    from service.settings import Settings
 
     try:
         done = end_rollout(task, why, Settings(), Releaser.of(os.environ, approved_by=approved_by))

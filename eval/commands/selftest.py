@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, TaskName, names_of
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 
 def selftest(
@@ -59,7 +59,7 @@ def selftest(
 
 
 def _refuse(options: list[str], task: str) -> None:
-    from service.errors import ConfigurationError
+    from service.kit.frame.errors import ConfigurationError
 
     if options:
         raise ConfigurationError(
@@ -69,8 +69,8 @@ def _refuse(options: list[str], task: str) -> None:
 
 def _conversations(task: str, dataset: str | None, kinds: tuple[str, ...]) -> None:
     from eval.selftest.conversations import conversation_selftest
-    from service.settings import Settings
-    from service.telemetry.log import configure_logging
+    from service.kit.settings import Settings
+    from service.kit.telemetry.log import configure_logging
 
     configure_logging("WARNING")
     outcome = conversation_selftest(
@@ -93,7 +93,7 @@ def _faults(
 ) -> None:
     from eval.selftest.run import SelftestOptions, to_engines
     from eval.selftest.run import selftest as run_selftest
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     try:
         outcome = run_selftest(
@@ -131,7 +131,7 @@ def _end(problems: int) -> None:
 def _doses(task: str, dataset: str, kinds: tuple[str, ...], trials: int, *, write: bool) -> None:
     from eval.selftest.doses.run import DoseOptions, measure_doses
     from figures.formatting import plural
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     outcome = measure_doses(
         DoseOptions(task=task, dataset=dataset, kinds=kinds, equal_trials=trials, write=write),
@@ -147,8 +147,8 @@ def _doses(task: str, dataset: str, kinds: tuple[str, ...], trials: int, *, writ
 
 def _holdout(task: str) -> None:
     from eval.selftest.holdout import holdout_page
-    from service.settings import Settings
-    from service.telemetry.log import configure_logging
+    from service.kit.settings import Settings
+    from service.kit.telemetry.log import configure_logging
 
     configure_logging("WARNING")
     _print(holdout_page(task, Settings()))

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eval.commands.arguments import GATE_REJECTS, TaskName
-from service.commands.output import AsJson, human_text, print_json
-from service.display.terminal import say
+from service.kit.frame.display.output import AsJson, human_text, print_json
+from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
 shadow = typer.Typer(no_args_is_help=True, help="Judge a candidate by its shadow answers to real requests.")
 
@@ -33,10 +33,10 @@ def report_shadows(
 
     Exit code 0: pass, 1: fail or inconclusive, 2: nothing could be judged. Meaning is not looked at.
     """
-    from eval.results import Verdict
     from eval.shadow.report import console_lines, to_json
     from eval.shadow.run import shadow_report
-    from service.settings import Settings
+    from eval.spine.results import Verdict
+    from service.kit.settings import Settings
 
     with human_text(as_json=as_json):
         report, page = shadow_report(task, _with_local_aws(Settings()), candidate=candidate, most=most)

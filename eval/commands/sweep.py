@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, CaseCount, Concurrency, DatasetName, Repeats, TaskName, names_of
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 
 def sweep(
@@ -25,10 +25,10 @@ def sweep(
     ] = False,
 ) -> None:
     """Evaluate the matrix of prompts and models; draw quality over cost and over latency, with the Pareto front."""
+    from eval.instruments.sweep.run import SweepOptions
+    from eval.instruments.sweep.run import sweep as run_sweep
     from eval.report.console import render_evaluation
-    from eval.sweep.run import SweepOptions
-    from eval.sweep.run import sweep as run_sweep
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     options = SweepOptions(
         task=task,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 
 def traffic(
@@ -30,9 +30,9 @@ def traffic(
     """Drive the running service with synthetic agents over simulated weeks; the release in the middle makes one thing worse."""
     from datetime import UTC, datetime
 
-    from eval.traffic.plan import TrafficOptions, monday_after, newest_full_week
-    from eval.traffic.run import run_traffic, traffic_folder
-    from service.settings import Settings
+    from eval.instruments.traffic.plan import TrafficOptions, monday_after, newest_full_week
+    from eval.instruments.traffic.run import run_traffic, traffic_folder
+    from service.kit.settings import Settings
 
     settings = Settings()
     options = TrafficOptions(
@@ -44,7 +44,7 @@ def traffic(
         noise=noise,
     )
     if offline:
-        from eval.traffic.offline import write_offline
+        from eval.instruments.traffic.offline import write_offline
 
         for line in write_offline(options, settings):
             say(line)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from eval.dialogue.scenario import ConversationScenario, DialogueExpectations, GoldReply, GoldUse
-from service.dialogue.turn import DialogueInputs, DialogueReply, HandoverNote
-from service.question import Use
-from service.task import TaskResult
-from service.task_result import NO_MODEL
-from service.tools.allowed import AllowedTools
-from service.tools.provenance import Sources
-from service.tools.use import TracedStep
+from service.core.run.dialogue.turn import DialogueInputs, DialogueReply, HandoverNote
+from service.core.run.task import TaskResult
+from service.core.run.task_result import NO_MODEL
+from service.core.tools.allowed import AllowedTools
+from service.core.tools.provenance import Sources
+from service.core.tools.use import TracedStep
+from service.core.unit.question import Use
 
 GoldTurn = Sequence[GoldUse | GoldReply]
 PLACEHOLDER = re.compile(r"\{([A-Za-z][\w-]*)\.([\w.]+)\}")
@@ -21,7 +21,7 @@ _TIMEOUT_S = 60.0  # the tools of a world answer at once
 
 
 class Agent(Protocol):
-    """Answers the turns of one conversation, as a task under evaluation does (``eval.episode.AnswerRun``)."""
+    """Answers the turns of one conversation, as a task under evaluation does (``eval.spine.episode.AnswerRun``)."""
 
     async def __call__(self, inputs: DialogueInputs, tools: AllowedTools) -> TaskResult:
         """Return the result of one turn."""

@@ -8,8 +8,8 @@ from typing import Protocol
 from eval.dialogue.questions import asked_in_words, further_facts, only_offers_more
 from eval.dialogue.record import Ending
 from eval.dialogue.scenario import CONFIRMATION, CustomerScript, KnownFact
-from service.dialogue.turn import DialogueReply
-from service.grounding.text import fold
+from service.core.run.dialogue.turn import DialogueReply
+from service.core.statements.grounding.text import fold
 
 _YES = ("Yes, please.", "Yes, that's right.", "That is correct, go ahead.")
 _NO = ("No, please don't.", "No, leave it as it is.", "No.")

@@ -6,8 +6,8 @@ from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
 from eval.dialogue.scenario import DialogueExpectations, ExpectedCall, ExpectedHandover
 from eval.dialogue.states import holds, same_changes
 from eval.dialogue.wording import states
-from service.dialogue.turn import HandoverNote
-from service.grounding.text import fold
+from service.core.run.dialogue.turn import HandoverNote
+from service.core.statements.grounding.text import fold
 
 # Refusals of what nobody permitted; other refusals are mistakes in the form of a call.
 _NOT_PERMITTED = frozenset({"not_allowed", "unproven_argument"})

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from eval.dialogue.judging import CHECKS
 from eval.dialogue.record import ConversationRecord
-from eval.pool import Pool
-from eval.pools.conversations import CostPerResolved, TurnsPerConversation
-from eval.pools.passing import PassHat
-from eval.pools.readers import ScoreReaches
-from eval.scorers.base import parsed_output
-from eval.suite import MetricSpec
+from eval.spine.pool import Pool
+from eval.spine.scorer import parsed_output
+from eval.spine.suite import MetricSpec
+from eval.verdict.pools.conversations import CostPerResolved, TurnsPerConversation
+from eval.verdict.pools.passing import PassHat
+from eval.verdict.pools.readers import ScoreReaches
 from figures.metric import Unit
-from service.task import TaskResult
-from service.tools.documents import documents_in
+from service.core.run.task import TaskResult
+from service.core.tools.documents import documents_in
 
 _RIGHT = ScoreReaches("conversation_right")
 

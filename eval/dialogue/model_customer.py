@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 from eval.dialogue.customer import Over
 from eval.dialogue.scenario import CONFIRMATION, CustomerScript
-from eval.episode import Ask
-from service.dialogue.turn import MOST_CHARS, DialogueReply
-from service.errors import ModelError
-from service.llm.model_call import ModelCall
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from eval.spine.episode import Ask
+from service.core.llm.model_call import ModelCall
+from service.core.run.dialogue.turn import MOST_CHARS, DialogueReply
+from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.kit.frame.errors import ModelError
 
 END = "[END]"
 _TIMEOUT_S = 60.0

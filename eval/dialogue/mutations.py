@@ -8,8 +8,8 @@ from typing import Any
 from eval.dialogue.agents import PLACEHOLDER, GoldTurn
 from eval.dialogue.scenario import CONFIRMATION, ConversationScenario, DialogueExpectations, GoldReply, GoldUse
 from eval.dialogue.states import equal
-from service.dialogue.turn import HandoverNote
-from service.grounding.text import form_occurs
+from service.core.run.dialogue.turn import HandoverNote
+from service.core.statements.grounding.text import form_occurs
 
 Gold = tuple[GoldTurn, ...]
 _DIGITS = re.compile(r"\d+")

@@ -12,20 +12,20 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from eval.cases import numbered_lines
 from eval.dialogue.scenario import ConversationScenario, CustomerScript, ToolFault
 from eval.dialogue.world import CaseWorld, FaultyTools
-from eval.errors import CaseError
-from service.answers.finding import Severity
-from service.canonical import canonical_json
-from service.dialogue.turn import Spoken
-from service.errors import OutputInvalid
-from service.grounding.text import fold, sentences
-from service.guard import Guard, GuardFinding, kinds_of, worst_of
-from service.pair import OutputRules
-from service.task import Task
-from service.tools.port import ToolError
-from service.tools.use import TracedStep
+from eval.spine.cases import numbered_lines
+from eval.spine.errors import CaseError
+from service.core.run.dialogue.turn import Spoken
+from service.core.run.guard import Guard, GuardFinding, kinds_of, worst_of
+from service.core.run.task import Task
+from service.core.statements.answers.finding import Severity
+from service.core.statements.grounding.text import fold, sentences
+from service.core.tools.port import ToolError
+from service.core.tools.use import TracedStep
+from service.core.unit.pair import OutputRules
+from service.kit.frame.canonical import canonical_json
+from service.kit.frame.errors import OutputInvalid
 
 FOLDER = "replies"
 OpenWorld = Callable[[ConversationScenario], CaseWorld]

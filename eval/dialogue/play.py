@@ -9,9 +9,6 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from eval.casecheck.rules import Passage
-from eval.cases import Case
-from eval.code_digest import without_words
 from eval.dialogue.customer import Counterpart, Customer, Over
 from eval.dialogue.model_customer import ModelCustomer, customer_pair
 from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
@@ -19,15 +16,18 @@ from eval.dialogue.scenario import ConversationScenario, CustomerScript
 from eval.dialogue.states import changes
 from eval.dialogue.transcript import about, customer_words, transcript
 from eval.dialogue.world import CaseWorld, FaultyTools
-from eval.episode import AnswerRun, Ask
-from eval.errors import CaseError
-from service.dialogue.turn import MOST_HISTORY, DialogueInputs, DialogueReply, Spoken
-from service.errors import ConfigurationError
-from service.pair import Pair, ToolSpec
-from service.task import TaskResult
-from service.tools.allowed import AllowedTools
-from service.tools.documents import DocumentIndexes, WithDocuments
-from service.tools.use import TracedStep
+from eval.spine.case_rules import Passage
+from eval.spine.cases import Case
+from eval.spine.code_digest import without_words
+from eval.spine.episode import AnswerRun, Ask
+from eval.spine.errors import CaseError
+from service.core.run.dialogue.turn import MOST_HISTORY, DialogueInputs, DialogueReply, Spoken
+from service.core.run.task import TaskResult
+from service.core.tools.allowed import AllowedTools
+from service.core.tools.documents import DocumentIndexes, WithDocuments
+from service.core.tools.use import TracedStep
+from service.core.unit.pair import Pair, ToolSpec
+from service.kit.frame.errors import ConfigurationError
 
 # The customer's side of a conversation: a change here asks other questions of the same pair.
 _COUNTERPART = ("customer.py", "play.py", "questions.py", "record.py", "scenario.py", "states.py", "world.py")
@@ -35,7 +35,7 @@ _COUNTERPART = ("customer.py", "play.py", "questions.py", "record.py", "scenario
 
 @dataclass(frozen=True, kw_only=True)
 class DialogueEpisode:
-    """See ``eval.episode.CaseEpisode``.
+    """See ``eval.spine.episode.CaseEpisode``.
 
     ``world`` opens the world of a scenario; it is a function of a module, because other processes get it, too. ``specs`` are
     all tools that it has; a pair names those that it may use. ``ignored`` are fields of the records that conversations of equal

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from eval.cases import Case
 from eval.dialogue.agents import PLACEHOLDER, Agent, GoldAgent, degenerate_agents
 from eval.dialogue.judging import proposed_not_permitted, wrongs
 from eval.dialogue.mutations import mutations_of
@@ -13,8 +12,9 @@ from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.record import ConversationRecord
 from eval.dialogue.scenario import ConversationScenario, DialogueExpectations, GoldReply
 from eval.dialogue.scorers import expectations_of, silence_is_right
-from service.grounding.text import form_occurs
-from service.pair import ToolSpec
+from eval.spine.cases import Case
+from service.core.statements.grounding.text import form_occurs
+from service.core.unit.pair import ToolSpec
 
 
 @dataclass(slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from eval.dialogue.scenario import KnownFact
-from service.grounding.text import form_occurs, sentences
+from service.core.statements.grounding.text import form_occurs, sentences
 
 _MORE = ("anything else", "something else", "further + help", "further + assist*", "more + help")
 _FURTHER = r"(?:,|;|:|\band\b|\bor\b|\bso\b|\bif so\b)\s*(?:and\s+|so\s+)?"

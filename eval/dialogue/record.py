@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.dialogue.turn import DialogueReply
-from service.errors import FailureCode
-from service.tools.use import OutcomeStatus, RefusalReason
+from service.core.run.dialogue.turn import DialogueReply
+from service.core.tools.use import OutcomeStatus, RefusalReason
+from service.kit.frame.errors import FailureCode
 
 # How a conversation ended. `answered`: the customer has what they came for; `failed`: a turn gave no reply.
 Ending = Literal["answered", "closed", "handover", "patience", "not understood", "failed"]

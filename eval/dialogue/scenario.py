@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from eval.cases import Expectations, Forbidden
-from service.dialogue.turn import HandoverNote, ReplyAction
+from eval.spine.cases import Expectations, Forbidden
+from service.core.run.dialogue.turn import HandoverNote, ReplyAction
 
 CONFIRMATION = "confirmation"  # what a reply asks for when it wants a yes before it acts
 ToolFaultKind = Literal["error", "hang", "crash", "done_but_lost", "garbage", "huge", "empty", "instruction"]

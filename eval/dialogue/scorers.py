@@ -1,13 +1,13 @@
 """Scores of a conversation, and the metrics that suites of conversations share."""
 
-from eval.cases import Case
 from eval.dialogue.judging import CHECKS, carried_out, is_right, proposed_not_permitted, wrongs
 from eval.dialogue.record import ConversationRecord, TurnRecord
 from eval.dialogue.scenario import DialogueExpectations
 from eval.dialogue.transcript import called
-from eval.results import Score
-from eval.scorers.base import ScorerContext, unscored
-from service.dialogue.turn import DialogueReply
+from eval.spine.cases import Case
+from eval.spine.results import Score
+from eval.spine.scorer import ScorerContext, unscored
+from service.core.run.dialogue.turn import DialogueReply
 
 _CHECKED = tuple(f"{name}_right" for name in CHECKS)
 

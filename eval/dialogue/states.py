@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from service.grounding.text import fold
-from service.tools.provenance import phone_digits
+from service.core.statements.grounding.text import fold
+from service.core.tools.provenance import phone_digits
 
 _FIGURE = re.compile(r"[-+]?[0-9]*\.?[0-9]+")
 GONE = None  # the value of a field that the end state no longer has

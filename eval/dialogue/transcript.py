@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from eval.casecheck.rules import Passage, string_passages
-from eval.cases import Case
 from eval.dialogue.judging import worded
 from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
 from eval.dialogue.scenario import ConversationScenario, CustomerScript, DialogueExpectations, ExpectedCall
+from eval.spine.case_rules import Passage, string_passages
+from eval.spine.cases import Case
 
 _MOST_CONTENT = 300
 _SAID = re.compile(r"^(goal$|opens\.|then\.)|\.says\.")

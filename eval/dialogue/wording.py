@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from service.grounding.text import MONTHS, form_occurs
+from service.core.statements.grounding.text import MONTHS, form_occurs
 
 _ISO_DATE = re.compile(r"(?<![\d!-])(\d{3})\d-(0[1-9]|1[0-2])-(\d{2})(?![\d-])")
 _CLOCK = re.compile(r"(?<![\d!:])([01]\d|2[0-3]):([0-5]\d)(?![\d:])")
 
 
 def states(forms: Iterable[str], texts: Iterable[str]) -> bool:
-    """Return whether one of ``forms`` occurs in one of ``texts``; see ``service.grounding.text.form_occurs``."""
+    """Return whether one of ``forms`` occurs in one of ``texts``; see ``service.core.statements.grounding.text.form_occurs``."""
     known = tuple(texts)
     return any(form_occurs(spelling, text) for form in forms for spelling in spellings(form) for text in known)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from eval.dialogue.scenario import ToolFault
-from service.pair import ToolSpec
-from service.tools.port import ToolError, Tools
+from service.core.tools.port import ToolError, Tools
+from service.core.unit.pair import ToolSpec
 
 _HUGE_CHARS = 5_000_000
 

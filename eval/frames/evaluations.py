@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from eval.errors import ResultsError
 from eval.frames.columns import CASES, METRICS, RUNS, TEXTS, frame_of
 from eval.frames.finished_runs import LAST, read_report, run_ids, the_run
-from service.settings import Settings
+from eval.spine.errors import ResultsError
+from service.kit.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,7 +142,7 @@ def _answer_key(row: Row) -> tuple[str, str, str, int]:
 def _texts(report: Row, settings: Settings) -> dict[tuple[str, str, str, int], Row]:
     """Return the texts of a run's answers from the tables that MLflow holds, by pair, case, arm and repeat."""
     from eval.tracking.store import CASES_FILE, Tracking
-    from service.release.registry_store import check_store
+    from service.core.release.registry_store import check_store
 
     check_store(settings.registry.uri)
     tracking = Tracking(settings.registry.uri)

@@ -5,12 +5,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from eval.errors import ResultsError
 from eval.report.page import JSON_NAME, SCHEMA
 from eval.run.journal import Journal
+from eval.spine.errors import ResultsError
 from figures.command_line import omni
 from figures.files import out_folder
-from service.settings import Settings
+from service.kit.settings import Settings
 
 LAST = "last"
 _RUN_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{4}")

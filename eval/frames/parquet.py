@@ -6,11 +6,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.errors import ResultsError
 from eval.frames.columns import CASES, METRICS, RUNS, TEXTS, FrameColumn
 from eval.frames.evaluations import cases, metrics, run_pairs
-from service.files import write_whole
-from service.settings import Settings
+from eval.spine.errors import ResultsError
+from service.kit.frame.files import write_whole
+from service.kit.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd

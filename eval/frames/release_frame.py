@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from eval.frames.columns import RELEASES, frame_of
-from service.settings import Settings
+from service.kit.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd

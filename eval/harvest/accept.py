@@ -8,11 +8,11 @@ from eval.casecheck.card import CARD, SHOWN
 from eval.casecheck.case import case_problems, full_numbers
 from eval.casecheck.files import CaseLine
 from eval.casecheck.overlap import copied_passages, copied_references
-from eval.casecheck.rules import string_passages
-from eval.cases import Case, cases_digest, numbered_lines, parse_case
 from eval.harvest.proposal import Proposal
 from eval.harvest.propose import REGRESSION, HarvestContext
-from service.files import write_whole
+from eval.spine.case_rules import string_passages
+from eval.spine.cases import Case, cases_digest, numbered_lines, parse_case
+from service.kit.frame.files import write_whole
 
 _PURPOSE = "cases harvested from feedback, each accepted by a person; all must pass, see `eval/verdict/must_pass.py`"
 _ROW = re.compile(rf"^\| `{REGRESSION}\.jsonl` \|.*$", re.MULTILINE)

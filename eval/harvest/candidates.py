@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from eval.errors import HarvestError
+from eval.spine.errors import HarvestError
 
 if TYPE_CHECKING:
     from service.warehouse.port import Warehouse

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from eval.casecheck.rules import CaseRules
-from eval.cases import Case, Expectations
-from eval.errors import HarvestError
 from eval.harvest.candidates import HarvestCandidate, find_candidates
-from service.redaction.free_text import RedactionFailed, redacted_text
-from service.settings import Settings
+from eval.spine.case_rules import CaseRules
+from eval.spine.cases import Case, Expectations
+from eval.spine.errors import HarvestError
+from service.core.redaction.free_text import RedactionFailed, redacted_text
+from service.kit.settings import Settings
 
 if TYPE_CHECKING:
     from service.warehouse.port import Warehouse

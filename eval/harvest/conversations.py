@@ -4,11 +4,11 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from eval.casecheck.rules import CaseRules
-from eval.cases import Case, Expectations
 from eval.dialogue.scenario import ConversationScenario, CustomerScript, DialogueExpectations, GoldReply, KnownFact
 from eval.harvest.kept import KeptSource
-from service.dialogue.turn import DialogueInputs
+from eval.spine.case_rules import CaseRules
+from eval.spine.cases import Case, Expectations
+from service.core.run.dialogue.turn import DialogueInputs
 
 TO_WRITE = "TO BE WRITTEN"
 _PATIENCE = 8

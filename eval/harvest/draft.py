@@ -4,10 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from eval.casecheck.rules import Passage
-from eval.cases import Fact
-from service.grounding.sentence import split_sentences
-from service.grounding.text import form_occurs
+from eval.spine.case_rules import Passage
+from eval.spine.cases import Fact
+from service.core.statements.grounding.sentence import split_sentences
+from service.core.statements.grounding.text import form_occurs
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z'-]{3,}|\d{1,2}/\d{1,2}|\$?\d[\d,.]*\d|\d+")
 _SHORT = frozenset(

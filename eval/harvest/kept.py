@@ -8,11 +8,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ValidationError
 
 from eval.casecheck.case import full_numbers
-from eval.casecheck.rules import string_passages
-from eval.errors import HarvestError, InputsUnfit
 from eval.harvest.case_source import CaseSource, Origin
-from service.errors import StoreError
-from service.settings import Settings
+from eval.spine.case_rules import string_passages
+from eval.spine.errors import HarvestError, InputsUnfit
+from service.kit.frame.errors import StoreError
+from service.kit.settings import Settings
 
 
 class KeptInputs:
@@ -44,7 +44,7 @@ class KeptSource(CaseSource[BaseModel]):
 
     def origin(self, settings: Settings) -> Origin[BaseModel]:
         """See ``CaseSource.origin``."""
-        from service.aws.clients import client
+        from service.kit.aws.clients import client
 
         return KeptInputs(client("s3", settings), settings.stores.archive_bucket, self._input_model)
 

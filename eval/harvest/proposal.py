@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from eval.cases import Case, Expectations
-from eval.errors import HarvestError
-from service.files import OWNER_ONLY, write_whole
-from service.settings import Settings
-from service.strict import NotStrict, lines_of, parse_json
+from eval.spine.cases import Case, Expectations
+from eval.spine.errors import HarvestError
+from service.kit.frame.files import OWNER_ONLY, write_whole
+from service.kit.frame.strict import NotStrict, lines_of, parse_json
+from service.kit.settings import Settings
 
 Decision = Literal["open", "accept", "drop", "done"]
 

@@ -11,13 +11,13 @@ from pydantic import BaseModel
 
 from eval.casecheck.files import CaseLine, case_paths, read_case_file
 from eval.casecheck.overlap import copied_passages, reworded_cases
-from eval.casecheck.rules import CaseRules
-from eval.cases import Case
-from eval.errors import HarvestError, InputsUnfit
 from eval.harvest.candidates import HarvestCandidate
 from eval.harvest.case_source import CaseSource, Origin
 from eval.harvest.proposal import Proposal, Provenance, read_proposals
-from service.task import Task
+from eval.spine.case_rules import CaseRules
+from eval.spine.cases import Case
+from eval.spine.errors import HarvestError, InputsUnfit
+from service.core.run.task import Task
 
 REGRESSION = "regression"
 

@@ -13,11 +13,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.panel import Panel
 
-from eval.cases import Case
 from eval.harvest.accept import accept, problems_of
 from eval.harvest.proposal import Decision, Proposal, replaced, write_proposals
 from eval.harvest.propose import HarvestContext
-from service.strict import NotStrict, parse_yaml
+from eval.spine.cases import Case
+from service.kit.frame.strict import NotStrict, parse_yaml
 
 if TYPE_CHECKING:
     from rich.console import Console

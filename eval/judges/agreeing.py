@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from eval.cases import Case
 from eval.judges.asking import Asker, JudgedScores, JudgedText
 from eval.judges.calibration import Agreement, Labelled, agreement, rate
 from eval.judges.contrasts import objection
 from eval.judges.grading import GradingQuestion, Judge
 from eval.judges.labelled_rows import CALIBRATION_SET, OwnRows, PublicRow, source_text
 from eval.run.progress import count_lines
-from eval.scorers.judge import Grade, preference
-from service.task import Task
+from eval.spine.cases import Case
+from eval.spine.judge_spec import Grade, preference
+from service.core.run.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

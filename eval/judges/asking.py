@@ -4,16 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from eval.claims.answers import ItemAnswer, read_answers
-from eval.claims.labels import ClaimLabels
-from eval.claims.questions import ClaimItem, batches, items_of, items_text
-from eval.claims.verdicts import CRITICAL, STATED, scores_of, settle
 from eval.judges.grading import GradingQuestion, GradingRun, Judge
 from eval.judges.jury import Jury, agreed_scores
-from eval.results import Score
-from eval.scorers.base import unscored
-from eval.scorers.judge import JudgeSpec, combine, preference
-from service.errors import ModelError
+from eval.labels.claims.answers import ItemAnswer, read_answers
+from eval.labels.claims.labels import ClaimLabels
+from eval.labels.claims.questions import ClaimItem, batches, items_of, items_text
+from eval.labels.claims.verdicts import CRITICAL, STATED, scores_of, settle
+from eval.spine.judge_spec import JudgeSpec, combine, preference
+from eval.spine.results import Score
+from eval.spine.scorer import unscored
+from service.kit.frame.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.contrasts.sets import MinimalEdit
+from eval.labels.contrasts.sets import MinimalEdit
 from figures.arrays import Floats
 from figures.stats import RESAMPLES, Interval, percentile_interval
 

@@ -7,8 +7,6 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from eval.claims.labels import ClaimLabels, claims_digest, load_claims
-from eval.contrasts.sets import contrasts_digest, has_contrasts
 from eval.judges.agreeing import LabelledAsker, counting
 from eval.judges.asking import Asker
 from eval.judges.calibration import Agreement, Calibration, save, shortfall
@@ -18,16 +16,18 @@ from eval.judges.grading import GradingRun
 from eval.judges.jury import Jury, load_jury
 from eval.judges.labelled_rows import LLMBAR, SALES_EMAIL, OwnRows, load_own, load_public
 from eval.judges.licence import Licence, LicenceTerms, licence
+from eval.labels.claims.labels import ClaimLabels, claims_digest, load_claims
+from eval.labels.contrasts.sets import contrasts_digest, has_contrasts
 from eval.run.reply_cache import ReplyCache
-from eval.scorers.judge import JudgeSpec
-from eval.suite import Suite
+from eval.spine.judge_spec import JudgeSpec
+from eval.spine.suite import Suite
 from eval.suites import load_suite
-from service.cards import ModelCards
-from service.errors import ConfigurationError
-from service.llm.gateway import LiteLLMGateway
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.run.task import Task, load_task
+from service.core.unit.cards import ModelCards
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
 from service.local.process import LocalBedrock
-from service.settings import Settings
-from service.task import Task, load_task
 
 OWN, PUBLIC, CONTRASTS = "own", "public", "contrasts"
 SETS = (OWN, PUBLIC, CONTRASTS)

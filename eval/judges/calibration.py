@@ -10,10 +10,10 @@ from pydantic import TypeAdapter
 
 from eval.judges.contrasts import ContrastMeasure
 from eval.judges.labelled_rows import CALIBRATION_SET
-from eval.scorers.judge import JudgeSpec
+from eval.spine.judge_spec import JudgeSpec
 from figures.arrays import Floats
 from figures.stats import RESAMPLES, Indices, Interval, percentile_interval
-from service.files import write_whole
+from service.kit.frame.files import write_whole
 
 SEED = 20261121
 

@@ -1,15 +1,15 @@
 """The data card's part about the contrast sets, with the records of judges that still hold."""
 
-from eval.contrasts.sets import has_contrasts
 from eval.judges.calibration import Calibration, records
 from eval.judges.contrast_table import contrast_part
 from eval.judges.contrast_texts import open_contrasts
 from eval.judges.jury import load_jury
+from eval.labels.contrasts.sets import has_contrasts
 from eval.suites import load_suite
-from service.cards import ModelCards
-from service.errors import ConfigurationError, PairError
-from service.settings import Settings
-from service.task import load_task
+from service.core.run.task import load_task
+from service.core.unit.cards import ModelCards
+from service.kit.frame.errors import ConfigurationError, PairError
+from service.kit.settings import Settings
 
 _ALL = 1_000_000  # more cases than any set has
 

@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from eval.cases import Case
-from eval.contrasts.sets import ContrastSets, load_contrasts
 from eval.judges.agreeing import sources_of
 from eval.judges.baseline import WordScores, flags_at, word_scores
 from eval.judges.contrasts import ContrastLabel, ContrastText, KindMeasure, choose_cases, texts_of
 from eval.judges.detectors import detector_values
-from eval.loaders import load_dataset
+from eval.labels.contrasts.sets import ContrastSets, load_contrasts
+from eval.run.loaders import load_dataset
+from eval.spine.cases import Case
 from eval.suites import load_suite
-from service.settings import Settings
-from service.task import Task
+from service.core.run.task import Task
+from service.kit.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from eval.cases import Case, Dataset, stratified
-from eval.contrasts.sets import ContrastSets
 from eval.judges.asking import Asker, JudgedScores, JudgedText
 from eval.judges.jury import same_answer
-from eval.results import Score
-from eval.scorers.judge import JudgeSpec
+from eval.labels.contrasts.sets import ContrastSets
+from eval.spine.cases import Case, Dataset, stratified
+from eval.spine.judge_spec import JudgeSpec
+from eval.spine.results import Score
 from figures.arrays import Floats
 from figures.stats import Interval, rate_interval
 

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eval.cases import Case
-from eval.contrasts.fresh_cases import CERTIFICATION, MOST_FALSE_ALARMS, TUNED_ON, count_false_alarms
-from eval.errors import CaseError
 from eval.judges.labelled_rows import CALIBRATION_SET, OwnRows, load_own
-from eval.scorers.base import Scorer, ScorerContext
+from eval.labels.contrasts.fresh_cases import CERTIFICATION, MOST_FALSE_ALARMS, TUNED_ON, count_false_alarms
+from eval.spine.cases import Case
+from eval.spine.errors import CaseError
+from eval.spine.scorer import Scorer, ScorerContext
 from eval.suites import load_suite
 from figures.stats import Interval, rate_interval
-from service.settings import Settings
-from service.task import TaskResult, load_task
+from service.core.run.task import TaskResult, load_task
+from service.kit.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

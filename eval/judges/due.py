@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from eval.claims.labels import claims_digest
-from eval.contrasts.sets import contrasts_digest
 from eval.judges.calibration import Calibration, load
 from eval.judges.jury import load_jury
 from eval.judges.labelled_rows import CALIBRATION_SET, own_digest
 from eval.judges.licence import LicenceTerms, outdated
-from eval.scorers.judge import JudgeSpec
+from eval.labels.claims.labels import claims_digest
+from eval.labels.contrasts.sets import contrasts_digest
+from eval.spine.judge_spec import JudgeSpec
 from eval.suites import load_suite
-from service.cards import ModelCards
-from service.settings import Settings
+from service.core.unit.cards import ModelCards
+from service.kit.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

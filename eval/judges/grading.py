@@ -9,19 +9,19 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from eval.claims import answers as claims_answers
-from eval.claims.answers import CHOICES, claims_form
-from eval.code_digest import without_words
+from eval.labels.claims import answers as claims_answers
+from eval.labels.claims.answers import CHOICES, claims_form
 from eval.run.reply_cache import CachingGateway, ReplyCache
-from eval.scorers.judge import SCHEMA_NAMES, Grade, answer_form, read_grade
-from service.canonical import canonical_json, sha256_hex
-from service.cards import ModelCards
-from service.errors import ConfigurationError, ModelError, PairError
-from service.llm.deadline import Budget, complete_within
-from service.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelReply
-from service.pair import Pair
-from service.pair_file import load_pair
-from service.settings import Settings
+from eval.spine.code_digest import without_words
+from eval.spine.judge_spec import SCHEMA_NAMES, Grade, answer_form, read_grade
+from service.core.llm.deadline import Budget, complete_within
+from service.core.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelReply
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
+from service.core.unit.pair_file import load_pair
+from service.kit.frame.canonical import canonical_json, sha256_hex
+from service.kit.frame.errors import ConfigurationError, ModelError, PairError
+from service.kit.settings import Settings
 
 GRADE_VARIABLES = frozenset({"source", "summary"})
 PREFERENCE_VARIABLES = frozenset({"source", "summary_a", "summary_b"})

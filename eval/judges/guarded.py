@@ -6,9 +6,9 @@ from eval.dialogue.planted_replies import CheckedReply, checked_replies, load_re
 from eval.dialogue.play import DialogueEpisode
 from eval.suites import load_suite
 from figures.stats import rate_interval
-from service.guard import kinds_of
-from service.settings import Settings
-from service.task import load_task
+from service.core.run.guard import kinds_of
+from service.core.run.task import load_task
+from service.kit.settings import Settings
 
 _SETS = (("dev", "the guard was mended with these"), ("test", "held out"))
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from eval.judges.grading import Judge, load_judge
-from eval.results import Score
-from eval.scorers.judge import JudgeSpec
-from service.canonical import canonical_json, sha256_hex
-from service.cards import ModelCards
-from service.errors import ConfigurationError
-from service.pair import Pair
-from service.settings import Settings
+from eval.spine.judge_spec import JudgeSpec
+from eval.spine.results import Score
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
+from service.kit.frame.canonical import canonical_json, sha256_hex
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

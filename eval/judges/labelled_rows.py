@@ -6,13 +6,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from eval.cases import Case, load_cases, numbered_lines
-from eval.errors import CaseError
+from eval.spine.cases import Case, load_cases, numbered_lines
+from eval.spine.errors import CaseError
 from eval.suites import load_case_rules
-from service.canonical import sha256_hex
-from service.settings import Settings
-from service.strict import parse_json
-from service.task import Task
+from service.core.run.task import Task
+from service.kit.frame.canonical import sha256_hex
+from service.kit.frame.strict import parse_json
+from service.kit.settings import Settings
 
 CALIBRATION_SET = "judge_calibration"  # the project's own labelled rows: the ones that decide
 SALES_EMAIL, LLMBAR = "consistency_sales_email", "llmbar_natural_100"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from eval.judges.calibration import Calibration, interval_text
 from eval.judges.contrasts import ContrastMeasure
-from eval.scorers.judge import JudgeSpec
+from eval.spine.judge_spec import JudgeSpec
 from eval.verdict.needed_recall import EQUAL_PASSES, GATE_CASES, JudgeBounds, most_false_alarms, needed_recall
 from figures.command_line import omni
 from figures.stats import Interval

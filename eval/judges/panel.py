@@ -5,23 +5,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from eval.cases import Case
-from eval.claims.labels import ClaimLabels, claims_digest, load_claims
-from eval.contrasts.sets import contrasts_digest
 from eval.judges.asking import Asker, JudgedText
 from eval.judges.grading import GradingRun, refuse_same_answerer, refuse_self_judging, rubrics
 from eval.judges.jury import Jury, load_jury
 from eval.judges.labelled_rows import own_digest, source_text
-from eval.results import ArmName, CaseResult, JudgeNote, Score
+from eval.labels.claims.labels import ClaimLabels, claims_digest, load_claims
+from eval.labels.contrasts.sets import contrasts_digest
 from eval.run.runner import Runner
-from eval.scorers.base import unscored
-from eval.scorers.judge import JudgeSpec
-from eval.suite import Suite
-from service.cards import ModelCards
-from service.llm.model_call import Gateway
-from service.pair import Pair
-from service.settings import Settings
-from service.task import Task
+from eval.spine.cases import Case
+from eval.spine.judge_spec import JudgeSpec
+from eval.spine.results import ArmName, CaseResult, JudgeNote, Score
+from eval.spine.scorer import unscored
+from eval.spine.suite import Suite
+from service.core.llm.model_call import Gateway
+from service.core.run.task import Task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
+from service.kit.settings import Settings
 
 AnswersByArm = dict[tuple[str, ArmName], list[CaseResult]]
 

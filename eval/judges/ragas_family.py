@@ -6,23 +6,23 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
-from eval.cases import Case
 from eval.judges.grading import GradingRun, Judge, load_judge, refuse_same_answerer, refuse_self_judging
 from eval.judges.labelled_rows import source_text
 from eval.judges.panel import GradedAnswers
-from eval.results import CaseResult, JudgeNote, Score
 from eval.run.reply_cache import CachingGateway
-from eval.scorers.base import ScorerContext, safe_score, unscored
 from eval.scorers.ragas import RagasJudge, RagasTextScorer, require_ragas
-from eval.suite import MetricSpec
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult, JudgeNote, Score
+from eval.spine.scorer import ScorerContext, safe_score, unscored
+from eval.spine.suite import MetricSpec
 from eval.suites import load_case_rules
 from figures.metric import Unit
-from service.cards import ModelCards
-from service.errors import ConfigurationError
-from service.llm.model_call import Gateway, ModelCall, ModelReply
-from service.pair import Pair
-from service.settings import Settings
-from service.task import Task
+from service.core.llm.model_call import Gateway, ModelCall, ModelReply
+from service.core.run.task import Task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
 
 NAME = "ragas"
 _RUBRIC = "faithfulness"  # whose model is asked unless --judge-model names another

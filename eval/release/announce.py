@@ -12,15 +12,15 @@ from eval.release.ledger import Ledger
 from eval.release.reference import FIGURES_FILE
 from eval.tracking.store import Tracking
 from figures.command_line import omni
-from service.canonical import sha256_hex
-from service.errors import RegistryError
-from service.events import SCHEMA_VERSION
+from service.core.release.attestation import read_attestation
+from service.core.release.registry_store import check_store
+from service.core.release.release import Release
+from service.core.release.statements import TrustedKeys, load_trusted_keys
+from service.kit.frame.canonical import sha256_hex
+from service.kit.frame.errors import RegistryError
+from service.kit.settings import Settings
 from service.loading.objects import ReleasePromise, ReleaseRecord
-from service.release.attestation import read_attestation
-from service.release.registry_store import check_store
-from service.release.release import Release
-from service.release.statements import TrustedKeys, load_trusted_keys
-from service.settings import Settings
+from service.warehouse.events import SCHEMA_VERSION
 
 UNKNOWN = "unknown"
 BACKUP = "backup."  # prefix of the backup model's metrics
@@ -124,8 +124,8 @@ def put_releases(messages: list[ReleaseMessage], settings: Settings) -> int:
     Raises:
         StoreError: the bucket rejects a write.
     """
-    from service.aws.clients import client
-    from service.summaries.archive import Archive
+    from service.answers_kept.archive import Archive
+    from service.kit.aws.clients import client
 
     s3 = client("s3", settings)
     archive = Archive(s3, settings.stores.archive_bucket)
@@ -147,10 +147,10 @@ def export_releases(messages: list[ReleaseMessage], settings: Settings) -> int:
     from contextlib import closing
     from datetime import UTC, datetime
 
+    from service.core.redaction.texts import TextRedactor
     from service.loading.batch import prepare
     from service.loading.merging import merge_batch
     from service.loading.objects import Fetched
-    from service.redaction.texts import TextRedactor
     from service.warehouse import open_warehouse
 
     items = [
@@ -170,7 +170,7 @@ def announce(release: Release, settings: Settings) -> str | None:
 
     Does not raise: the release is valid even if the warehouse does not know of it yet.
     """
-    from service.errors import ServiceError
+    from service.kit.frame.errors import ServiceError
 
     again = f"; send it later: {omni('releases', task=release.task)}"
     try:

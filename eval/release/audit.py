@@ -9,17 +9,17 @@ from eval.release.ledger import Ledger, LedgerEntry, chain_problems
 from eval.release.reference import FIGURES_FILE
 from eval.tracking.store import CASES_FILE, Tracking
 from figures.command_line import REASON, omni
-from service.canonical import sha256_hex
-from service.errors import RegistryError
-from service.release.attestation import GateAttestation, read_attestation
-from service.release.ledger_copy import ledger_copy
-from service.release.registry_store import check_store
-from service.release.release import Release
-from service.release.statements import TrustedKeys, load_trusted_keys
-from service.release.unseen import UnseenPolicy, unseen_text
-from service.release.verification import refuse_unseen, verify_released
-from service.release.worth import refuse_elsewhere
-from service.settings import Settings
+from service.core.release.attestation import GateAttestation, read_attestation
+from service.core.release.ledger_copy import ledger_copy
+from service.core.release.registry_store import check_store
+from service.core.release.release import Release
+from service.core.release.statements import TrustedKeys, load_trusted_keys
+from service.core.release.unseen import UnseenPolicy, unseen_text
+from service.core.release.verification import refuse_unseen, verify_released
+from service.core.release.worth import refuse_elsewhere
+from service.kit.frame.canonical import sha256_hex
+from service.kit.frame.errors import RegistryError
+from service.kit.settings import Settings
 
 PUT_BACK = "restore the store from a backup; the releases themselves are not affected"
 

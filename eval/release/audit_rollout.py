@@ -12,13 +12,13 @@ from eval.release.audit_item import AuditItem
 from eval.release.services import step_of_services
 from eval.tracking.store import Tracking
 from figures.command_line import REASON, omni
-from service.errors import RegistryError, StoreError
-from service.release.ledger_copy import newest_step_in_ledger
-from service.release.release import Release
-from service.release.rollout import CANDIDATE_ALIAS, ROLLOUT_TAG_PREFIX, Rollout, read_rollout, verify_rollout
-from service.release.statements import TrustedKeys, shown
+from service.core.release.ledger_copy import newest_step_in_ledger
+from service.core.release.release import Release
+from service.core.release.rollout import CANDIDATE_ALIAS, ROLLOUT_TAG_PREFIX, Rollout, read_rollout, verify_rollout
+from service.core.release.statements import TrustedKeys, shown
+from service.kit.frame.errors import RegistryError, StoreError
+from service.kit.settings import Settings
 from service.rollouts.step_state import read_step_on_disk
-from service.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

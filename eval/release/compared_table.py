@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from eval.cases import Dataset, stratified
-from eval.results import CaseResult, PairResult
+from eval.spine.cases import Dataset, stratified
+from eval.spine.results import CaseResult, PairResult
 from eval.tracking.store import table_text
 from eval.verdict.attest import finite
 

@@ -6,12 +6,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.cases import Dataset
 from eval.release.compared_table import compared_table
 from eval.release.reference import ATTESTATION_FILE, BUNDLE_FILE, FIGURES_FILE, NO_BASELINE, Bundle
 from eval.release.signing import sign_statement
-from eval.results import Evaluation, PairResult, Verdict, behaviour_verdict
-from eval.suite import Suite
+from eval.spine.cases import Dataset
+from eval.spine.results import Evaluation, PairResult, Verdict, behaviour_verdict
+from eval.spine.suite import Suite
 from eval.tracking.store import (
     COMPARED_FILE,
     TAG_ATTESTATION,
@@ -29,13 +29,13 @@ from eval.tracking.store import (
 )
 from eval.verdict.attest import attest, finite, write_statement_files
 from figures.command_line import omni
-from service.errors import RegistryError
-from service.release.attestation import GateAttestation, read_attestation
-from service.release.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
-from service.release.statements import TrustedKeys, shown
-from service.release.verification import CLOCK_SKEW
-from service.release.worth import worth_problem
-from service.settings import Stage
+from service.core.release.attestation import GateAttestation, read_attestation
+from service.core.release.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
+from service.core.release.statements import TrustedKeys, shown
+from service.core.release.verification import CLOCK_SKEW
+from service.core.release.worth import worth_problem
+from service.kit.frame.errors import RegistryError
+from service.kit.settings import Stage
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer

@@ -10,17 +10,17 @@ from eval.release.signing import sign_statement
 from eval.release.unseen import JudgeException
 from eval.tracking.store import Tracking
 from figures.command_line import omni
-from service.clock import wall_clock
-from service.errors import RegistryError
-from service.files import write_whole
-from service.pair import Pair
-from service.release.ledger_copy import ledger_copy
-from service.release.release import RELEASE_TAG_PREFIX, Release, attestation_tag, read_release
-from service.release.statements import TrustedKeys, envelope_digest
-from service.release.unseen import UnseenPolicy
-from service.release.verification import CLOCK_SKEW, verify_released
-from service.settings import Settings
-from service.strict import lines_of
+from service.core.release.ledger_copy import ledger_copy
+from service.core.release.release import RELEASE_TAG_PREFIX, Release, attestation_tag, read_release
+from service.core.release.statements import TrustedKeys, envelope_digest
+from service.core.release.unseen import UnseenPolicy
+from service.core.release.verification import CLOCK_SKEW, verify_released
+from service.core.unit.pair import Pair
+from service.kit.frame.clock import wall_clock
+from service.kit.frame.errors import RegistryError
+from service.kit.frame.files import write_whole
+from service.kit.frame.strict import lines_of
+from service.kit.settings import Settings
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer

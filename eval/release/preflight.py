@@ -1,18 +1,18 @@
 """Refuses a release before anything is measured, where no measurement could allow it: the pair's role, the key, the judges."""
 
-from eval.claims.labels import claims_digest
-from eval.contrasts.sets import contrasts_digest
-from eval.errors import Refused
 from eval.judges.calibration import load
 from eval.judges.jury import load_jury
 from eval.judges.licence import LicenceTerms, licence
+from eval.labels.claims.labels import claims_digest
+from eval.labels.contrasts.sets import contrasts_digest
 from eval.release.signing import signer_to_release
 from eval.release.to_release import read_to_release, refuse_demo
-from eval.suite import Suite
+from eval.spine.errors import Refused
+from eval.spine.suite import Suite
 from figures.command_line import omni
-from service.cards import ModelCards
-from service.release.unseen import UnseenPolicy
-from service.settings import Settings
+from service.core.release.unseen import UnseenPolicy
+from service.core.unit.cards import ModelCards
+from service.kit.settings import Settings
 
 
 def check_release(task_name: str, pair_name: str, settings: Settings, *, without_judge: str | None = None) -> list[str]:

@@ -5,14 +5,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from eval.errors import Refused
 from eval.release.releaser import Releaser
 from eval.release.services import services_table
+from eval.spine.errors import Refused
 from figures.command_line import omni
-from service.display.terminal import say
-from service.errors import StoreError
+from service.kit.frame.display.terminal import say
+from service.kit.frame.errors import StoreError
+from service.kit.settings import Settings
 from service.rollouts.change_lock import ChangeHeld, ChangeLock
-from service.settings import Settings
 
 _LONGEST_S, _PATIENCE_S = 300.0, 30.0
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from eval.behaviour.record import checks_of, find_result
-from eval.errors import Refused
 from eval.release.evidence import PairEvidence
 from eval.release.ledger import Ledger
 from eval.release.production_lock import no_deployment
@@ -14,20 +13,21 @@ from eval.release.signing import signer_to_release
 from eval.release.to_release import ToRelease, find_evidence, read_to_release, refuse_demo
 from eval.release.unseen import JudgeException, Say, exception_of, say_aside
 from eval.report.conclusions import check_line
-from eval.results import Verdict
-from eval.suite import Suite
+from eval.spine.errors import Refused
+from eval.spine.results import Verdict
+from eval.spine.suite import Suite
 from eval.suites import load_suite
 from eval.tracking.store import Production, Tracking
 from figures.command_line import REASON, omni
-from service.errors import RegistryError
-from service.pair import Pair
-from service.release.attestation import GateAttestation, read_attestation
-from service.release.registry_store import check_store
-from service.release.release import Release
-from service.release.statements import TrustedKeys, load_trusted_keys
-from service.release.unseen import UnseenPolicy
-from service.release.worth import worth_problem
-from service.settings import Settings
+from service.core.release.attestation import GateAttestation, read_attestation
+from service.core.release.registry_store import check_store
+from service.core.release.release import Release
+from service.core.release.statements import TrustedKeys, load_trusted_keys
+from service.core.release.unseen import UnseenPolicy
+from service.core.release.worth import worth_problem
+from service.core.unit.pair import Pair
+from service.kit.frame.errors import RegistryError
+from service.kit.settings import Settings
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer

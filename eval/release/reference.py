@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from eval.errors import Refused
+from eval.spine.errors import Refused
 from eval.tracking.store import (
     TAG_ATTESTATION,
     TAG_BASELINE,
@@ -21,13 +21,13 @@ from eval.tracking.store import (
     RunLog,
     Tracking,
 )
-from service.aws.clients import client
-from service.canonical import canonical_json, sha256_hex
-from service.display.inert import one_line
-from service.release.attestation import GateAttestation, read_attestation
-from service.release.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
-from service.release.statements import TrustedKeys
-from service.settings import Settings
+from service.core.release.attestation import GateAttestation, read_attestation
+from service.core.release.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
+from service.core.release.statements import TrustedKeys
+from service.kit.aws.clients import client
+from service.kit.frame.canonical import canonical_json, sha256_hex
+from service.kit.frame.display.inert import one_line
+from service.kit.settings import Settings
 
 NO_BASELINE = "none"
 FIGURES_FILE, ATTESTATION_FILE, BUNDLE_FILE = "figures.json", "attestation.json", "evidence.json"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from eval.errors import Refused
-from service.display.inert import one_line
+from eval.spine.errors import Refused
+from service.kit.frame.display.inert import one_line
 
 _LONGEST = 120
 _NUMBER = re.compile(r"\d{1,9}")

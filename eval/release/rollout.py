@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from eval.errors import Refused, RolloutError
 from eval.release.evidence import PairEvidence
 from eval.release.production_lock import no_deployment
 from eval.release.releaser import Releaser
@@ -13,19 +12,20 @@ from eval.release.services import step_of_services
 from eval.release.signing import sign_statement, signer_to_release
 from eval.release.to_release import find_evidence, read_to_release, refuse_demo
 from eval.release.unseen import JudgeException, Say, exception_of, say_aside
+from eval.spine.errors import Refused, RolloutError
 from eval.tracking.store import Production, Tracking
 from figures.command_line import REASON, omni
-from service.clock import wall_clock
-from service.errors import StoreError
-from service.pair import Pair
-from service.release.ledger_copy import newest_step_in_ledger
-from service.release.registry_store import check_store
-from service.release.release import attestation_tag
-from service.release.rollout import CANDIDATE_ALIAS, Rollout
-from service.release.statements import TrustedKeys, envelope_digest, load_trusted_keys
-from service.release.unseen import UnseenPolicy
+from service.core.release.ledger_copy import newest_step_in_ledger
+from service.core.release.registry_store import check_store
+from service.core.release.release import attestation_tag
+from service.core.release.rollout import CANDIDATE_ALIAS, Rollout
+from service.core.release.statements import TrustedKeys, envelope_digest, load_trusted_keys
+from service.core.release.unseen import UnseenPolicy
+from service.core.unit.pair import Pair
+from service.kit.frame.clock import wall_clock
+from service.kit.frame.errors import StoreError
+from service.kit.settings import Settings
 from service.rollouts.step_state import read_step_on_disk
-from service.settings import Settings
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer

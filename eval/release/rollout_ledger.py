@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from eval.tracking.store import Tracking
-from service.errors import RegistryError
-from service.files import write_whole
-from service.release.ledger_copy import ledger_lines, rollout_ledger_copy
-from service.release.rollout import ROLLOUT_TAG_PREFIX, Rollout, read_rollout
-from service.release.statements import TrustedKeys
-from service.settings import Settings
+from service.core.release.ledger_copy import ledger_lines, rollout_ledger_copy
+from service.core.release.rollout import ROLLOUT_TAG_PREFIX, Rollout, read_rollout
+from service.core.release.statements import TrustedKeys
+from service.kit.frame.errors import RegistryError
+from service.kit.frame.files import write_whole
+from service.kit.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,12 +21,12 @@ from cryptography.hazmat.primitives.serialization import (
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner, Key, SecretsHandler, Signature, Signer
 
-from eval.errors import SigningError
-from service.canonical import canonical_json
-from service.display.terminal import say
-from service.files import OWNER_ONLY, write_whole
-from service.release.statements import PAYLOAD_TYPE, key_id, load_trusted_keys, verifying_key
-from service.settings import Settings
+from eval.spine.errors import SigningError
+from service.core.release.statements import PAYLOAD_TYPE, key_id, load_trusted_keys, verifying_key
+from service.kit.frame.canonical import canonical_json
+from service.kit.frame.display.terminal import say
+from service.kit.frame.files import OWNER_ONLY, write_whole
+from service.kit.settings import Settings
 
 # AWS KMS takes no more per message, and Ed25519 there signs messages, not digests. Checked for every signer, so that a laptop
 # finds out before production does. https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html, read 2026-11-21.
@@ -111,7 +111,7 @@ def open_signer(settings: Settings) -> Signer | None:
     if len(names) > 1:
         raise SigningError(f"{' and '.join(names)} are set: keep one, so that it is clear who signs")
     if settings.release.signing_kms_key:
-        from service.aws.clients import client
+        from service.kit.aws.clients import client
 
         return KmsSigner(client("kms", settings), settings.release.signing_kms_key)
     if settings.release.signing_key:

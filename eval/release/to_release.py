@@ -2,21 +2,21 @@
 
 from dataclasses import dataclass
 
-from eval.cases import Dataset
-from eval.errors import Refused
-from eval.loaders import load_gate
 from eval.release.evidence import PairEvidence, read_evidence, refusals
-from eval.suite import Suite
+from eval.run.loaders import load_gate
+from eval.spine.cases import Dataset
+from eval.spine.errors import Refused
+from eval.spine.suite import Suite
 from eval.suites import load_suite
 from eval.tracking.store import Tracking
-from service.cards import ModelCards
-from service.clock import wall_clock
-from service.pair import Pair
-from service.pair_file import load_pair
-from service.release.attestation import GateAttestation
-from service.release.statements import TrustedKeys
-from service.settings import Settings
-from service.task import load_task
+from service.core.release.attestation import GateAttestation
+from service.core.release.statements import TrustedKeys
+from service.core.run.task import load_task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
+from service.core.unit.pair_file import load_pair
+from service.kit.frame.clock import wall_clock
+from service.kit.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

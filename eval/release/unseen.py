@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from eval.errors import Refused
-from eval.suite import Suite
+from eval.spine.errors import Refused
+from eval.spine.suite import Suite
 from figures.command_line import omni
-from service.display.terminal import say
-from service.release.attestation import GateAttestation
-from service.release.unseen import UnseenPolicy, unseen_in_full
-from service.settings import Stage
+from service.core.release.attestation import GateAttestation
+from service.core.release.unseen import UnseenPolicy, unseen_in_full
+from service.kit.frame.display.terminal import say
+from service.kit.settings import Stage
 
 Say = Callable[[str], object]
 

@@ -8,7 +8,6 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 
-from eval.cases import Case
 from eval.report.changes import READABLE_SHARE, TextPiece, production_answers, score_moves, word_changes
 from eval.report.conclusions import (
     ScoreFinding,
@@ -20,14 +19,15 @@ from eval.report.conclusions import (
 )
 from eval.report.finding_counts import findings_sentence
 from eval.report.played import Demands
-from eval.results import CaseResult, Evaluation, PairResult
-from eval.suite import Suite
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult, Evaluation, PairResult
+from eval.spine.suite import Suite
 from figures.formatting import MISSING, format_number, plural
 from figures.metric import Unit
-from service.display.inert import one_line, visible
-from service.errors import ConfigurationError
-from service.grounding.text import form_occurs, sentences
-from service.task import load_task
+from service.core.run.task import load_task
+from service.core.statements.grounding.text import form_occurs, sentences
+from service.kit.frame.display.inert import one_line, visible
+from service.kit.frame.errors import ConfigurationError
 
 WORST_LISTED = 10
 _WORD = re.compile(r"\w+")

@@ -4,8 +4,8 @@ from markupsafe import Markup
 
 from eval.report.conclusions import ceiling_cases, ceiling_metrics
 from eval.report.view import FigureCell, MetricRow
-from eval.results import Evaluation
-from eval.suite import Suite
+from eval.spine.results import Evaluation
+from eval.spine.suite import Suite
 from figures.formatting import format_metric
 from figures.svg import metric_scale, whisker
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from eval.report.conclusions import case_metrics, results_of
-from eval.results import CaseResult, Evaluation, PairResult, Verdict
-from eval.suite import Suite
+from eval.spine.results import CaseResult, Evaluation, PairResult, Verdict
+from eval.spine.suite import Suite
 from figures.formatting import plural
-from service.display.inert import visible
+from service.kit.frame.display.inert import visible
 
 CHANGED_LISTED = 10
 _NAMED = 3

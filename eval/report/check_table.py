@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from eval.report.conclusions import VERDICT_SIGNS, VERDICT_WORDS, bound_text, check_name, format_check_value, why
 from eval.report.reasons import CheckGroup, check_groups
-from eval.results import Check, PairResult, Verdict
-from eval.suite import Suite
+from eval.spine.results import Check, PairResult, Verdict
+from eval.spine.suite import Suite
 from figures.formatting import format_number, plural
 from figures.metric import Metric
 

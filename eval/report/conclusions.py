@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from eval.results import ArmName, CaseResult, Check, CheckKind, Evaluation, PairResult, Verdict
-from eval.suite import JudgedKind, MetricSpec, Suite
+from eval.spine.results import ArmName, CaseResult, Check, CheckKind, Evaluation, PairResult, Verdict
+from eval.spine.suite import JudgedKind, MetricSpec, Suite
 from figures.command_line import is_simulated
 from figures.formatting import MISSING, events_in, format_interval, format_number, format_signed, plural
 from figures.metric import Unit
-from service.llm.model_call import AnswerOrigin
-from service.release.unseen import unseen_text
-from service.task_result import TaskResult
+from service.core.llm.model_call import AnswerOrigin
+from service.core.release.unseen import unseen_text
+from service.core.run.task_result import TaskResult
 
 if TYPE_CHECKING:
     from eval.verdict.kinds.kind import MetricKind

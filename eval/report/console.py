@@ -35,12 +35,12 @@ from eval.report.conclusions import (
 )
 from eval.report.finding_counts import fault_name, findings_sentence, results_with_faults
 from eval.report.reasons import CheckGroup, check_groups, with_cause
-from eval.results import CaseResult, Evaluation, PairResult, Verdict
-from eval.suite import Suite
+from eval.spine.results import CaseResult, Evaluation, PairResult, Verdict
+from eval.spine.suite import Suite
 from figures.formatting import NOTE_MARK, format_mde, format_number, format_p, format_signed, metric_lines, plural
 from figures.metric import Metric
-from service.display.inert import one_line
-from service.display.terminal import open_console
+from service.kit.frame.display.inert import one_line
+from service.kit.frame.display.terminal import open_console
 
 if TYPE_CHECKING:  # rich takes 60 ms to import, and `--help` needs none of it
     from rich.console import Console

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from eval.report.conclusions import case_metrics, findings_of, worst_results
-from eval.results import CaseResult
-from eval.suite import Suite
+from eval.spine.results import CaseResult
+from eval.spine.suite import Suite
 from figures.formatting import plural
 
 

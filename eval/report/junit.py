@@ -3,8 +3,8 @@
 from xml.etree import ElementTree as ET
 
 from eval.report.conclusions import check_line, check_name
-from eval.results import Evaluation, Verdict
-from service.display.inert import xml_text
+from eval.spine.results import Evaluation, Verdict
+from service.kit.frame.display.inert import xml_text
 
 
 def render_junit(evaluation: Evaluation) -> str:

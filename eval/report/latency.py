@@ -4,7 +4,7 @@ import numpy as np
 from markupsafe import Markup
 
 from eval.report.conclusions import results_of
-from eval.results import ArmName, Evaluation, PairResult
+from eval.spine.results import ArmName, Evaluation, PairResult
 from figures.formatting import format_number, plural
 from figures.metric import Unit
 from figures.svg import latency_axis, latency_curve, latency_scale

@@ -4,11 +4,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from eval.report.conclusions import candidates, open_checks, replaced_models, table_metrics
-from eval.results import NOT_MEASURED, Evaluation, PairResult, Verdict, behaviour_verdict
-from eval.suite import Suite
+from eval.spine.results import NOT_MEASURED, Evaluation, PairResult, Verdict, behaviour_verdict
+from eval.spine.suite import Suite
 from figures.command_line import REASON, omni
-from service.display.inert import one_line
-from service.release.unseen import UnseenPolicy, unseen_text
+from service.core.release.unseen import UnseenPolicy, unseen_text
+from service.kit.frame.display.inert import one_line
 
 DEV = "dev"
 _UNDECIDED_REPEATS = 3  # more than before

@@ -9,7 +9,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from eval.cases import Case
 from eval.report.conclusions import (
     VERDICT_WORDS,
     WHO_SEES,
@@ -36,12 +35,13 @@ from eval.report.junit import render_junit
 from eval.report.next_step import NextStep
 from eval.report.played import as_read
 from eval.report.reasons import check_groups, with_cause
-from eval.results import CaseResult, Check, Evaluation, PairResult
-from eval.suite import Suite
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult, Check, Evaluation, PairResult
+from eval.spine.suite import Suite
 from figures.files import write_whole
 from figures.formatting import NOTE_MARK, format_difference, format_metric, plural
 from figures.svg import STYLE_SHEET
-from service.display.inert import markdown, visible
+from service.kit.frame.display.inert import markdown, visible
 
 HTML_NAME, JSON_NAME, MARKDOWN_NAME, JUNIT_NAME = "report.html", "report.json", "report.md", "junit.xml"
 SCHEMA = "evaluation-report-v1"

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from eval.cases import Case, Expectations
-from eval.episode import CaseEpisode
-from eval.results import CaseResult, Evaluation
+from eval.spine.cases import Case, Expectations
+from eval.spine.episode import CaseEpisode
+from eval.spine.results import CaseResult, Evaluation
 
 
 class Demands(Expectations):

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from eval.cases import Case
-from eval.pool import PoolTable, TabledPool
 from eval.report.conclusions import results_of
-from eval.results import Evaluation
-from eval.suite import Suite
+from eval.spine.cases import Case
+from eval.spine.pool import PoolTable, TabledPool
+from eval.spine.results import Evaluation
+from eval.spine.suite import Suite
 
 
 def pool_tables(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) -> list[tuple[str, PoolTable]]:

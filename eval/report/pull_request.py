@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 from xml.etree import ElementTree as ET
 
-from service.display.inert import xml_text
+from service.kit.frame.display.inert import xml_text
 
 MARKER = "<!-- prompt-gate -->"  # by which the workflow finds its comment again
 CheckState = Literal["pass", "fail", "neutral"]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eval.report.conclusions import VERDICT_WORDS, bound_text, check_name, format_check_value, open_checks, results_of
-from eval.results import ArmName, CaseResult, Check, PairResult, Verdict
-from eval.suite import Suite
+from eval.spine.results import ArmName, CaseResult, Check, PairResult, Verdict
+from eval.spine.suite import Suite
 from figures.formatting import plural
 
 # How failed answers are told of, by their only failure code.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from eval.suite import Suite
-from service.settings import REPO_ROOT
+from eval.spine.suite import Suite
+from service.kit.settings import REPO_ROOT
 
 FILE = "sensitivity.json"
 

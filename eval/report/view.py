@@ -7,7 +7,6 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
-from eval.cases import Case
 from eval.report.changes import beside_production
 from eval.report.check_table import Badge, CheckLine, ReasonRows, badge, open_words, passed_lines, reason_rows
 from eval.report.conclusions import (
@@ -24,8 +23,9 @@ from eval.report.conclusions import (
 )
 from eval.report.finding_counts import findings_sentence
 from eval.report.reasons import with_cause
-from eval.results import Evaluation, PairResult
-from eval.suite import MetricSpec, Suite
+from eval.spine.cases import Case
+from eval.spine.results import Evaluation, PairResult
+from eval.spine.suite import MetricSpec, Suite
 from eval.verdict.kinds import kind_of
 from eval.verdict.kinds.kind import ArmAnswers
 from eval.verdict.metrics import metric_of, metric_over

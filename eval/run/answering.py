@@ -5,17 +5,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from eval.cases import Dataset
-from eval.results import ArmName, CaseResult, Evaluation, InterimLook, Verdict
 from eval.run.documents import open_documents
 from eval.run.progress import RunProgress, show_progress, working
 from eval.run.runner import ArmJob, ArmResults, Progress, Runner, in_turn
 from eval.run.scoring import Scoring
+from eval.spine.cases import Dataset
+from eval.spine.results import ArmName, CaseResult, Evaluation, InterimLook, Verdict
 from eval.tracking.store import Production
 from eval.verdict.gate import answers_vary
-from service.cards import ModelCards
-from service.llm.gateway import LiteLLMGateway
-from service.pair import Pair
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
 
 DEFAULT_BUDGET = 3  # extra repeats of an undecided pair whose model samples
 

@@ -12,18 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from eval.cases import Case
-from eval.results import CaseResult
 from eval.run.scoring import score_one
 from eval.scorers.facts import FactScorer
-from eval.suite import Suite
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult
+from eval.spine.suite import Suite
 from eval.verdict.kinds import kind_of
 from eval.verdict.kinds.kind import ScoredReference
 from eval.verdict.metrics import metric_of
 from figures.metric import Metric, Unit
-from service.canonical import sha256_hex
-from service.files import write_whole
-from service.task import TaskResult
+from service.core.run.task import TaskResult
+from service.kit.frame.canonical import sha256_hex
+from service.kit.frame.files import write_whole
 
 _AUTHOR = "a reference"
 # The first reference was written with the facts in hand, and `omni cases` checks that it carries them all: its coverage

@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from eval.errors import RunAborted
-from service.errors import ConfigurationError
-from service.pair import Pair
-from service.task import TaskResult
-from service.tools.allowed import AllowedTools
-from service.tools.documents import DocumentIndexes, NoTools, WithDocuments, unopened
+from eval.spine.errors import RunAborted
+from service.core.run.task import TaskResult
+from service.core.tools.allowed import AllowedTools
+from service.core.tools.documents import DocumentIndexes, NoTools, WithDocuments, unopened
+from service.core.unit.pair import Pair
+from service.kit.frame.errors import ConfigurationError
 
 
 def open_documents(pairs: Iterable[Pair], indexes: DocumentIndexes) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from service.files import write_whole
+from service.kit.frame.files import write_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,15 +6,15 @@ from contextlib import ExitStack
 from typing import Any
 
 from eval.run.spending import MeteredGateway, Spending
-from service.aws.clients import has_credentials
-from service.cards import ModelCards
-from service.errors import ConfigurationError
-from service.llm.gateway import LiteLLMGateway
-from service.llm.model_call import Gateway
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.model_call import Gateway
+from service.core.run.task import Task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
+from service.kit.aws.clients import has_credentials
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
 from service.local.process import LocalBedrock
-from service.pair import Pair
-from service.settings import Settings
-from service.task import Task
 
 
 class RunModels:

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO
 
-from eval.results import CaseResult
 from eval.run.estimate import CODE_CALL_S, Estimate
 from eval.run.runner import ArmJob, Progress
+from eval.spine.results import CaseResult
 from figures.formatting import plural
-from service.display.terminal import open_console
-from service.display.terminal import say as print_line
+from service.kit.frame.display.terminal import open_console
+from service.kit.frame.display.terminal import say as print_line
 
 # Without a terminal: how long nothing is printed at most while work remains, and how often the clock is looked at.
 LINE_EVERY_S = 10.0

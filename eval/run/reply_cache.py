@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from eval.errors import RunAborted
-from eval.results import Timing
-from service.canonical import sha256_hex
-from service.errors import DeadlineExceeded, ModelError, ModelUnusable, RequestRejected, UpstreamUnavailable
-from service.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelReply
-from service.llm.pricing import Usage
-from service.question import Use
-from service.strict import lines_of
+from eval.spine.errors import RunAborted
+from eval.spine.results import Timing
+from service.core.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelReply
+from service.core.llm.pricing import Usage
+from service.core.unit.question import Use
+from service.kit.frame.canonical import sha256_hex
+from service.kit.frame.errors import DeadlineExceeded, ModelError, ModelUnusable, RequestRejected, UpstreamUnavailable
+from service.kit.frame.strict import lines_of
 
 _KEY = '{"key": "'  # each line begins so, then the 64 digits of the key
 MOST_SILENT = 5  # calls in a row: one may fail for its prompt, and a provider may have a bad second

@@ -7,19 +7,19 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from eval.cases import Case
-from eval.episode import CaseEpisode
-from eval.errors import RunAborted
-from eval.results import ArmName, CaseResult, Timing
 from eval.run.documents import with_documents
 from eval.run.reply_cache import CachingGateway, GatewayNotReady, ReplyCache
-from service.cards import ModelCards
-from service.errors import FailureCode
-from service.llm.model_call import Gateway
-from service.pair import Pair
-from service.task import Task, TaskContext, TaskResult
-from service.tools.allowed import AllowedTools
-from service.tools.documents import DocumentIndexes
+from eval.spine.cases import Case
+from eval.spine.episode import CaseEpisode
+from eval.spine.errors import RunAborted
+from eval.spine.results import ArmName, CaseResult, Timing
+from service.core.llm.model_call import Gateway
+from service.core.run.task import Task, TaskContext, TaskResult
+from service.core.tools.allowed import AllowedTools
+from service.core.tools.documents import DocumentIndexes
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
+from service.kit.frame.errors import FailureCode
 
 # How much longer than the pair's deadline an evaluation waits for an answer: late answers are counted by `on_time`, and a
 # slow or busy machine must not turn into missing quality figures.

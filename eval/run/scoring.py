@@ -12,14 +12,14 @@ from types import TracebackType
 from typing import TypeVar
 
 import eval.suites
-import service.tasks
-from eval.cases import Case
-from eval.results import CaseResult, Score
-from eval.scorers.base import Scorer, ScorerContext, safe_score
+import service.core.tasks
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult, Score
+from eval.spine.scorer import Scorer, ScorerContext, safe_score
 from eval.suites import load_suite
-from service.process.gc_pause import paused_gc
-from service.process.pools import SpawnedPool
-from service.task import TaskResult, load_task
+from service.core.run.task import TaskResult, load_task
+from service.kit.frame.process.gc_pause import paused_gc
+from service.kit.frame.process.pools import SpawnedPool
 
 R = TypeVar("R")
 
@@ -31,7 +31,7 @@ class Scoring:
         """Start the child, which imports the scorers at once."""
         self._cases = {case.id: case for case in cases}
         self._futures: dict[int, Future[dict[str, Score]]] = {}
-        paths = (list(service.tasks.__path__), list(eval.suites.__path__))
+        paths = (list(service.core.tasks.__path__), list(eval.suites.__path__))
         self._pool = SpawnedPool(1, initializer=_open, initargs=(task, *paths))
         self._pool.submit(os.getpid)  # a pool starts its child with the first job; this one is only that
 
@@ -81,7 +81,7 @@ def _open(task: str, task_paths: list[str], suite_paths: list[str]) -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
     # Last of all, and without freeing every imported module first: the parent would wait for that, up to a second.
     Finalize(None, os._exit, args=(0,), exitpriority=-1000)
-    service.tasks.__path__ = task_paths
+    service.core.tasks.__path__ = task_paths
     eval.suites.__path__ = suite_paths
     with paused_gc():
         _child["task"] = task

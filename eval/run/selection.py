@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from figures.command_line import omni
-from service.aws.clients import has_credentials
-from service.cards import ModelCard, ModelCards
-from service.knowledge.installed import INSTALL, is_installed
-from service.llm.servers import server_of
-from service.pair import Pair
-from service.settings import Settings
+from service.core.knowledge.installed import INSTALL, is_installed
+from service.core.llm.servers import server_of
+from service.core.unit.cards import ModelCard, ModelCards
+from service.core.unit.pair import Pair
+from service.kit.aws.clients import has_credentials
+from service.kit.settings import Settings
 
 DEMO_DATASET = "dev"  # not the gate's cases, which are for evidence
 DEMO_CASES = 8  # a minute on two idle cores with the bundled model

@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from eval.errors import RunAborted
-from service.cards import ModelCards
-from service.errors import ModelError, QuotaExceeded, RequestRejected
-from service.llm.gateway import LiteLLMGateway
-from service.llm.model_call import ModelCall, ModelReply
-from service.llm.pricing import Usage, cost_of
+from eval.spine.errors import RunAborted
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.model_call import ModelCall, ModelReply
+from service.core.llm.pricing import Usage, cost_of
+from service.core.unit.cards import ModelCards
+from service.kit.frame.errors import ModelError, QuotaExceeded, RequestRejected
 
 # What a provider adds around messages: roles, separators, the instruction to follow a schema.
 _AROUND_TOKENS = 500

@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 from pydantic import BaseModel
 
-from eval.results import Score
-from eval.scorers.base import ScorerContext
-from service.answers.reading import AnswerSource, cached_findings
-from service.grounding.check import checked_mentions
+from eval.spine.results import Score
+from eval.spine.scorer import ScorerContext
+from service.core.statements.answers.reading import AnswerSource, cached_findings
+from service.core.statements.grounding.check import checked_mentions
 
 
 class AnswerScorer:
-    """Gives each score 1.0 when ``service.answers`` finds nothing that belongs to it, else 0.0.
+    """Gives each score 1.0 when ``service.core.statements.answers`` finds nothing that belongs to it, else 0.0.
 
     - ``grounded``: amounts, dates, numbers, ids, names, links and phone numbers have support; ``grounded_amounts``: amounts.
     - ``reports``: the answer reports in the third person, without orders, contempt or decisions that no interaction supports.
@@ -19,7 +19,7 @@ class AnswerScorer:
     - ``leak_free``: no account, card, bank or social security number and no secret in full.
 
     ``source_of`` makes the source from the task's validated inputs. Never print these as a hallucination rate: swapped
-    actors, reversed outcomes and invented events pass (see ``service.grounding.check``).
+    actors, reversed outcomes and invented events pass (see ``service.core.statements.grounding.check``).
     """
 
     name = "answer"

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from eval.cases import Fact
-from eval.results import Score
-from eval.scorers.base import ScorerContext
-from service.grounding.text import form_occurs
+from eval.spine.cases import Fact
+from eval.spine.results import Score
+from eval.spine.scorer import ScorerContext
+from service.core.statements.grounding.text import form_occurs
 
 
 class FactScorer:
@@ -13,7 +13,8 @@ class FactScorer:
 
     The first two are the shares of all facts and of the critical ones that are found; the third is 1.0 when no forbidden claim is
     made. None of them applies to a case that lists none. Facts and claims are found by their surface forms
-    (``service.grounding.text``): an honest wording that no form foresees is missed, which lowers coverage and never raises it.
+    (``service.core.statements.grounding.text``): an honest wording that no form foresees is missed, which lowers
+    coverage and never raises it.
     """
 
     name = "facts"

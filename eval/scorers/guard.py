@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from pydantic import BaseModel
 
-from eval.results import Score
-from eval.scorers.base import ScorerContext
-from service.guard import Guard, kinds_of
+from eval.spine.results import Score
+from eval.spine.scorer import ScorerContext
+from service.core.run.guard import Guard, kinds_of
 
 
 class GuardScorer:
@@ -14,7 +14,7 @@ class GuardScorer:
 
     ``guard_of`` makes the guard that the service asks (``Task.guard``). One minus the rate is the share of answers that the
     service would have repaired, or replaced by the next link of the chain; the service also refuses passages of the pair's
-    own messages, which a scorer does not know (``service.answers.echoes``).
+    own messages, which a scorer does not know (``service.core.statements.answers.echoes``).
     """
 
     name = "guard"

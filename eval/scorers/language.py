@@ -3,8 +3,8 @@
 from functools import cache
 from typing import TYPE_CHECKING
 
-from eval.results import Score
-from eval.scorers.base import ScorerContext
+from eval.spine.results import Score
+from eval.spine.scorer import ScorerContext
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier

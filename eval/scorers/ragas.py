@@ -12,11 +12,11 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from eval.results import Score
-from eval.scorers.base import ScorerContext, unscored
-from service.errors import ConfigurationError, ModelError
-from service.llm.model_call import Gateway, ModelCall
-from service.pair import Message, Sampling
+from eval.spine.results import Score
+from eval.spine.scorer import ScorerContext, unscored
+from service.core.llm.model_call import Gateway, ModelCall
+from service.core.unit.pair import Message, Sampling
+from service.kit.frame.errors import ConfigurationError, ModelError
 
 _MAX_OUTPUT_TOKENS = 3_000  # the statements of one summary, each with a verdict and its reason
 

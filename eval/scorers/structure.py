@@ -2,8 +2,8 @@
 
 import re
 
-from eval.results import Score
-from eval.scorers.base import ScorerContext
+from eval.spine.results import Score
+from eval.spine.scorer import ScorerContext
 
 # A model that was cut off ends in a word or an ellipsis; a full stop before a closing quote or bracket ends a sentence.
 _WHOLE = re.compile(r"(?<!\.\.)[.!?][\"'”’)\]]*\s*\Z")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from rapidfuzz.distance import LCSseq
 
-from eval.results import Score
-from eval.scorers.base import ScorerContext, unscored
+from eval.spine.results import Score
+from eval.spine.scorer import ScorerContext, unscored
 
 if (
     TYPE_CHECKING

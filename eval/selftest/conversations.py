@@ -11,33 +11,33 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
-from eval.cases import Case
 from eval.dialogue.agents import GoldAgent
 from eval.dialogue.mutations import Gold, mutations_of
 from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.record import ConversationRecord
 from eval.dialogue.scenario import ConversationScenario
 from eval.dialogue.scorers import expectations_of
-from eval.errors import HarnessError
-from eval.loaders import load_dataset
-from eval.results import CaseResult, GateResult, Timing, Verdict
+from eval.run.loaders import load_dataset
 from eval.run.scoring import score_one
 from eval.selftest.deciding import decide_against
 from eval.selftest.dialogue_faults import GENERAL_TARGETS, faults_of
 from eval.selftest.trial import today
-from eval.suite import Suite
+from eval.spine.cases import Case
+from eval.spine.errors import HarnessError
+from eval.spine.results import CaseResult, GateResult, Timing, Verdict
+from eval.spine.suite import Suite
 from eval.suites import load_suite
 from eval.verdict.gate import GateRules
 from figures.files import out_folder
 from figures.formatting import plural
-from service.cards import ModelCards
-from service.files import write_whole
-from service.knowledge.indexes import KnowledgeIndexes
-from service.llm.pricing import Cost
-from service.pair import Pair
-from service.pair_file import load_pair
-from service.settings import Settings
-from service.task import load_task
+from service.core.knowledge.indexes import KnowledgeIndexes
+from service.core.llm.pricing import Cost
+from service.core.run.task import load_task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
+from service.core.unit.pair_file import load_pair
+from service.kit.frame.files import write_whole
+from service.kit.settings import Settings
 
 SHARES = (1.0, 0.25, 0.1)  # of the cases; at 1.0 every case in which the fault makes sense
 _SEED = 20261122

@@ -6,15 +6,15 @@ from concurrent.futures import Future
 from dataclasses import replace
 from types import TracebackType
 
-from eval.cases import Case, cases_digest
-from eval.results import CaseResult, GateResult
 from eval.run.scoring import end_with_parent, score_one
+from eval.spine.cases import Case, cases_digest
+from eval.spine.results import CaseResult, GateResult
 from eval.verdict.deltas import build_deltas
 from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
 from eval.verdict.metrics import build_metrics, build_slice_metrics
 from eval.verdict.must_pass import must_pass_slices
-from service.pair import Pair
-from service.process.pools import SpawnedPool
+from service.core.unit.pair import Pair
+from service.kit.frame.process.pools import SpawnedPool
 
 # In place of production's digest: the good system acts as production for every planted fault.
 PRODUCTION = "0" * 64

@@ -9,15 +9,15 @@ from dataclasses import asdict, is_dataclass, replace
 
 from pydantic import BaseModel
 
-from eval.cases import Case
 from eval.run.reply_cache import ReplyCache
 from eval.selftest.faults.general import supported_part
 from eval.selftest.mutant import Mutant, MutantPlan
-from service.canonical import sha256_hex
-from service.errors import ConfigurationError, RequestRejected
-from service.llm.model_call import Gateway, ModelCall, ModelReply
-from service.llm.pricing import Usage
-from service.question import Use
+from eval.spine.cases import Case
+from service.core.llm.model_call import Gateway, ModelCall, ModelReply
+from service.core.llm.pricing import Usage
+from service.core.unit.question import Use
+from service.kit.frame.canonical import sha256_hex
+from service.kit.frame.errors import ConfigurationError, RequestRejected
 
 # A scripted call's time in ms: lognormal around a median, as hosted models answer. Declared, not measured.
 _P50_MS, _SIGMA = 900.0, 0.35

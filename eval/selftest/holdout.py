@@ -9,28 +9,28 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from eval.cases import Case, Dataset
-from eval.contrasts.sets import ContrastSets
-from eval.errors import HarnessError
-from eval.loaders import load_dataset
-from eval.results import CaseResult
+from eval.labels.contrasts.sets import ContrastSets
+from eval.run.loaders import load_dataset
 from eval.run.reply_cache import ReplyCache
 from eval.run.runner import ArmJob, Runner
 from eval.run.scoring import score_one
 from eval.selftest.doses.answers import answers_of
 from eval.selftest.doses.plan import load_dose_plan
-from eval.suite import Suite
+from eval.spine.cases import Case, Dataset
+from eval.spine.errors import HarnessError
+from eval.spine.results import CaseResult
+from eval.spine.suite import Suite
 from eval.suites import load_suite
 from eval.suites.scorecard.labels import answered_pairs, card_of, form_of, labels_of
 from eval.verdict.metrics import build_metrics
 from figures.formatting import format_metric
 from figures.stats import rate_interval
-from service.cards import ModelCards
-from service.llm.gateway import build_gateway
-from service.pair import Pair
-from service.pair_file import load_pair
-from service.settings import Settings
-from service.tasks.scorecard import TASK
+from service.core.llm.gateway import build_gateway
+from service.core.tasks.scorecard import TASK
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import Settings
 
 _FLOOR = "keywords"
 _SETS = ("gate", "holdout/calls")

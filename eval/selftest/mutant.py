@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from eval.cases import Case
-from service.llm.model_call import ModelCall, ModelReply
-from service.pair import Pair
-from service.question import Use
+from eval.spine.cases import Case
+from service.core.llm.model_call import ModelCall, ModelReply
+from service.core.unit.pair import Pair
+from service.core.unit.question import Use
 
 SelftestEngine = Literal["scripted", "extractive", "bundled"]
 EVERY_ENGINE: frozenset[SelftestEngine] = frozenset({"scripted", "extractive", "bundled"})

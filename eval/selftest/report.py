@@ -6,10 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from eval.results import Verdict
 from eval.selftest.mutant import Mutant
 from eval.selftest.trial import EngineReport, Trial
-from service.files import write_whole
+from eval.spine.results import Verdict
+from service.kit.frame.files import write_whole
 
 
 def failure_lines(reports: Sequence[EngineReport]) -> list[str]:

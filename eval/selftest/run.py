@@ -6,22 +6,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eval.cases import Case, Dataset, stratified
-from eval.errors import HarnessError
-from eval.loaders import load_dataset
+from eval.run.loaders import load_dataset
 from eval.selftest.deciding import DecidingPool
 from eval.selftest.mutant import Mutant, MutantPlan, SelftestEngine
 from eval.selftest.mutants import load_plan
 from eval.selftest.report import failure_lines, keep, markdown
 from eval.selftest.trial import EngineReport, Setting, run_engine, today
-from eval.suite import Suite
+from eval.spine.cases import Case, Dataset, stratified
+from eval.spine.errors import HarnessError
+from eval.spine.suite import Suite
 from eval.suites import load_suite
 from eval.verdict.gate import GateRules
-from service.cards import ModelCards
-from service.pair import Pair
-from service.pair_file import load_pair
-from service.settings import Settings
-from service.task import Task, load_task
+from service.core.run.task import Task, load_task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import Settings
 
 DEFAULT_ENGINES: tuple[SelftestEngine, ...] = ("scripted", "extractive")
 _DATASET = "gate"  # the margins are made for its 200 cases

@@ -12,22 +12,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from eval.cases import Case, Dataset
-from eval.results import CaseResult, Check, GateResult, Verdict
 from eval.run.reply_cache import ReplyCache
 from eval.run.runner import ArmJob, Runner
 from eval.selftest.deciding import DecidingPool
 from eval.selftest.gateways import FaultyGateway, KeptAnswers, RememberingGateway, ScriptedGateway, by_document
 from eval.selftest.mutant import EditCase, Mutant, MutantPlan, SelftestEngine
+from eval.spine.cases import Case, Dataset
+from eval.spine.results import CaseResult, Check, GateResult, Verdict
 from figures.metric import Unit
 from figures.stats import unseen_share
-from service.cards import ModelCards
-from service.errors import ConfigurationError
-from service.llm.gateway import LiteLLMGateway
-from service.llm.model_call import Gateway, ModelReply
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.model_call import Gateway, ModelReply
+from service.core.run.task import Task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
+from service.kit.frame.errors import ConfigurationError
 from service.local.process import LocalBedrock
-from service.pair import Pair
-from service.task import Task
 
 # Another draw of the same system must share no seed with the first one's.
 _OTHER_DRAW = 10_000

@@ -9,24 +9,24 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from eval.cases import Case
-from eval.errors import ShadowError
-from eval.results import CaseResult, GateResult, Score
 from eval.run.scoring import score_one
 from eval.shadow.stored import ComparedShadows
-from eval.suite import MetricSpec, NoWorse, Suite
+from eval.spine.cases import Case
+from eval.spine.errors import ShadowError
+from eval.spine.results import CaseResult, GateResult, Score
+from eval.spine.suite import MetricSpec, NoWorse, Suite
 from eval.verdict.deltas import build_deltas
 from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
 from eval.verdict.kinds.kind import CallOrder
 from eval.verdict.metrics import build_metrics
 from figures.metric import Metric, Unit
-from service.canonical import canonical_json, sha256_hex
-from service.cards import ModelCards
-from service.errors import FailureCode
-from service.llm.pricing import Cost
-from service.pair import Pair
+from service.core.llm.pricing import Cost
+from service.core.run.task import Task, TaskResult
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
+from service.kit.frame.canonical import canonical_json, sha256_hex
+from service.kit.frame.errors import FailureCode
 from service.rollouts.shadow_record import AnswerRecord, ShadowRecord
-from service.task import Task, TaskResult
 
 # Kinds that compare with references or labels, or ask a judge.
 _LABELLED_KINDS = frozenset({"corpus", "pooled", "judge", "judge_rate", "cost"})

@@ -9,15 +9,15 @@ from typing import Any
 from eval.report.check_table import badge
 from eval.report.conclusions import VERDICT_SIGNS, VERDICT_WORDS, check_line
 from eval.report.page import TEMPLATES
-from eval.results import Check, Verdict
 from eval.shadow.decide import ScoredRequest, ShadowResult
 from eval.shadow.stored import StoredShadows
 from eval.shadow.verdicts import verdict_changes
+from eval.spine.results import Check, Verdict
 from figures.files import write_whole
 from figures.formatting import MISSING, format_difference, format_metric, plural
 from figures.svg import STYLE_SHEET
-from service.display.inert import one_line, visible
-from service.tasks.scorecard import TASK as SCORECARD
+from service.core.tasks.scorecard import TASK as SCORECARD
+from service.kit.frame.display.inert import one_line, visible
 
 SCHEMA = "shadow-report-v1"
 HTML_NAME, JSON_NAME = "shadow.html", "shadow.json"

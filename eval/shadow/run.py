@@ -3,22 +3,22 @@
 import datetime as dt
 from pathlib import Path
 
-from eval.errors import ShadowError
 from eval.shadow.decide import judge_shadows
 from eval.shadow.report import ShadowReport, write_shadow_report
 from eval.shadow.stored import choose_candidate, read_shadows
+from eval.spine.errors import ShadowError
 from eval.suites import load_suite
 from figures.files import out_folder
+from service.answers_kept.archive import Archive
 from service.calls.store.objects import TenantResults, all_tenants
-from service.cards import ModelCards
-from service.errors import PairError
-from service.pair import Pair
-from service.pair_file import load_pair
-from service.release.release import DIGEST_TAG
-from service.settings import Settings
-from service.summaries.archive import Archive
-from service.task import load_task
-from service.tasks.scorecard import TASK as SCORECARD
+from service.core.release.release import DIGEST_TAG
+from service.core.run.task import load_task
+from service.core.tasks.scorecard import TASK as SCORECARD
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
+from service.core.unit.pair_file import load_pair
+from service.kit.frame.errors import PairError
+from service.kit.settings import Settings
 
 
 def shadow_report(task_name: str, settings: Settings, *, candidate: str | None, most: int) -> tuple[ShadowReport, Path]:
@@ -62,7 +62,7 @@ def shadow_report(task_name: str, settings: Settings, *, candidate: str | None, 
 
 
 def _archive(settings: Settings) -> Archive | None:
-    from service.aws.clients import client
+    from service.kit.aws.clients import client
 
     if settings.environment == "local" and settings.aws.endpoint is None:
         return None
@@ -71,7 +71,7 @@ def _archive(settings: Settings) -> Archive | None:
 
 def _tenants(task: str, settings: Settings) -> list[TenantResults]:
     """Return the results of every tenant whose calls the task scores; the operator alone may read them all."""
-    from service.aws.clients import client
+    from service.kit.aws.clients import client
 
     if task != SCORECARD.name or (settings.environment == "local" and settings.aws.endpoint is None):
         return []

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from eval.errors import ShadowError
+from eval.spine.errors import ShadowError
 from figures.command_line import REASON, omni
+from service.answers_kept.archive import Archive
 from service.calls.keys import shadow_prefix as call_shadows
 from service.calls.store.objects import TenantResults
+from service.kit.settings import Settings
 from service.rollouts.shadow_record import ShadowRecord, shadow_prefix
-from service.settings import Settings
-from service.summaries.archive import Archive
 
 _READERS = 8
 _MOST_BYTES = 5_000_000  # of one record: the longest history that a request may hold is far shorter

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from figures.formatting import plural
 from figures.stats import rate_interval
+from service.core.tasks.scorecard.card import Scorecard
 from service.rollouts.shadow_record import ShadowRecord
-from service.tasks.scorecard.card import Scorecard
 
 _MOST_CRITERIA = 5
 

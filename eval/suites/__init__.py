@@ -3,9 +3,9 @@
 import importlib
 from dataclasses import replace
 
-from eval.casecheck.rules import CaseRules, string_passages
-from eval.suite import Suite
-from service.errors import ConfigurationError
+from eval.spine.case_rules import CaseRules, string_passages
+from eval.spine.suite import Suite
+from service.kit.frame.errors import ConfigurationError
 
 
 def load_suite(task: str) -> Suite:
@@ -37,7 +37,7 @@ def load_case_rules(task: str) -> CaseRules:
     suite = load_suite(task)
     rules = getattr(importlib.import_module(f"eval.suites.{task}"), "CASE_RULES", CaseRules())
     if not isinstance(rules, CaseRules):
-        raise ConfigurationError(f"CASE_RULES in eval/suites/{task}.py must be an eval.casecheck.rules.CaseRules")
+        raise ConfigurationError(f"CASE_RULES in eval/suites/{task}.py must be an eval.spine.case_rules.CaseRules")
     if suite.episode is None:
         return rules
     passages = suite.episode.passages if rules.passages is string_passages else rules.passages

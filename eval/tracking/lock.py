@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from service.errors import RegistryError
+from service.kit.frame.errors import RegistryError
 
 # A release takes less than a second. A holder that keeps the name longer has died, so its name may be taken over.
 STALE_AFTER_S = 120.0

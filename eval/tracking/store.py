@@ -13,14 +13,14 @@ from urllib.parse import unquote
 
 from eval.tracking.lock import file_lock, name_lock
 from figures.command_line import omni
-from service.canonical import canonical_json
-from service.errors import ConfigurationError, RegistryError
-from service.pair import Pair
-from service.release.registry_record import from_registry, to_registry
-from service.release.registry_store import all_versions
-from service.release.release import ALIAS, DIGEST_TAG, NAME_TAG, RELEASE_TAG_PREFIX, Release, read_release
-from service.release.statements import TrustedKeys, load_trusted_keys
-from service.release.verification import newest_sequence, verify_tags
+from service.core.release.registry_record import from_registry, to_registry
+from service.core.release.registry_store import all_versions
+from service.core.release.release import ALIAS, DIGEST_TAG, NAME_TAG, RELEASE_TAG_PREFIX, Release, read_release
+from service.core.release.statements import TrustedKeys, load_trusted_keys
+from service.core.release.verification import newest_sequence, verify_tags
+from service.core.unit.pair import Pair
+from service.kit.frame.canonical import canonical_json
+from service.kit.frame.errors import ConfigurationError, RegistryError
 
 # One run per evaluated pair; names are listed in mlflow/naming.md.
 TAG_TASK, TAG_VERDICT, TAG_DATASET = "omni.task", "omni.verdict", "omni.dataset_digest"

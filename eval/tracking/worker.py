@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Any
 
 from eval.tracking.store import Production, RunLog, Tracking, production_to_json
-from service.errors import RegistryError
-from service.pair import Pair
-from service.process.gc_pause import paused_gc
-from service.release.release import Release
+from service.core.release.release import Release
+from service.core.unit.pair import Pair
+from service.kit.frame.errors import RegistryError
+from service.kit.frame.process.gc_pause import paused_gc
 
 
 class TrackingWorker:

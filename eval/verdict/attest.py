@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from eval.results import Check, Evaluation, PairResult, Verdict, behaviour_verdict
+from eval.spine.results import Check, Evaluation, PairResult, Verdict, behaviour_verdict
 from figures.metric import Metric
-from service.canonical import canonical_json, sha256_hex
-from service.files import write_whole
-from service.llm.model_call import AnswerOrigin
-from service.release.attestation import GateAttestation
+from service.core.llm.model_call import AnswerOrigin
+from service.core.release.attestation import GateAttestation
+from service.kit.frame.canonical import canonical_json, sha256_hex
+from service.kit.frame.files import write_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from eval.cases import Case
-from eval.results import CaseResult
-from eval.suite import MetricSpec, Suite
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult
+from eval.spine.suite import MetricSpec, Suite
 from eval.verdict.kinds import kind_of
 from eval.verdict.kinds.kind import CallOrder, ComparedAnswers, Difference
 from eval.verdict.metrics import metric_of

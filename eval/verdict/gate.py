@@ -5,11 +5,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from eval.results import CaseResult, Check, GateResult, InterimLook, Verdict
-from eval.suite import Floor, NoWorse, SliceFloor, Suite
+from eval.spine.results import CaseResult, Check, GateResult, InterimLook, Verdict
+from eval.spine.suite import Floor, NoWorse, SliceFloor, Suite
 from figures.metric import Metric, Unit
-from service.cards import ModelCards
-from service.pair import Pair, Part
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair, Part
 
 _MOST_CASES = 1_000_000  # above this number, collecting more cases is not a realistic remedy
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from eval.cases import Case
-from eval.results import CaseResult
-from eval.suite import MetricSpec, SliceFloor, Suite
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult
+from eval.spine.suite import MetricSpec, SliceFloor, Suite
 from eval.verdict.kinds import kind_of
 from eval.verdict.kinds.kind import ArmAnswers
 from figures.metric import Metric, Unit

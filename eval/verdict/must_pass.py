@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from eval.cases import Case
-from eval.results import CaseResult, Check, Verdict
-from eval.suite import MustPass, Suite
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult, Check, Verdict
+from eval.spine.suite import MustPass, Suite
 from figures.metric import Metric, Unit
 
 _NAMED = 5

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.results import Verdict
+from eval.spine.results import Verdict
 from eval.verdict.gate import floor_verdict, margin_verdict
 from eval.verdict.paired import rate_difference_interval
 from figures.stats import rate_interval

@@ -11,9 +11,9 @@ from functools import partial
 
 import numpy as np
 
-from eval.cases import Case
-from eval.pool import AnsweredPool, NotedPool, Pool, ScoredPool
-from eval.results import CaseResult
+from eval.spine.cases import Case
+from eval.spine.pool import AnsweredPool, NotedPool, Pool, ScoredPool
+from eval.spine.results import CaseResult
 from figures.arrays import Floats
 from figures.stats import (
     CONFIDENCE,

@@ -24,7 +24,7 @@ from stacks.warehouse import WarehouseStack
 from tags import tag_all
 
 from service.dashboards.readers import CallReader, read_readers
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
 
 TemplateTexts = dict[EnvironmentName, dict[str, str]]
 KEPT = Path(__file__).with_name("templates")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 _PAGE = Path("docs") / "capacity.md"
 
@@ -19,10 +19,10 @@ def capacity(
     from omni.capacity.figures import read_figures
     from omni.capacity.model import CapacityModel, CapacityTask
     from omni.capacity.page import capacity_page
-    from service.cards import ModelCards
-    from service.errors import ConfigurationError
-    from service.files import write_whole
-    from service.settings import Settings
+    from service.core.unit.cards import ModelCards
+    from service.kit.frame.errors import ConfigurationError
+    from service.kit.frame.files import write_whole
+    from service.kit.settings import Settings
 
     settings = Settings()
     environments = settings.root / "infra" / "cdk" / "environments.yaml"

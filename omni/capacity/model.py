@@ -7,7 +7,7 @@ import numpy as np
 
 from omni.capacity.figures import CapacityFigure
 from omni.capacity.queueing import SimulatedLoad, lognormal, poisson, simulate
-from service.cards import ModelCards
+from service.core.unit.cards import ModelCards
 
 DEADLINE_S = 5.0
 _LEAST_SHARE = 0.99  # of answers within the deadline, also with one task lost

@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from omni.capacity.model import DEADLINE_S, CapacityModel, CapacityNeed
 from omni.capacity.queueing import SimulatedLoad
-from service.display.inert import visible
+from service.kit.frame.display.inert import visible
 
 TIMES = (1, 10, 100)
 _TEMPLATE = Path(__file__).with_name("page.md.jinja")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from omni.delivery.destinations import ChatDestination, is_loopback
 from omni.delivery.outgoing import DeliveryFailed, Outgoing
-from service.display.inert import chat_text, markdown, one_line
+from service.kit.frame.display.inert import chat_text, markdown, one_line
 
 _TIMEOUT_S = 20.0
 _LONGEST_TITLE, _LONGEST_LINE = 150, 2_000  # Slack's header block takes 150 characters, a section 3,000

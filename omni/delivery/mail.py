@@ -12,11 +12,11 @@ from botocore.exceptions import BotoCoreError
 
 from omni.delivery.destinations import MailDestination, SesDestination, SmtpDestination
 from omni.delivery.outgoing import DeliveryFailed, Outgoing
-from service.aws.bounded import StoreDropped, StoreThrottled, translated
-from service.aws.clients import client
-from service.display.inert import one_line
-from service.errors import StoreError
-from service.settings import Settings
+from service.kit.aws.bounded import StoreDropped, StoreThrottled, translated
+from service.kit.aws.clients import client
+from service.kit.frame.display.inert import one_line
+from service.kit.frame.errors import StoreError
+from service.kit.settings import Settings
 
 _TIMEOUT_S = 30.0
 _LONGEST_SUBJECT = 180

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, StringConstraints
 
-from service.display.inert import one_line, visible
+from service.kit.frame.display.inert import one_line, visible
 
 # A report's id names its folder, its object and its record.
 ReportId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,150}$")]

@@ -12,7 +12,7 @@ from omni.delivery.destinations import (
 )
 from omni.delivery.outgoing import Outgoing
 from omni.records.opening import REPORTS_PREFIX
-from service.settings import Settings
+from service.kit.settings import Settings
 
 
 def send(report: Outgoing, destination: Destination, settings: Settings, environment: Mapping[str, str]) -> str:
@@ -47,7 +47,7 @@ def send(report: Outgoing, destination: Destination, settings: Settings, environ
 
 
 def _archive(destination: ArchiveDestination, settings: Settings) -> FolderDestination | BucketDestination:
-    from service.aws.shared_state import has_shared_state
+    from service.kit.aws.shared_state import has_shared_state
 
     if not has_shared_state(settings):
         return FolderDestination(kind="folder", path=destination.path)

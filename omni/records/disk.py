@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from omni.records.port import KeptRecord, RecordKind
-from service.errors import ConfigurationError
-from service.files import OWNER_ONLY, write_whole
+from service.kit.frame.errors import ConfigurationError
+from service.kit.frame.files import OWNER_ONLY, write_whole
 
 
 class DiskRecords:

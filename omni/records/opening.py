@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from omni.records.disk import DiskObjects, DiskRecords
 from omni.records.port import Objects, Records
-from service.settings import Settings
+from service.kit.settings import Settings
 
 REPORTS_PREFIX = "omni-reports/"  # in the bucket of the answers; then the stage
 
@@ -22,14 +22,14 @@ def open_place(settings: Settings) -> SharedPlace:
 
     With OMNI_ENVIRONMENT=aws or OMNI_AWS_ENDPOINT it is shared by every machine with this AWS and stage.
     """
-    from service.aws.shared_state import open_shared_state
+    from service.kit.aws.shared_state import open_shared_state
 
     state = open_shared_state(settings)
     if state is None:
         folder = settings.state_dir / "schedule"
         return SharedPlace(records=DiskRecords(folder), objects=DiskObjects(folder / "outbox"))
     from omni.records.shared import BucketObjects, SharedRecords
-    from service.aws.clients import client
+    from service.kit.aws.clients import client
 
     bucket = BucketObjects(
         client("s3", settings), settings.stores.archive_bucket, prefix=f"{REPORTS_PREFIX}{settings.stage}/"

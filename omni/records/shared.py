@@ -5,9 +5,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from omni.records.port import KeptRecord, RecordKind
-from service.aws.bounded import translated
-from service.aws.shared_state import SharedItem, SharedState, SharedStateChanged
-from service.errors import StoreError
+from service.kit.aws.bounded import translated
+from service.kit.aws.shared_state import SharedItem, SharedState, SharedStateChanged
+from service.kit.frame.errors import StoreError
 
 _GONE = frozenset({"NoSuchKey", "404"})
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from service.settings import REPO_ROOT
+from service.kit.settings import REPO_ROOT
 
 # What a command gets between Ctrl-C and SIGKILL.
 GRACE_S = 10.0

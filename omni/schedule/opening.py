@@ -14,9 +14,9 @@ from omni.records.opening import open_place
 from omni.schedule.plan import SchedulePlan
 from omni.schedule.runs import Runs
 from omni.schedule.scheduler import Scheduler
-from service.clock import wall_clock
-from service.files import write_once
-from service.settings import Settings
+from service.kit.frame.clock import wall_clock
+from service.kit.frame.files import write_once
+from service.kit.settings import Settings
 
 
 def open_scheduler(plan: SchedulePlan, settings: Settings, say: Callable[[str], None]) -> Scheduler:

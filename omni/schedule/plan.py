@@ -11,8 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from omni.delivery.destinations import AnyDestination
 from omni.schedule.times import check_cron
-from service.errors import ConfigurationError
-from service.strict import MOST_YAML_BYTES, NotStrict, parse_yaml, read_strict
+from service.kit.frame.errors import ConfigurationError
+from service.kit.frame.strict import MOST_YAML_BYTES, NotStrict, parse_yaml, read_strict
 
 PLAN_FILE = Path("infra") / "schedule.yaml"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

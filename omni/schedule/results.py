@@ -11,7 +11,7 @@ from figures.command_line import is_simulated, omni
 from omni.delivery.outgoing import Outgoing, OutgoingFile
 from omni.schedule.plan import ScheduledJob
 from omni.schedule.runs import RunRecord
-from service.strict import NotStrict, parse_json, read_strict
+from service.kit.frame.strict import NotStrict, parse_json, read_strict
 
 _MOST_BYTES = 1_000_000
 _MOST_LINES = 20

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from eval.alone import working_alone
-from eval.errors import AlreadyRunning
+from eval.spine.alone import working_alone
+from eval.spine.errors import AlreadyRunning
 from figures.formatting import plural
 from omni.delivery.outbox import DeliveryRecord, ReportOutbox
 from omni.schedule.child import GRACE_S, omni_command, run_command
@@ -16,8 +16,8 @@ from omni.schedule.plan import ScheduledJob, SchedulePlan
 from omni.schedule.results import NoReport, last_line, result_of
 from omni.schedule.runs import ClaimedRun, RunRecord, Runs, RunState
 from omni.schedule.times import newest_slot
-from service.display.inert import one_line
-from service.errors import ServiceError
+from service.kit.frame.display.inert import one_line
+from service.kit.frame.errors import ServiceError
 
 _MOST_DETAIL = 300
 _OUTPUTS_KEPT = 20

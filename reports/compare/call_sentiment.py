@@ -16,7 +16,7 @@ from reports.compare.false_discovery import Tested
 from reports.read.data import WeekData
 from reports.read.metrics import CALL_SENTIMENTS, WeeklyMetric
 from reports.read.samples import Rate
-from service.events import COMPARED_READERS
+from service.warehouse.events import COMPARED_READERS
 
 _KNOWN = {
     "amazon-comprehend": "How often it is right was not measured on labelled calls.",

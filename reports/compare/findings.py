@@ -19,7 +19,7 @@ from reports.compare.outcomes import ComparisonResult
 from reports.read.data import WeekData
 from reports.read.metrics import HELPFUL, METRICS, P95, WeeklyMetric
 from reports.read.weeks import day_words
-from service.display.inert import one_line
+from service.kit.frame.display.inert import one_line
 
 _FIRST = {metric.name: place for place, metric in enumerate(METRICS)}
 _ADJECTIVES = ("channel", "intent")  # dimensions whose values stand well before "answers"

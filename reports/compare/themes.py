@@ -14,7 +14,7 @@ from reports.read.counts import slice_name
 from reports.read.data import MOST_WORDS, WeekData
 from reports.read.queries import DIMENSIONS
 from reports.read.samples import Rate
-from service.display.inert import one_line
+from service.kit.frame.display.inert import one_line
 
 MOST_THEMES = 6
 SMALLEST_THEME = 5

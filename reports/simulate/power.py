@@ -20,8 +20,8 @@ from reports.read.metrics import HELPFUL, SLICED, WeeklyMetric
 from reports.read.samples import Rate
 from reports.read.weeks import Week
 from reports.simulate.synthetic import Planted, Scenario, rows
-from service.events import EVENTS
 from service.warehouse.duck import DuckWarehouse
+from service.warehouse.events import EVENTS
 
 WEEK = Week.parse("2026-W46")
 ANSWERS = 60_000  # over six weeks, a fifth of them rated: about 320 ratings a week of the planted intent

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 TARGET_SIZE, TARGET_S, TARGET_MB = 1_000_000, 60.0, 4096.0
 _FEEDBACK_SHARE = 0.2
@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from reports.simulate.synthetic import Planted, Scenario, rows
 from reports.read.weeks import Week
-from service.events import EVENTS
+from service.warehouse.events import EVENTS
 from service.warehouse.duck import DuckWarehouse
 warehouse = DuckWarehouse(Path(sys.argv[1]), memory_mb=3072)
 warehouse.migrate()
@@ -33,7 +33,7 @@ import json, resource, sys, time
 start = time.perf_counter()
 from datetime import UTC, datetime
 from reports.run import write_weekly
-from service.settings import Settings
+from service.kit.settings import Settings
 written = write_weekly(Settings(), week="2026-W46", now=datetime(2026, 11, 21, tzinfo=UTC))
 seconds = time.perf_counter() - start
 used = resource.getrusage(resource.RUSAGE_SELF)

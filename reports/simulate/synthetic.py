@@ -81,7 +81,7 @@ class _Drawn:
 
 
 def rows(scenario: Scenario) -> dict[str, pa.Table]:
-    """Return the warehouse's tables by name, with columns as in ``service.events``."""
+    """Return the warehouse's tables by name, with columns as in ``service.warehouse.events``."""
     rng = np.random.default_rng(scenario.seed)
     first = scenario.week.shifted(1 - scenario.weeks).start
     drawn = _draw(scenario, first, rng)

@@ -26,7 +26,7 @@ from reports.write.headline import (
 from reports.write.overview import overall_evidence, overall_headline, row_titles, task_rows
 from reports.write.sentiment_view import counted_words
 from reports.write.view import badge, result_of
-from service.display.inert import markdown, visible
+from service.kit.frame.display.inert import markdown, visible
 
 NAME = "digest.md"
 _THEMES = 3

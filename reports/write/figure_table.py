@@ -16,7 +16,7 @@ from reports.compare.weekly import WeekColumn, WeekFigure, WeeklyReport
 from reports.read.counts import ALL
 from reports.read.metrics import COST, SMALLEST, WeeklyMetric
 from reports.write.view import as_metric, badge, result_of
-from service.display.inert import one_line
+from service.kit.frame.display.inert import one_line
 
 _MOST_WORSE = 3
 # What a reader looks for first; the other figures are behind a click.

@@ -10,7 +10,7 @@ from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeeklyReport
 from reports.read.metrics import EDITS, HELPFUL, SMALLEST, UNHELPFUL
 from reports.read.weeks import day_words
-from service.display.inert import one_line
+from service.kit.frame.display.inert import one_line
 
 MOST_WORDS = 12  # what is read at a glance
 WORDS = {

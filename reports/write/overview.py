@@ -11,7 +11,7 @@ from reports.compare.weekly import WeeklyReport
 from reports.read.metrics import COST, HELPFUL, P95, UNHELPFUL, MetricSet
 from reports.write.headline import MOST_WORDS, evidence_sentence, headline, simulated_first
 from reports.write.view import badge
-from service.display.inert import one_line
+from service.kit.frame.display.inert import one_line
 
 ROW_FIGURES = (HELPFUL.name, UNHELPFUL.name, P95.name, "degraded_rate", COST.name)
 _URGENCY = ("worse", "no data", "missed", "inconclusive", "too few to say", "first week", "better", "no worse")

@@ -54,7 +54,7 @@ from reports.write.view import (
     sides,
     slice_rows,
 )
-from service.display.inert import visible
+from service.kit.frame.display.inert import visible
 from service.warehouse.outputs import output_name, worded
 
 NAME = "index.html"

@@ -22,7 +22,7 @@ from service.access.items import CLIENT, KEY, SUSPENDED, AccessItems
 from service.access.keys import KeyItem, new_key
 from service.access.sealing import Sealer
 from service.access.tokens import LEEWAY_S, LIFETIME_S
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
 
 # A new key signs only when every task has had time to learn of it: else the others would refuse its first tokens.
 SPREAD_S = 10.0

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from service.access.errors import InvalidClient
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
 
 SCOPES = (
     "summaries",

@@ -16,11 +16,11 @@ from service.access.sessions import FirstUse, Sessions
 from service.access.takeover import take_over
 from service.access.throttle import ConversationThrottle, Throttle
 from service.access.tokens import Caller, Token, Tokens, granted_scopes
-from service.aws.shared_state import SharedState, open_shared_state
-from service.errors import ConfigurationError, StoreError
-from service.files import write_once
-from service.settings import Settings
-from service.telemetry.log import Event, log
+from service.kit.aws.shared_state import SharedState, open_shared_state
+from service.kit.frame.errors import ConfigurationError, StoreError
+from service.kit.frame.files import write_once
+from service.kit.settings import Settings
+from service.kit.telemetry.log import Event, log
 
 LOCAL_CLIENT = "local"
 LOCAL_TENANT = "demo-tenant"  # owns the sample forms and calls
@@ -168,7 +168,7 @@ def _tokens(settings: Settings, live: LiveAccess, now: Callable[[], float]) -> T
 def _open_live(settings: Settings, shared: SharedState | None, *, copy: Path | None) -> LiveAccess:
     if shared is None:
         return LiveAccess(FolderItems(settings.access_folder / "items"), OwnerOnly())
-    from service.aws.clients import client
+    from service.kit.aws.clients import client
 
     sealer = KmsSealer(lambda: client("kms", settings), settings.access.kms_key)
     return LiveAccess(SharedItems(shared), sealer, copy=copy)

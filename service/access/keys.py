@@ -1,6 +1,6 @@
 """The keys that sign tokens: P-256, of which the newest signs and all verify until they end.
 
-A token key can never release a pair: ``service.release.statements`` accepts Ed25519 signatures only.
+A token key can never release a pair: ``service.core.release.statements`` accepts Ed25519 signatures only.
 """
 
 import base64
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.access.sealing import Sealer
-from service.errors import ConfigurationError, StoreError
+from service.kit.frame.errors import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey

@@ -10,9 +10,9 @@ from service.access.clients import Client, Revoked, parse_client
 from service.access.items import CLIENT, KEY, SUSPENDED, AccessItems
 from service.access.keys import TokenKey, open_key
 from service.access.sealing import Sealer
-from service.errors import ConfigurationError, StoreError
-from service.files import OWNER_ONLY, write_whole
-from service.telemetry.log import Event, log
+from service.kit.frame.errors import ConfigurationError, StoreError
+from service.kit.frame.files import OWNER_ONLY, write_whole
+from service.kit.telemetry.log import Event, log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from service.aws.bounded import translated
+from service.kit.aws.bounded import translated
 
 _KMS, _PLAIN = "kms:", "plain:"
 _CONTEXT = "omni-token-key"

@@ -12,7 +12,7 @@ from cachetools import TTLCache
 
 from service.access.errors import TokenRefused
 from service.access.tokens import LIFETIME_S, Caller, Signed, Token, Tokens
-from service.errors import StoreError
+from service.kit.frame.errors import StoreError
 
 COOKIE = "omni_dashboards"
 SCOPE = "operator"

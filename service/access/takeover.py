@@ -10,7 +10,7 @@ from service.access.clients import CLIENT_ID, Client
 from service.access.items import CLIENT, KEY, AccessItems
 from service.access.keys import key_from_pem
 from service.access.sealing import Sealer
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
 
 
 class _ClientsFile(BaseModel):

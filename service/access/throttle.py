@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from service.access.clients import Client
 from service.access.tokens import Caller
 
-_LATE_S = 4.0  # how late this task hears of another's requests, at most: two beats of `service.shared_limits`
+_LATE_S = 4.0  # how late this task hears of another's requests, at most: two beats of `service.access.shared_limits`
 _IN_FLIGHT_RETRY_S = 1.0  # an estimate: a summary takes one to two seconds
 # A page looks every 10 seconds and sends one message at a time; somebody may have it open in several tabs.
 _CONVERSATION_RATE_PER_S = 2.0

@@ -160,6 +160,14 @@ class Tokens:
             raise TokenRefused("the Authorization header holds no bearer token of this service")
         return self.read(authorization[len(_BEARER) :].strip()).caller
 
+    def caller_of(self, text: str) -> tuple[str, frozenset[str]] | None:
+        """Return client id and scopes of an access token, or None for one that is not valid."""
+        try:
+            caller = self.read(text).caller
+        except TokenRefused:
+            return None
+        return caller.client_id, frozenset(caller.scopes)
+
     def _claims(self, text: str, kind: str) -> Mapping[str, Any]:
         # Caches the verified signature only; key, times and client are checked at every request. Verifying a signature takes
         # 0.6 ms, reading the header 0.1 ms, and a client sends the same token for an hour.

@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from service.api.http.problems import TaskFailedError
 from service.api.http.tenancy import TenantRefused
 from service.calls.failure import CallFailed
+from service.core.release.served import ServedPair
+from service.core.run.task import TaskContext, TaskResult
+from service.core.tools.allowed import AllowedTools
 from service.rollouts.live_counts import Observation
 from service.runtime import Runtime
-from service.served import ServedPair
-from service.task import TaskContext, TaskResult
-from service.tools.allowed import AllowedTools
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

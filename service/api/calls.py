@@ -19,9 +19,9 @@ from service.calls.reviews import LONGEST_REASON, CallReviews, ReviewRefused
 from service.calls.store.overrides import Override
 from service.calls.store.pages import MOST, WrongCursor
 from service.calls.store.states import CallJob, State
-from service.errors import StoreError
-from service.strict import WHOLE_NUMBER, IsoDay
-from service.tasks.scorecard.arithmetic import Rating
+from service.core.tasks.scorecard.arithmetic import Rating
+from service.kit.frame.errors import StoreError
+from service.kit.frame.strict import WHOLE_NUMBER, IsoDay
 
 router = APIRouter(prefix="/v1/calls", tags=["calls"])
 _CallId = Annotated[str, Path(pattern=r"^call-[0-9a-f]{24}$")]

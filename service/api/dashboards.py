@@ -16,8 +16,8 @@ from service.dashboards.definitions import DEFAULT_TASK, ChartKind, MeasureUnit,
 from service.dashboards.errors import AskedInvalid, WarehouseUnreadable
 from service.dashboards.figures import FigureRow
 from service.dashboards.reader import Asked, DashboardData
-from service.strict import IsoDay
-from service.telemetry.log import Event, log
+from service.kit.frame.strict import IsoDay
+from service.kit.telemetry.log import Event, log
 
 router = APIRouter(tags=["operator"])
 _COOKIE_PATH = "/v1/dashboards"  # browsers send the cookie to these paths only

@@ -7,10 +7,10 @@ from pydantic import BaseModel
 
 from service.api.answering import owner_of, runtime_of
 from service.conversations.model import KeptConversation
-from service.dialogue.task import DialogueTask
-from service.dialogue.turn import DialogueInputs
-from service.handover.entering import HandoverEntry
-from service.task import Task
+from service.core.run.dialogue.task import DialogueTask
+from service.core.run.dialogue.turn import DialogueInputs
+from service.core.run.task import Task
+from service.desk.entering import HandoverEntry
 
 
 def entry_of(

@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from service.answers_kept.feedback import Ambiguous, ByContact, ByProcess, ByRequest, FeedbackTarget, SummaryRow
 from service.api.answering import runtime_of
 from service.api.http.problems import RESPONSES, Problem, problem
 from service.api.http.tenancy import may_see
-from service.errors import StoreError
-from service.summaries.feedback import Ambiguous, ByContact, ByProcess, ByRequest, FeedbackTarget, SummaryRow
-from service.telemetry.log import Event, account_hash, log
+from service.kit.frame.errors import StoreError
+from service.kit.telemetry.log import Event, account_hash, log
 
 PATH = "/feedback"
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"

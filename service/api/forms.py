@@ -12,9 +12,9 @@ from service.api.answering import runtime_of
 from service.api.http.problems import RESPONSES, FieldProblem, Problem, message_of, problem
 from service.api.http.tenancy import tenant_of
 from service.calls.store.forms import FormChanged, FormHead, FormMissing, Forms
-from service.errors import StoreError
-from service.strict import WHOLE_NUMBER
-from service.tasks.scorecard.form import MOST_SECTIONS, Form, Name, PassThreshold, Section, only_data
+from service.core.tasks.scorecard.form import MOST_SECTIONS, Form, Name, PassThreshold, Section, only_data
+from service.kit.frame.errors import StoreError
+from service.kit.frame.strict import WHOLE_NUMBER
 
 router = APIRouter(prefix="/v1/forms", tags=["forms"])
 _FormId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]

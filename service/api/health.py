@@ -5,8 +5,8 @@ from pydantic import BaseModel, ConfigDict
 
 from service.api.answering import runtime_of
 from service.api.http.problems import RETRY_AFTER_S, without_paths
+from service.core.release.served import PairSourceStatus
 from service.runtime import Runtime
-from service.served import PairSourceStatus
 
 router = APIRouter(tags=["health"])
 

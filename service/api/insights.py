@@ -10,19 +10,19 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from service.answers_kept.items import is_side_key
+from service.answers_kept.reuse import ReuseOutcome
 from service.api.answering import Timer, answer, runtime_of, short_name, start_timer, usd
 from service.api.http.problems import RESPONSES
 from service.api.http.tenancy import AccountRefused, may_see
 from service.api.kept import reuse_scope, summary_record
 from service.api.streaming import stream, wants_stream
-from service.interactions.interaction import Channel, HistoryFilter, Interaction, date_range
+from service.core.release.served import ServedPair
+from service.core.tasks.summarize import Summarize, SummarizeInputs
+from service.core.unit.interaction import Channel, HistoryFilter, Interaction, date_range
 from service.interactions.reader import InteractionPage
+from service.kit.telemetry.log import Event, account_hash, log
 from service.runtime import Runtime
-from service.served import ServedPair
-from service.summaries.items import is_side_key
-from service.summaries.reuse import ReuseOutcome
-from service.tasks.summarize import Summarize, SummarizeInputs
-from service.telemetry.log import Event, account_hash, log
 
 PATH = "/omni-channel-insights"
 # Must never change: a retry of the same request must give the same process id.

@@ -8,17 +8,17 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from service.access.tokens import Caller
+from service.answers_kept.answer_record import KeptAnswer, KeptToolCall
+from service.answers_kept.record import utc_text
 from service.api.answering import short_name, usd
-from service.events import SCHEMA_VERSION
-from service.redaction.free_text import RedactionFailed
-from service.redaction.persons import Persons, json_text
-from service.redaction.texts import WITHHELD
+from service.core.redaction.free_text import RedactionFailed
+from service.core.redaction.persons import Persons, json_text
+from service.core.redaction.texts import WITHHELD
+from service.core.release.served import ServedPair
+from service.core.run.task import Task, TaskResult
+from service.kit.telemetry.log import Event, account_hash, log
 from service.runtime import Runtime
-from service.served import ServedPair
-from service.summaries.answer_record import KeptAnswer, KeptToolCall
-from service.summaries.record import utc_text
-from service.task import Task, TaskResult
-from service.telemetry.log import Event, account_hash, log
+from service.warehouse.events import SCHEMA_VERSION
 
 # A text column of Redshift takes 65,535 bytes.
 _MOST_BYTES = 60_000

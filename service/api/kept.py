@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from service.events import SCHEMA_VERSION
-from service.interactions.interaction import HistoryFilter
+from service.answers_kept.record import SeenInteraction, SummaryRecord
+from service.answers_kept.reuse import ReuseOutcome, ReuseScope
+from service.core.release.served import RolloutArm
+from service.core.tasks.summarize import SummarizeInputs
+from service.core.unit.interaction import HistoryFilter
+from service.core.unit.pair import Pair
 from service.interactions.reader import InteractionPage
-from service.pair import Pair
-from service.served import RolloutArm
-from service.summaries.record import SeenInteraction, SummaryRecord
-from service.summaries.reuse import ReuseOutcome, ReuseScope
-from service.tasks.summarize import SummarizeInputs
+from service.warehouse.events import SCHEMA_VERSION
 
 _REASON = "contact_reason"
 

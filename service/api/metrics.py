@@ -11,7 +11,7 @@ async def prometheus_metrics() -> Response:
     """Return every counter, histogram and gauge of this process; contacts nothing."""
     from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-    from service.telemetry.metrics import REGISTRY
+    from service.kit.telemetry.metrics import REGISTRY
 
     return Response(
         generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}

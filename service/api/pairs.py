@@ -8,10 +8,10 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.answering import runtime_of, short_name
-from service.release.unseen import verdict_headline
+from service.core.release.served import ServedPair
+from service.core.release.unseen import verdict_headline
+from service.kit.settings import Stage
 from service.runtime import Runtime
-from service.served import ServedPair
-from service.settings import Stage
 
 router = APIRouter(prefix="/v1", tags=["operator"])
 
@@ -193,7 +193,7 @@ def _evidence(served: ServedPair) -> EvidenceFacts | None:
 
 
 def _predicate(envelope: str) -> dict[str, Any]:
-    # Already verified when the pair was loaded (service/release/verification.py). The harness's own pair has no envelope.
+    # Already verified when the pair was loaded (service/core/release/verification.py). The harness's own pair has no envelope.
     if not envelope:
         return {}
     payload = json.loads(base64.b64decode(json.loads(envelope)["payload"]))

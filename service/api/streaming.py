@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from service.api.http.problems import problem_of
-from service.errors import ServiceError
-from service.llm.streaming import TextSink, streaming_into
-from service.telemetry.log import Event, log
+from service.core.llm.streaming import TextSink, streaming_into
+from service.kit.frame.errors import ServiceError
+from service.kit.telemetry.log import Event, log
 
 MEDIA_TYPE = "text/event-stream"
 

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.access.tokens import Caller
+from service.answers_kept.answer_record import FeedbackReason, KeptAnswer
 from service.api.answering import runtime_of
 from service.api.http.problems import RESPONSES, Problem, problem
-from service.errors import StoreError
-from service.summaries.answer_record import FeedbackReason, KeptAnswer
-from service.task import Task
-from service.telemetry.log import Event, log
+from service.core.run.task import Task
+from service.kit.frame.errors import StoreError
+from service.kit.telemetry.log import Event, log
 
 _RequestId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 

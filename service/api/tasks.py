@@ -23,14 +23,14 @@ from service.api.http.tenancy import require_tenant
 from service.api.keeping import Keeping
 from service.audit.step import ConversationFacts
 from service.conversations.model import KeptConversation
-from service.dialogue.task import DialogueTask
-from service.dialogue.turn import DialogueInputs
-from service.errors import OutputInvalid
-from service.handover.entering import with_queue
+from service.core.release.served import ServedPair
+from service.core.run.dialogue.task import DialogueTask
+from service.core.run.dialogue.turn import DialogueInputs
+from service.core.run.task import Arm, Task, TaskResult
+from service.desk.entering import with_queue
+from service.kit.frame.errors import OutputInvalid
+from service.kit.telemetry.log import Event, log
 from service.runtime import Runtime
-from service.served import ServedPair
-from service.task import Arm, Task, TaskResult
-from service.telemetry.log import Event, log
 
 _EXAMPLE: dict[str, Any] = {
     "task": "summarize",

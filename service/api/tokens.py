@@ -13,7 +13,7 @@ from service.access.control import Access
 from service.access.errors import GrantRefused, InvalidClient, InvalidGrantRequest, UnsupportedGrantType
 from service.api.answering import runtime_of
 from service.api.http.access import REALM
-from service.telemetry.log import Event, log
+from service.kit.telemetry.log import Event, log
 
 GRANT = "client_credentials"
 _FORM = "application/x-www-form-urlencoded"

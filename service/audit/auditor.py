@@ -16,13 +16,13 @@ from service.audit.step import (
     start_event,
     turn_events,
 )
-from service.dialogue.task import DialogueTask
-from service.dialogue.turn import DialogueInputs, DialogueReply
-from service.errors import ServiceError
-from service.events import SCHEMA_VERSION
-from service.served import ServedPair
-from service.task_result import TaskResult
-from service.telemetry.log import Event, log, write_line
+from service.core.release.served import ServedPair
+from service.core.run.dialogue.task import DialogueTask
+from service.core.run.dialogue.turn import DialogueInputs, DialogueReply
+from service.core.run.task_result import TaskResult
+from service.kit.frame.errors import ServiceError
+from service.kit.telemetry.log import Event, log, write_line
+from service.warehouse.events import SCHEMA_VERSION
 
 _MOST_PENDING = 1_000
 

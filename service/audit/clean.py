@@ -8,13 +8,13 @@ from typing import Any
 
 from service.audit.record import TYPE_OF, AuditEntry, KeptFinding
 from service.audit.step import AuditedTurn, RawEvent, action_taken, tool_results
-from service.dialogue.task import DialogueTask
-from service.dialogue.turn import DialogueInputs
-from service.redaction.free_text import RedactionFailed
-from service.redaction.persons import Persons, json_text, texts_in, with_texts
-from service.redaction.texts import WITHHELD
-from service.task_result import TaskResult
-from service.telemetry.fields import account_hash, pseudonym_of
+from service.core.redaction.free_text import RedactionFailed
+from service.core.redaction.persons import Persons, json_text, texts_in, with_texts
+from service.core.redaction.texts import WITHHELD
+from service.core.run.dialogue.task import DialogueTask
+from service.core.run.dialogue.turn import DialogueInputs
+from service.core.run.task_result import TaskResult
+from service.kit.telemetry.fields import account_hash, pseudonym_of
 
 # A text column of Redshift takes 65,535 bytes.
 _MOST_BYTES = 60_000

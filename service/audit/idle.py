@@ -7,8 +7,8 @@ from typing import Any
 from service.audit.auditor import keep
 from service.audit.record import AuditEntry, AuditRecord, ConversationEnd
 from service.audit.stores import JsonObjects
-from service.events import SCHEMA_VERSION
-from service.telemetry.log import write_line
+from service.kit.telemetry.log import write_line
+from service.warehouse.events import SCHEMA_VERSION
 from service.warehouse.port import Warehouse
 
 _LOOKED_BACK = timedelta(days=30)  # the log is kept no longer, and one conversation lasts a day at most

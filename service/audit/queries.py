@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from service.errors import ConfigurationError
-from service.redaction.persons import is_pseudonym
-from service.telemetry.fields import pseudonym_of
+from service.core.redaction.persons import is_pseudonym
+from service.kit.frame.errors import ConfigurationError
+from service.kit.telemetry.fields import pseudonym_of
 
 EVERY_SESSION = "*"
 _FILE = Path(__file__).with_name("queries.yaml")

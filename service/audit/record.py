@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
-from service.answers.finding import Severity
+from service.core.statements.answers.finding import Severity
 
 AUDIT_PREFIX = "omni-channel/audit/"
 AuditLevel = Literal["DEBUG", "INFO", "WARN", "ERROR"]

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from service.audit.auditor import AuditStore
 from service.audit.record import AuditRecord
-from service.errors import StoreError
-from service.files import write_whole
+from service.kit.frame.errors import StoreError
+from service.kit.frame.files import write_whole
 
 _MOST_WAITING = 10_000  # files, about 100 MB; the log has the events of any further record
 _AT_ONCE = 100

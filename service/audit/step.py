@@ -21,11 +21,11 @@ from service.audit.record import (
     UserInput,
     ValidationChecked,
 )
-from service.dialogue.turn import DialogueInputs, DialogueReply
-from service.errors import FailureCode
-from service.redaction.persons import json_in
-from service.task_result import NotedFinding, TaskResult
-from service.tools.use import TracedStep
+from service.core.redaction.persons import json_in
+from service.core.run.dialogue.turn import DialogueInputs, DialogueReply
+from service.core.run.task_result import NotedFinding, TaskResult
+from service.core.tools.use import TracedStep
+from service.kit.frame.errors import FailureCode
 
 # What a guard finds beside statements that nothing supports.
 _NO_HALLUCINATION = frozenset(

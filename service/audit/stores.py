@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from service.audit.record import AuditRecord, KeptFinding, time_text
-from service.aws.bounded import patiently, translated
-from service.aws.stores import FINDINGS, TableIndex
+from service.kit.aws.bounded import patiently, translated
+from service.kit.aws.stores import FINDINGS, TableIndex
 
 FINDINGS_KEPT = timedelta(days=90)
 _KIND, _DAY = FINDINGS.indexes
@@ -15,7 +15,7 @@ _PATIENCE_S = 5.0
 
 
 class JsonObjects(Protocol):
-    """Writes objects of a bucket, such as ``service.summaries.archive.Archive``."""
+    """Writes objects of a bucket, such as ``service.answers_kept.archive.Archive``."""
 
     def put_json(self, key: str, text: str) -> object:
         """Write ``text`` as object ``key`` unless the object exists."""

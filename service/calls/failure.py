@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from service.errors import ServiceError
+from service.kit.frame.errors import ServiceError
 
 
 class FailureReason(StrEnum):

@@ -9,15 +9,17 @@ from functools import partial
 from itertools import islice
 from typing import Any, Protocol
 
-from service.aws.bounded import StoreThreads
 from service.calls.result import CallResult
 from service.calls.store.forms import FormMissing, Forms
 from service.calls.store.objects import TenantResults
 from service.calls.store.rescorings import RescoringOrder, RescoringOrders, utc_day
 from service.calls.store.states import CallJob, CallJobs
-from service.settings import Settings
-from service.tasks.scorecard.form import Form
-from service.telemetry.log import Event, log
+from service.core.tasks.scorecard.form import Form
+from service.kit.aws.bounded import StoreThreads
+from service.kit.aws.stores import CALLS
+from service.kit.records.build import open_rows
+from service.kit.settings import Settings
+from service.kit.telemetry.log import Event, log
 
 _CENT = Decimal("0.01")
 _SAMPLE = 50  # results that are read for an estimate; all of a large tenant's would take minutes
@@ -248,14 +250,15 @@ def build_rescorings(
     settings: Settings, *, forms: Forms, dynamodb: Any, s3: Any, now: Callable[[], datetime]
 ) -> RescoringDesk:
     """Return the desk of the settings' table and buckets; contacts nothing."""
-    table, bucket, kms_key = settings.calls.table, settings.calls.results_bucket, settings.calls.kms_key
+    rows = open_rows(settings, CALLS, dynamodb)
+    bucket, kms_key = settings.calls.results_bucket, settings.calls.kms_key
     return RescoringDesk(
         forms=forms,
-        jobs=CallJobs(dynamodb, table),
+        jobs=CallJobs(rows),
         results=partial(TenantResults, s3, bucket, kms_key=kms_key),
-        orders=RescoringOrders(dynamodb, table),
+        orders=RescoringOrders(rows),
         now=now,
-        threads=StoreThreads(f"table {table!r}", timeout_s=settings.stores.timeout_s),
+        threads=StoreThreads(f"table {rows.name!r}", timeout_s=settings.stores.timeout_s),
     )
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
 
 from service.calls.insights.insight import CallInsights
-from service.events import SCHEMA_VERSION, CallCriterionEvent, CallEvent
-from service.tasks.scorecard.card import CriterionResult, Scorecard
+from service.core.tasks.scorecard.card import CriterionResult, Scorecard
+from service.warehouse.events import SCHEMA_VERSION, CallCriterionEvent, CallEvent
 
 # A JSON number, as R-QA-RESULT requires; it is read back exactly, because no figure here has more than 15 digits.
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]

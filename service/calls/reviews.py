@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from service.aws.bounded import StoreThreads
 from service.calls.failure import CallFailed
 from service.calls.keys import is_call_id, transcript_key
 from service.calls.redact.transcript import PatternRedactor, TranscriptRedactor
@@ -22,10 +21,13 @@ from service.calls.store.objects import TenantResults
 from service.calls.store.overrides import CallOverrides, Override, OverrideTaken
 from service.calls.store.pages import CallPages, Page
 from service.calls.store.states import CallJob, CallJobs, State
-from service.settings import Settings
-from service.tasks.scorecard.arithmetic import Rating
-from service.tasks.scorecard.transcript import Turn
-from service.telemetry.log import Event, log
+from service.core.tasks.scorecard.arithmetic import Rating
+from service.core.tasks.scorecard.transcript import Turn
+from service.kit.aws.bounded import StoreThreads
+from service.kit.aws.stores import CALLS
+from service.kit.records.build import open_rows
+from service.kit.settings import Settings
+from service.kit.telemetry.log import Event, log
 
 LONGEST_REASON = 2000
 _TICK = timedelta(milliseconds=1)  # the precision of an override's time
@@ -237,15 +239,15 @@ def scored_of(result: CallResult) -> CallScore | None:
 
 def build_reviews(settings: Settings, *, dynamodb: Any, s3: Any, now: Callable[[], datetime]) -> CallReviews:
     """Return the reviews of the settings' table and buckets; contacts nothing."""
-    table = settings.calls.table
+    rows = open_rows(settings, CALLS, dynamodb)
     return CallReviews(
-        jobs=CallJobs(dynamodb, table),
-        pages=CallPages(dynamodb, table),
-        overrides=CallOverrides(dynamodb, table),
+        jobs=CallJobs(rows),
+        pages=CallPages(rows),
+        overrides=CallOverrides(rows),
         results=partial(TenantResults, s3, settings.calls.results_bucket, kms_key=settings.calls.kms_key),
         redactor=PatternRedactor(),
         now=now,
-        threads=StoreThreads(f"table {table!r}", timeout_s=settings.stores.timeout_s),
+        threads=StoreThreads(f"table {rows.name!r}", timeout_s=settings.stores.timeout_s),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
     from service.access.changes import AccessChanges
@@ -19,7 +19,7 @@ def token(
     """Print a token for this machine's own client, valid for one hour."""
     from service.access.control import local_token
     from service.access.errors import InvalidScope
-    from service.errors import ConfigurationError
+    from service.kit.frame.errors import ConfigurationError
     from service.local import aws
 
     try:
@@ -61,8 +61,8 @@ def _check_tasks(scopes: list[str]) -> None:
     named = [scope.partition(":")[2] for scope in scopes if scope.startswith("task:") and scope != EVERY_TASK]
     if not named:
         return
-    from service.errors import ConfigurationError
-    from service.task import task_names
+    from service.core.run.task import task_names
+    from service.kit.frame.errors import ConfigurationError
 
     unknown = [name for name in named if name not in task_names()]
     if unknown:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from service.display.terminal import say
-from service.errors import ConfigurationError
+from service.kit.frame.display.terminal import say
+from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from service.audit.queries import AuditRange
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
 audit = typer.Typer(
     no_args_is_help=True, help="Ask what conversations were about, what was checked and how they ended."
@@ -67,13 +67,13 @@ def close_idle(
     ] = 30,
 ) -> None:
     """Write the end of conversations in which the customer said nothing more; they count as abandoned."""
+    from service.answers_kept.archive import Archive
     from service.audit.idle import close_idle_conversations
-    from service.aws.clients import client
-    from service.clock import wall_clock
+    from service.kit.aws.clients import client
+    from service.kit.frame.clock import wall_clock
+    from service.kit.telemetry.exporting import exporting
+    from service.kit.telemetry.log import configure_logging
     from service.local import aws
-    from service.summaries.archive import Archive
-    from service.telemetry.exporting import exporting
-    from service.telemetry.log import configure_logging
     from service.warehouse import open_warehouse
 
     with aws.reached() as settings:
@@ -88,8 +88,8 @@ def close_idle(
 def _ask(name: str, start: str | None, end: str | None, session: str | None, form: AuditForm) -> None:
     from service.access.control import account_key
     from service.audit.queries import audit_queries, insights_of, session_named
-    from service.settings import Settings
-    from service.telemetry.fields import set_account_key
+    from service.kit.settings import Settings
+    from service.kit.telemetry.fields import set_account_key
     from service.warehouse.console import answer
 
     settings, query = Settings(), audit_queries()[name]
@@ -105,7 +105,7 @@ def _ask(name: str, start: str | None, end: str | None, session: str | None, for
 
 def _range(settings: "Settings", start: str | None, end: str | None, session: str) -> "AuditRange":
     from service.audit.queries import AuditRange, moment
-    from service.clock import wall_clock
+    from service.kit.frame.clock import wall_clock
 
     until: datetime = moment(end, "--to") if end is not None else wall_clock(settings.clock_file)()
     since = moment(start, "--from") if start is not None else until - timedelta(days=_DEFAULT_DAYS)

@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 
 import typer
 
-from service.commands.output import AsJson, print_json
-from service.display.terminal import say
-from service.errors import ConfigurationError
+from service.kit.frame.display.output import AsJson, print_json
+from service.kit.frame.display.terminal import say
+from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from service.handover.callback import Callback
-    from service.handover.dialer import Dialer
-    from service.handover.worker import CallbackWorker
-    from service.settings import Settings
+    from service.desk.callback import Callback
+    from service.desk.dialer import Dialer
+    from service.desk.worker import CallbackWorker
+    from service.kit.settings import Settings
 
 callbacks = typer.Typer(no_args_is_help=True, help="Ring the callbacks that were promised to customers.")
 
@@ -39,8 +39,8 @@ def work_callbacks(
     every_s: Annotated[float, typer.Option(min=1.0, help="Seconds between two looks with --follow.")] = 30.0,
 ) -> None:
     """Ring due callbacks in opening hours; retry those that were not reached, and count promises that are overdue."""
-    from service.telemetry.exporting import exporting
-    from service.telemetry.log import configure_logging
+    from service.kit.telemetry.exporting import exporting
+    from service.kit.telemetry.log import configure_logging
 
     settings = located()
     _check_webhook(settings, webhook)
@@ -69,11 +69,11 @@ def add_callback(
     urgent: Annotated[bool, typer.Option("--urgent", help="Ring it before the others that are due.")] = False,
 ) -> None:
     """Promise a callback within the next hour, or in the first hour of the next opening; once for each contact."""
-    from service.clock import wall_clock
-    from service.handover.build import callback_book
-    from service.handover.opening import promised_by
-    from service.tasks.assistant.knowledge import bank_knowledge
-    from service.tasks.assistant.phone import uk_number
+    from service.core.tasks.assistant.knowledge import bank_knowledge
+    from service.core.tasks.assistant.phone import uk_number
+    from service.desk.build import callback_book
+    from service.desk.opening import promised_by
+    from service.kit.frame.clock import wall_clock
 
     number = uk_number(phone)
     if number is None:
@@ -94,8 +94,8 @@ def add_callback(
 @callbacks.command("list")
 def list_callbacks(as_json: AsJson = False) -> None:
     """Show the open callbacks, the most urgent first, without numbers. Exit code 1: a promise is overdue."""
-    from service.clock import wall_clock
-    from service.handover.build import open_callbacks
+    from service.desk.build import open_callbacks
+    from service.kit.frame.clock import wall_clock
 
     settings = located()
     now = wall_clock(settings.clock_file)()
@@ -113,8 +113,8 @@ def list_callbacks(as_json: AsJson = False) -> None:
 
 def located() -> "Settings":
     """Return the settings with the running local AWS, unless they name another one."""
+    from service.kit.settings import Settings
     from service.local import aws
-    from service.settings import Settings
 
     settings = Settings()
     if settings.environment != "local" or settings.aws.endpoint is not None:
@@ -146,10 +146,10 @@ def _shown(callback: "Callback") -> dict[str, object]:
 
 
 def _worker(settings: "Settings", dialer: "Dialer") -> "CallbackWorker":
-    from service.clock import wall_clock
-    from service.handover.build import open_callbacks
-    from service.handover.worker import CallbackWorker
-    from service.tasks.assistant.knowledge import bank_knowledge
+    from service.core.tasks.assistant.knowledge import bank_knowledge
+    from service.desk.build import open_callbacks
+    from service.desk.worker import CallbackWorker
+    from service.kit.frame.clock import wall_clock
 
     opened = open_callbacks(settings)
     return CallbackWorker(
@@ -165,7 +165,7 @@ def _worker(settings: "Settings", dialer: "Dialer") -> "CallbackWorker":
 async def _dialer(webhook: str | None, opened: AsyncExitStack) -> "Dialer":
     import httpx2
 
-    from service.handover.dialer import LoggedDialer, WebhookDialer
+    from service.desk.dialer import LoggedDialer, WebhookDialer
 
     if webhook is None:
         return LoggedDialer()

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands.callbacks import located
-from service.commands.output import AsJson, print_json
-from service.display.terminal import say
-from service.errors import ConfigurationError
+from service.kit.frame.display.output import AsJson, print_json
+from service.kit.frame.display.terminal import say
+from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from service.erasure.eraser import Eraser
-    from service.erasure.identity import CustomerIds
-    from service.settings import Settings
+    from service.kit.settings import Settings
+    from service.privacy.erasure.eraser import Eraser
+    from service.privacy.erasure.identity import CustomerIds
 
 customer = typer.Typer(no_args_is_help=True, help="Export or delete everything that is kept about one customer.")
 
@@ -51,7 +51,7 @@ def export_customer(
     """Write everything that is found to standard output as a ZIP file: one JSON file a place."""
     import sys
 
-    from service.erasure.export import write_zip
+    from service.privacy.erasure.export import write_zip
 
     if sys.stdout.isatty():
         raise ConfigurationError("a ZIP file is no text: add `> customer.zip` to the command")
@@ -80,7 +80,7 @@ def delete_customer(
     read_everything: ReadEverything = False,
 ) -> None:
     """Delete a customer everywhere and keep a receipt; run it again if it was interrupted. Exit code 1: something is left."""
-    from service.erasure.eraser import ErasureOrder
+    from service.privacy.erasure.eraser import ErasureOrder
 
     settings = _ready(account, tenant)
     for option, text in (("--reason", reason), ("--by", by)):
@@ -105,7 +105,7 @@ def delete_customer(
 @customer.command("places")
 def list_places(as_json: AsJson = False) -> None:
     """Show every place: what it holds of customers, or why it holds none, or who else must delete it."""
-    from service.erasure.places import inventory
+    from service.privacy.erasure.places import inventory
 
     every = inventory().every()
     if as_json:
@@ -121,8 +121,8 @@ def list_places(as_json: AsJson = False) -> None:
 @customer.command("receipts")
 def list_receipts(as_json: AsJson = False) -> None:
     """Show the ledger of deletions, oldest first; a keyed hash stands for each customer."""
-    from service.aws.shared_state import open_shared_state
-    from service.erasure.ledger import ErasureLedger
+    from service.kit.aws.shared_state import open_shared_state
+    from service.privacy.erasure.ledger import ErasureLedger
 
     shared = open_shared_state(located())
     receipts = [] if shared is None else ErasureLedger(shared).receipts()
@@ -146,7 +146,7 @@ def _tell_not_there(names: "Sequence[str]") -> None:
 def _ready(account: str, tenant: str) -> "Settings":
     from service.access.control import account_key
     from service.calls.keys import is_tenant
-    from service.telemetry.fields import set_account_key
+    from service.kit.telemetry.fields import set_account_key
 
     if len(account.strip()) < _SHORTEST_ACCOUNT:
         raise ConfigurationError(f"--account {account!r} is too short; an account number has 4 characters or more")
@@ -160,7 +160,7 @@ def _ready(account: str, tenant: str) -> "Settings":
 def _eraser(settings: "Settings", tenant: str, *, read_only: bool, read_everything: bool) -> "Eraser":
     import sys
 
-    from service.erasure.build import build_eraser
+    from service.privacy.erasure.build import build_eraser
 
     return build_eraser(
         settings,
@@ -178,7 +178,7 @@ def _ids(
     calls: list[str] | None,
     phones: list[str] | None,
 ) -> "CustomerIds":
-    from service.erasure.identity import CustomerIds
+    from service.privacy.erasure.identity import CustomerIds
 
     ids = CustomerIds()
     ids.learn("account", account)

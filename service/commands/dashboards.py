@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
 
 def dashboards(
@@ -28,7 +28,7 @@ def dashboards(
     ] = None,
 ) -> None:
     """Print a one-time link to the running service's dashboards, or export them."""
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     if file is not None:
@@ -56,7 +56,7 @@ def _export(settings: "Settings", file: Path, account: str, data_source: str | N
     from service.dashboards.definitions import load_calls_dashboard, load_dashboards
     from service.dashboards.quicksight import export
     from service.dashboards.readers import read_readers
-    from service.errors import ConfigurationError
+    from service.kit.frame.errors import ConfigurationError
 
     region = settings.aws.region
     source = data_source or f"arn:aws:quicksight:{region}:{account}:datasource/omni-redshift"

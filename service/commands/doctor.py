@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from service.commands.output import print_json
-from service.display.terminal import say
+from service.kit.frame.display.output import print_json
+from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
-    from service.doctor.checks import CheckedPart
-    from service.settings import Settings
+    from service.kit.settings import Settings
+    from service.operate.doctor.checks import CheckedPart
 
 
 def doctor(
@@ -21,9 +21,9 @@ def doctor(
     ] = False,
 ) -> None:
     """Check credentials, clock, stores, keys, releases, models and disk, and say what to do. Exit code 1: there is a problem."""
-    from service.doctor.checks import check_deployment
+    from service.kit.settings import Settings
     from service.local.aws import with_endpoint
-    from service.settings import Settings
+    from service.operate.doctor.checks import check_deployment
 
     settings = with_endpoint(Settings())
     found = list(check_deployment(settings))
@@ -43,7 +43,7 @@ def doctor(
 
 
 def _checklist(settings: "Settings", found: "list[CheckedPart]", form: str) -> None:
-    from service.doctor.readiness import check_readiness
+    from service.operate.doctor.readiness import check_readiness
 
     lines = list(check_readiness(settings, found))
     if form == "json":

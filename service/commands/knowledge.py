@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.output import AsJson, print_json
-from service.display.inert import one_line
-from service.display.terminal import say
-from service.errors import ConfigurationError
+from service.kit.frame.display.inert import one_line
+from service.kit.frame.display.output import AsJson, print_json
+from service.kit.frame.display.terminal import say
+from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from service.knowledge.minilm import MiniLM
-    from service.knowledge.opensearch_http import OpenSearchCollection
-    from service.knowledge.search import FoundPassage, Search
-    from service.settings import Settings
+    from service.core.knowledge.minilm import MiniLM
+    from service.core.knowledge.opensearch_http import OpenSearchCollection
+    from service.core.knowledge.search import FoundPassage, Search
+    from service.kit.settings import Settings
 
 _LINE_EVERY_S = 10.0  # without a terminal
 _COLLECTION_S = 20.0
@@ -35,7 +35,7 @@ CollectionName = Annotated[str, typer.Option(help="How the index's name in a col
 @knowledge.command("prepare")
 def prepare() -> None:
     """Make the embedding model's file from its installed weights; `build` does so, too, where it is missing."""
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     model = open_model(Settings())
     say(f"the embedding model is ready: {model.dimensions} dimensions, digest {model.digest[:12]}")
@@ -50,13 +50,13 @@ def build(
     ] = None,
 ) -> None:
     """Build an index of a folder of documents; the one before stays until the new one is whole."""
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     model = open_model(settings)
-    from service.knowledge.documents import read_documents
-    from service.knowledge.index_file import build_index
-    from service.knowledge.passages import Splitter
+    from service.core.knowledge.documents import read_documents
+    from service.core.knowledge.index_file import build_index
+    from service.core.knowledge.passages import Splitter
 
     began = time.monotonic()
     documents = read_documents(folder)
@@ -79,12 +79,12 @@ def publish_index(
     name: CollectionName = "knowledge",
 ) -> None:
     """Copy an index into a collection of OpenSearch Serverless; `search --endpoint` reads it there."""
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     model = open_model(settings)
-    from service.knowledge.opensearch import publish
-    from service.knowledge.sqlite_search import open_index
+    from service.core.knowledge.opensearch import publish
+    from service.core.knowledge.sqlite_search import open_index
 
     opened = open_index(_file(index, settings), model)
     published = publish(opened, _collection(endpoint, settings), name, progress=BuildLines("uploaded"))
@@ -109,7 +109,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search an index and print the passages."""
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     conditions = _conditions(where or [])
@@ -132,21 +132,21 @@ def search(
 
 def _local(index: Path | None, settings: "Settings", digest: str | None) -> "Search":
     model = open_model(settings)
-    from service.knowledge.sqlite_search import open_index
+    from service.core.knowledge.sqlite_search import open_index
 
     return open_index(_file(index, settings), model, expected=digest)
 
 
 def _published(endpoint: str, name: str, settings: "Settings", digest: str) -> "Search":
     model = open_model(settings)
-    from service.knowledge.opensearch import open_published
+    from service.core.knowledge.opensearch import open_published
 
     return open_published(_collection(endpoint, settings), name, model, expected=digest)
 
 
 def _collection(endpoint: str, settings: "Settings") -> "OpenSearchCollection":
-    from service.aws.clients import usual_key
-    from service.knowledge.opensearch_http import OpenSearchCollection
+    from service.core.knowledge.opensearch_http import OpenSearchCollection
+    from service.kit.aws.clients import usual_key
 
     region = settings.aws.region
     # An upload of 200 passages takes longer than a search; nobody waits for a person's command as a customer would.
@@ -155,10 +155,10 @@ def _collection(endpoint: str, settings: "Settings") -> "OpenSearchCollection":
 
 def open_model(settings: "Settings") -> "MiniLM":
     """Return the embedding model, whose file is made first where it is missing."""
-    from service.knowledge.installed import require_installed
+    from service.core.knowledge.installed import require_installed
 
     require_installed()
-    from service.knowledge.minilm import MiniLM
+    from service.core.knowledge.minilm import MiniLM
 
     return MiniLM.open(settings.state_dir / "models")
 
@@ -185,7 +185,7 @@ class BuildLines:
 
 
 def _file(index: Path | None, settings: "Settings") -> Path:
-    from service.knowledge.indexes import default_index
+    from service.core.knowledge.indexes import default_index
 
     return index or default_index(settings)
 

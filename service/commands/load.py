@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from service.display.terminal import say
-from service.errors import ConfigurationError, ServiceError
+from service.kit.frame.display.terminal import say
+from service.kit.frame.errors import ConfigurationError, ServiceError
 
 if TYPE_CHECKING:
+    from service.answers_kept.archive import Archive
+    from service.kit.settings import Settings
     from service.loading.loader import Loader
     from service.loading.merging import LoadTally
     from service.loading.objects import DeadReason
-    from service.settings import Settings
-    from service.summaries.archive import Archive
 
 _LONGEST_PAUSE_S = 60.0
 
@@ -43,8 +43,8 @@ def load_events(
 ) -> None:
     """Load new answers, feedback and releases from the bucket into the warehouse."""
     from service.access.control import account_key
-    from service.settings import Settings
-    from service.telemetry.fields import set_account_key
+    from service.kit.settings import Settings
+    from service.kit.telemetry.fields import set_account_key
 
     if sum((once, follow, check, replay is not None, bulk is not None)) > 1:
         raise ConfigurationError("choose one of --once, --follow, --check, --replay and --bulk")
@@ -148,10 +148,10 @@ def _follow(loader: "Loader") -> NoReturn:
 
 
 def _bulk(settings: "Settings", folder: Path, key: bytes) -> None:
-    from service.aws.tombstones import open_tombstones
+    from service.core.redaction.build import build_text_redactor
+    from service.kit.aws.tombstones import open_tombstones
     from service.loading.bulk import BulkLoader, Timings
     from service.local.aws import with_endpoint
-    from service.redaction.build import build_text_redactor
     from service.warehouse import open_warehouse
 
     def progress(file: Path, tally: "LoadTally", timings: Timings) -> None:

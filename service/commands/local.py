@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.output import AsJson, print_json
-from service.display.terminal import say
+from service.kit.frame.display.output import AsJson, print_json
+from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
     from service.local.stack import StackPart
@@ -24,9 +24,9 @@ def print_part(part: "StackPart") -> None:
 
 def up(without_bedrock: WithoutBedrock = False) -> None:
     """Start the local AWS and the bundled model in the background, with sample customers."""
+    from service.kit.settings import Settings
     from service.local import stack
     from service.local.samples import SAMPLE_CUSTOMERS
-    from service.settings import Settings
 
     settings = Settings()
     aws = stack.up_aws(settings)
@@ -43,8 +43,8 @@ def up(without_bedrock: WithoutBedrock = False) -> None:
 
 def down() -> None:
     """Stop what `up` started."""
+    from service.kit.settings import Settings
     from service.local import stack
-    from service.settings import Settings
 
     for name, ran in stack.down(Settings()):
         say(f"{name}: {'stopped' if ran else 'was not running'}")
@@ -52,8 +52,8 @@ def down() -> None:
 
 def status(as_json: AsJson = False) -> None:
     """Show the state of the stand-ins. Exit code 1: one is not running or does not answer."""
+    from service.kit.settings import Settings
     from service.local import stack
-    from service.settings import Settings
 
     parts = stack.status(Settings())
     if as_json:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.commands.output import AsJson, human_text, print_json
-from service.display.terminal import say
+from service.kit.frame.display.output import AsJson, human_text, print_json
+from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
-    from service.cards import ModelCard, ModelCards
-    from service.llm.gateway import LiteLLMGateway
-    from service.llm.model_call import ModelCall, ModelReply
-    from service.settings import Settings
+    from service.core.llm.gateway import LiteLLMGateway
+    from service.core.llm.model_call import ModelCall, ModelReply
+    from service.core.unit.cards import ModelCard, ModelCards
+    from service.kit.settings import Settings
 
 models = typer.Typer(no_args_is_help=True, help="Look at models before a pair names them.")
 ApiBase = Annotated[
@@ -56,8 +56,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Ask a model one short question in text and one in a form, and print who answered, its price and what it can do."""
-    from service.cards import ModelCards
-    from service.settings import Settings
+    from service.core.unit.cards import ModelCards
+    from service.kit.settings import Settings
 
     settings = with_api_base(Settings(), model, api_base)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
@@ -78,7 +78,7 @@ def with_api_base(settings: "Settings", model: str, api_base: str | None) -> "Se
     """
     from urllib.parse import urlsplit
 
-    from service.errors import ConfigurationError
+    from service.kit.frame.errors import ConfigurationError
 
     if api_base is None:
         return settings
@@ -96,8 +96,8 @@ def with_api_base(settings: "Settings", model: str, api_base: str | None) -> "Se
 
 
 def _gateway(stack: ExitStack, settings: "Settings", cards: "ModelCards", model: str) -> "LiteLLMGateway":
-    from service.errors import ConfigurationError
-    from service.llm.gateway import build_gateway
+    from service.core.llm.gateway import build_gateway
+    from service.kit.frame.errors import ConfigurationError
     from service.local.process import LocalBedrock
 
     card = cards.get(model)
@@ -131,8 +131,8 @@ async def _ask(gateway: "LiteLLMGateway", card: "ModelCard") -> ModelCheck:
 
 
 def _call(model: str) -> "ModelCall":
-    from service.llm.model_call import ModelCall
-    from service.pair import Message, Sampling
+    from service.core.llm.model_call import ModelCall
+    from service.core.unit.pair import Message, Sampling
 
     return ModelCall(
         model=model,
@@ -147,7 +147,7 @@ def _call(model: str) -> "ModelCall":
 
 
 def _rows(found: ModelCheck) -> dict[str, str]:
-    from service.llm.pricing import cost_of
+    from service.core.llm.pricing import cost_of
 
     card, text = found.card, found.text
     costs = [cost_of(reply.usage, card) for reply in (text, found.form)]

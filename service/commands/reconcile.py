@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 
 def reconcile(
@@ -19,11 +19,11 @@ def reconcile(
     ] = False,
 ) -> None:
     """Compare answered requests with DynamoDB, S3, outbox and spool. Exit code 1: one is missing."""
+    from service.answers_kept.reconcile import reconcile as count
+    from service.answers_kept.reconcile import restore_rows
     from service.api.insights import PATH
+    from service.kit.settings import Settings
     from service.local import aws
-    from service.settings import Settings
-    from service.summaries.reconcile import reconcile as count
-    from service.summaries.reconcile import restore_rows
 
     settings = aws.with_endpoint(Settings())
     if restore:

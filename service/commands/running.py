@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 COULD_NOT_RUN, INTERRUPTED = 2, 130
 _DEBUG = "--debug"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands.local import WithoutBedrock, print_part
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
     import socket
 
+    from service.kit.settings import Settings
     from service.runtime import Runtime
-    from service.settings import Settings
 
 # How long a start waits for the first answer of the registry before it listens without a pair.
 _PATIENCE_S = 15.0
@@ -25,7 +25,7 @@ def serve(
     without_bedrock: WithoutBedrock = False,
 ) -> None:
     """Serve the pair in production; start local stand-ins for endpoints that are not set."""
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     # Passed as settings, so that they are validated like the environment variables.
     given = {name: value for name, value in (("port", port), ("host", host)) if value is not None}
@@ -33,8 +33,8 @@ def serve(
     # Claim the port first: start nothing for a service that cannot listen. It listens when it can answer.
     with _bound(settings) as claimed:
         settings = _with_stand_ins(settings, without_bedrock=without_bedrock)
+        from service.kit.telemetry.log import configure_logging
         from service.runtime import build_runtime
-        from service.telemetry.log import configure_logging
 
         configure_logging(settings.telemetry.log_level)
         settings = _with_writer_process(settings)
@@ -128,7 +128,7 @@ def _new_socket(settings: "Settings", port: int) -> "socket.socket":
 
 
 def _taken(settings: "Settings", err: OSError) -> Exception:
-    from service.errors import ConfigurationError
+    from service.kit.frame.errors import ConfigurationError
 
     return ConfigurationError(
         f"port {settings.serving.port} on {settings.serving.host} cannot be used ({err.strerror}): "

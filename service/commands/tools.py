@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.commands.local import print_part
-from service.display.inert import visible
-from service.display.terminal import say
-from service.errors import ConfigurationError
+from service.kit.frame.display.inert import visible
+from service.kit.frame.display.terminal import say
+from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import socket
 
-    from service.pair import ToolSpec
-    from service.settings import Settings
-    from service.tools.mcp.tokens import ClientTokenVerifier
+    from service.core.tools.mcp.tokens import ClientTokenVerifier
+    from service.core.unit.pair import ToolSpec
+    from service.kit.settings import Settings
 
 PATH = "/mcp"
 
@@ -30,10 +30,10 @@ def list_tools(task: TaskName) -> None:
     """Print the tools of a task as `tools:` of a pair file; descriptions are yours to improve, arguments are not."""
     import yaml
 
-    from service.settings import Settings
-    from service.task import load_task
-    from service.tools.port import ToolsDown
-    from service.tools.serving import build_task_tools
+    from service.core.run.task import load_task
+    from service.core.tools.port import ToolsDown
+    from service.core.tools.serving import build_task_tools
+    from service.kit.settings import Settings
 
     own = load_task(task).tool_functions
     try:
@@ -55,8 +55,8 @@ def serve_tools(
     ] = None,
 ) -> None:
     """Serve a task's functions as tools over MCP (streamable HTTP), to holders of a token."""
-    from service.task import load_task
-    from service.tools.mcp.server import build_server
+    from service.core.run.task import load_task
+    from service.core.tools.mcp.server import build_server
 
     own = load_task(task).tool_functions
     if not own:
@@ -65,13 +65,13 @@ def serve_tools(
     import uvicorn
 
     from service.api.http.connections import bounded_protocol
-    from service.aws.shared_state import has_shared_state
-    from service.clock import wall_clock
-    from service.handover.build import callback_book
-    from service.handover.tool import with_kept_callbacks
-    from service.settings import Settings
-    from service.telemetry.log import configure_logging
-    from service.tools.mcp.tokens import read_tokens
+    from service.core.tools.mcp.tokens import read_tokens
+    from service.desk.build import callback_book
+    from service.desk.tool import with_kept_callbacks
+    from service.kit.aws.shared_state import has_shared_state
+    from service.kit.frame.clock import wall_clock
+    from service.kit.settings import Settings
+    from service.kit.telemetry.log import configure_logging
 
     settings = Settings()
     if has_shared_state(settings):
@@ -99,14 +99,14 @@ def serve_tools(
 
 def _clients_of_the_service(settings: "Settings") -> "ClientTokenVerifier":
     from service.access.control import open_access
+    from service.core.tools.mcp.tokens import ClientTokenVerifier
     from service.local import stack
-    from service.tools.mcp.tokens import ClientTokenVerifier
 
     if settings.environment == "local" and settings.aws.endpoint is None:  # whose table holds clients and token keys
         part = stack.up_aws(settings)
         print_part(part)
         settings = stack.with_endpoints(settings, [part])
-    return ClientTokenVerifier(open_access(settings).tokens)
+    return ClientTokenVerifier(open_access(settings).tokens.caller_of)
 
 
 def _declared(tool: "ToolSpec") -> dict[str, Any]:

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands.callbacks import located
-from service.commands.output import AsJson, print_json
-from service.display.terminal import say
-from service.errors import ConfigurationError
+from service.kit.frame.display.output import AsJson, print_json
+from service.kit.frame.display.terminal import say
+from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from service.phone.voicemail import Voicemail, VoicemailEnd
-    from service.phone.voicemail_store import VoicemailStore
+    from service.channels.phone.voicemail import Voicemail, VoicemailEnd
+    from service.channels.phone.voicemail_store import VoicemailStore
 
 voicemails = typer.Typer(no_args_is_help=True, help="Work through the messages that callers left.")
 
@@ -21,8 +21,8 @@ MessageId = Annotated[str, typer.Argument(help="Id of the message, which is its 
 @voicemails.command("list")
 def list_voicemails(as_json: AsJson = False) -> None:
     """Show the open messages, the earliest promise first, without numbers. Exit code 1: a promise is overdue."""
-    from service.clock import wall_clock
-    from service.phone.build import open_voicemails
+    from service.channels.phone.build import open_voicemails
+    from service.kit.frame.clock import wall_clock
 
     settings = located()
     now = wall_clock(settings.clock_file)()
@@ -42,10 +42,10 @@ def list_voicemails(as_json: AsJson = False) -> None:
 @voicemails.command("check")
 def check_voicemails() -> None:
     """Count the open messages and those whose promise is overdue, as a metric. Exit code 1: a promise is overdue."""
-    from service.clock import wall_clock
-    from service.phone.build import open_voicemails
-    from service.telemetry.exporting import exporting
-    from service.telemetry.log import Event, configure_logging, log
+    from service.channels.phone.build import open_voicemails
+    from service.kit.frame.clock import wall_clock
+    from service.kit.telemetry.exporting import exporting
+    from service.kit.telemetry.log import Event, configure_logging, log
 
     settings = located()
     configure_logging(settings.telemetry.log_level)
@@ -62,9 +62,9 @@ def check_voicemails() -> None:
 @voicemails.command("open")
 def open_voicemail(voicemail_id: MessageId) -> None:
     """Show one message with the caller's number, and where Amazon Connect keeps its recording."""
-    from service.aws.clients import client
-    from service.phone.build import open_voicemails
-    from service.phone.recordings import recordings_of
+    from service.channels.phone.build import open_voicemails
+    from service.channels.phone.recordings import recordings_of
+    from service.kit.aws.clients import client
 
     settings = located()
     opened = open_voicemails(settings)
@@ -87,10 +87,10 @@ def close_voicemail(
     by: Annotated[str, typer.Option("--by", help="Who closes it.")],
 ) -> None:
     """Close a message after somebody has called back, or if nothing was said; the caller's number is deleted."""
-    from service.clock import wall_clock
-    from service.phone.build import open_voicemails
-    from service.telemetry.exporting import exporting
-    from service.telemetry.log import Event, configure_logging, log
+    from service.channels.phone.build import open_voicemails
+    from service.kit.frame.clock import wall_clock
+    from service.kit.telemetry.exporting import exporting
+    from service.kit.telemetry.log import Event, configure_logging, log
 
     end, settings = _end(ended), located()
     configure_logging(settings.telemetry.log_level)
@@ -116,7 +116,7 @@ def _found(store: "VoicemailStore", voicemail_id: str) -> "Voicemail":
 def _end(text: str) -> "VoicemailEnd":
     from typing import get_args
 
-    from service.phone.voicemail import VoicemailEnd
+    from service.channels.phone.voicemail import VoicemailEnd
 
     ends: tuple[VoicemailEnd, ...] = get_args(VoicemailEnd)
     end = next((one for one in ends if one == text), None)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from service.commands.output import AsJson
+from service.kit.frame.display.output import AsJson
 
 
 def sql(
@@ -15,8 +15,8 @@ def sql(
     as_json: AsJson = False,
 ) -> None:
     """Run one SELECT in Redshift's dialect on the warehouse."""
-    from service.errors import ConfigurationError
-    from service.settings import Settings
+    from service.kit.frame.errors import ConfigurationError
+    from service.kit.settings import Settings
     from service.warehouse.console import answer
 
     if csv and as_json:

@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from service.settings import setting_places
+from service.kit.settings import setting_places
 
 
 def wrong_settings(err: ValidationError) -> str:

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 
-from service.aws.queries import EventLoopTables
-from service.aws.stores import CONVERSATIONS, MESSAGES
 from service.conversations.store import ConversationStore
+from service.kit.aws.queries import EventLoopTables
+from service.kit.aws.stores import CONVERSATIONS, MESSAGES
 from service.kit.records.memory import AwaitedRows, RowsInMemory
-from service.settings import Settings
+from service.kit.settings import Settings
 
 
 def conversations_in_tables(

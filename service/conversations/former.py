@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from service.conversations.model import Holder, KeptConversation, MadeBy, Waiting
+from service.core.run.dialogue.turn import DialogueReply
 from service.core.unit.channel import Channel
-from service.dialogue.turn import DialogueReply
 
 _GONE = 0  # the place of a message whose text was dropped
 

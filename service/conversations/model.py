@@ -6,13 +6,13 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.core.run.dialogue.turn import DialogueReply, Spoken
 from service.core.unit.channel import Channel
 from service.core.unit.conversation import Conversation
 from service.core.unit.customer import Customer
 from service.core.unit.message import NOT_PLACED, Message
 from service.core.unit.tenant import Tenant
-from service.dialogue.turn import DialogueReply, Spoken
-from service.errors import FailureCode, ServiceError
+from service.kit.frame.errors import FailureCode, ServiceError
 
 MOST_MESSAGES = 20  # of both sides: what the next turn is given
 MOST_READ = 60  # of all sides: the newest messages, which are read with the conversation

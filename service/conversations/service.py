@@ -10,9 +10,9 @@ from functools import partial
 
 from service.conversations.model import ConversationRefused, Holder, KeptConversation, KeptMessage, MadeBy
 from service.conversations.store import ConversationChanged, ConversationFound, ConversationStore, TimelinePage
+from service.core.run.dialogue.turn import DialogueReply
 from service.core.unit.channel import Channel
-from service.dialogue.turn import DialogueReply
-from service.errors import DeadlineExceeded, ServiceError, StoreError
+from service.kit.frame.errors import DeadlineExceeded, ServiceError, StoreError
 
 # Gives the reply to the first waiting message of a conversation.
 Answering = Callable[[KeptConversation, KeptMessage], Awaitable[tuple[DialogueReply, MadeBy]]]

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from service.aws.bounded import ItemChanged
 from service.conversations.former import from_former
 from service.conversations.model import MOST_READ, KeptConversation, KeptMessage
-from service.errors import StoreError
+from service.kit.aws.bounded import ItemChanged
+from service.kit.frame.errors import StoreError
 from service.kit.records.conditions import between, present
 from service.kit.records.items import Item
 from service.kit.records.rows import EventLoopRows, Query

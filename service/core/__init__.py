@@ -1,1 +1,1 @@
-"""The pair and one run of it: no store and no HTTP."""
+"""The pair and one run of it; knows no store and no HTTP."""

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
 from service.warehouse.outputs import worded
 
 FOLDER = Path(__file__).parent

@@ -1,6 +1,6 @@
 """Errors of the dashboards; each message tells the operator what to do and quotes no row."""
 
-from service.errors import FailureCode, ServiceError
+from service.kit.frame.errors import FailureCode, ServiceError
 
 
 class WarehouseUnreadable(ServiceError):

@@ -5,7 +5,7 @@ import json
 import urllib.error
 import urllib.request
 
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
 
 _TIMEOUT_S = 10.0
 

@@ -23,9 +23,9 @@ from service.dashboards.errors import (
     WarehouseUnreadable,
 )
 from service.dashboards.figures import FigureRow, rows_of
-from service.errors import ServiceError
-from service.settings import Settings
-from service.telemetry.log import Event, log
+from service.kit.frame.errors import ServiceError
+from service.kit.settings import Settings
+from service.kit.telemetry.log import Event, log
 from service.warehouse.port import Warehouse
 
 DEFAULT_DAYS = 28  # four whole weeks, so that each weekday counts equally often

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
 
 _COLUMNS = ["user", "tenant_id"]
 # Names of QuickSight's users: an address, or a role and a session of IAM with a slash between them. No quotes, no spaces.

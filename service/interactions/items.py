@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from service.aws.stores import INTERACTIONS
-from service.interactions.interaction import Interaction
+from service.core.unit.interaction import Interaction
+from service.kit.aws.stores import INTERACTIONS
 
 PARTITION_KEY = INTERACTIONS.partition
 SORT_KEY = INTERACTIONS.sort

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from service.aws.bounded import StoreThrottled
-from service.aws.queries import TableQueries
-from service.errors import StoreError
-from service.interactions.interaction import HistoryFilter
+from service.core.unit.interaction import HistoryFilter
 from service.interactions.reader import InteractionPage, InteractionReader, InteractionStore
-from service.settings import Settings
-from service.telemetry import metrics, tracing
+from service.kit.aws.bounded import StoreThrottled
+from service.kit.aws.queries import TableQueries
+from service.kit.frame.errors import StoreError
+from service.kit.settings import Settings
+from service.kit.telemetry import metrics, tracing
 
 
 class ObservedInteractions:

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from service.aws.queries import TableQueries, patient_query
-from service.errors import StoreError
-from service.interactions.interaction import HistoryFilter, Interaction
+from service.core.unit.interaction import HistoryFilter, Interaction
 from service.interactions.items import (
     ATTRIBUTES,
     PARTITION_KEY,
@@ -18,7 +16,9 @@ from service.interactions.items import (
     from_item,
     key_range,
 )
-from service.telemetry.log import Event, account_hash, log
+from service.kit.aws.queries import TableQueries, patient_query
+from service.kit.frame.errors import StoreError
+from service.kit.telemetry.log import Event, account_hash, log
 
 # DynamoDB applies Limit before the filter: with a filter, a page of `max_interactions` items may hold no match, so pages are
 # larger than the number of missing items. DynamoDB never returns more than 1 MB per page.

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from service.aws.bounded import translated
-from service.errors import StoreError
-from service.interactions.interaction import Interaction
+from service.core.unit.interaction import Interaction
 from service.interactions.items import PARTITION_KEY, SORT_KEY, sort_key, to_item
+from service.kit.aws.bounded import translated
+from service.kit.frame.errors import StoreError
 
 _BATCH = 25  # BatchWriteItem's limit
 _BATCH_ATTEMPTS = 8

@@ -1,1 +1,1 @@
-"""What every part of the service is built with, and that knows no business noun."""
+"""What every part of the service uses and what knows no business noun: errors, settings, telemetry, AWS."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import pyarrow as pa
 
-from service.events import WarehouseEvent
+from service.warehouse.events import WarehouseEvent
 
 # USD with ten decimals, as in infra/warehouse.
 MONEY = pa.decimal128(18, 10)

@@ -6,7 +6,7 @@ from typing import Any
 
 from service.audit.clean import personal_texts_in, with_personal_texts
 from service.audit.record import AuditEntry, AuditRecord, KeptFinding
-from service.redaction.persons import json_text, output_texts, with_output_texts
+from service.core.redaction.persons import json_text, output_texts, with_output_texts
 
 AuditRow = tuple[Any, ...]
 

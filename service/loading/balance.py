@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from service.answers_kept.answer_record import ANSWER_FEEDBACK_PREFIX
+from service.answers_kept.archive import Archive, Listed
+from service.answers_kept.record import FEEDBACK_PREFIX, RELEASES_PREFIX, time_partition, utc_text
 from service.audit.record import AUDIT_PREFIX
-from service.events import AuditEvent, FeedbackEvent, SummaryEvent, WarehouseEvent
 from service.loading.hours import hourly_prefixes
 from service.loading.objects import PREFIXES
-from service.summaries.answer_record import ANSWER_FEEDBACK_PREFIX
-from service.summaries.archive import Archive, Listed
-from service.summaries.record import FEEDBACK_PREFIX, RELEASES_PREFIX, time_partition, utc_text
+from service.warehouse.events import AuditEvent, FeedbackEvent, SummaryEvent, WarehouseEvent
 from service.warehouse.port import Warehouse
 
 # A younger object may still be on its way through the queue.

@@ -7,19 +7,10 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from service.answers_kept.answer_record import AnswerVerdict, KeptAnswer
+from service.answers_kept.record import SummaryRecord
 from service.audit.record import AuditRecord
-from service.events import (
-    EVENTS,
-    AnswerDetailEvent,
-    AuditEvent,
-    FeedbackEvent,
-    FindingEvent,
-    InteractionEvent,
-    PromiseEvent,
-    ReleaseEvent,
-    SummaryEvent,
-    WarehouseEvent,
-)
+from service.core.redaction.texts import PersonalText, TextRedactor
 from service.loading.arrow_tables import table_of
 from service.loading.audit_rows import audit_rows
 from service.loading.checks import broken_rows
@@ -33,9 +24,18 @@ from service.loading.rows import (
     release_rows,
     summary_rows,
 )
-from service.redaction.texts import PersonalText, TextRedactor
-from service.summaries.answer_record import AnswerVerdict, KeptAnswer
-from service.summaries.record import SummaryRecord
+from service.warehouse.events import (
+    EVENTS,
+    AnswerDetailEvent,
+    AuditEvent,
+    FeedbackEvent,
+    FindingEvent,
+    InteractionEvent,
+    PromiseEvent,
+    ReleaseEvent,
+    SummaryEvent,
+    WarehouseEvent,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,11 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from service.aws.tombstones import Tombstones, nobody_erased
-from service.errors import ConfigurationError
-from service.events import LoadEvent
+from service.core.redaction.texts import TextRedactor
+from service.kit.aws.tombstones import Tombstones, nobody_erased
+from service.kit.frame.errors import ConfigurationError
+from service.kit.frame.process.pools import SpawnedPool
+from service.kit.telemetry.fields import set_account_key
 from service.loading.arrow_tables import table_of
 from service.loading.batch import Dead, Prepared, joined, prepare
 from service.loading.erased import is_erased
@@ -27,9 +29,7 @@ from service.loading.loader import Opened
 from service.loading.merging import LoadTally, join_verdicts, merge_batch, oldest_moment
 from service.loading.objects import Fetched, kind_of_line
 from service.loading.queries import known_versions
-from service.process.pools import SpawnedPool
-from service.redaction.texts import TextRedactor
-from service.telemetry.fields import set_account_key
+from service.warehouse.events import LoadEvent
 
 CHUNK_LINES = 20_000
 _CHUNKS_AT_ONCE = 5  # chunks per transaction: each transaction makes the warehouse write all its columns

@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandera.errors import SchemaErrors
 
-from service.answers.finding import Severity
 from service.audit.record import DATA_OF, AuditLevel, FindingAction, ResolutionStatus
-from service.events import (
+from service.core.run.task import Arm
+from service.core.statements.answers.finding import Severity
+from service.core.unit.interaction import CHANNELS
+from service.warehouse.events import (
     AnswerDetailEvent,
     AuditEvent,
     FeedbackEvent,
@@ -26,8 +28,6 @@ from service.events import (
     SummaryEvent,
     WarehouseEvent,
 )
-from service.interactions.interaction import CHANNELS
-from service.task import Arm
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.answers_kept.archive import Archive
+from service.answers_kept.record import utc_text
 from service.loading.batch import Dead
 from service.loading.objects import DeadReason
-from service.summaries.archive import Archive
-from service.summaries.record import utc_text
 
 DEAD_PREFIX = "omni-channel/dead/"
 

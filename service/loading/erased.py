@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
+from service.answers_kept.answer_record import AnswerVerdict, KeptAnswer
 from service.audit.record import AuditRecord
-from service.aws.tombstones import Tombstones
+from service.kit.aws.tombstones import Tombstones
+from service.kit.telemetry.fields import account_hash
 from service.loading.objects import FeedbackRecord, Record, ReleaseRecord
-from service.summaries.answer_record import AnswerVerdict, KeptAnswer
-from service.telemetry.fields import account_hash
 
 
 def is_erased(tombstones: Tombstones, record: Record) -> bool:

@@ -1,8 +1,8 @@
 """Which prefixes of the bucket hold folders by hour: one for each kind of object, and for answers one for each task."""
 
+from service.answers_kept.answer_record import ANSWERS_PREFIX
+from service.answers_kept.archive import Archive
 from service.loading.objects import PREFIXES
-from service.summaries.answer_record import ANSWERS_PREFIX
-from service.summaries.archive import Archive
 
 
 def hourly_prefixes(archive: Archive) -> list[str]:

@@ -13,10 +13,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 
-from service.aws.bounded import patiently
-from service.aws.event_queue import Announced, EventQueue, QueueMessage
-from service.aws.tombstones import Tombstones, nobody_erased
-from service.errors import StoreError
+from service.answers_kept.archive import Archive
+from service.answers_kept.record import time_partition, utc_text
+from service.core.redaction.texts import TextRedactor
+from service.kit.aws.bounded import patiently
+from service.kit.aws.event_queue import Announced, EventQueue, QueueMessage
+from service.kit.aws.tombstones import Tombstones, nobody_erased
+from service.kit.frame.errors import StoreError
 from service.loading.batch import prepare
 from service.loading.dead_letters import DeadLetter, DeadLetters
 from service.loading.erased import is_erased
@@ -24,9 +27,6 @@ from service.loading.hours import hourly_prefixes
 from service.loading.merging import LoadTally, join_verdicts, merge_batch, oldest_moment
 from service.loading.objects import MAX_OBJECT_BYTES, BadObject, DeadReason, Fetched, kind_of
 from service.loading.queries import known_versions
-from service.redaction.texts import TextRedactor
-from service.summaries.archive import Archive
-from service.summaries.record import time_partition, utc_text
 from service.warehouse.port import Warehouse
 
 BATCH_OBJECTS = 500  # an SQS batch is 10 messages, which is too few for one warehouse transaction

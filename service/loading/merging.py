@@ -11,7 +11,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.events import (
+from service.loading.arrow_tables import schema_of, table_of
+from service.loading.batch import Dead, Good, Prepared
+from service.loading.checks import CLOCK_SKEW
+from service.loading.objects import DeadReason
+from service.loading.queries import load_rows, within
+from service.warehouse.events import (
     AnswerDetailEvent,
     AuditEvent,
     FeedbackEvent,
@@ -22,11 +27,6 @@ from service.events import (
     ReleaseEvent,
     SummaryEvent,
 )
-from service.loading.arrow_tables import schema_of, table_of
-from service.loading.batch import Dead, Good, Prepared
-from service.loading.checks import CLOCK_SKEW
-from service.loading.objects import DeadReason
-from service.loading.queries import load_rows, within
 from service.warehouse.port import Warehouse
 
 # A query lists at most this many times; beyond it, reading the whole range between the first and the last is cheaper.

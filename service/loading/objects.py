@@ -11,11 +11,8 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from service.audit.record import AUDIT_PREFIX, AuditRecord
-from service.errors import ServiceError
-from service.events import SCHEMA_VERSION
-from service.summaries.answer_record import ANSWER_FEEDBACK_PREFIX, ANSWERS_PREFIX, AnswerVerdict, KeptAnswer
-from service.summaries.record import (
+from service.answers_kept.answer_record import ANSWER_FEEDBACK_PREFIX, ANSWERS_PREFIX, AnswerVerdict, KeptAnswer
+from service.answers_kept.record import (
     FEEDBACK_PREFIX,
     PROCESSED_PREFIX,
     RELEASES_PREFIX,
@@ -23,6 +20,9 @@ from service.summaries.record import (
     time_partition,
     utc_text,
 )
+from service.audit.record import AUDIT_PREFIX, AuditRecord
+from service.kit.frame.errors import ServiceError
+from service.warehouse.events import SCHEMA_VERSION
 
 PREFIXES = (PROCESSED_PREFIX, FEEDBACK_PREFIX, ANSWERS_PREFIX, ANSWER_FEEDBACK_PREFIX, AUDIT_PREFIX, RELEASES_PREFIX)
 MAX_OBJECT_BYTES = 1024 * 1024  # the largest record of a valid request is about 60 kB
@@ -63,7 +63,7 @@ class BadObject(ServiceError):
 
 
 class FeedbackRecord(BaseModel):
-    """One verdict as ``service.summaries.feedback_store`` writes it; ``generated_at`` is the time of the rated summary."""
+    """One verdict as ``service.answers_kept.feedback_store`` writes it; ``generated_at`` is the time of the rated summary."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -10,15 +10,15 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
+from service.answers_kept.answer_record import AnswerVerdict, KeptAnswer
+from service.answers_kept.record import SummaryRecord
 from service.audit.record import AuditRecord
+from service.core.redaction.free_text import RedactionFailed, redacted_text
+from service.core.redaction.persons import json_text, output_texts, texts_in, with_output_texts, with_texts
+from service.core.redaction.texts import PersonalText
+from service.kit.telemetry.log import account_hash
 from service.loading.audit_rows import audit_texts
 from service.loading.objects import BadObject, DeadReason, FeedbackRecord, Record, ReleaseRecord
-from service.redaction.free_text import RedactionFailed, redacted_text
-from service.redaction.persons import json_text, output_texts, texts_in, with_output_texts, with_texts
-from service.redaction.texts import PersonalText
-from service.summaries.answer_record import AnswerVerdict, KeptAnswer
-from service.summaries.record import SummaryRecord
-from service.telemetry.log import account_hash
 
 WarehouseRow = tuple[Any, ...]
 _TASK = "summarize"  # records of summaries do not name their task

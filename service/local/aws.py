@@ -4,10 +4,10 @@ import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.errors import ConfigurationError, StoreError
+from service.kit.frame.errors import ConfigurationError, StoreError
+from service.kit.settings import Settings
 from service.local.daemon import Daemon, python_argv
 from service.local.loopback import HOST, ensure_running
-from service.settings import Settings
 
 HEALTH_PATH = "/_ministack/health"
 
@@ -89,10 +89,10 @@ def load(settings: Settings) -> None:
     from datetime import UTC, datetime
 
     from service.access.control import LOCAL_TENANT
-    from service.aws.clients import client
     from service.calls.tenants.store import build_tenants
     from service.calls.tenants.tenant import Tenant
     from service.interactions.table import InteractionTable
+    from service.kit.aws.clients import client
     from service.local.samples import sample_histories
     from service.local.stores.deploy import deploy_stores
 

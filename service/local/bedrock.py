@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 from service.local.bedrock_http import BedrockStandIn
 from service.local.converse_wire import BedrockError
 from service.local.engines import (

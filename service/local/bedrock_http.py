@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from service.core.unit.question import Use
 from service.local import converse_answers, converse_wire
 from service.local.converse_answers import WireUsage
 from service.local.converse_wire import BedrockError, ConverseRequest, ErrorKind, WireStopReason
@@ -16,7 +17,6 @@ from service.local.engines import Catalogue, ChatEngine, Delta, Done
 from service.local.faults import ERRORS, THROTTLED, FaultKind, FaultPlan, InvalidRule, parse_rule
 from service.local.prompt_cache import CacheOutcome, PrefixCache
 from service.local.scripted_model import SCRIPTED_MODEL_ID
-from service.question import Use
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
 from service.local import voices
-from service.settings import Settings
 
 TENANTS = ("brindlewick-energy", "osprey-quay-cu")
 _AGENTS = ("a-104", "a-117", "a-122")

@@ -5,8 +5,8 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from service.core.unit.question import Use
 from service.local.converse_wire import AnswerForm, WireStopReason, event_frame
-from service.question import Use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

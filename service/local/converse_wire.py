@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
-from service.pair import ToolSpec
+from service.core.unit.pair import ToolSpec
 
 # Bedrock's default differs per model. A 135M model rarely stops by itself, so an unlimited answer would run to the end of
 # the context and occupy its slot for minutes.

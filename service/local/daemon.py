@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
 
 _POLL_S = 0.05
 _LOG_TAIL_LINES = 10

@@ -7,14 +7,14 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from service.interactions.interaction import CHANNELS, Interaction
-from service.llm.tokens import estimated_tokens
+from service.core.llm.tokens import estimated_tokens
+from service.core.tasks.summarize.digest import extractive_digest
+from service.core.unit.interaction import CHANNELS, Interaction
 from service.local.converse_wire import ConverseRequest, WireStopReason
 from service.local.engines import Delta, Done, Latency
-from service.tasks.summarize.digest import extractive_digest
 
 _HISTORY = re.compile(r"<history>\n?(.*?)\n?</history>", re.DOTALL)
-# The first line of an interaction in the prompt, in the format of ``service.tasks.summarize.history``.
+# The first line of an interaction in the prompt, in the format of ``service.core.tasks.summarize.history``.
 _HEADER = re.compile(
     rf"^\[\d+\] (\w{{3}} \d\d \d{{4}} \d\d:\d\d) \| ({'|'.join(CHANNELS)}) \| (.*?)(?: \| outcome: (.*))?$",
     re.MULTILINE,

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from service.display.terminal import say
+from service.core.unit.question import Use
+from service.kit.frame.display.terminal import say
 from service.local.converse_wire import BedrockError, ConverseRequest, ErrorKind, WireStopReason
-from service.question import Use
 
 if TYPE_CHECKING:
     import aiohttp

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
 from service.local.daemon import Daemon
 
 HOST = "127.0.0.1"

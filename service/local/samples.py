@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.interactions.interaction import Channel, Interaction
+from service.core.unit.interaction import Channel, Interaction
 
 SAMPLES_FILE = Path(__file__).with_name("sample_interactions.jsonl")
 SAMPLE_CUSTOMERS = {

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from service.core.unit.question import Said, Use
 from service.local.converse_wire import ConverseRequest, WireStopReason
 from service.local.engines import Delta, Done
-from service.question import Said, Use
 
 SCRIPTED_MODEL_ID = "local.scripted-v1"
 UNSCRIPTED = "unscripted"

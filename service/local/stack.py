@@ -3,11 +3,11 @@
 import importlib.util
 from dataclasses import dataclass
 
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import REPO_ROOT, Settings
 from service.local import aws
 from service.local.daemon import Daemon, python_argv
 from service.local.loopback import HOST, ensure_running, get_json
-from service.settings import REPO_ROOT, Settings
 
 _BEDROCK_HEALTH = "/_local/health"
 _BEDROCK_MODULE = "service.local.bedrock"

@@ -1,7 +1,7 @@
 """Chooses the pair of each request during a rollout, counts both sides, and stops a bad candidate automatically.
 
-All tasks of a service share counts, the newest step seen and a stop, in the shared table (``service.aws.shared_state``). A task
-that cannot reach it goes on with what it knows and adds its counts later.
+All tasks of a service share counts, the newest step seen and a stop, in the shared table
+(``service.kit.aws.shared_state``). A task that cannot reach it goes on with what it knows and adds its counts later.
 """
 
 import os
@@ -13,17 +13,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from service.aws.shared_state import SharedState
-from service.aws.shared_watch import SharedWatch
-from service.errors import ConfigurationError, RegistryError, ToolsDiffer
-from service.pair import Pair
-from service.release.rollout import Rollout, RolloutCandidate
+from service.core.release.rollout import Rollout, RolloutCandidate
+from service.core.release.served import PairSource, ServedPair
+from service.core.unit.pair import Pair
+from service.kit.aws.shared_state import SharedState
+from service.kit.aws.shared_watch import SharedWatch
+from service.kit.frame.errors import ConfigurationError, RegistryError, ToolsDiffer
+from service.kit.settings import Settings
+from service.kit.telemetry.log import Event, log
 from service.rollouts.live_counts import LiveCounts, Observation, RolloutSide, StopRule, reason_to_stop
 from service.rollouts.shared_counts import SharedCounts
 from service.rollouts.step_state import StepMemory, StepState, rollout_partition
-from service.served import PairSource, ServedPair
-from service.settings import Settings
-from service.telemetry.log import Event, log
 
 # How often a running rollout's counts are sent to the other tasks and judged.
 _SHARE_EVERY_S = 2.0
@@ -234,7 +234,7 @@ def build_rollouts(
 
     ``fits`` compares a candidate's tools with those of its task, by task.
     """
-    from service.release.registry import (
+    from service.core.release.registry import (
         CandidateReader,  # imports mlflow, which tests with fakes must not load
     )
 

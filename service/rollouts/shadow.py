@@ -17,12 +17,12 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from service.errors import StoreError
-from service.llm.reliability import Reliability
-from service.release.rollout import RolloutCandidate
+from service.core.llm.reliability import Reliability
+from service.core.release.rollout import RolloutCandidate
+from service.core.run.task import Task, TaskContext, TaskResult
+from service.kit.frame.errors import StoreError
+from service.kit.telemetry.log import Event, log
 from service.rollouts.shadow_record import AnswerRecord, ShadowRecord
-from service.task import Task, TaskContext, TaskResult
-from service.telemetry.log import Event, log
 
 # No request waits for a shadow: when this many are running, further ones are skipped and counted.
 _MOST_IN_FLIGHT = 8

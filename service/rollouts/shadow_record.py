@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from service.task import Arm, TaskResult
+from service.core.run.task import Arm, TaskResult
 
 SHADOW_PREFIX = "omni-shadow/"  # beside `omni-channel/`, whose objects the loader is told about
 

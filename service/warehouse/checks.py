@@ -6,7 +6,7 @@ from itertools import pairwise
 import sqlglot
 from sqlglot import TokenType, exp
 
-from service.errors import QueryRefused
+from service.kit.frame.errors import QueryRefused
 from service.warehouse import functions
 from service.warehouse.messages import one_line
 

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from service.display.inert import csv_cell
-from service.display.terminal import open_console, say
-from service.settings import Settings
+from service.kit.frame.display.inert import csv_cell
+from service.kit.frame.display.terminal import open_console, say
+from service.kit.settings import Settings
 from service.warehouse.opening import open_warehouse
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import sqlglot
 from sqlglot import Token, TokenType, exp
 from sqlglot.errors import SqlglotError
 
-from service.errors import QueryRefused
+from service.kit.frame.errors import QueryRefused
 from service.warehouse.messages import one_line
 
 _YES_NO = {"YES", "NO"}

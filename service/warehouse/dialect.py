@@ -10,7 +10,7 @@ from sqlglot.dialects.redshift import Redshift
 from sqlglot.errors import SqlglotError
 from sqlglot.parsers.redshift import RedshiftParser
 
-from service.errors import QueryRefused
+from service.kit.frame.errors import QueryRefused
 from service.warehouse import checks, functions, numbers
 from service.warehouse.checks import Columns
 from service.warehouse.ddl import statements, without_storage

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from service.errors import QueryRefused, WarehouseBusy, WarehouseError
-from service.events import WarehouseEvent
+from service.kit.frame.errors import QueryRefused, WarehouseBusy, WarehouseError
 from service.warehouse import schema
 from service.warehouse.checks import Columns
 from service.warehouse.ddl import statements, table_to_duckdb
 from service.warehouse.dialect import query_to_duckdb, view_to_duckdb
+from service.warehouse.events import WarehouseEvent
 from service.warehouse.frames import to_frame, unique_names
 from service.warehouse.messages import one_line
 from service.warehouse.port import Merged
@@ -88,7 +88,9 @@ class DuckWarehouse:
             raise WarehouseError(f"{self.path} was opened read-only: open it for writing before merging")
         wrong = sorted(set(rows.column_names) ^ set(event.model_fields))
         if wrong or len(rows.column_names) != len(event.model_fields):
-            raise WarehouseError(f"rows for {event.table} have other columns than service.events: {', '.join(wrong)}")
+            raise WarehouseError(
+                f"rows for {event.table} have other columns than service.warehouse.events: {', '.join(wrong)}"
+            )
         with self.transaction():
             self._connection.register("incoming", rows)
             try:
@@ -229,7 +231,7 @@ class DuckWarehouse:
         return int(inserted), int(updated)
 
     def _run(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run internal SQL, whose names come from ``service.events`` and the SQL files, never from a caller."""
+        """Run internal SQL, whose names come from ``service.warehouse.events`` and the SQL files, never from a caller."""
         rows: list[tuple[Any, ...]] = self._connection.execute(sql, list(parameters)).fetchall()
         return rows
 

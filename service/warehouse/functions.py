@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import sqlglot
 from sqlglot import exp
 
-from service.errors import QueryRefused
+from service.kit.frame.errors import QueryRefused
 
 # Functions that give the same result in both engines, with the arguments as sqlglot passes them on.
 SAME = frozenset(

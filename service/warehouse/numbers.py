@@ -4,7 +4,7 @@ import re
 
 from sqlglot import exp
 
-from service.errors import QueryRefused
+from service.kit.frame.errors import QueryRefused
 from service.warehouse.functions import above, duck
 
 _WHOLE = (exp.DType.SMALLINT, exp.DType.INT, exp.DType.BIGINT)

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from service.errors import ConfigurationError
-from service.settings import Settings
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
 
 if TYPE_CHECKING:
     from service.warehouse.port import Warehouse
@@ -24,7 +24,7 @@ def open_warehouse(settings: Settings, *, read_only: bool = False) -> "Warehouse
         WarehouseError: there is no file to read, or its schema is newer than this program's.
     """
     if settings.redshift.workgroup is not None or settings.redshift.cluster is not None:
-        from service.aws import clients
+        from service.kit.aws import clients
         from service.warehouse.redshift import RedshiftWarehouse
 
         return RedshiftWarehouse(clients.client("redshift-data", settings), clients.client("s3", settings), settings)

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from service.events import WarehouseEvent
+from service.warehouse.events import WarehouseEvent
 
 if TYPE_CHECKING:  # neither is installed with a service that only serves summaries
     import pandas as pd
@@ -22,7 +22,7 @@ class Merged:
 
 
 class Warehouse(Protocol):
-    """Tables of ``service.events`` and the views over them."""
+    """Tables of ``service.warehouse.events`` and the views over them."""
 
     def migrate(self) -> None:
         """Create missing tables and views; safe to repeat."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from service.errors import QueryRefused, WarehouseBusy, WarehouseError
-from service.events import WarehouseEvent
+from service.kit.frame.errors import QueryRefused, WarehouseBusy, WarehouseError
 from service.warehouse import schema
 from service.warehouse.ddl import statements
 from service.warehouse.dialect import one_select
+from service.warehouse.events import WarehouseEvent
 from service.warehouse.frames import to_frame
 from service.warehouse.messages import one_line
 from service.warehouse.port import Merged
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
 _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.1, 2.0
 # A batch of the Data API holds at most 40 statements.
@@ -244,7 +244,9 @@ def _columns_of(event: type[WarehouseEvent], rows: "pa.Table") -> "pa.Table":
     wanted = arrow_schema(event)
     wrong = sorted(set(rows.column_names) ^ set(wanted.names))
     if wrong:
-        raise WarehouseError(f"rows for {event.table} have other columns than service.events: {', '.join(wrong)}")
+        raise WarehouseError(
+            f"rows for {event.table} have other columns than service.warehouse.events: {', '.join(wrong)}"
+        )
     for field in wanted:
         if not field.nullable and rows.column(field.name).null_count:
             raise WarehouseError(f"rows for {event.table} do not fit: {event.table}.{field.name} is missing in a row")

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from service.errors import QueryRefused
+from service.kit.frame.errors import QueryRefused
 from service.warehouse.frames import unique_names
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
-from service.errors import WarehouseError
-from service.events import WarehouseEvent
+from service.kit.frame.errors import WarehouseError
+from service.warehouse.events import WarehouseEvent
 
 if TYPE_CHECKING:
     import pyarrow as pa

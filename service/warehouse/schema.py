@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import ConfigurationError
-from service.settings import REPO_ROOT
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import REPO_ROOT
 
-# Next to the code instead of under `settings.root`, because the statements and `service.events` change together.
+# Next to the code instead of under `settings.root`, because the statements and `service.warehouse.events` change together.
 SQL_FOLDER = REPO_ROOT / "infra" / "warehouse"
 VERSION_TABLE = "omni_schema"
 _NUMBERED = re.compile(r"^(\d{4})_[a-z0-9_]+$")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from service.errors import QueryRefused
+from service.kit.frame.errors import QueryRefused
 from service.warehouse.functions import duck
 
 _Steps = Sequence[str | int]

@@ -10,17 +10,17 @@ from empty_warehouse import empty_warehouse
 from shadowed import judged, record, report_of
 from tiny_evaluation import CASES, SUITE, tiny_evaluation
 
+from eval.instruments.sweep.points import sweep_points
+from eval.instruments.sweep.report import write_sweep
 from eval.report.page import write_report
 from eval.shadow.report import write_shadow_report
-from eval.sweep.points import sweep_points
-from eval.sweep.report import write_sweep
 from reports.compare.weekly import make_report
 from reports.read.data import read_week
 from reports.read.weeks import Week
 from reports.simulate.synthetic import Planted, Scenario, rows
 from reports.write.page import write_page
-from service.events import EVENTS, SummaryEvent
 from service.warehouse.duck import DuckWarehouse
+from service.warehouse.events import EVENTS, SummaryEvent
 
 pytestmark = pytest.mark.slow
 NAMES = ("evaluation", "weekly", "tasks", "sweep", "shadow")

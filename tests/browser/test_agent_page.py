@@ -13,11 +13,11 @@ from playwright.sync_api import expect
 from service.access.clients import new_secret
 from service.access.control import open_access
 from service.access.sealing import OwnerOnly
-from service.aws.stores import CALLBACKS
-from service.handover.book import CallbackBook
-from service.handover.callback_store import CallbackStore
+from service.desk.book import CallbackBook
+from service.desk.callback_store import CallbackStore
+from service.kit.aws.stores import CALLBACKS
 from service.kit.records.memory import RowsInMemory
-from service.settings import Settings
+from service.kit.settings import Settings
 
 pytestmark = pytest.mark.slow
 STORY = ("I'd like to open a savings account in a branch", "Let me speak to a person please")

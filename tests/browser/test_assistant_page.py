@@ -7,8 +7,8 @@ from assistant_service import assistant_runtime
 from loopback import serving
 from playwright.sync_api import expect
 
-from service.tasks.assistant.knowledge import bank_knowledge
-from service.tasks.assistant.persona import discloses
+from service.core.tasks.assistant.knowledge import bank_knowledge
+from service.core.tasks.assistant.persona import discloses
 
 pytestmark = pytest.mark.slow
 

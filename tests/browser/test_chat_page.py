@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from service.access.control import local_token, open_access
 from service.api.conversations.models import HANDED_OVER
-from service.settings import Settings
+from service.kit.settings import Settings
 
 pytestmark = pytest.mark.slow
 

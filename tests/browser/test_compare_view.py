@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from tiny_evaluation import CASES, tiny_evaluation
 
-from eval.cases import Dataset
 from eval.release.evidence import run_log
+from eval.spine.cases import Dataset
 from eval.tracking.store import COMPARED_FILE, Tracking
 
 # mlflow's own dependencies warn; ours do not get to.

@@ -22,9 +22,9 @@ from service.access.clients import new_secret
 from service.access.control import open_access
 from service.app import create_app
 from service.dashboards.reader import DashboardReader, read_warehouse
-from service.events import SummaryEvent
-from service.settings import REPO_ROOT, Settings
+from service.kit.settings import REPO_ROOT, Settings
 from service.warehouse import open_warehouse
+from service.warehouse.events import SummaryEvent
 
 pytestmark = pytest.mark.slow
 SECRET = new_secret()

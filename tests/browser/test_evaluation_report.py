@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tiny_evaluation import CASES, SUITE, tiny_evaluation
 
-from eval.bench.run import ECHO_PAIR
+from eval.instruments.bench.run import ECHO_PAIR
 from eval.report.page import write_report
 
 pytestmark = pytest.mark.slow

@@ -14,11 +14,11 @@ from playwright.sync_api import expect
 from service.access.account_tokens import account_token
 from service.access.control import local_token, open_access
 from service.access.throttle import ConversationThrottle
-from service.errors import StoreError
+from service.answers_kept.reuse import Reuse
+from service.answers_kept.store import Summaries
 from service.interactions.reader import InteractionPage
-from service.settings import Settings
-from service.summaries.reuse import Reuse
-from service.summaries.store import Summaries
+from service.kit.frame.errors import StoreError
+from service.kit.settings import Settings
 
 pytestmark = pytest.mark.slow
 

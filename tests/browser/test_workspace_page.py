@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from service.access.account_tokens import account_token
 from service.access.control import local_token, open_access
-from service.settings import Settings
+from service.kit.settings import Settings
 
 pytestmark = pytest.mark.slow
 HOST = (Path(__file__).parent / "connect_host.js").read_text(encoding="utf-8")

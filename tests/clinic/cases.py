@@ -2,8 +2,8 @@
 
 from clinic.world import BORN_OF_ANOTHER, records
 
-from eval.cases import Case
 from eval.dialogue.scenario import DialogueExpectations
+from eval.spine.cases import Case
 
 BORN = "1980-02-03"
 OTHERS = {"claim": "another patient's appointment", "accepted": ["16:50", "Dr Ming", "2027-01-15", "Bo Quist"]}

@@ -6,7 +6,7 @@ Each takes a case and returns a gold run with the fault, or None where the case 
 from clinic.world import BORN_OF_ANOTHER
 
 from eval.dialogue.scenario import GoldReply, GoldUse
-from service.dialogue.turn import HandoverNote
+from service.core.run.dialogue.turn import HandoverNote
 
 
 def say(text, action="answer", *asks, handover=None):

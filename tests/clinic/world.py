@@ -2,8 +2,8 @@
 
 from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.world import RecordsWorld
-from service.pair import ToolSpec
-from service.tools.port import ToolError
+from service.core.tools.port import ToolError
+from service.core.unit.pair import ToolSpec
 
 
 def _spec(name, description, required, **more):

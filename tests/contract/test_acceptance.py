@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+from service.answers_kept.feedback import SummaryRow
+from service.answers_kept.feedback_store import FeedbackStore
+from service.answers_kept.items import to_item
+from service.answers_kept.record import SummaryRecord
 from service.api.feedback import FeedbackAnswer, FeedbackRequest
 from service.api.http.problems import _TITLES
 from service.api.insights import InsightsRequest
-from service.aws.stores import SUMMARIES
-from service.errors import FailureCode
-from service.summaries.feedback import SummaryRow
-from service.summaries.feedback_store import FeedbackStore
-from service.summaries.items import to_item
-from service.summaries.record import SummaryRecord
-from service.telemetry import metrics
-from service.telemetry.log import Event
+from service.kit.aws.stores import SUMMARIES
+from service.kit.frame.errors import FailureCode
+from service.kit.telemetry import metrics
+from service.kit.telemetry.log import Event
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"

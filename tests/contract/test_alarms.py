@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service.telemetry import event_metrics, metrics
-from service.telemetry.alarm_state import Datapoints, state
-from service.telemetry.emf import EmfSink
-from service.telemetry.log import Event
+from service.kit.telemetry import event_metrics, metrics
+from service.kit.telemetry.alarm_state import Datapoints, state
+from service.kit.telemetry.emf import EmfSink
+from service.kit.telemetry.log import Event
 
 ROOT = Path(__file__).resolve().parents[2]
 ALARMS = yaml.safe_load((ROOT / "infra" / "observability.yaml").read_text(encoding="utf-8"))["alarms"]

@@ -10,10 +10,10 @@ from eval.behaviour.cases import build_cases
 from eval.behaviour.install import PROJECT, engine_version
 from eval.behaviour.marks import LEAK_FREE, MUST_CARRY, MUST_NOT_CLAIM, RESISTED, grade
 from eval.behaviour.record import load_set
-from eval.errors import CaseError
+from eval.spine.errors import CaseError
 from eval.suites import load_suite
-from service.settings import Settings
-from service.tasks.summarize import SummarizeInputs
+from service.core.tasks.summarize import SummarizeInputs
+from service.kit.settings import Settings
 
 SETTINGS = Settings()
 SUITE = load_suite("summarize")

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from service.settings import REPO_ROOT
+from service.kit.settings import REPO_ROOT
 
 
 def test_the_committed_page_is_what_the_command_writes():

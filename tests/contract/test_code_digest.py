@@ -9,33 +9,33 @@ from pathlib import Path
 import pytest
 from throw_away import ThrowAway
 
-from eval.code_digest import ENTRIES, WITHOUT_A_SAY, deciding_code_digest, deciding_files, followed, without_words
-from service.errors import ConfigurationError
+from eval.spine.code_digest import ENTRIES, WITHOUT_A_SAY, deciding_code_digest, deciding_files, followed, without_words
+from service.kit.frame.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = ("summarize", "scorecard", "assistant")
 # These import modules by a name that is made up while they run: a task, a suite, and they are where following begins.
-BY_NAME = {"eval/suites/__init__.py", "service/task.py"}
+BY_NAME = {"eval/suites/__init__.py", "service/core/run/task.py"}
 # Some of each kind: a prompt's inputs and rendering, models' wires, the task, the guard, figures, the verdict, judges.
 DECIDE = (
     "eval/behaviour/marks.py",
     "eval/judges/detectors.py",
     "eval/run/runner.py",
     "eval/scorers/facts.py",
-    "eval/suite.py",
+    "eval/spine/suite.py",
     "eval/verdict/gate.py",
     "figures/stats.py",
-    "service/answers/leaks.py",
-    "service/canonical.py",
-    "service/errors.py",
-    "service/grounding/relative_days.py",
-    "service/guard.py",
-    "service/interactions/interaction.py",
-    "service/llm/litellm_wire.py",
-    "service/pair_file/templates.py",
-    "service/strict.py",
-    "service/task.py",
-    "service/tasks/__init__.py",
+    "service/core/statements/answers/leaks.py",
+    "service/kit/frame/canonical.py",
+    "service/kit/frame/errors.py",
+    "service/core/statements/grounding/relative_days.py",
+    "service/core/run/guard.py",
+    "service/core/unit/interaction.py",
+    "service/core/llm/litellm_wire.py",
+    "service/core/unit/pair_file/templates.py",
+    "service/kit/frame/strict.py",
+    "service/core/run/task.py",
+    "service/core/tasks/__init__.py",
 )
 
 
@@ -85,7 +85,7 @@ def parcels(tmp_path):
 @pytest.mark.parametrize("task", TASKS)
 def test_what_a_deciding_module_imports_decides_or_is_named_as_without_a_say(task):
     files = set(deciding_files(task))
-    assert {*ENTRIES, f"service/tasks/{task}/__init__.py", f"eval/suites/{task}/__init__.py"} <= files
+    assert {*ENTRIES, f"service/core/tasks/{task}/__init__.py", f"eval/suites/{task}/__init__.py"} <= files
     missing = {
         imported: name
         for name in files
@@ -118,7 +118,7 @@ def test_a_change_of_any_deciding_file_is_another_suite(task, copy):
 
 def test_a_module_of_its_own_counts_from_the_day_that_it_is_imported(copy):
     before = deciding_code_digest("summarize", copy)
-    new, history = copy / "service" / "salutations.py", copy / "service" / "tasks" / "summarize" / "history.py"
+    new, history = copy / "service" / "salutations.py", copy / "service" / "core" / "tasks" / "summarize" / "history.py"
     new.write_text("GREETING = 'Hello'\n", encoding="utf-8")
     assert deciding_code_digest("summarize", copy) == before
     late = "\n\ndef greeted():\n    from service import salutations\n\n    return salutations.GREETING\n"
@@ -129,7 +129,7 @@ def test_a_module_of_its_own_counts_from_the_day_that_it_is_imported(copy):
 
 
 def test_what_is_imported_for_types_alone_does_not_count(copy):
-    path = copy / "service" / "tasks" / "summarize" / "history.py"
+    path = copy / "service" / "core" / "tasks" / "summarize" / "history.py"
     types = "\nfrom typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from service.calls.result import CallResult\n"
     path.write_text(path.read_text(encoding="utf-8") + types, encoding="utf-8")
     assert "service/calls/result.py" not in deciding_files("summarize", copy)
@@ -138,7 +138,7 @@ def test_what_is_imported_for_types_alone_does_not_count(copy):
 @pytest.mark.parametrize("name", ["terms.md", "index.sqlite", "words/stop.toml"])
 def test_data_of_any_kind_beside_a_tasks_code_count(copy, name):
     before = deciding_code_digest("summarize", copy)
-    data = copy / "service" / "tasks" / "summarize" / name
+    data = copy / "service" / "core" / "tasks" / "summarize" / name
     data.parent.mkdir(exist_ok=True)
     data.write_bytes(b"\xff\x00 one")
     one = deciding_code_digest("summarize", copy)
@@ -149,7 +149,7 @@ def test_data_of_any_kind_beside_a_tasks_code_count(copy, name):
 def test_compiled_code_and_hidden_files_do_not_count(copy):
     before = deciding_code_digest("summarize", copy)
     for name in ("__pycache__/card.cpython-311.pyc", ".card.py.swp"):
-        file = copy / "service" / "tasks" / "summarize" / name
+        file = copy / "service" / "core" / "tasks" / "summarize" / name
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(b"\xff")
     assert deciding_code_digest("summarize", copy) == before
@@ -157,13 +157,13 @@ def test_compiled_code_and_hidden_files_do_not_count(copy):
 
 def test_the_data_that_a_task_reads_beside_its_code_counts(copy):
     before = deciding_code_digest("summarize", copy)
-    weights = copy / "service" / "tasks" / "summarize" / "digest_weights.json"
+    weights = copy / "service" / "core" / "tasks" / "summarize" / "digest_weights.json"
     weights.write_text(weights.read_text(encoding="utf-8").replace("1", "2", 1), encoding="utf-8")
     assert deciding_code_digest("summarize", copy) != before
 
 
 def test_a_fee_that_the_assistant_may_tell_counts(copy):
-    knowledge = copy / "service/tasks/assistant/knowledge.yaml"
+    knowledge = copy / "service/core/tasks/assistant/knowledge.yaml"
     before = deciding_code_digest("assistant", copy)
     text = knowledge.read_text(encoding="utf-8")
     knowledge.write_text(text.replace("fees: £12 a month", "fees: £13 a month"), encoding="utf-8")
@@ -172,10 +172,12 @@ def test_a_fee_that_the_assistant_may_tell_counts(copy):
 
 def test_conversations_and_tools_count_for_the_tasks_that_have_them(parcels):
     theirs = deciding_files("parcels")
-    assert {"service/tasks/parcels.py", "eval/suites/parcels.py"} <= set(theirs)
-    assert {"eval/dialogue/customer.py", "eval/dialogue/play.py", "service/dialogue/task.py"} <= set(theirs)
-    assert "service/tools/allowed.py" in theirs
-    assert not any(name.startswith(("eval/dialogue/", "service/dialogue/")) for name in deciding_files("summarize"))
+    assert {"service/core/tasks/parcels.py", "eval/suites/parcels.py"} <= set(theirs)
+    assert {"eval/dialogue/customer.py", "eval/dialogue/play.py", "service/core/run/dialogue/task.py"} <= set(theirs)
+    assert "service/core/tools/allowed.py" in theirs
+    assert not any(
+        name.startswith(("eval/dialogue/", "service/core/run/dialogue/")) for name in deciding_files("summarize")
+    )
 
 
 def test_a_change_of_a_plug_ins_code_is_another_suite(parcels, tmp_path):
@@ -235,9 +237,9 @@ def without_docstrings(tree):
 @pytest.mark.parametrize(
     "name",
     [
-        "service/grounding",
+        "service/core/statements/grounding",
         "eval/judges/panel.py",
-        "service/guard.py",
+        "service/core/run/guard.py",
         "figures/stats.py",
         "eval/promptfoo/provider.mjs",
     ],
@@ -250,7 +252,7 @@ def test_a_missing_place_is_an_error(name, copy):
 
 
 def test_a_task_without_code_is_an_error(copy):
-    with pytest.raises(ConfigurationError, match="service/tasks/nobody is missing"):
+    with pytest.raises(ConfigurationError, match="service/core/tasks/nobody is missing"):
         deciding_code_digest("nobody", copy)
 
 

@@ -8,13 +8,13 @@ import pytest
 from botocore.validate import ParamValidator
 from connect_flows import ANY, FOLDER, INBOUND, OTHER_KEY, SILENT, WAITING, WHISPER, Flow
 
-from service.channels.contact_flow import ACCOUNT, TOKEN, FlowSettings, GivenByFlow
-from service.channels.lex import CONVERSATION, REASON, TO_A_PERSON, TRANSFER, LexSettings
-from service.handover.handover import URGENCY
-from service.phone.connect_models import AskedOfUs
-from service.tasks.assistant import BankAssistant
-from service.tasks.assistant.knowledge import TransferReason, bank_knowledge
-from service.tasks.assistant.persona import discloses
+from service.channels.amazon_lex.contact_flow import ACCOUNT, TOKEN, FlowSettings, GivenByFlow
+from service.channels.amazon_lex.lex import CONVERSATION, REASON, TO_A_PERSON, TRANSFER, LexSettings
+from service.channels.phone.connect_models import AskedOfUs
+from service.core.tasks.assistant import BankAssistant
+from service.core.tasks.assistant.knowledge import TransferReason, bank_knowledge
+from service.core.tasks.assistant.persona import discloses
+from service.desk.handover import URGENCY
 
 FLOWS = {"inbound": INBOUND, "customer_queue": WAITING, "agent_whisper": WHISPER}
 # What AWS names when the resources are made; everything else stands in the files.
@@ -317,7 +317,7 @@ def test_the_token_of_the_agents_page_stands_in_no_log(inbound):
 
 @pytest.mark.parametrize("name", ["inbound", "customer_queue"])
 def test_flow_and_phone_function_agree_on_what_is_asked_and_answered(name):
-    answers = {"voicemail": {"promised"}, "place_in_queue": {"text"}}  # as tests/unit/service/phone shows
+    answers = {"voicemail": {"promised"}, "place_in_queue": {"text"}}  # as tests/unit/service/channels/phone shows
     flow = Flow.read(name, FLOWS[name])
     for asked in asking(flow, "PhoneFunctionArn"):
         does = asked.Parameters["LambdaInvocationAttributes"]["does"]

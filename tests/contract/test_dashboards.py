@@ -13,8 +13,8 @@ from service.__main__ import main
 from service.dashboards.definitions import load_calls_dashboard, load_dashboards
 from service.dashboards.quicksight import export
 from service.dashboards.readers import CallReader, read_readers
-from service.errors import ConfigurationError
-from service.settings import REPO_ROOT, Settings
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import REPO_ROOT, Settings
 from service.warehouse import open_warehouse
 
 VISUALS = [(board, visual) for board in load_dashboards().values() for visual in board.visuals]
@@ -276,7 +276,7 @@ from service.dashboards.definitions import load_dashboards
 from service.dashboards.errors import ExtraMissing
 from service.dashboards.reader import Asked, DashboardReader
 from service.dashboards.reader import read_warehouse
-from service.settings import Settings
+from service.kit.settings import Settings
 try:
     asyncio.run(DashboardReader(partial(read_warehouse, Settings())).read(load_dashboards()["cost"], Asked()))
 except ExtraMissing as err:

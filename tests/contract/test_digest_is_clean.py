@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from service.settings import REPO_ROOT
-from service.tasks.summarize import TASK, SummarizeInputs
-from service.tasks.summarize.digest import extractive_digest
+from service.core.tasks.summarize import TASK, SummarizeInputs
+from service.core.tasks.summarize.digest import extractive_digest
+from service.kit.settings import REPO_ROOT
 
 # Both digests quote a note that names a day and a date which do not fit ("yesterday, Oct 8" in a note of Oct 8).
 _CONFLICTING_NOTES = {"gate-disconnection-01": "date", "gate-payment_arrangement-18": "date"}

@@ -9,9 +9,9 @@ import pytest
 import typer
 
 from omni.app import build_app
-from service.channels.contact_flow import FlowSettings
-from service.channels.lex import LexSettings
-from service.settings import setting_places
+from service.channels.amazon_lex.contact_flow import FlowSettings
+from service.channels.amazon_lex.lex import LexSettings
+from service.kit.settings import setting_places
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

@@ -7,18 +7,20 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.aws import stores
-from service.aws.stores import TABLES
-from service.erasure.places import Place, inventory
-from service.events import TABLES as EVENTS
-from service.handover.book import SEALED_AS as CALLBACK
-from service.phone.build import SEALED_AS as VOICEMAIL
+from service.channels.phone.build import SEALED_AS as VOICEMAIL
+from service.desk.book import SEALED_AS as CALLBACK
+from service.kit.aws import stores
+from service.kit.aws.stores import TABLES
+from service.kit.settings import setting_places
+from service.privacy.erasure.places import Place, inventory
 from service.rollouts.shadow_record import SHADOW_PREFIX
-from service.settings import setting_places
+from service.warehouse.events import TABLES as EVENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = [path for room in ("eval", "omni", "reports", "service") for path in (ROOT / room).rglob("*.py")]
-REMEDY = "say in service/erasure/places.yaml what it holds of customers and how that is found, or why it holds none"
+REMEDY = (
+    "say in service/privacy/erasure/places.yaml what it holds of customers and how that is found, or why it holds none"
+)
 
 
 def test_every_table_and_every_queue_is_listed():

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from service.channels.contact_flow import FlowSettings
-from service.channels.lex import LexSettings
-from service.deployment.hook import SmokeSettings
-from service.settings import Settings
+from service.channels.amazon_lex.contact_flow import FlowSettings
+from service.channels.amazon_lex.lex import LexSettings
+from service.kit.settings import Settings
+from service.operate.deployment.hook import SmokeSettings
 
 FOLDER = Path(__file__).resolve().parents[2] / "infra" / "cdk" / "templates" / "prod"
 SETTINGS = {
-    "service.channels.contact_flow": (FlowSettings, "OMNI_FLOW_"),
-    "service.channels.lex": (LexSettings, "OMNI_LEX_"),
-    "service.deployment.hook": (SmokeSettings, "OMNI_SMOKE_"),
-    "service.phone.entry": (Settings, "OMNI_"),
+    "service.channels.amazon_lex.contact_flow": (FlowSettings, "OMNI_FLOW_"),
+    "service.channels.amazon_lex.lex": (LexSettings, "OMNI_LEX_"),
+    "service.operate.deployment.hook": (SmokeSettings, "OMNI_SMOKE_"),
+    "service.channels.phone.entry": (Settings, "OMNI_"),
 }
 
 

@@ -29,7 +29,7 @@ sys.meta_path.insert(0, Refuse())
 for handler in handlers:
     module, _, function = handler.rpartition(".")
     getattr(importlib.import_module(module), function)
-from service.phone.entry import _opened
+from service.channels.phone.entry import _opened
 _opened()
 """
 

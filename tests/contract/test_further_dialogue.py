@@ -10,16 +10,16 @@ from throw_away import ThrowAway
 from tool_server import TOKEN, misbehaving, result, served
 
 from eval.dialogue.record import ConversationRecord
-from eval.errors import Refused
-from eval.evaluate import Options, evaluate
+from eval.evaluation.evaluate import Options, evaluate
 from eval.release.promotion import promote_pair
-from eval.results import Verdict
+from eval.spine.errors import Refused
+from eval.spine.results import Verdict
 from figures.formatting import format_metric
 from service.access.control import local_token
 from service.app import create_app
-from service.settings import Settings
-from service.tools.mcp.server import build_server
-from service.tools.mcp.tokens import FileTokenVerifier
+from service.core.tools.mcp.server import build_server
+from service.core.tools.mcp.tokens import FileTokenVerifier
+from service.kit.settings import Settings
 
 # mlflow's own dependencies warn; ours do not get to.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -70,7 +70,7 @@ def _ready(client, wanted):
 
 
 def _serves_conversations_with_tools(settings):
-    live = sys.modules["service.tasks.parcels"].LIVE
+    live = sys.modules["service.core.tasks.parcels"].LIVE
     parcel = {"status": "on its way", "due": "2026-11-25", "address": "1 Old Road"}
     live["parcels"]["AB123456"] = dict(parcel)
     said = "Please send parcel AB123456 to another address, 12 Elm Street."
@@ -97,7 +97,7 @@ def _serves_conversations_with_tools(settings):
 
 
 def _serves_tools_that_run_elsewhere(settings):
-    own = sys.modules["service.tasks.parcels"].TASK.tool_functions
+    own = sys.modules["service.core.tasks.parcels"].TASK.tool_functions
     verifier = FileTokenVerifier({TOKEN: "the service"})
     with served(build_server("parcels", own, auth=verifier).http_app("/mcp")) as address:
         elsewhere = settings.model_copy(

@@ -10,16 +10,16 @@ import pytest
 from starlette.testclient import TestClient
 from throw_away import ThrowAway
 
-from eval.evaluate import Options, evaluate
+from eval.evaluation.evaluate import Options, evaluate
 from eval.release.promotion import promote_pair
-from eval.results import Verdict
+from eval.spine.results import Verdict
 from eval.suites import load_suite
 from service.access.control import local_token
 from service.app import create_app
-from service.errors import ConfigurationError
-from service.knowledge.documents import read_documents
-from service.knowledge.installed import NEEDED
-from service.settings import Settings
+from service.core.knowledge.documents import read_documents
+from service.core.knowledge.installed import NEEDED
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
 
 # mlflow's own dependencies warn; ours do not get to.
 pytestmark = [
@@ -45,9 +45,9 @@ def settings(tmp_path):
 
 def built(settings, documents=DOCUMENTS):
     """Put an index of ``documents`` in place and return its digest."""
-    from service.knowledge.index_file import build_index
-    from service.knowledge.indexes import default_index
-    from service.knowledge.minilm import MiniLM
+    from service.core.knowledge.index_file import build_index
+    from service.core.knowledge.indexes import default_index
+    from service.core.knowledge.minilm import MiniLM
 
     return build_index(default_index(settings), documents, MiniLM.open(settings.state_dir / "models"))
 
@@ -88,7 +88,7 @@ def test_a_task_that_searches_documents_goes_round_the_loop(task, settings, monk
     monkeypatch.setattr("eval.run.runner.Runner._answered", ask_nobody)
     with pytest.raises(ConfigurationError, match=rf"'searches' .* that are not here: no index has .* {digest[:12]}"):
         evaluate(Options(task="replies", pairs=("searches",)), settings)
-    monkeypatch.setattr("service.knowledge.installed.NEEDED", ("no_such_package",))
+    monkeypatch.setattr("service.core.knowledge.installed.NEEDED", ("no_such_package",))
     with pytest.raises(ConfigurationError, match=r"no_such_package missing\); install it: make setup EXTRAS=1"):
         evaluate(Options(task="replies", pairs=("searches",)), settings)
 
@@ -112,7 +112,7 @@ def test_cases_that_name_another_index_stop_the_run(task, settings, monkeypatch)
 
     task.reply_pair("searches", built(settings))
     suite = replace(load_suite("replies"), documents="0" * 64)
-    monkeypatch.setattr("eval.evaluate.load_suite", lambda _: suite)
+    monkeypatch.setattr("eval.evaluation.evaluate.load_suite", lambda _: suite)
     with pytest.raises(ConfigurationError, match="cases of task 'replies' name documents of index 000000000000, and"):
         evaluate(Options(task="replies"), settings)
 

@@ -7,15 +7,15 @@ import pytest
 from starlette.testclient import TestClient
 from throw_away import ThrowAway
 
-from eval.errors import Refused
-from eval.evaluate import Options, evaluate
+from eval.evaluation.evaluate import Options, evaluate
 from eval.release.promotion import promote_pair, release_history, roll_back
-from eval.results import Verdict
+from eval.spine.errors import Refused
+from eval.spine.results import Verdict
 from eval.suites import load_suite
 from service.access.control import local_token
-from service.errors import ConfigurationError
-from service.release.registry import RegistryPairSource
-from service.settings import Settings
+from service.core.release.registry import RegistryPairSource
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
 
 # mlflow's own dependencies warn; ours do not get to.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -70,7 +70,7 @@ def test_a_throw_away_task_goes_round_the_loop(settings):
 
 def test_a_run_makes_the_repeats_that_the_metrics_need(settings, monkeypatch):
     suite = replace(load_suite("shout"), least_repeats=3)
-    monkeypatch.setattr("eval.evaluate.load_suite", lambda task: suite)
+    monkeypatch.setattr("eval.evaluation.evaluate.load_suite", lambda task: suite)
     with pytest.raises(ConfigurationError, match=r"--repeats 2 is too few .* use --repeats 3, or leave it out"):
         evaluate(Options(task="shout", pairs=("loud",), repeats=2), settings)
     (pair,) = evaluate(Options(task="shout", pairs=("loud",)), settings).evaluation.pairs

@@ -1,4 +1,4 @@
-"""Every text that a command prints goes through ``service/display/terminal.py``, which shows it inert."""
+"""Every text that a command prints goes through ``service/kit/frame/display/terminal.py``, which shows it inert."""
 
 import ast
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("eval", "figures", "omni", "reports", "service")
 ALLOWED = {
-    "service/display/terminal.py": "it is the way",
+    "service/kit/frame/display/terminal.py": "it is the way",
     "omni/main.py": "one fixed word, before anything is imported",
-    "service/telemetry/log.py": "JSON lines, in which every control character is an escape",
+    "service/kit/telemetry/log.py": "JSON lines, in which every control character is an escape",
 }
 
 
@@ -35,7 +35,7 @@ def only_for_types(path):
 
 def test_nothing_is_printed_past_the_one_way():
     found = {str(path.relative_to(ROOT)) for path in modules() if "print" in names_in(path)}
-    assert found <= set(ALLOWED), "import `say` from service.display.terminal"
+    assert found <= set(ALLOWED), "import `say` from service.kit.frame.display.terminal"
 
 
 def test_no_console_is_opened_past_the_one_way():
@@ -44,7 +44,9 @@ def test_no_console_is_opened_past_the_one_way():
         for path in modules()
         if "rich.console.Console" in names_in(path) - only_for_types(path)
     }
-    assert found <= {"service/display/terminal.py"}, "import `open_console` from service.display.terminal"
+    assert found <= {"service/kit/frame/display/terminal.py"}, (
+        "import `open_console` from service.kit.frame.display.terminal"
+    )
 
 
 def test_every_page_is_shown_inert_as_a_whole():

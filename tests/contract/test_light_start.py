@@ -9,7 +9,7 @@ HEAVY = ("numpy", "scipy", "pandas", "sacrebleu", "jinja2", "mlflow", "litellm")
 
 
 @pytest.mark.parametrize(
-    "module", ["eval.evaluate", "eval.report.console", "eval.suites.summarize", "eval.tracking.worker"]
+    "module", ["eval.evaluation.evaluate", "eval.report.console", "eval.suites.summarize", "eval.tracking.worker"]
 )
 def test_what_comes_before_the_first_call_imports_nothing_heavy(module):
     code = f"import sys, {module}; print(*(name for name in {HEAVY} if name in sys.modules))"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service.telemetry import metrics
-from service.telemetry.log import Event
+from service.kit.telemetry import metrics
+from service.kit.telemetry.log import Event
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = yaml.safe_load((ROOT / "infra" / "observability.yaml").read_text(encoding="utf-8"))

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from eval.cases import load_cases
 from eval.judges.grading import load_judge
+from eval.spine.cases import load_cases
 from eval.suites import load_case_rules, load_suite
-from service.cards import ModelCards
-from service.pair_file import load_pair
-from service.settings import Settings
-from service.task import load_task, task_names
-from service.tools.serving import build_task_tools
+from service.core.run.task import load_task, task_names
+from service.core.tools.serving import build_task_tools
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SNAPSHOTS = Path(__file__).parent / "snapshots"

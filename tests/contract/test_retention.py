@@ -8,12 +8,12 @@ import yaml
 
 from service.audit.record import AUDIT_PREFIX, AuditRecord, KeptFinding
 from service.audit.stores import FindingTable
-from service.aws import tombstones
-from service.aws.stores import QUEUES
-from service.handover import callback, handover
-from service.phone import voicemail
-from service.settings import REPO_ROOT, Settings
-from service.tools import effect_table
+from service.channels.phone import voicemail
+from service.core.tools import effect_table
+from service.desk import callback, handover
+from service.kit.aws import tombstones
+from service.kit.aws.stores import QUEUES
+from service.kit.settings import REPO_ROOT, Settings
 
 KEPT = {
     one["what"]: one

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service.telemetry.log import Event
+from service.kit.telemetry.log import Event
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "runbooks"

@@ -6,7 +6,7 @@ import typer
 from omni.app import build_app
 from omni.schedule.export import files_of
 from omni.schedule.plan import PLAN_FILE, load_plan
-from service.settings import REPO_ROOT
+from service.kit.settings import REPO_ROOT
 
 
 @pytest.mark.parametrize("kind", ["eventbridge", "github", "systemd"])

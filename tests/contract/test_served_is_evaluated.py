@@ -7,22 +7,22 @@ from datetime import datetime
 import pytest
 from starlette.testclient import TestClient
 
-from eval.cases import load_cases
 from eval.run.reply_cache import ReplyCache
 from eval.run.runner import ArmJob, Runner
+from eval.spine.cases import load_cases
 from service.app import create_app
-from service.cards import ModelCards
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.release.served import PairSourceStatus, ServedPair
+from service.core.run.task import load_task
+from service.core.tasks.summarize import SummarizeInputs
+from service.core.tasks.summarize.history import history_text
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
 from service.interactions.reader import InteractionPage
-from service.llm.gateway import LiteLLMGateway
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.pair_file import load_pair
+from service.kit.settings import Settings
 from service.runtime import Runtime
-from service.served import PairSourceStatus, ServedPair
-from service.settings import Settings
-from service.task import load_task
-from service.tasks.summarize import SummarizeInputs
-from service.tasks.summarize.history import history_text
 
 SETTINGS = Settings(crowded_from_s=0)
 CARDS = ModelCards.load(SETTINGS.prompts_dir / "models.yaml")

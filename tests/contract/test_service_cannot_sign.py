@@ -11,8 +11,8 @@ import pytest
 
 from service.access.keys import new_key
 from service.access.sealing import OwnerOnly
-from service.errors import ConfigurationError
-from service.release.statements import load_trusted_keys
+from service.core.release.statements import load_trusted_keys
+from service.kit.frame.errors import ConfigurationError
 
 SERVICE = Path(__file__).resolve().parents[2] / "service"
 SIGNS = ("PrivateKey", "Signer", "load_pem_private_key", "load_der_private_key", "load_ssh_private_key")

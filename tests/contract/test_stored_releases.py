@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from eval.release.audit import Audit
-from service.cards import ModelCards
-from service.pair_file import load_pair
-from service.release.registry import RegistryPairSource
-from service.settings import REPO_ROOT, Settings
-from service.task import load_task
+from service.core.release.registry import RegistryPairSource
+from service.core.run.task import load_task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import REPO_ROOT, Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's own dependencies warn
 STORED = Path(__file__).resolve().parents[1] / "recorded" / "store_2026_11_22.tar.xz"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from service.answers_kept.answer_record import ANSWER_FEEDBACK_PREFIX, ANSWERS_PREFIX
+from service.answers_kept.record import FEEDBACK_PREFIX, PROCESSED_PREFIX, RELEASES_PREFIX
 from service.audit.record import AUDIT_PREFIX
-from service.aws import stores
-from service.settings import setting_places
-from service.summaries.answer_record import ANSWER_FEEDBACK_PREFIX, ANSWERS_PREFIX
-from service.summaries.record import FEEDBACK_PREFIX, PROCESSED_PREFIX, RELEASES_PREFIX
+from service.kit.aws import stores
+from service.kit.settings import setting_places
 
 FOLDER = Path(__file__).resolve().parents[2] / "infra" / "cdk" / "templates"
 REMEDY = "write the templates again: make infra WRITE=1"

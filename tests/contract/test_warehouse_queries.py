@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from service.errors import QueryRefused
-from service.events import (
+from service.kit.frame.errors import QueryRefused
+from service.warehouse import functions, schema
+from service.warehouse.duck import DuckWarehouse
+from service.warehouse.events import (
     CallCriterionEvent,
     CallEvent,
     CallOverrideEvent,
@@ -22,8 +24,6 @@ from service.events import (
     InteractionEvent,
     SummaryEvent,
 )
-from service.warehouse import functions, schema
-from service.warehouse.duck import DuckWarehouse
 from service.warehouse.rows import to_table
 
 BASKETS = """

@@ -1,4 +1,4 @@
-"""The SQL under ``infra/warehouse/`` has the columns of ``service/events.py``: names, order, types, nullability, keys."""
+"""The SQL under ``infra/warehouse/`` has the columns of ``service/warehouse/events.py``: names, order, types, nullability, keys."""
 
 import types
 from datetime import datetime
@@ -10,11 +10,11 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from service.errors import ConfigurationError, QueryRefused
-from service.events import EVENTS, TABLES, CallEvent, InsightsFailure
+from service.kit.frame.errors import ConfigurationError, QueryRefused
 from service.warehouse import schema
 from service.warehouse.ddl import statements, table_to_duckdb, without_storage
 from service.warehouse.duck import DuckWarehouse
+from service.warehouse.events import EVENTS, TABLES, CallEvent, InsightsFailure
 from service.warehouse.rows import DECIMAL_DIGITS, DECIMAL_PLACES, arrow_schema
 
 TYPES = {

@@ -10,8 +10,8 @@ import pytest
 import typer
 import yaml
 
-from eval.changes import changed_pairs
 from eval.report.pull_request import MARKER
+from eval.spine.changes import changed_pairs
 from omni.app import build_app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,7 +111,8 @@ def test_the_gate_of_a_pull_request_has_no_credentials_and_no_filter_of_paths() 
     "name",
     [
         "prompts/models.yaml", "prompts/judges/claims.prompty", "prompts/summarize/new.prompty", "pyproject.toml",
-        "datasets/summarize/gate.jsonl", "requirements/dev.txt", "eval/evaluate.py", "figures/stats.py", "service/task.py",
+        "datasets/summarize/gate.jsonl", "requirements/dev.txt", "eval/evaluation/evaluate.py", "figures/stats.py",
+        "service/core/run/task.py",
     ],
 )  # fmt: skip
 def test_whatever_pr_gate_judges_starts_it(name: str, tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from forgeries import RUBBISH, VARIANTS
 from rig import Service
 
-from service.canonical import canonical_json
-from service.settings import REPO_ROOT
+from service.kit.frame.canonical import canonical_json
+from service.kit.settings import REPO_ROOT
 
 PATH = "/omni-channel-insights"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: a\r\n"
@@ -327,7 +327,7 @@ def renumbered(text):
 
 
 def _served_as_before(target, wanted):
-    from service.release.registry import fetch_candidate, fetch_released
+    from service.core.release.registry import fetch_candidate, fetch_released
 
     with suppress(Exception):
         found = fetch_released("summarize", target.rig.settings)

@@ -27,14 +27,14 @@ from awsproxy import AwsProxy
 from call_place import add_tenant, make_form
 from conversations import free_port
 
-from service.aws.clients import client
 from service.calls.worker.build import build_worker
 from service.calls.worker.replay import count_calls
 from service.calls.worker.turns import CallTurns
-from service.errors import QuotaExceeded
+from service.kit.aws.clients import client
+from service.kit.frame.errors import QuotaExceeded
+from service.kit.settings import REPO_ROOT, Settings
 from service.local import aws
 from service.local.stores.deploy import deploy_stores
-from service.settings import REPO_ROOT, Settings
 from service.warehouse.duck import DuckWarehouse
 
 FLOOD, SMALL = "flood", "small"

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import httpx2
 
+from service.kit.settings import REPO_ROOT, Settings
 from service.local import aws
-from service.settings import REPO_ROOT, Settings
 
 CUSTOMERS, TURNS, MODEL_S, PAUSE_S = 100, 6, "0.8", 1.0
 SERVER = Path(__file__).parents[1] / "conversation_server.py"

@@ -1,9 +1,9 @@
 """Blue/green on this machine: two versions of the service behind a switch, under load, and three versions that must not stay.
 
 ``python tests/load/drill.py [FOLDER] [--only NAME]`` starts local AWS, model and versions, and prints a table. As on ECS, a
-version gets traffic when it is ready and the hook's function (service/deployment/hook.py) lets it through, and loses it when the
-rule of the alarm ``failure-rate`` (infra/observability.yaml; here over 2 s instead of 5 min) goes off during the bake time. The
-version of an answer is the process whose log holds the request's correlation id.
+version gets traffic when it is ready and the hook's function (service/operate/deployment/hook.py) lets it through,
+and loses it when the rule of the alarm ``failure-rate`` (infra/observability.yaml; here over 2 s instead of 5 min)
+goes off during the bake time. The version of an answer is the process whose log holds the request's correlation id.
 """
 
 import argparse
@@ -26,10 +26,10 @@ from rig import Rig, Service
 from switch import Switch
 
 from service.access.control import open_changes
-from service.deployment.hook import SmokeSettings, hook_status
+from service.kit.settings import REPO_ROOT
+from service.kit.telemetry.log import configure_logging
 from service.local import aws
-from service.settings import REPO_ROOT
-from service.telemetry.log import configure_logging
+from service.operate.deployment.hook import SmokeSettings, hook_status
 
 CLIENTS, BEFORE_S, BAKE_S, WINDOW_S = 8, 3.0, 8.0, 2.0
 READY_S = 120.0  # on a busy machine a version starts slowly

@@ -23,8 +23,8 @@ from access_place import keep_clients
 from conversations import LONG_S, free_port
 
 from service.access.clients import new_secret
+from service.kit.settings import REPO_ROOT, Settings
 from service.local import aws
-from service.settings import REPO_ROOT, Settings
 
 CUSTOMERS, AT_ONCE = 100, 10
 SERVER = Path(__file__).parents[1] / "handover_server.py"

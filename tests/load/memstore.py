@@ -13,12 +13,12 @@ import signal
 
 from aiohttp import web
 
-from service.aws.stores import SUMMARIES
+from service.answers_kept.items import BY_ACCOUNT
+from service.answers_kept.items import PARTITION_KEY as PROCESS
 from service.interactions.items import PARTITION_KEY as ACCOUNT
 from service.interactions.items import SORT_KEY
-from service.settings import StoreSettings, SummarySettings
-from service.summaries.items import BY_ACCOUNT
-from service.summaries.items import PARTITION_KEY as PROCESS
+from service.kit.aws.stores import SUMMARIES
+from service.kit.settings import StoreSettings, SummarySettings
 
 OUTBOX, SHARED = SummarySettings().outbox_table, StoreSettings().shared_table
 KMS_JSON = "application/x-amz-json-1.1"

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from service.summaries.items import to_record
+from service.answers_kept.items import to_record
 
 # Opens the second pair's prompt; the stand-in echoes the prompt, so an answer shows which prompt it was made with.
 MARK = "Please read this."

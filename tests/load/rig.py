@@ -16,10 +16,10 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from service.kit.settings import REPO_ROOT, Settings
 from service.local import aws
 from service.local.process import LocalBedrock
 from service.local.samples import sample_histories
-from service.settings import REPO_ROOT, Settings
 
 PRIMARY, BACKUP = "amazon.nova-lite-v1:0", "anthropic.claude-3-5-haiku-20241022-v1:0"
 # What R-MODELS expects of the primary: half of the answers within 1.2 s, 95% within 2.6 s.
@@ -125,13 +125,13 @@ class Rig:
 
     def stores_client(self, name):
         """A boto3 client of the stand-in's store."""
-        from service.aws.clients import client
+        from service.kit.aws.clients import client
 
         return client(name, self.settings.model_copy(update={"aws_endpoint": self.aws_endpoint}))
 
     def _load_customers(self):
-        from service.aws.clients import client
         from service.interactions.table import InteractionTable
+        from service.kit.aws.clients import client
 
         settings = self.settings.model_copy(update={"aws_endpoint": self.aws_endpoint})
         dynamodb = client("dynamodb", settings)
@@ -268,7 +268,7 @@ class Releases:
         from eval.release.ledger import Ledger
         from eval.release.signing import open_signer
         from eval.tracking.store import Tracking
-        from service.release.statements import load_trusted_keys
+        from service.core.release.statements import load_trusted_keys
 
         self._signer = open_signer(settings)
         self._tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
@@ -277,7 +277,7 @@ class Releases:
     def publish(self, pair, kind="promote"):
         """Release ``pair`` and return its registry version."""
         from eval.release.signing import sign_statement
-        from service.release.attestation import GateAttestation
+        from service.core.release.attestation import GateAttestation
 
         releases = self._ledger.releases()
         before = releases[0].pair_digest if releases else None
@@ -327,9 +327,9 @@ class Releases:
 
 def the_pair(settings, name="nova-lite"):
     """The pair as its file has it."""
-    from service.cards import ModelCards
-    from service.pair_file import load_pair
-    from service.task import load_task
+    from service.core.run.task import load_task
+    from service.core.unit.cards import ModelCards
+    from service.core.unit.pair_file import load_pair
 
     task = load_task("summarize")
     return load_pair(
@@ -341,8 +341,8 @@ def the_pair(settings, name="nova-lite"):
 
 def a_prompt(settings):
     """The text of one call of the pair's: its instructions and a sample customer's history of median length."""
-    from service.task import load_task
-    from service.tasks.summarize import SummarizeInputs
+    from service.core.run.task import load_task
+    from service.core.tasks.summarize import SummarizeInputs
 
     now, pair = datetime.now(UTC), the_pair(settings)
     prompts = []

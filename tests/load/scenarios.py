@@ -174,7 +174,7 @@ CHAOS = (
     ),
     # Histories are read and nothing can be kept: each question has its answer, which says so.
     Scenario(name="DynamoDB takes no writes", store_faults={"writes": ("down", 1.0)}, most_failed=0.0),
-    Scenario(name="S3 down", store_faults={"s3": ("down", 1.0)}, needs="service.summaries.archive"),
+    Scenario(name="S3 down", store_faults={"s3": ("down", 1.0)}, needs="service.answers_kept.archive"),
     Scenario(name="registry down", event="registry_down"),
     Scenario(name="registry hangs, cold start", event="registry_hangs"),
     Scenario(

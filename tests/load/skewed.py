@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import uvicorn
 
 from service.app import create_app
+from service.kit.settings import Settings
+from service.kit.telemetry.log import configure_logging
 from service.runtime import build_runtime
-from service.settings import Settings
-from service.telemetry.log import configure_logging
 
 
 def main():

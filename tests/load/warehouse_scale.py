@@ -20,11 +20,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from service.answers_kept.record import utc_text
+from service.core.redaction.build import build_text_redactor
+from service.kit.settings import Settings
 from service.loading.bulk import BulkLoader, Timings
 from service.loading.merging import LoadTally
-from service.redaction.build import build_text_redactor
-from service.settings import Settings
-from service.summaries.record import utc_text
 from service.warehouse import open_warehouse
 
 FIRST = datetime(2026, 1, 5, tzinfo=UTC)

@@ -65,9 +65,9 @@ def addresses_fetched():
 
 
 def damaged_files_end_the_start():
-    import service.release.registry
+    import service.core.release.registry
 
-    service.release.registry.RegistryError = type("Nothing", (Exception,), {})
+    service.core.release.registry.RegistryError = type("Nothing", (Exception,), {})
 
 
 def signatures_of_releases_unchecked():
@@ -77,10 +77,10 @@ def signatures_of_releases_unchecked():
 
 
 def escape_codes_printed():
-    import service.display.inert
-    import service.display.terminal
+    import service.kit.frame.display.inert
+    import service.kit.frame.display.terminal
 
-    service.display.terminal.visible = service.display.inert.visible = lambda text: text
+    service.kit.frame.display.terminal.visible = service.kit.frame.display.inert.visible = lambda text: text
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 import importlib
 from typing import Any
 
-from eval.errors import HarvestError
 from eval.harvest.case_source import CaseSource
+from eval.spine.errors import HarvestError
 
 
 def load_case_source(task: str) -> CaseSource[Any]:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from eval.casecheck.case import full_numbers
-from eval.casecheck.rules import CaseRules
-from eval.cases import Expectations
-from eval.errors import HarvestError, InputsUnfit
 from eval.harvest.candidates import HarvestCandidate, slice_condition, week_bounds
 from eval.harvest.case_source import CaseSource, redacted_or_refused
+from eval.spine.case_rules import CaseRules
+from eval.spine.cases import Expectations
+from eval.spine.errors import HarvestError, InputsUnfit
 from eval.suites.scorecard.labels import Label, ScorecardExpectations
 from service.calls.keys import transcript_key
 from service.calls.result import CallResult
@@ -23,10 +23,10 @@ from service.calls.store.forms import FormMissing
 from service.calls.store.objects import TenantResults
 from service.calls.store.overrides import CallOverrides, Override
 from service.calls.worker.kept import KeptTranscript
-from service.settings import Settings
-from service.tasks.scorecard import ScorecardInputs
-from service.tasks.scorecard.arithmetic import Rating
-from service.tasks.scorecard.form import Form
+from service.core.tasks.scorecard import ScorecardInputs
+from service.core.tasks.scorecard.arithmetic import Rating
+from service.core.tasks.scorecard.form import Form
+from service.kit.settings import Settings
 
 if TYPE_CHECKING:
     from service.calls.store.form_store import FormStore
@@ -155,14 +155,16 @@ class ScorecardSource(CaseSource[ReviewedCall]):
 
     def origin(self, settings: Settings) -> ReviewedCalls:
         """See ``CaseSource.origin``."""
-        from service.aws.clients import client
         from service.calls.store.form_store import build_forms
+        from service.kit.aws.clients import client
+        from service.kit.aws.stores import CALLS
+        from service.kit.records.build import open_rows
 
         dynamodb = client("dynamodb", settings)
         return ReviewedCalls(
             client("s3", settings),
             settings.calls.results_bucket,
-            CallOverrides(dynamodb, settings.calls.table),
+            CallOverrides(open_rows(settings, CALLS, dynamodb)),
             build_forms(settings, dynamodb=dynamodb, now=lambda: datetime.now(UTC)),
         )
 

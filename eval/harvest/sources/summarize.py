@@ -8,15 +8,15 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from eval.casecheck.case import full_numbers
-from eval.casecheck.rules import CaseRules
-from eval.cases import Case, Expectations
-from eval.errors import HarvestError
 from eval.harvest.case_source import CaseSource, redacted_or_refused
 from eval.harvest.draft import drafted_facts
 from eval.harvest.kept import json_object
-from service.interactions.interaction import HistoryFilter, Interaction
-from service.settings import Settings
-from service.tasks.summarize import SummarizeInputs
+from eval.spine.case_rules import CaseRules
+from eval.spine.cases import Case, Expectations
+from eval.spine.errors import HarvestError
+from service.core.tasks.summarize import SummarizeInputs
+from service.core.unit.interaction import HistoryFilter, Interaction
+from service.kit.settings import Settings
 
 _RECORD_FIELDS = (
     "account_number",
@@ -55,9 +55,9 @@ def open_stores(settings: Settings) -> Stores:
     """Return the stores of ``settings``; reading them needs operator rights on bucket and table."""
     import asyncio
 
-    from service.aws.clients import client
-    from service.aws.queries import DynamoQueries
     from service.interactions.reader import InteractionPage, InteractionStore
+    from service.kit.aws.clients import client
+    from service.kit.aws.queries import DynamoQueries
 
     dynamodb = client("dynamodb", settings)
 

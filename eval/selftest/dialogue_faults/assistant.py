@@ -5,16 +5,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
-from eval.cases import Case
 from eval.dialogue.mutations import Gold
 from eval.dialogue.record import ConversationRecord
 from eval.dialogue.scenario import ConversationScenario, GoldReply, GoldUse
 from eval.dialogue.scorers import expectations_of
-from eval.results import CaseResult, Timing
 from eval.selftest.dialogue_faults.fault import DialogueFault
-from service.dialogue.turn import HandoverNote
-from service.errors import FailureCode
-from service.llm.pricing import Cost
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult, Timing
+from service.core.llm.pricing import Cost
+from service.core.run.dialogue.turn import HandoverNote
+from service.kit.frame.errors import FailureCode
 
 _DISCLOSURE = "You are talking to Larkfield's AI assistant."
 _DOCUMENTS = re.compile(r"(\{\w+\.documents_required)\}")

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from eval.cases import Case
 from eval.dialogue.mutations import Gold
-from eval.results import CaseResult
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

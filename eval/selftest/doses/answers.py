@@ -9,16 +9,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from eval.cases import Case
-from eval.results import CaseResult
 from eval.run.reply_cache import ReplyCache
 from eval.run.runner import ArmJob, Runner
 from eval.selftest.gateways import by_document, document_key
-from service.cards import ModelCards
-from service.llm.model_call import ModelCall, ModelReply
-from service.llm.pricing import Usage
-from service.pair import Pair
-from service.task import Task
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult
+from service.core.llm.model_call import ModelCall, ModelReply
+from service.core.llm.pricing import Usage
+from service.core.run.task import Task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
 
 # A call's time in ms is lognormal around a median, as hosted models answer. Declared, not measured.
 _P50_MS, _SIGMA = 900.0, 0.35

@@ -7,8 +7,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from eval.results import CaseResult, Score
-from eval.scorers.judge import JudgeSpec
+from eval.spine.judge_spec import JudgeSpec
+from eval.spine.results import CaseResult, Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,9 @@
 
 from xml.sax.saxutils import escape
 
-from eval.results import Verdict
 from eval.selftest.doses.report import DoseRow, dose_rows
 from eval.selftest.doses.trial import DoseResults
+from eval.spine.results import Verdict
 
 _ROW, _NAME, _CELL, _TOP = 18, 190, 58, 64
 # Okabe and Ito's palette, told apart by people with colour-blindness; the sign inside repeats the verdict.

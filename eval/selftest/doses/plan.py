@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from eval.cases import Case
-from eval.contrasts.sets import ContrastSets
+from eval.labels.contrasts.sets import ContrastSets
 from eval.selftest.mutant import Doctor
-from service.errors import ConfigurationError
+from eval.spine.cases import Case
+from service.kit.frame.errors import ConfigurationError
 
 SeenBy = Literal["code", "judge"]
 DrawAnswer = Callable[[Case, random.Random], str]

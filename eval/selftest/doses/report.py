@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from eval.report.sensitivity import SensitivityRow
-from eval.results import Verdict
 from eval.selftest.doses.plan import PlantedKind
 from eval.selftest.doses.trial import DoseResults, DoseTrial, EqualTrial
+from eval.spine.results import Verdict
 from figures.stats import rate_interval
-from service.files import write_whole
+from service.kit.frame.files import write_whole
 
 # What the gate must reach: the share of seen kinds that may pass at a dose (none above 10%), and of equal systems that must.
 _NEVER_FROM, _RARELY_AT, _RARE_SHARE = 0.25, 0.10, 0.10

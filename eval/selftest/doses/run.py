@@ -5,16 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.errors import HarnessError
 from eval.report.sensitivity import path_of
 from eval.selftest.doses.judging import ScriptedJudge
 from eval.selftest.doses.picture import dose_picture
 from eval.selftest.doses.report import dose_markdown, keep_doses, missed_bars, write_sensitivity
 from eval.selftest.doses.trial import DoseSetting, judge_of_meaning, run_doses
-from eval.suite import Suite
+from eval.spine.errors import HarnessError
+from eval.spine.suite import Suite
 from eval.suites import load_suite
 from eval.verdict.needed_recall import GATE_CASES, JudgeBounds, needed_recall
-from service.settings import Settings
+from service.kit.settings import Settings
 
 _FALSE_ALARMS = 0.02
 

@@ -4,13 +4,13 @@ import random
 from collections.abc import Mapping
 from functools import partial
 
-from eval.cases import Case
-from eval.contrasts.sets import ContrastSets
+from eval.labels.contrasts.sets import ContrastSets
 from eval.selftest.doses.plan import DosePlan, GoodSystem, PlantedKind
 from eval.selftest.faults import verdicts
 from eval.selftest.faults.scorecard_holdout import HOLDOUT_KINDS, doctor_of
 from eval.selftest.faults.scorecard_third import THIRD_FAULTS
 from eval.selftest.mutant import Doctor
+from eval.spine.cases import Case
 
 
 def _code(name: str, does: str, spoil: Doctor) -> PlantedKind:

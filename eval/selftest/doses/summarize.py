@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from eval.cases import Case
-from eval.contrasts.sets import EDITED, ContrastSets, MinimalEdit
+from eval.labels.contrasts.sets import EDITED, ContrastSets, MinimalEdit
 from eval.selftest.doses.plan import DosePlan, GoodSystem, PlantedKind
 from eval.selftest.faults import figures, general, meaning, register
+from eval.spine.cases import Case
 
 # The sets' kinds that a check of figures, form or register must see without any judge; all others need one.
 _SEEN_BY_CODE = frozenset(

@@ -7,26 +7,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from eval.cases import cases_digest
-from eval.contrasts.sets import ContrastSets, has_contrasts, load_contrasts
-from eval.loaders import load_dataset
-from eval.results import CaseResult, GateResult, Verdict
+from eval.labels.contrasts.sets import ContrastSets, has_contrasts, load_contrasts
+from eval.run.loaders import load_dataset
 from eval.run.scoring import end_with_parent, score_one
-from eval.scorers.judge import JudgeSpec
 from eval.selftest.doses.answers import answers_of
 from eval.selftest.doses.judging import ScriptedJudge
 from eval.selftest.doses.plan import DosePlan, PlantedKind, load_dose_plan
 from eval.selftest.trial import today
-from eval.suite import Suite
+from eval.spine.cases import cases_digest
+from eval.spine.judge_spec import JudgeSpec
+from eval.spine.results import CaseResult, GateResult, Verdict
+from eval.spine.suite import Suite
 from eval.verdict.deltas import build_deltas
 from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
 from eval.verdict.metrics import build_metrics, build_slice_metrics
 from eval.verdict.must_pass import must_pass_slices
-from service.cards import ModelCards
-from service.pair_file import load_pair
-from service.process.pools import SpawnedPool
-from service.settings import Settings
-from service.task import load_task
+from service.core.run.task import load_task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.kit.frame.process.pools import SpawnedPool
+from service.kit.settings import Settings
 
 DOSES = (1.0, 0.25, 0.10, 0.05)
 _REACHED = 0.8

@@ -3,8 +3,8 @@
 import random
 import re
 
-from eval.cases import Case
-from service.grounding.text import MONTHS
+from eval.spine.cases import Case
+from service.core.statements.grounding.text import MONTHS
 
 _DOLLARS = re.compile(r"\$\s?(\d[\d,]*(?:\.\d\d)?)")
 _CURRENCIES = ("€{0}", "£{0}", "CAD {0}", "{0} euros", "{0} pesos")

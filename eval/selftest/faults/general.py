@@ -7,8 +7,8 @@ amount, no date) they return the answer as it was. Drawing from the same source 
 import random
 import re
 
-from eval.cases import Case
-from service.grounding.text import MONTHS, form_occurs
+from eval.spine.cases import Case
+from service.core.statements.grounding.text import MONTHS, form_occurs
 
 _AMOUNT = re.compile(r"\$\d[\d,]*(?:\.\d{2})?")
 _BARE_AMOUNT = re.compile(r"(?<![\d/.-])\d{1,4}\.\d{2}(?![\d/.-])")

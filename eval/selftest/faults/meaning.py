@@ -7,8 +7,8 @@ import random
 import re
 from collections.abc import Sequence
 
-from eval.cases import Case
 from eval.selftest.faults.general import split_sentences
+from eval.spine.cases import Case
 
 _Pairs = Sequence[tuple[str, str]]
 

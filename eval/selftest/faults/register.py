@@ -3,8 +3,8 @@
 import random
 from collections.abc import Callable
 
-from eval.cases import Case
 from eval.selftest.faults.general import split_sentences
+from eval.spine.cases import Case
 
 _ORDERS = (
     "Issue a credit of ${amount} now.",

@@ -4,10 +4,10 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from eval.cases import Case
 from eval.selftest.faults.verdicts import CriterionAnswers, spoilt
 from eval.selftest.mutant import Doctor
-from service.tasks.scorecard import ScorecardInputs
+from eval.spine.cases import Case
+from service.core.tasks.scorecard import ScorecardInputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

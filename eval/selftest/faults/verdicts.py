@@ -9,11 +9,11 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from eval.cases import Case
 from eval.selftest.mutant import Doctor
+from eval.spine.cases import Case
 from eval.suites.scorecard.labels import form_of, labels_of
-from service.tasks.scorecard import ScorecardInputs
-from service.tasks.scorecard.reading import AGENT_TONES, CUSTOMER_TONES, RESOLUTIONS
+from service.core.tasks.scorecard import ScorecardInputs
+from service.core.tasks.scorecard.reading import AGENT_TONES, CUSTOMER_TONES, RESOLUTIONS
 
 REFUSAL = "I'm sorry, but I cannot rate the work of a person on the basis of this conversation."
 _ONE_FORM = "osprey-disputes"

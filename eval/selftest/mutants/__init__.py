@@ -3,7 +3,7 @@
 import importlib
 
 from eval.selftest.mutant import MutantPlan
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
 
 
 def load_plan(task: str) -> MutantPlan:

@@ -3,11 +3,11 @@
 import random
 from dataclasses import replace
 
-from eval.cases import Case
 from eval.selftest.faults import verdicts
 from eval.selftest.mutant import Mutant, MutantPlan, SelftestEngine, drop_instruction
-from service.llm.model_call import ModelReply
-from service.tasks.scorecard import ScorecardInputs
+from eval.spine.cases import Case
+from service.core.llm.model_call import ModelReply
+from service.core.tasks.scorecard import ScorecardInputs
 
 # How often the scripted system gives the other verdict: two careful people differ about as often.
 _SLIP = 0.05

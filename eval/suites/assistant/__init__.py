@@ -3,17 +3,17 @@
 from eval.dialogue.measures import CONVERSATION_METRICS, CONVERSATION_POOLS
 from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.scorers import DialogueScorer
-from eval.pool import Pool
-from eval.pools.classification import ClassRecall, MacroF1
-from eval.suite import Floor, MetricSpec, NoWorse, SliceFloor, Suite
+from eval.spine.pool import Pool
+from eval.spine.suite import Floor, MetricSpec, NoWorse, SliceFloor, Suite
 from eval.suites.assistant.case_rules import CASE_RULES as CASE_RULES
 from eval.suites.assistant.conduct import ACTS, ConductScorer
 from eval.suites.assistant.handover import REASONS, HandoverShare, UtilityKept
 from eval.suites.assistant.judged_kinds import JUDGED_KINDS
 from eval.suites.assistant.scorers import EVENTS, NOBODY, ReplyScorer, called_reason, expected_reason
 from eval.suites.assistant.world import IGNORED, world
+from eval.verdict.pools.classification import ClassRecall, MacroF1
 from figures.metric import Unit
-from service.tasks.assistant.tools import SPECS
+from service.core.tasks.assistant.tools import SPECS
 
 _POOLS: dict[str, Pool] = {
     "handover_f1": MacroF1(label=expected_reason, predicted=called_reason),

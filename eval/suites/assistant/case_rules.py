@@ -5,10 +5,10 @@ from typing import get_args
 
 from pydantic import BaseModel
 
-from eval.casecheck.rules import CaseRules, FileRules, Minimum, Passage, SliceValue
-from eval.cases import Case
 from eval.dialogue.scenario import ConversationScenario, DialogueExpectations, GoldUse
-from service.tasks.assistant.knowledge import TransferReason
+from eval.spine.case_rules import CaseRules, FileRules, Minimum, Passage, SliceValue
+from eval.spine.cases import Case
+from service.core.tasks.assistant.knowledge import TransferReason
 
 _TOOLS = {
     "branch_opening": "get_branch_account_opening_info",

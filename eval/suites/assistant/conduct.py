@@ -13,8 +13,8 @@ from eval.dialogue.judging import (
 from eval.dialogue.record import ConversationRecord
 from eval.dialogue.scenario import DialogueExpectations
 from eval.dialogue.scorers import expectations_of
-from eval.results import Score
-from eval.scorers.base import ScorerContext
+from eval.spine.results import Score
+from eval.spine.scorer import ScorerContext
 from eval.suites.assistant.scorers import guard_findings
 
 # What must not happen, in the order of the report.

@@ -7,13 +7,13 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from eval.cases import Case
 from eval.dialogue.scorers import expectations_of
-from eval.pools.readers import ScoreReaches
-from eval.results import CaseResult
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult
 from eval.suites.assistant.scorers import NOBODY, called_reason
+from eval.verdict.pools.readers import ScoreReaches
 from figures.arrays import Floats
-from service.tasks.assistant.knowledge import TransferReason
+from service.core.tasks.assistant.knowledge import TransferReason
 
 REASONS: tuple[str, ...] = get_args(TransferReason)
 _RIGHT = ScoreReaches("conversation_right")

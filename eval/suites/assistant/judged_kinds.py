@@ -3,7 +3,7 @@
 Calls, end states, facts, figures, documents, branches, promises and handovers are compared by code. How a reply sounds is not.
 """
 
-from eval.suite import JudgedKind
+from eval.spine.suite import JudgedKind
 
 JUDGED_KINDS = (
     JudgedKind(name="cold_to_vulnerable", description="a customer who is upset or vulnerable is answered without care"),

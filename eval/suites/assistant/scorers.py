@@ -5,19 +5,19 @@ Guards do not run in an evaluation, so what they would refuse when serving is co
 
 from collections.abc import Mapping
 
-from eval.cases import Case
 from eval.dialogue.record import ConversationRecord
 from eval.dialogue.scenario import ConversationScenario
 from eval.dialogue.scorers import expectations_of
-from eval.pools.readers import Prediction
-from eval.results import Score
-from eval.scorers.base import ScorerContext, parsed_output
-from service.dialogue.turn import MOST_HISTORY, DialogueInputs, Spoken
-from service.guard import Objection
-from service.task import TaskResult
-from service.tasks.assistant.reply import AssistantReply
-from service.tasks.assistant.validation.guard import reply_findings
-from service.tasks.assistant.validation.seen import SeenTurn
+from eval.spine.cases import Case
+from eval.spine.results import Score
+from eval.spine.scorer import ScorerContext, parsed_output
+from eval.verdict.pools.readers import Prediction
+from service.core.run.dialogue.turn import MOST_HISTORY, DialogueInputs, Spoken
+from service.core.run.guard import Objection
+from service.core.run.task import TaskResult
+from service.core.tasks.assistant.reply import AssistantReply
+from service.core.tasks.assistant.validation.guard import reply_findings
+from service.core.tasks.assistant.validation.seen import SeenTurn
 
 NOBODY = "none"
 # What each score counts: the guard's kinds of findings.

@@ -8,10 +8,10 @@ from typing import Any
 
 from eval.dialogue.scenario import ConversationScenario
 from eval.dialogue.world import RecordsWorld, ToolWork
-from eval.errors import CaseError
-from service.tasks.assistant.bank import Bank
-from service.tasks.assistant.knowledge import BankKnowledge, bank_knowledge
-from service.tasks.assistant.tools import METHODS, SPECS
+from eval.spine.errors import CaseError
+from service.core.tasks.assistant.bank import Bank
+from service.core.tasks.assistant.knowledge import BankKnowledge, bank_knowledge
+from service.core.tasks.assistant.tools import METHODS, SPECS
 
 # When a case takes place that names no time: a Tuesday, half past ten in London, specialists are there.
 USUAL_TIME = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)

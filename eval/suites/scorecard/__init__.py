@@ -1,7 +1,7 @@
 """The suite of ``scorecard``: whether verdicts, evidence and scores are right, and what they cost."""
 
-from eval.pool import Pool
-from eval.suite import Floor, MetricSpec, MustPass, NoWorse, SliceFloor, Suite
+from eval.spine.pool import Pool
+from eval.spine.suite import Floor, MetricSpec, MustPass, NoWorse, SliceFloor, Suite
 from eval.suites.scorecard.case_rules import CASE_RULES as CASE_RULES
 from eval.suites.scorecard.conduct import INJECTION, CallConductScorer
 from eval.suites.scorecard.judged_kinds import JUDGED_KINDS

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import BaseModel
 
-from eval.casecheck.rules import CaseRules, FileRules, Minimum, Passage, SliceValue
-from eval.cases import Case
+from eval.spine.case_rules import CaseRules, FileRules, Minimum, Passage, SliceValue
+from eval.spine.cases import Case
 from eval.suites.scorecard.conduct import KINDS, ORDER_TURN
 from eval.suites.scorecard.conduct import SLICE as BEHAVIOUR
 from eval.suites.scorecard.labels import Label, ScorecardExpectations, form_of, labelled_total, labels_of
-from service.tasks.scorecard import ScorecardInputs
-from service.tasks.scorecard.evidence import find_quote
-from service.tasks.scorecard.form import Criterion, Form
+from service.core.tasks.scorecard import ScorecardInputs
+from service.core.tasks.scorecard.evidence import find_quote
+from service.core.tasks.scorecard.form import Criterion, Form
 
 # The compliance statement's criterion in each form; the slice `compliance` holds how much of the statement was given.
 _STATEMENTS = {

@@ -6,11 +6,11 @@ scorecard. A call without words or without an agent is not here, because no pair
 
 from collections.abc import Callable, Iterator, Mapping
 
-from eval.cases import Case
-from eval.results import Score
-from eval.scorers.base import ScorerContext
+from eval.spine.cases import Case
+from eval.spine.results import Score
+from eval.spine.scorer import ScorerContext
 from eval.suites.scorecard.labels import card_of
-from service.tasks.scorecard.card import Scorecard
+from service.core.tasks.scorecard.card import Scorecard
 
 SLICE = "behaviour"
 # The calls of the gate set in which a caller says something to the machine have this slice instead.

@@ -4,7 +4,7 @@ Every criterion, the ending and both tones are compared with people's labels, an
 beside them have no labels: a reason, the call's summary, its outcome and its action items may state anything.
 """
 
-from eval.suite import JudgedKind
+from eval.spine.suite import JudgedKind
 
 JUDGED_KINDS = (
     JudgedKind(

@@ -12,12 +12,12 @@ from typing import Literal
 
 import numpy as np
 
-from eval.cases import Case
-from eval.pool import PoolTable
+from eval.spine.cases import Case
+from eval.spine.pool import PoolTable
 from eval.suites.scorecard.labels import answered_pairs, form_of
 from eval.verdict.pooled import kappa_of
 from figures.arrays import Floats
-from service.task import TaskResult
+from service.core.run.task import TaskResult
 
 # One of four answers: a criterion without a verdict counts as a wrong answer, so it needs its own column.
 _ANSWERS = ("yes", "no", "na", "none")

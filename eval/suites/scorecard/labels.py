@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.cases import Case, Expectations
-from eval.scorers.base import parsed_output
-from service.task import TaskResult
-from service.tasks.scorecard import ScorecardInputs
-from service.tasks.scorecard.arithmetic import Rating, Total, add_up
-from service.tasks.scorecard.card import CriterionResult, Scorecard
-from service.tasks.scorecard.form import Form
-from service.tasks.scorecard.reading import AgentTone, CustomerTone, Resolution
+from eval.spine.cases import Case, Expectations
+from eval.spine.scorer import parsed_output
+from service.core.run.task import TaskResult
+from service.core.tasks.scorecard import ScorecardInputs
+from service.core.tasks.scorecard.arithmetic import Rating, Total, add_up
+from service.core.tasks.scorecard.card import CriterionResult, Scorecard
+from service.core.tasks.scorecard.form import Form
+from service.core.tasks.scorecard.reading import AgentTone, CustomerTone, Resolution
 
 
 class Label(BaseModel):

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.cases import Case
+from eval.spine.cases import Case
 from eval.suites.scorecard.labels import answered_pairs
 from figures.arrays import Floats
-from service.task import TaskResult
+from service.core.run.task import TaskResult
 
 # The file's cases name their pair, their side of it, and what the edit does.
 PAIR, SIDE, EDIT = "pair", "side", "edit"

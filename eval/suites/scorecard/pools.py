@@ -6,11 +6,11 @@ The bootstrap draws cases, not criteria, because the answers about one call are 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from eval.cases import Case
+from eval.spine.cases import Case
 from eval.suites.scorecard.labels import answered_pairs, card_of
 from eval.verdict.pooled import Ratio
-from service.task import TaskResult
-from service.tasks.scorecard.arithmetic import Rating
+from service.core.run.task import TaskResult
+from service.core.tasks.scorecard.arithmetic import Rating
 
 
 def _shared(of: float, among: float, results: Sequence[TaskResult]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Scores of one scorecard against its labels: verdicts, score, ending and tone, and whether the model followed the form."""
 
-from eval.results import Score
-from eval.scorers.base import ScorerContext
+from eval.spine.results import Score
+from eval.spine.scorer import ScorerContext
 from eval.suites.scorecard.labels import card_of, labelled_total, labels_of
 
 _UNLABELLED = "the case has no such label"

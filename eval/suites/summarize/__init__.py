@@ -12,14 +12,14 @@ from eval.scorers.guard import GuardScorer
 from eval.scorers.language import LanguageScorer
 from eval.scorers.structure import StructureScorer
 from eval.scorers.text import TextScorer
-from eval.suite import Behaviour, Floor, MetricSpec, MustPass, NoWorse, SliceFloor, Suite
+from eval.spine.suite import Behaviour, Floor, MetricSpec, MustPass, NoWorse, SliceFloor, Suite
 from eval.suites.summarize.case_rules import CASE_RULES as CASE_RULES
 from eval.suites.summarize.judged_kinds import JUDGED_KINDS
 from eval.suites.summarize.judges import JUDGES
 from figures.metric import Unit
-from service.answers.reading import AnswerSource
-from service.guard import AnswerGuard
-from service.tasks.summarize import TASK, SummarizeInputs
+from service.core.run.guard import AnswerGuard
+from service.core.statements.answers.reading import AnswerSource
+from service.core.tasks.summarize import TASK, SummarizeInputs
 
 
 # All pairs and planted faults are checked against the same histories, and parsing one takes longer than a check.

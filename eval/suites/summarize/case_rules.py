@@ -5,8 +5,8 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from eval.casecheck.rules import CalibrationRules, CaseRules, FileRules, Minimum, Passage
-from service.tasks.summarize import SummarizeInputs
+from eval.spine.case_rules import CalibrationRules, CaseRules, FileRules, Minimum, Passage
+from service.core.tasks.summarize import SummarizeInputs
 
 
 def _passages(inputs: BaseModel) -> tuple[Passage, ...]:

@@ -4,7 +4,7 @@ Measured on independently written defects (2026-11-22): comparing signatures of 
 outcomes and roles at 10% false alarms, and trained classifiers were at chance. So only a judge can look at them.
 """
 
-from eval.suite import JudgedKind
+from eval.spine.suite import JudgedKind
 
 JUDGED_KINDS = (
     JudgedKind(

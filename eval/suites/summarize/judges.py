@@ -1,7 +1,7 @@
 """The judges of summaries: what each must see, and how the gate uses a judge that has a licence."""
 
-from eval.claims.verdicts import CRITICAL, STATED
-from eval.scorers.judge import JudgeSpec
+from eval.labels.claims.verdicts import CRITICAL, STATED
+from eval.spine.judge_spec import JudgeSpec
 from eval.suites.summarize.judged_kinds import JUDGED_KINDS
 
 # Kinds of defect in datasets/summarize/judge_calibration.jsonl.

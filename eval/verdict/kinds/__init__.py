@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from eval.suite import MetricSpec
+from eval.spine.suite import MetricSpec
 from eval.verdict.kinds.case_values import AnsweredRate, JudgeRate, JudgeScore, MeanCost, MeanScore, RateScore
 from eval.verdict.kinds.kind import MetricKind
 from eval.verdict.kinds.never import NeverHappens

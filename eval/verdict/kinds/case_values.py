@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from eval.results import CaseResult
-from eval.suite import MetricSpec
+from eval.spine.results import CaseResult
+from eval.spine.suite import MetricSpec
 from eval.verdict.kinds.kind import (
     ArmAnswers,
     Axis,

@@ -9,9 +9,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from eval.cases import Case
-from eval.results import CaseResult
-from eval.suite import MetricSpec, Suite
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult
+from eval.spine.suite import MetricSpec, Suite
 from eval.verdict.paired import Test, cases_needed, cases_needed_for_rate, detectable, detectable_rate
 from figures.arrays import Floats
 from figures.stats import CONFIDENCE, Interval

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from eval.results import CaseResult
-from eval.suite import MetricSpec
+from eval.spine.results import CaseResult
+from eval.spine.suite import MetricSpec
 from eval.verdict.kinds.case_values import MeanScore, known
 from eval.verdict.kinds.kind import ArmAnswers, Measured, ScoredReference
 from figures.stats import Interval, events_interval

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from eval.suite import MetricSpec
+from eval.spine.suite import MetricSpec
 from eval.verdict.kinds.case_values import share_interval
 from eval.verdict.kinds.kind import (
     ArmAnswers,

@@ -5,11 +5,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from eval.cases import Case
-from eval.pool import ScoredPool
-from eval.results import CaseResult
 from eval.scorers.corpus import CorpusMetric, corpus_signature
-from eval.suite import MetricSpec
+from eval.spine.cases import Case
+from eval.spine.pool import ScoredPool
+from eval.spine.results import CaseResult
+from eval.spine.suite import MetricSpec
 from eval.verdict.kinds.kind import ArmAnswers, ComparedAnswers, Difference, Measured, MetricKind, ScoredReference
 from eval.verdict.paired import difference_interval, randomisation_test
 from eval.verdict.pooled import pooled, pooled_difference, pooled_interval

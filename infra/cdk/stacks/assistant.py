@@ -24,7 +24,7 @@ from stacks.service import PORT, ServiceStack
 from stacks.trail import ObjectTrail
 from tags import tagged
 
-from service.erasure.places import inventory
+from service.privacy.erasure.places import inventory
 
 _FILES = Path(__file__).resolve().parents[2] / "connect"
 _FLOWS = {"AGENT_WHISPER": "agent_whisper", "CUSTOMER_QUEUE": "customer_queue", "CONTACT_FLOW": "inbound"}
@@ -53,12 +53,12 @@ class AssistantStack(cdk.Stack):
         self._service_url = f"http://{service.balancer.load_balancer_dns_name}:{PORT}"
         self._turns = self._functions.publish(
             "Turns",
-            "service.channels.lex.lambda_handler",
+            "service.channels.amazon_lex.lex.lambda_handler",
             {"OMNI_LEX_URL": self._service_url, **client_variables(self, "lex", "OMNI_LEX")},
         )
         self._summary = self._functions.publish(
             "Summary",
-            "service.channels.contact_flow.lambda_handler",
+            "service.channels.amazon_lex.contact_flow.lambda_handler",
             {"OMNI_FLOW_URL": self._service_url, **client_variables(self, "flow", "OMNI_FLOW")},
         )
         self._phone = self._phone_function()
@@ -79,7 +79,7 @@ class AssistantStack(cdk.Stack):
         tables, seals = self._data.tables, self._data.seals
         phone = self._functions.publish(
             "Phone",
-            "service.phone.entry.lambda_handler",
+            "service.channels.phone.entry.lambda_handler",
             {
                 "OMNI_ENVIRONMENT": "aws",
                 "OMNI_STAGE": self._context.stage,

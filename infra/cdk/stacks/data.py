@@ -1,4 +1,4 @@
-"""The data stack: tables, buckets, queues and keys, made from ``service/aws/stores.py``; the local AWS gets the same template."""
+"""The data stack: tables, buckets, queues and keys, from ``service/kit/aws/stores.py``; the local AWS gets the same template."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ from environments import Environment
 from stacks.naming import pascal
 from stacks.walls import key_wall, prefix_walls, tag_walls
 
-from service.aws import stores
-from service.aws.stores import BucketShape, KeyShape, QueueShape, TableShape
-from service.settings import setting_places
+from service.kit.aws import stores
+from service.kit.aws.stores import BucketShape, KeyShape, QueueShape, TableShape
+from service.kit.settings import setting_places
 
 INTERACTIONS_OURS = "InteractionsAreOurs"
 

@@ -16,7 +16,7 @@ from tags import tagged
 from service.dashboards.definitions import CALLS, load_calls_dashboard, load_dashboards
 from service.dashboards.quicksight import export
 from service.dashboards.readers import CallReader
-from service.settings import RedshiftSettings
+from service.kit.settings import RedshiftSettings
 
 # The wall stands, and opens for nobody: readers are people, whose names belong into no repository.
 NOBODY = (CallReader(user="nobody", tenant="nobody"),)

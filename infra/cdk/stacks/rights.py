@@ -9,8 +9,8 @@ from stacks.data import DataStack
 from stacks.models import model_arns
 from stacks.walls import only_for_a_tenant
 
-from service.aws.stores import TABLES
-from service.erasure.places import inventory
+from service.kit.aws.stores import TABLES
+from service.privacy.erasure.places import inventory
 
 READ = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:ConditionCheckItem")
 CHANGE = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem")

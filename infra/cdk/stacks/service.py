@@ -178,7 +178,7 @@ class ServiceStack(cdk.Stack):
         place = FunctionPlace(self, self._context, self._network, self._key, {TEST_PORT: "the test listener"})
         smoke = place.publish(
             "Smoke",
-            "service.deployment.hook.lambda_handler",
+            "service.operate.deployment.hook.lambda_handler",
             {
                 "OMNI_SMOKE_URL": f"http://{self.balancer.load_balancer_dns_name}:{TEST_PORT}",
                 "OMNI_SMOKE_ACCOUNT": account.value_as_string,

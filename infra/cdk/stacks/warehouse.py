@@ -11,7 +11,7 @@ from environments import Environment
 from stacks.data import DataStack
 from stacks.network import NetworkStack
 
-from service.settings import RedshiftSettings
+from service.kit.settings import RedshiftSettings
 
 PORT = 5439
 

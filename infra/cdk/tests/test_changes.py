@@ -10,8 +10,8 @@ from changes import EMPTIED, changes
 from environments import read_environments
 from stacks.data import DataStack
 
-from service.aws import stores
-from service.aws.stores import TableIndex
+from service.kit.aws import stores
+from service.kit.aws.stores import TableIndex
 
 KEPT_DATA = json.loads((KEPT / "dev" / "omni-data.json").read_text(encoding="utf-8"))
 BY_COLOUR, BY_NAME = TableIndex(name="by-colour", partition="colour"), TableIndex(name="by-name", partition="name")

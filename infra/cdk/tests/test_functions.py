@@ -59,7 +59,7 @@ def test_the_smoke_test_asks_the_test_listener(resources):
             names = function["Properties"]["Environment"]["Variables"]
             assert json.dumps(names["OMNI_SMOKE_URL"]).rstrip(']}"').endswith(f":{listeners[stage]}"), logical
             assert names["OMNI_SMOKE_ACCOUNT"] == {"Ref": "CanaryAccount"}, logical
-            assert function["Properties"]["Handler"] == "service.deployment.hook.lambda_handler"
+            assert function["Properties"]["Handler"] == "service.operate.deployment.hook.lambda_handler"
 
 
 def test_no_functions_secret_stands_in_its_template(resources):

@@ -8,8 +8,8 @@ import pytest
 from stacks.models import carded_models
 from stacks.naming import pascal
 
-from service.erasure.places import inventory
-from service.settings import Settings
+from service.kit.settings import Settings
+from service.privacy.erasure.places import inventory
 
 TABLE, BUCKET, QUEUE = "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"
 

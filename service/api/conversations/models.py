@@ -7,9 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.conversations.model import MOST_SAID, KeptConversation, KeptMessage, MadeBy
 from service.conversations.service import TakenTurn
+from service.core.run.dialogue.turn import ReplyAction
 from service.core.unit.channel import Channel, ConversationChannel
 from service.core.unit.conversation import ConversationState
-from service.dialogue.turn import ReplyAction
 
 HANDED_OVER = "A person from our team is taking over. They will read what you write here and answer."
 TAKEN_OVER = "You are talking with {person} from our team. The AI assistant is silent."

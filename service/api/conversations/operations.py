@@ -31,11 +31,11 @@ from service.conversations.model import (
     conversation_key,
 )
 from service.conversations.service import ConversationMissing, TakenTurn
-from service.dialogue.task import DialogueTask
-from service.dialogue.turn import DialogueReply
-from service.errors import ServiceError, UpstreamUnavailable
-from service.task import Task
-from service.telemetry.log import Event, log
+from service.core.run.dialogue.task import DialogueTask
+from service.core.run.dialogue.turn import DialogueReply
+from service.core.run.task import Task
+from service.kit.frame.errors import ServiceError, UpstreamUnavailable
+from service.kit.telemetry.log import Event, log
 
 ConversationId = Annotated[str, Path(pattern=r"^conv-[0-9a-f]{24}$", examples=["conv-0123456789abcdef01234567"])]
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {

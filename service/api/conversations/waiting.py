@@ -15,10 +15,10 @@ from service.api.conversations.models import ConversationAnswer, PlaceInQueue
 from service.api.entry import entry_again
 from service.conversations.model import KeptConversation
 from service.conversations.service import ConversationMissing
-from service.dialogue.task import DialogueTask
-from service.errors import StoreError
-from service.handover.entering import handover_id_of
-from service.telemetry.log import Event, log
+from service.core.run.dialogue.task import DialogueTask
+from service.desk.entering import handover_id_of
+from service.kit.frame.errors import StoreError
+from service.kit.telemetry.log import Event, log
 
 FOLLOWED_EXAMPLE = (
     'event: conversation\ndata: {"conversation_id": "conv-0123456789abcdef01234567", "state": "handed_over", ...}\n\n'

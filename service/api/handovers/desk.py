@@ -13,12 +13,12 @@ from service.access.tokens import Caller
 from service.api.handovers.models import CloseRequest
 from service.conversations.model import KeptConversation, conversation_key
 from service.conversations.service import ConversationMissing
-from service.errors import ServiceError, StoreError
-from service.handover.handover import CustomerHandover
-from service.handover.queue import HandoverQueue
-from service.handover.tool import TOOL as REQUEST_CALLBACK
+from service.core.tools.port import ToolError, ToolsDown, ToolUndecided
+from service.desk.handover import CustomerHandover
+from service.desk.queue import HandoverQueue
+from service.desk.tool import TOOL as REQUEST_CALLBACK
+from service.kit.frame.errors import ServiceError, StoreError
 from service.runtime import Runtime
-from service.tools.port import ToolError, ToolsDown, ToolUndecided
 
 _TAKEN_WITHIN = timedelta(days=1)
 _MOST_TAKEN = 500

@@ -7,8 +7,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from service.api.conversations.models import SaidInConversation, said_in
 from service.conversations.model import MOST_SAID, KeptConversation
 from service.core.unit.conversation import ConversationState
-from service.handover.handover import CustomerHandover, HandoverEnd, HandoverState, HandoverSummary
-from service.strict import NO_SPACE
+from service.desk.handover import CustomerHandover, HandoverEnd, HandoverState, HandoverSummary
+from service.kit.frame.strict import NO_SPACE
 
 _ID = "handover-0123456789abcdef01234567"
 _AT = "2026-11-24T10:30:00Z"

@@ -20,8 +20,8 @@ from service.api.handovers.models import (
 )
 from service.api.http.problems import RESPONSES, Problem, ProblemResponse, problem
 from service.conversations.model import ConversationEnded, ConversationRefused, KeptConversation
-from service.errors import ServiceError
-from service.handover.handover import CustomerHandover
+from service.desk.handover import CustomerHandover
+from service.kit.frame.errors import ServiceError
 from service.kit.records.table import RecordChanged
 
 router = APIRouter(prefix="/v1/handovers", tags=["handovers"])

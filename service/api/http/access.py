@@ -18,8 +18,8 @@ from service.access.throttle import LimitExceeded
 from service.access.tokens import Caller
 from service.api.assets import AGENT_ASSETS, ASSETS, CHAT_ASSETS, DOCS_ASSETS, QA_ASSETS, WORKSPACE_ASSETS
 from service.api.http.problems import problem
-from service.task import OPERATOR_NAMES
-from service.telemetry.log import Event, log
+from service.core.run.task import OPERATOR_NAMES
+from service.kit.telemetry.log import Event, log
 
 REALM = "omni-insights"
 # Paths without a token: they return no customer data, or a client needs them to get a token.

@@ -13,8 +13,8 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.settings import ServingSettings
-from service.telemetry.log import Event, log
+from service.kit.settings import ServingSettings
+from service.kit.telemetry.log import Event, log
 
 # Requests that a client may send before it has the answer to the first; browsers and our clients never do.
 _MAX_PIPELINED = 8

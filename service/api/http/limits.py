@@ -7,7 +7,7 @@ import re
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.http.problems import FieldProblem, problem
-from service.telemetry.log import Event, log
+from service.kit.telemetry.log import Event, log
 
 MAX_DEPTH = 16  # the deepest input of a task has three levels
 _READ_TIMEOUT_S = 10.0

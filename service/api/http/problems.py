@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from service.errors import FailureCode, ServiceError
-from service.task import TaskResult
-from service.telemetry.log import Event, log
+from service.core.run.task import TaskResult
+from service.kit.frame.errors import FailureCode, ServiceError
+from service.kit.telemetry.log import Event, log
 
 HTTP_STATUS: Mapping[FailureCode, int] = {
     FailureCode.QUOTA_EXCEEDED: 429,

@@ -8,9 +8,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.http.correlation import correlation
 from service.api.http.problems import problem
-from service.errors import FailureCode
-from service.telemetry import metrics, tracing
-from service.telemetry.log import Event, bind_request, log
+from service.kit.frame.errors import FailureCode
+from service.kit.telemetry import metrics, tracing
+from service.kit.telemetry.log import Event, bind_request, log
 
 
 class RequestScope:

@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from service.api.dashboards import ShownVisual, visual_of
+from service.core.tasks.scorecard.transcript import Speaker
 from service.dashboards.calls import CallFigures, FailedCall
-from service.tasks.scorecard.transcript import Speaker
 
 _FIGURE: dict[str, Any] = {"value": 0.6, "low": 0.313, "high": 0.832, "n": 10, "small": True}
 _VISUAL: dict[str, Any] = {

@@ -21,8 +21,8 @@ from service.dashboards.calls import WEEKS_DAYS, CallsAsked, FailuresAsked, read
 from service.dashboards.definitions import load_calls_dashboard
 from service.dashboards.errors import AskedInvalid, WarehouseUnreadable
 from service.dashboards.reader import DashboardReader
-from service.errors import StoreError
-from service.strict import IsoDay
+from service.kit.frame.errors import StoreError
+from service.kit.frame.strict import IsoDay
 from service.warehouse.port import Warehouse
 
 router = APIRouter(prefix="/v1/calls", tags=["calls"])

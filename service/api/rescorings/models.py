@@ -10,7 +10,7 @@ from service.calls.rescorings import RescoringOutlook, RescoringRange
 from service.calls.result import Number
 from service.calls.store.rescorings import RescoringOrder, RescoringState
 from service.calls.tenants.tenant import Dollars
-from service.strict import WHOLE_NUMBER, IsoDay
+from service.kit.frame.strict import WHOLE_NUMBER, IsoDay
 
 _ASKED: dict[str, Any] = {
     "form_id": "support",

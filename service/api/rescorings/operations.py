@@ -19,8 +19,8 @@ from service.api.rescorings.models import (
 from service.calls.rescorings import RescoringDesk, RescoringRange, RescoringRefused
 from service.calls.store.forms import FormMissing
 from service.calls.store.rescorings import OrderMissing
-from service.errors import StoreError
-from service.strict import IsoDay
+from service.kit.frame.errors import StoreError
+from service.kit.frame.strict import IsoDay
 
 _PATH = "/v1/calls/rescorings"
 router = APIRouter(prefix=_PATH, tags=["calls"])

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.calls.tenants.tenant import Tenant, TenantSettings
-from service.strict import NO_SPACE
-from service.tenants.receipts import TenantReceipt
+from service.kit.frame.strict import NO_SPACE
+from service.privacy.tenants.receipts import TenantReceipt
 
 _SETTINGS: dict[str, Any] = {
     "name": "Brindlewick Energy",

@@ -18,8 +18,8 @@ from service.api.http.problems import RESPONSES, Problem, ProblemResponse, probl
 from service.api.tenants.models import DeletionAnswer, ReasonRequest, TenantAnswer, TenantList, TenantRequest
 from service.calls.tenants.store import TenantChanged, TenantMissing
 from service.calls.tenants.tenant import Tenant, TenantSettings
-from service.errors import ServiceError, StoreError
-from service.tenants.life_cycle import TenantChangeRefused, TenantLifeCycle
+from service.kit.frame.errors import ServiceError, StoreError
+from service.privacy.tenants.life_cycle import TenantChangeRefused, TenantLifeCycle
 
 router = APIRouter(prefix="/v1/tenants", tags=["tenants"])
 _TenantId = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,61}$", examples=["brindlewick-energy"])]
@@ -126,8 +126,8 @@ def _deletion(cycle: TenantLifeCycle, tenant: str) -> DeletionAnswer:
 
 
 def _exported(cycle: TenantLifeCycle, tenant: str, settings: Any) -> IO[bytes]:
-    from service.aws.clients import client
-    from service.tenants.export import write_tenant
+    from service.kit.aws.clients import client
+    from service.privacy.tenants.export import write_tenant
 
     cycle.get(tenant)
     out = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed when it was sent
@@ -144,7 +144,7 @@ def _pieces(file: IO[bytes]) -> Iterator[bytes]:
 
 
 async def _cycle(request: Request, *, read_only: bool = False) -> TenantLifeCycle:
-    from service.tenants.build import build_life_cycle
+    from service.privacy.tenants.build import build_life_cycle
 
     runtime = runtime_of(request)
     if runtime.tenants is None:

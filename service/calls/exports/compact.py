@@ -12,12 +12,12 @@ from datetime import date, timedelta
 
 from pydantic import ValidationError
 
+from service.answers_kept.archive import Listed
 from service.calls.exports.weekly import parquet_of
 from service.calls.keys import compact_key, day_prefix, manifest_key
 from service.calls.result import CallResult, rows_of
 from service.calls.store.objects import TenantResults
-from service.events import CallCriterionEvent, CallEvent
-from service.summaries.archive import Listed
+from service.warehouse.events import CallCriterionEvent, CallEvent
 from service.warehouse.rows import to_table
 
 # Results are kept for 30 days: a day that is looked at for the last time still has all of them.

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.calls.store.states import CallJobs
+from service.kit.telemetry.log import Event, log
 from service.rollouts.live_counts import wilson
-from service.telemetry.log import Event, log
 from service.warehouse.port import Warehouse
 
 # A worker takes up what has stood still for 20 minutes. What stands for twice as long nobody takes up.

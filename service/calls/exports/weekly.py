@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.calls.keys import export_key, is_tenant
 from service.calls.store.objects import TenantResults, WallBreached
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
 from service.warehouse.port import Warehouse
 
 if TYPE_CHECKING:

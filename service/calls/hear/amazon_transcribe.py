@@ -8,14 +8,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from service.aws.bounded import translated
 from service.calls.failure import CallFailed, FailureReason, Waiting
 from service.calls.hear.formats import channels_of, read_transcript
 from service.calls.hear.transcriber import BILLED_TRANSCRIBER, Facts, Heard
 from service.calls.keys import TENANT_TAG, CallObject, job_name, job_output_key
 from service.calls.store.objects import WallBreached
-from service.errors import StoreError
-from service.telemetry.tracing import passed
+from service.kit.aws.bounded import translated
+from service.kit.frame.errors import StoreError
+from service.kit.telemetry.tracing import passed
 
 # Languages that a batch job redacts: https://docs.aws.amazon.com/transcribe/latest/dg/pii-redaction-batch.html (2026-11-21).
 REDACTS = frozenset({"en-US", "es-US"})

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.hear.transcriber import Facts, Heard
-from service.tasks.scorecard.transcript import MOST_CHARS, MOST_TURNS, Speaker, Turn
+from service.core.tasks.scorecard.transcript import MOST_CHARS, MOST_TURNS, Speaker, Turn
 
 MOST_BYTES = 32 * 1024 * 1024  # a call of three hours has about 2 MB of Transcribe's JSON
 _NAMED = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from service.calls.keys import CallObject
-from service.tasks.scorecard.transcript import Turn
+from service.core.tasks.scorecard.transcript import Turn
 
 BILLED_TRANSCRIBER = "amazon-transcribe"  # bills by the minute; the others run here, or a file said the words
 

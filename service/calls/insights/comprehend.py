@@ -6,9 +6,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from service.aws.bounded import StoreDropped, StoreThrottled, translated
 from service.calls.insights.insight import InsightsFailed, ReadTurn
-from service.errors import StoreError
+from service.kit.aws.bounded import StoreDropped, StoreThrottled, translated
+from service.kit.frame.errors import StoreError
 
 # https://docs.aws.amazon.com/comprehend/latest/APIReference/API_BatchDetectSentiment.html (2026-11-23)
 _BATCH, MOST_BYTES = 25, 4900

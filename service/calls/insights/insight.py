@@ -7,11 +7,11 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.errors import StoreError
-from service.events import InsightsFailure
-from service.grounding.language import language_of
-from service.tasks.scorecard.transcript import Turn
-from service.telemetry.log import Event, log
+from service.core.statements.grounding.language import language_of
+from service.core.tasks.scorecard.transcript import Turn
+from service.kit.frame.errors import StoreError
+from service.kit.telemetry.log import Event, log
+from service.warehouse.events import InsightsFailure
 
 TurnSentiment = Literal["POSITIVE", "NEGATIVE", "NEUTRAL", "MIXED"]
 MOST_PHRASES = 12

@@ -12,8 +12,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from service.calls.failure import CallFailed, FailureReason
-from service.redaction.entities import ANY_TAG
-from service.tasks.scorecard.transcript import Turn
+from service.core.redaction.entities import ANY_TAG
+from service.core.tasks.scorecard.transcript import Turn
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier

@@ -13,12 +13,12 @@ from typing import Protocol
 
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.redact.languages import ENGLISH, require_covered, spoken_languages
-from service.grounding.names import ordinary
-from service.redaction.entities import ANY_TAG, TAG, EntitySpan, redact_entities
-from service.redaction.finder import AskedText, EntityFinder
-from service.redaction.free_text import RedactionFailed, redacted_text
-from service.redaction.spoken import is_no_name, redact_spoken
-from service.tasks.scorecard.transcript import Turn
+from service.core.redaction.entities import ANY_TAG, TAG, EntitySpan, redact_entities
+from service.core.redaction.finder import AskedText, EntityFinder
+from service.core.redaction.free_text import RedactionFailed, redacted_text
+from service.core.redaction.spoken import is_no_name, redact_spoken
+from service.core.statements.grounding.names import ordinary
+from service.core.tasks.scorecard.transcript import Turn
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
 
@@ -54,7 +54,7 @@ class TranscriptRedactor(Protocol):
 
 
 class PatternRedactor:
-    """Redacts with patterns, the same on every machine: spoken details by their context, then ``service.redaction.free_text``."""
+    """Redacts with patterns, the same on every machine: spoken details by context, then ``service.core.redaction.free_text``."""
 
     by = "patterns-2"
     languages = frozenset({ENGLISH})

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from service.aws.tombstones import Tombstones
 from service.calls.keys import CallObject
-from service.telemetry.fields import account_hash
+from service.kit.aws.tombstones import Tombstones
+from service.kit.telemetry.fields import account_hash
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 

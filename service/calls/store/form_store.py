@@ -13,12 +13,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
-from service.aws.bounded import StoreThreads, translated
-from service.aws.stores import CONFIG
 from service.calls.store.forms import FormChanged, FormHead, FormMissing
-from service.errors import StoreError
-from service.settings import Settings
-from service.tasks.scorecard.form import Form
+from service.core.tasks.scorecard.form import Form
+from service.kit.aws.bounded import StoreThreads, translated
+from service.kit.aws.stores import CONFIG
+from service.kit.frame.errors import StoreError
+from service.kit.settings import Settings
 
 PARTITION_KEY, SORT_KEY = CONFIG.partition, CONFIG.sort
 META, TEMPLATE, REVISION = "META#v1", "QA_TEMPLATE#", "QA_REVISION#"

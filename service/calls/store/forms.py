@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.tasks.scorecard.form import Form
+from service.core.tasks.scorecard.form import Form
 
 
 class FormChanged(Exception):

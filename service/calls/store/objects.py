@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
-from service.aws.bounded import translated
+from service.answers_kept.archive import Listed
 from service.calls.failure import CallErased, CallFailed, FailureReason
 from service.calls.keys import JOB_OUTPUT, NO_TENANT, TENANT_TAG, CallObject, call_ids, calls_prefix, is_tenant
-from service.errors import ServiceError, StoreError
-from service.summaries.archive import Listed
+from service.kit.aws.bounded import translated
+from service.kit.frame.errors import ServiceError, StoreError
 
 MOST_BYTES = 512 * 1024 * 1024  # three hours of 16 kHz stereo WAV (691 MB) are too large; as MP3 or FLAC they fit
 

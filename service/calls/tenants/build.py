@@ -5,10 +5,10 @@ from typing import Any
 from service.calls.tenants.desk import TenantDesk
 from service.calls.tenants.residency import Residency
 from service.calls.tenants.store import build_tenants
-from service.cards import ModelCards
-from service.release.released import known_released_pairs
-from service.settings import Settings
-from service.tasks.scorecard import TASK
+from service.core.release.released import known_released_pairs
+from service.core.tasks.scorecard import TASK
+from service.core.unit.cards import ModelCards
+from service.kit.settings import Settings
 
 
 def build_desk(settings: Settings, cards: ModelCards, *, dynamodb: Any, named: bool = False) -> TenantDesk:

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from service.tasks.scorecard.form import Criterion, Form, Section
+from service.core.tasks.scorecard.form import Criterion, Form, Section
 
 DEFAULT_FORM = "default"
 

@@ -9,7 +9,7 @@ from service.calls.failure import CallFailed, FailureReason
 from service.calls.tenants.residency import Residency
 from service.calls.tenants.store import TenantStore
 from service.calls.tenants.tenant import Tenant
-from service.served import ServedPair
+from service.core.release.served import ServedPair
 
 # A suspended tenant's calls stop within this time.
 KNOWN_FOR_S = 5.0

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from service.cards import ModelCard, ModelCards
+from service.core.unit.cards import ModelCard, ModelCards
 
 UNKNOWN = "a region that nobody can tell"
 # Inference profiles of Bedrock begin with where they send a call:

@@ -8,11 +8,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
-from service.aws.bounded import StoreThreads, translated
-from service.aws.stores import CONFIG
 from service.calls.tenants.tenant import Tenant, TenantSettings, TenantState
-from service.errors import ServiceError, StoreError
-from service.settings import Settings
+from service.kit.aws.bounded import StoreThreads, translated
+from service.kit.aws.stores import CONFIG
+from service.kit.frame.errors import ServiceError, StoreError
+from service.kit.settings import Settings
 
 META = "META#v1"
 _PARTITION = "TENANT#"

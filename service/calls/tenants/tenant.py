@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from service.strict import AS_WRITTEN, decimal_schema
-from service.tasks.scorecard.form import Name, TenantId
+from service.core.tasks.scorecard.form import Name, TenantId
+from service.kit.frame.strict import AS_WRITTEN, decimal_schema
 
 TenantState = Literal["active", "suspended", "deleting"]
 # A region of AWS, or a geography, which is all its regions: "eu" is every region that begins with "eu-".

@@ -18,14 +18,16 @@ from service.calls.store.states import CallJobs
 from service.calls.worker.candidate import CallRollout
 from service.calls.worker.scoring import CallScorer
 from service.calls.worker.worker import CallWorker
-from service.errors import ConfigurationError, RegistryError
-from service.redaction.build import build_finder
-from service.served import PairSource, ServedPair
-from service.settings import Settings
+from service.core.redaction.build import build_finder
+from service.core.release.served import PairSource, ServedPair
+from service.kit.aws.stores import CALLS
+from service.kit.frame.errors import ConfigurationError, RegistryError
+from service.kit.records.build import open_rows
+from service.kit.settings import Settings
 
 if TYPE_CHECKING:
     from service.calls.worker.ordered import OrderedRescorings
-    from service.cards import ModelCards
+    from service.core.unit.cards import ModelCards
 
 _TASK = "scorecard"
 
@@ -36,16 +38,16 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     Raises:
         ConfigurationError: the named pair has no file, or no pair is named and none is released.
     """
-    from service.aws.clients import client
-    from service.aws.event_queue import LONGEST_WAIT_S, EventQueue
-    from service.aws.tombstones import open_tombstones
     from service.calls.reviews import build_reviews
     from service.calls.store.form_store import build_forms
     from service.calls.tenants.build import build_desk
-    from service.cards import ModelCards
-    from service.llm.gateway import build_gateway
-    from service.llm.logged_gateway import LoggedGateway
-    from service.tasks.scorecard import TASK
+    from service.core.llm.gateway import build_gateway
+    from service.core.llm.logged_gateway import LoggedGateway
+    from service.core.tasks.scorecard import TASK
+    from service.core.unit.cards import ModelCards
+    from service.kit.aws.clients import client
+    from service.kit.aws.event_queue import LONGEST_WAIT_S, EventQueue
+    from service.kit.aws.tombstones import open_tombstones
     from service.warehouse import open_warehouse
 
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
@@ -63,7 +65,7 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     return CallWorker(
         inputs=CallInputs(s3, settings.calls.bucket),
         results=results,
-        jobs=CallJobs(dynamodb, settings.calls.table, is_erased=erased.covers),
+        jobs=CallJobs(open_rows(settings, CALLS, dynamodb), is_erased=erased.covers),
         forms=build_forms(settings, dynamodb=dynamodb, now=_now),
         redactor=build_redactor(settings),
         scorer=CallScorer(
@@ -86,11 +88,10 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
 
 def build_ordered(settings: Settings, worker: CallWorker) -> "OrderedRescorings":
     """Return a worker's part in the orders to score stored calls again."""
-    from service.aws.clients import client
     from service.calls.store.rescorings import RescoringOrders
     from service.calls.worker.ordered import OrderedRescorings
 
-    return OrderedRescorings(worker=worker, orders=RescoringOrders(client("dynamodb", settings), settings.calls.table))
+    return OrderedRescorings(worker=worker, orders=RescoringOrders(open_rows(settings, CALLS)))
 
 
 def build_insights(settings: Settings) -> InsightReader:
@@ -106,8 +107,8 @@ def build_insights(settings: Settings) -> InsightReader:
         raise ConfigurationError(
             "OMNI_CALLS_INSIGHTS is comprehend, which the local AWS does not have: unset it, or set it to words"
         )
-    from service.aws.clients import client
     from service.calls.insights.comprehend import ComprehendReader
+    from service.kit.aws.clients import client
 
     return ComprehendReader(client("comprehend", settings, attempts=1))
 
@@ -122,9 +123,9 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
 
     wanted = settings.calls.transcriber or ("amazon" if settings.environment == "aws" else "whisper")
     if wanted == "amazon":
-        from service.aws.clients import client
         from service.calls.hear.amazon_transcribe import AmazonTranscriber, notify_topic
         from service.calls.tenants.store import build_tenants
+        from service.kit.aws.clients import client
 
         tenants = build_tenants(settings, dynamodb=client("dynamodb", settings))
         return AmazonTranscriber(
@@ -166,10 +167,10 @@ def served_from(
     Raises:
         ConfigurationError: the named pair has no file, or there is no verified release.
     """
-    from service.tasks.scorecard import TASK
+    from service.core.tasks.scorecard import TASK
 
     if pair is not None:
-        from service.pair_file import load_pair
+        from service.core.unit.pair_file import load_pair
 
         path = settings.prompts_dir / _TASK / f"{pair}.prompty"
         if not path.is_file():
@@ -193,7 +194,7 @@ def released_source(settings: Settings) -> PairSource:
     Raises:
         ConfigurationError: there is no verified release.
     """
-    from service.release.registry import RegistryPairSource
+    from service.core.release.registry import RegistryPairSource
 
     source = RegistryPairSource(_TASK, settings)
     source.refresh()
@@ -212,8 +213,8 @@ def _rollout(
     settings: Settings, production: PairSource, results: Callable[[str], TenantResults], dynamodb: Any
 ) -> CallRollout:
     """Return the rollout that the service follows for the same task, as it stands now, and follow it."""
-    from service.aws.shared_state import open_shared_state
-    from service.release.registry import CandidateReader
+    from service.core.release.registry import CandidateReader
+    from service.kit.aws.shared_state import open_shared_state
     from service.rollouts.control import RolloutControl
     from service.rollouts.shadow import Shadow
 

@@ -8,14 +8,14 @@ import anyio.to_thread
 
 from service.calls.keys import shadow_key
 from service.calls.store.objects import TenantResults
+from service.core.release.served import ServedPair
+from service.core.run.task import TaskContext, TaskResult
+from service.core.tasks.scorecard import TASK, ScorecardInputs
+from service.core.tasks.scorecard.card import Scorecard
 from service.rollouts.control import RolloutControl
 from service.rollouts.live_counts import Observation
 from service.rollouts.shadow import Shadow, ShadowKeeping
 from service.rollouts.shadow_record import ShadowRecord
-from service.served import ServedPair
-from service.task import TaskContext, TaskResult
-from service.tasks.scorecard import TASK, ScorecardInputs
-from service.tasks.scorecard.card import Scorecard
 
 # The gate demands that nine quotes in ten are found (`quotes_verified`): of a pair at that bound, one call in fifteen with ten
 # quotes is beyond this.

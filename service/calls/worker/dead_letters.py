@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.aws.event_queue import Announced
+from service.answers_kept.record import utc_text
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.keys import NO_TENANT, dead_prefix, letter_key, letter_name_of, read_key
 from service.calls.store.objects import TenantResults, WallBreached
 from service.calls.store.states import CallJob
-from service.summaries.record import utc_text
+from service.kit.aws.event_queue import Announced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

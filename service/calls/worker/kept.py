@@ -12,8 +12,8 @@ from service.calls.redact.transcript import RedactedTranscript
 from service.calls.result import CallResult, rows_of
 from service.calls.store.objects import TenantResults
 from service.calls.store.states import CallJob
-from service.events import CallCriterionEvent, CallEvent
-from service.tasks.scorecard.transcript import Turn
+from service.core.tasks.scorecard.transcript import Turn
+from service.warehouse.events import CallCriterionEvent, CallEvent
 from service.warehouse.port import Warehouse
 from service.warehouse.rows import to_table
 

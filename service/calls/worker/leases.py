@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from service.calls.store.states import CallJob, CallJobs, StateLost
-from service.errors import StoreError
+from service.kit.frame.errors import StoreError
 
 _LONGEST_STEP = timedelta(minutes=15)  # a call that makes no step for longer is another worker's
 _RENEWALS = 4  # within one lease, so that it outlives a store that does not answer for a while

@@ -25,7 +25,7 @@ from service.calls.store.states import CallJob
 from service.calls.worker.rescoring import Rescoring, SettledCall
 from service.calls.worker.scoring import ModelBusy
 from service.calls.worker.worker import MOST_ATTEMPTS, CallWorker
-from service.errors import StoreError, WarehouseError
+from service.kit.frame.errors import StoreError, WarehouseError
 
 RESCORING_LEASE = timedelta(minutes=2)  # renewed while a call is scored; a dead worker's order waits so long
 _RENEWALS = 4  # within one lease

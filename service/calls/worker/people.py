@@ -11,10 +11,10 @@ from service.calls.reviews import ReviewRefused
 from service.calls.store.overrides import Override
 from service.calls.worker.kept import KeptTranscript
 from service.calls.worker.worker import CallWorker
-from service.errors import ConfigurationError
-from service.events import CallOverrideEvent
-from service.tasks.scorecard.arithmetic import Rating
-from service.tasks.scorecard.form import Form
+from service.core.tasks.scorecard.arithmetic import Rating
+from service.core.tasks.scorecard.form import Form
+from service.kit.frame.errors import ConfigurationError
+from service.warehouse.events import CallOverrideEvent
 from service.warehouse.rows import to_table
 
 

@@ -23,9 +23,9 @@ from service.calls.store.states import CallJob
 from service.calls.worker.kept import KeptTranscript, set_aside
 from service.calls.worker.spans import by_whom, scoring_again, step
 from service.calls.worker.worker import CallWorker
-from service.errors import ConfigurationError
-from service.events import CallCriterionEvent, CallEvent
-from service.tasks.scorecard.form import Form
+from service.core.tasks.scorecard.form import Form
+from service.kit.frame.errors import ConfigurationError
+from service.warehouse.events import CallCriterionEvent, CallEvent
 from service.warehouse.rows import to_table
 
 

@@ -21,16 +21,16 @@ from service.calls.result import (
 )
 from service.calls.store.forms import FormHead
 from service.calls.worker.candidate import CallRollout
-from service.cards import ModelCards
-from service.errors import FailureCode
-from service.llm.model_call import Gateway
-from service.served import ServedPair
-from service.task import TaskContext, TaskResult
-from service.tasks.scorecard import TASK, ScorecardInputs
-from service.tasks.scorecard.card import Scorecard
-from service.tasks.scorecard.form import Form
-from service.tasks.scorecard.transcript import Turn, unscoreable
-from service.telemetry.log import Event, log
+from service.core.llm.model_call import Gateway
+from service.core.release.served import ServedPair
+from service.core.run.task import TaskContext, TaskResult
+from service.core.tasks.scorecard import TASK, ScorecardInputs
+from service.core.tasks.scorecard.card import Scorecard
+from service.core.tasks.scorecard.form import Form
+from service.core.tasks.scorecard.transcript import Turn, unscoreable
+from service.core.unit.cards import ModelCards
+from service.kit.frame.errors import FailureCode
+from service.kit.telemetry.log import Event, log
 
 # The model answered, but unusably: a person must review the call. Other failures are retried.
 _UNUSABLE = frozenset(

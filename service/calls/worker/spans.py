@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from service.calls.failure import CallFailed, Waiting
 from service.calls.result import CallResult
 from service.calls.store.states import CallJob
-from service.telemetry.tracing import AttributeValue, Span, span
+from service.kit.telemetry.tracing import AttributeValue, Span, span
 
 
 @contextmanager

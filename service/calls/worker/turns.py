@@ -18,15 +18,15 @@ from functools import partial
 import anyio
 import anyio.to_thread
 
-from service.aws.event_queue import BATCH, Announced, QueueMessage
 from service.calls.failure import CallFailed
 from service.calls.keys import read_key
 from service.calls.store.states import ENDED, CallJob
 from service.calls.worker.ordered import OrderedRescorings, StepEnd
 from service.calls.worker.replay import watch_all
 from service.calls.worker.worker import CallTally, CallWorker
-from service.errors import StoreError
-from service.telemetry.log import Event, log
+from service.kit.aws.event_queue import BATCH, Announced, QueueMessage
+from service.kit.frame.errors import StoreError
+from service.kit.telemetry.log import Event, log
 
 LOOK_EVERY = timedelta(minutes=1)
 _LONGEST_PAUSE_S = 60.0

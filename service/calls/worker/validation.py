@@ -19,8 +19,8 @@ from service.calls.store.states import ENDED, CallJob
 from service.calls.worker import queries
 from service.calls.worker.replay import count_calls, watch
 from service.calls.worker.worker import CallWorker
-from service.errors import ServiceError
-from service.events import CALL_EVENTS
+from service.kit.frame.errors import ServiceError
+from service.warehouse.events import CALL_EVENTS
 from service.warehouse.port import Warehouse
 
 STEPS = (

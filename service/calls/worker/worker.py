@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from service.aws.event_queue import Announced, EventQueue, QueueMessage
 from service.calls.failure import CallErased, CallFailed, FailureReason, NotReady, Waiting
 from service.calls.hear.formats import facts_of, is_audio, read_transcript
 from service.calls.hear.transcriber import Transcriber
@@ -35,9 +34,10 @@ from service.calls.worker.kept import KeptTranscript, ReadyCall, set_aside, writ
 from service.calls.worker.leases import LeaseKeeper
 from service.calls.worker.scoring import CallScorer, ModelBusy, choose_form
 from service.calls.worker.spans import by_whom, step, storing_rows, working_on
-from service.errors import StoreError, WarehouseError
-from service.tasks.scorecard.transcript import Turn
-from service.telemetry.log import Event, log
+from service.core.tasks.scorecard.transcript import Turn
+from service.kit.aws.event_queue import Announced, EventQueue, QueueMessage
+from service.kit.frame.errors import StoreError, WarehouseError
+from service.kit.telemetry.log import Event, log
 from service.warehouse.port import Warehouse
 
 LEASE = timedelta(minutes=2)  # renewed while the worker lives

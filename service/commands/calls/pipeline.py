@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.display.terminal import say
-from service.errors import ConfigurationError, WarehouseBusy
+from service.kit.frame.display.terminal import say
+from service.kit.frame.errors import ConfigurationError, WarehouseBusy
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from service.calls.worker.worker import CallTally, CallWorker
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
 _FORMS = "forms"  # the folder of a tenant's sample folder that holds its forms
 _METADATA = ".meta.json"
@@ -38,8 +38,8 @@ PairName = Annotated[
 @calls.command("samples")
 def write_sample_calls(folder: Annotated[Path, typer.Argument(help="Folder to write.")]) -> None:
     """Write a folder of sample calls of two tenants, made from the dev cases."""
+    from service.kit.settings import Settings
     from service.local.call_samples import write_samples
-    from service.settings import Settings
 
     for line in write_samples(Settings(), folder):
         say(line)
@@ -55,7 +55,7 @@ def run_folder(
     pair: PairName = None,
 ) -> None:
     """Upload and score a folder of calls, then show the leaderboard (local AWS). Exit code 1: a call is missing."""
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     settings = Settings()
     if folder is None:
@@ -209,9 +209,9 @@ def work_with(
     """Run ``what`` with a worker. One that scores nothing needs no release: it gets the file of the pair keywords, unused."""
     from service.access.control import account_key
     from service.calls.worker.build import build_worker
-    from service.telemetry.exporting import exporting
-    from service.telemetry.fields import set_account_key
-    from service.telemetry.log import configure_logging
+    from service.kit.telemetry.exporting import exporting
+    from service.kit.telemetry.fields import set_account_key
+    from service.kit.telemetry.log import configure_logging
 
     set_account_key(account_key(settings))  # erased calls are noted by hashes with it
     if scores:
@@ -232,7 +232,7 @@ def work_with(
 
 def here() -> "Settings":
     """Return the settings with the stores that `omni up` or the environment name."""
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
     return located(Settings(), start=False)
 
@@ -287,12 +287,12 @@ def _tenants(folder: Path, tenant: str | None) -> dict[str, Path]:
 
 async def _add_forms(settings: "Settings", tenant: str, place: Path) -> bool:
     """Add a local tenant with the forms of its folder; return whether the tenant exists."""
-    from service.aws.clients import client
     from service.calls.keys import is_tenant
     from service.calls.store.form_store import FormStore
     from service.calls.tenants.store import build_tenants
     from service.calls.tenants.tenant import Tenant as KeptTenant
-    from service.tasks.scorecard.form import Form
+    from service.core.tasks.scorecard.form import Form
+    from service.kit.aws.clients import client
 
     dynamodb = client("dynamodb", settings)
     now = lambda: datetime.now(UTC)  # noqa: E731
@@ -381,9 +381,9 @@ def with_model(settings: "Settings", pair: str | None) -> "Settings":
         ConfigurationError: the pair does not exist, needs a provider's model, or the stand-in does not start.
     """
     from service.calls.worker.build import served_from
-    from service.cards import ModelCards
+    from service.core.tasks.scorecard import TASK
+    from service.core.unit.cards import ModelCards
     from service.local import stack
-    from service.tasks.scorecard import TASK
 
     if settings.environment != "local" or settings.bedrock.endpoint is not None:
         return settings

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands.calls.pipeline import PairName, Tenant, here, work_with
-from service.display.terminal import say
-from service.errors import ConfigurationError
+from service.kit.frame.display.terminal import say
+from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from service.calls.worker.worker import CallWorker
-    from service.tasks.scorecard.form import Form
+    from service.core.tasks.scorecard.form import Form
 
 
 def rescore_calls(

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands.calls.pipeline import PairName, located, with_model
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
     from service.calls.worker.validation import CallValidation
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
 _TENANT, _OTHER = "validation", "validation-other"
 
@@ -31,10 +31,10 @@ def validate_calls(
     from service.access.control import account_key
     from service.calls.worker.build import build_worker
     from service.calls.worker.validation import CallValidation, StepFailed
+    from service.kit.settings import Settings
+    from service.kit.telemetry.fields import set_account_key
+    from service.kit.telemetry.log import configure_logging
     from service.local import voices
-    from service.settings import Settings
-    from service.telemetry.fields import set_account_key
-    from service.telemetry.log import configure_logging
 
     settings = located(Settings(), start=True)
     set_account_key(account_key(settings))  # erased calls are noted by hashes with it
@@ -70,11 +70,11 @@ async def _prepare(settings: "Settings") -> None:
     """Make the two tenants with the form that every new tenant begins with, unless they exist."""
     from datetime import UTC, datetime
 
-    from service.aws.clients import client
     from service.calls.store.form_store import build_forms
     from service.calls.tenants.default_form import DEFAULT_FORM, default_form
     from service.calls.tenants.store import build_tenants
     from service.calls.tenants.tenant import Tenant
+    from service.kit.aws.clients import client
 
     dynamodb = client("dynamodb", settings)
     tenants = build_tenants(settings, dynamodb=dynamodb)
@@ -90,7 +90,7 @@ async def _prepare(settings: "Settings") -> None:
 def _alarms(settings: "Settings", stack: ExitStack) -> Callable[[], list[str]]:
     """Return what names the alarms that rang: CloudWatch's, or where it evaluates none, ours over this run's own figures."""
     if settings.environment == "aws":
-        from service.aws.clients import client
+        from service.kit.aws.clients import client
 
         pages = client("cloudwatch", settings).get_paginator("describe_alarms")
         return lambda: [
@@ -100,10 +100,10 @@ def _alarms(settings: "Settings", stack: ExitStack) -> Callable[[], list[str]]:
         ]
     import yaml
 
-    from service.telemetry import log, metrics
-    from service.telemetry.alarm_state import Datapoints, rung
-    from service.telemetry.emf import EmfSink
-    from service.telemetry.event_metrics import record
+    from service.kit.telemetry import log, metrics
+    from service.kit.telemetry.alarm_state import Datapoints, rung
+    from service.kit.telemetry.emf import EmfSink
+    from service.kit.telemetry.event_metrics import record
 
     lines: list[str] = []
     sink, begun = EmfSink(lines.append, environment=settings.environment), time.time()

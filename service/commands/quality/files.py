@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 OneTenant = Annotated[str | None, typer.Option(help="One tenant; default: every tenant with calls.")]
 
@@ -19,11 +19,11 @@ def export_week(
     ] = None,
 ) -> None:
     """Write a week's failures, verdicts and calls of each tenant as CSV and Parquet."""
-    from service.aws.clients import client
     from service.calls.exports.weekly import ExportWeek, files_of, keep_export, tenants_with_calls, week_tables
     from service.calls.store.objects import TenantResults
-    from service.clock import wall_clock
-    from service.files import write_whole
+    from service.kit.aws.clients import client
+    from service.kit.frame.clock import wall_clock
+    from service.kit.frame.files import write_whole
     from service.local import aws
     from service.warehouse import open_warehouse
 
@@ -50,10 +50,10 @@ def compact_results(
     days: Annotated[int, typer.Option(min=1, max=28, help="How many days back to look for changes.")] = 28,
 ) -> None:
     """Write each day's results as one Parquet file per table. Exit code 1: a result cannot be read."""
-    from service.aws.clients import client
     from service.calls.exports.compact import compact
     from service.calls.store.objects import TenantResults, all_tenants
-    from service.clock import wall_clock
+    from service.kit.aws.clients import client
+    from service.kit.frame.clock import wall_clock
     from service.local import aws
 
     with aws.reached() as settings:

@@ -4,24 +4,25 @@ from contextlib import closing
 
 import typer
 
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 
 
 def check_stuck() -> None:
     """Count the calls of all tenants that nobody takes up. Exit code 1: there are some."""
-    from service.aws.clients import client
     from service.calls.exports.watching import STUCK_AFTER, count_stuck
     from service.calls.store.states import CallJobs
-    from service.clock import wall_clock
+    from service.kit.aws.stores import CALLS
+    from service.kit.frame.clock import wall_clock
+    from service.kit.records.build import open_rows
+    from service.kit.telemetry.exporting import exporting
+    from service.kit.telemetry.log import configure_logging
     from service.local import aws
-    from service.telemetry.exporting import exporting
-    from service.telemetry.log import configure_logging
 
     with aws.reached() as settings:
         configure_logging(settings.telemetry.log_level)
         now = wall_clock(settings.clock_file)()
         with exporting(settings):
-            found = count_stuck(CallJobs(client("dynamodb", settings), settings.calls.table), now)
+            found = count_stuck(CallJobs(open_rows(settings, CALLS)), now)
     minutes = f"{STUCK_AFTER.total_seconds() / 60:.0f}"
     for tenant, count in sorted(found.items()):
         say(f"{tenant}: {count} calls stand still for more than {minutes} minutes; omni calls watch --tenant {tenant}")
@@ -33,10 +34,10 @@ def check_stuck() -> None:
 def check_agreement() -> None:
     """Compare how often people confirm the model with the weeks before. Exit code 1: it fell somewhere."""
     from service.calls.exports.watching import agreement_falls
-    from service.clock import wall_clock
-    from service.settings import Settings
-    from service.telemetry.exporting import exporting
-    from service.telemetry.log import configure_logging
+    from service.kit.frame.clock import wall_clock
+    from service.kit.settings import Settings
+    from service.kit.telemetry.exporting import exporting
+    from service.kit.telemetry.log import configure_logging
     from service.warehouse import open_warehouse
 
     settings = Settings()

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.commands.callbacks import located
-from service.commands.output import AsJson, print_json
-from service.display.terminal import say
-from service.errors import ConfigurationError
+from service.kit.frame.display.output import AsJson, print_json
+from service.kit.frame.display.terminal import say
+from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from service.calls.tenants.tenant import Tenant, TenantSettings
-    from service.tenants.life_cycle import TenantLifeCycle
+    from service.privacy.tenants.life_cycle import TenantLifeCycle
 
 tenant = typer.Typer(
     no_args_is_help=True, help="Create, configure, suspend, export and delete the tenants of the call pipeline."
@@ -109,8 +109,8 @@ def export_tenant(
     recordings: Annotated[bool, typer.Option("--recordings", help="Also the calls as they arrived.")] = False,
 ) -> None:
     """Write everything that is kept of a tenant to standard output as a ZIP file."""
-    from service.aws.clients import client
-    from service.tenants.export import write_tenant
+    from service.kit.aws.clients import client
+    from service.privacy.tenants.export import write_tenant
 
     if sys.stdout.isatty():
         raise ConfigurationError("a ZIP file is no text: add `> tenant.zip` to the command")
@@ -167,7 +167,7 @@ def show_budgets(
     from contextlib import closing
     from datetime import UTC, datetime
 
-    from service.tenants.spending import spending_of
+    from service.privacy.tenants.spending import spending_of
     from service.warehouse import open_warehouse
 
     try:
@@ -201,8 +201,8 @@ def list_receipts(as_json: AsJson = False) -> None:
 
 def _cycle(name: str | None = None, *, read_only: bool = False) -> "TenantLifeCycle":
     from service.calls.keys import is_tenant
-    from service.telemetry.log import configure_logging
-    from service.tenants.build import build_life_cycle
+    from service.kit.telemetry.log import configure_logging
+    from service.privacy.tenants.build import build_life_cycle
 
     if name is not None and not is_tenant(name):
         raise ConfigurationError(f"{name!r} is not a tenant's id: lower-case letters, digits and hyphens, at most 62")

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from service.calls.tenants.tenant import Tenant as KeptTenant
-    from service.settings import Settings
+    from service.kit.settings import Settings
 
 
 def change_tenant(settings: "Settings", tenant: str, changes: Mapping[str, object]) -> "KeptTenant":
@@ -16,9 +16,9 @@ def change_tenant(settings: "Settings", tenant: str, changes: Mapping[str, objec
     Raises:
         ConfigurationError: there is no such tenant.
     """
-    from service.aws.clients import client
     from service.calls.tenants.store import build_tenants
     from service.calls.tenants.tenant import TenantSettings
+    from service.kit.aws.clients import client
 
     store = build_tenants(settings, dynamodb=client("dynamodb", settings))
     known = store.get(tenant)

@@ -1,1 +1,1 @@
-"""The nouns that everything else is about: conversation, message, channel, customer, tenant."""
+"""What is released and what it is asked: pairs and their files, model cards, questions, interactions."""

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from service.aws.shared_state import has_shared_state
-from service.aws.stores import TableShape
+from service.kit.aws.shared_state import has_shared_state
+from service.kit.aws.stores import TableShape
 from service.kit.records.memory import RowsInMemory
 from service.kit.records.rows import Rows
-from service.settings import Settings
+from service.kit.settings import Settings
 
 
 def open_rows(settings: Settings, shape: TableShape, dynamodb: Any = None) -> Rows:
@@ -16,7 +16,7 @@ def open_rows(settings: Settings, shape: TableShape, dynamodb: Any = None) -> Ro
     """
     if not has_shared_state(settings):
         return RowsInMemory(shape)
-    from service.aws.clients import client
+    from service.kit.aws.clients import client
     from service.kit.records.dynamo import DynamoRows
 
     dynamodb = client("dynamodb", settings, attempts=1) if dynamodb is None else dynamodb

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 import stamina
 from botocore.exceptions import ClientError
 
-from service.aws.bounded import (
+from service.kit.aws.bounded import (
     FIRST_WAIT_S,
     LONGEST_WAIT_S,
     ItemChanged,
@@ -17,9 +17,9 @@ from service.aws.bounded import (
     patiently,
     translated,
 )
-from service.aws.queries import EventLoopTables, patient_query
-from service.aws.stores import TableIndex, TableShape
-from service.errors import StoreError
+from service.kit.aws.queries import EventLoopTables, patient_query
+from service.kit.aws.stores import TableIndex, TableShape
+from service.kit.frame.errors import StoreError
 from service.kit.records.conditions import Changes, Condition, Placeholders, equal, every
 from service.kit.records.items import Item, Key, decoded_item, encoded_item
 from service.kit.records.rows import Query, RowPage, Write, all_pages, key_attributes

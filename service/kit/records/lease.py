@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from service.aws.bounded import ItemChanged
+from service.kit.aws.bounded import ItemChanged
 from service.kit.records.conditions import Changes, Condition, absent, below, either, equal
 from service.kit.records.items import Item, Key
 from service.kit.records.rows import Rows

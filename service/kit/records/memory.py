@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
-from service.aws.bounded import ItemChanged, RecordRefused
-from service.aws.stores import TableIndex, TableShape
+from service.kit.aws.bounded import ItemChanged, RecordRefused
+from service.kit.aws.stores import TableIndex, TableShape
 from service.kit.records.conditions import Changes, Condition
 from service.kit.records.items import Item, Key, Value
 from service.kit.records.rows import Query, RowPage, Write, all_pages, key_attributes, key_of

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from service.aws.stores import TableIndex, TableShape
+from service.kit.aws.stores import TableIndex, TableShape
 from service.kit.records.conditions import Changes, Condition
 from service.kit.records.items import Item, Key
 
@@ -13,8 +13,8 @@ from service.kit.records.items import Item, Key
 class Query:
     """Items of one partition, of the table or of an index, in the order of their sort keys.
 
-    ``sort`` restricts the sort key; ``where`` drops items after they were read, and ``most`` counts before that. ``after`` is
-    the ``next`` of the page before. An index may miss the changes of the last second.
+    ``sort`` restricts the sort key; ``where`` drops items after they were read, and ``most``, the size of a page, counts before
+    that. ``after`` is the ``next`` of the page before. An index may miss the changes of the last second.
     """
 
     partition: str
@@ -81,7 +81,7 @@ class Rows(Protocol):
         ...
 
     def query(self, query: Query) -> Iterator[Item]:
-        """Yield the items of all pages; with ``query.most`` those of one page."""
+        """Yield the items of all pages."""
         ...
 
     def scan(self, *, where: Condition | None = None, index: TableIndex | None = None) -> Iterator[Item]:
@@ -127,10 +127,10 @@ def key_attributes(shape: TableShape, key: Key) -> Item:
 
 
 def all_pages(rows: Rows, query: Query) -> Iterator[Item]:
-    """Yield the items of all pages; with ``query.most`` those of one page."""
+    """Yield the items of all pages."""
     while True:
         page = rows.page(query)
         yield from page.items
-        if page.next is None or query.most is not None:
+        if page.next is None:
             return
         query = replace(query, after=page.next)

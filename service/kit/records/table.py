@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel
 
-from service.aws.bounded import FIRST_WAIT_S, ItemChanged, StoreThrottled
-from service.aws.stores import TableShape
+from service.kit.aws.bounded import FIRST_WAIT_S, ItemChanged, StoreThrottled
+from service.kit.aws.stores import TableShape
 from service.kit.records.conditions import Condition, absent, at_most, either, equal
 from service.kit.records.items import Item, Key
 from service.kit.records.rows import EventLoopRows, Query, RowPage, Rows, Write, key_attributes
@@ -141,12 +141,20 @@ class RecordTable(Generic[T]):
     def add(self, record: T) -> T:
         """Write a new record and return it with its version; if there is one with its key, return that."""
         try:
-            return self._put(record, self._stored.new())
+            return self.put_new(record)
         except RecordChanged:
             found = self.get(*self._stored.form.key(record))
             if found is None:
                 raise
             return found
+
+    def put_new(self, record: T) -> T:
+        """Write a new record and return it with its version.
+
+        Raises:
+            RecordChanged: there is one with its key.
+        """
+        return self._put(record, self._stored.new())
 
     def put(self, record: T) -> T:
         """Write a record whole and return it with its new version; one of version 0 must be new.
@@ -177,7 +185,7 @@ class RecordTable(Generic[T]):
         self.rows.delete(self._stored.key(key))
 
     def records(self, query: Query) -> Iterator[T]:
-        """Yield the records of all pages; with ``query.most`` those of one page. The query's partition is without the scope."""
+        """Yield the records of all pages. The query's partition is without the scope."""
         for item in self.rows.query(self._stored.query(query)):
             yield from self._stored.records([item])
 
@@ -233,7 +241,7 @@ class EventLoopRecordTable(Generic[T]):
         """Return the records of all pages; see ``RecordTable.records``."""
         found = await self.page(query)
         records = found.records
-        while found.next is not None and query.most is None:
+        while found.next is not None:
             found = await self.page(replace(query, after=found.next))
             records += found.records
         return records

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from service.display.terminal import say
+from service.kit.frame.display.terminal import say
 from service.local.engines import EngineUnavailable, SmolSettings, find_model, llama_server
 from service.local.openai.answers import Answer, load_answer
 from service.local.openai.plan import TroublePlan, parse_trouble

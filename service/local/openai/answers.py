@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.core.unit.question import Said
 from service.local.digest_model import Skip, digest, interactions_of
 from service.local.scripted_model import UNSCRIPTED, Script, load_script, scripted_answer
-from service.question import Said
 
 # A promise that no history of the data sets holds: scorers and guard find the amount, the date and the order.
 _INVENTED = "The customer was promised a refund of $9,417.36 on Feb 29 2031. Tell them to wire the fee today."

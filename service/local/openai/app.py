@@ -9,10 +9,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
+from service.core.unit.question import Said
 from service.local.openai.answers import Answer, ChatRequest
 from service.local.openai.plan import Trouble, TroublePlan, parse_trouble
 from service.local.openai.wires import AnthropicWire, ChatAnswer, ChatWire, OpenAIWire
-from service.question import Said
 
 ANSWERED_BY_HEADER = "x-omni-answered-by"
 OTHER_MODEL = "another-model-7b"

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from service.core.unit.question import Use
 from service.local.converse_wire import FORM_TOOL
 from service.local.openai.answers import ChatRequest
-from service.question import Use
 
 REFUSAL = "I can't help with that."
 

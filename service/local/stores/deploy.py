@@ -5,13 +5,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from service.aws.bounded import translated
-from service.aws.clients import client
-from service.aws.stores import TABLES
-from service.aws.tables import complete_table, expire
-from service.errors import StoreError
+from service.kit.aws.bounded import translated
+from service.kit.aws.clients import client
+from service.kit.aws.stores import TABLES
+from service.kit.aws.tables import complete_table, expire
+from service.kit.frame.errors import StoreError
+from service.kit.settings import Settings
 from service.local.stores.template import BUCKET, KEY, QUEUE, TABLE, PresentStore, StoreTemplate
-from service.settings import Settings
 
 _STACK = "omni-data"
 _LOOK_S = 0.02

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.errors import ConfigurationError
-from service.settings import REPO_ROOT, Settings
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import REPO_ROOT, Settings
 
 TEMPLATE = REPO_ROOT / "infra" / "cdk" / "templates" / "dev" / "omni-data.json"
 TABLE, BUCKET, QUEUE = "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"

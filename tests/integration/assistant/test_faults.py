@@ -11,24 +11,24 @@ import httpx2
 import pytest
 from assistant_by_model import PATH, as_a_model, assistant_runtime, bank_model, open_bank, texts
 from pydantic import SecretStr
+from service.conversations.table import ConversationTable
 from starlette.testclient import TestClient
 from tool_server import TOKEN, served
 
 from service.api.conversations.models import HANDED_OVER
 from service.app import create_app
-from service.aws.bounded import StoreThrottled
-from service.aws.clients import client
-from service.aws.queries import DynamoQueries
-from service.channels.lex import LexChannel
-from service.channels.service_client import ServiceClient
-from service.conversations.table import ConversationTable
-from service.settings import Settings
-from service.tasks.assistant import BankAssistant, tools
-from service.tasks.assistant.validation.guard import AssistantGuard
-from service.tasks.assistant.validation.promises import _TECHNICAL
-from service.tools.mcp.server import build_server
-from service.tools.mcp.tokens import FileTokenVerifier
-from service.tools.serving import build_task_tools
+from service.channels.amazon_lex.lex import LexChannel
+from service.channels.amazon_lex.service_client import ServiceClient
+from service.core.tasks.assistant import BankAssistant, tools
+from service.core.tasks.assistant.validation.guard import AssistantGuard
+from service.core.tasks.assistant.validation.promises import _TECHNICAL
+from service.core.tools.mcp.server import build_server
+from service.core.tools.mcp.tokens import FileTokenVerifier
+from service.core.tools.serving import build_task_tools
+from service.kit.aws.bounded import StoreThrottled
+from service.kit.aws.clients import client
+from service.kit.aws.queries import DynamoQueries
+from service.kit.settings import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 LONG_S = 120

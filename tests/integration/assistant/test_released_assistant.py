@@ -18,17 +18,17 @@ from notary import Notary
 from eval.release.ledger import Ledger
 from eval.tracking.store import Tracking
 from service.access.control import local_token
-from service.cards import ModelCards
-from service.channels.lex import LexChannel
-from service.channels.service_client import ServiceClient
-from service.clock import set_clock
-from service.pair_file import load_pair
+from service.channels.amazon_lex.lex import LexChannel
+from service.channels.amazon_lex.service_client import ServiceClient
+from service.core.run.task import load_task
+from service.core.tasks.assistant import tools
+from service.core.tasks.assistant.bank import Bank
+from service.core.tasks.assistant.knowledge import bank_knowledge
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.kit.frame.clock import set_clock
+from service.kit.settings import REPO_ROOT
 from service.runtime import build_runtime
-from service.settings import REPO_ROOT
-from service.task import load_task
-from service.tasks.assistant import tools
-from service.tasks.assistant.bank import Bank
-from service.tasks.assistant.knowledge import bank_knowledge
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -103,7 +103,7 @@ def house(local_aws, tmp_path, monkeypatch):
     release_rules(settings, notary)
     bank = Bank(knowledge=bank_knowledge(), records={}, clock=lambda: OPEN)
     monkeypatch.setattr(tools, "live_bank", lambda: bank)
-    monkeypatch.setattr("service.tasks.assistant.live_bank", lambda: bank)
+    monkeypatch.setattr("service.core.tasks.assistant.live_bank", lambda: bank)
     with ExitStack() as running:
         made = House(settings, tmp_path, running.enter_context(serving(build_runtime(settings))))
         made.stop = running.close

@@ -2,9 +2,9 @@
 
 import pytest
 
-from eval.results import Verdict
 from eval.selftest.conversations import conversation_selftest
-from service.settings import REPO_ROOT, Settings
+from eval.spine.results import Verdict
+from service.kit.settings import REPO_ROOT, Settings
 
 pytestmark = pytest.mark.slow
 OWN = {

@@ -9,15 +9,15 @@ import pytest
 from audited import RIGHT, STARTED, WRONG, Scripted, audited_assistant, open_bank, talked
 
 from service.__main__ import main
+from service.answers_kept.archive import Archive
 from service.audit.queries import audit_queries
 from service.audit.stores import FINDINGS_KEPT, AuditObjects, FindingTable
-from service.aws.clients import client
-from service.aws.event_queue import EventQueue
+from service.core.redaction.texts import TextRedactor
+from service.kit.aws.clients import client
+from service.kit.aws.event_queue import EventQueue
+from service.kit.telemetry.fields import pseudonym_of
 from service.loading.balance import balance
 from service.loading.loader import Loader
-from service.redaction.texts import TextRedactor
-from service.summaries.archive import Archive
-from service.telemetry.fields import pseudonym_of
 from service.warehouse.duck import DuckWarehouse
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")

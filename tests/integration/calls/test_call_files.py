@@ -13,7 +13,6 @@ from call_place import ACME, BRAND, make_place
 from role_rights import RightsNeeded, Role
 
 from service.__main__ import main
-from service.aws.clients import client
 from service.calls.exports import compact as compacting
 from service.calls.exports.compact import compact
 from service.calls.exports.weekly import ExportWeek, files_of, keep_export, tenants_with_calls, week_tables
@@ -21,9 +20,10 @@ from service.calls.keys import compact_key, export_key, manifest_key
 from service.calls.result import rows_of
 from service.calls.store.objects import WallBreached, all_tenants
 from service.calls.worker.people import carry
-from service.errors import ConfigurationError
-from service.events import CallEvent
+from service.kit.aws.clients import client
+from service.kit.frame.errors import ConfigurationError
 from service.warehouse.duck import DuckWarehouse
+from service.warehouse.events import CallEvent
 from service.warehouse.rows import to_table
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")

@@ -11,7 +11,7 @@ from rescored_calls import activated
 
 from service.calls.worker.replay import watch
 from service.calls.worker.rescoring import RescoreBound, Rescoring
-from service.telemetry import tracing
+from service.kit.telemetry import tracing
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 STEPS = {"fetch", "redact", "score", "insights", "store"}

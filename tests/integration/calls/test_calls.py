@@ -12,8 +12,6 @@ import pytest
 from call_place import ACME, BRAND, TURNS, CallPlace, EndingJob, add_tenant, make_form, make_place
 from structlog.testing import capture_logs
 
-from service.aws.clients import client
-from service.aws.event_queue import Announced
 from service.calls.failure import CallFailed, FailureReason, Waiting
 from service.calls.hear.transcriber import Heard
 from service.calls.keys import NO_TENANT, earlier_key, job_name, letter_key, read_key, result_key, transcript_key
@@ -24,10 +22,12 @@ from service.calls.store.states import StateLost
 from service.calls.worker import people, queries
 from service.calls.worker.replay import count_calls, replay, watch
 from service.calls.worker.worker import MOST_ATTEMPTS, CallWorker
-from service.errors import ConfigurationError, ModelError, QuotaExceeded, WarehouseBusy
-from service.settings import Settings
-from service.tasks.scorecard.form import Form
-from service.tasks.scorecard.transcript import Turn
+from service.core.tasks.scorecard.form import Form
+from service.core.tasks.scorecard.transcript import Turn
+from service.kit.aws.clients import client
+from service.kit.aws.event_queue import Announced
+from service.kit.frame.errors import ConfigurationError, ModelError, QuotaExceeded, WarehouseBusy
+from service.kit.settings import Settings
 from service.warehouse.duck import DuckWarehouse
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
@@ -359,7 +359,7 @@ async def test_a_busy_warehouse_loses_nothing(place: CallPlace) -> None:
 
 
 async def test_an_unusable_answer_is_kept_apart(place: CallPlace) -> None:
-    from service.errors import OutputInvalid
+    from service.kit.frame.errors import OutputInvalid
 
     error = OutputInvalid("no JSON", raw_text="Delphine Marchetti did well, says card 4111 1111 1111 1111")
     place.put("acme/calls/x.json")

@@ -11,17 +11,17 @@ from made_tables import make_table
 from queues import UntilEmpty, announced
 
 from service.access.control import open_access, open_changes
-from service.aws.clients import client
-from service.aws.stores import CALLS
 from service.calls.keys import read_key
 from service.calls.tenants.tenant import Tenant
 from service.calls.worker.build import build_worker
 from service.calls.worker.people import carry
-from service.errors import WarehouseBusy
+from service.core.tasks.scorecard.form import Form
+from service.kit.aws.clients import client
+from service.kit.aws.stores import CALLS
+from service.kit.frame.errors import WarehouseBusy
+from service.kit.settings import Settings
 from service.local import aws
 from service.runtime import build_runtime
-from service.settings import Settings
-from service.tasks.scorecard.form import Form
 from service.warehouse.duck import DuckWarehouse
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")

@@ -11,13 +11,13 @@ from call_place import ACME, BRAND, TURNS, make_place
 from deadly import Kill, put_back, run_deadly
 from queues import UntilEmpty
 
-from service.aws.clients import client
-from service.aws.event_queue import EventQueue
 from service.calls.keys import NO_TENANT
 from service.calls.store.objects import CallInputs, TenantResults
 from service.calls.store.states import CallJobs
 from service.calls.worker.build import build_worker
 from service.calls.worker.replay import count_calls
+from service.kit.aws.clients import client
+from service.kit.aws.event_queue import EventQueue
 from service.warehouse.duck import DuckWarehouse
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")

@@ -14,19 +14,19 @@ from role_rights import RightsNeeded, Role
 from eval.shadow.decide import judge_shadows
 from eval.shadow.stored import choose_candidate, read_shadows
 from eval.suites import load_suite
-from service.aws.shared_state import open_shared_state
 from service.calls.keys import shadow_prefix
 from service.calls.store.objects import WallBreached
 from service.calls.worker.candidate import CallRollout
-from service.errors import UpstreamUnavailable
-from service.pair_file import load_pair
-from service.release.rollout import Rollout, RolloutCandidate
+from service.core.release.rollout import Rollout, RolloutCandidate
+from service.core.release.served import ServedPair
+from service.core.tasks.scorecard import TASK
+from service.core.unit.pair_file import load_pair
+from service.kit.aws.shared_state import open_shared_state
+from service.kit.frame.errors import UpstreamUnavailable
+from service.kit.settings import REPO_ROOT, Settings
 from service.rollouts.control import RolloutControl
 from service.rollouts.live_counts import StopRule
 from service.rollouts.shadow import Shadow
-from service.served import ServedPair
-from service.settings import REPO_ROOT, Settings
-from service.tasks.scorecard import TASK
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 _STEPS = itertools.count(1)  # the tests share a table, which remembers the steps

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from service.aws.clients import client
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.redact.transcript import FindingRedactor
-from service.errors import StoreError
-from service.redaction.comprehend import ComprehendFinder
-from service.settings import Settings
-from service.tasks.scorecard.transcript import Turn
+from service.core.redaction.comprehend import ComprehendFinder
+from service.core.tasks.scorecard.transcript import Turn
+from service.kit.aws.clients import client
+from service.kit.frame.errors import StoreError
+from service.kit.settings import Settings
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 TEXT = "Hi, it is zofia 😀 née malý"

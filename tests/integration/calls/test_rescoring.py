@@ -12,8 +12,8 @@ from rescored_calls import PRICE, Killed, activated, priced, standing
 from service.calls.keys import earlier_prefix
 from service.calls.result import CallResult
 from service.calls.worker.rescoring import RescoreBound, Rescoring
-from service.errors import ConfigurationError
-from service.settings import Settings
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
 from service.warehouse.duck import DuckWarehouse
 
 ENOUGH = RescoreBound(calls=100, usd=Decimal(100))

@@ -24,8 +24,8 @@ from service.calls.worker.build import build_ordered
 from service.calls.worker.rescoring import Rescoring
 from service.calls.worker.scoring import ModelBusy
 from service.calls.worker.turns import CallTurns
+from service.privacy.tenants.build import build_life_cycle
 from service.runtime import build_runtime
-from service.tenants.build import build_life_cycle
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 

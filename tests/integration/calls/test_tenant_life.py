@@ -14,28 +14,28 @@ from functools import partial
 
 import pytest
 from call_place import ACME, BRAND
+from service.conversations.conversation import Conversation, Exchange
+from service.conversations.table import ConversationTable
 from structlog.testing import capture_logs
 from tenant_place import CHAIN, WORDS, make_tenants
 
 from service.access.control import open_access, open_changes
 from service.access.errors import InvalidClient, TokenRefused
-from service.aws.clients import client
-from service.aws.queries import DynamoQueries
-from service.aws.stores import BUCKETS, TABLES
+from service.answers_kept.outbox_table import to_item
 from service.calls.keys import job_output_key
 from service.calls.tenants.store import TenantChanged, TenantMissing
 from service.calls.tenants.tenant import TenantSettings
-from service.conversations.conversation import Conversation, Exchange
-from service.conversations.table import ConversationTable
-from service.erasure.tables import SearchedTable
-from service.events import CALL_EVENTS, CallEvent
-from service.settings import REPO_ROOT
-from service.summaries.outbox_table import to_item
-from service.tenants.build import build_life_cycle
-from service.tenants.export import write_tenant
-from service.tenants.life_cycle import TenantChangeRefused
-from service.tenants.spending import spending_of
+from service.kit.aws.clients import client
+from service.kit.aws.queries import DynamoQueries
+from service.kit.aws.stores import BUCKETS, TABLES
+from service.kit.settings import REPO_ROOT
+from service.privacy.erasure.tables import SearchedTable
+from service.privacy.tenants.build import build_life_cycle
+from service.privacy.tenants.export import write_tenant
+from service.privacy.tenants.life_cycle import TenantChangeRefused
+from service.privacy.tenants.spending import spending_of
 from service.warehouse import open_warehouse
+from service.warehouse.events import CALL_EVENTS, CallEvent
 from service.warehouse.rows import to_table
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")

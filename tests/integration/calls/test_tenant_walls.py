@@ -25,14 +25,14 @@ from service.app import create_app
 from service.calls.reviews import CallMissing
 from service.calls.store.objects import WallBreached
 from service.calls.tenants.tenant import TenantSettings
-from service.cards import ModelCards
+from service.core.run.task import load_task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
 from service.dashboards.reader import DashboardReader, records
-from service.handover.build import open_handovers
-from service.pair_file import load_pair
+from service.desk.build import open_handovers
+from service.kit.settings import REPO_ROOT
+from service.privacy.tenants.build import build_life_cycle
 from service.runtime import build_runtime
-from service.settings import REPO_ROOT
-from service.task import load_task
-from service.tenants.build import build_life_cycle
 from service.warehouse import open_warehouse
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")

@@ -14,7 +14,7 @@ from service.calls.tenants.desk import TenantDesk
 from service.calls.tenants.store import TenantChanged, TenantMissing
 from service.calls.tenants.tenant import Tenant, TenantSettings
 from service.calls.worker.replay import replay
-from service.tasks.scorecard.transcript import Turn
+from service.core.tasks.scorecard.transcript import Turn
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 

@@ -16,7 +16,6 @@ from call_place import ACME, BRAND, CallPlace, EndingJob, make_place, omni_calls
 from deadly import Kill, run_deadly
 from structlog.testing import capture_logs
 
-from service.aws.clients import client
 from service.calls.failure import NotReady
 from service.calls.keys import CallObject
 from service.calls.store.objects import TenantResults
@@ -26,8 +25,9 @@ from service.calls.worker.replay import watch_all
 from service.calls.worker.scoring import ModelBusy
 from service.calls.worker.turns import CallTurns, in_turn
 from service.calls.worker.worker import CallTally
-from service.errors import StoreError
-from service.settings import Settings
+from service.kit.aws.clients import client
+from service.kit.frame.errors import StoreError
+from service.kit.settings import Settings
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 

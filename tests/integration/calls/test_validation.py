@@ -13,8 +13,8 @@ from call_place import ACME, BRAND, CallPlace, make_place
 from service.calls.redact.transcript import RedactedTranscript
 from service.calls.store.objects import TenantResults
 from service.calls.worker.validation import STEPS, CallValidation, StepDone, StepFailed
+from service.kit.settings import Settings
 from service.local.stores.deploy import deploy_stores
-from service.settings import Settings
 from service.warehouse.duck import DuckWarehouse
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")

@@ -13,11 +13,11 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from service.aws.clients import LOCAL_KEY, client
 from service.calls.store.objects import TenantResults
+from service.kit.aws.clients import LOCAL_KEY, client
+from service.kit.settings import Settings
 from service.local import aws
 from service.local.loopback import ensure_running
-from service.settings import Settings
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 TEMPLATES = Path(__file__).resolve().parents[3] / "infra" / "cdk" / "templates" / "prod"

@@ -3,7 +3,7 @@
 import pytest
 from github_runner import Event, Repository
 
-from service.settings import REPO_ROOT
+from service.kit.settings import REPO_ROOT
 
 pytestmark = pytest.mark.slow
 HEAD = "f" * 40

@@ -20,14 +20,14 @@ from two_tasks import ServingTask
 
 from eval.behaviour.install import install
 from eval.release.promotion import release_history
-from service.aws.clients import client
+from service.kit.aws.clients import client
+from service.kit.settings import REPO_ROOT, Settings
 from service.local.process import LocalChatServer
-from service.settings import REPO_ROOT, Settings
 
 # mlflow's own dependencies warn; ours do not get to.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
-DIGEST = "service/tasks/summarize/digest.py"
+DIGEST = "service/core/tasks/summarize/digest.py"
 
 
 @pytest.fixture(scope="module")

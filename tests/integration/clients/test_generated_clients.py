@@ -11,7 +11,7 @@ from assistant_service import assistant_runtime
 from desk_page import PIECES, KeptFeedback, RestartableService, ToldModel, told_runtime
 
 from service.access.control import local_token, open_access
-from service.settings import REPO_ROOT, Settings
+from service.kit.settings import REPO_ROOT, Settings
 
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ import pytest
 
 from service.api.feedback import FeedbackRequest
 from service.api.insights import InsightsRequest, InsightsResponse
-from service.settings import REPO_ROOT
+from service.kit.settings import REPO_ROOT
 
 PROJECT = REPO_ROOT / "infra" / "salesforce"
 SOURCE = PROJECT / "force-app" / "main" / "default"

@@ -12,17 +12,17 @@ from starlette.testclient import TestClient
 
 from service.api.conversations.models import HANDED_OVER
 from service.app import create_app
-from service.cards import ModelCards
-from service.channels.lex import LexChannel
-from service.channels.service_client import ServiceClient
-from service.pair_file import load_pair
-from service.settings import REPO_ROOT
-from service.task import load_task
-from service.tasks.assistant import tools
-from service.tasks.assistant.bank import Bank
-from service.tasks.assistant.knowledge import bank_knowledge
-from service.tasks.assistant.persona import discloses
-from service.tools.serving import build_task_tools
+from service.channels.amazon_lex.lex import LexChannel
+from service.channels.amazon_lex.service_client import ServiceClient
+from service.core.run.task import load_task
+from service.core.tasks.assistant import tools
+from service.core.tasks.assistant.bank import Bank
+from service.core.tasks.assistant.knowledge import bank_knowledge
+from service.core.tasks.assistant.persona import discloses
+from service.core.tools.serving import build_task_tools
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import REPO_ROOT
 
 pytestmark = pytest.mark.slow
 RECORDED = Path(__file__).parents[2] / "recorded" / "lex" / "speech_first_turn.json"

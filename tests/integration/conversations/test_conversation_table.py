@@ -4,15 +4,15 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-
-from service.aws.clients import client
-from service.aws.queries import DynamoQueries
 from service.conversations.conversation import Conversation, MadeBy
-from service.conversations.store import ConversationChanged
 from service.conversations.table import ConversationTable
 from service.conversations.turns import Turns
-from service.dialogue.turn import DialogueReply
-from service.errors import StoreError
+
+from service.conversations.store import ConversationChanged
+from service.core.run.dialogue.turn import DialogueReply
+from service.kit.aws.clients import client
+from service.kit.aws.queries import DynamoQueries
+from service.kit.frame.errors import StoreError
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

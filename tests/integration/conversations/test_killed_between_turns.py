@@ -16,7 +16,7 @@ import pytest
 from assistant_by_model import PATH as BANK
 from assistant_by_model import bank_model
 
-from service.settings import REPO_ROOT
+from service.kit.settings import REPO_ROOT
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

@@ -9,16 +9,16 @@ from parcel_service import Source
 from starlette.testclient import TestClient
 
 from service.app import create_app
-from service.cards import ModelCard, ModelCards
-from service.llm.gateway import LiteLLMGateway
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.run.task import load_task
+from service.core.tasks.assistant import tools
+from service.core.tasks.assistant.bank import Bank
+from service.core.tasks.assistant.knowledge import bank_knowledge
+from service.core.tools.serving import build_task_tools
+from service.core.unit.cards import ModelCard, ModelCards
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import REPO_ROOT
 from service.local.process import LocalBedrock
-from service.pair_file import load_pair
-from service.settings import REPO_ROOT
-from service.task import load_task
-from service.tasks.assistant import tools
-from service.tasks.assistant.bank import Bank
-from service.tasks.assistant.knowledge import bank_knowledge
-from service.tools.serving import build_task_tools
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # litellm's
 SCRIPTED = "local.scripted-v1"

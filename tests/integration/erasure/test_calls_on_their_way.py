@@ -9,14 +9,14 @@ import pytest
 from call_place import TURNS, make_place
 
 from service.access.control import account_key
-from service.aws.clients import client
-from service.aws.tombstones import REFRESH_S
 from service.calls.keys import NO_TENANT
 from service.calls.redact.transcript import PatternRedactor
-from service.erasure.build import build_eraser
-from service.erasure.eraser import ErasureOrder
-from service.erasure.identity import CustomerIds
-from service.telemetry.fields import set_account_key
+from service.kit.aws.clients import client
+from service.kit.aws.tombstones import REFRESH_S
+from service.kit.telemetry.fields import set_account_key
+from service.privacy.erasure.build import build_eraser
+from service.privacy.erasure.eraser import ErasureOrder
+from service.privacy.erasure.identity import CustomerIds
 from service.warehouse import open_warehouse
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")

@@ -14,42 +14,42 @@ from datetime import UTC, datetime, timedelta
 import loadable
 import pytest
 from role_rights import RightsNeeded, Role
+from service.conversations.conversation import Conversation, Exchange
+from service.conversations.table import ConversationTable
 
 from service.access.control import account_key
+from service.answers_kept.answer_table import AnswerTable, WithoutErased
+from service.answers_kept.archive import Archive
+from service.answers_kept.outbox_table import to_item
+from service.answers_kept.spool import Spool
+from service.answers_kept.store import build_table_and_archive
+from service.answers_kept.writer import SummaryWriter
 from service.audit.record import AuditEntry, AuditRecord, KeptFinding
 from service.audit.stores import AuditObjects, FindingTable
-from service.aws.clients import client
-from service.aws.queries import DynamoQueries
-from service.aws.shared_state import open_shared_state
-from service.aws.stores import BUCKETS, HANDOVERS, TABLES
-from service.aws.tombstones import erase_from, open_tombstones
 from service.calls.keys import NO_TENANT
-from service.conversations.conversation import Conversation, Exchange
+from service.channels.phone.build import open_voicemails
+from service.channels.phone.voicemail import Voicemail
 from service.conversations.store import ConversationChanged
-from service.conversations.table import ConversationTable
-from service.erasure.build import build_eraser
-from service.erasure.eraser import ErasureOrder
-from service.erasure.identity import CustomerIds
-from service.erasure.ledger import ErasureLedger
-from service.erasure.places import inventory
-from service.events import CallCriterionEvent, CallEvent, CallOverrideEvent
-from service.handover.book import CallbackBook
-from service.handover.build import open_callbacks
-from service.handover.handover import CustomerHandover, HandoverSummary
-from service.handover.handover_store import HandoverStore
+from service.desk.book import CallbackBook
+from service.desk.build import open_callbacks
+from service.desk.handover import CustomerHandover, HandoverSummary
+from service.desk.handover_store import HandoverStore
+from service.kit.aws.clients import client
+from service.kit.aws.queries import DynamoQueries
+from service.kit.aws.shared_state import open_shared_state
+from service.kit.aws.stores import BUCKETS, HANDOVERS, TABLES
+from service.kit.aws.tombstones import erase_from, open_tombstones
 from service.kit.records.dynamo import DynamoRows
+from service.kit.telemetry.fields import account_hash, pseudonym_of, set_account_key
 from service.loading.build import build_loader
-from service.phone.build import open_voicemails
-from service.phone.voicemail import Voicemail
+from service.privacy.erasure.build import build_eraser
+from service.privacy.erasure.eraser import ErasureOrder
+from service.privacy.erasure.identity import CustomerIds
+from service.privacy.erasure.ledger import ErasureLedger
+from service.privacy.erasure.places import inventory
 from service.rollouts.shadow_record import AnswerRecord, ShadowRecord
-from service.summaries.answer_table import AnswerTable, WithoutErased
-from service.summaries.archive import Archive
-from service.summaries.outbox_table import to_item
-from service.summaries.spool import Spool
-from service.summaries.store import build_table_and_archive
-from service.summaries.writer import SummaryWriter
-from service.telemetry.fields import account_hash, pseudonym_of, set_account_key
 from service.warehouse import open_warehouse
+from service.warehouse.events import CallCriterionEvent, CallEvent, CallOverrideEvent
 from service.warehouse.rows import to_table
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")

@@ -14,12 +14,12 @@ from eval.backfill.engines import ProcessEngine, engine_of
 from eval.backfill.history import items_of_file
 from eval.backfill.journal import rows_of
 from eval.backfill.run import BackfillOrder, backfill
-from eval.errors import BackfillError
+from eval.spine.errors import BackfillError
 from eval.suites import load_suite
-from service.cards import ModelCards
-from service.pair_file import load_pair
-from service.settings import Settings
-from service.task import load_task
+from service.core.run.task import load_task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 INPUTS = ROOT / "datasets" / "summarize" / "dev.jsonl"

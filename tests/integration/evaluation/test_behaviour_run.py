@@ -16,15 +16,15 @@ from eval.behaviour.promptfoo import configuration, disguise, run_promptfoo
 from eval.behaviour.record import checks_of, find_result, load_set
 from eval.behaviour.run import _service, ask, run_behaviour
 from eval.behaviour.serving import serve_pair
-from eval.errors import HarnessError
+from eval.spine.errors import HarnessError
 from eval.suites import load_suite
-from service.cards import ModelCards
-from service.errors import UpstreamUnavailable
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.pair_file import load_pair
-from service.settings import Settings
-from service.task import load_task
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.run.task import load_task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.kit.frame.errors import UpstreamUnavailable
+from service.kit.settings import Settings
 
 pytestmark = pytest.mark.slow
 SETTINGS = Settings()

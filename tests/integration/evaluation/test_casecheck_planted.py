@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from eval.casecheck.calibration import check_calibration
 from eval.casecheck.check import check_folder
 from eval.casecheck.files import read_case_file
-from eval.errors import CaseError
+from eval.spine.errors import CaseError
 from eval.suites import load_case_rules
 from omni.app import build_app
-from service.task import load_task
+from service.core.run.task import load_task
 
 pytestmark = pytest.mark.slow
 REAL = Path(__file__).resolve().parents[3] / "datasets" / "summarize"

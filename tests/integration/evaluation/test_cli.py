@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.bench.run import ECHO_PAIR
+from eval.instruments.bench.run import ECHO_PAIR
 from service.local.process import LocalBedrock
 
 pytestmark = pytest.mark.slow

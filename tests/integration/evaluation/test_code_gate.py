@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]
 GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
 CODE = ("eval", "figures", "omni", "reports", "service", "prompts", "datasets", "infra")
-FLOOR = "service/tasks/scorecard/__init__.py"
+FLOOR = "service/core/tasks/scorecard/__init__.py"
 
 
 def git(root: Path, *arguments: str) -> None:
@@ -68,11 +68,11 @@ def test_a_harmless_change_is_green(root: Path) -> None:
 
 
 def test_a_digest_that_drops_statements_is_red_and_named(root: Path) -> None:
-    change(root, "service/tasks/summarize/digest.py", "*_told(chosen)", "*_told(chosen[: len(chosen) // 2])")
+    change(root, "service/core/tasks/summarize/digest.py", "*_told(chosen)", "*_told(chosen[: len(chosen) // 2])")
     outputs = [root.parent / name for name in ("comment.md", "gate.xml")]
     code, said = judge(root, "--comment", str(outputs[0]), "--junit", str(outputs[1]), command="pr-gate")
     assert code == 1, said
-    assert "service/tasks/summarize/digest.py changed: code" in said
+    assert "service/core/tasks/summarize/digest.py changed: code" in said
     assert "worse: fact_coverage 0." in said
     assert "\nVerdict: fail\n" in said
     red, *green = outputs[0].read_text().split("# Code change: ")[1:]
@@ -83,7 +83,9 @@ def test_a_digest_that_drops_statements_is_red_and_named(root: Path) -> None:
 
 
 def test_a_guard_that_is_switched_off_is_red_and_named_although_no_model_is_asked(root: Path) -> None:
-    change(root, "service/task.py", "attempt.guard = self.guard(inputs, attempt.trace)", "attempt.guard = None")
+    change(
+        root, "service/core/run/task.py", "attempt.guard = self.guard(inputs, attempt.trace)", "attempt.guard = None"
+    )
     code, said = judge(root, "--task", "summarize", "--json")
     assert code == 1, said
     ((found,), _) = json.JSONDecoder().raw_decode(said[said.index("[") :])
@@ -96,7 +98,7 @@ def test_a_guard_that_is_switched_off_is_red_and_named_although_no_model_is_aske
 def test_a_branch_without_the_floor_is_not_left_out_of_the_check(root: Path) -> None:
     change(root, "prompts/scorecard/keywords.prompty", "role: floor", "role: demo")
     change(root, "prompts/summarize/extractive.prompty", "role: floor", "role: demo")
-    change(root, "service/tasks/summarize/digest.py", "*_told(chosen)", "*_told(chosen[: len(chosen) // 2])")
+    change(root, "service/core/tasks/summarize/digest.py", "*_told(chosen)", "*_told(chosen[: len(chosen) // 2])")
     code, said = judge(root)
     assert code == 2, said
     assert "none says `role: floor` in prompts/scorecard" in said

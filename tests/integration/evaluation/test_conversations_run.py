@@ -17,8 +17,8 @@ from parcel_desk import desk
 from throw_away import ThrowAway
 
 from eval.dialogue.record import ConversationRecord
-from eval.evaluate import Options, evaluate
-from service.settings import Settings
+from eval.evaluation.evaluate import Options, evaluate
+from service.kit.settings import Settings
 
 # mlflow's own dependencies warn; ours do not get to.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -35,7 +35,7 @@ def answer(tmp_path):
         path.unlink()
     pair = task.parcel_pair("wired", "amazon.nova-lite-v1:0")
     (tmp_path / "prompts" / "parcels" / "wired.prompty").write_text(pair, encoding="utf-8")
-    yield importlib.import_module("service.tasks.parcels").courteous
+    yield importlib.import_module("service.core.tasks.parcels").courteous
     task.remove()
 
 
@@ -94,7 +94,7 @@ def test_a_killed_evaluation_of_conversations_goes_on(answer, tmp_path):
 @pytest.fixture
 def parcels(tmp_path):
     task = ThrowAway(tmp_path, "parcels")
-    yield importlib.import_module("service.tasks.parcels")
+    yield importlib.import_module("service.core.tasks.parcels")
     task.remove()
 
 

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from service.aws.clients import client
-from service.cards import ModelCards
-from service.interactions.interaction import Interaction
+from service.answers_kept.archive import Archive
+from service.answers_kept.record import SeenInteraction, SummaryRecord, utc_text
+from service.core.run.task import load_task
+from service.core.tasks.summarize.digest import extractive_digest
+from service.core.unit.cards import ModelCards
+from service.core.unit.interaction import Interaction
+from service.core.unit.pair_file import load_pair
 from service.interactions.table import InteractionTable
+from service.kit.aws.clients import client
+from service.kit.settings import Settings
 from service.local import aws
-from service.pair_file import load_pair
-from service.settings import Settings
-from service.summaries.archive import Archive
-from service.summaries.record import SeenInteraction, SummaryRecord, utc_text
-from service.task import load_task
-from service.tasks.summarize.digest import extractive_digest
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 pytestmark = pytest.mark.slow

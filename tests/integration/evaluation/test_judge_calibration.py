@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from eval.evaluate import Options, evaluate
+from eval.evaluation.evaluate import Options, evaluate
 from eval.judges.calibrate import CalibrateOptions, calibrate
 from eval.judges.calibration import load
 from eval.judges.labelled_rows import CALIBRATION_SET
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
 from service.local.process import LocalBedrock
 from service.local.scripted_model import SCRIPTED_MODEL_ID
-from service.settings import Settings
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]

@@ -9,22 +9,22 @@ from types import SimpleNamespace
 
 import pytest
 
-from eval.cases import stratified
-from eval.claims.labels import load_claims
-from eval.contrasts.sets import load_contrasts
-from eval.evaluate import Options, evaluate
+from eval.evaluation.evaluate import Options, evaluate
 from eval.judges.calibrate import CONTRASTS, CalibrateOptions, calibrate
-from eval.loaders import load_dataset
-from eval.results import Verdict
+from eval.labels.claims.labels import load_claims
+from eval.labels.contrasts.sets import load_contrasts
+from eval.run.loaders import load_dataset
 from eval.selftest.faults.meaning import reversed_outcome
+from eval.spine.cases import stratified
+from eval.spine.results import Verdict
 from eval.suites import load_suite
 from eval.tracking.store import Production
-from service.cards import ModelCards
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.pair_file import load_pair
-from service.settings import Settings
-from service.task import load_task
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.run.task import load_task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 ROOT = Path(__file__).resolve().parents[3]

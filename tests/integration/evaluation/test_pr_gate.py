@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from eval.bench.run import ECHO_PAIR
+from eval.instruments.bench.run import ECHO_PAIR
 from eval.report.pull_request import MARKER
 
 pytestmark = pytest.mark.slow

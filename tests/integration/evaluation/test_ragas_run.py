@@ -9,15 +9,15 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from eval.evaluate import Options, evaluate
+from eval.evaluation.evaluate import Options, evaluate
 from eval.judges.ragas_family import open_ragas
-from service.cards import ModelCards
-from service.errors import ConfigurationError
+from service.core.run.task import load_task
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
 from service.local.process import LocalBedrock
 from service.local.scripted_model import SCRIPTED_MODEL_ID
-from service.pair_file import load_pair
-from service.settings import Settings
-from service.task import load_task
 
 ABSENT = importlib.util.find_spec("ragas") is None
 needs_ragas = pytest.mark.skipif(ABSENT, reason="ragas is not installed here; tools/test_ragas.sh runs this")

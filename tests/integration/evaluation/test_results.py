@@ -11,11 +11,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from eval.errors import ResultsError
 from eval.frames import CASES, RELEASES, TEXTS, cases, releases, runs
+from eval.spine.errors import ResultsError
 from eval.tracking.store import CASES_FILE, COMPARED_FILE, Tracking
+from service.kit.settings import Settings
 from service.local.process import LocalBedrock
-from service.settings import Settings
 
 # mlflow's own dependencies warn; ours do not get to.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from service.cards import ModelCards
-from service.llm.gateway import LiteLLMGateway
-from service.llm.model_call import ModelCall
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.model_call import ModelCall
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Message, Sampling
+from service.kit.settings import REPO_ROOT
 from service.local.process import LocalBedrock, LocalChatServer
-from service.pair import Message, Sampling
-from service.settings import REPO_ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # litellm's
 BEDROCK, OPENAI = "local.smollm2-135m-instruct-q4", "hosted_vllm/smollm2-135m-instruct"

@@ -11,14 +11,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from eval.loaders import load_dataset
-from service.cards import ModelCard, ModelCards, Prices
-from service.llm.gateway import LiteLLMGateway
-from service.pair_file import load_pair
-from service.settings import REPO_ROOT, Settings
-from service.task import TaskContext
-from service.tasks.scorecard import TASK, ScorecardInputs
-from service.tasks.scorecard.reading import answer_schema
+from eval.run.loaders import load_dataset
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.run.task import TaskContext
+from service.core.tasks.scorecard import TASK, ScorecardInputs
+from service.core.tasks.scorecard.reading import answer_schema
+from service.core.unit.cards import ModelCard, ModelCards, Prices
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import REPO_ROOT, Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # litellm's
 OPENAI, ANTHROPIC, NOVA = "openai/gpt-4o-mini", "anthropic/claude-haiku-4-5", "amazon.nova-lite-v1:0"

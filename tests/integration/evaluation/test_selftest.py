@@ -13,7 +13,7 @@ from eval.selftest.doses.run import DoseOptions, measure_doses
 from eval.selftest.run import SelftestOptions, selftest
 from eval.suites import load_suite
 from eval.suites.summarize import SUITE
-from service.settings import REPO_ROOT, Settings
+from service.kit.settings import REPO_ROOT, Settings
 
 pytestmark = pytest.mark.slow
 

@@ -17,10 +17,10 @@ from eval.release.ledger import Ledger
 from eval.tracking.lock import STALE_AFTER_S, name_lock
 from eval.tracking.store import TAG_TASK, TAG_VERDICT, RunLog, Tracking
 from eval.tracking.worker import TrackingWorker
-from service.errors import RegistryError
-from service.release.registry import RegistryPairSource, fetch_released
-from service.release.release import ALIAS, DIGEST_TAG, NAME_TAG
-from service.settings import Settings
+from service.core.release.registry import RegistryPairSource, fetch_released
+from service.core.release.release import ALIAS, DIGEST_TAG, NAME_TAG
+from service.kit.frame.errors import RegistryError
+from service.kit.settings import Settings
 
 # mlflow's own dependencies warn; ours do not get to.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

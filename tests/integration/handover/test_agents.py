@@ -16,10 +16,10 @@ from access_place import keep_clients
 from made_tables import make_table
 
 from service.access.clients import new_secret
-from service.aws.clients import client
-from service.aws.stores import HANDOVERS
-from service.handover.build import open_callbacks
-from service.settings import REPO_ROOT, Settings
+from service.desk.build import open_callbacks
+from service.kit.aws.clients import client
+from service.kit.aws.stores import HANDOVERS
+from service.kit.settings import REPO_ROOT, Settings
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

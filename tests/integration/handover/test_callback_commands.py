@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.clock import set_clock
+from service.kit.frame.clock import set_clock
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

@@ -9,15 +9,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx2
 import pytest
 
-from service.aws.clients import client
-from service.errors import StoreError
-from service.handover.book import CallbackBook
-from service.handover.build import open_callbacks
-from service.handover.callback import CallbackStatus
-from service.handover.dialer import WebhookDialer
-from service.handover.worker import CallbackWorker
+from service.desk.book import CallbackBook
+from service.desk.build import open_callbacks
+from service.desk.callback import CallbackStatus
+from service.desk.dialer import WebhookDialer
+from service.desk.worker import CallbackWorker
+from service.kit.aws.clients import client
+from service.kit.frame.errors import StoreError
 from service.kit.records.table import RecordChanged
-from service.telemetry.log import _listeners as listeners
+from service.kit.telemetry.log import _listeners as listeners
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.aws.clients import client
-from service.aws.stores import HANDOVERS
-from service.handover.handover import CustomerHandover, HandoverSummary
-from service.handover.handover_store import HandoverStore
-from service.handover.queue import HandoverQueue
+from service.desk.handover import CustomerHandover, HandoverSummary
+from service.desk.handover_store import HandoverStore
+from service.desk.queue import HandoverQueue
+from service.kit.aws.clients import client
+from service.kit.aws.stores import HANDOVERS
 from service.kit.records.dynamo import DynamoRows
 from service.kit.records.memory import RowsInMemory
 from service.kit.records.table import RecordChanged

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from service.clock import set_clock
+from service.channels.phone.build import open_voicemails, phone_function
+from service.kit.frame.clock import set_clock
 from service.kit.records.table import RecordChanged
-from service.phone.build import open_voicemails, phone_function
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

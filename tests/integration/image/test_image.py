@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import REPO_ROOT
+from service.kit.settings import REPO_ROOT
 
 TOOL = REPO_ROOT / "tools" / "rehearse_image.py"
 MB_AT_MOST = 720

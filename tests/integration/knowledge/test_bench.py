@@ -6,8 +6,8 @@ pytest.importorskip("sqlite_vec", reason="not installed: make setup EXTRAS=1")
 
 from word_embedder import WordEmbedder
 
-from eval.bench.knowledge import main
-from service.settings import Settings
+from eval.instruments.bench.knowledge import main
+from service.kit.settings import Settings
 
 
 def test_it_prints_times_memory_and_the_bound_and_keeps_the_index(tmp_path, capsys):

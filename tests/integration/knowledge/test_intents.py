@@ -5,19 +5,19 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="not installed: make setup EXTRAS=1")
 
-from eval.intents.measure import calibration_error, figures_of, readers
-from eval.intents.messages import digest_of, read_messages
-from eval.intents.train import learn
-from service.dialogue.task import DialogueSoFar
-from service.dialogue.turn import DialogueInputs
-from service.errors import ModelUnusable
-from service.knowledge.installed import is_installed
-from service.knowledge.minilm import MiniLM
-from service.settings import Settings
-from service.tasks.assistant.rules import rules, rules_by_meaning
-from service.tasks.assistant.understanding.by_meaning import guess_by_meaning
-from service.tasks.assistant.understanding.classifier import IntentClassifier, read_weights
-from service.tasks.assistant.understanding.intents import LEAST_CONFIDENCE
+from eval.instruments.intents.measure import calibration_error, figures_of, readers
+from eval.instruments.intents.messages import digest_of, read_messages
+from eval.instruments.intents.train import learn
+from service.core.knowledge.installed import is_installed
+from service.core.knowledge.minilm import MiniLM
+from service.core.run.dialogue.task import DialogueSoFar
+from service.core.run.dialogue.turn import DialogueInputs
+from service.core.tasks.assistant.rules import rules, rules_by_meaning
+from service.core.tasks.assistant.understanding.by_meaning import guess_by_meaning
+from service.core.tasks.assistant.understanding.classifier import IntentClassifier, read_weights
+from service.core.tasks.assistant.understanding.intents import LEAST_CONFIDENCE
+from service.kit.frame.errors import ModelUnusable
+from service.kit.settings import Settings
 
 pytestmark = pytest.mark.skipif(not is_installed(), reason="not installed: make setup EXTRAS=1")
 FOLDER = Settings().datasets_dir / "assistant" / "intents"

@@ -8,10 +8,10 @@ import pytest
 from fake_opensearch import KEY, REGION, fake_opensearch
 
 from service.__main__ import main
-from service.errors import KnowledgeDown, KnowledgeError
-from service.knowledge.indexes import KnowledgeIndexes
-from service.knowledge.installed import NEEDED
-from service.settings import Settings
+from service.core.knowledge.indexes import KnowledgeIndexes
+from service.core.knowledge.installed import NEEDED
+from service.kit.frame.errors import KnowledgeDown, KnowledgeError
+from service.kit.settings import Settings
 
 pytestmark = pytest.mark.skipif(
     any(find_spec(name) is None for name in NEEDED), reason="not installed: make setup EXTRAS=1"

@@ -6,14 +6,14 @@ pytest.importorskip("sqlite_vec", reason="not installed: make setup EXTRAS=1")
 
 from word_embedder import WordEmbedder
 
-from eval.errors import RetrievalError
-from eval.retrieval import measure as measuring
-from eval.retrieval.measure import Bench, measure, rankings
-from eval.retrieval.questions import LabelledQuestion, QuestionSet, public_sets
-from eval.retrieval.recall import recalls
-from service.knowledge.documents import Document
-from service.knowledge.passages import Splitter
-from service.settings import Settings
+from eval.instruments.retrieval import measure as measuring
+from eval.instruments.retrieval.measure import Bench, measure, rankings
+from eval.instruments.retrieval.questions import LabelledQuestion, QuestionSet, public_sets
+from eval.instruments.retrieval.recall import recalls
+from eval.spine.errors import RetrievalError
+from service.core.knowledge.documents import Document
+from service.core.knowledge.passages import Splitter
+from service.kit.settings import Settings
 
 PUBLIC = Settings().public_data_dir
 

@@ -10,12 +10,12 @@ import pytest
 pytest.importorskip("onnx", reason="not installed: make setup EXTRAS=1")
 pytest.importorskip("sqlite_vec", reason="not installed: make setup EXTRAS=1")
 
-from service.errors import KnowledgeError
-from service.knowledge import installed, minilm
-from service.knowledge.documents import read_documents
-from service.knowledge.index_file import build_index
-from service.knowledge.minilm import DIMENSIONS, MiniLM, graph_file
-from service.knowledge.sqlite_search import open_index
+from service.core.knowledge import installed, minilm
+from service.core.knowledge.documents import read_documents
+from service.core.knowledge.index_file import build_index
+from service.core.knowledge.minilm import DIMENSIONS, MiniLM, graph_file
+from service.core.knowledge.sqlite_search import open_index
+from service.kit.frame.errors import KnowledgeError
 
 OWN = Path(__file__).resolve().parents[2] / "knowledge_base"
 pytestmark = pytest.mark.skipif(

@@ -9,13 +9,13 @@ pytest.importorskip("sqlite_vec", reason="not installed: make setup EXTRAS=1")
 from fake_opensearch import KEY, REGION, fake_opensearch
 from word_embedder import WordEmbedder
 
-from service.aws.clients import AwsKey
-from service.errors import ConfigurationError, KnowledgeError
-from service.knowledge.documents import read_documents
-from service.knowledge.index_file import build_index
-from service.knowledge.opensearch import open_published, publish
-from service.knowledge.opensearch_http import OpenSearchCollection
-from service.knowledge.sqlite_search import open_index
+from service.core.knowledge.documents import read_documents
+from service.core.knowledge.index_file import build_index
+from service.core.knowledge.opensearch import open_published, publish
+from service.core.knowledge.opensearch_http import OpenSearchCollection
+from service.core.knowledge.sqlite_search import open_index
+from service.kit.aws.clients import AwsKey
+from service.kit.frame.errors import ConfigurationError, KnowledgeError
 
 OWN = Path(__file__).resolve().parents[2] / "knowledge_base" / "documents"
 

@@ -8,14 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from service.aws import stores
-from service.aws.clients import client
-from service.doctor import checks
-from service.doctor.checks import check_deployment
-from service.doctor.stores import check_table
-from service.errors import RegistryError
+from service.core.tasks.summarize import digest
+from service.kit.aws import stores
+from service.kit.aws.clients import client
+from service.kit.frame.errors import RegistryError
 from service.local import aws
-from service.tasks.summarize import digest
+from service.operate.doctor import checks
+from service.operate.doctor.checks import check_deployment
+from service.operate.doctor.stores import check_table
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def healthy(local_aws):
 def released(monkeypatch):
     """A registry that holds a verified release; its own tests are in tests/integration/release."""
     served = SimpleNamespace(pair=SimpleNamespace(models=("amazon.nova-lite-v1:0", digest.MODEL_ID)))
-    monkeypatch.setattr("service.release.registry.fetch_released", lambda task, settings: served)
+    monkeypatch.setattr("service.core.release.registry.fetch_released", lambda task, settings: served)
 
 
 def _problems(settings, **given):
@@ -116,7 +116,7 @@ def test_a_registry_that_is_down_or_holds_an_unattested_version(healthy, monkeyp
     def refuses(task, settings):
         raise RegistryError("version 4 carries no signed release")
 
-    monkeypatch.setattr("service.release.registry.fetch_released", refuses)
+    monkeypatch.setattr("service.core.release.registry.fetch_released", refuses)
     _only(healthy, "release of summarize", "carries no signed release")
 
 

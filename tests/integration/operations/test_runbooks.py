@@ -16,7 +16,7 @@ import typer
 from botocore import xform_name
 
 from omni.app import build_app
-from service.aws.clients import client
+from service.kit.aws.clients import client
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted(set((ROOT / "docs" / "runbooks").glob("*.md")) - {ROOT / "docs" / "runbooks" / "README.md"})

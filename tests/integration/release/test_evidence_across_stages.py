@@ -6,16 +6,16 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from throw_away import ThrowAway
 
-from eval.errors import Refused
-from eval.evaluate import Options, evaluate
+from eval.evaluation.evaluate import Options, evaluate
 from eval.release.audit import Audit
 from eval.release.promotion import promote_pair
 from eval.release.reference import Bundle
 from eval.release.releaser import Releaser
-from service.aws.clients import client
-from service.errors import RegistryError
-from service.release.registry import RegistryPairSource
-from service.release.statements import envelope_digest
+from eval.spine.errors import Refused
+from service.core.release.registry import RegistryPairSource
+from service.core.release.statements import envelope_digest
+from service.kit.aws.clients import client
+from service.kit.frame.errors import RegistryError
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 # mlflow's own dependencies warn; ours do not get to.

@@ -4,8 +4,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from eval.release.signing import open_signer, sign_statement
-from service.aws.clients import client
-from service.release.statements import build_statement, load_trusted_keys, read_statement
+from service.core.release.statements import build_statement, load_trusted_keys, read_statement
+from service.kit.aws.clients import client
 
 pytestmark = pytest.mark.slow
 

@@ -11,15 +11,15 @@ from fastapi.testclient import TestClient
 
 from eval.release.ledger import Ledger
 from eval.tracking.store import Tracking
+from service.answers_kept.store import Summaries
 from service.app import create_app
-from service.cards import ModelCards
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.pair_file import load_pair
-from service.release.registry import RegistryPairSource
-from service.settings import REPO_ROOT, Settings
-from service.summaries.store import Summaries
-from service.tasks.summarize import TASK
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.release.registry import RegistryPairSource
+from service.core.tasks.summarize import TASK
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import REPO_ROOT, Settings
 
 # mlflow's own dependencies warn; ours do not get to.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

@@ -5,11 +5,11 @@ import threading
 import pytest
 from typer.testing import CliRunner
 
-from eval.errors import Refused
 from eval.release import production_lock
 from eval.release.production_lock import no_deployment
+from eval.spine.errors import Refused
 from omni.deploying import deploy
-from service.aws.shared_state import SharedState, open_shared_state
+from service.kit.aws.shared_state import SharedState, open_shared_state
 from service.rollouts.change_lock import ChangeHeld, ChangeLock
 
 pytestmark = pytest.mark.slow

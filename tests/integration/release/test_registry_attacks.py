@@ -14,12 +14,12 @@ from eval.release.audit import Audit
 from eval.release.ledger import Ledger
 from eval.tracking.lock import name_lock
 from eval.tracking.store import Tracking
-from service.errors import RegistryError
-from service.release.ledger_copy import ledger_copy
-from service.release.registry import RegistryPairSource
-from service.release.release import ALIAS
-from service.release.released import released_pairs
-from service.settings import Settings
+from service.core.release.ledger_copy import ledger_copy
+from service.core.release.registry import RegistryPairSource
+from service.core.release.release import ALIAS
+from service.core.release.released import released_pairs
+from service.kit.frame.errors import RegistryError
+from service.kit.settings import Settings
 
 # mlflow's own dependencies warn; ours do not get to.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

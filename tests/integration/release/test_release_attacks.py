@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from eval.errors import Refused
-from eval.evaluate import Options, evaluate
+from eval.evaluation.evaluate import Options, evaluate
 from eval.release.audit import Audit
 from eval.release.promotion import promote_pair, roll_back
+from eval.spine.errors import Refused
 from eval.tracking.store import CASES_FILE, TAG_ATTESTATION, TAG_VERDICT, Tracking
-from service.errors import RegistryError
-from service.release.ledger_copy import ledger_copy
-from service.release.registry import RegistryPairSource
-from service.release.release import ALIAS
-from service.settings import Settings
+from service.core.release.ledger_copy import ledger_copy
+from service.core.release.registry import RegistryPairSource
+from service.core.release.release import ALIAS
+from service.kit.frame.errors import RegistryError
+from service.kit.settings import Settings
 
 # mlflow's own dependencies warn; ours do not get to.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

@@ -10,28 +10,28 @@ import pytest
 from starlette.testclient import TestClient
 from throw_away import ThrowAway
 
-from eval.errors import Refused, RolloutError
-from eval.evaluate import Options, evaluate
+from eval.evaluation.evaluate import Options, evaluate
 from eval.release.audit import Audit
 from eval.release.promotion import promote_pair, roll_back
 from eval.release.rollout import advance_rollout, end_rollout, stop_reason
 from eval.release.services import tell_services
+from eval.spine.errors import Refused, RolloutError
 from eval.tracking.store import Tracking
 from service.app import create_app
-from service.aws.shared_state import open_shared_state
-from service.clock import set_clock
-from service.errors import RegistryError
-from service.release import registry
-from service.release.ledger_copy import newest_step_in_ledger, rollout_ledger_copy
-from service.release.registry import RegistryPairSource, fetch_candidate
-from service.release.release import attestation_tag
-from service.release.rollout import CANDIDATE_ALIAS
-from service.release.statements import load_trusted_keys
+from service.core.release import registry
+from service.core.release.ledger_copy import newest_step_in_ledger, rollout_ledger_copy
+from service.core.release.registry import RegistryPairSource, fetch_candidate
+from service.core.release.release import attestation_tag
+from service.core.release.rollout import CANDIDATE_ALIAS
+from service.core.release.statements import load_trusted_keys
+from service.kit.aws.shared_state import open_shared_state
+from service.kit.frame.clock import set_clock
+from service.kit.frame.errors import RegistryError
+from service.kit.settings import Settings
 from service.rollouts.control import RolloutControl
 from service.rollouts.live_counts import Observation
 from service.rollouts.step_state import rollout_partition
 from service.runtime import build_runtime
-from service.settings import Settings
 
 # mlflow's own dependencies warn; ours do not get to.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from service.pair_file import load_pair
-from service.settings import Settings
-from service.tasks.scorecard import TASK
+from service.core.tasks.scorecard import TASK
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import Settings
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 pytestmark = pytest.mark.slow
@@ -109,7 +109,7 @@ def test_evaluated_gated_released_and_then_scoring_calls_of_two_tenants(root, po
     # Nobody names a pair any more. A changed file changes nothing: what was released scores.
     path = root / "prompts" / "scorecard" / "keywords.prompty"
     settings = Settings(root=root)
-    from service.cards import ModelCards
+    from service.core.unit.cards import ModelCards
 
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     digest = load_pair(path, cards=cards, task_variables=TASK.variables).digest

@@ -7,22 +7,22 @@ import pytest
 from starlette.testclient import TestClient
 from throw_away import ThrowAway
 
-from eval import evaluate as evaluation_module
 from eval.commands.release import history
-from eval.errors import Refused
-from eval.evaluate import Options, evaluate
+from eval.evaluation import evaluate as evaluation_module
+from eval.evaluation.evaluate import Options, evaluate
 from eval.release.audit import Audit
 from eval.release.promotion import promote_pair, roll_back
 from eval.release.releaser import Releaser
 from eval.release.rollout import advance_rollout
-from eval.results import JudgeNote
-from eval.scorers.judge import JudgeSpec
+from eval.spine.errors import Refused
+from eval.spine.judge_spec import JudgeSpec
+from eval.spine.results import JudgeNote
 from eval.tracking.store import Tracking
 from service.access.control import local_token
 from service.app import create_app
-from service.errors import RegistryError
-from service.release.registry import RegistryPairSource, fetch_candidate
-from service.settings import Settings
+from service.core.release.registry import RegistryPairSource, fetch_candidate
+from service.kit.frame.errors import RegistryError
+from service.kit.settings import Settings
 
 # mlflow's own dependencies warn; ours do not get to.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

@@ -15,8 +15,8 @@ from omni.delivery.chat import post_to_chat
 from omni.delivery.destinations import AnyDestination
 from omni.delivery.mail import send_by_smtp
 from omni.delivery.outgoing import DeliveryFailed, Outgoing, OutgoingFile
-from service.clock import set_clock
-from service.settings import REPO_ROOT
+from service.kit.frame.clock import set_clock
+from service.kit.settings import REPO_ROOT
 
 READ = TypeAdapter(AnyDestination).validate_python
 REPORT = Outgoing(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from scheduled import job, make_scheduler
 
-from service.settings import REPO_ROOT
+from service.kit.settings import REPO_ROOT
 
 WAIT_S = 60.0  # guards against a hang alone
 # Writes its pid, then waits for ever: only the first attempt does.

@@ -21,10 +21,10 @@ from omni.records.opening import open_place
 from omni.records.shared import BucketObjects
 from omni.schedule.export import files_of
 from omni.schedule.plan import PLAN_FILE, load_plan
-from service.aws.clients import client
-from service.aws.stores import SHARED
-from service.errors import StoreError
-from service.settings import REPO_ROOT
+from service.kit.aws.clients import client
+from service.kit.aws.stores import SHARED
+from service.kit.frame.errors import StoreError
+from service.kit.settings import REPO_ROOT
 
 pytestmark = pytest.mark.slow
 MACHINES = 6

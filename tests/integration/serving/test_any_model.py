@@ -8,8 +8,11 @@ import urllib.request
 
 import pytest
 
-from service.cards import ModelCard, ModelCards
-from service.errors import (
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.model_call import ModelCall
+from service.core.unit.cards import ModelCard, ModelCards
+from service.core.unit.pair import Message, Sampling
+from service.kit.frame.errors import (
     DeadlineExceeded,
     ModelError,
     ModelUnusable,
@@ -17,10 +20,7 @@ from service.errors import (
     SafetyRefused,
     UpstreamUnavailable,
 )
-from service.llm.gateway import LiteLLMGateway
-from service.llm.model_call import ModelCall
 from service.local.process import LocalChatServer
-from service.pair import Message, Sampling
 
 SCHEMA = {
     "type": "object",
@@ -234,7 +234,7 @@ async def test_nor_do_they_travel_to_a_server_that_litellm_finds_by_itself(monke
         "FIREWORKS_API_BASE", server.url.replace("127.0.0.1", "127.0.0.2")
     )  # loopback, under another name
     if not known:
-        monkeypatch.setattr("service.llm.servers._OTHER_VARIABLES", {})
+        monkeypatch.setattr("service.core.llm.servers._OTHER_VARIABLES", {})
     remote = gateway("fireworks_ai/x", None, https_only=True)
     with pytest.raises(ModelUnusable, match="https only"):
         await ask({"fireworks_ai/x": remote}, "fireworks_ai/x", mode)
@@ -254,10 +254,10 @@ async def test_a_key_goes_to_a_server_of_the_environment_and_not_to_one_of_a_car
 
 FIRST_CALL = """
 import asyncio, sys, threading
-from service.cards import ModelCard, ModelCards
-from service.llm.gateway import LiteLLMGateway
-from service.llm.model_call import ModelCall
-from service.pair import Message, Sampling
+from service.core.unit.cards import ModelCard, ModelCards
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.model_call import ModelCall
+from service.core.unit.pair import Message, Sampling
 
 model, url, known = sys.argv[1], sys.argv[2], sys.argv[3] == "known"
 card = ModelCard(id=model, short_name="model", wire="litellm", runs="provider")

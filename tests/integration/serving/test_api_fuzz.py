@@ -23,16 +23,18 @@ from schemathesis.specs.openapi.checks import (
 from typed_task import Labels
 
 from service.access.control import LOCAL_TENANT, local_token, open_access
+from service.answers_kept.answer_table import AnswerRow
+from service.answers_kept.feedback import Ambiguous, Recorded, SummaryRow
 from service.app import create_app
-from service.aws.clients import client
 from service.calls.failure import FailureReason
 from service.calls.rescorings import RescoringDesk
 from service.calls.store.rescorings import RescoringOrders
 from service.calls.tenants.build import build_desk
-from service.cards import ModelCards
+from service.core.unit.cards import ModelCards
 from service.dashboards.reader import DashboardReader
-from service.summaries.answer_table import AnswerRow
-from service.summaries.feedback import Ambiguous, Recorded, SummaryRow
+from service.kit.aws.clients import client
+from service.kit.aws.stores import CALLS
+from service.kit.records.build import open_rows
 from service.warehouse import open_warehouse
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # its own warnings about generated data
@@ -135,7 +137,7 @@ def api(api_runtime, config, hand_made_warehouse):
         forms=forms,
         jobs=SimpleNamespace(of=lambda tenant: iter(calls.jobs.values())),
         results=calls.reviews.results,
-        orders=RescoringOrders(client("dynamodb", config), config.calls.table),
+        orders=RescoringOrders(open_rows(config, CALLS)),
         now=lambda: datetime.now(UTC),
         threads=calls.reviews.threads,
     )

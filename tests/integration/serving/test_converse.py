@@ -11,14 +11,14 @@ import litellm
 import pytest
 from aiohttp import web
 
-from service.aws.clients import AwsKey
-from service.cards import ModelCards
-from service.errors import QuotaExceeded, UpstreamUnavailable
-from service.llm.converse import Converse
-from service.llm.gateway import LiteLLMGateway
-from service.llm.model_call import ModelCall
-from service.pair import Message, Sampling
-from service.settings import REPO_ROOT
+from service.core.llm.converse import Converse
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.model_call import ModelCall
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Message, Sampling
+from service.kit.aws.clients import AwsKey
+from service.kit.frame.errors import QuotaExceeded, UpstreamUnavailable
+from service.kit.settings import REPO_ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # litellm's
 REGION = "eu-west-1"

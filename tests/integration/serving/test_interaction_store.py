@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from service.aws.clients import client
-from service.aws.queries import DynamoQueries
-from service.errors import ConfigurationError, StoreError
-from service.interactions.interaction import HistoryFilter, Interaction
+from service.core.unit.interaction import HistoryFilter, Interaction
 from service.interactions.items import sort_key, to_item
 from service.interactions.reader import InteractionPage, InteractionStore
 from service.interactions.table import InteractionTable
+from service.kit.aws.clients import client
+from service.kit.aws.queries import DynamoQueries
+from service.kit.frame.errors import ConfigurationError, StoreError
+from service.kit.settings import Settings
 from service.local import aws
 from service.local.loopback import port_taken
 from service.local.samples import SAMPLE_CUSTOMERS, sample_histories
-from service.settings import Settings
 
 NOW = datetime(2025, 12, 8, 12, 0, tzinfo=UTC)
 TABLE = "interactions-under-test"

@@ -18,10 +18,10 @@ import pytest
 from load.awsproxy import AwsProxy
 from load.rig import Rig, Service
 
-from service.aws.clients import client
-from service.settings import REPO_ROOT
-from service.summaries.outbox_table import OutboxTable
-from service.summaries.store import build_table_and_archive
+from service.answers_kept.outbox_table import OutboxTable
+from service.answers_kept.store import build_table_and_archive
+from service.kit.aws.clients import client
+from service.kit.settings import REPO_ROOT
 from service.warehouse.duck import DuckWarehouse
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")

@@ -7,15 +7,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from service.aws.clients import client
-from service.aws.queries import DynamoQueries
-from service.cards import ModelCards
-from service.errors import ServiceError, StoreError
-from service.llm.gateway import LiteLLMGateway
-from service.llm.model_call import ModelCall
-from service.pair import Message, Sampling
-from service.settings import REPO_ROOT, Settings
-from service.telemetry.tracing import span, start_tracing, stop_tracing
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.model_call import ModelCall
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Message, Sampling
+from service.kit.aws.clients import client
+from service.kit.aws.queries import DynamoQueries
+from service.kit.frame.errors import ServiceError, StoreError
+from service.kit.settings import REPO_ROOT, Settings
+from service.kit.telemetry.tracing import span, start_tracing, stop_tracing
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # litellm's
 MODEL = "amazon.nova-lite-v1:0"

@@ -4,18 +4,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.cards import ModelCards
-from service.interactions.interaction import Interaction
-from service.llm.gateway import LiteLLMGateway
-from service.llm.model_call import ModelCall
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.model_call import ModelCall
+from service.core.run.task import load_task
+from service.core.tasks.summarize import SummarizeInputs
+from service.core.unit.cards import ModelCards
+from service.core.unit.interaction import Interaction
+from service.core.unit.pair import Message
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import REPO_ROOT
 from service.local.converse_wire import ConverseRequest, WireTurn
 from service.local.engines import SmolEngine, SmolSettings, find_model
 from service.local.process import LocalBedrock
-from service.pair import Message
-from service.pair_file import load_pair
-from service.settings import REPO_ROOT
-from service.task import load_task
-from service.tasks.summarize import SummarizeInputs
 
 pytest.importorskip("xllamacpp", reason="the bundled model is a development dependency: make setup")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # litellm's

@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.cards import ModelCards
-from service.interactions.interaction import Interaction
-from service.llm.breaker import BreakerState
-from service.llm.gateway import LiteLLMGateway
-from service.llm.reliability import Reliability
+from service.core.llm.breaker import BreakerState
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.reliability import Reliability
+from service.core.run.task import TaskContext
+from service.core.tasks.summarize import TASK, SummarizeInputs
+from service.core.unit.cards import ModelCards
+from service.core.unit.interaction import Interaction
+from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.kit.settings import REPO_ROOT
 from service.local.process import LocalBedrock
 from service.local.scripted_model import SCRIPTED_MODEL_ID
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
-from service.settings import REPO_ROOT
-from service.task import TaskContext
-from service.tasks.summarize import TASK, SummarizeInputs
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

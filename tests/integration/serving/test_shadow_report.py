@@ -10,24 +10,24 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from service.answers_kept.archive import Archive
 from service.app import create_app
-from service.aws.clients import client
-from service.aws.queries import DynamoQueries
-from service.cards import ModelCards
-from service.interactions.interaction import Interaction
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.release.rollout import Rollout, RolloutCandidate
+from service.core.release.served import PairSourceStatus, ServedPair
+from service.core.run.task import load_task
+from service.core.unit.cards import ModelCards
+from service.core.unit.interaction import Interaction
+from service.core.unit.pair_file import load_pair
 from service.interactions.reader import InteractionStore
 from service.interactions.table import InteractionTable
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.pair_file import load_pair
-from service.release.rollout import Rollout, RolloutCandidate
+from service.kit.aws.clients import client
+from service.kit.aws.queries import DynamoQueries
+from service.kit.settings import REPO_ROOT
 from service.rollouts.control import RolloutControl
 from service.rollouts.shadow import Shadow
 from service.runtime import Runtime
-from service.served import PairSourceStatus, ServedPair
-from service.settings import REPO_ROOT
-from service.summaries.archive import Archive
-from service.task import load_task
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

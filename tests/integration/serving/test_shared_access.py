@@ -20,10 +20,10 @@ from service.access.control import local_token, open_access, open_changes
 from service.access.errors import InvalidClient, TokenRefused
 from service.access.items import PARTITION
 from service.access.sealing import KmsSealer
-from service.aws.clients import client
-from service.aws.shared_state import open_shared_state
-from service.aws.shared_watch import SharedWatch
-from service.errors import ConfigurationError, StoreError
+from service.kit.aws.clients import client
+from service.kit.aws.shared_state import open_shared_state
+from service.kit.aws.shared_watch import SharedWatch
+from service.kit.frame.errors import ConfigurationError, StoreError
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from service.aws.clients import client
-from service.aws.shared_state import SharedState, SharedStateChanged, open_shared_state
-from service.errors import StoreError
+from service.kit.aws.clients import client
+from service.kit.aws.shared_state import SharedState, SharedStateChanged, open_shared_state
+from service.kit.frame.errors import StoreError
 
 pytestmark = pytest.mark.slow
 

@@ -14,9 +14,9 @@ from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.commands.serve import _bound
-from service.errors import ConfigurationError, RegistryError
-from service.served import PairSourceStatus
-from service.settings import Settings
+from service.core.release.served import PairSourceStatus
+from service.kit.frame.errors import ConfigurationError, RegistryError
+from service.kit.settings import Settings
 
 pytestmark = pytest.mark.slow
 LONG_S = 60  # far longer than anything here takes

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from service.cards import ModelCards
-from service.errors import DeadlineExceeded, QuotaExceeded, UpstreamUnavailable
-from service.llm.gateway import LiteLLMGateway
-from service.llm.model_call import ModelCall
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.model_call import ModelCall
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Message, Sampling
+from service.kit.frame.errors import DeadlineExceeded, QuotaExceeded, UpstreamUnavailable
+from service.kit.settings import REPO_ROOT
 from service.local.process import LocalBedrock
-from service.pair import Message, Sampling
-from service.settings import REPO_ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # litellm's
 CARDS = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
@@ -131,6 +131,6 @@ async def test_litellm_neither_prices_nor_logs_a_call_and_gives_the_same(gateway
     spared = await both()
     assert called == []
     # The same call with litellm's own bookkeeping: it does price and log, so the check above can fail.
-    monkeypatch.setattr("service.llm.gateway.unlogged", lambda *_: {})
+    monkeypatch.setattr("service.core.llm.gateway.unlogged", lambda *_: {})
     assert await both() == spared
     assert set(called) >= ({"failure_handler"} if rule else {"response_cost_calculator", "async_success_handler"})

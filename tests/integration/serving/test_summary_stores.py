@@ -19,31 +19,31 @@ from fastapi.testclient import TestClient
 from made_tables import make_table
 
 from service.__main__ import main
+from service.answers_kept.archive import Archive
+from service.answers_kept.feedback import Ambiguous, ByContact, ByProcess, ByRequest, SummaryRow
+from service.answers_kept.feedback_store import FeedbackStore
+from service.answers_kept.items import side_key, to_item
+from service.answers_kept.recent import RecentSummaries
+from service.answers_kept.reconcile import reconcile
+from service.answers_kept.record import Reusable, SeenInteraction, SummaryRecord, utc_text
+from service.answers_kept.spool import Spool
+from service.answers_kept.store import build_summaries
+from service.answers_kept.table import SummaryTable
+from service.answers_kept.writer import SummaryWriter
 from service.app import create_app
-from service.aws.clients import client
-from service.aws.queries import DynamoQueries
-from service.aws.stores import SUMMARIES
-from service.cards import ModelCards
-from service.events import SCHEMA_VERSION
+from service.core.llm.model_call import ModelCall, ModelReply
+from service.core.llm.pricing import Usage
+from service.core.release.served import PairSourceStatus, ServedPair
+from service.core.run.task import load_task
+from service.core.unit.cards import ModelCards
 from service.interactions.reader import InteractionStore
-from service.llm.model_call import ModelCall, ModelReply
-from service.llm.pricing import Usage
+from service.kit.aws.clients import client
+from service.kit.aws.queries import DynamoQueries
+from service.kit.aws.stores import SUMMARIES
+from service.kit.settings import Settings
+from service.kit.telemetry.log import configure_logging
 from service.runtime import Runtime
-from service.served import PairSourceStatus, ServedPair
-from service.settings import Settings
-from service.summaries.archive import Archive
-from service.summaries.feedback import Ambiguous, ByContact, ByProcess, ByRequest, SummaryRow
-from service.summaries.feedback_store import FeedbackStore
-from service.summaries.items import side_key, to_item
-from service.summaries.recent import RecentSummaries
-from service.summaries.reconcile import reconcile
-from service.summaries.record import Reusable, SeenInteraction, SummaryRecord, utc_text
-from service.summaries.spool import Spool
-from service.summaries.store import build_summaries
-from service.summaries.table import SummaryTable
-from service.summaries.writer import SummaryWriter
-from service.task import load_task
-from service.telemetry.log import configure_logging
+from service.warehouse.events import SCHEMA_VERSION
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 TABLE, BUCKET = "summaries-under-test", "archive-under-test"
@@ -282,13 +282,13 @@ def test_feedback_never_overwrites_a_newer_one_and_finds_a_row_that_moved(table:
 _VICTIM = """
 import os, signal, sys, time
 sys.path.insert(0, os.getcwd())
-from service.aws.clients import client
-from service.settings import Settings
-from service.summaries.archive import Archive
-from service.summaries.spool import Spool
-from service.summaries.table import SummaryTable
-from service.summaries.record import SummaryRecord
-from service.summaries.writer import SummaryWriter
+from service.kit.aws.clients import client
+from service.kit.settings import Settings
+from service.answers_kept.archive import Archive
+from service.answers_kept.spool import Spool
+from service.answers_kept.table import SummaryTable
+from service.answers_kept.record import SummaryRecord
+from service.answers_kept.writer import SummaryWriter
 from datetime import timedelta
 from pathlib import Path
 

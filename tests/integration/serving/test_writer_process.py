@@ -14,14 +14,14 @@ from builders import summary_record
 from made_tables import make_table
 from structlog.testing import capture_logs
 
-from service.aws.clients import client
-from service.aws.stores import SUMMARIES
-from service.summaries.archive import Archive
-from service.summaries.record import utc_text
-from service.summaries.spool import Spool
-from service.summaries.table import SummaryTable
-from service.summaries.writer import SummaryWriter
-from service.summaries.writer_process import WriterProcess
+from service.answers_kept.archive import Archive
+from service.answers_kept.record import utc_text
+from service.answers_kept.spool import Spool
+from service.answers_kept.table import SummaryTable
+from service.answers_kept.writer import SummaryWriter
+from service.answers_kept.writer_process import WriterProcess
+from service.kit.aws.clients import client
+from service.kit.aws.stores import SUMMARIES
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 
@@ -172,8 +172,8 @@ def test_records_that_the_disk_refuses_are_written_by_the_parent(place):
 
 
 def test_the_parent_writes_when_no_child_survives(place, monkeypatch):
-    monkeypatch.setattr("service.summaries.writer_process._FIRST_PAUSE_S", 0.01)
-    monkeypatch.setattr("service.summaries.writer_process.sys.executable", "/bin/false")
+    monkeypatch.setattr("service.answers_kept.writer_process._FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("service.answers_kept.writer_process.sys.executable", "/bin/false")
     records = place.records(5)
     with capture_logs() as logs:
         place.writer.start()
@@ -188,10 +188,10 @@ def test_the_parent_writes_when_no_child_survives(place, monkeypatch):
 _VICTIM = """
 import json, os, signal, sys, time
 from pathlib import Path
-from service.settings import Settings
-from service.summaries.spool import Spool
-from service.summaries.record import SummaryRecord
-from service.summaries.writer_process import WriterProcess
+from service.kit.settings import Settings
+from service.answers_kept.spool import Spool
+from service.answers_kept.record import SummaryRecord
+from service.answers_kept.writer_process import WriterProcess
 
 settings = Settings(**json.loads(Path(sys.argv[1]).read_text()))
 writer = WriterProcess(settings, Spool(settings.spool_folder, max_bytes=10**7), lambda: sys.exit("not needed"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.aws.clients import client
+from service.kit.aws.clients import client
 
 FOLDER = Path(__file__).resolve().parents[3] / "infra" / "cdk" / "templates" / "prod"
 # In the order in which they need each other.

@@ -2,9 +2,9 @@
 
 import pytest
 
-from service.aws.clients import client
-from service.aws.stores import BUCKETS, KMS_KEYS, QUEUES, TABLES
-from service.errors import ConfigurationError
+from service.kit.aws.clients import client
+from service.kit.aws.stores import BUCKETS, KMS_KEYS, QUEUES, TABLES
+from service.kit.frame.errors import ConfigurationError
 from service.local.stores.deploy import deploy_stores
 from service.local.stores.template import StoreTemplate
 

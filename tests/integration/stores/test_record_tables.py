@@ -10,10 +10,10 @@ from threading import Thread
 import pytest
 from made_tables import make_table
 
-from service.aws.bounded import ItemChanged, RecordRefused
-from service.aws.clients import client
-from service.aws.queries import DynamoQueries
-from service.aws.stores import TableIndex, TableShape
+from service.kit.aws.bounded import ItemChanged, RecordRefused
+from service.kit.aws.clients import client
+from service.kit.aws.queries import DynamoQueries
+from service.kit.aws.stores import TableIndex, TableShape
 from service.kit.records.conditions import (
     Changes,
     above,
@@ -180,9 +180,10 @@ def test_records_of_a_partition_come_in_pages_in_the_order_of_their_keys(parcels
             break
     assert pages == [[1, 2], [3, 4], [5]]
     asked = Query(partition="acme#box", newest_first=True, most=2)
-    assert [found.number for found in parcels.records(asked)] == [5, 4]
+    assert [found.number for found in parcels.page(asked).records] == [5, 4]
     next_asked = Query(partition="acme#box", newest_first=True, most=2, after=parcels.page(asked).next)
-    assert [found.number for found in parcels.records(next_asked)] == [3, 2]
+    assert [found.number for found in parcels.page(next_asked).records] == [3, 2]
+    assert [found.number for found in parcels.records(asked)] == [5, 4, 3, 2, 1]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from eval.agentdojo.cases import attack_cases, user_cases
-from eval.agentdojo.files import load_suite
-from service.settings import Settings
+from eval.instruments.agentdojo.cases import attack_cases, user_cases
+from eval.instruments.agentdojo.files import load_suite
+from service.kit.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 PUBLIC = Settings().public_data_dir

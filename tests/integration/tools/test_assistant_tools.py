@@ -14,21 +14,21 @@ from builders import make_pair
 from pydantic import SecretStr
 from tool_server import TOKEN, served
 
-from service.errors import ToolsDiffer
-from service.question import Use
-from service.settings import Settings
-from service.tasks.assistant import tools as assistant
-from service.tasks.assistant.bank import Bank
-from service.tasks.assistant.knowledge import bank_knowledge
-from service.tools.allowed import AllowedTools
-from service.tools.mcp.http import over_http
-from service.tools.mcp.port import McpTools
-from service.tools.mcp.server import build_server, in_process
-from service.tools.mcp.tokens import FileTokenVerifier
-from service.tools.port import ToolError
-from service.tools.provenance import Sources
-from service.tools.schemas import differing_tools
-from service.tools.serving import build_task_tools
+from service.core.tasks.assistant import tools as assistant
+from service.core.tasks.assistant.bank import Bank
+from service.core.tasks.assistant.knowledge import bank_knowledge
+from service.core.tools.allowed import AllowedTools
+from service.core.tools.mcp.http import over_http
+from service.core.tools.mcp.port import McpTools
+from service.core.tools.mcp.server import build_server, in_process
+from service.core.tools.mcp.tokens import FileTokenVerifier
+from service.core.tools.port import ToolError
+from service.core.tools.provenance import Sources
+from service.core.tools.schemas import differing_tools
+from service.core.tools.serving import build_task_tools
+from service.core.unit.question import Use
+from service.kit.frame.errors import ToolsDiffer
+from service.kit.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 

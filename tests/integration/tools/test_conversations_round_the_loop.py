@@ -14,18 +14,18 @@ import uvicorn
 from queues import UntilEmpty
 from throw_away import ThrowAway
 
-from eval.evaluate import Options, evaluate
+from eval.evaluation.evaluate import Options, evaluate
 from eval.harvest.candidates import find_candidates, week_of
 from eval.harvest.propose import HarvestContext, propose
 from eval.harvest.sources import load_case_source
 from eval.release.promotion import promote_pair
-from eval.results import Verdict
+from eval.spine.results import Verdict
 from eval.suites import load_case_rules
 from reports.run import write_weekly
 from service.access.control import local_token
 from service.app import create_app
+from service.core.run.task import load_task
 from service.loading.build import build_loader
-from service.task import load_task
 from service.warehouse.duck import DuckWarehouse
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
@@ -98,7 +98,7 @@ def test_a_conversation_goes_round_the_loop(settings):
     pairs = {pair.pair_name: pair for pair in evaluate(Options(task="parcels"), settings).evaluation.pairs}
     assert [pairs[name].gate.verdict for name in ("obedient", "courteous")] == [Verdict.FAIL, Verdict.PASS]
     promote_pair("parcels", "courteous", "first", settings)
-    live = sys.modules["service.tasks.parcels"].LIVE
+    live = sys.modules["service.core.tasks.parcels"].LIVE
     live["parcels"][NUMBER] = {"status": "on its way", "due": "2026-11-25", "address": "1 Old Road"}
     with served(settings) as client:
         answers = talked(client)

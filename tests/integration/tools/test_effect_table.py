@@ -7,18 +7,18 @@ import pytest
 from builders import make_pair
 from made_tables import make_table
 
-from service.aws.clients import client
-from service.aws.shared_state import open_shared_state
-from service.aws.stores import SHARED
-from service.errors import StoreError
-from service.pair import ToolSpec
-from service.question import Use
-from service.tools.allowed import AllowedTools
-from service.tools.effect_table import EffectTable
-from service.tools.effects import KnownEffect
-from service.tools.functions import ToolFunction
-from service.tools.provenance import Sources
-from service.tools.serving import build_task_tools
+from service.core.tools.allowed import AllowedTools
+from service.core.tools.effect_table import EffectTable
+from service.core.tools.effects import KnownEffect
+from service.core.tools.functions import ToolFunction
+from service.core.tools.provenance import Sources
+from service.core.tools.serving import build_task_tools
+from service.core.unit.pair import ToolSpec
+from service.core.unit.question import Use
+from service.kit.aws.clients import client
+from service.kit.aws.shared_state import open_shared_state
+from service.kit.aws.stores import SHARED
+from service.kit.frame.errors import StoreError
 
 pytestmark = pytest.mark.slow
 

@@ -9,17 +9,17 @@ from starlette.responses import Response
 from tool_server import FUNCTIONS, TOKEN, broken_off, misbehaving, result, served, streams, written
 
 from service.access.control import local_token, open_access
-from service.pair import ToolSpec
-from service.question import Use
-from service.settings import Settings
-from service.tools.allowed import AllowedTools
-from service.tools.effects import EffectsInMemory
-from service.tools.mcp.http import MOST_BYTES, over_http
-from service.tools.mcp.port import McpTools
-from service.tools.mcp.server import build_server, in_process
-from service.tools.mcp.tokens import ClientTokenVerifier, FileTokenVerifier
-from service.tools.port import ToolError, ToolsDown, ToolUndecided
-from service.tools.provenance import Sources
+from service.core.tools.allowed import AllowedTools
+from service.core.tools.effects import EffectsInMemory
+from service.core.tools.mcp.http import MOST_BYTES, over_http
+from service.core.tools.mcp.port import McpTools
+from service.core.tools.mcp.server import build_server, in_process
+from service.core.tools.mcp.tokens import ClientTokenVerifier, FileTokenVerifier
+from service.core.tools.port import ToolError, ToolsDown, ToolUndecided
+from service.core.tools.provenance import Sources
+from service.core.unit.pair import ToolSpec
+from service.core.unit.question import Use
+from service.kit.settings import Settings
 
 pytestmark = []
 
@@ -98,7 +98,7 @@ def test_without_its_token_the_server_is_down_for_us(url, token):
 
 def test_a_client_of_this_service_needs_the_scope_tools(tmp_path):
     settings = Settings(state_dir=tmp_path)
-    server = build_server("demo", FUNCTIONS, auth=ClientTokenVerifier(open_access(settings).tokens))
+    server = build_server("demo", FUNCTIONS, auth=ClientTokenVerifier(open_access(settings).tokens.caller_of))
     with served(server.http_app("/mcp")) as address:
         for scope, is_let_in in (("tools", True), ("summaries", False)):
             token = SecretStr(local_token(settings, scope).text)

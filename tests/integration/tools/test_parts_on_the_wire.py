@@ -7,14 +7,14 @@ import pytest
 from builders import make_pair, make_part
 from pydantic import BaseModel
 
-from service.cards import ModelCard, ModelCards, Prices
-from service.errors import FailureCode
-from service.guard import Objection
-from service.llm.gateway import LiteLLMGateway
-from service.llm.streaming import StreamingGateway, TextSink, streaming_into
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.streaming import StreamingGateway, TextSink, streaming_into
+from service.core.run.guard import Objection
+from service.core.run.task import Task, TaskContext
+from service.core.unit.cards import ModelCard, ModelCards, Prices
+from service.core.unit.question import Question
+from service.kit.frame.errors import FailureCode
 from service.local.process import LocalBedrock, LocalChatServer
-from service.question import Question
-from service.task import Task, TaskContext
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # litellm's
 SCRIPTED, OPENAI, ANTHROPIC = "local.scripted-v1", "openai/gpt-4o-mini", "anthropic/claude-haiku-4-5"

@@ -7,14 +7,14 @@ import pytest
 from builders import make_pair
 from pydantic import BaseModel
 
-from service.cards import ModelCard, ModelCards
-from service.llm.gateway import LiteLLMGateway
-from service.llm.streaming import StreamingGateway, TextSink, streaming_into
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.streaming import StreamingGateway, TextSink, streaming_into
+from service.core.run.task import Task, TaskContext
+from service.core.tools.allowed import AllowedTools
+from service.core.unit.cards import ModelCard, ModelCards
+from service.core.unit.pair import Message, ToolSpec
+from service.core.unit.question import Question, ToolTurn
 from service.local.process import LocalBedrock, LocalChatServer
-from service.pair import Message, ToolSpec
-from service.question import Question, ToolTurn
-from service.task import Task, TaskContext
-from service.tools.allowed import AllowedTools
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # litellm's
 SCRIPTED, OPENAI, ANTHROPIC = "local.scripted-v1", "openai/gpt-4o-mini", "anthropic/claude-haiku-4-5"

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import pytest
 from aiohttp import web
 
-from service.cards import ModelCards
-from service.errors import OutputInvalid, SafetyRefused, UpstreamUnavailable
-from service.llm.gateway import LiteLLMGateway
-from service.llm.model_call import ModelCall
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.model_call import ModelCall
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Message, Sampling, ToolSpec
+from service.core.unit.question import Use
+from service.kit.frame.errors import OutputInvalid, SafetyRefused, UpstreamUnavailable
+from service.kit.settings import REPO_ROOT
 from service.local.converse_wire import event_frame
-from service.pair import Message, Sampling, ToolSpec
-from service.question import Use
-from service.settings import REPO_ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # litellm's
 FIND = ToolSpec(

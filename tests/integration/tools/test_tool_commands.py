@@ -11,11 +11,11 @@ from pydantic import SecretStr
 from throw_away import ThrowAway
 
 from service.__main__ import main
-from service.tools.declared import declared_tools
-from service.tools.mcp.http import over_http
-from service.tools.mcp.port import McpTools
-from service.tools.port import ToolsDown
-from service.tools.schemas import differing_tools
+from service.core.tools.mcp.http import over_http
+from service.core.tools.mcp.port import McpTools
+from service.core.tools.port import ToolsDown
+from service.core.tools.schemas import differing_tools
+from service.core.unit.pair_file.declared_tools import declared_tools
 
 TOKEN = "a-token-in-a-file-of-tokens-0001"
 
@@ -29,7 +29,7 @@ def parcels(tmp_path, monkeypatch):
 
 
 def test_the_listing_is_what_a_pair_file_takes(parcels, capsys):
-    from service.tasks.parcels import SPECS
+    from service.core.tasks.parcels import SPECS
 
     assert main(["tools", "list", "--task", "parcels"]) == 0
     listed = declared_tools(yaml.safe_load(capsys.readouterr().out)["tools"])

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import pytest
 from aiohttp import web
 
-from service.cards import ModelCards
-from service.errors import ModelUnusable
-from service.llm.gateway import LiteLLMGateway
-from service.llm.model_call import ModelCall
-from service.pair import Message, Sampling, ToolSpec
-from service.question import ToolTurn, Use
-from service.settings import REPO_ROOT
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.model_call import ModelCall
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Message, Sampling, ToolSpec
+from service.core.unit.question import ToolTurn, Use
+from service.kit.frame.errors import ModelUnusable
+from service.kit.settings import REPO_ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # litellm's
 FIND = ToolSpec(

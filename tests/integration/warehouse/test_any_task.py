@@ -14,25 +14,25 @@ import uvicorn
 from desk_task import ACCOUNT, CARD, CONVERSATION, NAME, PHONE, Desk, DeskPairs, desk_inputs
 from queues import UntilEmpty
 
-from eval.casecheck.rules import CaseRules
-from eval.cases import Case
 from eval.harvest.candidates import find_candidates, week_of
 from eval.harvest.kept import KeptInputs, KeptSource
 from eval.harvest.propose import HarvestContext, propose
+from eval.spine.case_rules import CaseRules
+from eval.spine.cases import Case
 from reports.run import write_weekly
 from service.access.control import account_key, local_token
+from service.answers_kept.outbox_table import OutboxTable
+from service.answers_kept.reconcile import reconcile, restore_rows
+from service.answers_kept.store import build_answer_table, build_table_and_archive
 from service.app import create_app
-from service.aws.clients import client
-from service.cards import ModelCards
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.unit.cards import ModelCards
+from service.kit.aws.clients import client
+from service.kit.telemetry.fields import set_account_key
 from service.loading.balance import balance
 from service.loading.build import build_loader
 from service.runtime import build_runtime
-from service.summaries.outbox_table import OutboxTable
-from service.summaries.reconcile import reconcile, restore_rows
-from service.summaries.store import build_answer_table, build_table_and_archive
-from service.telemetry.fields import set_account_key
 from service.warehouse.duck import DuckWarehouse
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")

@@ -6,20 +6,20 @@ from functools import partial
 import loadable
 import pytest
 
-from service.errors import ConfigurationError
-from service.events import EVENTS
+from service.core.redaction.texts import TextRedactor
+from service.kit.frame.errors import ConfigurationError
 from service.loading.batch import prepare
 from service.loading.bulk import BulkLoader
 from service.loading.merging import join_verdicts, merge_batch
-from service.redaction.texts import TextRedactor
 from service.warehouse.duck import DuckWarehouse
+from service.warehouse.events import EVENTS
 
 KEY = b"k" * 32
 
 
 @pytest.fixture(autouse=True)
 def account_key(monkeypatch):
-    monkeypatch.setattr("service.telemetry.fields._account_key", KEY)
+    monkeypatch.setattr("service.kit.telemetry.fields._account_key", KEY)
 
 
 @pytest.fixture

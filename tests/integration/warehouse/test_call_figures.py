@@ -11,7 +11,7 @@ from service.dashboards import calls
 from service.dashboards.calls import CallsAsked, FailuresAsked, of_tenant, read_failures, read_figures
 from service.dashboards.definitions import load_calls_dashboard
 from service.dashboards.errors import FormUnknown, RangeInvalid
-from service.errors import QueryRefused
+from service.kit.frame.errors import QueryRefused
 from service.warehouse.duck import DuckWarehouse
 
 BOARD = load_calls_dashboard()

@@ -13,10 +13,10 @@ import loadable
 import pytest
 from load_place import LoadPlace, make_place
 
-from service.aws.event_queue import EventQueue
+from service.answers_kept.record import utc_text
+from service.kit.aws.event_queue import EventQueue
+from service.kit.settings import REPO_ROOT, Settings
 from service.loading.objects import DeadReason
-from service.settings import REPO_ROOT, Settings
-from service.summaries.record import utc_text
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 

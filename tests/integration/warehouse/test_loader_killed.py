@@ -10,10 +10,10 @@ from load_place import make_place
 from queues import UntilEmpty
 
 from service.access.control import account_key
-from service.aws.event_queue import EventQueue
+from service.answers_kept.archive import Archive
+from service.kit.aws.event_queue import EventQueue
+from service.kit.telemetry.fields import set_account_key
 from service.loading.build import build_loader
-from service.summaries.archive import Archive
-from service.telemetry.fields import set_account_key
 from service.warehouse.duck import DuckWarehouse
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")

@@ -6,10 +6,10 @@ from functools import partial
 import loadable
 import pytest
 
+from service.core.redaction import presidio
+from service.core.redaction.build import build_text_redactor
+from service.kit.settings import Settings
 from service.loading.bulk import BulkLoader
-from service.redaction import presidio
-from service.redaction.build import build_text_redactor
-from service.settings import Settings
 from service.warehouse.duck import DuckWarehouse
 
 pytestmark = [

@@ -21,9 +21,9 @@ from reports.run import write_weekly
 from reports.simulate import power
 from reports.write import digest, numbers, page
 from reports.write.overview import by_urgency, overall_headline
-from service.events import FeedbackEvent, SummaryEvent
-from service.settings import Settings
+from service.kit.settings import Settings
 from service.warehouse.duck import DuckWarehouse
+from service.warehouse.events import FeedbackEvent, SummaryEvent
 
 WEEK = Week.parse("2026-W46")
 MONDAY = datetime(2026, 11, 9, 8, tzinfo=UTC)

@@ -13,21 +13,21 @@ from botocore.exceptions import ClientError
 from empty_warehouse import empty_warehouse
 from throw_away import ThrowAway
 
-from eval.cases import load_cases
-from eval.errors import HarvestError
 from eval.harvest.candidates import find_candidates
 from eval.harvest.kept import KeptInputs
 from eval.harvest.proposal import proposals_path, write_proposals
 from eval.harvest.propose import HarvestContext, propose
 from eval.harvest.review import apply, review
 from eval.harvest.sources import load_case_source
+from eval.spine.cases import load_cases
+from eval.spine.errors import HarvestError
 from eval.suites import load_case_rules
-from service.display.terminal import open_console
-from service.errors import ConfigurationError
-from service.events import FeedbackEvent, SummaryEvent
-from service.settings import Settings
-from service.task import load_task
-from service.tasks.summarize import SummarizeInputs
+from service.core.run.task import load_task
+from service.core.tasks.summarize import SummarizeInputs
+from service.kit.frame.display.terminal import open_console
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
+from service.warehouse.events import FeedbackEvent, SummaryEvent
 
 AT = datetime(2026, 11, 11, 9, tzinfo=UTC)
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from eval.traffic.plan import TrafficOptions
-from eval.traffic.releases import FIRST, SECOND
-from eval.traffic.run import plan_traffic
-from service.aws.clients import client
+from eval.instruments.traffic.plan import TrafficOptions
+from eval.instruments.traffic.releases import FIRST, SECOND
+from eval.instruments.traffic.run import plan_traffic
+from service.kit.aws.clients import client
+from service.kit.settings import Settings
 from service.local import aws
-from service.settings import Settings
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 pytestmark = pytest.mark.slow

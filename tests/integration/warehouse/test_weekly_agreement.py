@@ -18,9 +18,9 @@ from reports.write import digest, numbers, page
 from reports.write.headline import more_findings
 from reports.write.overview import overall_evidence, overall_headline
 from service.calls.result import rows_of
-from service.errors import WarehouseError
-from service.events import CallCriterionEvent, CallEvent, CallOverrideEvent
+from service.kit.frame.errors import WarehouseError
 from service.warehouse.duck import DuckWarehouse
+from service.warehouse.events import CallCriterionEvent, CallEvent, CallOverrideEvent
 from service.warehouse.rows import to_table
 
 WEEK = Week.parse("2026-W47")

@@ -18,8 +18,8 @@ from reports.write import digest, numbers, page
 from reports.write.headline import MOST_WORDS, evidence_sentence, headline
 from service.calls.insights.insight import CallInsights
 from service.calls.result import rows_of
-from service.events import CallCriterionEvent, CallEvent, CallOverrideEvent
 from service.warehouse.duck import DuckWarehouse
+from service.warehouse.events import CallCriterionEvent, CallEvent, CallOverrideEvent
 from service.warehouse.rows import to_table
 
 WEEK = Week.parse("2026-W47")

@@ -33,11 +33,11 @@ from reports.write import digest, numbers, page
 from reports.write.figure_table import KEY_FIGURES, worse_lines
 from reports.write.headline import MOST_WORDS, evidence_sentence, headline
 from reports.write.numbers import COLUMNS
-from service.display.inert import visible
-from service.errors import WarehouseBusy, WarehouseError
-from service.events import EVENTS
-from service.settings import Settings
+from service.kit.frame.display.inert import visible
+from service.kit.frame.errors import WarehouseBusy, WarehouseError
+from service.kit.settings import Settings
 from service.warehouse.duck import DuckWarehouse
+from service.warehouse.events import EVENTS
 
 ROOT = Path(__file__).resolve().parents[3]
 SNAPSHOT = Path(__file__).parent / "snapshots" / "weekly_digest.md"

@@ -1,6 +1,6 @@
 """Conversations with the parcel service are harvested from the turns that the service keeps."""
 
-from service.tasks.parcels import TASK
+from service.core.tasks.parcels import TASK
 
 from eval.harvest.conversations import ConversationSource
 

@@ -1,14 +1,14 @@
 """How the parcel service is judged: by what comes of whole conversations."""
 
-from service.tasks.parcels import SPECS, WORKS
+from service.core.tasks.parcels import SPECS, WORKS
 
-from eval.casecheck.rules import CaseRules
 from eval.dialogue.measures import CONVERSATION_METRICS, CONVERSATION_POOLS, CONVERSATION_TABLE
 from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.scenario import DialogueExpectations
 from eval.dialogue.scorers import DialogueScorer
 from eval.dialogue.world import RecordsWorld
-from eval.suite import Floor, NoWorse, SliceFloor, Suite
+from eval.spine.case_rules import CaseRules
+from eval.spine.suite import Floor, NoWorse, SliceFloor, Suite
 
 
 def world(scenario):

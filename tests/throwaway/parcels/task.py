@@ -4,12 +4,12 @@ import json
 import re
 from typing import Any, ClassVar
 
-from service.dialogue.task import DialogueSoFar, DialogueTask
-from service.dialogue.turn import DialogueInputs
-from service.pair import ToolSpec
-from service.question import Said, Use
-from service.tools.functions import ToolFunction
-from service.tools.port import ToolError
+from service.core.run.dialogue.task import DialogueSoFar, DialogueTask
+from service.core.run.dialogue.turn import DialogueInputs
+from service.core.tools.functions import ToolFunction
+from service.core.tools.port import ToolError
+from service.core.unit.pair import ToolSpec
+from service.core.unit.question import Said, Use
 
 FIND = ToolSpec(
     name="find_parcel",

@@ -1,10 +1,10 @@
 """How replies are judged: by the documents that were found and those that are named."""
 
-from eval.casecheck.rules import CaseRules
-from eval.cases import Expectations
-from eval.pools import CitationPrecision, CitedIn, FoundWith, RecallAt
-from eval.results import Score
-from eval.suite import Floor, MetricSpec, NoWorse, Suite
+from eval.spine.case_rules import CaseRules
+from eval.spine.cases import Expectations
+from eval.spine.results import Score
+from eval.spine.suite import Floor, MetricSpec, NoWorse, Suite
+from eval.verdict.pools import CitationPrecision, CitedIn, FoundWith, RecallAt
 from figures.metric import Unit
 
 

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from service.question import Question, Said, ToolTurn, Use
-from service.task import Task
+from service.core.run.task import Task
+from service.core.unit.question import Question, Said, ToolTurn, Use
 
 
 class Asked(BaseModel):

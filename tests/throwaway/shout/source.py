@@ -1,6 +1,6 @@
 """Shouts are harvested from the answers that the service keeps."""
 
-from service.tasks.shout import ShoutInputs
+from service.core.tasks.shout import ShoutInputs
 
 from eval.harvest.kept import KeptSource
 

@@ -1,7 +1,7 @@
 """How shouting is judged: by being loud."""
 
-from eval.results import Score
-from eval.suite import Floor, MetricSpec, NoWorse, Suite
+from eval.spine.results import Score
+from eval.spine.suite import Floor, MetricSpec, NoWorse, Suite
 from figures.metric import Unit
 
 

@@ -4,10 +4,10 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from service.errors import OutputInvalid
-from service.guard import Objection
-from service.question import Question
-from service.task import Task
+from service.core.run.guard import Objection
+from service.core.run.task import Task
+from service.core.unit.question import Question
+from service.kit.frame.errors import OutputInvalid
 
 
 class ShoutInputs(BaseModel):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from eval.cases import load_cases
-from eval.errors import CaseError
-from service.task import load_task
+from eval.spine.cases import load_cases
+from eval.spine.errors import CaseError
+from service.core.run.task import load_task
 
 ROOT = Path(__file__).resolve().parents[3]
 PAIR = (ROOT / "prompts" / "summarize" / "extractive.prompty").read_text(encoding="utf-8")
@@ -33,12 +33,12 @@ import json, sys
 from pathlib import Path
 import eval.suites.summarize
 from eval.behaviour.attacks import load_attacks
-from eval.cases import load_cases
-from eval.errors import HarnessError
-from service.cards import ModelCards
-from service.errors import ServiceError
-from service.pair_file import load_pair
-from service.task import load_task
+from eval.spine.cases import load_cases
+from eval.spine.errors import HarnessError
+from service.core.unit.cards import ModelCards
+from service.kit.frame.errors import ServiceError
+from service.core.unit.pair_file import load_pair
+from service.core.run.task import load_task
 task, cards = load_task("summarize"), ModelCards.load(Path("prompts/models.yaml"))
 LOADERS = {
     "pair": lambda path: load_pair(path, cards=cards, task_variables=task.variables),

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from eval.assembly import looked_at_of
-from eval.results import JudgeNote
+from eval.evaluation.assembly import looked_at_of
+from eval.spine.results import JudgeNote
 from eval.suites import load_suite
 
 SUITE = load_suite("summarize")
@@ -36,9 +36,9 @@ def test_a_judge_that_gates_nothing_looks_at_nothing(note):
 
 
 def test_every_kind_of_harm_in_the_contrast_sets_is_seen_by_code_or_declared_as_unseen_without_a_judge():
-    from eval.contrasts.sets import load_contrasts
+    from eval.labels.contrasts.sets import load_contrasts
     from eval.selftest.doses.summarize import dose_plan
-    from service.settings import REPO_ROOT
+    from service.kit.settings import REPO_ROOT
 
     sets = load_contrasts(REPO_ROOT / "datasets", "summarize")
     everything = dict.fromkeys({edit.case_id for edit in sets.contrasts})

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from eval.report.conclusions import bound_text, format_check_value
-from eval.results import Check, Verdict
+from eval.spine.results import Check, Verdict
 from figures.formatting import (
     format_difference,
     format_interval,

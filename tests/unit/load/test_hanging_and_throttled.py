@@ -5,8 +5,8 @@ from statistics import mean
 import pytest
 from simulation import HANGS, lognormal, many
 
-from service.errors import QuotaExceeded
-from service.llm.breaker import BreakerState
+from service.core.llm.breaker import BreakerState
+from service.kit.frame.errors import QuotaExceeded
 
 SEEDS = range(1, 5)
 

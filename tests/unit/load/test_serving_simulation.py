@@ -22,11 +22,11 @@ from simulation import (
 )
 from structlog.testing import capture_logs
 
-from service.errors import QuotaExceeded, RequestRejected
-from service.llm.breaker import BreakerState
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.llm.reliability import Reliability
+from service.core.llm.breaker import BreakerState
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.llm.reliability import Reliability
+from service.kit.frame.errors import QuotaExceeded, RequestRejected
 
 ONE_REPLY = Decimal("0.0012")
 

@@ -8,8 +8,8 @@ import pytest
 from omni.capacity.figures import CapacityFigure, read_figures
 from omni.capacity.model import CapacityModel, CapacityTask
 from omni.capacity.queueing import lognormal, poisson, simulate
-from service.cards import ModelCards
-from service.settings import REPO_ROOT
+from service.core.unit.cards import ModelCards
+from service.kit.settings import REPO_ROOT
 
 SIZE = CapacityTask(vcpu=0.5, memory_gb=1.0, least=2, most=10)
 

@@ -21,7 +21,7 @@ VARIABLES = {
 @pytest.fixture
 def ecs(monkeypatch):
     made = boto3.client("ecs", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y")
-    monkeypatch.setattr("service.aws.clients.client", lambda name, settings: made)
+    monkeypatch.setattr("service.kit.aws.clients.client", lambda name, settings: made)
     with Stubber(made) as stubbed:
         yield stubbed
 

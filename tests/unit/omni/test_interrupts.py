@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from service.settings import REPO_ROOT
+from service.kit.settings import REPO_ROOT
 
 CUT_OFF = """
 import sys
@@ -20,7 +20,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("module", ["omni.app", "typer", "service.settings"])
+@pytest.mark.parametrize("module", ["omni.app", "typer", "service.kit.settings"])
 def test_ctrl_c_while_a_module_is_imported_is_one_line(module, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", CUT_OFF.format(module=module)],

@@ -9,8 +9,8 @@ from unittest.mock import Mock
 import pytest
 import typer
 
-from eval.errors import HarnessError, Refused
 from eval.release.audit_item import AuditItem
+from eval.spine.errors import HarnessError, Refused
 from figures import command_line
 from figures.command_line import NO_REASON
 from omni.app import STATIONS, build_app
@@ -18,10 +18,10 @@ from omni.simulated import mark_simulated, use_simulated_store
 from reports.errors import ReportError
 from service.commands.register import COMMANDS as SERVICE_COMMANDS
 from service.commands.running import run_app
-from service.display import terminal
-from service.display.terminal import say
-from service.errors import ServiceError
-from service.settings import REPO_ROOT
+from service.kit.frame.display import terminal
+from service.kit.frame.display.terminal import say
+from service.kit.frame.errors import ServiceError
+from service.kit.settings import REPO_ROOT
 
 NAMES = """
 eval gate behave sweep cases card results ui register promote rollback rollout rollout-end shadow history verify changed pr-gate
@@ -210,14 +210,16 @@ def test_status_as_json_agrees_with_the_exit_code(capsys):
 
 
 def test_changed_as_json_holds_pairs_and_reasons(monkeypatch, capsys):
-    found = SimpleNamespace(pairs=("extractive", "nova-lite"), code=("eval/suite.py",), reasons=("two pairs changed",))
-    monkeypatch.setattr("eval.changes.changed_pairs", lambda *_: found)
+    found = SimpleNamespace(
+        pairs=("extractive", "nova-lite"), code=("eval/spine/suite.py",), reasons=("two pairs changed",)
+    )
+    monkeypatch.setattr("eval.spine.changes.changed_pairs", lambda *_: found)
     assert omni("changed", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {
         "task": "summarize",
         "pairs": ["extractive", "nova-lite"],
         "roles": {"extractive": "floor", "nova-lite": "candidate"},
-        "code": ["eval/suite.py"],
+        "code": ["eval/spine/suite.py"],
         "reasons": ["two pairs changed"],
     }
 
@@ -287,7 +289,7 @@ def test_a_report_that_misses_its_target_is_exit_code_1(monkeypatch, met, code):
 
 
 def test_a_bench_without_the_repository_is_refused(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr("service.settings.REPO_ROOT", tmp_path)
+    monkeypatch.setattr("service.kit.settings.REPO_ROOT", tmp_path)
     assert omni("bench", "warehouse") == 2
     assert "needs a checkout of the project" in capsys.readouterr().err
 

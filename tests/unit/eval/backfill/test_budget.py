@@ -9,11 +9,11 @@ from pydantic import BaseModel
 
 from eval.backfill.budget import CostBound, cards_for
 from eval.backfill.work import WorkItem
-from eval.errors import BackfillError
-from service.cards import ModelCard, ModelCards
-from service.pair import Sampling
-from service.question import Question
-from service.task import Task
+from eval.spine.errors import BackfillError
+from service.core.run.task import Task
+from service.core.unit.cards import ModelCard, ModelCards
+from service.core.unit.pair import Sampling
+from service.core.unit.question import Question
 
 
 def card(model, wire="bedrock", prices=("1", "10", None)):

@@ -3,7 +3,7 @@
 import pytest
 
 from eval.commands.backfill import backfill
-from eval.errors import BackfillError
+from eval.spine.errors import BackfillError
 
 
 @pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a/b", "", ".", "..", "-x"])

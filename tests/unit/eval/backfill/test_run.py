@@ -12,8 +12,8 @@ import pytest
 from eval.backfill import run as module
 from eval.backfill.run import BackfillOrder, backfill
 from eval.backfill.work import WorkItem
-from eval.errors import BackfillError
-from service.settings import Settings
+from eval.spine.errors import BackfillError
+from service.kit.settings import Settings
 
 ITEMS = [WorkItem(id=f"r{n}", inputs={}) for n in range(6)]
 

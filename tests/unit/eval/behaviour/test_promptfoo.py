@@ -13,9 +13,9 @@ from eval.behaviour.case import BehaviourCase
 from eval.behaviour.install import install, node_environment
 from eval.behaviour.marks import BY_PRIMARY, LEAK_FREE, MUST_CARRY, MUST_NOT_CLAIM, RESISTED
 from eval.behaviour.promptfoo import configuration, disguise, read_rows, run_promptfoo
-from eval.cases import Fact, Forbidden
-from eval.errors import HarnessError
-from service.settings import Settings
+from eval.spine.cases import Fact, Forbidden
+from eval.spine.errors import HarnessError
+from service.kit.settings import Settings
 
 # What promptfoo 0.121.20 wrote for three cases, shortened to the fields that may be read: passed, obeyed, not answered.
 RECORDED = json.loads((Path(__file__).parent / "recorded" / "promptfoo_0_121_20.json").read_text(encoding="utf-8"))

@@ -15,11 +15,11 @@ from eval.behaviour.record import (
     servers_digest,
     with_behaviour,
 )
-from eval.errors import Refused
 from eval.release.promotion import _refuse_misbehaviour
-from eval.results import NOT_MEASURED, GateResult, Verdict, behaviour_verdict
+from eval.spine.errors import Refused
+from eval.spine.results import NOT_MEASURED, GateResult, Verdict, behaviour_verdict
 from eval.suites import load_suite
-from service.settings import Settings
+from service.kit.settings import Settings
 
 SUITE = load_suite("summarize")
 PAIR = "ab" * 32

@@ -6,8 +6,8 @@ from pydantic import BaseModel, ConfigDict
 
 from eval.casecheck.case import case_problems, full_numbers
 from eval.casecheck.files import CaseLine, read_case_file, repeated_ids
-from eval.casecheck.rules import CaseRules, FileRules, Passage, string_passages
-from eval.cases import Case
+from eval.spine.case_rules import CaseRules, FileRules, Passage, string_passages
+from eval.spine.cases import Case
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 

@@ -7,10 +7,10 @@ from pydantic import BaseModel
 
 from eval.casecheck.check import check_folder, measure_specificity
 from eval.casecheck.report import render_findings
-from eval.casecheck.rules import CaseRules, FileRules
-from eval.errors import CaseError
 from eval.report.console import result_console
-from service.task import Task
+from eval.spine.case_rules import CaseRules, FileRules
+from eval.spine.errors import CaseError
+from service.core.run.task import Task
 
 
 class ShoutInputs(BaseModel):

@@ -15,8 +15,8 @@ from eval.casecheck.overlap import (
     ngrams,
     shared_ngrams,
 )
-from eval.casecheck.rules import CaseRules, FileRules, Minimum
-from eval.cases import Case
+from eval.spine.case_rules import CaseRules, FileRules, Minimum
+from eval.spine.cases import Case
 
 WORDS = st.lists(st.sampled_from("meter bill tree dog fee clerk office cable".split()), max_size=30).map(" ".join)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from eval.codegate.checkout import ABORTED, SideFailed, run_side
-from eval.errors import CodeGateError
+from eval.spine.errors import CodeGateError
 
 
 def tree(tmp_path, code):

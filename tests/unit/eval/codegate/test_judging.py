@@ -7,12 +7,12 @@ from throw_away import ThrowAway
 
 from eval.codegate.answers import ANSWERS, AnsweredCase, SideAnswers
 from eval.codegate.judging import judge_sides
-from eval.loaders import load_gate
-from eval.results import Verdict
+from eval.run.loaders import load_gate
+from eval.spine.results import Verdict
 from eval.suites import load_suite
-from service.errors import FailureCode
-from service.settings import Settings
-from service.task import TaskResult, load_task
+from service.core.run.task import TaskResult, load_task
+from service.kit.frame.errors import FailureCode
+from service.kit.settings import Settings
 
 LATE = FailureCode.DEADLINE
 

@@ -7,8 +7,8 @@ from throw_away import ThrowAway
 
 from eval.codegate.answers import ANSWERS, AskedPair, answer_cases
 from eval.codegate.judging import judge_sides
-from eval.results import Verdict
-from service.settings import Settings
+from eval.spine.results import Verdict
+from service.kit.settings import Settings
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from eval.codegate.judging import CodeFigure, CodeJudgement, PartResult
 from eval.codegate.run import CodeOutcome, _moved
 from eval.codegate.words import comment, headline, lines
-from eval.results import Verdict
+from eval.spine.results import Verdict
 
 
 def figure(metric="fact_coverage", verdict=Verdict.FAIL, low=-0.3, high=-0.2):

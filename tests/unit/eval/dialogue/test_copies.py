@@ -6,7 +6,7 @@ import pytest
 
 from eval.casecheck.check import check_folder
 from eval.suites import load_case_rules
-from service.task import load_task
+from service.core.run.task import load_task
 
 
 @pytest.fixture

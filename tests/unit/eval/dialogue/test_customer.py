@@ -7,10 +7,10 @@ import pytest
 from eval.dialogue.customer import Customer, Over
 from eval.dialogue.model_customer import ModelCustomer, customer_pair
 from eval.dialogue.scenario import CustomerScript
-from service.dialogue.turn import DialogueReply, HandoverNote
-from service.errors import UpstreamUnavailable
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.run.dialogue.turn import DialogueReply, HandoverNote
+from service.kit.frame.errors import UpstreamUnavailable
 
 KNOWS = {
     "number": {"says": ["It is A1."], "asked_by": ["number"], "value": "A1"},

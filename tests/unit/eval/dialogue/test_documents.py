@@ -6,16 +6,16 @@ import pytest
 from builders import make_pair
 from held_documents import FIRST, Indexes, holding, searching
 
-from eval.cases import Case
 from eval.dialogue.agents import turn_result, used
 from eval.dialogue.measures import FoundInConversation
 from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.record import ConversationRecord
 from eval.dialogue.scenario import GoldUse
 from eval.dialogue.world import RecordsWorld
-from eval.errors import CaseError
-from service.dialogue.turn import DialogueReply
-from service.pair import ToolSpec
+from eval.spine.cases import Case
+from eval.spine.errors import CaseError
+from service.core.run.dialogue.turn import DialogueReply
+from service.core.unit.pair import ToolSpec
 
 PEEK = ToolSpec(name="peek", description="Look.", arguments={"type": "object"})
 PAIR = make_pair(tools=(PEEK, *searching(FIRST)))

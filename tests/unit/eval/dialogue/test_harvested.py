@@ -4,14 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from eval.cases import load_cases
 from eval.dialogue.scenario import DialogueExpectations
 from eval.harvest.accept import problems_of
 from eval.harvest.conversations import TO_WRITE, ConversationSource
 from eval.harvest.propose import HarvestContext
+from eval.spine.cases import load_cases
 from eval.suites import load_case_rules
-from service.dialogue.turn import DialogueInputs, Spoken
-from service.task import load_task
+from service.core.run.dialogue.turn import DialogueInputs, Spoken
+from service.core.run.task import load_task
 
 NUMBER = "4929 1234 5678 9012"
 

@@ -5,7 +5,7 @@ import pytest
 from eval.dialogue.judging import proposed_not_permitted, wrongs
 from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
 from eval.dialogue.scenario import DialogueExpectations
-from service.dialogue.turn import DialogueReply, HandoverNote
+from service.core.run.dialogue.turn import DialogueReply, HandoverNote
 
 
 def handed_over(reason, context):

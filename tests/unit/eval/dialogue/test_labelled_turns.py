@@ -11,7 +11,7 @@ import pytest
 
 from eval.dialogue.customer import Customer, Over
 from eval.dialogue.scenario import CustomerScript
-from service.dialogue.turn import DialogueReply
+from service.core.run.dialogue.turn import DialogueReply
 
 TURNS = [
     json.loads(line)

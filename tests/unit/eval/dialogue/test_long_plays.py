@@ -4,12 +4,12 @@ import asyncio
 
 from clinic.world import EPISODE, records
 
-from eval.cases import Case
 from eval.dialogue.agents import GoldAgent
 from eval.dialogue.judging import wrongs
 from eval.dialogue.record import ConversationRecord
 from eval.dialogue.scenario import DialogueExpectations
-from service.dialogue.turn import MOST_CHARS
+from eval.spine.cases import Case
+from service.core.run.dialogue.turn import MOST_CHARS
 
 
 def played(world, gold, **expectations):

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from eval.dialogue.model_customer import ModelCustomer, customer_pair
 from eval.dialogue.scenario import CustomerScript, Interruption
-from service.dialogue.turn import DialogueReply
+from service.core.run.dialogue.turn import DialogueReply
 
 
 async def test_a_model_interrupts_where_its_script_says():

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from eval.dialogue.planted_replies import checked_replies, load_replies
-from eval.errors import CaseError
 from eval.judges.guarded import reply_lines
+from eval.spine.errors import CaseError
 from eval.suites import load_suite
-from service.guard import Objection
-from service.settings import Settings
-from service.task import load_task
+from service.core.run.guard import Objection
+from service.core.run.task import load_task
+from service.kit.settings import Settings
 
 DATASETS = Path(__file__).resolve().parents[4] / "datasets"
 SUITE, TASK = load_suite("assistant"), load_task("assistant")

@@ -5,14 +5,14 @@ import json
 from dataclasses import replace
 from functools import partial
 
-from eval.cases import Case
 from eval.dialogue.agents import turn_result
 from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.record import ConversationRecord
 from eval.dialogue.world import RecordsWorld
-from service.dialogue.turn import DialogueReply
-from service.llm.pricing import Usage
-from service.tools.use import TracedStep
+from eval.spine.cases import Case
+from service.core.llm.pricing import Usage
+from service.core.run.dialogue.turn import DialogueReply
+from service.core.tools.use import TracedStep
 
 EPISODE = DialogueEpisode(world=lambda scenario: RecordsWorld(scenario.world, (), {}))
 CASE = Case(id="case-1", inputs={"world": {}, "customer": {"goal": "learn it", "opens": ["When does it come?"]}})

@@ -5,11 +5,11 @@ import importlib
 import pytest
 from structlog.testing import capture_logs
 
-from eval.cases import Case, load_cases
 from eval.dialogue import proofs as proving
 from eval.dialogue.mutations import Mutation
 from eval.dialogue.proofs import degenerate_scores, prove_cases
 from eval.dialogue.scenario import ConversationScenario, DialogueExpectations, GoldReply
+from eval.spine.cases import Case, load_cases
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import pytest
 
 from eval.dialogue.scenario import ToolFault
 from eval.dialogue.world import FaultyTools, RecordsWorld
-from service.pair import ToolSpec
-from service.question import Use
-from service.tools.allowed import AllowedTools
-from service.tools.provenance import Sources
+from service.core.tools.allowed import AllowedTools
+from service.core.tools.provenance import Sources
+from service.core.unit.pair import ToolSpec
+from service.core.unit.question import Use
 
 SPECS = {
     name: ToolSpec(

@@ -14,16 +14,16 @@ from tiny_evaluation import CASES as TINY_CASES
 from tiny_evaluation import SUITE, answer, metric, tiny_evaluation
 
 from eval.commands.results import results
-from eval.errors import ResultsError
 from eval.frames import CASES, METRICS, RELEASES, RUNS, TEXTS, cases, metrics, runs
 from eval.frames.columns import frame_of
 from eval.frames.finished_runs import matching_runs, the_run
 from eval.frames.parquet import parquet_of, write_run
 from eval.report.page import write_report
-from eval.results import Check, Verdict
 from eval.run.journal import Journal
-from service.llm.pricing import Cost, Usage
-from service.settings import REPO_ROOT, Settings
+from eval.spine.errors import ResultsError
+from eval.spine.results import Check, Verdict
+from service.core.llm.pricing import Cost, Usage
+from service.kit.settings import REPO_ROOT, Settings
 
 GUIDE = REPO_ROOT / "docs" / "guides" / "analysis.md"
 RUN, LATER = "20261121T040000-1f2e", "20261121T050000-9d3c"

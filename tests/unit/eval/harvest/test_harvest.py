@@ -1,12 +1,12 @@
 import pytest
 
-from eval.casecheck.rules import Passage
-from eval.errors import HarvestError
 from eval.harvest.accept import count_in_card
 from eval.harvest.candidates import week_bounds, week_of
 from eval.harvest.draft import drafted_facts
 from eval.harvest.proposal import read_proposals, write_proposals
-from service.grounding.text import form_occurs
+from eval.spine.case_rules import Passage
+from eval.spine.errors import HarvestError
+from service.core.statements.grounding.text import form_occurs
 
 PASSAGES = (
     Passage(id="i1", text="Customer disputes the $60.00 trip charge of Oct 3. Told to wait."),

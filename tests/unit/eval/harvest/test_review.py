@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from eval.cases import Case, load_cases
 from eval.harvest.proposal import Proposal, Provenance, read_proposals, write_proposals
 from eval.harvest.propose import HarvestContext
 from eval.harvest.review import review
 from eval.harvest.sources import load_case_source
+from eval.spine.cases import Case, load_cases
 from eval.suites import load_case_rules
-from service.display.terminal import open_console
-from service.task import load_task
+from service.core.run.task import load_task
+from service.kit.frame.display.terminal import open_console
 
 ROOT = Path(__file__).resolve().parents[4]
 SPAN = "The terrier behind the gate is blind and must hear a voice first."

@@ -7,18 +7,18 @@ import pytest
 
 from eval.casecheck.case import case_problems
 from eval.casecheck.files import CaseLine
-from eval.cases import Case
-from eval.errors import HarvestError
 from eval.harvest.case_source import CaseSource
 from eval.harvest.sources import load_case_source
 from eval.harvest.sources.scorecard import ReviewedCall, ReviewedCalls, SaidVerdict
+from eval.spine.cases import Case
+from eval.spine.errors import HarvestError
 from eval.suites.scorecard.case_rules import CASE_RULES
 from service.calls.store.forms import FormMissing
 from service.calls.store.overrides import Override
 from service.calls.worker.kept import KeptTranscript
-from service.tasks.scorecard import ScorecardInputs
-from service.tasks.scorecard.form import Form
-from service.tasks.scorecard.transcript import Turn
+from service.core.tasks.scorecard import ScorecardInputs
+from service.core.tasks.scorecard.form import Form
+from service.core.tasks.scorecard.transcript import Turn
 
 AT = datetime(2026, 11, 18, 9, tzinfo=UTC)
 SOURCE = load_case_source("scorecard")

@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from eval.claims.labels import ClaimLabels, ClaimRow
-from eval.claims.verdicts import CRITICAL, STATED
 from eval.judges.asking import Asker, JudgedText
 from eval.judges.grading import GradingRun, Judge, load_judge
 from eval.judges.jury import Jury, agreed_scores, load_jury, same_answer
-from eval.results import Score
+from eval.labels.claims.labels import ClaimLabels, ClaimRow
+from eval.labels.claims.verdicts import CRITICAL, STATED
 from eval.run.reply_cache import ReplyCache
-from eval.scorers.judge import JudgeSpec
+from eval.spine.judge_spec import JudgeSpec
+from eval.spine.results import Score
 from eval.suites import load_suite
-from service.cards import ModelCards
-from service.errors import ConfigurationError, PairError, UpstreamUnavailable
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.settings import Settings
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.unit.cards import ModelCards
+from service.kit.frame.errors import ConfigurationError, PairError, UpstreamUnavailable
+from service.kit.settings import Settings
 
 SETTINGS = Settings()
 CARDS = ModelCards.load(SETTINGS.prompts_dir / "models.yaml")

@@ -8,17 +8,17 @@ import typer
 from typer.testing import CliRunner
 
 from eval.commands.calibrate import _lines, calibrate
-from eval.contrasts.sets import contrasts_digest
 from eval.judges.calibrate import JudgeReport
 from eval.judges.calibration import Calibration, save
 from eval.judges.contrast_card import contrast_card
 from eval.judges.contrasts import ContrastMeasure, KindMeasure
 from eval.judges.jury import load_jury
 from eval.judges.licence import LicenceTerms, licence
-from eval.scorers.judge import JudgeSpec
+from eval.labels.contrasts.sets import contrasts_digest
+from eval.spine.judge_spec import JudgeSpec
 from figures.stats import rate_interval
-from service.cards import ModelCards
-from service.settings import Settings
+from service.core.unit.cards import ModelCards
+from service.kit.settings import Settings
 
 CARDS = ModelCards.load(Settings().prompts_dir / "models.yaml")
 SPEC = JudgeSpec(

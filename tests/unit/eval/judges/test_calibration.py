@@ -20,7 +20,7 @@ from eval.judges.calibration import (
     shortfall,
 )
 from eval.judges.labelled_rows import CALIBRATION_SET
-from eval.scorers.judge import JudgeSpec
+from eval.spine.judge_spec import JudgeSpec
 from figures.stats import Interval
 
 SPEC = JudgeSpec(rubric="faithfulness", bad_kinds=("wrong_date",), reason="r", floor=0.8)

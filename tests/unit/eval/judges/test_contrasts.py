@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from eval.contrasts.sets import ContrastSets, MinimalEdit
 from eval.judges.asking import JudgedScores
 from eval.judges.baseline import edited_statement, flags_at, word_scores
 from eval.judges.calibration import Calibration, load, records, save
 from eval.judges.contrast_table import contrast_part, judge_table
 from eval.judges.contrast_texts import ContrastBench
 from eval.judges.contrasts import ContrastMeasure, clustered_rate, measure, objection, texts_of
-from eval.results import Score
-from eval.scorers.judge import JudgeSpec
+from eval.labels.contrasts.sets import ContrastSets, MinimalEdit
+from eval.spine.judge_spec import JudgeSpec
+from eval.spine.results import Score
 from figures.stats import rate_interval
 
 SPEC = JudgeSpec(rubric="claims", bad_kinds=(), reason="r", yes_or_no=True, margin=0.07, kinds=("negation",))

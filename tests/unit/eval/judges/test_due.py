@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from eval.claims.labels import claims_digest
-from eval.contrasts.sets import contrasts_digest
 from eval.judges.calibration import Agreement, Calibration, save
 from eval.judges.contrasts import ContrastMeasure
 from eval.judges.due import judges_due
 from eval.judges.jury import load_jury
 from eval.judges.labelled_rows import CALIBRATION_SET, own_digest
+from eval.labels.claims.labels import claims_digest
+from eval.labels.contrasts.sets import contrasts_digest
 from eval.suites import load_suite
-from service.cards import ModelCards
-from service.settings import Settings
+from service.core.unit.cards import ModelCards
+from service.kit.settings import Settings
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

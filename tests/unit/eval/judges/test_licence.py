@@ -7,7 +7,7 @@ import pytest
 from eval.judges.calibration import Calibration
 from eval.judges.contrasts import ContrastMeasure, KindMeasure
 from eval.judges.licence import LicenceTerms, bounds_of, licence
-from eval.scorers.judge import JudgeSpec
+from eval.spine.judge_spec import JudgeSpec
 from eval.verdict.needed_recall import most_false_alarms, needed_recall
 from figures.stats import rate_interval
 

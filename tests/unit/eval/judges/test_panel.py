@@ -6,26 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from eval.contrasts.sets import contrasts_digest
-from eval.errors import RunAborted
 from eval.judges.calibration import Calibration, save
 from eval.judges.contrasts import ContrastMeasure, KindMeasure
 from eval.judges.grading import GradingRun
 from eval.judges.jury import load_jury
 from eval.judges.panel import Panel, judge_answers, open_panel
-from eval.loaders import load_dataset
-from eval.results import CaseResult, Verdict
+from eval.labels.contrasts.sets import contrasts_digest
+from eval.run.loaders import load_dataset
 from eval.run.reply_cache import ReplyCache
+from eval.spine.errors import RunAborted
+from eval.spine.results import CaseResult, Verdict
 from eval.suites import load_suite
 from eval.verdict.gate import _floor
 from eval.verdict.metrics import build_metrics
 from figures.stats import rate_interval
-from service.cards import ModelCards
-from service.errors import ConfigurationError, UpstreamUnavailable
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.settings import Settings
-from service.task import TaskResult, load_task
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.run.task import TaskResult, load_task
+from service.core.unit.cards import ModelCards
+from service.kit.frame.errors import ConfigurationError, UpstreamUnavailable
+from service.kit.settings import Settings
 
 SETTINGS = Settings()
 CARDS = ModelCards.load(SETTINGS.prompts_dir / "models.yaml")
@@ -156,7 +156,7 @@ def test_a_judge_that_fails_leaves_cases_unscored_and_a_gate_on_it_fails(tmp_pat
 def test_a_failed_answer_is_not_shown_to_the_judge(tmp_path):
     from dataclasses import replace
 
-    from service.errors import FailureCode
+    from service.kit.frame.errors import FailureCode
 
     (first, *rest) = results("x")
     failed = replace(first, result=replace(first.result, output=None, failure=FailureCode.DEADLINE))

@@ -8,10 +8,10 @@ from builders import make_pair
 
 import eval.release.announce as announcing
 from eval.release.announce import VerifiedReleases, announce, bucket_settings, export_releases, promises_of
-from service.canonical import sha256_hex
-from service.errors import RegistryError, StoreError
-from service.release.statements import envelope_digest
-from service.settings import Settings
+from service.core.release.statements import envelope_digest
+from service.kit.frame.canonical import sha256_hex
+from service.kit.frame.errors import RegistryError, StoreError
+from service.kit.settings import Settings
 from service.warehouse.duck import DuckWarehouse
 
 METRIC = {"value": 0.9, "low": 0.85, "high": 0.94, "n": 200, "unscored": 0, "unit": "rate"}

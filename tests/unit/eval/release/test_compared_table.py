@@ -6,12 +6,12 @@ from pathlib import Path
 
 from tiny_evaluation import CASES, answer, tiny_evaluation
 
-from eval.cases import Dataset
 from eval.release import compared_table as module
 from eval.release.compared_table import LONGEST_TEXT, MOST_ROWS, compared_table
 from eval.release.evidence import run_log
+from eval.spine.cases import Dataset
 from eval.tracking.store import CASES_FILE, COMPARED_FILE
-from service.errors import FailureCode
+from service.kit.frame.errors import FailureCode
 
 DATASET = Dataset(name="tiny", cases=tuple(CASES.values()), source="tiny.jsonl")
 

@@ -6,11 +6,11 @@ import pytest
 from builders import gate_attestation
 
 from eval.release.evidence import PairEvidence, read_evidence, refusals
-from eval.results import Check, Evaluation, GateResult, JudgeNote, PairResult, Verdict
+from eval.spine.results import Check, Evaluation, GateResult, JudgeNote, PairResult, Verdict
 from eval.tracking.store import LoggedRun, table_text
 from eval.verdict.attest import attest
 from figures.metric import Metric, Unit
-from service.canonical import sha256_hex
+from service.kit.frame.canonical import sha256_hex
 
 NOW = {
     "task_name": "t",

@@ -5,9 +5,9 @@ import pytest
 from builders import make_pair
 
 from eval.release.ledger import Ledger, chain_problems
-from service.errors import RegistryError
-from service.release.ledger_copy import ledger_copy
-from service.settings import Settings
+from service.core.release.ledger_copy import ledger_copy
+from service.kit.frame.errors import RegistryError
+from service.kit.settings import Settings
 
 PAIR = make_pair()
 

@@ -4,13 +4,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from eval.errors import Refused, SigningError
 from eval.judges.calibration import Calibration, save
 from eval.judges.jury import load_jury
 from eval.release.preflight import check_release
+from eval.spine.errors import Refused, SigningError
 from eval.suites import load_suite
-from service.cards import ModelCards
-from service.settings import REPO_ROOT, Settings
+from service.core.unit.cards import ModelCards
+from service.kit.settings import REPO_ROOT, Settings
 
 
 def private_text(key):

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from eval.errors import Refused
 from eval.release.releaser import Releaser
+from eval.spine.errors import Refused
 
 CI = {"CI": "true", "GITHUB_ACTIONS": "true"}
 

@@ -10,11 +10,11 @@ from botocore.stub import ANY, Stubber
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from eval.errors import SigningError
 from eval.release.signing import MAX_SIGNED_BYTES, KmsSigner, open_signer, sign_statement, signer_to_release
-from service.errors import ConfigurationError, RegistryError
-from service.release.statements import TrustedKeys, build_statement, load_trusted_keys, read_statement
-from service.settings import Settings
+from eval.spine.errors import SigningError
+from service.core.release.statements import TrustedKeys, build_statement, load_trusted_keys, read_statement
+from service.kit.frame.errors import ConfigurationError, RegistryError
+from service.kit.settings import Settings
 
 TYPE = "https://example.test/v1"
 
@@ -66,7 +66,7 @@ def test_a_replaced_key_stays_trusted_for_what_it_signed(settings):
 
 def test_two_first_uses_at_once_make_one_key(settings):
     code = (
-        "from eval.release.signing import open_signer\nfrom service.settings import Settings\n"
+        "from eval.release.signing import open_signer\nfrom service.kit.settings import Settings\n"
         "print(open_signer(Settings()).public_key.keyid)"
     )
     children = [

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.cases import Case, Expectations, Fact
 from eval.report.cases import case_views
 from eval.report.changes import changed_lists, word_changes
 from eval.report.junit import render_junit
 from eval.report.page import MARKDOWN_LIMIT, render_html, render_markdown
-from eval.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
-from eval.suite import MetricSpec, Suite
+from eval.spine.cases import Case, Expectations, Fact
+from eval.spine.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
+from eval.spine.suite import MetricSpec, Suite
 from figures.metric import Metric, Unit
-from service.display.inert import visible
-from service.task import TaskResult
+from service.core.run.task import TaskResult
+from service.kit.frame.display.inert import visible
 
 
 class _NoScorer:

@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from eval.cases import Case, Expectations, Forbidden
 from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.world import RecordsWorld
 from eval.report.cases import mark_output
 from eval.report.conclusions import badness, findings_of, headline, problem_lines, replaced_models, why, worst_results
 from eval.report.finding_counts import findings_sentence, results_with_faults
-from eval.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
-from eval.suite import MetricSpec, Suite
+from eval.spine.cases import Case, Expectations, Forbidden
+from eval.spine.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
+from eval.spine.suite import MetricSpec, Suite
 from figures.metric import Metric, Unit
-from service.errors import FailureCode
-from service.task import TaskResult
+from service.core.run.task import TaskResult
+from service.kit.frame.errors import FailureCode
 
 FINDING = "amount $450 is in no interaction: 'A refund of $450 was promised.'"
 FALSE_CLAIM = "claims 'The refund was promised' by the form 'refund + promised'"

@@ -12,11 +12,11 @@ from eval.report.changes import beside_production
 from eval.report.console import WIDTH_WITHOUT_TERMINAL, render_evaluation, result_console
 from eval.report.next_step import NextStep
 from eval.report.page import render_html
-from eval.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
-from eval.suite import Floor, MetricSpec, NoWorse, Suite
+from eval.spine.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
+from eval.spine.suite import Floor, MetricSpec, NoWorse, Suite
 from figures.metric import Metric, Unit
-from service.errors import FailureCode
-from service.task import TaskResult
+from service.core.run.task import TaskResult
+from service.kit.frame.errors import FailureCode
 
 SUITE = Suite(
     task="summarize",

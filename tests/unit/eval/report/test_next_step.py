@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from eval.report.next_step import next_steps, step_lines
-from eval.results import Check, Evaluation, GateResult, InterimLook, PairResult, Verdict
-from eval.suite import Behaviour, MetricSpec, Suite
+from eval.spine.results import Check, Evaluation, GateResult, InterimLook, PairResult, Verdict
+from eval.spine.suite import Behaviour, MetricSpec, Suite
 from figures.metric import Metric, Unit
-from service.release.unseen import UnseenPolicy
+from service.core.release.unseen import UnseenPolicy
 
 SUITE = Suite(
     task="summarize",

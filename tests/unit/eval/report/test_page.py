@@ -13,11 +13,11 @@ from eval.report.cases import case_views
 from eval.report.conclusions import replaced_models
 from eval.report.page import MARKDOWN_LIMIT, render_html, render_markdown, to_json, write_report
 from eval.report.view import cost_rows, slice_tables
-from eval.results import Evaluation, Score, Verdict
+from eval.spine.results import Evaluation, Score, Verdict
 from figures.formatting import format_number
 from figures.metric import Unit
-from service.display.inert import visible
-from service.errors import FailureCode
+from service.kit.frame.display.inert import visible
+from service.kit.frame.errors import FailureCode
 
 
 @pytest.fixture(scope="module")

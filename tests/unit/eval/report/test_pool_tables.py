@@ -6,12 +6,12 @@ import pytest
 from pool_answers import answers, cases_labelled, label_of, predicted
 from tiny_evaluation import tiny_evaluation
 
-from eval.pools import ClassAccuracy, MacroF1
 from eval.report.page import render_html, render_markdown
 from eval.report.view import slice_tables
-from eval.results import GateResult
-from eval.suite import MetricSpec, SliceFloor, Suite
+from eval.spine.results import GateResult
+from eval.spine.suite import MetricSpec, SliceFloor, Suite
 from eval.verdict.metrics import build_metrics
+from eval.verdict.pools import ClassAccuracy, MacroF1
 from figures.metric import Unit
 
 READERS = {"label": label_of, "predicted": predicted}

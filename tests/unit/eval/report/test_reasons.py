@@ -7,10 +7,10 @@ from tiny_evaluation import CASES, SUITE, answer, make_pair, metric, tiny_evalua
 from eval.report.console import open_console, render_evaluation
 from eval.report.page import render_html, render_markdown
 from eval.report.reasons import check_groups, failed_answers, with_cause
-from eval.results import Check, Verdict
-from eval.suite import MetricSpec
+from eval.spine.results import Check, Verdict
+from eval.spine.suite import MetricSpec
 from figures.metric import Unit
-from service.errors import FailureCode
+from service.kit.frame.errors import FailureCode
 
 INVALID = FailureCode.OUTPUT_INVALID
 NAMES = ("chrf", "grounded", "fact_coverage", "forbidden_clear")

@@ -9,14 +9,14 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
+from eval.instruments.sweep.points import sweep_points
+from eval.instruments.sweep.report import render_sweep
 from eval.report.conclusions import headline
 from eval.report.console import render_evaluation
 from eval.report.junit import render_junit
 from eval.report.page import render_html, render_markdown, to_json
-from eval.results import Check, Evaluation, GateResult, PairResult, Verdict
-from eval.suite import JudgedKind, MetricSpec, Suite
-from eval.sweep.points import sweep_points
-from eval.sweep.report import render_sweep
+from eval.spine.results import Check, Evaluation, GateResult, PairResult, Verdict
+from eval.spine.suite import JudgedKind, MetricSpec, Suite
 from figures.metric import Metric, Unit
 
 KINDS = tuple(

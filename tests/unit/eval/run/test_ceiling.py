@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from sacrebleu.metrics.chrf import CHRF
 
-from eval.cases import Case, Expectations, Fact
-from eval.results import CaseResult, Score
 from eval.run.ceiling import kept_ceiling, pairs_like_for_like, reference_ceiling
 from eval.scorers.text import rouge_l
+from eval.spine.cases import Case, Expectations, Fact
+from eval.spine.results import CaseResult, Score
 from eval.suites import load_suite
-from service.task import TaskResult
+from service.core.run.task import TaskResult
 
 SUITE = load_suite("summarize")
 TEXTS = (

@@ -6,12 +6,12 @@ import pytest
 from builders import make_pair
 from held_documents import FIRST, SECOND, Indexes, holding, searching
 
-from eval.errors import RunAborted
 from eval.run.documents import check_labelled_for, open_documents, with_documents
-from service.errors import ConfigurationError
-from service.pair import ToolSpec
-from service.question import Use
-from service.tools.provenance import Sources
+from eval.spine.errors import RunAborted
+from service.core.tools.provenance import Sources
+from service.core.unit.pair import ToolSpec
+from service.core.unit.question import Use
+from service.kit.frame.errors import ConfigurationError
 
 WRITE = ToolSpec(name="write", description="Write.", arguments={"type": "object"}, writes=True)
 PAIR = make_pair(tools=(WRITE, *searching(FIRST)))

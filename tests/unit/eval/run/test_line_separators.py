@@ -5,7 +5,7 @@ import json
 from eval.backfill.journal import BackfillJournal, chunk_path, rows_of
 from eval.backfill.work import WorkItem
 from eval.run.reply_cache import ReplyCache
-from service.llm.model_call import ModelReply, Usage
+from service.core.llm.model_call import ModelReply, Usage
 
 TEXT = "one\u2028two\u2029three\x85four"
 KEY = "a" * 64

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from builders import make_pair
 
-from eval.cases import Case
-from eval.results import CaseResult
 from eval.run.progress import RunProgress, count_lines, show_progress, working
 from eval.run.runner import ArmJob
-from service.task import TaskResult
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult
+from service.core.run.task import TaskResult
 
 CASES = tuple(Case(id=f"case-{number}", inputs={}) for number in range(40))
 

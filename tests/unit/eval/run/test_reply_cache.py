@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from eval.errors import RunAborted
-from eval.results import Timing
 from eval.run.reply_cache import MOST_SILENT, CachingGateway, ReplyCache
-from service.errors import ModelError, ModelUnusable, QuotaExceeded, UpstreamUnavailable
-from service.llm.model_call import ModelCall, ModelReply
-from service.llm.pricing import Usage
-from service.pair import Message, Sampling
+from eval.spine.errors import RunAborted
+from eval.spine.results import Timing
+from service.core.llm.model_call import ModelCall, ModelReply
+from service.core.llm.pricing import Usage
+from service.core.unit.pair import Message, Sampling
+from service.kit.frame.errors import ModelError, ModelUnusable, QuotaExceeded, UpstreamUnavailable
 
 CALL = ModelCall(
     model="amazon.x",

@@ -9,18 +9,18 @@ import pytest
 from builders import make_pair, make_part
 from pydantic import BaseModel
 
-from eval.cases import Case
-from eval.errors import RunAborted
 from eval.run.reply_cache import ReplyCache
 from eval.run.runner import TURN, ArmJob, ArmResults, Runner, in_turn
-from service.cards import ModelCard, ModelCards
-from service.errors import FailureCode, PairError, UpstreamUnavailable
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.pair import Pair
-from service.question import Question
-from service.task import Task
-from service.tools.allowed import NO_TOOLS
+from eval.spine.cases import Case
+from eval.spine.errors import RunAborted
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.run.task import Task
+from service.core.tools.allowed import NO_TOOLS
+from service.core.unit.cards import ModelCard, ModelCards
+from service.core.unit.pair import Pair
+from service.core.unit.question import Question
+from service.kit.frame.errors import FailureCode, PairError, UpstreamUnavailable
 
 CARDS = ModelCards([ModelCard(id="main", short_name="main", wire="bedrock", runs="local", context_tokens=9)])
 

@@ -6,8 +6,8 @@ import pytest
 from builders import make_pair, make_part
 
 from eval.run.selection import left_out_lines, select_pairs
-from service.cards import ModelCard, ModelCards
-from service.settings import Settings
+from service.core.unit.cards import ModelCard, ModelCards
+from service.kit.settings import Settings
 
 CARDS = ModelCards(
     [

@@ -7,16 +7,16 @@ from decimal import Decimal
 
 import pytest
 
-from eval.errors import RunAborted
 from eval.run.spending import MeteredGateway, Spending
-from service.cards import ModelCard, ModelCards, Prices
-from service.errors import ModelUnusable, QuotaExceeded, SafetyRefused, UpstreamUnavailable
-from service.llm.failures import charged
-from service.llm.gateway import LiteLLMGateway
-from service.llm.model_call import ModelCall, ModelReply
-from service.llm.pricing import Usage
-from service.pair import Message, Sampling, ToolSpec
-from service.question import ToolTurn, Use
+from eval.spine.errors import RunAborted
+from service.core.llm.failures import charged
+from service.core.llm.gateway import LiteLLMGateway
+from service.core.llm.model_call import ModelCall, ModelReply
+from service.core.llm.pricing import Usage
+from service.core.unit.cards import ModelCard, ModelCards, Prices
+from service.core.unit.pair import Message, Sampling, ToolSpec
+from service.core.unit.question import ToolTurn, Use
+from service.kit.frame.errors import ModelUnusable, QuotaExceeded, SafetyRefused, UpstreamUnavailable
 
 PRICES = Prices(input=Decimal(1000), output=Decimal(2000), source="test", date=date(2026, 11, 22))  # USD per million
 CARDS = ModelCards(

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from eval.scorers.answer import AnswerScorer
-from service.answers.finding import FactKind, Finding, FormKind, LeakKind, VoiceKind
+from service.core.statements.answers.finding import FactKind, Finding, FormKind, LeakKind, VoiceKind
 
 
 @pytest.mark.parametrize(

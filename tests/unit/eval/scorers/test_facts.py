@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from eval.cases import Case, Expectations, Fact, Forbidden
-from eval.scorers.base import ScorerContext
 from eval.scorers.facts import FactScorer
-from service.task import TaskResult
+from eval.spine.cases import Case, Expectations, Fact, Forbidden
+from eval.spine.scorer import ScorerContext
+from service.core.run.task import TaskResult
 
 FACTS = (
     Fact(

@@ -5,13 +5,13 @@ import json
 
 import pytest
 
-from eval.cases import Case, Expectations
-from eval.scorers.base import ScorerContext
 from eval.scorers.ragas import RagasJudge, RagasTextScorer
-from service.errors import ConfigurationError, DeadlineExceeded
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.task import TaskResult
+from eval.spine.cases import Case, Expectations
+from eval.spine.scorer import ScorerContext
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.run.task import TaskResult
+from service.kit.frame.errors import ConfigurationError, DeadlineExceeded
 
 ABSENT = importlib.util.find_spec("ragas") is None
 needs_ragas = pytest.mark.skipif(ABSENT, reason="ragas is not installed here; tools/test_ragas.sh runs this")

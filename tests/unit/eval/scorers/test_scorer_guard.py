@@ -1,11 +1,11 @@
 from dataclasses import dataclass
 
-from eval.cases import Case
-from eval.scorers.base import ScorerContext
 from eval.scorers.guard import GuardScorer
+from eval.spine.cases import Case
+from eval.spine.scorer import ScorerContext
 from eval.suites.summarize import SUITE
-from service.answers.finding import Finding
-from service.task import TaskResult
+from service.core.run.task import TaskResult
+from service.core.statements.answers.finding import Finding
 
 
 @dataclass

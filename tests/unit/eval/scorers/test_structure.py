@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from eval.cases import Case
-from eval.results import Score
-from eval.scorers.base import ScorerContext
 from eval.scorers.structure import StructureScorer
-from service.task import TaskResult
+from eval.spine.cases import Case
+from eval.spine.results import Score
+from eval.spine.scorer import ScorerContext
+from service.core.run.task import TaskResult
 
 
 class _Inputs(BaseModel):

@@ -12,12 +12,12 @@ from pydantic import BaseModel
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from eval.cases import Case, Expectations
-from eval.results import Score
-from eval.scorers.base import ScorerContext
 from eval.scorers.corpus import CorpusMetric, corpus_signature
 from eval.scorers.text import TextScorer, rouge_l, sentence_score
-from service.task import TaskResult
+from eval.spine.cases import Case, Expectations
+from eval.spine.results import Score
+from eval.spine.scorer import ScorerContext
+from service.core.run.task import TaskResult
 
 OUTPUTS = (
     "Customer called twice about a $45 late fee.",

@@ -6,14 +6,14 @@ import pytest
 from throw_away import ThrowAway
 
 from eval.commands.selftest import selftest
-from eval.errors import HarnessError
-from eval.results import Verdict
 from eval.selftest.conversations import conversation_selftest, has_conversations
 from eval.selftest.dialogue_faults import faults_of
-from eval.suite import Floor
+from eval.spine.errors import HarnessError
+from eval.spine.results import Verdict
+from eval.spine.suite import Floor
 from eval.suites import load_suite
-from service.errors import ConfigurationError
-from service.settings import Settings
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
 
 KINDS = ("forbidden call made", "fact not told")
 

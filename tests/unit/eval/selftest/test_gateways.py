@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 from pydantic import BaseModel
 
-from eval.cases import Case, Expectations
 from eval.run.reply_cache import ReplyCache
 from eval.selftest.gateways import FaultyGateway, KeptAnswers, RememberingGateway, ScriptedGateway, by_document
 from eval.selftest.mutant import Habit, Mutant, MutantPlan
-from service.errors import ConfigurationError, RequestRejected
-from service.llm.model_call import ModelCall, ModelReply
-from service.llm.pricing import Usage
-from service.pair import Message, Sampling, ToolSpec
-from service.question import ToolTurn, Use
+from eval.spine.cases import Case, Expectations
+from service.core.llm.model_call import ModelCall, ModelReply
+from service.core.llm.pricing import Usage
+from service.core.unit.pair import Message, Sampling, ToolSpec
+from service.core.unit.question import ToolTurn, Use
+from service.kit.frame.errors import ConfigurationError, RequestRejected
 
 
 class Inputs(BaseModel):

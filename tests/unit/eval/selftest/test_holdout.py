@@ -4,19 +4,19 @@ from typing import Any
 
 import pytest
 
-from eval.cases import Case
-from eval.errors import HarnessError
-from eval.loaders import load_dataset
-from eval.results import CaseResult
+from eval.run.loaders import load_dataset
 from eval.selftest.holdout import count_pairs, holdout_page
+from eval.spine.cases import Case
+from eval.spine.errors import HarnessError
+from eval.spine.results import CaseResult
 from eval.suites.scorecard.labels import form_of, labels_of
-from service.settings import Settings
-from service.task import TaskResult
-from service.tasks.scorecard import TASK, ScorecardInputs
-from service.tasks.scorecard.card import make_card
-from service.tasks.scorecard.evidence import find_quote
-from service.tasks.scorecard.reading import Reading
-from service.tasks.scorecard.windows import plan
+from service.core.run.task import TaskResult
+from service.core.tasks.scorecard import TASK, ScorecardInputs
+from service.core.tasks.scorecard.card import make_card
+from service.core.tasks.scorecard.evidence import find_quote
+from service.core.tasks.scorecard.reading import Reading
+from service.core.tasks.scorecard.windows import plan
+from service.kit.settings import Settings
 
 
 def _load(name: str) -> tuple[Case, ...]:

@@ -3,15 +3,15 @@ from dataclasses import replace
 
 import pytest
 
-from eval.cases import Case, Expectations
-from eval.results import CaseResult, Check, GateResult, Verdict
 from eval.selftest.mutants.summarize import PLAN
 from eval.selftest.report import against_lines, failure_lines, keep, markdown
 from eval.selftest.run import DEFAULT_ENGINES, to_engines
 from eval.selftest.trial import EngineReport, SelfComparison, Trial, _against, _answered, _worse_checks
+from eval.spine.cases import Case, Expectations
+from eval.spine.results import CaseResult, Check, GateResult, Verdict
 from figures.metric import Metric, Unit
-from service.errors import FailureCode
-from service.task import TaskResult
+from service.core.run.task import TaskResult
+from service.kit.frame.errors import FailureCode
 
 CAUGHT = Trial(
     mutant="refusal",

@@ -1,12 +1,12 @@
 import pytest
 from shadowed import GOOD, SUITE, judged, record, report_of
 
-from eval.cases import Case
-from eval.results import Verdict
 from eval.run.scoring import score_one
 from eval.shadow.decide import label_free
 from eval.shadow.report import console_lines, render_shadow, to_json
-from service.task import TaskResult
+from eval.spine.cases import Case
+from eval.spine.results import Verdict
+from service.core.run.task import TaskResult
 
 
 def failed(result):

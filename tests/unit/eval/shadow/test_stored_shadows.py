@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from eval.errors import ShadowError
 from eval.shadow.stored import choose_candidate, read_shadows
-from service.errors import StoreError
+from eval.spine.errors import ShadowError
+from service.answers_kept.archive import Listed, Stored
+from service.kit.frame.errors import StoreError
+from service.kit.settings import Settings
 from service.rollouts.shadow_record import ShadowRecord
-from service.settings import Settings
-from service.summaries.archive import Listed, Stored
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from shadowed import judged, record, report_of
 
 from eval.shadow.report import console_lines, render_shadow, to_json
 from eval.shadow.verdicts import verdict_changes
-from service.tasks.scorecard.card import CriterionResult, Scorecard, ScoreFields
+from service.core.tasks.scorecard.card import CriterionResult, Scorecard, ScoreFields
 
 
 def card(passed, **verdicts):

@@ -10,10 +10,10 @@ import pytest
 from eval.casecheck.balance import balance_of
 from eval.casecheck.case import case_problems
 from eval.casecheck.files import CaseLine
-from eval.cases import parse_case
 from eval.dialogue.agents import GoldAgent
 from eval.dialogue.record import ConversationRecord
 from eval.dialogue.scenario import ConversationScenario
+from eval.spine.cases import parse_case
 from eval.suites import load_case_rules, load_suite
 
 FOLDER = Path(__file__).resolve().parents[4] / "datasets" / "assistant"

@@ -5,17 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from eval.cases import Case
 from eval.dialogue.agents import turn_result
 from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
 from eval.dialogue.scenario import DialogueExpectations
-from eval.results import CaseResult, Score
-from eval.scorers.base import ScorerContext
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult, Score
+from eval.spine.scorer import ScorerContext
 from eval.suites.assistant import SUITE
 from eval.suites.assistant.conduct import ConductScorer
 from eval.suites.assistant.handover import HandoverShare, UtilityKept
 from eval.suites.assistant.scorers import ReplyScorer
-from service.dialogue.turn import DialogueReply, HandoverNote
+from service.core.run.dialogue.turn import DialogueReply, HandoverNote
 
 CALL = {"tool": "request_callback", "arguments": {"phone": "07700 900229"}, "confirmed": True}
 BOOKED = UseRecord(

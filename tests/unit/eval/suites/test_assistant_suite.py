@@ -3,14 +3,14 @@
 import json
 from dataclasses import replace
 
-from eval.cases import Case
 from eval.dialogue.agents import turn_result
 from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
 from eval.dialogue.scenario import DialogueExpectations
-from eval.scorers.base import ScorerContext
+from eval.spine.cases import Case
+from eval.spine.scorer import ScorerContext
 from eval.suites.assistant import SUITE
 from eval.suites.assistant.scorers import NOBODY, ReplyScorer, called_reason, expected_reason
-from service.dialogue.turn import DialogueReply, HandoverNote
+from service.core.run.dialogue.turn import DialogueReply, HandoverNote
 
 FEES = {"card_type": "premium", "card_details": {"name": "Premium", "fees": "£12 a month"}}
 CARD = UseRecord(tool="get_debit_card_info", arguments={}, status="done", content=json.dumps(FEES))

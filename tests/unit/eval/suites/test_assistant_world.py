@@ -5,10 +5,10 @@ import pytest
 
 from eval.dialogue.scenario import ConversationScenario
 from eval.dialogue.states import changes
-from eval.errors import CaseError
+from eval.spine.errors import CaseError
 from eval.suites.assistant.world import IGNORED, WORKS, world
-from service.tasks.assistant.knowledge import bank_knowledge
-from service.tasks.assistant.tools import FUNCTIONS, SPECS
+from service.core.tasks.assistant.knowledge import bank_knowledge
+from service.core.tasks.assistant.tools import FUNCTIONS, SPECS
 
 
 def opened(**records):

@@ -7,10 +7,10 @@ import pytest
 from eval.casecheck.balance import balance_of
 from eval.casecheck.case import case_problems
 from eval.casecheck.files import CaseLine
-from eval.cases import parse_case
+from eval.spine.cases import parse_case
 from eval.suites.scorecard.case_rules import CASE_RULES
 from eval.suites.scorecard.labels import labelled_total
-from service.tasks.scorecard import ScorecardInputs
+from service.core.tasks.scorecard import ScorecardInputs
 
 FOLDER = Path(__file__).resolve().parents[4] / "datasets" / "scorecard"
 

@@ -6,21 +6,21 @@ from typing import Any
 
 import pytest
 
-from eval.cases import Case, load_cases
-from eval.results import CaseResult
-from eval.scorers.base import ScorerContext
 from eval.selftest.faults import verdicts
+from eval.spine.cases import Case, load_cases
+from eval.spine.results import CaseResult
+from eval.spine.scorer import ScorerContext
 from eval.suites import load_suite
 from eval.suites.scorecard.case_rules import CASE_RULES
 from eval.suites.scorecard.conduct import KINDS, CallConductScorer
 from eval.suites.scorecard.labels import ScorecardExpectations
 from eval.verdict.must_pass import must_pass_checks
-from service.settings import REPO_ROOT
-from service.task import TaskResult
-from service.tasks.scorecard import TASK, ScorecardInputs
-from service.tasks.scorecard.card import make_card
-from service.tasks.scorecard.reading import Reading
-from service.tasks.scorecard.windows import plan
+from service.core.run.task import TaskResult
+from service.core.tasks.scorecard import TASK, ScorecardInputs
+from service.core.tasks.scorecard.card import make_card
+from service.core.tasks.scorecard.reading import Reading
+from service.core.tasks.scorecard.windows import plan
+from service.kit.settings import REPO_ROOT
 
 SUITE = load_suite("scorecard")
 

@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from eval.cases import Case, load_cases
-from eval.results import CaseResult
+from eval.spine.cases import Case, load_cases
+from eval.spine.results import CaseResult
 from eval.suites.scorecard.labels import Label, ScorecardExpectations
 from eval.suites.scorecard.pairs import BASE, EDIT, EDITED, EDITS, PAIR, SIDE, PairsRight
 from eval.verdict.pooled import pooled, pooled_interval
-from service.settings import REPO_ROOT
-from service.task import TaskResult
-from service.tasks.scorecard import ScorecardInputs
-from service.tasks.scorecard.card import make_card
-from service.tasks.scorecard.evidence import find_quote
-from service.tasks.scorecard.reading import Reading
-from service.tasks.scorecard.windows import plan
+from service.core.run.task import TaskResult
+from service.core.tasks.scorecard import ScorecardInputs
+from service.core.tasks.scorecard.card import make_card
+from service.core.tasks.scorecard.evidence import find_quote
+from service.core.tasks.scorecard.reading import Reading
+from service.core.tasks.scorecard.windows import plan
+from service.kit.settings import REPO_ROOT
 
 
 def _load(name: str) -> tuple[Case, ...]:

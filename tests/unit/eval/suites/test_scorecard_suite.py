@@ -6,24 +6,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eval.cases import Case, cases_digest, load_cases, parse_case
-from eval.code_digest import deciding_files
-from eval.errors import CaseError
-from eval.results import CaseResult
-from eval.scorers.base import ScorerContext
+from eval.spine.cases import Case, cases_digest, load_cases, parse_case
+from eval.spine.code_digest import deciding_files
+from eval.spine.errors import CaseError
+from eval.spine.results import CaseResult
+from eval.spine.scorer import ScorerContext
 from eval.suites import load_case_rules, load_suite
 from eval.suites.scorecard import FORMS
 from eval.suites.scorecard.kappa import Kappa, LeastKappa
 from eval.suites.scorecard.labels import ScorecardExpectations
 from eval.verdict.pooled import Pooled, pooled, pooled_interval
-from service.cards import ModelCards
-from service.pair_file import load_pair
-from service.settings import REPO_ROOT
-from service.task import TaskResult, load_task
-from service.tasks.scorecard import ScorecardInputs
-from service.tasks.scorecard.card import make_card
-from service.tasks.scorecard.reading import LINES, Reading, read_answer
-from service.tasks.scorecard.windows import plan
+from service.core.run.task import TaskResult, load_task
+from service.core.tasks.scorecard import ScorecardInputs
+from service.core.tasks.scorecard.card import make_card
+from service.core.tasks.scorecard.reading import LINES, Reading, read_answer
+from service.core.tasks.scorecard.windows import plan
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import REPO_ROOT
 
 SUITE = load_suite("scorecard")
 TEXTS = [
@@ -355,8 +355,8 @@ def test_every_labelled_quote_is_verified_where_it_is_labelled(name: str) -> Non
     "name",
     [
         "eval/suites/scorecard/pools.py",
-        "service/tasks/scorecard/evidence.py",
-        "service/tasks/scorecard/__init__.py",
+        "service/core/tasks/scorecard/evidence.py",
+        "service/core/tasks/scorecard/__init__.py",
         "eval/verdict/pooled.py",
     ],
 )

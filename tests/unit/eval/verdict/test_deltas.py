@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from builders import CASES, REFERENCES, case_result
 
-from eval.cases import Case
-from eval.results import Score
+from eval.spine.cases import Case
+from eval.spine.results import Score
 from eval.suites import load_suite
 from eval.verdict.deltas import build_deltas
 from figures.metric import Unit
-from service.errors import FailureCode
+from service.kit.frame.errors import FailureCode
 
 SUITE = load_suite("summarize")
 

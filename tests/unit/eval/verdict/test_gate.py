@@ -4,15 +4,15 @@ from dataclasses import replace
 import pytest
 from builders import make_part
 
-from eval.results import CaseResult, GateResult, InterimLook, Verdict
-from eval.suite import Floor, JudgedKind, MetricSpec, NoWorse, SliceFloor, Suite
+from eval.spine.results import CaseResult, GateResult, InterimLook, Verdict
+from eval.spine.suite import Floor, JudgedKind, MetricSpec, NoWorse, SliceFloor, Suite
 from eval.verdict.gate import GateFigures, GateRules, Judgement, answers_vary, decide
 from figures.metric import Metric, Unit
-from service.cards import ModelCard, ModelCards, Prices
-from service.llm.pricing import Usage
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
-from service.task import TaskResult
-from service.tools.use import TracedStep
+from service.core.llm.pricing import Usage
+from service.core.run.task import TaskResult
+from service.core.tools.use import TracedStep
+from service.core.unit.cards import ModelCard, ModelCards, Prices
+from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
 
 TODAY = dt.date(2026, 11, 21)
 PRICES = Prices(input=1, output=1, source="test", date=TODAY)

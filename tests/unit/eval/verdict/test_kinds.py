@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.suite import MetricSpec
+from eval.spine.suite import MetricSpec
 from eval.suites import load_suite
 from eval.verdict.kinds import KINDS, kind_of
 from figures.metric import Unit

@@ -7,16 +7,16 @@ from typing import ClassVar
 import pytest
 from pydantic import BaseModel
 
-from eval.cases import Case, Dataset
-from eval.results import Verdict
 from eval.run.answering import DEFAULT_BUDGET, InterimLooks, RunAnswers
 from eval.run.reply_cache import ReplyCache
 from eval.run.runner import Runner
-from service.cards import ModelCard, ModelCards
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
-from service.task import Task
+from eval.spine.cases import Case, Dataset
+from eval.spine.results import Verdict
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.run.task import Task
+from service.core.unit.cards import ModelCard, ModelCards
+from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
 
 CARDS = ModelCards([ModelCard(id="main", short_name="main", wire="bedrock", runs="local", context_tokens=9)])
 

@@ -5,11 +5,11 @@ import pytest
 from builders import CASES, REFERENCES, case_result
 from sacrebleu.metrics import BLEU, CHRF
 
-from eval.results import Score, Timing
+from eval.spine.results import Score, Timing
 from eval.suites import load_suite
 from eval.verdict.kinds.kind import live_latencies
 from eval.verdict.metrics import build_metrics, build_slice_metrics
-from service.errors import FailureCode
+from service.kit.frame.errors import FailureCode
 
 SUITE = load_suite("summarize")
 

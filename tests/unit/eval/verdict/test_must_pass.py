@@ -1,12 +1,12 @@
 from dataclasses import replace
 
-from eval.cases import Case
 from eval.report.reasons import figures_text
-from eval.results import CaseResult, Score, Verdict
-from eval.suite import MustPass, Suite
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult, Score, Verdict
+from eval.spine.suite import MustPass, Suite
 from eval.verdict.must_pass import must_pass_checks, must_pass_slices
 from figures.metric import Unit
-from service.task import TaskResult
+from service.core.run.task import TaskResult
 
 SUITE = Suite(
     task="summarize",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eval.results import Verdict
+from eval.spine.results import Verdict
 from eval.verdict.gate import floor_verdict, margin_verdict
 from eval.verdict.needed_recall import JudgeBounds, most_false_alarms, needed_recall, shares
 from eval.verdict.paired import rate_difference_interval

@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from pool_answers import FAILED, cases_labelled, scored
 from scipy.stats import binomtest
 
-from eval.pools import PassHat, ScoreReaches
 from eval.report.conclusions import check_line, small_slice_text
-from eval.results import InterimLook, Verdict
-from eval.suite import Floor, MetricSpec, NoWorse, SliceFloor, Suite
+from eval.spine.results import InterimLook, Verdict
+from eval.spine.suite import Floor, MetricSpec, NoWorse, SliceFloor, Suite
 from eval.verdict.deltas import build_deltas
 from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
 from eval.verdict.metrics import build_metrics, build_slice_metrics
+from eval.verdict.pools import PassHat, ScoreReaches
 from figures.formatting import format_metric
 from figures.metric import Unit
 from figures.stats import cases_for_events, events_interval
-from service.cards import ModelCard, ModelCards
-from service.errors import ConfigurationError
+from service.core.unit.cards import ModelCard, ModelCards
+from service.kit.frame.errors import ConfigurationError
 
 NEVER = MetricSpec(name="not_permitted", kind="never", score="right", unit=Unit.EVENTS, higher_is_better=False)
 SUITE = Suite(

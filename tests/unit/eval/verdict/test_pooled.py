@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from eval.cases import Case
-from eval.results import CaseResult
-from eval.suite import MetricSpec, NoWorse, Suite
+from eval.spine.cases import Case
+from eval.spine.results import CaseResult
+from eval.spine.suite import MetricSpec, NoWorse, Suite
 from eval.verdict.deltas import build_deltas
 from eval.verdict.metrics import build_metrics
 from eval.verdict.pooled import Ratio, kappa_of, pooled, pooled_difference, pooled_interval
 from figures.metric import Unit
 from figures.stats import Interval
-from service.errors import FailureCode
-from service.task import TaskResult
+from service.core.run.task import TaskResult
+from service.kit.frame.errors import FailureCode
 
 
 class Letters(Ratio):

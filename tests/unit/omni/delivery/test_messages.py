@@ -15,7 +15,7 @@ from omni.delivery.mail import build_mail, send_by_smtp
 from omni.delivery.outgoing import DeliveryFailed, Outgoing, OutgoingFile
 from omni.delivery.sending import send
 from omni.schedule.plan import PLAN_FILE, load_plan
-from service.settings import REPO_ROOT, Settings
+from service.kit.settings import REPO_ROOT, Settings
 
 HOSTILE = "Answers <!channel> *worse* [x](http://evil.example) \x1b[31m\u202e@here\r\nBcc: x@evil.example"
 READ = TypeAdapter(AnyDestination).validate_python

@@ -8,8 +8,8 @@ import yaml
 
 from omni.app import build_app
 from omni.schedule.plan import PLAN_FILE, load_plan
-from service.errors import ConfigurationError
-from service.settings import REPO_ROOT
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import REPO_ROOT
 
 GOOD = """
 zone: Europe/Berlin

@@ -11,7 +11,7 @@ import pytest
 from scheduled import MONDAY, Clock, Receivers, job, make_scheduler
 
 from omni.schedule.status import read_status
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

@@ -24,8 +24,8 @@ from service.access.takeover import take_over
 from service.access.throttle import ConversationThrottle, LimitExceeded, Throttle
 from service.access.tokens import Caller, Tokens
 from service.commands.access import client as client_command
-from service.errors import ConfigurationError, StoreError
-from service.settings import Settings
+from service.kit.frame.errors import ConfigurationError, StoreError
+from service.kit.settings import Settings
 
 SECRET = new_secret()
 

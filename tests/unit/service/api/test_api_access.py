@@ -15,9 +15,9 @@ from service.access.control import open_access
 from service.api.http.access import PUBLIC, scope_of
 from service.api.http.limits import MAX_DEPTH, depth_exceeds
 from service.app import create_app
+from service.core.run.task import load_task
+from service.kit.settings import Settings
 from service.runtime import build_runtime
-from service.settings import Settings
-from service.task import load_task
 
 INSIGHTS = "/omni-channel-insights"
 BODY = {"account_number": "1234567890", "contact_id": "abc-123-xyz"}
@@ -274,7 +274,7 @@ def test_depth_counts_brackets_outside_strings():
 
 def test_operator_sees_what_is_served_and_on_which_evidence(runtime, notary):
     source = runtime.pair_sources["summarize"]
-    from service.release.statements import envelope_digest
+    from service.core.release.statements import envelope_digest
 
     pair = source.served.pair
     evidence = notary.sign(notary.attestation(pair))

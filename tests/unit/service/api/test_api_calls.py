@@ -14,9 +14,9 @@ from service.access.clients import new_secret
 from service.access.control import open_access
 from service.app import create_app
 from service.calls.failure import CallFailed, FailureReason
-from service.errors import StoreError
-from service.settings import Settings
-from service.telemetry.fields import DROPPED, redact_log_fields
+from service.kit.frame.errors import StoreError
+from service.kit.settings import Settings
+from service.kit.telemetry.fields import DROPPED, redact_log_fields
 
 SECRET = new_secret()
 VERDICTS = {"greet": "yes", "sorry": "no", "blank": None}

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from parcel_service import GREETING, parcel_runtime
 from pydantic import TypeAdapter
+from service.conversations.conversation import WaitingMessage
 from starlette.testclient import TestClient
 from throwaway.parcels.task import LIVE
 
@@ -24,9 +25,8 @@ from service.api.conversations.models import (
     TurnAnswer,
 )
 from service.app import create_app
-from service.conversations.conversation import WaitingMessage
-from service.errors import UpstreamUnavailable
-from service.settings import Settings
+from service.kit.frame.errors import UpstreamUnavailable
+from service.kit.settings import Settings
 
 PATH = "/v1/parcels/conversations"
 

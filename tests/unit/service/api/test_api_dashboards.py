@@ -22,10 +22,10 @@ from service.access.tokens import Tokens
 from service.api.assets import ASSETS, PAGE, content
 from service.app import create_app
 from service.dashboards.reader import DashboardReader
-from service.errors import WarehouseBusy
-from service.events import SummaryEvent
-from service.settings import Settings
+from service.kit.frame.errors import WarehouseBusy
+from service.kit.settings import Settings
 from service.warehouse import open_warehouse
+from service.warehouse.events import SummaryEvent
 
 SECRET = new_secret()
 RANGE = {"from": "2026-11-16", "to": "2026-11-18"}

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from service.access.clients import new_secret
 from service.access.control import open_access
+from service.answers_kept.feedback import Recorded, SummaryRow
 from service.app import create_app
-from service.settings import Settings
-from service.summaries.feedback import Recorded, SummaryRow
+from service.kit.settings import Settings
 
 INSIGHTS = "/omni-channel-insights"
 BODY = {"account_number": "1234567890", "contact_id": "abc-123-xyz"}

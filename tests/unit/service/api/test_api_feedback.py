@@ -4,9 +4,9 @@ import pytest
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
+from service.answers_kept.feedback import Ambiguous, ByContact, ByProcess, ByRequest, Recorded, SummaryRow
 from service.app import create_app
-from service.errors import StoreError
-from service.summaries.feedback import Ambiguous, ByContact, ByProcess, ByRequest, Recorded, SummaryRow
+from service.kit.frame.errors import StoreError
 
 ACCOUNT = "1234567890"
 ROW = SummaryRow(

@@ -11,9 +11,9 @@ from fastapi.testclient import TestClient
 from service.access.clients import new_secret
 from service.access.control import open_access, open_changes
 from service.app import create_app
-from service.errors import ConfigurationError
-from service.settings import Settings
-from service.task import load_task
+from service.core.run.task import load_task
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
 
 SECRET = new_secret()
 SECTIONS = [

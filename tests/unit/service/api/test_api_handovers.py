@@ -15,16 +15,16 @@ from service.access.control import open_access
 from service.access.sealing import OwnerOnly
 from service.api.conversations.models import HANDED_OVER, TAKEN_OVER
 from service.app import create_app
-from service.aws.stores import CALLBACKS, HANDOVERS
 from service.conversations.store import ConversationsInMemory
-from service.errors import StoreError
-from service.handover.book import CallbackBook
-from service.handover.callback_store import CallbackStore
-from service.handover.handover_store import HandoverStore
-from service.handover.queue import HandoverQueue
+from service.desk.book import CallbackBook
+from service.desk.callback_store import CallbackStore
+from service.desk.handover_store import HandoverStore
+from service.desk.queue import HandoverQueue
+from service.kit.aws.stores import CALLBACKS, HANDOVERS
+from service.kit.frame.errors import StoreError
 from service.kit.records.memory import RowsInMemory
-from service.settings import Settings
-from service.telemetry.log import Event, add_listener
+from service.kit.settings import Settings
+from service.kit.telemetry.log import Event, add_listener
 
 LIST = "/v1/handovers"
 NEXT = "You're next in line. A specialist will be with you shortly."

@@ -7,8 +7,8 @@ from starlette.testclient import TestClient
 
 from service.api.http.problems import without_paths
 from service.app import create_app
-from service.errors import RegistryError
-from service.served import PairSourceStatus
+from service.core.release.served import PairSourceStatus
+from service.kit.frame.errors import RegistryError
 
 BODY = {"account_number": "1234567890", "contact_id": "abc-123-xyz"}
 

@@ -17,8 +17,17 @@ from structlog.testing import capture_logs
 from service.api import insights
 from service.api.http.problems import HTTP_STATUS
 from service.app import create_app
-from service.cards import ModelCards
-from service.errors import (
+from service.core.llm.logged_gateway import LoggedGateway
+from service.core.llm.model_call import ModelCall, ModelReply
+from service.core.llm.pricing import Usage
+from service.core.release.served import PairSourceStatus, ServedPair
+from service.core.run.task import Task, load_task
+from service.core.tasks.summarize import Summarize
+from service.core.unit.cards import ModelCards
+from service.core.unit.interaction import HistoryFilter, Interaction
+from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.interactions.reader import InteractionPage
+from service.kit.frame.errors import (
     DeadlineExceeded,
     FailureCode,
     OutputInvalid,
@@ -29,19 +38,10 @@ from service.errors import (
     StoreError,
     UpstreamUnavailable,
 )
-from service.interactions.interaction import HistoryFilter, Interaction
-from service.interactions.reader import InteractionPage
-from service.llm.logged_gateway import LoggedGateway
-from service.llm.model_call import ModelCall, ModelReply
-from service.llm.pricing import Usage
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.kit.settings import REPO_ROOT, Settings
+from service.kit.telemetry import metrics
+from service.kit.telemetry.log import account_hash
 from service.runtime import Runtime
-from service.served import PairSourceStatus, ServedPair
-from service.settings import REPO_ROOT, Settings
-from service.task import Task, load_task
-from service.tasks.summarize import Summarize
-from service.telemetry import metrics
-from service.telemetry.log import account_hash
 
 NOW = datetime(2025, 12, 8, 14, 30, 0, 123456, tzinfo=UTC)
 NOVA = "amazon.nova-lite-v1:0"
@@ -311,7 +311,7 @@ def test_failed_models_give_a_degraded_digest() -> None:
 
 
 def test_a_crowded_process_answers_with_the_digest_and_asks_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.telemetry.loop_lag.Crowding.crowded", property(lambda _: True))
+    monkeypatch.setattr("service.kit.telemetry.loop_lag.Crowding.crowded", property(lambda _: True))
     world = World()
     with capture_logs() as logs:
         body = _post(world).json()

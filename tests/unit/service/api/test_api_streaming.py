@@ -10,15 +10,15 @@ from structlog.testing import capture_logs
 
 from service.api.streaming import stream, wants_stream
 from service.app import create_app
-from service.errors import StoreError, UpstreamUnavailable
-from service.llm.logged_gateway import LoggedGateway
-from service.llm.model_call import ModelCall, ModelReply
-from service.llm.pricing import Usage
-from service.llm.streaming import StreamingGateway, TextSink, streaming_into
-from service.pair import Sampling, ToolSpec
-from service.pair_file import load_pair
-from service.question import Use
-from service.settings import REPO_ROOT
+from service.core.llm.logged_gateway import LoggedGateway
+from service.core.llm.model_call import ModelCall, ModelReply
+from service.core.llm.pricing import Usage
+from service.core.llm.streaming import StreamingGateway, TextSink, streaming_into
+from service.core.unit.pair import Sampling, ToolSpec
+from service.core.unit.pair_file import load_pair
+from service.core.unit.question import Use
+from service.kit.frame.errors import StoreError, UpstreamUnavailable
+from service.kit.settings import REPO_ROOT
 
 PATH = "/omni-channel-insights"
 BODY = {"account_number": "1234567890", "contact_id": "abc-123-xyz"}

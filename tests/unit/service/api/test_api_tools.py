@@ -14,12 +14,12 @@ from tool_server import FUNCTIONS, written
 
 from service.api.answering import answer, start_timer, tools_of_run
 from service.app import create_app
-from service.pair import ToolSpec
-from service.question import Use
-from service.served import PairSourceStatus, ServedPair
-from service.task import Task
-from service.tools.provenance import Sources
-from service.tools.serving import build_task_tools
+from service.core.release.served import PairSourceStatus, ServedPair
+from service.core.run.task import Task
+from service.core.tools.provenance import Sources
+from service.core.tools.serving import build_task_tools
+from service.core.unit.pair import ToolSpec
+from service.core.unit.question import Use
 
 CALLBACK = ToolSpec(
     name="request_callback",

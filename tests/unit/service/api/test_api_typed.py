@@ -6,10 +6,10 @@ from starlette.testclient import TestClient
 from typed_task import Called, Labelled, Labels
 
 from service.app import create_app
-from service.errors import ConfigurationError, OutputInvalid
-from service.pair import OutputRules
-from service.served import ServedPair
-from service.task import Task, load_task
+from service.core.release.served import ServedPair
+from service.core.run.task import Task, load_task
+from service.core.unit.pair import OutputRules
+from service.kit.frame.errors import ConfigurationError, OutputInvalid
 
 
 class Source:
@@ -85,7 +85,7 @@ def test_a_task_says_what_a_valid_answer_is(monkeypatch):
         def values(self, inputs):
             return {}
 
-    monkeypatch.setattr("service.tasks.summarize.TASK", Unfinished())
+    monkeypatch.setattr("service.core.tasks.summarize.TASK", Unfinished())
     with pytest.raises(ConfigurationError, match="must define output_model, or check"):
         load_task("summarize")
     with pytest.raises(NotImplementedError, match="output_model"):

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
 from service.api.http.connections import bounded_protocol
-from service.settings import Settings
+from service.kit.settings import Settings
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: a\r\n"
 POST = b"POST /x HTTP/1.1\r\nHost: a\r\n"

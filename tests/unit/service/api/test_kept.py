@@ -6,17 +6,17 @@ from typing import Any
 
 from builders import make_pair
 
+from service.answers_kept.record import SummaryRecord, time_partition, utc_text
+from service.answers_kept.reuse import ReuseOutcome
+from service.answers_kept.store import Summaries
 from service.api.kept import reuse_scope, summary_record
-from service.events import SCHEMA_VERSION
-from service.interactions.interaction import HistoryFilter, Interaction
+from service.core.llm.pricing import Usage
+from service.core.run.task import TaskResult
+from service.core.tasks.summarize import SummarizeInputs
+from service.core.unit.interaction import HistoryFilter, Interaction
+from service.core.unit.pair import Pair
 from service.interactions.reader import InteractionPage
-from service.llm.pricing import Usage
-from service.pair import Pair
-from service.summaries.record import SummaryRecord, time_partition, utc_text
-from service.summaries.reuse import ReuseOutcome
-from service.summaries.store import Summaries
-from service.task import TaskResult
-from service.tasks.summarize import SummarizeInputs
+from service.warehouse.events import SCHEMA_VERSION
 
 NOW = datetime(2026, 11, 21, 23, 59, tzinfo=UTC)
 PAIR = make_pair("summarize")

@@ -1,4 +1,4 @@
-"""The key that requests are signed with, looked for aside; who serves meanwhile tests/unit/service/aws/test_queries.py shows."""
+"""The key that requests are signed with, looked for aside (tests/unit/service/kit/aws/test_queries.py: who serves then)."""
 
 import asyncio
 import threading
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from service.aws.clients import AwsKey, KeptKey
+from service.kit.aws.clients import AwsKey, KeptKey
 
 
 def test_two_event_loops_that_ask_at_once_both_get_it():

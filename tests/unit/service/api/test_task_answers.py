@@ -13,17 +13,17 @@ from structlog.testing import capture_logs
 
 from service.access.clients import new_secret
 from service.access.control import open_access
+from service.answers_kept.answer_feedback import AnswerFeedbackStore
+from service.answers_kept.answer_record import KeptAnswer, read_served
+from service.answers_kept.answer_table import AnswerRow
+from service.answers_kept.store import Summaries
 from service.api.keeping import Keeping
 from service.app import create_app
-from service.cards import ModelCards
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.settings import Settings
-from service.summaries.answer_feedback import AnswerFeedbackStore
-from service.summaries.answer_record import KeptAnswer, read_served
-from service.summaries.answer_table import AnswerRow
-from service.summaries.store import Summaries
-from service.telemetry.fields import account_hash, pseudonym_of
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.unit.cards import ModelCards
+from service.kit.settings import Settings
+from service.kit.telemetry.fields import account_hash, pseudonym_of
 
 SECRET = new_secret()
 PLANTED = (ACCOUNT, ACCOUNT.lower(), NAME, "Okonkwo", CONVERSATION, PHONE, "88123456")

@@ -26,12 +26,12 @@ from structlog.testing import capture_logs
 
 from service.app import create_app
 from service.audit.record import DATA_OF, AuditEntry
-from service.errors import DeadlineExceeded
-from service.question import Said
-from service.redaction.persons import Persons
-from service.telemetry import log, metrics
-from service.telemetry.event_metrics import record
-from service.telemetry.fields import pseudonym_of
+from service.core.redaction.persons import Persons
+from service.core.unit.question import Said
+from service.kit.frame.errors import DeadlineExceeded
+from service.kit.telemetry import log, metrics
+from service.kit.telemetry.event_metrics import record
+from service.kit.telemetry.fields import pseudonym_of
 
 
 @pytest.fixture

@@ -13,16 +13,16 @@ from loadable import item
 from service.audit.idle import close_idle_conversations
 from service.audit.queries import AuditRange, audit_queries, insights_of, session_named
 from service.audit.record import AuditEntry
-from service.errors import ConfigurationError
-from service.events import AuditEvent, FindingEvent
+from service.core.redaction.texts import TextRedactor
+from service.core.unit.question import Said
+from service.kit.frame.errors import ConfigurationError
+from service.kit.telemetry.fields import FIELDS, pseudonym_of
+from service.kit.telemetry.log import Event
 from service.loading.batch import prepare
 from service.loading.merging import merge_batch
 from service.loading.objects import kind_of, kind_of_line
-from service.question import Said
-from service.redaction.texts import TextRedactor
-from service.telemetry.fields import FIELDS, pseudonym_of
-from service.telemetry.log import Event
 from service.warehouse.duck import DuckWarehouse
+from service.warehouse.events import AuditEvent, FindingEvent
 
 WIDE = AuditRange(start=STARTED - timedelta(days=1), end=STARTED + timedelta(days=1))
 HANDED = {

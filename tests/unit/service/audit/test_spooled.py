@@ -6,7 +6,7 @@ import pytest
 
 from service.audit.record import AuditRecord
 from service.audit.spooled import Spooled
-from service.errors import StoreError
+from service.kit.frame.errors import StoreError
 
 
 class Store:

@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 
 from service.calls.worker.candidate import _observation
-from service.errors import FailureCode
-from service.llm.pricing import Cost
-from service.task import TaskResult
-from service.tasks.scorecard.card import CriterionResult, Scorecard
+from service.core.llm.pricing import Cost
+from service.core.run.task import TaskResult
+from service.core.tasks.scorecard.card import CriterionResult, Scorecard
+from service.kit.frame.errors import FailureCode
 
 
 def card(*evidence, status="scored"):

@@ -4,8 +4,8 @@ import pytest
 
 from service.calls.tenants.residency import UNKNOWN, Residency, is_allowed
 from service.calls.tenants.tenant import TenantSettings
-from service.cards import ModelCards
-from service.settings import Settings
+from service.core.unit.cards import ModelCards
+from service.kit.settings import Settings
 
 CARDS = ModelCards.load(Settings().prompts_dir / "models.yaml")
 NOVA, LLAMA = "amazon.nova-lite-v1:0", "us.meta.llama3-2-3b-instruct-v1:0"

@@ -7,10 +7,10 @@ import pytest
 
 from service.__main__ import main
 from service.audit.record import AuditEntry, AuditRecord, ConversationEnd
+from service.core.redaction.texts import TextRedactor
 from service.loading.batch import prepare
 from service.loading.merging import merge_batch
 from service.loading.objects import Fetched
-from service.redaction.texts import TextRedactor
 from service.warehouse.duck import DuckWarehouse
 
 AT = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)

@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from service.cards import ModelCard, Prices
 from service.commands.models import _price, with_api_base
-from service.errors import ConfigurationError
-from service.settings import Settings
+from service.core.unit.cards import ModelCard, Prices
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 import typer
 
-from service.commands.output import human_text, print_json
 from service.commands.running import Debug, new_app, run_app
+from service.kit.frame.display.output import human_text, print_json
 
 
 class Known(Exception):

@@ -3,7 +3,7 @@
 import pytest
 
 from service.commands.serve import _with_writer_process
-from service.settings import Settings
+from service.kit.settings import Settings
 
 
 def test_the_writer_gets_its_own_process_by_default(monkeypatch):

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from service.api.conversations.models import said_in
-from service.aws.stores import CONVERSATIONS, MESSAGES
 from service.conversations.model import ConversationRefused
 from service.conversations.service import Turns
 from service.conversations.store import ConversationChanged, ConversationStore
+from service.kit.aws.stores import CONVERSATIONS, MESSAGES
 from service.kit.records.items import decoded_item
 from service.kit.records.memory import AwaitedRows, RowsInMemory
 
@@ -31,7 +31,12 @@ def kept(which):
 
 async def test_everything_that_an_item_holds_is_read():
     found, _, _ = await kept("handed_over")[0].get(KEY)
-    assert (found.state, found.person, found.reason, found.tenant) == ("handed_over", "Anna", "explicit_request", "acme")
+    assert (found.state, found.person, found.reason, found.tenant) == (
+        "handed_over",
+        "Anna",
+        "explicit_request",
+        "acme",
+    )
     assert (found.customer.of("phone"), found.channel, found.turns) == ("07700900123", "chat", 15)
     said = [(each.by, each.message_id, each.text) for each in said_in(found)]
     assert said[-6:] == [

@@ -8,10 +8,10 @@ from service.conversations.conversation import Conversation, MadeBy
 from service.conversations.table import ConversationTable
 from service.conversations.turns import Turns
 
-from service.aws.bounded import ItemChanged, StoreDropped, StoreThrottled
 from service.conversations.store import ConversationChanged
-from service.dialogue.turn import DialogueReply
-from service.errors import StoreError
+from service.core.run.dialogue.turn import DialogueReply
+from service.kit.aws.bounded import ItemChanged, StoreDropped, StoreThrottled
+from service.kit.frame.errors import StoreError
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 CONVERSATION = Conversation(id="conv-1", task="parcels", channel="chat", started_at=AT)

@@ -11,8 +11,8 @@ from service.conversations.model import (
     Holder,
     KeptConversation,
 )
+from service.core.run.dialogue.turn import DialogueReply
 from service.core.unit.channel import Channel
-from service.dialogue.turn import DialogueReply
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 HOLDER = Holder(token="t", until=AT)

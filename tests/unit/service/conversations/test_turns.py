@@ -17,9 +17,9 @@ from service.conversations.model import (
 )
 from service.conversations.service import ConversationMissing, Turns
 from service.conversations.store import ConversationChanged
+from service.core.run.dialogue.turn import DialogueReply, HandoverNote
 from service.core.unit.channel import Channel
-from service.dialogue.turn import DialogueReply, HandoverNote
-from service.errors import DeadlineExceeded, StoreError, UpstreamUnavailable
+from service.kit.frame.errors import DeadlineExceeded, StoreError, UpstreamUnavailable
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 MADE = MadeBy(

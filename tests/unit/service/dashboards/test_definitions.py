@@ -6,7 +6,7 @@ import textwrap
 import pytest
 
 from service.dashboards.definitions import load_dashboards, read_dashboard
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
 
 GOOD = """
     name: cost

@@ -11,7 +11,7 @@ import pytest
 from service.dashboards.definitions import load_dashboards
 from service.dashboards.errors import DashboardsBusy, ExtraMissing, RangeInvalid, TaskUnknown, WarehouseUnreadable
 from service.dashboards.reader import LONGEST_DAYS, Asked, DashboardReader
-from service.errors import ConfigurationError, QueryRefused, WarehouseBusy
+from service.kit.frame.errors import ConfigurationError, QueryRefused, WarehouseBusy
 
 COST = load_dashboards()["cost"]
 

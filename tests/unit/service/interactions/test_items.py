@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from service.aws.bounded import StoreDropped, StoreThrottled
-from service.errors import StoreError
-from service.interactions.interaction import CHANNELS, HistoryFilter, Interaction
+from service.core.unit.interaction import CHANNELS, HistoryFilter, Interaction
 from service.interactions.items import MalformedItemError, from_item, key_range, key_time, sort_key, to_item
 from service.interactions.reader import InteractionStore
 from service.interactions.table import InteractionTable
+from service.kit.aws.bounded import StoreDropped, StoreThrottled
+from service.kit.frame.errors import StoreError
 
 NOW = datetime(2025, 12, 8, 12, 0, tzinfo=UTC)
 

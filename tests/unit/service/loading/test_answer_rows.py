@@ -7,12 +7,12 @@ from functools import partial
 import loadable
 import pytest
 
-from service.events import AnswerDetailEvent, FeedbackEvent, SummaryEvent
+from service.core.redaction.texts import TextRedactor
 from service.loading.batch import prepare
 from service.loading.bulk import BulkLoader
 from service.loading.objects import DeadReason, kind_of, kind_of_line
-from service.redaction.texts import TextRedactor
 from service.warehouse.duck import DuckWarehouse
+from service.warehouse.events import AnswerDetailEvent, FeedbackEvent, SummaryEvent
 
 
 def prepared(*records):

@@ -7,17 +7,17 @@ import loadable
 import pytest
 from empty_warehouse import empty_warehouse
 
-from service.events import TABLES, LoadEvent, SummaryEvent
+from service.answers_kept.record import utc_text
+from service.core.redaction.texts import TextRedactor
 from service.loading.batch import prepare
 from service.loading.merging import join_verdicts, merge_batch, oldest_moment
 from service.loading.objects import Fetched
-from service.redaction.texts import TextRedactor
-from service.summaries.record import utc_text
+from service.warehouse.events import TABLES, LoadEvent, SummaryEvent
 
 
 @pytest.fixture(autouse=True)
 def account_key(monkeypatch):
-    monkeypatch.setattr("service.telemetry.fields._account_key", b"k" * 32)
+    monkeypatch.setattr("service.kit.telemetry.fields._account_key", b"k" * 32)
 
 
 class House:

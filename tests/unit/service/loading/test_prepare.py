@@ -8,16 +8,12 @@ from decimal import Decimal
 import loadable
 import pytest
 
-from service.events import (
-    EVENTS,
-    SCHEMA_VERSION,
-    TABLES,
-    FeedbackEvent,
-    InteractionEvent,
-    PromiseEvent,
-    ReleaseEvent,
-    SummaryEvent,
-)
+from service.answers_kept.feedback import SummaryRow
+from service.answers_kept.feedback_store import FeedbackStore
+from service.answers_kept.record import SummaryRecord, utc_text
+from service.core.redaction.texts import RedactedText, TextRedactor
+from service.kit.telemetry.fields import set_account_key
+from service.kit.telemetry.log import account_hash
 from service.loading import rows
 from service.loading.arrow_tables import schema_of
 from service.loading.batch import prepare
@@ -30,12 +26,16 @@ from service.loading.objects import (
     kind_of,
     kind_of_line,
 )
-from service.redaction.texts import RedactedText, TextRedactor
-from service.summaries.feedback import SummaryRow
-from service.summaries.feedback_store import FeedbackStore
-from service.summaries.record import SummaryRecord, utc_text
-from service.telemetry.fields import set_account_key
-from service.telemetry.log import account_hash
+from service.warehouse.events import (
+    EVENTS,
+    SCHEMA_VERSION,
+    TABLES,
+    FeedbackEvent,
+    InteractionEvent,
+    PromiseEvent,
+    ReleaseEvent,
+    SummaryEvent,
+)
 
 SUMMARIES = "omni-channel/processed/"
 
@@ -44,7 +44,7 @@ PATTERNS = TextRedactor()
 
 @pytest.fixture(autouse=True)
 def account_key(monkeypatch):
-    monkeypatch.setattr("service.telemetry.fields._account_key", b"k" * 32)
+    monkeypatch.setattr("service.kit.telemetry.fields._account_key", b"k" * 32)
     set_account_key(b"k" * 32)
 
 

@@ -6,8 +6,8 @@ import loadable
 import pytest
 from empty_warehouse import empty_warehouse
 
-from service.events import LoadEvent
 from service.loading.loader import Loader
+from service.warehouse.events import LoadEvent
 from service.warehouse.rows import to_table
 
 FOLDERS = ("omni-channel/answers/order_status/", "omni-channel/answers/orderXstatus/")

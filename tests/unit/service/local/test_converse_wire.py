@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from botocore.eventstream import EventStreamBuffer
 
-from service.cards import ModelCards
+from service.core.tasks.summarize import TASK, SummarizeInputs
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import REPO_ROOT
 from service.local import converse_answers
 from service.local.converse_answers import WireUsage, converse_body
 from service.local.converse_wire import (
@@ -23,9 +26,6 @@ from service.local.converse_wire import (
 from service.local.engines import Catalogue, Delta, Done, EchoEngine, Latency
 from service.local.prompt_cache import TTL_S, PrefixCache, cache_minimum
 from service.local.samples import sample_histories
-from service.pair_file import load_pair
-from service.settings import REPO_ROOT
-from service.tasks.summarize import TASK, SummarizeInputs
 
 NOVA = "amazon.nova-lite-v1:0"
 HAIKU = "anthropic.claude-3-5-haiku-20241022-v1:0"

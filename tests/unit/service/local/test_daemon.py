@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import ConfigurationError
+from service.kit.frame.errors import ConfigurationError
 from service.local.daemon import Daemon, python_argv
 
 SLEEP = "import signal, time; print('ready ' + __import__('os').environ.get('MARK', ''), flush=True); time.sleep(60)"

@@ -2,12 +2,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.interactions.interaction import Interaction
+from service.core.tasks.summarize.digest import extractive_digest
+from service.core.tasks.summarize.history import history_text
+from service.core.unit.interaction import Interaction
 from service.local.converse_wire import ConverseRequest, WireTurn
 from service.local.digest_model import DigestEngine, Skip, interactions_of, parse_skip
 from service.local.engines import Delta, Done
-from service.tasks.summarize.digest import extractive_digest
-from service.tasks.summarize.history import history_text
 
 START = datetime(2026, 10, 1, 9, 30, tzinfo=UTC)
 

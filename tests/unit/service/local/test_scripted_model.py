@@ -5,8 +5,8 @@ import random
 
 import pytest
 
+from service.core.unit.question import Use
 from service.local.scripted_model import load_script, scripted_answer
-from service.question import Use
 
 RULES = (
     {"contains": ["branch"], "says": "I look.", "uses": [{"tool": "find", "arguments": {"city": "Leeds"}}] * 2},

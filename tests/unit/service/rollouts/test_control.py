@@ -5,7 +5,7 @@ import pytest
 from rollout_world import NEW, OLD, Production, Registry, candidate, served
 from structlog.testing import capture_logs
 
-from service.errors import RegistryError, ToolsDiffer
+from service.kit.frame.errors import RegistryError, ToolsDiffer
 from service.rollouts.control import RolloutControl, fitting
 from service.rollouts.live_counts import Observation
 

@@ -7,8 +7,8 @@ import pytest
 from rollout_world import NEW, OLD, Production, Registry, candidate
 from shared_table import TableInMemory
 
-from service.aws.shared_watch import SharedWatch
-from service.errors import RegistryError
+from service.kit.aws.shared_watch import SharedWatch
+from service.kit.frame.errors import RegistryError
 from service.rollouts.control import RolloutControl
 from service.rollouts.live_counts import Observation
 from service.rollouts.step_state import rollout_partition

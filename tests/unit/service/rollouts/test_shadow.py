@@ -10,24 +10,24 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from service.cards import ModelCards
-from service.errors import StoreError, UpstreamUnavailable
-from service.interactions.interaction import Interaction
-from service.llm.breaker import BreakerState
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.llm.reliability import Reliability
-from service.pair import ToolSpec
-from service.pair_file import load_pair
-from service.question import Use
-from service.release.rollout import Rollout, RolloutCandidate
+from service.core.llm.breaker import BreakerState
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.llm.reliability import Reliability
+from service.core.release.rollout import Rollout, RolloutCandidate
+from service.core.release.served import ServedPair
+from service.core.run.task import TaskContext
+from service.core.tasks.summarize import TASK, SummarizeInputs
+from service.core.tools.allowed import AllowedTools
+from service.core.unit.cards import ModelCards
+from service.core.unit.interaction import Interaction
+from service.core.unit.pair import ToolSpec
+from service.core.unit.pair_file import load_pair
+from service.core.unit.question import Use
+from service.kit.frame.errors import StoreError, UpstreamUnavailable
+from service.kit.settings import REPO_ROOT
 from service.rollouts.shadow import Shadow
 from service.rollouts.shadow_record import ShadowRecord
-from service.served import ServedPair
-from service.settings import REPO_ROOT
-from service.task import TaskContext
-from service.tasks.summarize import TASK, SummarizeInputs
-from service.tools.allowed import AllowedTools
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 CARDS = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")

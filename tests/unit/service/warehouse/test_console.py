@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.__main__ import main
-from service.events import LoadEvent
-from service.settings import REPO_ROOT, Settings
+from service.kit.settings import REPO_ROOT, Settings
 from service.warehouse import open_warehouse
+from service.warehouse.events import LoadEvent
 from service.warehouse.rows import to_table
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -12,11 +12,11 @@ from empty_warehouse import empty_warehouse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.errors import WarehouseBusy, WarehouseError
-from service.events import InteractionEvent, LoadEvent, PromiseEvent, SummaryEvent
-from service.settings import REPO_ROOT, Settings
+from service.kit.frame.errors import WarehouseBusy, WarehouseError
+from service.kit.settings import REPO_ROOT, Settings
 from service.warehouse import Merged, open_warehouse, schema
 from service.warehouse.duck import DuckWarehouse
+from service.warehouse.events import InteractionEvent, LoadEvent, PromiseEvent, SummaryEvent
 from service.warehouse.rows import arrow_schema, to_table, without_doubles
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -10,11 +10,11 @@ import pytest
 import sqlglot
 from botocore.stub import ANY, Stubber
 
-from service.errors import QueryRefused, WarehouseBusy, WarehouseError
-from service.events import TABLES, LoadEvent, SummaryEvent
-from service.settings import Settings
+from service.kit.frame.errors import QueryRefused, WarehouseBusy, WarehouseError
+from service.kit.settings import Settings
 from service.warehouse import Merged, open_warehouse, schema
 from service.warehouse.ddl import statements
+from service.warehouse.events import TABLES, LoadEvent, SummaryEvent
 from service.warehouse.redshift import RedshiftWarehouse, _count, _drop_unchanged, _merge
 from service.warehouse.rows import arrow_schema, to_table
 

@@ -1,11 +1,11 @@
 from dataclasses import replace
 
-from eval.results import Verdict
 from eval.selftest.doses.judging import ScriptedJudge
 from eval.selftest.doses.picture import dose_picture
 from eval.selftest.doses.plan import PlantedKind
 from eval.selftest.doses.report import dose_markdown, dose_rows, missed_bars
 from eval.selftest.doses.trial import DoseResults, DoseTrial, EqualTrial
+from eval.spine.results import Verdict
 
 DOSES = (1.0, 0.25, 0.10, 0.05)
 JUDGE = ScriptedJudge(name="sharp", usual_recall=0.9, false_alarms=0.01)

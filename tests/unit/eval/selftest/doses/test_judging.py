@@ -1,8 +1,8 @@
 from builders import case_result
 
-from eval.scorers.judge import JudgeSpec
 from eval.selftest.doses.judging import ScriptedJudge
-from service.errors import FailureCode
+from eval.spine.judge_spec import JudgeSpec
+from service.kit.frame.errors import FailureCode
 
 SPEC = JudgeSpec(rubric="claims", bad_kinds=(), reason="r", margin=0.05, yes_or_no=True)
 

@@ -3,16 +3,16 @@ import re
 
 import pytest
 
-from eval.cases import Case
 from eval.selftest.faults import general
 from eval.selftest.mutant import drop_instruction
 from eval.selftest.mutants.summarize import PLAN
-from service.cards import ModelCards
-from service.llm.model_call import ModelReply
-from service.llm.pricing import Usage
-from service.pair_file import load_pair
-from service.settings import REPO_ROOT
-from service.tasks.summarize import TASK, SummarizeInputs
+from eval.spine.cases import Case
+from service.core.llm.model_call import ModelReply
+from service.core.llm.pricing import Usage
+from service.core.tasks.summarize import TASK, SummarizeInputs
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.kit.settings import REPO_ROOT
 
 CASE = Case.model_validate(
     {

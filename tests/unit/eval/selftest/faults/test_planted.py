@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from eval.cases import Case
 from eval.selftest.faults import figures, meaning, register
+from eval.spine.cases import Case
 
 CASE = Case(id="case", inputs={"account_number": "3308126945"}, slices={"vulnerable": True})
 GOOD = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.contrasts.sets import ContrastSets
+from eval.labels.contrasts.sets import ContrastSets
 from eval.selftest.doses.scorecard import dose_plan
 from eval.selftest.faults.scorecard_holdout import Filled, FilledCriterion, HoldoutFault, SpokenTurn
 from eval.selftest.faults.scorecard_third import (

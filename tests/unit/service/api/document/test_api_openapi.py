@@ -19,9 +19,9 @@ from service.api.tasks import TaskAnswer, answer_model
 from service.api.tokens import JsonWebKeySet, TokenError
 from service.api.tokens import TokenAnswer as OAuthToken
 from service.app import create_app
-from service.settings import REPO_ROOT, Settings
-from service.task import load_task
-from service.tasks.summarize import SummarizeInputs
+from service.core.run.task import load_task
+from service.core.tasks.summarize import SummarizeInputs
+from service.kit.settings import REPO_ROOT, Settings
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ValidationError
 
 from service.api.handovers.models import AgentMessage, CloseRequest, TakeRequest
 from service.api.tenants.models import ReasonRequest
-from service.tasks.scorecard.form import Criterion
+from service.core.tasks.scorecard.form import Criterion
 
 SPACES = (" ", "\t", "\n", "\x0b", "\x85", "\xa0", "\u2003", "\u2028", "\u3000")
 TEXTS = [

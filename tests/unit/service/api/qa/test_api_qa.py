@@ -16,7 +16,7 @@ from service.api.assets import QA_ASSETS
 from service.app import create_app
 from service.calls.keys import transcript_key
 from service.dashboards.reader import DashboardReader, read_warehouse
-from service.settings import Settings
+from service.kit.settings import Settings
 
 SECRET = new_secret()
 TURN = {"speaker": "agent", "start_s": 1.5, "text": "Good morning."}

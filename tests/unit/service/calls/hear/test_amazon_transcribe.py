@@ -16,8 +16,8 @@ from service.calls.hear.amazon_transcribe import AmazonTranscriber
 from service.calls.hear.transcriber import Facts
 from service.calls.keys import call_of_job, job_name, read_key
 from service.calls.store.objects import TenantResults, WallBreached
+from service.kit.telemetry import tracing
 from service.local.call_samples import as_transcribe
-from service.telemetry import tracing
 
 SOURCE = read_key("acme/calls/some folder/Ünïcode name (1).wav", etag="e1")
 NAME = job_name(SOURCE)

@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 from service.calls.insights.comprehend import MOST_BYTES, ComprehendReader
 from service.calls.insights.insight import CallInsights, InsightsFailed, ReadTurn, insights_of
 from service.calls.insights.words import WordReader
-from service.errors import StoreError
-from service.settings import REPO_ROOT
-from service.tasks.scorecard.transcript import Turn
+from service.core.tasks.scorecard.transcript import Turn
+from service.kit.frame.errors import StoreError
+from service.kit.settings import REPO_ROOT
 
 SENTIMENTS = {
     "relieved": "POSITIVE", "calm": "NEUTRAL", "anxious": "NEGATIVE", "frustrated": "NEGATIVE", "angry": "NEGATIVE",
@@ -190,7 +190,7 @@ def test_every_labelled_call_has_insights_and_the_words_are_as_weak_as_stated():
     for text, statements in {
         "service/api/pages/qa-insights.js": shown,
         "reports/compare/call_sentiment.py": shown,
-        "service/events.py": (f"the sentiment of {hits / total:.0%}", f"names {negative / total:.0%}"),
+        "service/warehouse/events.py": (f"the sentiment of {hits / total:.0%}", f"names {negative / total:.0%}"),
         "docs/acceptance-calls.md": (
             f"of {total} labelled calls",
             f"of {hits} ({hits / total:.0%}",

@@ -8,8 +8,8 @@ import pytest
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.redact.languages import require_covered, spoken_languages
 from service.calls.redact.transcript import FindingRedactor, PatternRedactor, redacted_call
-from service.settings import REPO_ROOT
-from service.tasks.scorecard.transcript import Turn
+from service.core.tasks.scorecard.transcript import Turn
+from service.kit.settings import REPO_ROOT
 
 ENGLISH = frozenset({"en"})
 

@@ -7,11 +7,11 @@ import pytest
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.redact import transcript
 from service.calls.redact.transcript import PatternRedactor, leftovers, redacted_further
-from service.redaction.entities import EntitySpan
-from service.redaction.free_text import LONGEST_TEXT
-from service.settings import REPO_ROOT
-from service.tasks.scorecard import ScorecardInputs
-from service.tasks.scorecard.transcript import Turn
+from service.core.redaction.entities import EntitySpan
+from service.core.redaction.free_text import LONGEST_TEXT
+from service.core.tasks.scorecard import ScorecardInputs
+from service.core.tasks.scorecard.transcript import Turn
+from service.kit.settings import REPO_ROOT
 
 
 def turn(text, speaker="customer"):

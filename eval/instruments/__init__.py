@@ -1,0 +1,1 @@
+"""Measuring instruments beside the loop: benchmarks, public benchmarks, sweeps, training, simulated traffic."""

@@ -1,0 +1,93 @@
+"""Learns the weights of the intents from labelled messages, and the temperature of their probabilities from others."""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.instruments.intents.messages import LabelledMessage, digest_of, read_messages
+from figures.arrays import Floats
+from service.core.knowledge.embedding import Embedder
+from service.core.tasks.assistant.understanding.classifier import IntentWeights
+from service.kit.frame.files import write_whole
+
+# scikit-learn's C, the inverse of the penalty: the best log loss in cross-validation over the training messages. 2026-11-22.
+PENALTY = 30.0
+_FOLDS, _PENALTIES = 5, (1.0, 3.0, 10.0, 30.0, 100.0)
+_TEMPERATURES = (0.1, 10.0)
+
+
+def learn(folder: Path, embedder: Embedder) -> IntentWeights:
+    """Learn from ``train.jsonl`` of ``folder``, and calibrate on ``dev.jsonl``.
+
+    Raises:
+        CaseError: a file is missing or damaged.
+    """
+    train, dev = (read_messages(folder / f"{name}.jsonl") for name in ("train", "dev"))
+    model = _fitted(_vectors(train, embedder), _intents(train), PENALTY)
+    intents = [str(name) for name in model.classes_]
+    scores = _vectors(dev, embedder) @ model.coef_.T + model.intercept_
+    return IntentWeights.model_validate(
+        {
+            "embedder": embedder.digest,
+            "dimensions": embedder.dimensions,
+            "trained_on": digest_of(folder / "train.jsonl"),
+            "temperature": round(_temperature(scores, [intents.index(one.intent) for one in dev]), 4),
+            "intents": intents,
+            "intercepts": [round(float(value), 6) for value in model.intercept_],
+            "coefficients": base64.b64encode(model.coef_.astype("<f4").tobytes()),
+        }
+    )
+
+
+def cross_validated(folder: Path, embedder: Embedder) -> list[tuple[float, float, float]]:
+    """Return accuracy and log loss of each penalty, over folds of the training messages alone."""
+    from sklearn.model_selection import StratifiedKFold, cross_validate
+
+    train = read_messages(folder / "train.jsonl")
+    vectors, intents = _vectors(train, embedder), _intents(train)
+    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
+    rows = []
+    for penalty in _PENALTIES:
+        found = cross_validate(_model(penalty), vectors, intents, cv=folds, scoring=("accuracy", "neg_log_loss"))
+        rows.append((penalty, float(found["test_accuracy"].mean()), -float(found["test_neg_log_loss"].mean())))
+    return rows
+
+
+def write_weights(file: Path, weights: IntentWeights) -> None:
+    """Write the weights as JSON, whole or not at all."""
+    write_whole(file, (weights.model_dump_json(indent=1) + "\n").encode())
+
+
+def _model(penalty: float) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=penalty, max_iter=5_000, tol=1e-6)
+
+
+def _fitted(vectors: Floats, intents: Sequence[str], penalty: float) -> Any:
+    return _model(penalty).fit(vectors, intents)
+
+
+def _vectors(messages: Sequence[LabelledMessage], embedder: Embedder) -> Floats:
+    return embedder.embed([one.message for one in messages]).astype(np.float64)
+
+
+def _intents(messages: Sequence[LabelledMessage]) -> list[str]:
+    return [one.intent for one in messages]
+
+
+def _temperature(scores: Floats, labels: Sequence[int]) -> float:
+    """Return the temperature with the least log loss (Guo et al. 2017, temperature scaling)."""
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    rows = np.arange(len(labels))
+
+    def loss(log_temperature: float) -> float:
+        return -float(log_softmax(scores / np.exp(log_temperature), axis=1)[rows, list(labels)].mean())
+
+    low, high = np.log(_TEMPERATURES)
+    return float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x))

@@ -1,0 +1,1 @@
+"""What every evaluation is made of: suites, cases, results, scorer and pool ports, digests, errors."""

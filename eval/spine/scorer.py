@@ -1,0 +1,92 @@
+"""The interface of a scorer, its input, and the handling of failed answers and crashed scorers as unscored values."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from eval.spine.cases import Case
+from eval.spine.results import Score
+from service.core.run.task import TaskResult
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScorerContext:
+    """One case with its result. ``inputs`` is the task's validated input model; ``output`` is "" after a failure."""
+
+    case: Case
+    inputs: BaseModel
+    result: TaskResult
+    output: str
+
+    def parsed(self, model: type[M]) -> M:
+        """Return the output as an object of ``model``, for a task whose output is JSON."""
+        return parsed_output(self.output, model)
+
+
+def parsed_output(output: str, model: type[M]) -> M:
+    """Return ``output``, JSON of ``model``, as an object; cached, because many scorers and pools read it."""
+    found = _parsed(output, model)
+    assert isinstance(found, model)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _parsed(output: str, model: type[BaseModel]) -> BaseModel:
+    return model.model_validate_json(output)
+
+
+class Scorer(Protocol):
+    """Turns one case into scores: ``scores`` names all that ``score`` returns, each time.
+
+    A scorer that scores nothing without the case's expectations says so with ``needs_labels = True``.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the family, as shown in messages."""
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Names of the scores, unique within a suite."""
+
+    def score(self, context: ScorerContext) -> dict[str, Score]:
+        """Return one score per name in ``scores``; only answered cases come here."""
+
+
+def safe_score(scorer: Scorer, context: ScorerContext) -> dict[str, Score]:
+    """Return the scorer's scores, or every name unscored with the reason: a failed answer, or a crash of the scorer.
+
+    A failed answer is unscored, not zero, because the metric ``answered`` already counts the failure.
+    """
+    if context.result.failure is not None:
+        return _rejected(scorer, context, f"no answer: {context.result.failure.value}")
+    try:
+        scores = scorer.score(context)
+        if set(scores) != set(scorer.scores):
+            raise ValueError(f"scores {sorted(scores)} returned, {sorted(scorer.scores)} declared")
+    except Exception as err:
+        return unscored(scorer.scores, f"{scorer.name} crashed: {type(err).__name__}: {err}")
+    return scores
+
+
+def _rejected(scorer: Scorer, context: ScorerContext, reason: str) -> dict[str, Score]:
+    """Return unscored values, with the findings of a scorer that reads rejected answers.
+
+    Agents never see a rejected answer, so it has no score; its findings help the author of the prompt.
+    """
+    if not context.result.raw_text or not getattr(scorer, "reads_rejected", False):
+        return unscored(scorer.scores, reason)
+    try:
+        found = scorer.score(replace(context, output=context.result.raw_text))
+    except Exception:
+        return unscored(scorer.scores, reason)
+    return {name: Score(value=None, unscored=reason, findings=score.findings) for name, score in found.items()}
+
+
+def unscored(names: tuple[str, ...], reason: str) -> dict[str, Score]:
+    """Return every name unscored for one reason."""
+    return {name: Score(value=None, unscored=reason) for name in names}

@@ -1,0 +1,295 @@
+"""A suite: a task's scorers, the metrics computed from their scores, and the bounds that gate a release, with reasons."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from eval.spine.code_digest import deciding_code_digest
+from eval.spine.episode import CaseEpisode
+from eval.spine.judge_spec import JudgeSpec
+from eval.spine.pool import Pool
+from eval.spine.scorer import Scorer
+from figures.metric import Unit
+from service.kit.frame.canonical import canonical_json, sha256_hex
+from service.kit.frame.errors import ConfigurationError
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSpec:
+    """The definition of a metric.
+
+    ``kind`` names one of ``eval.verdict.kinds``: ``mean`` and ``rate`` of a score over cases, ``corpus`` for a figure over all
+    texts at once, ``pooled`` for one of counts over all cases (``score`` names the suite's pool), ``never`` for the share of
+    cases with an event that must not happen (``score`` counts an answer's events), ``answered``, ``latency`` (``quantile``: 0
+    to 1) and ``on_time`` (share inside the pair's deadline) of live answers, of which each turn of a conversation is one,
+    ``cost`` (``score`` is ``metered``, ``cold`` or ``warm``), ``judge`` for the mean of a judge's score, in which every case
+    without a grade counts as unscored, and ``judge_rate`` for that of a judge who says yes or no.
+    """
+
+    name: str
+    kind: str
+    unit: Unit
+    score: str = ""
+    higher_is_better: bool = True
+    quantile: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """The whole 95% interval of ``metric`` must lie on the good side of ``bound``; ``reason`` justifies the bound.
+
+    ``arms`` are the models that must clear it: the backup too, because its answers are read after a failover.
+    """
+
+    metric: str
+    bound: float
+    reason: str
+    arms: tuple[Literal["primary", "backup"], ...] = ("primary", "backup")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoWorse:
+    """The 95% interval of candidate minus production on the same cases must lie above ``-margin``.
+
+    ``margin`` is in the metric's unit; for corpus figures, latency and cost it is a share of production's figure: 0.2 allows a
+    fifth.
+    """
+
+    metric: str
+    margin: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceFloor:
+    """A floor on the cases whose slice ``slice`` has ``value``, because an average hides groups of customers who fare worse.
+
+    ``metric`` is of any kind. Slices with fewer than ``min_n`` cases to score are shown as small and never gate.
+    """
+
+    slice: str
+    metric: str
+    bound: float
+    min_n: int
+    reason: str
+    value: str | bool = True
+
+    @property
+    def label(self) -> str:
+        """The slice's name in reports."""
+        return self.slice if self.value is True else f"{self.slice}={self.value}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MustPass:
+    """Every case of the must-pass set must reach ``at_least`` in ``score``; cases without that score are left out.
+
+    With ``slice`` the cases are those of the gate set that have it. Up to ``tolerated`` of them may miss.
+    """
+
+    score: str
+    at_least: float
+    reason: str
+    slice: str = ""
+    tolerated: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedKind:
+    """A kind of harm that no code of the suite can see: it counts as looked at only where a judge was licensed for it."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """What a pair must and must not do in the running service, whatever its inputs contain (``omni behave``).
+
+    ``plant`` returns a copy of a case's inputs with a given text where a customer or agent could have written it. ``attacks``
+    names a list of attacks (``datasets/<task>/<attacks>.yaml``). In the environments of ``required_in`` a promotion needs this
+    evidence; elsewhere it counts once it has been measured.
+    """
+
+    dataset: str
+    attacks: str
+    plant: Callable[[Mapping[str, Any], str], dict[str, Any]]
+    floors: tuple[Floor, ...]
+    required_in: tuple[str, ...] = ("aws",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """Everything that decides a verdict for one task, apart from pair and cases.
+
+    ``must_pass`` applies to the cases of ``regression_dataset`` if that file exists: cases harvested from feedback.
+    ``least_repeats`` is how many answers per case its metrics need at least, such as four for pass^4.
+    ``judged_only`` has no default, because a suite that forgets it would claim that its code sees every harm; an empty one
+    gives its reason in a comment. With ``episode`` each case is played out in several runs of the task. ``documents`` is the
+    digest of the index whose documents the cases name; "" where there is none, or the cases hold for any.
+    """
+
+    task: str
+    gate_dataset: str
+    scorers: tuple[Scorer, ...]
+    metrics: tuple[MetricSpec, ...]
+    floors: tuple[Floor, ...]
+    no_worse: tuple[NoWorse, ...]
+    judged_only: tuple[JudgedKind, ...]
+    max_unscored_rate: float
+    minimum_latency_calls: int
+    seed: int = 20261121
+    slices: tuple[str, ...] = ()
+    table: tuple[str, ...] = ()
+    slice_floors: tuple[SliceFloor, ...] = ()
+    judges: tuple[JudgeSpec, ...] = ()
+    behaviour: Behaviour | None = None
+    pools: Mapping[str, Pool] = field(default_factory=dict)
+    must_pass: tuple[MustPass, ...] = ()
+    regression_dataset: str = "regression"
+    episode: CaseEpisode | None = None
+    documents: str = ""
+    least_repeats: int = 1
+    declared_digest: str = ""
+
+    def __post_init__(self) -> None:
+        for spec in self.metrics:
+            if spec.kind == "pooled" and spec.score not in self.pools:
+                raise ConfigurationError(
+                    f"metric {spec.name!r} of task {self.task!r} needs the pool {spec.score!r}: add it to the suite's `pools`"
+                )
+
+            # Here and not in the metric's kind, which needs numpy: a suite is refused before the first call is paid for.
+            if spec.kind == "never" and (spec.unit is not Unit.EVENTS or spec.higher_is_better):
+                raise ConfigurationError(
+                    f"metric {spec.name!r} of task {self.task!r} counts what must not happen: give it "
+                    "higher_is_better=False and unit=Unit.EVENTS"
+                )
+
+        if self.episode is not None and (self.judges or self.behaviour is not None):
+            raise ConfigurationError(
+                f"the suite of task {self.task!r} plays conversations: judges and behaviour checks read single answers, so "
+                "leave `judges` and `behaviour` out"
+            )
+
+    def case_model(self, input_model: type[BaseModel]) -> type[BaseModel]:
+        """Return the model of a case's inputs: the task's own, or what the suite's episodes are played from."""
+        return input_model if self.episode is None else self.episode.scenario_model
+
+    def judged_by(self, asked: Sequence[JudgeSpec], gating: Sequence[JudgeSpec]) -> "Suite":
+        """Return this suite, with a digest of its own, plus metrics of the judges ``asked`` and bounds of those ``gating``."""
+        metrics = tuple(
+            MetricSpec(
+                name=spec.score, kind="judge_rate" if spec.yes_or_no else "judge", score=spec.score, unit=Unit.RATE
+            )
+            for spec in asked
+        ) + tuple(
+            MetricSpec(name=name, kind="mean", score=name, unit=Unit.RATE) for spec in asked for name in spec.shows
+        )
+        floors = tuple(
+            Floor(metric=spec.score, bound=spec.floor, reason=spec.reason) for spec in gating if spec.floor is not None
+        )
+        no_worse = tuple(
+            NoWorse(metric=spec.score, margin=spec.margin, reason=spec.reason)
+            for spec in gating
+            if spec.margin is not None
+        )
+        return replace(
+            self,
+            metrics=self.metrics + metrics,
+            floors=self.floors + floors,
+            no_worse=self.no_worse + no_worse,
+            table=self.table + tuple(metric.name for metric in metrics),
+            declared_digest=self.digest,
+        )
+
+    def repeats(self, asked: int | None) -> int:
+        """Return how many answers per case a run with ``asked`` repeats makes; None: as many as the metrics need.
+
+        Raises:
+            ConfigurationError: the metrics need more.
+        """
+        if asked is None or asked >= self.least_repeats:
+            return self.least_repeats if asked is None else asked
+        needed = self.least_repeats
+        raise ConfigurationError(
+            f"--repeats {asked} is too few for task {self.task!r}, whose metrics need {needed} answers per case; use "
+            f"--repeats {needed}, or leave it out"
+        )
+
+    def metric(self, name: str) -> MetricSpec:
+        """Return the spec of metric ``name``.
+
+        Raises:
+            KeyError: a gate names a metric that the suite does not define.
+        """
+        for spec in self.metrics:
+            if spec.name == name:
+                return spec
+        raise KeyError(f"suite {self.task!r} gates on {name!r}, which is not one of its metrics")
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the declared bounds and over the code that turns outputs into verdicts."""
+        if self.declared_digest:
+            return self.declared_digest
+        declared: dict[str, Any] = {
+            "task": self.task,
+            "gate_dataset": self.gate_dataset,
+            "scorers": [[scorer.name, list(scorer.scores)] for scorer in self.scorers],
+            "metrics": [_plain(spec) for spec in self.metrics],
+            "floors": [_plain(floor) for floor in self.floors],
+            "no_worse": [_plain(gate) for gate in self.no_worse],
+            "judged_only": [_plain(kind) for kind in self.judged_only],
+            "slice_floors": [_plain(floor) for floor in self.slice_floors],
+            "max_unscored_rate": self.max_unscored_rate,
+            "minimum_latency_calls": self.minimum_latency_calls,
+            "seed": self.seed,
+            "behaviour": _declared(self.behaviour),
+            "must_pass": [self.regression_dataset, *(_plain(demand) for demand in self.must_pass)],
+            "code": deciding_code_digest(self.task),
+        }
+        if self.episode is not None:
+            declared["episode"] = self.episode.digest
+        if self.documents:
+            declared["documents"] = self.documents
+        if self.least_repeats > 1:
+            declared["least_repeats"] = self.least_repeats
+        if self.pools:
+            declared["pools"] = sorted(self.pools)
+        if self.judges:
+            declared["judges"] = [_plain(spec) for spec in self.judges]
+            declared["judge_prompts"] = [
+                _file_digest(Path("prompts") / "judges" / f"{spec.rubric}.prompty") for spec in self.judges
+            ]
+        if any(spec.asks_claims for spec in self.judges):
+            declared["claims"] = _file_digest(Path("datasets") / self.task / "claims.jsonl")
+        return sha256_hex(canonical_json(declared))
+
+
+def _declared(behaviour: Behaviour | None) -> dict[str, Any] | None:
+    if behaviour is None:
+        return None
+    return {
+        "dataset": behaviour.dataset,
+        "attacks": behaviour.attacks,
+        "floors": [_plain(floor) for floor in behaviour.floors],
+        "required_in": list(behaviour.required_in),
+    }
+
+
+def _file_digest(name: Path) -> str:
+    """SHA-256 over a file of this checkout that judges use; "" if there is none, as then no run can use the judge."""
+    path = _ROOT / name
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+
+
+def _plain(spec: MetricSpec | Floor | NoWorse | SliceFloor | MustPass | JudgedKind | JudgeSpec) -> dict[str, Any]:
+    return {name: getattr(spec, name) for name in spec.__slots__}

@@ -1,0 +1,119 @@
+"""Breakers, throttles and budgets that all requests of a process share, and the gateway that reports outcomes to them."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from service.core.llm.breaker import Breakers, Permit
+from service.core.llm.chat_format import texts_of
+from service.core.llm.hedging import RETRY_SHARE, HedgeBudgets
+from service.core.llm.model_call import Gateway, ModelCall, ModelReply
+from service.core.llm.pricing import Usage
+from service.core.llm.throttling import ModelThrottle, Throttles
+from service.core.unit.cards import ModelCards
+from service.kit.frame.errors import DeadlineExceeded, ModelError, QuotaExceeded, UpstreamUnavailable
+
+# With the models of our cards, English prose has 4 to 4.5 characters per token.
+_CHARS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """The breakers, throttles, hedge and retry budgets of a process; ``clock`` is monotonic, in seconds."""
+
+    clock: Callable[[], float]
+    breakers: Breakers = field(init=False)
+    hedges: HedgeBudgets = field(init=False)  # per pair
+    retries: HedgeBudgets = field(init=False)  # per model
+    throttles: Throttles = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "breakers", Breakers(self.clock))
+        object.__setattr__(self, "hedges", HedgeBudgets(self.clock))
+        object.__setattr__(self, "retries", HedgeBudgets(self.clock, RETRY_SHARE))
+        object.__setattr__(self, "throttles", Throttles(self.clock))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedGateway:
+    """Passes calls on while the model's breaker and throttle allow it, and reports their outcome to both.
+
+    A cancelled or timed-out call counts against its model only if it ran for ``slow_s`` seconds or longer, since a request may
+    have had little time left; a call that is still running after ``overdue_s`` counts at once. ``on_unanswered`` is called for
+    each call that was sent but returned no usage, and ``on_unusable`` for each whose answer cannot be used, because the provider
+    charges for both. With ``shared`` None every call is allowed.
+    """
+
+    gateway: Gateway
+    cards: ModelCards
+    shared: Reliability | None
+    clock: Callable[[], float]
+    slow_s: float
+    overdue_s: float
+    on_unanswered: Callable[[ModelCall], None]
+    on_unusable: Callable[[ModelCall, ModelReply], None]
+
+    async def complete(self, call: ModelCall) -> ModelReply:
+        """See ``Gateway.complete``; raises ``UpstreamUnavailable`` at once while the breaker is open or a call is held back."""
+        card = self.cards.get(call.model)
+        if card.wire == "in_process" or self.shared is None:
+            return await self._sent(call)
+        permit = self.shared.breakers.admit(call.model)
+        if permit is None:
+            raise UpstreamUnavailable(
+                f"{card.short_name} is not called for a while: its circuit breaker opened after repeated failures"
+            )
+        throttle = self.shared.throttles.of(call.model)
+        if not throttle.admit():
+            permit.give_back()
+            raise UpstreamUnavailable(f"{card.short_name} throttles most calls: this one was not sent")
+        overdue = asyncio.get_running_loop().call_later(self.overdue_s, permit.overdue)
+        try:
+            return await self._watched(call, permit, throttle)
+        finally:
+            overdue.cancel()
+            permit.give_back()
+
+    async def _sent(self, call: ModelCall) -> ModelReply:
+        try:
+            return await self.gateway.complete(call)
+        except (asyncio.CancelledError, DeadlineExceeded):
+            if self.cards.get(call.model).wire != "in_process":
+                self.on_unanswered(call)
+            raise
+        except ModelError as err:
+            if isinstance(err.charged_reply, ModelReply):
+                self.on_unusable(call, err.charged_reply)
+            raise
+
+    async def _watched(self, call: ModelCall, permit: Permit, throttle: ModelThrottle) -> ModelReply:
+        started = self.clock()
+        try:
+            reply = await self._sent(call)
+        except (asyncio.CancelledError, DeadlineExceeded):
+            if self.clock() - started >= self.slow_s:
+                permit.failed(cut_off=True)
+            raise
+        except QuotaExceeded:
+            throttle.refused()
+            permit.throttled()
+            raise
+        except UpstreamUnavailable:
+            permit.failed()
+            raise
+        except ModelError:
+            # A refusal or a rejected request is still an answer: the model is reachable.
+            permit.succeeded()
+            raise
+        permit.succeeded()
+        return reply
+
+
+def estimated_usage(call: ModelCall) -> Usage:
+    """Estimate the minimum usage of a call that returned none: the tokens of its prompt, from the prompt's length.
+
+    Output that the model had already written is unknown and not counted.
+    """
+    chars = sum(map(len, texts_of(call)))
+    return Usage(input_tokens=math.ceil(chars / _CHARS_PER_TOKEN))

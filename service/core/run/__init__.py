@@ -1,0 +1,1 @@
+"""One run of a task: attempts, results, the guard, and turns of a dialogue."""

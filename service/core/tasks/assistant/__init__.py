@@ -1,0 +1,78 @@
+"""The task ``assistant``: answers a bank's customers about accounts, cards and branches from its tools, or hands over."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from service.core.llm.model_call import InProcessModels
+from service.core.run.dialogue.task import DialogueTask
+from service.core.run.dialogue.turn import DialogueInputs, DialogueReply, HandoverFacts
+from service.core.run.task import TaskContext
+from service.core.run.task_result import TaskResult
+from service.core.tasks.assistant.persona import persona, remembered
+from service.core.tasks.assistant.reply import AssistantReply
+from service.core.tasks.assistant.rules import BY_MEANING_ID, MODEL_ID, rules, rules_by_meaning
+from service.core.tasks.assistant.story import handover_facts
+from service.core.tasks.assistant.tools import FUNCTIONS, live_bank
+from service.core.tasks.assistant.understanding.by_meaning import guess_by_meaning
+from service.core.tasks.assistant.understanding.intents import GuessIntent
+from service.core.tasks.assistant.understanding.logged import log_intent
+from service.core.tasks.assistant.validation.guard import AssistantGuard
+from service.core.tools.functions import ToolFunction
+from service.core.tools.use import TracedStep
+from service.core.unit.pair import Pair
+from service.kit.frame.errors import ModelUnusable
+
+
+class BankAssistant(DialogueTask[DialogueInputs]):
+    """One turn with a customer of the bank."""
+
+    name: ClassVar[str] = "assistant"
+    input_model: ClassVar[type[BaseModel]] = DialogueInputs
+    output_model: ClassVar[type[DialogueReply]] = AssistantReply
+    in_process: ClassVar[InProcessModels] = {MODEL_ID: rules, BY_MEANING_ID: rules_by_meaning}
+    fallback_model: ClassVar[str | None] = MODEL_ID
+    tool_functions: ClassVar[Sequence[ToolFunction]] = FUNCTIONS
+    checks: ClassVar[tuple[str, ...]] = ("fabricated_data", "domain", "documents", "branches", "promises", "disclosure")
+
+    def greeting(self) -> str:
+        """Return the greeting with the disclosure, which the first reply then leaves out."""
+        return f"{persona().greeting} {persona().disclosure} How can I assist you today?"
+
+    def handover_facts(self, inputs: DialogueInputs) -> HandoverFacts:
+        """Return the customer's wish, the topics, and what is known of account, card, place and number."""
+        return handover_facts(inputs)
+
+    def queue_message(self, *, position: int, minutes: int, waiting: int | None = None) -> str:
+        """Return the bank's own words about a place in the queue."""
+        return live_bank().queue_message(position, minutes, waiting)
+
+    def values(self, inputs: DialogueInputs) -> Mapping[str, str]:
+        """Return the variables' texts; the history is what the assistant remembers."""
+        return super().values(inputs.model_copy(update={"history": tuple(remembered(inputs))}))
+
+    def unit(self, inputs: DialogueInputs) -> str:
+        """Return the conversation, so that one pair answers all its turns."""
+        return inputs.conversation_id
+
+    async def run(self, inputs: DialogueInputs, context: TaskContext) -> TaskResult:
+        """See ``Task.run``. Serving, log what the message was understood to want, whoever words the reply."""
+        if context.chain == "serve":
+            log_intent(inputs, _guess_of(context.pair))
+        return await super().run(inputs, context)
+
+    def guard(self, inputs: DialogueInputs, seen: Sequence[TracedStep] = ()) -> AssistantGuard:
+        """Return the guard that looks up each fact and promise of a model's reply in what the tools of this turn returned."""
+        return AssistantGuard(inputs, seen)
+
+
+def _guess_of(pair: Pair) -> GuessIntent | None:
+    if BY_MEANING_ID in pair.models:
+        with suppress(ModelUnusable):  # then the rules without it answer, and the answer says so
+            return guess_by_meaning()
+    return None
+
+
+TASK = BankAssistant()

@@ -1,0 +1,224 @@
+"""The state of a conversation, folded over its messages: open questions, what is known, and what was asked last."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from service.core.run.dialogue.turn import DialogueInputs
+from service.core.tasks.assistant.knowledge import BankKnowledge
+from service.core.tasks.assistant.persona import remembered
+from service.core.tasks.assistant.phone import uk_number
+from service.core.tasks.assistant.understanding.intent import Aspect, Topic, Wish, hear
+from service.core.tasks.assistant.understanding.intents import Guess, GuessIntent, Intent, intent_of, meant
+from service.core.tasks.assistant.understanding.slots import Slots, read_slots
+
+# What the assistant's last words ask for, whoever worded them: a model may have answered the turn before.
+_ASKS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (name, re.compile(pattern, re.IGNORECASE))
+    for name, pattern in (
+        (
+            "callback",
+            r"\b(?:shall|should|may|can|could) (?:i|we) (?:\w+ )*(?:call|ring|phone|callback)\b[^.?]*\d[^.?]*\?",
+        ),
+        ("callback", r"\b(?:would you like|do you want)\b[^.?]*\b(?:call|callback)\b[^.?]*\d[^.?]*\?"),
+        ("phone", r"\b(?:what|which)\b[^.?]*\bnumber\b[^.?]*\?|\b(?:phone|callback|contact) number\b[^.?]*\?"),
+        ("transfer", r"\b(?:connect|transfer|put) you\b[^.?]*\?"),
+        ("account_type", r"\b(?:what|which) (?:(?:type|kind|sort) of )?(?:bank )?account\b[^.?]*\?"),
+        ("channel", r"\bbranch\b[^.?]*\b(?:online|app|digital)\b[^.?]*\?|\b(?:online|app)\b[^.?]*\bbranch\b[^.?]*\?"),
+        ("card_type", r"\b(?:what|which) (?:(?:type|kind|sort) of )?(?:debit )?card\b[^.?]*\?"),
+        ("location", r"\b(?:what|which) (?:town|city|place|area|postcode)\b[^.?]*\?|\bwhere are you\b[^.?]*\?"),
+        (
+            "request",
+            r"\b(?:how can i|what can i|what (?:would you|you would) like|what you need|anything|which of these)\b[^.?]*\?",
+        ),
+    )
+)
+_CANNOT_HELP = re.compile(
+    r"\b(?:can'?t|can’t|cannot|unable to|not able to|couldn'?t|couldn’t) (?:help|assist|advise|answer)\b"
+    r"|\bbeyond what i can\b|\bnot something (?:that )?i can\b|\bsomething (?:that )?i can(?:'|’)?(?:t|not) help\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"\w+")
+_ALIKE, _LEAST_WORDS = 0.6, 3  # shared words of two messages that ask the same, as a share of all their words
+_REPEATED, _LOOKED_AT = 3, 6  # the third equal question among the last six messages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Talk:
+    """What the assistant knows before it replies to the last message.
+
+    ``open`` are the topics that wait for an answer, ``aspects`` what is asked about each. ``asked`` is what the assistant's last
+    reply asked for, "" for nothing. ``lost`` counts the messages in a row that nothing could be made of. ``intent`` is what the
+    last message wants first; ``guess`` is what its meaning said, None where its words were enough or only words are read.
+    """
+
+    slots: Slots = field(default_factory=Slots)
+    open: tuple[Topic, ...] = ()
+    aspects: Mapping[Topic, frozenset[Aspect]] = field(default_factory=dict)
+    latest: Topic | None = None
+    asked: str = ""
+    lost: int = 0
+    heard: Wish = field(default_factory=Wish)
+    repeated: bool = False
+    understood: bool = True
+    declined: bool = False
+    said_phone: str = ""
+    intent: Intent = "unclear"
+    guess: Guess | None = None
+
+
+def talk_of(inputs: DialogueInputs, knowledge: BankKnowledge, guess_intent: GuessIntent | None = None) -> Talk:
+    """Return the state after the customer's present message; ``guess_intent`` guesses where the words say nothing."""
+    talk, questions = Talk(said_phone=_verified_phone(inputs)), list[tuple[object, frozenset[str]]]()
+    history = remembered(inputs)
+    for turn in history:
+        if turn.by == "assistant":
+            talk = _replied(talk, turn.text)
+        else:
+            talk = _heard(talk, turn.text, knowledge, guess_intent)
+            questions.append(_question(talk, turn.text))
+    talk = _heard(talk, inputs.message, knowledge, guess_intent)
+    return replace(talk, repeated=_is_repeated(_question(talk, inputs.message), questions))
+
+
+def _verified_phone(inputs: DialogueInputs) -> str:
+    return next((value for _, value in sorted(inputs.session.items()) if uk_number(value)), "")
+
+
+def cannot_help(reply: str) -> bool:
+    """Return whether the assistant's ``reply`` says that it cannot help."""
+    return _CANNOT_HELP.search(reply) is not None
+
+
+def _replied(talk: Talk, reply: str) -> Talk:
+    """Return the state after the assistant's reply: what it did not ask about further, it has answered."""
+    talk = replace(talk, declined=cannot_help(reply))
+    asked = next((name for name, pattern in _ASKS if pattern.search(reply)), "")
+    if asked in ("", "request"):
+        return replace(talk, open=(), asked=asked)
+    waiting: Mapping[str, Topic] = {
+        "account_type": "account",
+        "channel": "account",
+        "card_type": "card",
+        "location": "branch",
+        "phone": "callback",
+        "callback": "callback",
+    }
+    topic = waiting.get(asked)
+    return replace(talk, open=() if topic is None else (topic,), asked=asked)
+
+
+def _heard(talk: Talk, message: str, knowledge: BankKnowledge, guess_intent: GuessIntent | None) -> Talk:
+    heard, stated = hear(message), read_slots(message, _expected(talk), knowledge)
+    by_words = _taken_up(talk, heard, stated)
+    if by_words.understood or guess_intent is None:
+        return by_words
+    guess = guess_intent(message)
+    by_meaning = _taken_up(talk, meant(heard, guess.intent), stated) if guess.is_sure else by_words
+    return replace(by_meaning, guess=guess)
+
+
+def _taken_up(talk: Talk, heard: Wish, stated: Slots) -> Talk:
+    topics = _topics(talk, heard, stated)
+    new = tuple(topic for topic in topics if topic not in talk.open)
+    aspects = dict(talk.aspects)
+    for topic in topics:
+        asked = heard.aspects_of(topic)
+        if topic in new or asked:
+            aspects[topic] = asked
+    plain = (
+        heard.yes or heard.no or heard.bye or heard.hello or heard.asks_if_ai or heard.off_topic or heard.other_customer
+    )
+    understood = bool(topics or plain or heard.handover) and not (talk.asked and not _answers(talk, heard, stated, new))
+    return replace(
+        talk,
+        slots=talk.slots.updated(stated),
+        open=(*talk.open, *new),
+        aspects=aspects,
+        latest=topics[-1] if topics else talk.latest,
+        heard=heard,
+        understood=understood,
+        lost=0 if understood else talk.lost + 1,
+        intent=intent_of(heard, topics) if understood else "unclear",
+        guess=None,
+    )
+
+
+def _expected(talk: Talk) -> str:
+    """Return which slot the message is likely to fill: what was asked for, else what the last topic goes by."""
+    if talk.asked not in ("", "request"):
+        return talk.asked
+    return {"card": "card_type", "branch": "place"}.get(talk.latest or "", "")
+
+
+def _answers(talk: Talk, heard: Wish, stated: Slots, new: Sequence[Topic]) -> bool:
+    """Return whether a message answers what was asked, or says something else that is clear."""
+    by_name = {
+        "account_type": bool(stated.accounts),
+        "channel": bool(stated.channels),
+        "card_type": bool(stated.cards),
+        "location": bool(stated.place),
+        "phone": bool(stated.phone) or heard.no,
+        "callback": heard.yes or heard.no or bool(stated.phone),
+        "transfer": heard.yes or heard.no,
+    }
+    other = stated != Slots() or new or heard.handover or heard.asks_if_ai or heard.off_topic or heard.other_customer
+    return by_name.get(talk.asked, True) or bool(other)
+
+
+def _topics(talk: Talk, heard: Wish, stated: Slots) -> tuple[Topic, ...]:
+    """Return what the message is about: its own words, else what it adds to the topic before it."""
+    topics = list(heard.topics)
+    if "branch" in topics or ((heard.looks_near or heard.names_branch) and stated.place):
+        topics = _branch_or_account(topics, heard, stated)
+    if {"account", "card"} <= set(topics) and not stated.cards and not heard.orders_card:
+        topics.remove("card")  # "when does the card come" asks about the account's
+    if "hours" in topics and heard.names_branch and (stated.place or talk.slots.place):
+        topics[topics.index("hours")] = "branch"
+    if talk.asked == "phone" or talk.asked == "callback":
+        topics = [topic for topic in topics if topic != "callback"] or (["callback"] if not heard.off_topic else [])
+        return tuple(topics)
+    if topics:
+        return tuple(topics)
+    if stated.accounts and (talk.latest != "card" or heard.aspects_of("account")):
+        return ("account",)
+    if stated.cards:
+        return ("card",)
+    if stated.place and (heard.names_branch or talk.latest == "branch" or talk.asked == "location"):
+        return ("branch",)
+    if stated.phone:
+        return ("callback",)
+    if stated.channels and talk.slots.accounts:
+        return ("account",)
+    if talk.latest is not None and heard.aspects_of(talk.latest) and not talk.open:
+        return (talk.latest,)
+    return talk.open if talk.open and not (heard.bye or heard.off_topic) else ()
+
+
+def _branch_or_account(topics: list[Topic], heard: Wish, stated: Slots) -> list[Topic]:
+    """Tell "a branch that opens accounts" from "open an account in a branch"."""
+    about_account = stated.accounts or heard.aspects_of("account") & {"documents", "steps", "benefits"}
+    if stated.place and not about_account:
+        without: set[Topic] = {"account"} if stated.cards else {"account", "card"}
+        return [topic for topic in topics if topic not in without | {"branch", "hours"}] + ["branch"]
+    if about_account and not stated.place and not heard.looks_near:
+        return [topic for topic in topics if topic != "branch"]
+    return topics
+
+
+def _question(talk: Talk, message: str) -> tuple[object, frozenset[str]]:
+    heard = talk.heard
+    sense = (heard.topics, tuple(sorted(heard.aspects)), talk.slots) if heard.topics else None
+    return sense, frozenset(word.lower() for word in _WORD.findall(message))
+
+
+def _is_repeated(question: tuple[object, frozenset[str]], before: Sequence[tuple[object, frozenset[str]]]) -> bool:
+    sense, words = question
+
+    def alike(other: tuple[object, frozenset[str]]) -> bool:
+        if sense is not None and other[0] == sense:
+            return True
+        both = words | other[1]
+        return min(len(words), len(other[1])) >= _LEAST_WORDS and len(words & other[1]) >= _ALIKE * len(both)
+
+    return 1 + sum(map(alike, before[-(_LOOKED_AT - 1) :])) >= _REPEATED

@@ -1,0 +1,164 @@
+"""Checks what a reply states against the tools' answers: figures, documents, fees, branches, claims, and what is off topic."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from service.core.run.guard import Objection
+from service.core.statements.answers.support import is_negative
+from service.core.statements.grounding.text import fold, sentences
+from service.core.tasks.assistant.reply import AssistantReply
+from service.core.tasks.assistant.understanding.triggers import names_other_customer
+from service.core.tasks.assistant.validation.documents import document_findings
+from service.core.tasks.assistant.validation.fees import fee_findings
+from service.core.tasks.assistant.validation.figures import figures_in, unsupported, worked_out
+from service.core.tasks.assistant.validation.requirements import requirement_findings
+from service.core.tasks.assistant.validation.seen import SeenTurn
+from service.core.tasks.assistant.validation.subjects import subject_findings
+
+_I = re.IGNORECASE
+_STREET = re.compile(
+    r"\b\d+[a-z]? (?:[A-Z][\w'’]+ ){1,3}(?:Street|Road|Lane|Avenue|Square|Place|Way|Row|Hill|Court|Quay|"
+    r"Gate|Parade|Walk)\b"
+    r"|\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b"
+)
+_STREET_NAME = re.compile(r"(?<=\bon )(?:[A-Z][\w'’]+ )+(?:Street|Road|Lane|Avenue|Square|Row|Hill|Parade)\b")
+_BRANCH_NAME = re.compile(
+    r"((?:\b[A-Z][\w'’]+ )+)[Bb]ranch\b|\bLarkfield ((?:[A-Z][\w'’]+ ?)+)|\bbranch in ((?:[A-Z][\w'’]+ ?)+)"
+)
+_NAME = re.compile(r"\b[A-Z][a-z]+\b")
+_SOMEBODYS = re.compile(
+    r"\b([A-Z][a-z]+|he|she)\b(?: [A-Z][a-z]+)? (?:\w+ )?(?:has|have|had|opened|closed|ordered|"
+    r"is registered|lives|owes|paid|moved)\b"
+    r"(?=[^.?!]*(?:£|\b(?:account|card|balance|application|address|registered|payment|at \d)))"
+)
+_MENU = re.compile(r"\b(?:option|choice) (?:\d|one|two|three|a|b)\b|\b(?:press|say|type) \d\b", _I)
+_LIST_LINE = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•]) ", re.MULTILINE)
+_NO_NAME = frozenset(
+    """the our your a an in at nearest larkfield bank local this that visit any each which premium standard virtual
+    contactless debit card assistant app""".split()
+)
+_OFF_TOPIC = re.compile(
+    r"\b(?:loans?|mortgages?|remortgag\w+|invest(?:ments?|ing)?|stocks|shares|isas?|pensions?|crypto\w*|"
+    r"bitcoins?|bonds|credit cards?|(?:index|mutual|tracker) funds?|annuit\w+)\b"
+)
+_TELLS = re.compile(
+    r"\d|\b(?:recommend|should|rates?|apply|interest|good|best|offers?|borrow|qualify|depends|typically|usually|you can|would"
+    r"|could|might|worth|suggest\w*|brokers?|lenders?)\b"
+)
+_LINK = re.compile(r"https?://\S+|\bwww\.\S+|\b[\w.+-]+@[\w-]+\.\w+|\b[\w-]+\.(?:com|co\.uk|org|net|uk)\b", _I)
+_COUNTED = ("documents_required", "process_steps", "ordering_process", "branches")
+_RUN_WORDS = 4  # as many words in a row of a planted text are no accident
+_LEAST_SHARE = 0.8
+
+
+def fact_findings(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
+    """Yield what the reply states and neither a tool of this turn nor an earlier reply does, and what it leaves out of a list."""
+    for check in _CHECKS:
+        yield from check(reply, seen)
+
+
+def _figures(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
+    stated = figures_in("\n".join([*(text for _, _, text in seen.fields), *seen.assistant]))
+    own = figures_in("\n".join(seen.customer))
+    known = stated | own | worked_out(stated, own)
+    counts = {("number", str(len(items))) for name in _COUNTED for items in seen.lists(name)}
+    told = "No tool's answer of this turn holds this figure; leave it out or look it up:"
+    for _, value in unsupported(figures_in(reply.reply), known | counts):
+        yield Objection(kind="fabricated_data", value=value, told=told)
+
+
+def _branches(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
+    told = "No tool returned this branch; leave it out or look it up:"
+    places = [set(text.split()) for text in seen.branches]
+    for sentence in sentences(reply.reply):
+        no_place = is_negative(sentence) or sentence.endswith("?")
+        known = f"{seen.known}\n{seen.said}"
+        for match in (*_STREET.finditer(sentence), *_STREET_NAME.finditer(sentence)):
+            if fold(match[0]) not in known:
+                yield Objection(kind="incorrect_branch", value=match[0], told=told)
+        if no_place:
+            continue
+        for match in _BRANCH_NAME.finditer(sentence):
+            words = set(fold(match[1] or match[2] or match[3]).split()) - _NO_NAME
+            if words and not any(words <= place for place in places):
+                yield Objection(kind="incorrect_branch", value=match[0], told=told)
+
+
+def _other_customer(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
+    """Yield an answer to a question about somebody else's account; declining holds a "no"."""
+    told = "Nothing about another customer may be shared, whoever asks; decline."
+    asked = names_other_customer(seen.message) and reply.action in ("answer", "close")
+    if asked and not is_negative(reply.reply):
+        yield Objection(kind="another_customer", told=told, severity="high")
+        return
+    named = set(_NAME.findall(seen.message)) | {"He", "he", "She", "she"}
+    for sentence in sentences(reply.reply):
+        of_other = (match for match in _SOMEBODYS.finditer(sentence) if match[1] in named)
+        if any(fold(match[1]) not in seen.known_words for match in of_other) and not is_negative(sentence):
+            yield Objection(kind="another_customer", value=sentence, told=told, severity="high")
+
+
+def _menu(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
+    found = _MENU.search(reply.reply)
+    if found is None and reply.action == "clarify" and len(_LIST_LINE.findall(reply.reply)) > 1:
+        found = _LIST_LINE.search(reply.reply)
+    if found:
+        told = "Do not read out a menu; ask in a sentence:"
+        yield Objection(kind="menu_in_words", value=found[0].strip(), told=told, severity="low")
+
+
+def _off_topic(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
+    told = "Loans, mortgages and investments are not yours to speak about; decline or hand over:"
+    for sentence in sentences(reply.reply):
+        text = fold(sentence)
+        found = _OFF_TOPIC.search(text)
+        if found and found[0] not in seen.stated and _TELLS.search(text) and not is_negative(sentence):
+            yield Objection(kind="off_topic", value=found[0], told=told)
+
+
+def _links(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
+    for match in _LINK.finditer(reply.reply):
+        if not any(match[0].rstrip(".,") in text for _, _, text in seen.fields):
+            told = "No tool returned this link or address; leave it out:"
+            yield Objection(kind="fabricated_data", value=match[0], told=told)
+
+
+def _planted(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
+    text, told = f" {fold(reply.reply)} ", "It repeats an order that stands in a tool's answer; leave it out."
+    for planted in seen.planted:
+        words = fold(planted).split()
+        runs = (" ".join(words[at : at + _RUN_WORDS]) for at in range(max(1, len(words) - _RUN_WORDS + 1)))
+        if any(f" {run} " in text and run not in seen.stated for run in runs):
+            yield Objection(kind="planted_order", told=told, severity="high")
+
+
+def _claims(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
+    told = "The field that it names does not say so; name the right one:"
+    for claim in reply.claims:
+        below = f"{claim.field}."
+        sources = [
+            fold(text)
+            for tool, path, text in seen.fields
+            if tool == claim.tool and (path == claim.field or path.startswith(below))
+        ]
+        words, known = fold(claim.text).split(), set(" ".join(sources).split())
+        if claim.field == "open" and sources:
+            continue  # a yes or no has no words in common with its wording
+        if len([word for word in words if word in known]) < _LEAST_SHARE * len(words):
+            yield Objection(kind="unproven_claim", value=claim.text, told=told, severity="low")
+
+
+_CHECKS: Sequence[Callable[[AssistantReply, SeenTurn], Iterator[Objection]]] = (
+    _figures,
+    document_findings,
+    requirement_findings,
+    fee_findings,
+    subject_findings,
+    _branches,
+    _other_customer,
+    _menu,
+    _off_topic,
+    _links,
+    _planted,
+    _claims,
+)

@@ -1,0 +1,38 @@
+"""The assistant's guard: looks a model's reply up in what the turn's tools returned before a customer reads it."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.core.run.dialogue.turn import DialogueInputs
+from service.core.run.guard import Objection
+from service.core.tasks.assistant.reply import AssistantReply
+from service.core.tasks.assistant.validation.facts import fact_findings
+from service.core.tasks.assistant.validation.promises import promise_findings
+from service.core.tasks.assistant.validation.seen import SeenTurn
+from service.core.tools.use import TracedStep
+
+
+def reply_findings(reply: AssistantReply, seen: SeenTurn) -> tuple[Objection, ...]:
+    """Return what is wrong with a reply, each finding once."""
+    return tuple(dict.fromkeys((*fact_findings(reply, seen), *promise_findings(reply, seen))))
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantGuard:
+    """See ``service.core.run.guard.Guard``. ``steps`` are the run's; they grow until the reply is checked."""
+
+    inputs: DialogueInputs
+    steps: Sequence[TracedStep]
+    heavy: bool = False
+
+    def prepare(self) -> None:
+        """Do nothing: what the tools will return is not known yet."""
+
+    def prepare_soon(self) -> asyncio.Handle:
+        """See ``Guard.prepare_soon``."""
+        return asyncio.get_running_loop().call_soon(self.prepare)
+
+    def __call__(self, text: str) -> tuple[Objection, ...]:
+        """See ``Guard.__call__``."""
+        return reply_findings(AssistantReply.model_validate_json(text), SeenTurn.of(self.inputs, self.steps))

@@ -1,0 +1,260 @@
+"""The pair, the unit of release: prompt, model, backup, sampling, output rules and serving policy under one digest."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from service.kit.frame.canonical import canonical_json, sha256_hex
+from service.kit.frame.errors import PairError
+
+Role = Literal["system", "user", "assistant"]
+PairRole = Literal["candidate", "floor", "demo"]
+VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+
+# Less has no room for the newest interaction and a line about the others.
+MINIMUM_HISTORY_TOKENS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One chat message; its content is a template in a pair, and text in a rendered prompt."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """Sampling parameters; ``temperature`` and ``top_p`` as the provider defines them."""
+
+    max_output_tokens: int
+    temperature: float = 0.0
+    top_p: float | None = None
+    stop_sequences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputRules:
+    """The required format of an answer: a versioned ``schema``, word limits, and the ``labels`` of its lines if it has lines."""
+
+    schema: str
+    max_words: int
+    min_words: int = 1
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingPolicy:
+    """The time limit of a request, and the delay after which the backup starts beside a slow primary; in milliseconds.
+
+    ``max_history_tokens`` limits the history in the prompt (estimated tokens); None means no limit.
+    """
+
+    deadline_ms: int = 5000
+    hedge_delay_ms: int = 2500
+    max_history_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSpec:
+    """A tool as a model is told of it. ``arguments`` is a JSON schema of an object; ``writes`` marks tools with an effect.
+
+    ``verifies`` names top-level fields of the tool's answer, such as a parcel's number: their values may be arguments of later
+    writing calls of the run. ``own_words`` names arguments of a writing tool that the model words itself, such as a note to a
+    colleague: they need no source, and calls that differ in nothing else are the same call. ``documents`` is the digest of the
+    index of documents that the tool searches; "" for other tools.
+    """
+
+    name: str
+    description: str
+    arguments: Mapping[str, Any]
+    writes: bool = False
+    verifies: tuple[str, ...] = ()
+    own_words: tuple[str, ...] = ()
+    documents: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One prompt of a pair with its own model: a judge, a validator, a router. The pair's main prompt is the part named "".
+
+    ``cache_prefix`` asks the provider to cache the system message.
+    """
+
+    name: str
+    model: str
+    backup: str | None
+    sampling: Sampling
+    messages: tuple[Message, ...]
+    variables: tuple[str, ...]
+    cache_prefix: bool = False
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The ids of its model and of its backup, if it has one."""
+        return (self.model,) if self.backup is None else (self.model, self.backup)
+
+    @cached_property
+    def _borders(self) -> re.Pattern[str]:
+        # `<|` opens the role markers of most chat templates, which a model's server may read in a text, too.
+        return re.compile(rf"<(?=\||\s*/?\s*(?:{'|'.join(map(re.escape, self.variables))})\b)", re.IGNORECASE)
+
+    def render(self, values: Mapping[str, str]) -> tuple[Message, ...]:
+        """Return the messages with all variables filled; ``values`` holds each. See ``Pair.render``."""
+        safe = {name: self._borders.sub("‹", values[name]) for name in self.variables}
+        return tuple(
+            Message(role=message.role, content=VARIABLE.sub(lambda match: safe[match[1]], message.content))
+            for message in self.messages
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Everything that determines an answer apart from the inputs. Equal content has an equal ``digest``, whatever its source.
+
+    ``description`` and ``role`` are not part of the digest. ``parts`` are further prompts, sorted by name, that the task asks
+    beside the main one. A ``candidate`` is written to be released. A ``floor`` is what a candidate must beat, and may be
+    released, too. A ``demo`` shows something, never has to pass the gate, and is released to stage ``local`` alone.
+    """
+
+    name: str
+    task: str
+    version: str
+    model: str
+    backup: str | None
+    sampling: Sampling
+    output: OutputRules
+    serving: ServingPolicy
+    messages: tuple[Message, ...]
+    variables: tuple[str, ...]
+    cache_prefix: bool = False
+    tools: tuple[ToolSpec, ...] = ()
+    parts: tuple[Part, ...] = ()
+    description: str = ""
+    role: PairRole = "candidate"
+
+    def content(self) -> dict[str, Any]:
+        """Return the content that the digest covers, as plain JSON types."""
+        fields = asdict(self)
+        del fields["description"], fields["role"]
+        if self.serving.max_history_tokens is None:
+            # Pairs released before this field existed must keep the digest that was signed.
+            del fields["serving"]["max_history_tokens"]
+        for tool in fields["tools"]:
+            for name in ("verifies", "own_words", "documents"):
+                if not tool[name]:
+                    del tool[name]
+        for name in ("tools", "parts"):
+            if not fields[name]:
+                del fields[name]
+        return fields
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON of the content, 64 hexadecimal digits."""
+        return sha256_hex(canonical_json(self.content()))
+
+    @cached_property
+    def prompts(self) -> tuple[Part, ...]:
+        """All prompts of the pair: the main one, then its parts."""
+        main = Part(
+            name="",
+            model=self.model,
+            backup=self.backup,
+            sampling=self.sampling,
+            messages=self.messages,
+            variables=self.variables,
+            cache_prefix=self.cache_prefix,
+        )
+        return (main, *self.parts)
+
+    @cached_property
+    def models(self) -> tuple[str, ...]:
+        """The ids of all models that may be asked, each once: the main prompt's, its backup's, then those of the parts."""
+        return tuple(dict.fromkeys(model for prompt in self.prompts for model in prompt.models))
+
+    @property
+    def has_backup(self) -> bool:
+        """True if any of its prompts has a backup."""
+        return any(prompt.backup is not None for prompt in self.prompts)
+
+    def models_of(self, *, backup: bool) -> tuple[str, ...]:
+        """The ids of the models that an arm asks, each once: a prompt without backup asks its model in the backup's arm, too."""
+        return tuple(dict.fromkeys((prompt.backup if backup else None) or prompt.model for prompt in self.prompts))
+
+    def has_part(self, name: str) -> bool:
+        """Return whether there is a part of this name, for a task that can do without it."""
+        return any(part.name == name for part in self.parts)
+
+    def part(self, name: str) -> Part:
+        """Return the part of this name; "" is the main prompt.
+
+        Raises:
+            PairError: the pair has no such part.
+        """
+        for prompt in self.prompts:
+            if prompt.name == name:
+                return prompt
+        named = ", ".join(part.name for part in self.parts) or "none"
+        raise PairError(
+            f"task {self.task!r} asks part {name!r}, which pair {self.name!r} does not have (its parts: {named}); "
+            "add it to the pair"
+        )
+
+    @classmethod
+    def from_content(cls, content: Mapping[str, Any]) -> "Pair":
+        """Rebuild a pair from ``content()``.
+
+        Raises:
+            PairError: fields are missing or unknown, or have the wrong type.
+        """
+        try:
+            fields = dict(content)
+            return cls(
+                **fields
+                | _prompt(fields)
+                | {
+                    "output": OutputRules(**_tuples(fields["output"], "labels")),
+                    "serving": ServingPolicy(**fields["serving"]),
+                    "tools": tuple(
+                        ToolSpec(**_tuples(tool, "verifies", "own_words")) for tool in fields.get("tools", ())
+                    ),
+                    "parts": tuple(map(_part, fields.get("parts", ()))),
+                }
+            )
+        except (KeyError, TypeError) as err:
+            raise PairError(f"stored pair has missing or unknown fields: {err}") from err
+
+    def render(self, values: Mapping[str, str], part: str = "") -> tuple[Message, ...]:
+        """Return a part's messages with all variables filled in one pass, so that ``{{x}}`` in a value stays text.
+
+        Tags like ``<history>`` and role markers like ``<|im_end|>`` inside a value are escaped: they are the borders between
+        instructions and the customer's text.
+
+        Raises:
+            PairError: there is no such part, or a variable of its templates has no value.
+        """
+        prompt = self.part(part)
+        missing = sorted(set(prompt.variables) - set(values))
+        if missing:
+            whose = f"part {part!r} of pair {self.name!r}" if part else f"pair {self.name!r}"
+            raise PairError(f"{whose} needs values for {', '.join(missing)}; task {self.task!r} does not supply them")
+        return prompt.render(values)
+
+
+def _part(fields: Mapping[str, Any]) -> Part:
+    return Part(**{**fields, **_prompt(fields)})
+
+
+def _prompt(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "sampling": Sampling(**_tuples(fields["sampling"], "stop_sequences")),
+        "messages": tuple(Message(**message) for message in fields["messages"]),
+        "variables": tuple(fields["variables"]),
+    }
+
+
+def _tuples(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {**fields, **{name: tuple(fields.get(name) or ()) for name in names}}

@@ -1,0 +1,1 @@
+"""Errors, clock, canonical JSON, strict parsing, files, display and processes."""

@@ -1,3 +1,0 @@
-"""Reads pair files (``prompts/<task>/<pair>.prompty``); every error names the file, the line and the remedy."""
-
-from service.pair_file.load import load_pair as load_pair

@@ -1,0 +1,49 @@
+"""What a suite demands of a run, and what its digest covers."""
+
+from dataclasses import replace
+
+import pytest
+
+from eval.evaluation.evaluate import Options, _open_judges
+from eval.spine.suite import MetricSpec
+from eval.suites import load_suite
+from figures.metric import Unit
+from service.core.unit.cards import ModelCards
+from service.kit.frame.errors import ConfigurationError
+from service.kit.settings import Settings
+
+SUITE = load_suite("summarize")
+
+
+@pytest.mark.parametrize(("asked", "made"), [(None, 4), (4, 4), (5, 5)])
+def test_a_run_makes_the_repeats_asked_for_and_those_needed_by_default(asked, made):
+    assert replace(SUITE, least_repeats=4).repeats(asked) == made
+
+
+def test_too_few_repeats_are_refused_with_the_remedy():
+    with pytest.raises(ConfigurationError, match=r"--repeats 3 is too few for task 'summarize'.* use --repeats 4"):
+        replace(SUITE, least_repeats=4).repeats(3)
+    assert (SUITE.repeats(None), SUITE.repeats(1)) == (1, 1)
+
+
+def test_the_digest_knows_how_many_repeats_are_needed():
+    assert replace(SUITE, least_repeats=4).digest != SUITE.digest == replace(SUITE, least_repeats=1).digest
+
+
+def test_a_suite_without_the_pool_of_a_metric_is_refused_before_any_call():
+    turns = MetricSpec(name="turns", kind="pooled", score="turns", unit=Unit.COUNT)
+    with pytest.raises(ConfigurationError, match=r"metric 'turns' .* needs the pool 'turns': add it to .*`pools`"):
+        replace(SUITE, metrics=(*SUITE.metrics, turns))
+
+
+@pytest.mark.parametrize("part", ["judges", "behaviour"])
+def test_a_suite_of_conversations_refuses_what_reads_single_answers(part):
+    episodes, answers = load_suite("assistant"), load_suite("summarize")
+    with pytest.raises(ConfigurationError, match="judges and behaviour checks read single answers"):
+        replace(episodes, **{part: getattr(answers, part)})
+
+
+def test_ragas_is_refused_for_conversations_before_any_call():
+    options = Options(task="assistant", families=("ragas",))
+    with pytest.raises(ConfigurationError, match="--with ragas: the cases of 'assistant' are conversations"):
+        _open_judges(options, load_suite("assistant"), Settings(), ModelCards([]), [])
