@@ -13,12 +13,13 @@ from service.kit.aws.bounded import ItemChanged
 from service.kit.frame.errors import StoreError
 from service.kit.records.conditions import between, present
 from service.kit.records.items import Item
-from service.kit.records.rows import EventLoopRows, Query
+from service.kit.records.rows import EventLoopRows, Query, Write
 from service.kit.records.table import EventLoopRecordTable, RecordChanged, RecordForm
 
 _STATE, _LAST_PLACE = "state", "9999999999"  # the state sorts behind every place
 # Messages live this much longer than their conversation would have without a further write, so that few writes prolong them.
 _SLACK = 1 / 8
+_MOST_TOGETHER = 95  # writes of one transaction, of which DynamoDB takes 100
 _READS = 5
 _READ_AGAIN_S = 0.02
 
@@ -31,10 +32,12 @@ class ConversationChanged(StoreError):
 class Entry:
     """An item: a message in its place, or the state of a conversation (``seq`` is "state"); ``text`` is its JSON.
 
-    ``version`` grows with each write of a state. ``lasting``, of a state: until when all of its messages are kept.
+    By ``conversation_id`` an erasure finds all that belongs to a conversation. ``version`` grows with each write of a state.
+    ``lasting``, of a state: until when all of its messages are kept.
     """
 
     key: str
+    conversation_id: str
     seq: str
     text: str
     expires_at: datetime
@@ -44,7 +47,8 @@ class Entry:
     @classmethod
     def of(cls, key: str, message: KeptMessage, until: datetime) -> "Entry":
         """Return the item of a message with a place."""
-        return cls(key=key, seq=_place(message.seq), text=message.model_dump_json(), expires_at=until)
+        text, seq = message.model_dump_json(), _place(message.seq)
+        return cls(key=key, conversation_id=message.conversation, seq=seq, text=text, expires_at=until)
 
     @classmethod
     def read(cls, item: Item) -> "Entry":
@@ -52,6 +56,7 @@ class Entry:
         lasting = item.get("lasting")
         return cls(
             key=item["conversation"],
+            conversation_id=item["conversation_id"],
             seq=item["seq"],
             text=item["text"],
             expires_at=_time(item["expires_at"]),
@@ -61,7 +66,9 @@ class Entry:
 
     def attributes(self) -> Item:
         """Return the attributes beside key, version and expiry."""
-        return {"text": self.text} | ({} if self.lasting is None else {"lasting": int(self.lasting.timestamp())})
+        return {"text": self.text, "conversation_id": self.conversation_id} | (
+            {} if self.lasting is None else {"lasting": int(self.lasting.timestamp())}
+        )
 
 
 def _form(version: str) -> RecordForm[Entry]:
@@ -135,7 +142,7 @@ class ConversationStore:
         """Return a conversation with its newest messages; None if there is none or it has expired."""
         for _ in range(_READS):
             newest = Query(partition=key, newest_first=True, most=MOST_READ + 1)
-            entries = await self._messages.records(newest)
+            entries = (await self._messages.page(newest)).records
             if not entries or entries[0].seq != _STATE or entries[0].expires_at <= _time(self._now()):
                 return await self._in_former(key)
             state = entries[0]
@@ -158,18 +165,17 @@ class ConversationStore:
         """
         until = _time(self._now()) + self._kept
         longer = until + self._kept * _SLACK
-        lasting, last = longer, 0
+        lasting, is_former, last = longer, False, 0
         if over is not None:
-            last = over.conversation.last_seq
-            if over.version == 0:
-                for each in over.conversation.messages:
-                    await self._messages.put(Entry.of(key, each, longer))
-            elif over.lasting < until:
+            is_former = over.version == 0
+            last = 0 if is_former else over.conversation.last_seq
+            if not is_former and over.lasting < until:
                 await self._prolong(key, longer)
-            else:
+            elif not is_former:
                 lasting = over.lasting
         state = Entry(
             key=key,
+            conversation_id=conversation.id,
             seq=_STATE,
             text=conversation.model_dump_json(),
             expires_at=until,
@@ -178,10 +184,16 @@ class ConversationStore:
         )
         # The state's condition holds for them, too: nobody else has given these places.
         said = [self._messages.write(Entry.of(key, each, longer)) for each in conversation.messages if each.seq > last]
+        for each in said[:-_MOST_TOGETHER]:  # of a former conversation with many messages of a person's
+            await self._rows.together([each])
+        said = said[-_MOST_TOGETHER:]
         try:
             await self._states.put(state, beside=said)
         except RecordChanged as err:
             raise ConversationChanged("the conversation was changed meanwhile") from err
+        if is_former and await self._in_former(key) is None:  # it was erased meanwhile
+            await self._forget(key, conversation)
+            raise ConversationChanged("the conversation was changed meanwhile")
 
     async def timeline(self, key: str, found: ConversationFound, *, after: int = 0, most: int = 50) -> TimelinePage:
         """Return messages of a conversation behind the place ``after``, in their order; what waits has no place yet."""
@@ -192,15 +204,15 @@ class ConversationStore:
             messages = []
         else:
             places = between("seq", _place(after + 1), _place(last))
-            entries = await self._messages.records(Query(partition=key, sort=places, most=most))
-            messages = [_message(entry) for entry in entries]
+            page = await self._messages.page(Query(partition=key, sort=places, most=most))
+            messages = [_message(entry) for entry in page.records]
         is_last = not messages or messages[-1].seq == last
         return TimelinePage(tuple(messages), None if is_last else messages[-1].seq)
 
     async def _newest(self, key: str, last_seq: int) -> list[KeptMessage]:
         places = between("seq", _place(1), _place(last_seq))
         query = Query(partition=key, sort=places, newest_first=True, most=MOST_READ)
-        return _until(last_seq, await self._messages.records(query))
+        return _until(last_seq, (await self._messages.page(query)).records)
 
     async def _prolong(self, key: str, until: datetime) -> None:
         """Keep all messages until a time. One that was erased meanwhile is not written again."""
@@ -211,6 +223,12 @@ class ConversationStore:
                 with suppress(ItemChanged):
                     await self._rows.put(item | {"expires_at": int(until.timestamp())}, when=present("seq"))
             query = None if page.next is None else replace(query, after=page.next)
+
+    async def _forget(self, key: str, conversation: KeptConversation) -> None:
+        places = [_STATE, *(_place(each.seq) for each in conversation.messages)]
+        for start in range(0, len(places), _MOST_TOGETHER):
+            part = places[start : start + _MOST_TOGETHER]
+            await self._rows.together([Write(key=(self._scoped(key), place)) for place in part])
 
     async def _in_former(self, key: str) -> ConversationFound | None:
         item = None if self._former is None else await self._former.get((self._scoped(key),))

@@ -26,6 +26,7 @@ def kept(which):
     store = ConversationStore(
         AwaitedRows(messages), scope="local", kept_s=3600, now=AT.timestamp, former=AwaitedRows(former)
     )
+    store.erase = lambda: former.delete((f"local/{KEY}",))
     return store, messages
 
 
@@ -72,6 +73,16 @@ async def test_of_two_processes_that_go_on_with_one_the_second_reads_again():
     with pytest.raises(ConversationChanged):
         await store.put(KEY, found.conversation.ended(), over=found)
     assert (await store.get(KEY)).conversation.person == "Anna"
+
+
+async def test_one_that_was_erased_while_a_turn_was_answered_does_not_come_back():
+    store, messages = kept("waiting")
+    found = await store.get(KEY)
+    store.erase()
+    with pytest.raises(ConversationChanged):
+        await store.put(KEY, found.conversation.settled("m-13", None, None), over=found)
+    assert list(messages.scan()) == []
+    assert await store.get(KEY) is None
 
 
 async def test_a_message_whose_text_was_dropped_is_known_by_its_id_and_one_that_was_kept_is_answered_again():
