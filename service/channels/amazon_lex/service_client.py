@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 import httpx2
 import stamina
 from pydantic import BaseModel, ConfigDict
+
+from service.core.unit.channel import Channel
+from service.core.unit.conversation import ConversationState
 
 _ATTEMPTS = 3
 _BUSY = frozenset({429, 502, 503, 504})
@@ -31,7 +33,7 @@ class SaidBack(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    state: Literal["open", "handed_over", "closed"]
+    state: ConversationState
     reply: str | None
     reason: str | None = None
     notice: str | None = None
@@ -53,13 +55,13 @@ class ServiceClient:
     _token: str | None = None
     _token_until: float = field(default=0.0)
 
-    async def start(self, key: str, session: Mapping[str, str]) -> str:
-        """Return the id of the conversation that ``key`` names; it is started if there is none.
+    async def start(self, key: str, session: Mapping[str, str], *, channel: Channel) -> str:
+        """Return the id of the conversation that ``key`` names; it is started on ``channel`` if there is none.
 
         Raises:
             ServiceAway: no answer.
         """
-        body = {"key": key, "channel": "voice", "session": dict(session)}
+        body = {"key": key, "channel": channel.value, "session": dict(session)}
         answer = await self._post(f"/v1/{self.task}/conversations", body)
         return str(answer.json()["conversation_id"])
 
