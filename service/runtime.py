@@ -28,16 +28,17 @@ from service.core.run.task import Task, load_task, task_names
 from service.core.tools.functions import ToolFunction
 from service.core.tools.serving import TaskTools, build_task_tools
 from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file.artifacts import built_in
 from service.dashboards.reader import DashboardReader, build_dashboards
 from service.desk.build import callback_book, open_handovers
 from service.desk.queue import HandoverQueue
 from service.desk.tool import with_kept_callbacks
 from service.desk.watch import HandoverWatch
 from service.interactions.reader import InteractionReader
-from service.kit.aws.shared_state import SharedState
-from service.kit.aws.shared_watch import SharedWatch
 from service.kit.frame.clock import wall_clock
 from service.kit.frame.errors import ConfigurationError
+from service.kit.records.shared_state import SharedState
+from service.kit.records.shared_watch import SharedWatch
 from service.kit.settings import Settings
 from service.kit.telemetry.log import Event, log
 from service.kit.telemetry.loop_lag import Crowding
@@ -207,7 +208,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     token keys nor clients.
 
     Raises:
-        ConfigurationError: model cards, access files or the log's key are missing or wrong, or a required task does not exist.
+        ConfigurationError, PairError: a file that it reads is missing or wrong, or a required task does not exist.
     """
     # Imported here, so that a test with fakes does not load boto3, mlflow and litellm.
     from service.access.control import account_key, open_access
@@ -218,7 +219,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     from service.interactions.observed import build_interactions
     from service.kit.aws.clients import client
     from service.kit.aws.queries import DynamoQueries
-    from service.kit.aws.shared_state import open_shared_state
+    from service.kit.records.shared_state import open_shared_state
     from service.kit.telemetry.fields import set_account_key
 
     tasks = _tasks(settings)
@@ -302,6 +303,9 @@ def _tasks(settings: Settings) -> dict[str, Task[Any]]:
     unknown = sorted(set(settings.serving.required_tasks) - set(tasks))
     if unknown:
         raise ConfigurationError(f"OMNI_REQUIRED_TASKS names {', '.join(unknown)}; tasks: {', '.join(tasks)}")
+    for name, task in tasks.items():
+        for artifact in task.built_in:
+            built_in(name, artifact)  # read once, here: whoever changed the file finds out before a customer does
     if unknown := sorted(set(settings.tools.servers) - set(tasks)):
         raise ConfigurationError(f"OMNI_TOOLS_SERVERS names {', '.join(unknown)}; tasks: {', '.join(tasks)}")
     if unknown := sorted(set(settings.tools.tokens) - set(settings.tools.servers)):
@@ -322,10 +326,12 @@ def _auditor(settings: Settings, dynamodb: Any, bucket: "Archive | None", now: C
     """Return the auditor of conversations; without a bucket the log alone has their events."""
     from service.audit.spooled import Spooled
     from service.audit.stores import AuditObjects, FindingTable
+    from service.kit.aws.stores import FINDINGS
+    from service.kit.records.build import open_rows
 
     stores: list[AuditStore] = []
     if bucket is not None:
-        kept = (AuditObjects(bucket), FindingTable(dynamodb, settings.stores.findings_table))
+        kept = (AuditObjects(bucket), FindingTable(open_rows(settings, FINDINGS, dynamodb)))
         stores = [Spooled(store, settings.state_dir / "audit" / store.name) for store in kept]
     return Auditor(now=now, environment=settings.environment, stores=stores)
 

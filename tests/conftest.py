@@ -2,17 +2,24 @@
 
 import atexit
 import functools
+import json
 import os
 import shutil
 import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import botocore.loaders
+import drills
+import fresh_stores
+import left_behind
 import pytest
+import warm
 
 # The bundled cost map: without this litellm asks the network for a newer one at import.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -24,6 +31,9 @@ for name in ("CI", "GITHUB_ACTIONS"):
 # boto3 parses its description of a service again for each client, 0.1 s; a run builds hundreds of clients.
 botocore.loaders.JSONFileLoader.load_file = staticmethod(functools.cache(botocore.loaders.JSONFileLoader().load_file))
 
+warm.install()
+fresh_stores.install()
+
 with suppress(ImportError):  # the environment of tools/test_ragas.sh has no hypothesis
     import hypothesis
 
@@ -33,10 +43,13 @@ with suppress(ImportError):  # the environment of tools/test_ragas.sh has no hyp
     hypothesis.settings.load_profile("full")
 
 
+_STARTED = time.monotonic()
 _sessions: list[pytest.Session] = []
 
 
 def pytest_sessionstart(session):
+    if not hasattr(session.config, "workerinput") and not _sessions:  # what a worker starts is marked by its controller
+        left_behind.guard()
     _sessions.append(session)
 
 
@@ -177,7 +190,28 @@ def pytest_configure():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items):
-    """Run the modules with slow tests first: several processes end together only if what is left to share out is short."""
+def pytest_addoption(parser):
+    parser.addoption(
+        "--drill-result", metavar="FILE", help="where to write what became of the drill, as docs/drill.json"
+    )
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Write down what became of the drill; with several processes this runs in the one that tells them what to run."""
+    if file := config.getoption("drill_result"):
+        outcomes = {
+            name: [one.nodeid for one in found if hasattr(one, "nodeid")]
+            for name, found in terminalreporter.stats.items()
+        }
+        Path(file).write_text(
+            json.dumps(drills.result_of(outcomes, seconds=time.monotonic() - _STARTED), indent=2) + "\n",
+            encoding="utf-8",
+        )
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
+def pytest_collection_modifyitems(config, items):
+    """Mark the drills; run the modules with slow tests first, so that several processes end together."""
+    config.drill_faults = drills.mark(items)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)

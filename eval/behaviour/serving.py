@@ -22,7 +22,7 @@ from service.app import create_app
 from service.core.release.served import PairSourceStatus, ServedPair
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair import Pair
-from service.kit.aws.shared_watch import SharedWatch
+from service.kit.records.shared_watch import SharedWatch
 from service.kit.settings import Settings
 from service.local.process import LocalBedrock
 from service.runtime import Runtime, build_runtime

@@ -106,17 +106,18 @@ def _tried(
     Raises:
         ConfigurationError: a model without a prompt to try it with, or an address without a model.
     """
-    from eval.evaluation.evaluate import load_pairs
-    from eval.instruments.sweep.run import card_named, derive
-    from service.core.run.task import load_task
-    from service.core.unit.cards import ModelCards
     from service.kit.frame.errors import ConfigurationError
-    from service.kit.settings import Settings
 
     if model is None:
         if api_base is not None:
             raise ConfigurationError("--api-base is the address of the server of --model; name the model, too")
         return None, ()
+    from eval.evaluation.evaluate import load_pairs  # late: with the sweep come numpy and scipy
+    from eval.instruments.sweep.run import card_named, derive
+    from service.core.run.task import load_task
+    from service.core.unit.cards import ModelCards
+    from service.kit.settings import Settings
+
     if not names:
         raise ConfigurationError("--model tries a model with an existing prompt; name the prompt with --pairs")
     settings = with_api_base(Settings(), model, api_base)
@@ -137,7 +138,6 @@ def run_and_print(options: "Options", settings: "Settings | None" = None) -> "Fi
     """Evaluate, print the result for a person, and return it; ``settings`` None: those of the environment."""
     with paused_gc():
         from eval.evaluation.evaluate import evaluate
-        from eval.report.console import render_evaluation
         from eval.report.next_step import next_steps, step_lines
         from eval.run.selection import left_out_lines
         from service.core.release.unseen import UnseenPolicy
@@ -149,7 +149,7 @@ def run_and_print(options: "Options", settings: "Settings | None" = None) -> "Fi
     except KeyboardInterrupt:
         say("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN) from None
-    render_evaluation(outcome.evaluation, outcome.suite)
+    sys.stdout.write(outcome.shown)
     lines = left_out_lines(outcome.left_out, options.task, settings) + _keep_lines(options.derived, options.task)
     steps = next_steps(outcome.evaluation, outcome.suite, UnseenPolicy.of(settings), named=options.pairs)
     shown = [] if options.derived else step_lines(steps)  # a derived pair is no file, and cannot be released

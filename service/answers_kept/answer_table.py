@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
@@ -11,12 +11,10 @@ from service.answers_kept.feedback import Effect
 from service.answers_kept.table import SummaryTable
 from service.kit.aws.bounded import RecordRefused, translated
 from service.kit.aws.stores import ANSWERS
-from service.kit.aws.tombstones import Tombstones
+from service.kit.delivery.writer import Store
 from service.kit.frame.errors import StoreError
+from service.kit.records.tombstones import Tombstones
 from service.kit.telemetry.fields import account_hash
-
-if TYPE_CHECKING:
-    from service.answers_kept.writer import RecordStore
 
 _KEY, _TTL = ANSWERS.partition, ANSWERS.expires
 _REFUSED = "ConditionalCheckFailedException"
@@ -136,12 +134,12 @@ class RecordTables:
 class WithoutErased:
     """A store that leaves out the records of customers who were erased after the answer."""
 
-    def __init__(self, store: "RecordStore", tombstones: Tombstones) -> None:
+    def __init__(self, store: Store[ServedRecord], tombstones: Tombstones) -> None:
         self._store = store
         self._tombstones = tombstones
 
-    def put(self, record: ServedRecord) -> str:
-        """See ``RecordStore.put``; a record that is left out counts as kept."""
+    def put(self, record: ServedRecord) -> object:
+        """See ``Store.put``; a record that is left out counts as kept."""
         if isinstance(record, KeptAnswer):
             names: tuple[str | None, ...] = (record.customer, record.conversation, *record.persons)
         else:

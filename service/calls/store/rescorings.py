@@ -15,7 +15,7 @@ from service.kit.aws.stores import CALLS
 from service.kit.records.conditions import begins
 from service.kit.records.items import Item, Key
 from service.kit.records.rows import Query, Rows
-from service.kit.records.table import RecordForm, RecordTable
+from service.kit.records.table import RecordChanged, RecordForm, RecordTable
 
 RescoringState = Literal["waiting", "running", "done", "stopped", "cancelled"]
 _OPEN_STATES: tuple[RescoringState, ...] = ("waiting", "running")
@@ -97,8 +97,12 @@ class RescoringOrders:
         self._table = RecordTable(rows, _FORM)
 
     def add(self, order: RescoringOrder) -> RescoringOrder:
-        """Write a new order; return the one that stands under its id, which may be older."""
-        return self._table.add(order)
+        """Write a new order and return ``order`` itself, or the one that stands under its id already."""
+        try:
+            self._table.put_new(order)
+        except RecordChanged:
+            return self.get(order.tenant, order.rescoring_id)
+        return order
 
     def get(self, tenant: str, rescoring_id: str) -> RescoringOrder:
         """Return an order.

@@ -47,7 +47,7 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     from service.core.unit.cards import ModelCards
     from service.kit.aws.clients import client
     from service.kit.aws.event_queue import LONGEST_WAIT_S, EventQueue
-    from service.kit.aws.tombstones import open_tombstones
+    from service.kit.records.tombstones import open_tombstones
     from service.warehouse import open_warehouse
 
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
@@ -214,7 +214,7 @@ def _rollout(
 ) -> CallRollout:
     """Return the rollout that the service follows for the same task, as it stands now, and follow it."""
     from service.core.release.registry import CandidateReader
-    from service.kit.aws.shared_state import open_shared_state
+    from service.kit.records.shared_state import open_shared_state
     from service.rollouts.control import RolloutControl
     from service.rollouts.shadow import Shadow
 

@@ -1,18 +1,16 @@
 """A DynamoDB table: through boto3 for code that may block, and on the event loop for requests."""
 
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-import stamina
 from botocore.exceptions import ClientError
 
 from service.kit.aws.bounded import (
-    FIRST_WAIT_S,
-    LONGEST_WAIT_S,
+    PASSING,
+    STORE_RETRIES,
     ItemChanged,
-    StoreDropped,
     StoreThrottled,
     patiently,
     translated,
@@ -70,11 +68,14 @@ class DynamoRows:
         """See ``Rows.query``."""
         return all_pages(self, query)
 
-    def scan(self, *, where: Condition | None = None, index: TableIndex | None = None) -> Iterator[Item]:
+    def scan(
+        self, *, where: Condition | None = None, index: TableIndex | None = None, only: Sequence[str] = ()
+    ) -> Iterator[Item]:
         """See ``Rows.scan``."""
         given = Placeholders()
         asked: dict[str, Any] = {"IndexName": index.name} if index else {"ConsistentRead": True}
         asked |= {"FilterExpression": where.text(given)} if where else {}
+        asked |= {"ProjectionExpression": ", ".join(map(given.name, only))} if only else {}
         asked |= given.arguments()
         while True:
             page = self._called("scan", **asked)
@@ -137,7 +138,8 @@ class DynamoEventLoopRows:
 
     async def put(self, item: Item, *, when: Condition | None = None) -> None:
         """See ``Rows.put``."""
-        await self._patiently(partial(self._tables.put, TableName=self.name, **put_arguments(item, when)))
+        put = partial(self._tables.put, TableName=self.name, **put_arguments(item, when))
+        await STORE_RETRIES.run_async(put, on=PASSING, timeout_s=self._timeout_s)
 
     async def page(self, query: Query) -> RowPage:
         """See ``Rows.page``."""
@@ -149,19 +151,8 @@ class DynamoEventLoopRows:
         """See ``Rows.together``."""
         # The same for all attempts, as in ``DynamoRows.together``.
         placed, token = placed_writes(self.shape, self.name, writes), uuid.uuid4().hex
-        await self._patiently(partial(self._tables.write_together, TransactItems=placed, ClientRequestToken=token))
-
-    async def _patiently(self, access: Callable[[], Awaitable[None]]) -> None:
-        async for attempt in stamina.retry_context(
-            on=(StoreThrottled, StoreDropped),
-            attempts=None,
-            timeout=self._timeout_s,
-            wait_initial=FIRST_WAIT_S,
-            wait_max=LONGEST_WAIT_S,
-            wait_jitter=FIRST_WAIT_S,
-        ):
-            with attempt:
-                await access()
+        write = partial(self._tables.write_together, TransactItems=placed, ClientRequestToken=token)
+        await STORE_RETRIES.run_async(write, on=PASSING, timeout_s=self._timeout_s)
 
 
 def placed_writes(shape: TableShape, table: str, writes: Sequence[Write]) -> list[dict[str, Any]]:

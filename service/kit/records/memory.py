@@ -71,9 +71,13 @@ class RowsInMemory:
         """See ``Rows.query``."""
         return all_pages(self, query)
 
-    def scan(self, *, where: Condition | None = None, index: TableIndex | None = None) -> Iterator[Item]:
+    def scan(
+        self, *, where: Condition | None = None, index: TableIndex | None = None, only: Sequence[str] = ()
+    ) -> Iterator[Item]:
         """See ``Rows.scan``."""
-        yield from (item for item in self._listed(index) if where is None or where.holds(item))
+        for item in self._listed(index):
+            if where is None or where.holds(item):
+                yield {name: value for name, value in item.items() if not only or name in only}
 
     def together(self, writes: Sequence[Write]) -> None:
         """See ``Rows.together``."""

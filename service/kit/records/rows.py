@@ -84,8 +84,10 @@ class Rows(Protocol):
         """Yield the items of all pages."""
         ...
 
-    def scan(self, *, where: Condition | None = None, index: TableIndex | None = None) -> Iterator[Item]:
-        """Yield the items of all partitions, in no order; reads the whole table or index."""
+    def scan(
+        self, *, where: Condition | None = None, index: TableIndex | None = None, only: Sequence[str] = ()
+    ) -> Iterator[Item]:
+        """Yield the items of all partitions, in no order; reads the whole table or index, and sends ``only`` some attributes."""
         ...
 
     def together(self, writes: Sequence[Write]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel
 
-from service.kit.aws.bounded import FIRST_WAIT_S, ItemChanged, StoreThrottled
+from service.kit.aws.bounded import STORE_RETRIES, ItemChanged, StoreThrottled
 from service.kit.aws.stores import TableShape
 from service.kit.records.conditions import Condition, absent, at_most, either, equal
 from service.kit.records.items import Item, Key
@@ -177,7 +177,9 @@ class RecordTable(Generic[T]):
             try:
                 return self.put(wanted)
             except RecordChanged:
-                time.sleep(random.uniform(0, FIRST_WAIT_S * attempt))  # several writers may have begun at the same time
+                time.sleep(
+                    random.uniform(0, STORE_RETRIES.first_s * attempt)
+                )  # several writers may have begun at the same time
         raise StoreThrottled(f"table {self.rows.name!r}: {'/'.join(key)!r} is changed all the time")
 
     def delete(self, *key: str) -> None:

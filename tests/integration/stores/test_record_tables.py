@@ -347,6 +347,7 @@ def test_a_scan_reads_all_partitions(rows, scope):
         rows.put({"pk": f"{scope}#{number}", "sk": "1", "of": scope, "count": number})
     found = rows.scan(where=every(equal("of", scope), at_least("count", 1)))
     assert sorted(item["count"] for item in found) == [1, 2]
+    assert list(rows.scan(where=every(equal("of", scope), equal("count", 1)), only=["of"])) == [{"of": scope}]
     assert list(rows.scan(where=equal("of", scope), index=OPEN)) == []
 
 
