@@ -18,8 +18,9 @@ from service.calls.rescorings import RescoringDesk
 from service.calls.reviews import CallReviews
 from service.calls.store.forms import Forms
 from service.calls.tenants.desk import TenantDesk
-from service.conversations.store import ConversationsInMemory, ConversationStore
-from service.conversations.turns import Turns
+from service.conversations.build import conversations_in_memory
+from service.conversations.service import Turns
+from service.conversations.store import ConversationStore
 from service.core.llm.model_call import Gateway
 from service.core.llm.reliability import Reliability
 from service.core.release.served import PairSource, ServedPair
@@ -89,7 +90,7 @@ class Runtime:
     dashboards: DashboardReader | None = None
     tools: Mapping[str, TaskTools] = field(default_factory=dict)
     disconnect: Callable[[], Awaitable[None]] | None = None
-    conversations: ConversationStore = field(default_factory=ConversationsInMemory)
+    conversations: ConversationStore = field(default_factory=conversations_in_memory)
     handovers: HandoverQueue | None = None
     audit: Auditor | None = None  # None: conversations are not audited, as in tests and the harness's own server
     shared: SharedState | None = None
@@ -352,12 +353,12 @@ def _stores(
     from service.calls.reviews import build_reviews
     from service.calls.store.form_store import build_forms
     from service.calls.tenants.build import build_desk
-    from service.conversations.table import ConversationTable
+    from service.conversations.build import conversations_in_tables
 
     stores = settings.stores
-    conversations = ConversationTable(
+    conversations = conversations_in_tables(
         queries,
-        stores.conversations_table,
+        settings,
         scope=settings.stage,
         kept_s=stores.conversation_hours * 3600,
         timeout_s=stores.timeout_s,

@@ -14,7 +14,7 @@ from assistant_by_model import assistant_runtime, open_bank
 from parcel_service import parcel_runtime
 
 from service.app import create_app
-from service.conversations.table import ConversationTable
+from service.conversations.build import conversations_in_tables
 from service.kit.aws.clients import client
 from service.kit.aws.queries import DynamoQueries
 from service.kit.settings import Settings
@@ -26,7 +26,7 @@ def serve(port, endpoint, model_s, folder, model=None):
     settings = Settings(aws_endpoint=endpoint, state_dir=Path(folder), store_timeout_s=10.0)
     configure_logging("WARNING")
     queries = DynamoQueries.beside(client("dynamodb", settings), settings)
-    table = ConversationTable(queries, settings.stores.conversations_table, scope="test", kept_s=3600, timeout_s=10)
+    table = conversations_in_tables(queries, settings, scope="test", kept_s=3600, timeout_s=10)
 
     async def before(call):
         print("asked", flush=True)

@@ -14,7 +14,7 @@ from assistant_service import assistant_runtime
 
 from service.access.control import open_access
 from service.app import create_app
-from service.conversations.table import ConversationTable
+from service.conversations.build import conversations_in_tables
 from service.desk.build import callback_book, open_handovers
 from service.kit.aws.clients import client
 from service.kit.aws.queries import DynamoQueries
@@ -28,7 +28,7 @@ def serve(port, endpoint, folder, handovers):
     settings = here.model_copy(update={"aws_endpoint": endpoint, "handovers_table": handovers})
     configure_logging("WARNING")
     queries = DynamoQueries.beside(client("dynamodb", settings), settings)
-    table = ConversationTable(queries, settings.stores.conversations_table, scope="test", kept_s=3600, timeout_s=10)
+    table = conversations_in_tables(queries, settings, scope="test", kept_s=3600, timeout_s=10)
 
     def now():
         return datetime.now(UTC)

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.core.release.served import RolloutArm
 from service.core.run.task import Arm
-from service.core.unit.interaction import Channel, Interaction
+from service.core.unit.channel import RecordedChannel
+from service.core.unit.interaction import Interaction
 
 PROCESSED_PREFIX = "omni-channel/processed/"
 FEEDBACK_PREFIX = "omni-channel/feedback/"
@@ -19,7 +20,7 @@ class SeenInteraction(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    channel: Channel
+    channel: RecordedChannel
     timestamp: str
     intent: str
 
@@ -58,7 +59,7 @@ class SummaryRecord(BaseModel):
     generated_at: str
     max_history_days: int
     max_interactions: int
-    channel_filter: tuple[Channel, ...] | None
+    channel_filter: tuple[RecordedChannel, ...] | None
     prompt_version: str
     pair: str
     pair_digest: str

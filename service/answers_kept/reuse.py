@@ -10,7 +10,8 @@ from cachetools import TTLCache
 
 from service.answers_kept.record import Reusable
 from service.core.run.task import TaskResult
-from service.core.unit.interaction import Channel, Interaction
+from service.core.unit.channel import RecordedChannel
+from service.core.unit.interaction import Interaction
 from service.kit.frame.canonical import canonical_json, sha256_hex
 from service.kit.frame.errors import ServiceError, StoreError
 from service.kit.telemetry.log import Event, log
@@ -33,7 +34,7 @@ class ReuseScope:
     initial_contact_id: str
     max_history_days: int
     max_interactions: int
-    channel_filter: tuple[Channel, ...] | None
+    channel_filter: tuple[RecordedChannel, ...] | None
     pair_digest: str
     reason: str = ""
 

@@ -15,6 +15,7 @@ from service.calls.failure import CallFailed
 from service.core.release.served import ServedPair
 from service.core.run.task import TaskContext, TaskResult
 from service.core.tools.allowed import AllowedTools
+from service.core.unit.tenant import Tenant
 from service.rollouts.live_counts import Observation
 from service.runtime import Runtime
 
@@ -47,7 +48,7 @@ def owner_of(request: Request) -> str:
     if caller is None:
         return ""
     # A client may have the name of a tenant that it does not belong to.
-    return f"client:{caller.client_id}" if caller.tenant is None else f"tenant:{caller.tenant}"
+    return f"client:{caller.client_id}" if caller.tenant is None else Tenant(caller.tenant).owner
 
 
 def tools_of_run(task: str, inputs: BaseModel, *, served: ServedPair, request: Request) -> AllowedTools | None:

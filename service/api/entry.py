@@ -6,7 +6,7 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from service.api.answering import owner_of, runtime_of
-from service.conversations.conversation import Conversation
+from service.conversations.model import KeptConversation
 from service.core.run.dialogue.task import DialogueTask
 from service.core.run.dialogue.turn import DialogueInputs
 from service.core.run.task import Task
@@ -14,7 +14,7 @@ from service.desk.entering import HandoverEntry
 
 
 def entry_of(
-    task: Task[Any], inputs: BaseModel, request: Request, conversation: Conversation | None
+    task: Task[Any], inputs: BaseModel, request: Request, conversation: KeptConversation | None
 ) -> HandoverEntry | None:
     """Return the entry for a turn; None where there is no queue, or the task answers in no conversations.
 
@@ -30,19 +30,17 @@ def entry_of(
     return HandoverEntry(queue=queue, task=task, inputs=inputs, owner=owner_of(request), channel=channel, turns=turns)
 
 
-def entry_again(task: DialogueTask[Any], request: Request, conversation: Conversation) -> HandoverEntry | None:
+def entry_again(task: DialogueTask[Any], request: Request, conversation: KeptConversation) -> HandoverEntry | None:
     """Return the entry of a conversation that was handed over already, as it was at that message; None if that is gone."""
-    queue, at = runtime_of(request).handovers, None
-    for number, each in enumerate(conversation.exchanges):
-        if each.reply is not None and each.reply.action == "handover":
-            at = number
-    if queue is None or at is None:
+    queue, said = runtime_of(request).handovers, conversation.shown
+    handed = [at for at, each in enumerate(said) if each.reply is not None and each.reply.action == "handover"]
+    if queue is None or not handed or handed[-1] == 0:
         return None
-    before = conversation.model_copy(update={"exchanges": conversation.exchanges[:at], "waiting": ()})
+    asked = handed[-1] - 1  # a reply stands right after the message that it answers
     inputs = task.input_model(
         conversation_id=conversation.id,
-        message=conversation.exchanges[at].said,
-        history=before.spoken,
+        message=said[asked].text,
+        history=conversation.with_newest(said[:asked]).spoken,
         session=dict(conversation.session),
     )
     assert isinstance(inputs, DialogueInputs)

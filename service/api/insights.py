@@ -19,7 +19,8 @@ from service.api.kept import reuse_scope, summary_record
 from service.api.streaming import stream, wants_stream
 from service.core.release.served import ServedPair
 from service.core.tasks.summarize import Summarize, SummarizeInputs
-from service.core.unit.interaction import Channel, HistoryFilter, Interaction, date_range
+from service.core.unit.channel import RecordedChannel
+from service.core.unit.interaction import HistoryFilter, Interaction, date_range
 from service.interactions.reader import InteractionPage
 from service.kit.telemetry.log import Event, account_hash, log
 from service.runtime import Runtime
@@ -62,7 +63,7 @@ class InsightsRequest(HistoryFilter):
     unique_process_id: Annotated[_ContactId, AfterValidator(_no_side_key)] | None = None
     initial_contact_id: _ContactId | None = None
     ivr_intent: str = Field(default="misc", max_length=120)
-    channel_filter: Annotated[tuple[Channel, ...], Field(min_length=1)] | None = None
+    channel_filter: Annotated[tuple[RecordedChannel, ...], Field(min_length=1)] | None = None
 
 
 class InsightsResponse(BaseModel):
@@ -124,7 +125,7 @@ class InsightsResponse(BaseModel):
     generated_at: str
     max_history_days: int
     max_interactions: int
-    channel_filter: tuple[Channel, ...] | None
+    channel_filter: tuple[RecordedChannel, ...] | None
     prompt_version: str
     pair: str
     pair_digest: str

@@ -22,7 +22,7 @@ from service.api.http.problems import RESPONSES, TaskFailedError
 from service.api.http.tenancy import require_tenant
 from service.api.keeping import Keeping
 from service.audit.step import ConversationFacts
-from service.conversations.conversation import Conversation
+from service.conversations.model import KeptConversation
 from service.core.release.served import ServedPair
 from service.core.run.dialogue.task import DialogueTask
 from service.core.run.dialogue.turn import DialogueInputs
@@ -145,7 +145,7 @@ async def ask_task(
     request: Request,
     tell_tool: Callable[[str], None] | None = None,
     request_id: str | None = None,
-    conversation: Conversation | None = None,
+    conversation: KeptConversation | None = None,
 ) -> TaskAnswer:
     """Run a task for a request, keep its answer, and return it; ``tell_tool`` gets the name of each tool before its call.
 
@@ -200,13 +200,13 @@ async def ask_task(
     return done
 
 
-def conversation_facts(conversation: Conversation) -> ConversationFacts:
+def conversation_facts(conversation: KeptConversation) -> ConversationFacts:
     """Return what the audit needs to know of a kept conversation."""
-    called = (tool for each in conversation.exchanges if each.made_by is not None for tool in each.made_by.tools)
+    called = (tool for each in conversation.messages if each.made_by is not None for tool in each.made_by.tools)
     return ConversationFacts(
         channel=conversation.channel,
         started_at=conversation.started_at,
-        turns=len(conversation.exchanges) + len(conversation.older),
+        turns=conversation.turns,
         tools=tuple(dict.fromkeys(called)),
         session=conversation.session,
     )
@@ -218,7 +218,7 @@ async def _audited(
     inputs: BaseModel,
     served: ServedPair,
     runtime: Runtime,
-    conversation: Conversation | None,
+    conversation: KeptConversation | None,
     request_id: str,
 ) -> tuple[TaskResult, Any]:
     """Return a run's result and its output; a turn of a conversation is audited, also one that failed."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 from service.core.statements.answers.finding import Severity
+from service.core.unit.channel import ConversationChannel
 
 AUDIT_PREFIX = "omni-channel/audit/"
 AuditLevel = Literal["DEBUG", "INFO", "WARN", "ERROR"]
@@ -30,7 +31,7 @@ class _Written(BaseModel):
 class ConversationStarted(_Written):
     """``customer_phone`` is a pseudonym: the same for the same number."""
 
-    channel: Literal["chat", "voice"]
+    channel: ConversationChannel
     customer_phone: str | None
     queue_id: str | None
 

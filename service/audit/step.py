@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
 
 from service.audit.record import (
     AuditData,
@@ -25,6 +24,8 @@ from service.core.redaction.persons import json_in
 from service.core.run.dialogue.turn import DialogueInputs, DialogueReply
 from service.core.run.task_result import NotedFinding, TaskResult
 from service.core.tools.use import TracedStep
+from service.core.unit.channel import Channel
+from service.core.unit.customer import Customer
 from service.kit.frame.errors import FailureCode
 
 # What a guard finds beside statements that nothing supports.
@@ -39,7 +40,7 @@ _UNNAMED = "unknown"  # a model may name anything as a tool
 class ConversationFacts:
     """What is known of a conversation before a turn; ``tools`` are those that its last turns called."""
 
-    channel: Literal["chat", "voice"] = "chat"
+    channel: Channel = Channel.CHAT
     started_at: datetime | None = None
     turns: int = 0
     tools: tuple[str, ...] = ()
@@ -92,14 +93,14 @@ class _Clock:
         self.events.append(RawEvent(at=self.now, data=data, level=level, error=error))
 
 
-def start_event(at: datetime, channel: Literal["chat", "voice"], session: Mapping[str, str]) -> RawEvent:
+def start_event(at: datetime, channel: Channel, session: Mapping[str, str]) -> RawEvent:
     """Return the event of a conversation that begins; ``session`` is what the channel has verified."""
     queue = session.get("queue_id", "")
     return RawEvent(
         at=at,
         data=ConversationStarted(
             channel=channel,
-            customer_phone=session.get("phone") or session.get("customer_phone"),
+            customer_phone=Customer.verified(session).of("phone"),
             queue_id=queue if _QUEUE.fullmatch(queue) else None,
         ),
     )
@@ -110,7 +111,7 @@ def turn_events(
 ) -> Sequence[RawEvent]:
     """Return the events of an answered or failed turn; ``reply`` is None if it failed."""
     clock = _Clock(turn.began)
-    voice = turn.facts.channel == "voice"
+    voice = turn.facts.channel.can.speech
     clock.add(
         UserInput(transcript=turn.inputs.message, input_mode="voice" if voice else "text", confidence=None),
     )

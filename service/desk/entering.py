@@ -13,6 +13,7 @@ from service.core.run.dialogue.task import DialogueTask
 from service.core.run.dialogue.turn import DialogueInputs, DialogueReply
 from service.core.tools.port import ToolError, Tools
 from service.core.unit.pair import ToolSpec
+from service.core.unit.tenant import Tenant
 from service.desk.handover import CustomerHandover, HandoverSummary
 from service.desk.queue import HandoverQueue
 from service.kit.frame.errors import StoreError
@@ -145,4 +146,5 @@ def with_queue(tools: Tools, entry: HandoverEntry | None) -> Tools:
 
 
 def _tenant_of(owner: str) -> str | None:
-    return owner.removeprefix("tenant:") if owner.startswith("tenant:") else None
+    tenant = Tenant.of_owner(owner)
+    return None if tenant is None else tenant.id

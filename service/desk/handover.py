@@ -6,6 +6,8 @@ from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from service.core.unit.tenant import Tenant
+
 # How soon a person should take a handover, by its reason; others come last. Ties are served in the order of their arrival.
 URGENCY: Mapping[str, int] = {"sensitive_topic": 1, "customer_frustration": 2, "repeated_query": 3}
 _LEAST_URGENT = 5
@@ -70,8 +72,8 @@ class CustomerHandover(BaseModel):
     @property
     def tenant(self) -> str | None:
         """The tenant whose agents may take it; None: of agents without a tenant."""
-        kind, _, name = self.owner.partition(":")
-        return name if kind == "tenant" else None
+        tenant = Tenant.of_owner(self.owner)
+        return None if tenant is None else tenant.id
 
     @property
     def urgency(self) -> int:

@@ -16,7 +16,7 @@ from pandera.errors import SchemaErrors
 from service.audit.record import DATA_OF, AuditLevel, FindingAction, ResolutionStatus
 from service.core.run.task import Arm
 from service.core.statements.answers.finding import Severity
-from service.core.unit.interaction import CHANNELS
+from service.core.unit.channel import RECORDED
 from service.warehouse.events import (
     AnswerDetailEvent,
     AuditEvent,
@@ -113,7 +113,7 @@ def _interaction(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
     return pandera.DataFrameSchema(
         {
             "position": _between(0, 199),
-            "channel": _one_of(*CHANNELS),
+            "channel": _one_of(*RECORDED),
             "intent": _bytes(_LONGEST_ID_BYTES),
         },
         checks=[

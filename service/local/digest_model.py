@@ -9,14 +9,15 @@ from datetime import UTC, datetime
 
 from service.core.llm.pricing import estimated_tokens
 from service.core.tasks.summarize.digest import extractive_digest
-from service.core.unit.interaction import CHANNELS, Interaction
+from service.core.unit.channel import RECORDED
+from service.core.unit.interaction import Interaction
 from service.local.converse_wire import ConverseRequest, WireStopReason
 from service.local.engines import Delta, Done, Latency
 
 _HISTORY = re.compile(r"<history>\n?(.*?)\n?</history>", re.DOTALL)
 # The first line of an interaction in the prompt, in the format of ``service.core.tasks.summarize.history``.
 _HEADER = re.compile(
-    rf"^\[\d+\] (\w{{3}} \d\d \d{{4}} \d\d:\d\d) \| ({'|'.join(CHANNELS)}) \| (.*?)(?: \| outcome: (.*))?$",
+    rf"^\[\d+\] (\w{{3}} \d\d \d{{4}} \d\d:\d\d) \| ({'|'.join(RECORDED)}) \| (.*?)(?: \| outcome: (.*))?$",
     re.MULTILINE,
 )
 NO_DELAY = Latency()
@@ -42,8 +43,8 @@ def parse_skip(text: str) -> Skip:
         ValueError: the rule is missing, or the channel is unknown.
     """
     channel, _, rule = text.partition("=")
-    if channel not in CHANNELS or not rule:
-        raise ValueError(f"expected CHANNEL=RULE with a channel of {', '.join(CHANNELS)}, got {text!r}")
+    if channel not in RECORDED or not rule:
+        raise ValueError(f"expected CHANNEL=RULE with a channel of {', '.join(RECORDED)}, got {text!r}")
     return Skip(channel=channel, rule=rule)
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.core.unit.interaction import Channel, Interaction
+from service.core.unit.channel import RecordedChannel
+from service.core.unit.interaction import Interaction
 
 SAMPLES_FILE = Path(__file__).with_name("sample_interactions.jsonl")
 SAMPLE_CUSTOMERS = {
@@ -24,7 +25,7 @@ class SampleInteraction(BaseModel):
     interaction_id: str
     days_ago: int = Field(ge=1)  # not 0: early in the day, a time of today could be in the future
     time: time
-    channel: Channel
+    channel: RecordedChannel
     intent: str
     text: str
     outcome: str | None = None

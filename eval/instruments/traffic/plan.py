@@ -8,16 +8,16 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from eval.instruments.traffic.stories import Episode
 from eval.spine.errors import TrafficError
-from service.core.unit.interaction import Channel
+from service.core.unit.channel import RECORDED, Channel
 
 CLIENTS = {"agent-desktop": 0.6, "salesforce": 0.3, "chat-console": 0.1}
 # The planted weakness: the second release no longer reads this channel. Only six of the gate set's 200 cases end in it, too few
 # to change the average noticeably.
-CHANNEL: Channel = "web"
+CHANNEL = Channel.WEB
 # Share of the contacts that follow a web form, the same for every intent: a customer who wrote an e-mail, a chat or a text
 # message could have filled in a form instead.
 _FORM_SHARE = 0.25
-_WRITTEN = ("email", "chat", "sms", "web", "mobile_app", "social")
+_WRITTEN = tuple(channel for channel in RECORDED if channel.can.written)
 SLOT = timedelta(hours=1)
 _OPEN, _CLOSE = 7, 21  # hours in UTC
 _WEEKDAYS = (1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.3)

@@ -10,7 +10,8 @@ from eval.spine.cases import Case, Fact
 from service.core.statements.grounding.text import form_occurs
 from service.core.tasks.summarize import SummarizeInputs
 from service.core.tasks.summarize.digest import extractive_digest
-from service.core.unit.interaction import Channel, Interaction
+from service.core.unit.channel import Channel
+from service.core.unit.interaction import Interaction
 
 _NEWEST_WEIGHT = 3  # weight of the newest contact's facts, because the customer calls about what happened last
 

@@ -129,12 +129,13 @@ def service_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
         "outbox_table",
         "answers_table",
         "shared_table",
-        "conversations_table",
+        "messages_table",
         "handovers_table",
     )
     return [
         may.table("interactions_table", READ),
         *(may.table(setting, READ, CHANGE) for setting in rows),
+        may.table("conversations_table", READ),  # of an earlier version
         may.table("outbox_table", SCAN),  # the writer looks for what a lost task left behind
         may.table("config_table", READ, CHANGE),
         may.table("callbacks_table", READ, ("dynamodb:PutItem",)),

@@ -1,12 +1,15 @@
 """What the operations on conversations take and return."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from service.conversations.conversation import MOST_SAID, Conversation, ConversationChannel, ConversationState, MadeBy
-from service.conversations.turns import TakenTurn
+from service.conversations.model import MOST_SAID, KeptConversation, KeptMessage, MadeBy
+from service.conversations.service import TakenTurn
 from service.core.run.dialogue.turn import ReplyAction
+from service.core.unit.channel import Channel, ConversationChannel
+from service.core.unit.conversation import ConversationState
 
 HANDED_OVER = "A person from our team is taking over. They will read what you write here and answer."
 TAKEN_OVER = "You are talking with {person} from our team. The AI assistant is silent."
@@ -46,7 +49,7 @@ class ConversationStart(BaseModel):
     key: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
         default=None, description="The channel's own id: started again with it, the conversation is the same"
     )
-    channel: ConversationChannel = "chat"
+    channel: ConversationChannel = Channel.CHAT
     session: dict[_Name, _Value] = Field(
         default_factory=dict, max_length=20, json_schema_extra={"additionalProperties": False}
     )
@@ -125,7 +128,7 @@ class ConversationAnswer(_Shown):
     queue: PlaceInQueue | None
 
     @classmethod
-    def of(cls, conversation: Conversation, queue: PlaceInQueue | None = None, **more: Any) -> Self:
+    def of(cls, conversation: KeptConversation, queue: PlaceInQueue | None = None, **more: Any) -> Self:
         """Return the body for ``conversation``, whose customer waits at a place in the ``queue``."""
         open_ = conversation.state == "open"
         return cls(
@@ -133,8 +136,8 @@ class ConversationAnswer(_Shown):
             task=conversation.task,
             state=conversation.state,
             said=said_in(conversation),
-            waiting=[each.message_id for each in conversation.waiting],
-            unanswered=[each.message_id for each in conversation.exchanges if open_ and each.reply is None],
+            waiting=[each.id for each in conversation.waiting],
+            unanswered=list(conversation.unanswered) if open_ else [],
             notice=_notice(conversation),
             person=conversation.person,
             queue=queue,
@@ -215,45 +218,40 @@ class TurnAnswer(_Shown):
     @classmethod
     def of(cls, turn: TakenTurn) -> Self:
         """Return the body for ``turn``."""
-        conversation, reply = turn.conversation, turn.exchange.reply
+        conversation, reply = turn.conversation, None if turn.reply is None else turn.reply.reply
         return cls(
             conversation_id=conversation.id,
-            message_id=turn.exchange.message_id,
+            message_id=turn.message.id,
             state=conversation.state,
             reply=None if reply is None else reply.reply,
             action=None if reply is None else reply.action,
             asks=[] if reply is None else list(reply.asks),
             reason=conversation.reason,
             notice=_notice(conversation),
-            made_by=turn.exchange.made_by,
+            made_by=None if turn.reply is None else turn.reply.made_by,
             repeated=turn.repeated,
         )
 
 
-def _notice(conversation: Conversation) -> str | None:
+def _notice(conversation: KeptConversation) -> str | None:
     if conversation.state != "handed_over":
         return None
     return HANDED_OVER if conversation.person is None else TAKEN_OVER.format(person=conversation.person)
 
 
-def said_in(conversation: Conversation) -> list[SaidInConversation]:
+def said_in(conversation: KeptConversation) -> list[SaidInConversation]:
     """Return what was said in a conversation, oldest first, with what is not answered yet."""
-    greeting = conversation.greeting
-    found: list[SaidInConversation] = []
-    if greeting is not None and not conversation.older:
-        at = conversation.started_at.isoformat()
-        found.append(SaidInConversation(by="assistant", text=greeting, message_id=None, at=at))
-    for each in conversation.exchanges:
-        at = each.at.isoformat()
-        found.append(SaidInConversation(by="customer", text=each.said, message_id=each.message_id, at=at))
-        if each.reply is not None:
-            text = each.reply.reply
-            found.append(SaidInConversation(by="assistant", text=text, message_id=each.message_id, at=at))
-        for one in each.answers:
-            at = one.at.isoformat()
-            found.append(SaidInConversation(by="person", text=one.text, message_id=one.message_id, at=at))
-    waiting = (
-        SaidInConversation(by="customer", text=each.said, message_id=each.message_id, at=each.at.isoformat())
-        for each in conversation.waiting
+    asked = {each.id: each for each in conversation.messages if each.author == "customer"}
+    waiting = (each.message for each in conversation.waiting)
+    return [_said(each, asked) for each in (*conversation.shown, *waiting)]
+
+
+def _said(message: KeptMessage, asked: Mapping[str, KeptMessage]) -> SaidInConversation:
+    # A reply has the id and the time of the message that it answers, and the assistant's first words have no id.
+    answered = None if message.reply_to is None else asked.get(message.reply_to)
+    return SaidInConversation(
+        by=message.author,
+        text=message.text,
+        message_id=message.reply_to if message.author == "assistant" else message.id,
+        at=(answered or message).at.isoformat(),
     )
-    return [*found, *waiting]

@@ -22,15 +22,15 @@ from service.api.conversations.waiting import FOLLOWED_EXAMPLE, WaitingCustomer
 from service.api.http.problems import RESPONSES, Problem, ProblemResponse, problem, problem_of
 from service.api.streaming import MEDIA_TYPE, wants_stream
 from service.api.tasks import answer_model, ask_task, conversation_facts
-from service.conversations.conversation import (
-    Conversation,
+from service.conversations.model import (
     ConversationEnded,
     ConversationRefused,
+    KeptConversation,
+    KeptMessage,
     MadeBy,
-    WaitingMessage,
     conversation_key,
 )
-from service.conversations.turns import ConversationMissing, TakenTurn
+from service.conversations.service import ConversationMissing, TakenTurn
 from service.core.run.dialogue.task import DialogueTask
 from service.core.run.dialogue.turn import DialogueReply
 from service.core.run.task import Task
@@ -103,11 +103,12 @@ def _start(task: DialogueTask[Any]) -> Handler:
         """
         runtime, owner = runtime_of(request), owner_of(request)
         number = hashlib.sha256(f"{owner}/{body.key}".encode()).hexdigest() if body.key else secrets.token_hex(12)
-        begun = Conversation(
+        begun = KeptConversation.begun(
             id=f"conv-{number[:24]}",
             task=task.name,
+            owner=owner,
             channel=body.channel,
-            started_at=runtime.now(),
+            at=runtime.now(),
             greeting=task.greeting(),
             session=body.session,
         )
@@ -183,9 +184,9 @@ async def _turn(
 ) -> TakenTurn:
     runtime, model = runtime_of(request), answer_model(task)
 
-    async def answering(before: Conversation, message: WaitingMessage) -> tuple[DialogueReply, MadeBy]:
+    async def answering(before: KeptConversation, message: KeptMessage) -> tuple[DialogueReply, MadeBy]:
         inputs = task.input_model(
-            conversation_id=before.id, message=message.said, history=before.spoken, session=dict(before.session)
+            conversation_id=before.id, message=message.text, history=before.spoken, session=dict(before.session)
         )
         used: list[str] = []
 
@@ -195,7 +196,7 @@ async def _turn(
                 tell_tool(tool)
 
         # A message that its own request has left is answered by this one, and kept as an answer of its own.
-        own = message.message_id == message_id
+        own = message.id == message_id
         request_id = str(request.state.request_id) if own else f"req-{runtime.ids()}"
         done = await ask_task(task, model, inputs, request, tell, request_id, before)
         made = DialogueReply.model_validate(
@@ -215,7 +216,7 @@ async def _turn(
     deadline_s = runtime.pair_for(task.name, key).pair.serving.deadline_ms / 1000
     hold_s = deadline_s + _SLACK_S
     turn = await runtime.turns.take(key, message_id, said, answering, hold_s=hold_s, patience_s=hold_s + deadline_s)
-    if turn.exchange.reply is None and turn.conversation.state == "open":
+    if turn.reply is None and turn.conversation.state == "open":
         raise UpstreamUnavailable("the message got no answer; send it again under the same message_id")
     return turn
 

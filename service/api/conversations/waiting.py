@@ -13,8 +13,8 @@ from fastapi.sse import format_sse_event
 from service.api.answering import owner_of, runtime_of
 from service.api.conversations.models import ConversationAnswer, PlaceInQueue
 from service.api.entry import entry_again
-from service.conversations.conversation import Conversation
-from service.conversations.turns import ConversationMissing
+from service.conversations.model import KeptConversation
+from service.conversations.service import ConversationMissing
 from service.core.run.dialogue.task import DialogueTask
 from service.desk.entering import handover_id_of
 from service.kit.frame.errors import StoreError
@@ -78,7 +78,7 @@ class WaitingCustomer:
                 sent = time.monotonic()
                 yield format_sse_event(comment="still here")
 
-    async def _place(self, conversation: Conversation) -> PlaceInQueue | None:
+    async def _place(self, conversation: KeptConversation) -> PlaceInQueue | None:
         if not _waits(conversation) or self._runtime.handovers is None:
             return None
         try:
@@ -87,7 +87,7 @@ class WaitingCustomer:
             log(Event.HANDOVER_UNQUEUED, task=self._task.name, error=type(err).__name__)
             return None
 
-    def _placed(self, conversation: Conversation) -> PlaceInQueue | None:
+    def _placed(self, conversation: KeptConversation) -> PlaceInQueue | None:
         queue = self._runtime.handovers
         assert queue is not None
         name = handover_id_of(self._task.name, owner_of(self._request), conversation.id)
@@ -106,5 +106,5 @@ class WaitingCustomer:
         return PlaceInQueue(position=place.position, estimated_wait_minutes=minutes, message=message)
 
 
-def _waits(conversation: Conversation) -> bool:
+def _waits(conversation: KeptConversation) -> bool:
     return conversation.state == "handed_over" and conversation.person is None

@@ -11,8 +11,8 @@ import anyio.to_thread
 
 from service.access.tokens import Caller
 from service.api.handovers.models import CloseRequest
-from service.conversations.conversation import Conversation, PersonAnswer, conversation_key
-from service.conversations.turns import ConversationMissing
+from service.conversations.model import KeptConversation, conversation_key
+from service.conversations.service import ConversationMissing
 from service.core.tools.port import ToolError, ToolsDown, ToolUndecided
 from service.desk.handover import CustomerHandover
 from service.desk.queue import HandoverQueue
@@ -80,7 +80,7 @@ class AgentDesk:
         ]
         return [one for one in waiting if one.tenant == self.tenant], [one for one in mine if one.tenant == self.tenant]
 
-    async def take(self, handover_id: str, name: str) -> tuple[CustomerHandover, Conversation | None]:
+    async def take(self, handover_id: str, name: str) -> tuple[CustomerHandover, KeptConversation | None]:
         """Take a waiting customer, who sees ``name`` from now on. Safe to repeat.
 
         Raises:
@@ -92,7 +92,7 @@ class AgentDesk:
         conversation = await self._changed(taken, lambda found: found.taken_over(name))
         return taken, conversation
 
-    async def read(self, handover_id: str) -> tuple[CustomerHandover, Conversation | None]:
+    async def read(self, handover_id: str) -> tuple[CustomerHandover, KeptConversation | None]:
         """Return a handover that this agent has taken, with the conversation; None if this service does not keep that."""
         found = await self._own(handover_id)
         try:
@@ -100,20 +100,24 @@ class AgentDesk:
         except ConversationMissing:
             return found, None
 
-    async def say(self, handover_id: str, message_id: str, text: str) -> tuple[CustomerHandover, Conversation | None]:
+    async def say(
+        self, handover_id: str, message_id: str, text: str
+    ) -> tuple[CustomerHandover, KeptConversation | None]:
         """Say something to the customer, once for each ``message_id``.
 
         Raises:
             HandoverNotTaken: this agent has not taken it, or the service has no way to this customer.
         """
         found = await self._open(handover_id)
-        answer = PersonAnswer(message_id=message_id, text=text, at=self.queue.now())
-        conversation = await self._changed(found, lambda known: known.answered(answer))
+        at = self.queue.now()
+        conversation = await self._changed(
+            found, lambda known: known.answered(known.message("person", message_id, text, at))
+        )
         if conversation is None:
             raise HandoverNotTaken("this customer is not in a chat of this service; speak with them where they are")
         return found, conversation
 
-    async def close(self, handover_id: str, asked: CloseRequest) -> tuple[CustomerHandover, Conversation | None]:
+    async def close(self, handover_id: str, asked: CloseRequest) -> tuple[CustomerHandover, KeptConversation | None]:
         """End a handover and its conversation. A callback is arranged first, and the customer is told. Safe to repeat.
 
         Raises:
@@ -124,11 +128,13 @@ class AgentDesk:
         if found.state == "closed":
             return await self.read(handover_id)
         promise = await self._callback(found, asked) if asked.ended == "callback" else ""
-
-        told = None
-        if promise:
-            told = PersonAnswer(message_id=f"{handover_id}-callback", text=promise, at=self.queue.now())
-        conversation = await self._changed(found, lambda known: known.ended(told))
+        at = self.queue.now()
+        conversation = await self._changed(
+            found,
+            lambda known: known.ended(
+                known.message("person", f"{handover_id}-callback", promise, at) if promise else None
+            ),
+        )
         return await _blocking(partial(self.queue.close, handover_id, asked.ended)), conversation
 
     async def _callback(self, handover: CustomerHandover, asked: CloseRequest) -> str:
@@ -149,8 +155,8 @@ class AgentDesk:
         return str(answer.get("message", ""))
 
     async def _changed(
-        self, handover: CustomerHandover, decide: Callable[[Conversation], Conversation]
-    ) -> Conversation | None:
+        self, handover: CustomerHandover, decide: Callable[[KeptConversation], KeptConversation]
+    ) -> KeptConversation | None:
         try:
             return await self.runtime.turns.change(_key(handover), decide)
         except ConversationMissing:

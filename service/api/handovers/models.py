@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from service.api.conversations.models import SaidInConversation, said_in
-from service.conversations.conversation import MOST_SAID, Conversation, ConversationState
+from service.conversations.model import MOST_SAID, KeptConversation
+from service.core.unit.conversation import ConversationState
 from service.desk.handover import CustomerHandover, HandoverEnd, HandoverState, HandoverSummary
 from service.kit.frame.strict import NO_SPACE
 
@@ -116,7 +117,7 @@ class HandoverAnswer(_Shown):
     said: list[SaidInConversation]
 
     @classmethod
-    def of(cls, handover: CustomerHandover, conversation: Conversation | None) -> Self:
+    def of(cls, handover: CustomerHandover, conversation: KeptConversation | None) -> Self:
         """Return the body for a handover and its conversation."""
         return cls(
             handover_id=handover.handover_id,

@@ -19,7 +19,7 @@ from service.api.handovers.models import (
     TakeRequest,
 )
 from service.api.http.problems import RESPONSES, Problem, ProblemResponse, problem
-from service.conversations.conversation import Conversation, ConversationEnded, ConversationRefused
+from service.conversations.model import ConversationEnded, ConversationRefused, KeptConversation
 from service.desk.handover import CustomerHandover
 from service.kit.frame.errors import ServiceError
 from service.kit.records.table import RecordChanged
@@ -41,7 +41,7 @@ _CODES: dict[type[ServiceError], tuple[int, str]] = {
     ConversationEnded: (409, "CONVERSATION_ENDED"),
     ConversationRefused: (409, "CONVERSATION_REFUSED"),
 }
-_Found = Awaitable[tuple[CustomerHandover, Conversation | None]]
+_Found = Awaitable[tuple[CustomerHandover, KeptConversation | None]]
 
 
 @router.get("", response_model=HandoverList, responses={**_MISSING, **_FAILURES})

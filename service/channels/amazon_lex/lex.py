@@ -25,6 +25,7 @@ from service.channels.amazon_lex.lex_models import (
     LexResponse,
 )
 from service.channels.amazon_lex.service_client import ConversationGone, SaidBack, ServiceAway, ServiceClient
+from service.core.unit.channel import Channel
 from service.kit.telemetry.log import Event, configure_logging, log
 
 CONVERSATION, TURN, TRANSFER, REASON = "conversation_id", "conversation_turn", "transfer_to_agent", "handover_reason"
@@ -99,7 +100,7 @@ class LexChannel:
                 pass  # expired or closed: the caller goes on in a new one
         session = {name: attributes[given] for given, name in self._verified.items() if attributes.get(given)}
         # The same event starts the same conversation, however often Lex delivers it.
-        conversation = await self._service.start(message_id, session)
+        conversation = await self._service.start(message_id, session, channel=Channel.VOICE)
         try:
             return conversation, await self._service.say(conversation, message_id, said)
         except ConversationGone as err:

@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
 import httpx2
 from pydantic import BaseModel, ConfigDict
 
+from service.core.unit.channel import Channel
+from service.core.unit.conversation import ConversationState
 from service.kit.frame.retries import RetryPlan
 
 _RETRIES = RetryPlan(first_s=0.1, longest_s=1.0, jitter_s=1.0, attempts=3)
@@ -33,7 +34,7 @@ class SaidBack(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    state: Literal["open", "handed_over", "closed"]
+    state: ConversationState
     reply: str | None
     reason: str | None = None
     notice: str | None = None
@@ -55,13 +56,13 @@ class ServiceClient:
     _token: str | None = None
     _token_until: float = field(default=0.0)
 
-    async def start(self, key: str, session: Mapping[str, str]) -> str:
-        """Return the id of the conversation that ``key`` names; it is started if there is none.
+    async def start(self, key: str, session: Mapping[str, str], *, channel: Channel) -> str:
+        """Return the id of the conversation that ``key`` names; it is started on ``channel`` if there is none.
 
         Raises:
             ServiceAway: no answer.
         """
-        body = {"key": key, "channel": "voice", "session": dict(session)}
+        body = {"key": key, "channel": channel.value, "session": dict(session)}
         answer = await self._post(f"/v1/{self.task}/conversations", body)
         return str(answer.json()["conversation_id"])
 

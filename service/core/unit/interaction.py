@@ -1,14 +1,11 @@
 """Interactions of a customer, and the filter that selects those for one request."""
 
 from datetime import date, datetime, timedelta
-from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from service.core.unit.channel import RecordedChannel
 from service.kit.frame.strict import IsoTime
-
-Channel = Literal["ivr", "agent", "chat", "email", "sms", "web", "mobile_app", "social"]
-CHANNELS: tuple[str, ...] = get_args(Channel)
 
 
 class Interaction(BaseModel):
@@ -17,7 +14,7 @@ class Interaction(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     interaction_id: str = Field(min_length=1, max_length=64)
-    channel: Channel
+    channel: RecordedChannel
     timestamp: IsoTime
     intent: str = Field(max_length=120)
     text: str = Field(max_length=20_000)
@@ -31,7 +28,7 @@ class HistoryFilter(BaseModel):
 
     max_history_days: int = Field(default=90, ge=1, le=3650)
     max_interactions: int = Field(default=10, ge=1, le=200)
-    channel_filter: tuple[Channel, ...] | None = None
+    channel_filter: tuple[RecordedChannel, ...] | None = None
 
     @field_validator("max_history_days", "max_interactions", mode="before")
     @classmethod

@@ -26,7 +26,11 @@ from service.kit.settings import Settings
 QueryPage = dict[str, Any]
 # With more queries at once, a query waits for a connection.
 _CONNECTIONS = 256
-_THROTTLES = (errors.ProvisionedThroughputExceeded, errors.RequestLimitExceeded, errors.Throttled)
+_THROTTLES = (
+    *(errors.ProvisionedThroughputExceeded, errors.RequestLimitExceeded, errors.Throttled),
+    *(errors.TransactionConflict, errors.TransactionInProgress),
+)
+_BUSY = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 # Errors of a kept connection that the other side has closed meanwhile.
 _DROPPED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
@@ -58,8 +62,22 @@ class TablePuts(Protocol):
         ...
 
 
-class EventLoopTables(TableQueries, TablePuts, Protocol):
-    """Both, as a service's stores need them."""
+class TableTransactions(Protocol):
+    """Makes several writes or none of them, with arguments in DynamoDB's JSON."""
+
+    async def write_together(self, **arguments: Any) -> None:
+        """Make all writes of ``arguments``.
+
+        Raises:
+            ItemChanged: an item does not meet its condition.
+            StoreThrottled: another write of one of the items is on its way, or the table throttled.
+            StoreError: as for ``TableQueries.query``.
+        """
+        ...
+
+
+class EventLoopTables(TableQueries, TablePuts, TableTransactions, Protocol):
+    """All of them, as a service's stores need them."""
 
 
 class DynamoQueries:
@@ -114,14 +132,24 @@ class DynamoQueries:
         """See ``TablePuts.put``."""
         await self._send("PutItem", arguments)
 
+    async def write_together(self, **arguments: Any) -> None:
+        """See ``TableTransactions.write_together``."""
+        await self._send("TransactWriteItems", arguments)
+
     async def _send(self, action: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        store = f"table {arguments['TableName']!r}"
+        store = f"table {_table_of(arguments)!r}"
         try:
             return await self._client().send_request(action=action, payload=arguments)
         except _THROTTLES as err:
             raise StoreThrottled(f"{store} refuses: {type(err).__name__}") from err
         except errors.ConditionalCheckFailed as err:
             raise ItemChanged(f"{store}: the item is not as expected") from err
+        except errors.TransactionCanceled as err:
+            if "ConditionalCheckFailed" in _reasons(err):
+                raise ItemChanged(f"{store}: an item is not as expected") from err
+            if not _BUSY.isdisjoint(_reasons(err)):
+                raise StoreThrottled(f"{store} is busy with another write") from err
+            raise StoreError(f"{store} refuses: {_reason(err)}") from err
         except errors.TableNotFound as err:
             raise StoreError(f"{store} refuses: no such table; create it (locally: omni up)") from err
         except errors.NoCredentialsFound as err:
@@ -220,6 +248,17 @@ class _FoundKey(Credentials):
 
     def is_disabled(self) -> bool:
         return False
+
+
+def _table_of(arguments: dict[str, Any]) -> str:
+    if "TableName" in arguments:
+        return str(arguments["TableName"])
+    (write,) = arguments["TransactItems"][0].values()
+    return str(write["TableName"])
+
+
+def _reasons(err: errors.TransactionCanceled) -> set[str]:
+    return {reason.code for reason in err.cancellation_reasons if reason is not None}
 
 
 def _reason(err: errors.AIODynamoError) -> str:

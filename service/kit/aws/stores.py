@@ -111,6 +111,10 @@ OUTBOX = TableShape(setting="outbox_table", partition="request_id")
 ANSWERS = TableShape(setting="answers_table", partition="request_id", expires="expires_at")
 CONFIG = TableShape(setting="config_table", partition="pk", sort="sk")
 SHARED = TableShape(setting="shared_table", partition="pk", sort="sk", expires="expires_at")
+# One item for each message, in its place, and one for the conversation itself, which sorts behind them: one query of the newest
+# items returns both.
+MESSAGES = TableShape(setting="messages_table", partition="conversation", sort="seq", expires="expires_at")
+# Conversations that were written as one item each; they are read, and written as messages when they go on.
 CONVERSATIONS = TableShape(setting="conversations_table", partition="conversation", expires="expires_at")
 HANDOVERS = TableShape(
     setting="handovers_table",
@@ -153,7 +157,7 @@ CALLS = TableShape(
     ),
 )
 TABLES = (
-    *(INTERACTIONS, SUMMARIES, OUTBOX, ANSWERS, CONFIG, SHARED, CONVERSATIONS),
+    *(INTERACTIONS, SUMMARIES, OUTBOX, ANSWERS, CONFIG, SHARED, CONVERSATIONS, MESSAGES),
     *(HANDOVERS, CALLBACKS, VOICEMAILS, FINDINGS, CALLS),
 )
 

@@ -40,7 +40,7 @@ class DynamoRows:
 
     def get(self, key: Key) -> Item | None:
         """See ``Rows.get``; the read is consistent."""
-        found = self._called("get_item", Key=self._key(key), ConsistentRead=True)
+        found = self._called("get_item", Key=_key(self.shape, key), ConsistentRead=True)
         return decoded_item(found["Item"]) if "Item" in found else None
 
     def put(self, item: Item, *, when: Condition | None = None) -> None:
@@ -51,12 +51,14 @@ class DynamoRows:
         self, key: Key, changes: Changes, *, when: Condition | None = None, returns: Literal["new", "old"] = "new"
     ) -> Item:
         """See ``Rows.update``."""
-        found = self._called("update_item", **self._changing(key, changes, when), ReturnValues=f"ALL_{returns.upper()}")
+        found = self._called(
+            "update_item", **_changing(self.shape, key, changes, when), ReturnValues=f"ALL_{returns.upper()}"
+        )
         return decoded_item(found.get("Attributes", {}))
 
     def delete(self, key: Key, *, when: Condition | None = None) -> None:
         """See ``Rows.delete``."""
-        self._called("delete_item", **self._deleting(key, when))
+        self._called("delete_item", **_deleting(self.shape, key, when))
 
     def page(self, query: Query) -> RowPage:
         """See ``Rows.page``; reads of the table itself are consistent."""
@@ -84,15 +86,7 @@ class DynamoRows:
 
     def together(self, writes: Sequence[Write]) -> None:
         """See ``Rows.together``."""
-        placed = []
-        for write in writes:
-            if write.item is not None:
-                kind, arguments = "Put", put_arguments(write.item, write.when)
-            elif write.changes is not None:
-                kind, arguments = "Update", self._changing(write.key or (), write.changes, write.when)
-            else:
-                kind, arguments = "Delete", self._deleting(write.key or (), write.when)
-            placed.append({kind: {"TableName": self.name, **arguments}})
+        placed = placed_writes(self.shape, self.name, writes)
         # The same for all attempts: one whose answer was lost may have written, and must not find its own version unexpected.
         token = uuid.uuid4().hex
         self._patiently(partial(self._transacted, placed, token))
@@ -125,18 +119,6 @@ class DynamoRows:
             raise
         return found
 
-    def _key(self, key: Key) -> dict[str, Any]:
-        return encoded_item(key_attributes(self.shape, key))
-
-    def _changing(self, key: Key, changes: Changes, when: Condition | None) -> dict[str, Any]:
-        given = Placeholders()
-        asked: dict[str, Any] = {"Key": self._key(key), "UpdateExpression": changes.text(given)}
-        return asked | _condition(when, given) | given.arguments()
-
-    def _deleting(self, key: Key, when: Condition | None) -> dict[str, Any]:
-        given = Placeholders()
-        return {"Key": self._key(key)} | _condition(when, given) | given.arguments()
-
 
 class DynamoEventLoopRows:
     """See ``EventLoopRows``."""
@@ -164,6 +146,27 @@ class DynamoEventLoopRows:
         asked = {"TableName": self.name, **query_arguments(self.shape, query)}
         found, _ = await patient_query(self._tables, asked, patience_s=self._timeout_s)
         return row_page(found)
+
+    async def together(self, writes: Sequence[Write]) -> None:
+        """See ``Rows.together``."""
+        # The same for all attempts, as in ``DynamoRows.together``.
+        placed, token = placed_writes(self.shape, self.name, writes), uuid.uuid4().hex
+        write = partial(self._tables.write_together, TransactItems=placed, ClientRequestToken=token)
+        await STORE_RETRIES.run_async(write, on=PASSING, timeout_s=self._timeout_s)
+
+
+def placed_writes(shape: TableShape, table: str, writes: Sequence[Write]) -> list[dict[str, Any]]:
+    """Return writes as TransactWriteItems takes them."""
+    placed = []
+    for write in writes:
+        if write.item is not None:
+            kind, arguments = "Put", put_arguments(write.item, write.when)
+        elif write.changes is not None:
+            kind, arguments = "Update", _changing(shape, write.key or (), write.changes, write.when)
+        else:
+            kind, arguments = "Delete", _deleting(shape, write.key or (), write.when)
+        placed.append({kind: {"TableName": table, **arguments}})
+    return placed
 
 
 def put_arguments(item: Item, when: Condition | None) -> dict[str, Any]:
@@ -193,6 +196,21 @@ def row_page(found: dict[str, Any]) -> RowPage:
     """Return DynamoDB's answer to a query."""
     after = found.get("LastEvaluatedKey")
     return RowPage(items=list(map(decoded_item, found["Items"])), next=None if not after else decoded_item(after))
+
+
+def _changing(shape: TableShape, key: Key, changes: Changes, when: Condition | None) -> dict[str, Any]:
+    given = Placeholders()
+    asked: dict[str, Any] = {"Key": _key(shape, key), "UpdateExpression": changes.text(given)}
+    return asked | _condition(when, given) | given.arguments()
+
+
+def _deleting(shape: TableShape, key: Key, when: Condition | None) -> dict[str, Any]:
+    given = Placeholders()
+    return {"Key": _key(shape, key)} | _condition(when, given) | given.arguments()
+
+
+def _key(shape: TableShape, key: Key) -> dict[str, Any]:
+    return encoded_item(key_attributes(shape, key))
 
 
 def _condition(when: Condition | None, given: Placeholders) -> dict[str, Any]:

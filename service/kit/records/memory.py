@@ -141,6 +141,10 @@ class AwaitedRows:
         """See ``Rows.page``."""
         return self._rows.page(query)
 
+    async def together(self, writes: Sequence[Write]) -> None:
+        """See ``Rows.together``."""
+        self._rows.together(writes)
+
 
 def _size(item: Item) -> int:
     # DynamoDB counts names and values; its JSON is larger by the punctuation, so a text is counted as it is.

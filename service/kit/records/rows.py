@@ -113,6 +113,10 @@ class EventLoopRows(Protocol):
         """See ``Rows.page``."""
         ...
 
+    async def together(self, writes: Sequence[Write]) -> None:
+        """See ``Rows.together``."""
+        ...
+
 
 def key_of(shape: TableShape, item: Item) -> Key:
     """Return the key of an item."""

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
@@ -13,7 +13,7 @@ from service.kit.aws.bounded import STORE_RETRIES, ItemChanged, StoreThrottled
 from service.kit.aws.stores import TableShape
 from service.kit.records.conditions import Condition, absent, at_most, either, equal
 from service.kit.records.items import Item, Key
-from service.kit.records.rows import EventLoopRows, Query, RowPage, Rows, key_attributes
+from service.kit.records.rows import EventLoopRows, Query, RowPage, Rows, Write, key_attributes
 
 T = TypeVar("T")
 _ATTEMPTS = 50
@@ -227,9 +227,13 @@ class EventLoopRecordTable(Generic[T]):
                 raise
             return found
 
-    async def put(self, record: T) -> T:
-        """See ``RecordTable.put``."""
-        return await self._put(record, self._stored.expected(record))
+    async def put(self, record: T, *, beside: Sequence[Write] = ()) -> T:
+        """See ``RecordTable.put``; the writes ``beside`` it (``write``) are made with it, or none is."""
+        return await self._put(record, self._stored.expected(record), beside)
+
+    def write(self, record: T) -> Write:
+        """Return the write that ``put`` makes, for a transaction."""
+        return Write(item=self._stored.writing(record)[1], when=self._stored.expected(record))
 
     async def page(self, query: Query) -> RecordPage[T]:
         """See ``RecordTable.page``."""
@@ -244,10 +248,13 @@ class EventLoopRecordTable(Generic[T]):
             records += found.records
         return records
 
-    async def _put(self, record: T, when: Condition | None) -> T:
+    async def _put(self, record: T, when: Condition | None, beside: Sequence[Write] = ()) -> T:
         written, item = self._stored.writing(record)
         try:
-            await self.rows.put(item, when=when)
+            if beside:
+                await self.rows.together([Write(item=item, when=when), *beside])
+            else:
+                await self.rows.put(item, when=when)
         except ItemChanged as err:
             raise self._stored.changed(record) from err
         return written

@@ -68,7 +68,8 @@ class StoreSettings(SettingsGroup):
     interactions_table: str = "ucdp-interactions"  # customers' history
     config_table: str = "cci-lite-config"  # tenants and their forms
     shared_table: str = "omni-shared-state"  # what all tasks of a service know together
-    conversations_table: str = "omni-conversations"  # what was said in open conversations
+    conversations_table: str = "omni-conversations"  # conversations of an earlier version, which are only read
+    messages_table: str = "omni-messages"  # what was said in conversations, an item for each message
     conversation_hours: int = Field(default=24, ge=1)  # how long a conversation is kept after its last message
     handovers_table: str = "omni-handovers"  # customers who wait for a person
     handover_update_s: float = Field(default=30.0, ge=1, le=60)  # how often one who waits is told place and wait

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
+from service.core.unit.tenant import Tenant
 from service.kit.telemetry.fields import account_hash, pseudonym_of
 from service.privacy.erasure.places import OF_TENANTS, IdKind, Place
 
@@ -65,7 +66,7 @@ class CustomerIds:
         if value in self._of[kind] or (kind == "phone" and value.removeprefix("+") in self._of[kind]):
             return True
         if kind == "tenant":
-            return any(_is_of_tenant(tenant, value) for tenant in self._of[kind])
+            return any(Tenant(tenant).owns(value) for tenant in self._of[kind])
         if kind not in _IN_KEYS or not _PARTS.search(value):
             return False
         # Keys of objects and items hold an id among other words; a short one may be a word of somebody else's key.
@@ -93,13 +94,6 @@ class TenantIds(CustomerIds):
 def _counts(kind: IdKind, field: str, names: tuple[str, ...]) -> bool:
     """Return whether a field so deep in a record may say whose it is: below the top, words of callers could name any tenant."""
     return kind != "tenant" or (names[-1] == field and len(names) <= _DEEPEST_TENANT)
-
-
-def _is_of_tenant(tenant: str, value: str) -> bool:
-    """Return whether a partition, an owner, a conversation's key or an object's key is the tenant's."""
-    if value in (f"TENANT#{tenant}", f"tenant:{tenant}"):
-        return True
-    return f"/tenant:{tenant}/" in value or value.startswith((f"{tenant}/", f"tmp/{tenant}/"))
 
 
 def leaves(record: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:

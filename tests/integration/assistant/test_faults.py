@@ -18,7 +18,7 @@ from service.api.conversations.models import HANDED_OVER
 from service.app import create_app
 from service.channels.amazon_lex.lex import LexChannel
 from service.channels.amazon_lex.service_client import ServiceClient
-from service.conversations.table import ConversationTable
+from service.conversations.build import conversations_in_tables
 from service.core.tasks.assistant import BankAssistant, tools
 from service.core.tasks.assistant.validation.guard import AssistantGuard
 from service.core.tasks.assistant.validation.promises import _TECHNICAL
@@ -157,6 +157,10 @@ class Throttling:
         self._pass()
         return await self._queries.put(**arguments)
 
+    async def write_together(self, **arguments):
+        self._pass()
+        return await self._queries.write_together(**arguments)
+
 
 @pytest.fixture
 def table(local_aws, tmp_path):
@@ -165,7 +169,7 @@ def table(local_aws, tmp_path):
     queries = Throttling(DynamoQueries.beside(dynamo, settings))
     yield (
         queries,
-        ConversationTable(queries, settings.stores.conversations_table, scope=tmp_path.name, kept_s=3600, timeout_s=30),
+        conversations_in_tables(queries, settings, scope=tmp_path.name, kept_s=3600, timeout_s=30),
     )
     dynamo.close()
 

@@ -23,8 +23,9 @@ from service.answers_kept.writer import open_outbox
 from service.calls.keys import job_output_key
 from service.calls.tenants.store import TenantChanged, TenantMissing
 from service.calls.tenants.tenant import TenantSettings
-from service.conversations.conversation import Conversation, Exchange
-from service.conversations.table import ConversationTable
+from service.conversations.build import conversations_in_tables
+from service.conversations.model import KeptConversation
+from service.core.unit.channel import Channel
 from service.kit.aws.clients import client
 from service.kit.aws.queries import DynamoQueries
 from service.kit.aws.stores import BUCKETS, TABLES
@@ -55,16 +56,12 @@ async def scatter(place, tenant):
     import loadable
 
     settings, word = place.settings, WORDS[tenant]
-    said = Exchange(message_id="m1", said=f"a card of {word}", at=NOW)
-    kept = Conversation(
-        id=f"conv-{tenant}", task="assistant", channel="chat", started_at=NOW, session={}, exchanges=(said,)
-    )
+    kept = KeptConversation.begun(id=f"conv-{tenant}", task="assistant", channel=Channel.CHAT, at=NOW)
+    kept = kept.placed(kept.message("customer", "m1", f"a card of {word}", NOW))
     with closing(client("dynamodb", settings)) as dynamodb, closing(client("s3", settings)) as s3:
         queries = DynamoQueries.beside(dynamodb, settings)
-        table = ConversationTable(
-            queries, settings.stores.conversations_table, scope="local", kept_s=3600, timeout_s=10
-        )
-        await table.put(f"assistant/tenant:{tenant}/conv-{tenant}", kept, expected=0)
+        store = conversations_in_tables(queries, settings, scope="local", kept_s=3600, timeout_s=10)
+        await store.put(f"assistant/tenant:{tenant}/conv-{tenant}", kept, over=None)
         await queries.aclose()
         waiting = loadable.answer(
             task="scorecard", request_id=f"req-waiting-{tenant}", tenant=tenant, client="x", output=f"of {word}"

@@ -25,9 +25,10 @@ from service.audit.stores import AuditObjects, FindingTable
 from service.calls.keys import NO_TENANT
 from service.channels.phone.build import open_voicemails
 from service.channels.phone.voicemail import Voicemail
-from service.conversations.conversation import Conversation, Exchange
-from service.conversations.store import ConversationChanged
-from service.conversations.table import ConversationTable
+from service.conversations.build import conversations_in_tables
+from service.conversations.model import KeptConversation
+from service.conversations.store import ConversationChanged, ConversationFound
+from service.core.unit.channel import Channel
 from service.desk.book import CallbackBook
 from service.desk.build import open_callbacks
 from service.desk.handover import CustomerHandover, HandoverSummary
@@ -134,19 +135,19 @@ def shadow(who):
 
 
 def conversation(who):
-    said = Exchange(message_id="m1", said=who.text("message"), at=NOW)
     verified = {"account_number": who.account, "contact_id": who.contact}
-    return Conversation(
-        id=who.conversation, task="assistant", channel="chat", started_at=NOW, session=verified, exchanges=(said,)
+    begun = KeptConversation.begun(
+        id=who.conversation, task="assistant", owner="tenant:acme", channel=Channel.CHAT, at=NOW, session=verified
     )
+    return begun.placed(begun.message("customer", "m1", who.text("message"), NOW))
 
 
-async def keep_conversation(settings, who, kept=None, expected=0):
+async def keep_conversation(settings, who, *, over=None):
     queries = DynamoQueries.beside(client("dynamodb", settings), settings)
-    table = ConversationTable(queries, settings.stores.conversations_table, scope="local", kept_s=3600, timeout_s=10)
+    store = conversations_in_tables(queries, settings, scope="local", kept_s=3600, timeout_s=10)
     try:
         key = f"assistant/tenant:acme/{who.conversation}"
-        await table.put(key, kept or conversation(who), expected=expected)
+        await store.put(key, conversation(who), over=over)
     finally:
         await queries.aclose()
 
@@ -185,6 +186,9 @@ def fill(settings, who):
         with (folder / "summarize.jsonl").open("a") as file:
             file.write(json.dumps(line | {"words": who.text(name)}, default=str) + "\n")
     asyncio.run(keep_conversation(settings, who))
+    former = {"id": who.conversation, "exchanges": [{"message_id": "m1", "said": who.text("message")}]}
+    item = {"conversation": f"local/assistant/tenant:acme/{who.conversation}", "text": json.dumps(former)}
+    dynamodb.put_item(TableName=stores.conversations_table, Item={name: {"S": text} for name, text in item.items()})
     people(settings, who)
     call(settings, who)
 
@@ -355,7 +359,7 @@ def test_what_was_on_its_way_does_not_bring_a_customer_back(settings):
     named = {place for place, _ in traces(settings, BACK) if not place.startswith("omni-channel/dead/gone/")}
     assert named <= known
     with pytest.raises(ConversationChanged):  # a turn that had begun
-        asyncio.run(keep_conversation(settings, BACK, expected=1))
+        asyncio.run(keep_conversation(settings, BACK, over=ConversationFound(conversation(BACK), 1, NOW)))
 
     again = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     came_back = summary(BACK, 3, generated_at=again)
@@ -387,7 +391,7 @@ def test_an_interrupted_deletion_goes_on_from_what_it_had_found(settings):
     last = [Breaks(one) if "omni-channel/audit" in one.name else one for one in eraser.places]
     teaches = [one for one in last if not isinstance(one, Breaks)]
     for one in eraser.places:
-        if one.name == f"table {settings.stores.conversations_table}":
+        if one.name == f"table {settings.stores.messages_table}":
             known = ids(who)
             eraser.find(known)
             ErasureLedger(open_shared_state(settings)).keep_open(account_hash(who.account), known, datetime.now(UTC))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from service.core.tasks.summarize.signals import SIGNALS
 from service.core.tasks.summarize.statements import NoteSentence
+from service.core.unit.channel import Channel
 
 _TOKEN = re.compile(r"[a-z]{3,}|\d[\d.,/:-]*\d|\d")
 _ZERO_CENTS = re.compile(r"\.00(?!\d)")
@@ -16,7 +17,10 @@ _COMMON = frozenset(
     customer agent""".split()
 )
 # The channels with enough labelled statements to learn from.
-_CHANNELS = ("agent", "chat", "email", "ivr", "sms", "web", "social")
+_CHANNELS = (
+    *(Channel.AGENT, Channel.CHAT, Channel.EMAIL, Channel.IVR),
+    *(Channel.SMS, Channel.WEB, Channel.SOCIAL),
+)
 # One of these shows that a statement is about the customer's account or household.
 _ACCOUNT = ("matter", "money", "day", "reference", "safety", "household")
 _MOST_DESCRIBED = 1_000  # 50 contacts hold about 300; a flood of text must not use up the deadline

@@ -24,7 +24,7 @@ from service.api.conversations.models import (
     TurnAnswer,
 )
 from service.app import create_app
-from service.conversations.conversation import WaitingMessage
+from service.conversations.model import Waiting
 from service.kit.frame.errors import UpstreamUnavailable
 from service.kit.settings import Settings
 
@@ -224,13 +224,13 @@ def test_a_message_that_its_request_has_left_gets_an_answer_and_a_request_id_of_
     def kept():
         return asyncio.run(store.get(key))
 
-    left = WaitingMessage(message_id="left", said="Where is AB123456?", at=datetime(2020, 1, 1, tzinfo=UTC))
     found = kept()
-    waiting = found.conversation.model_copy(update={"waiting": (left,)})
-    asyncio.run(store.put(key, waiting, expected=found.version))
+    left = found.conversation.message("customer", "left", "Where is AB123456?", datetime(2020, 1, 1, tzinfo=UTC))
+    waiting = found.conversation.model_copy(update={"waiting": (Waiting(message=left),)})
+    asyncio.run(store.put(key, waiting, over=found))
     mine = say(client, {"conversation_id": name}, "And will it come on Friday?", message_id="mine")
-    first, second = kept().conversation.exchanges
-    assert (first.message_id, second.message_id) == ("left", "mine")
+    first, second = (each for each in kept().conversation.messages if each.reply_to)
+    assert (first.reply_to, second.reply_to) == ("left", "mine")
     assert second.made_by.request_id == mine.headers["x-request-id"] != first.made_by.request_id
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,14 +16,14 @@ from service.access.control import open_access
 from service.access.sealing import OwnerOnly
 from service.api.conversations.models import HANDED_OVER, TAKEN_OVER
 from service.app import create_app
-from service.conversations.store import ConversationsInMemory
+from service.conversations.store import ConversationStore
 from service.desk.book import CallbackBook
 from service.desk.callback_store import CallbackStore
 from service.desk.handover_store import HandoverStore
 from service.desk.queue import HandoverQueue
-from service.kit.aws.stores import CALLBACKS, HANDOVERS
+from service.kit.aws.stores import CALLBACKS, HANDOVERS, MESSAGES
 from service.kit.frame.errors import StoreError
-from service.kit.records.memory import RowsInMemory
+from service.kit.records.memory import AwaitedRows, RowsInMemory
 from service.kit.settings import Settings
 from service.kit.telemetry.log import Event, add_listener
 
@@ -324,17 +325,17 @@ def test_a_customer_who_leaves_is_abandoned_after_the_time(api_runtime, monkeypa
         assert left.ended == "abandoned"
 
 
-class Watched(ConversationsInMemory):
+class Watched(ConversationStore):
     """Notes who stood in the queue at the moment in which a conversation was kept as handed over."""
 
     def __init__(self, queued):
-        super().__init__()
+        super().__init__(AwaitedRows(RowsInMemory(MESSAGES)), scope="", kept_s=60, now=time.time)
         self.queued, self.seen = queued, []
 
-    async def put(self, key, conversation, *, expected):
+    async def put(self, key, conversation, *, over):
         if conversation.state == "handed_over" and not self.seen:
             self.seen = [(one.summary.customer_query, one.context["note"]) for one in self.queued.waiting()]
-        await super().put(key, conversation, expected=expected)
+        await super().put(key, conversation, over=over)
 
 
 @pytest.mark.acceptance("connect-14", "connect-15")

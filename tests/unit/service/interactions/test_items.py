@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from service.core.unit.interaction import CHANNELS, HistoryFilter, Interaction
+from service.core.unit.channel import RECORDED
+from service.core.unit.interaction import HistoryFilter, Interaction
 from service.interactions.items import MalformedItemError, from_item, key_range, key_time, sort_key, to_item
 from service.interactions.reader import InteractionStore
 from service.interactions.table import InteractionTable
@@ -52,7 +53,7 @@ _MILLISECONDS = st.datetimes(
 
 @given(
     moment=_MILLISECONDS,
-    channel=st.sampled_from(CHANNELS),
+    channel=st.sampled_from(RECORDED),
     name=st.text(min_size=1, max_size=20),
     text=st.text(max_size=50),
 )

@@ -40,6 +40,7 @@ VARIABLES = {
     "OMNI_CONFIG_TABLE": ("c", "stores.config_table", "c"),
     "OMNI_SHARED_TABLE": ("h", "stores.shared_table", "h"),
     "OMNI_CONVERSATIONS_TABLE": ("v", "stores.conversations_table", "v"),
+    "OMNI_MESSAGES_TABLE": ("v", "stores.messages_table", "v"),
     "OMNI_HANDOVERS_TABLE": ("w", "stores.handovers_table", "w"),
     "OMNI_HANDOVER_UPDATE_S": ("45", "stores.handover_update_s", 45.0),
     "OMNI_CALLBACKS_TABLE": ("k", "stores.callbacks_table", "k"),

@@ -13,7 +13,8 @@ from service.core.statements.grounding.check import GroundingSource, checked_men
 from service.core.statements.grounding.mentions import find_mentions
 from service.core.statements.grounding.relative_days import gap_fits, pointed_days
 from service.core.statements.grounding.sentence import Mention, split_sentences, words_to_number
-from service.core.unit.interaction import Channel, Interaction
+from service.core.unit.channel import Channel
+from service.core.unit.interaction import Interaction
 
 AS_OF = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 

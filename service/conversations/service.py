@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from service.conversations.conversation import Conversation, Exchange, Holder, MadeBy, WaitingMessage
-from service.conversations.store import ConversationChanged, ConversationStore
+from service.conversations.model import ConversationRefused, Holder, KeptConversation, KeptMessage, MadeBy
+from service.conversations.store import ConversationChanged, ConversationFound, ConversationStore, TimelinePage
 from service.core.run.dialogue.turn import DialogueReply
+from service.core.unit.channel import Channel
 from service.kit.frame.errors import DeadlineExceeded, ServiceError, StoreError
 
 # Gives the reply to the first waiting message of a conversation.
-Answering = Callable[[Conversation, WaitingMessage], Awaitable[tuple[DialogueReply, MadeBy]]]
+Answering = Callable[[KeptConversation, KeptMessage], Awaitable[tuple[DialogueReply, MadeBy]]]
 _ATTEMPTS = 12
 _LOOK_AGAIN_S = 0.05
+_NEAR = 20  # messages among which the reply to the first of them stands, if it was not sent again later
 # How long a message is left to the request that brought it before another request of the conversation answers it.
 _LEFT_ALONE_S = 0.5
 
@@ -29,10 +31,11 @@ class ConversationMissing(ServiceError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenTurn:
-    """What came of a message. ``repeated``: it was answered before this request."""
+    """What came of a message. ``reply`` is None if there is none; ``repeated``: it was answered before this request."""
 
-    exchange: Exchange
-    conversation: Conversation
+    message: KeptMessage
+    reply: KeptMessage | None
+    conversation: KeptConversation
     repeated: bool
 
 
@@ -43,31 +46,45 @@ class Turns:
     store: ConversationStore
     now: Callable[[], datetime]
     ids: Callable[[], str]
-    _running: set["asyncio.Task[Conversation]"] = field(default_factory=set)
+    _running: set["asyncio.Task[KeptConversation]"] = field(default_factory=set)
 
-    async def start(self, key: str, conversation: Conversation) -> Conversation:
+    async def start(self, key: str, conversation: KeptConversation) -> KeptConversation:
         """Keep a new conversation and return it; one that is kept under ``key`` already is returned as it is."""
+        known = await self.store.get(key) if self.store.has_former else None
+        if known is not None:
+            return known.conversation
         try:
-            await self.store.put(key, conversation, expected=0)
+            await self.store.put(key, conversation, over=None)
         except ConversationChanged:
             return await self.find(key)
         return conversation
 
-    async def find(self, key: str) -> Conversation:
-        """Return a conversation.
+    async def find(self, key: str) -> KeptConversation:
+        """Return a conversation with its newest messages.
 
         Raises:
             ConversationMissing: there is none.
         """
-        found = await self.store.get(key)
-        if found is None:
-            raise ConversationMissing(
-                "there is no such conversation of this client, or it has expired; start a new one"
-            )
-        return found.conversation
+        return (await self._found(key)).conversation
+
+    async def timeline(self, key: str, *, after: int = 0, most: int = 50) -> TimelinePage:
+        """Return one page of everything that was said in a conversation, from behind the place ``after`` on.
+
+        Raises:
+            ConversationMissing: there is no such conversation.
+        """
+        return await self.store.timeline(key, await self._found(key), after=after, most=most)
 
     async def take(
-        self, key: str, message_id: str, said: str, answering: Answering, *, hold_s: float, patience_s: float
+        self,
+        key: str,
+        message_id: str,
+        said: str,
+        answering: Answering,
+        *,
+        hold_s: float,
+        patience_s: float,
+        channel: Channel | None = None,
     ) -> TakenTurn:
         """Return what came of a message once it is answered; ``answering`` is called unless it was answered before.
 
@@ -80,6 +97,7 @@ class Turns:
             answering: gives the reply.
             hold_s: how long an answer may take; after it another process takes the turn over.
             patience_s: how long to wait for the messages before this one.
+            channel: on which it arrived; None: where the customer was last.
 
         Raises:
             ConversationMissing: there is no such conversation.
@@ -87,11 +105,14 @@ class Turns:
             DeadlineExceeded: the messages before this one were not answered in time; this one still waits for its answer.
             ServiceError: what ``answering`` raised; the message may be sent again under its id.
         """
-        message = WaitingMessage(message_id=message_id, said=said, at=self.now())
-        holder = self._holder(hold_s)
-        conversation = await self.change(key, lambda found: found.received(message, holder))
-        before, until = conversation.exchange(message_id), time.monotonic() + patience_s
-        while (exchange := conversation.exchange(message_id)) is None:
+        at, holder, more = self.now(), self._holder(hold_s), {} if channel is None else {"channel": channel}
+        conversation = await self.change(
+            key, lambda found: found.received(found.message("customer", message_id, said, at, **more), holder)
+        )
+        if (place := conversation.forgotten(message_id)) is not None:
+            return await self._repeated(key, conversation, said, place)
+        before, until = conversation.reply_to(message_id), time.monotonic() + patience_s
+        while conversation.is_waiting(message_id):
             if self._is_ours(conversation, holder):
                 conversation = await self._answered(key, conversation, answering, wanted=message_id)
             elif time.monotonic() >= until:
@@ -102,10 +123,11 @@ class Turns:
             else:
                 await asyncio.sleep(_LOOK_AGAIN_S * random.uniform(0.8, 1.2))
                 conversation = await self.find(key)
-        repeated = before is not None and before.reply is not None
-        return TakenTurn(exchange=exchange, conversation=conversation, repeated=repeated)
+        message, reply = conversation.said(message_id), conversation.reply_to(message_id)
+        assert message is not None
+        return TakenTurn(message=message, reply=reply, conversation=conversation, repeated=before is not None)
 
-    async def change(self, key: str, decide: Callable[[Conversation], Conversation]) -> Conversation:
+    async def change(self, key: str, decide: Callable[[KeptConversation], KeptConversation]) -> KeptConversation:
         """Return the conversation after ``decide``, which is called again if somebody else was faster.
 
         Raises:
@@ -113,16 +135,12 @@ class Turns:
             ConversationRefused: of ``decide``.
         """
         for attempt in range(1, _ATTEMPTS + 1):
-            found = await self.store.get(key)
-            if found is None:
-                raise ConversationMissing(
-                    "there is no such conversation of this client, or it has expired; start a new one"
-                )
+            found = await self._found(key)
             changed = decide(found.conversation)
             if changed is found.conversation:
                 return changed
             try:
-                await self.store.put(key, changed, expected=found.version)
+                await self.store.put(key, changed, over=found)
             except ConversationChanged:
                 await asyncio.sleep(random.uniform(0, 0.02 * attempt))
                 continue
@@ -134,18 +152,38 @@ class Turns:
         if self._running:
             await asyncio.wait(self._running)
 
-    async def _answered(
-        self, key: str, conversation: Conversation, answering: Answering, *, wanted: str
-    ) -> Conversation:
-        first = conversation.waiting[0]
+    async def _found(self, key: str) -> ConversationFound:
+        found = await self.store.get(key)
+        if found is None:
+            raise ConversationMissing(
+                "there is no such conversation of this client, or it has expired; start a new one"
+            )
+        return found
 
-        async def answer() -> Conversation:
+    async def _repeated(self, key: str, conversation: KeptConversation, said: str, place: int) -> TakenTurn:
+        """Return what came of a message long ago, which stands at ``place``, or did before its text was dropped."""
+        messages: tuple[KeptMessage, ...] = ()
+        if place:
+            messages = (await self.timeline(key, after=place - 1, most=_NEAR)).messages
+        if not messages:
+            raise ConversationRefused("this message was answered earlier in the conversation, and its reply is gone")
+        if messages[0].text != said:
+            raise ConversationRefused("this message id was used for another message; give each message its own")
+        replies = (each for each in messages if each.author == "assistant" and each.reply_to == messages[0].id)
+        return TakenTurn(message=messages[0], reply=next(replies, None), conversation=conversation, repeated=True)
+
+    async def _answered(
+        self, key: str, conversation: KeptConversation, answering: Answering, *, wanted: str
+    ) -> KeptConversation:
+        first = conversation.waiting[0].message
+
+        async def answer() -> KeptConversation:
             reply: DialogueReply | None = None
             made_by: MadeBy | None = None
             try:
                 reply, made_by = await answering(conversation, first)
             finally:
-                settled = await self.change(key, lambda found: found.settled(first.message_id, reply, made_by))
+                settled = await self.change(key, lambda found: found.settled(first.id, reply, made_by, self.now()))
             return settled
 
         running = asyncio.create_task(answer())
@@ -155,11 +193,11 @@ class Turns:
             # A customer who closes the page must find the reply when it opens again.
             return await asyncio.shield(running)
         except Exception:
-            if first.message_id == wanted:
+            if first.id == wanted:
                 raise
             return await self.find(key)  # the other message's own request reports it
 
-    def _ended(self, running: "asyncio.Task[Conversation]") -> None:
+    def _ended(self, running: "asyncio.Task[KeptConversation]") -> None:
         self._running.discard(running)
         if not running.cancelled():
             running.exception()  # the caller has it, or has gone
@@ -168,19 +206,19 @@ class Turns:
         return Holder(token=self.ids(), until=self.now() + timedelta(seconds=hold_s))
 
     @staticmethod
-    def _is_ours(conversation: Conversation, holder: Holder) -> bool:
+    def _is_ours(conversation: KeptConversation, holder: Holder) -> bool:
         return (
             conversation.holder is not None and conversation.holder.token == holder.token and bool(conversation.waiting)
         )
 
-    def _may_take(self, conversation: Conversation, message_id: str) -> bool:
+    def _may_take(self, conversation: KeptConversation, message_id: str) -> bool:
         if not conversation.waiting or conversation.is_held(self.now()):
             return False
-        first = conversation.waiting[0]
+        first = conversation.waiting[0].message
         left_alone = self.now() - first.at < timedelta(seconds=_LEFT_ALONE_S)
-        return first.message_id == message_id or not left_alone
+        return first.id == message_id or not left_alone
 
-    def _taken(self, holder: Holder, found: Conversation) -> Conversation:
+    def _taken(self, holder: Holder, found: KeptConversation) -> KeptConversation:
         if not found.waiting or found.is_held(self.now()):
             return found
         return found.held(holder)
