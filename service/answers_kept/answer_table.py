@@ -9,15 +9,16 @@ from botocore.exceptions import ClientError
 from service.answers_kept.answer_record import AnswerVerdict, KeptAnswer, ServedRecord
 from service.answers_kept.feedback import Effect
 from service.answers_kept.table import SummaryTable
-from service.kit.aws.bounded import RecordRefused, translated
+from service.kit.aws.bounded import ItemChanged, RecordRefused
 from service.kit.aws.stores import ANSWERS
 from service.kit.delivery.writer import Store
 from service.kit.frame.errors import StoreError
+from service.kit.records.conditions import Changes, absent, at_least, below, either, every, present
+from service.kit.records.dynamo import DynamoRows
 from service.kit.records.tombstones import Tombstones
 from service.kit.telemetry.fields import account_hash
 
 _KEY, _TTL = ANSWERS.partition, ANSWERS.expires
-_REFUSED = "ConditionalCheckFailedException"
 # Until a person has made the table, no answer can be written. It must not hold up the summaries that wait in the same spool.
 _NO_TABLE = frozenset({"ResourceNotFoundException", "AccessDeniedException"})
 
@@ -34,9 +35,7 @@ class AnswerTable:
     """Reads and writes one DynamoDB table. Blocking; every method raises ``StoreError`` when the table does not answer."""
 
     def __init__(self, client: Any, table: str, *, ttl: timedelta) -> None:
-        self._client = client
-        self._table = table
-        self._store = f"table {table!r}"
+        self._rows = DynamoRows(client, ANSWERS, table, timeout_s=0)
         self._ttl = ttl
 
     def put(self, record: KeptAnswer) -> Literal["written", "already"]:
@@ -45,78 +44,57 @@ class AnswerTable:
         Raises:
             RecordRefused: also if there is no such table; ``omni reconcile --restore`` writes the rows when there is.
         """
-        expires = int((datetime.fromisoformat(record.generated_at) + self._ttl).timestamp())
         item = {
-            _KEY: {"S": record.request_id},
-            "task": {"S": record.task},
-            "generated_at": {"S": record.generated_at},
-            "answer": {"S": record.to_json()},
-            _TTL: {"N": str(expires)},
+            _KEY: record.request_id,
+            "task": record.task,
+            "generated_at": record.generated_at,
+            "answer": record.to_json(),
+            _TTL: int((datetime.fromisoformat(record.generated_at) + self._ttl).timestamp()),
         }
         try:
-            with translated(self._store):
-                self._client.put_item(
-                    TableName=self._table, Item=item, ConditionExpression=f"attribute_not_exists({_KEY})"
-                )
+            self._rows.put(item, when=absent(_KEY))
+        except ItemChanged:
+            return "already"
         except StoreError as err:
-            if _code(err) == _REFUSED:
-                return "already"
-            if _code(err) in _NO_TABLE:
+            refused = err.__cause__
+            if isinstance(refused, ClientError) and refused.response.get("Error", {}).get("Code") in _NO_TABLE:
                 raise RecordRefused(str(err)) from err
             raise
         return "written"
 
     def get(self, request_id: str, now: datetime) -> AnswerRow | None:
         """Return the row of a request; None if there is none, or it has expired."""
-        with translated(self._store):
-            found = self._client.get_item(TableName=self._table, Key={_KEY: {"S": request_id}}, ConsistentRead=True)
-        item = found.get("Item")
-        if item is None or int(item[_TTL]["N"]) <= now.timestamp():
+        item = self._rows.get((request_id,))
+        if item is None or item[_TTL] <= now.timestamp():
             return None
         verdict = item.get("verdict")
         return AnswerRow(
-            answer=KeptAnswer.model_validate_json(item["answer"]["S"]),
-            verdict=None if verdict is None else AnswerVerdict.model_validate_json(verdict["S"]),
+            answer=KeptAnswer.model_validate_json(item["answer"]),
+            verdict=None if verdict is None else AnswerVerdict.model_validate_json(verdict),
         )
 
     def set_feedback(self, verdict: AnswerVerdict) -> Effect:
         """Write feedback into its answer's row and return its effect; ``late`` also when the row is gone."""
+        changes = Changes(
+            sets={
+                "verdict": verdict.model_dump_json(),
+                "helpful_feedback": verdict.helpful_feedback,
+                "feedback_timestamp": verdict.feedback_timestamp,
+            }
+        )
+        is_newer = either(absent("feedback_timestamp"), below("feedback_timestamp", verdict.feedback_timestamp))
         try:
-            with translated(self._store):
-                # The write returns the old values: of two simultaneous clicks only one is the first.
-                answer = self._client.update_item(
-                    TableName=self._table,
-                    Key={_KEY: {"S": verdict.request_id}},
-                    UpdateExpression="SET verdict = :verdict, helpful_feedback = :helpful, feedback_timestamp = :at",
-                    ConditionExpression=f"attribute_exists({_KEY}) AND "
-                    "(attribute_not_exists(feedback_timestamp) OR feedback_timestamp < :at)",
-                    ExpressionAttributeValues={
-                        ":verdict": {"S": verdict.model_dump_json()},
-                        ":helpful": {"S": verdict.helpful_feedback},
-                        ":at": {"S": verdict.feedback_timestamp},
-                    },
-                    ReturnValues="UPDATED_OLD",
-                )
-        except StoreError as err:
-            if _code(err) == _REFUSED:
-                return "late"
-            raise
-        before = answer.get("Attributes", {}).get("helpful_feedback", {}).get("S")
+            # The write returns the old values: of two simultaneous clicks only one is the first.
+            old = self._rows.update((verdict.request_id,), changes, when=every(present(_KEY), is_newer), returns="old")
+        except ItemChanged:
+            return "late"
+        before = old.get("helpful_feedback")
         return "first" if before is None else "same" if before == verdict.helpful_feedback else "changed"
 
     def request_ids(self, since: str, until: str) -> list[str]:
         """Return the request ids of the rows answered in ``[since, until)``. Reads the whole table: for reconciliation."""
-        found: list[str] = []
-        with translated(self._store):
-            pages = self._client.get_paginator("scan").paginate(
-                TableName=self._table,
-                ProjectionExpression=_KEY,
-                FilterExpression="generated_at >= :since AND generated_at < :until",
-                ExpressionAttributeValues={":since": {"S": since}, ":until": {"S": until}},
-            )
-            for page in pages:
-                found.extend(item[_KEY]["S"] for item in page["Items"])
-        return found
+        answered = every(at_least("generated_at", since), below("generated_at", until))
+        return [item[_KEY] for item in self._rows.scan(where=answered, only=(_KEY,))]
 
 
 class RecordTables:
@@ -147,8 +125,3 @@ class WithoutErased:
         if self._tombstones.covers(names, datetime.fromisoformat(record.generated_at)):
             return "erased"
         return self._store.put(record)
-
-
-def _code(err: StoreError) -> str | None:
-    refused = err.__cause__
-    return str(refused.response.get("Error", {}).get("Code", "")) if isinstance(refused, ClientError) else None

@@ -2,18 +2,20 @@
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from functools import partial
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Generic
 
-from botocore.exceptions import ClientError
-
-from service.kit.aws.bounded import translated
+from service.kit.aws.bounded import ItemChanged, translated
 from service.kit.aws.queries import TablePuts
+from service.kit.aws.stores import TableShape
 from service.kit.delivery.shape import Item, Shape, Told
 from service.kit.frame.errors import StoreError
+from service.kit.records.conditions import Changes, absent, at_most, every, present
+from service.kit.records.dynamo import DynamoRows
+from service.kit.records.lease import Lease, LeaseFields, seconds
 
-_LEASE_KEY = "lease"
+_LEASE_KEY, _LEASE = "lease", LeaseFields(owner="held_by", until="held_until")
 _BATCH = 25  # BatchWriteItem's limit
 _ASIDE = "set_aside"
 
@@ -30,6 +32,7 @@ class OutboxTable(Generic[Item]):
         self._shape = shape
         self._store = f"table {table!r}"
         self._wall_clock = wall_clock
+        self._rows = DynamoRows(client, TableShape(setting="outbox_table", partition=key), table, timeout_s=0)
 
     def put_by(self, puts: TablePuts) -> Callable[[Item], Awaitable[None]]:
         """Return what puts an item on the event loop, for ``Outbox``."""
@@ -49,22 +52,16 @@ class OutboxTable(Generic[Item]):
 
     def lease(self, owner: str, *, for_s: float) -> bool:
         """See ``LeftBehind.lease``."""
-        now = self._wall_clock()
-        return self._updated(
-            _LEASE_KEY,
-            "SET held_by = :owner, held_until = :until",
-            "attribute_not_exists(held_by) OR held_by = :owner OR held_until < :now",
-            {":owner": {"S": owner}, ":until": {"N": f"{now + for_s:.3f}"}, ":now": {"N": f"{now:.3f}"}},
-        )
+        return Lease(self._rows, (_LEASE_KEY,), _LEASE, now=self._wall_clock).take(owner, for_s=for_s)
 
     def waiting(self, *, older_than_s: float) -> Iterator[Item]:
         """See ``LeftBehind.waiting``; an item that cannot be read is set aside."""
-        values = {":latest": {"N": f"{self._wall_clock() - older_than_s:.3f}"}}
-        for item in self._items(f"kept_at <= :latest AND attribute_not_exists({_ASIDE})", values):
+        is_old = at_most("kept_at", seconds(self._wall_clock() - older_than_s))
+        for item in self._rows.scan(where=every(is_old, absent(_ASIDE))):
             try:
-                yield self._shape.read(item["record"]["S"])
+                yield self._shape.read(item["record"])
             except ValueError:
-                name = item[self._key]["S"]
+                name = item[self._key]
                 self._shape.tell(Told.REFUSED, name, "DamagedOutboxItem")
                 self.set_aside(name, "damaged")
 
@@ -80,7 +77,8 @@ class OutboxTable(Generic[Item]):
 
     def set_aside(self, name: str, reason: str) -> None:
         """See ``LeftBehind.set_aside``; an item that is gone is ignored."""
-        self._updated(name, f"SET {_ASIDE} = :reason", f"attribute_exists({self._key})", {":reason": {"S": reason}})
+        with suppress(ItemChanged):
+            self._rows.update((name,), Changes(sets={_ASIDE: reason}), when=present(self._key))
 
     def ids(self) -> tuple[set[str], set[str]]:
         """Return the ids of the waiting items, and of those set aside. Reads the whole table.
@@ -90,28 +88,6 @@ class OutboxTable(Generic[Item]):
         """
         waiting: set[str] = set()
         aside: set[str] = set()
-        for item in self._items("attribute_exists(kept_at)", {}):
-            (aside if _ASIDE in item else waiting).add(item[self._key]["S"])
+        for item in self._rows.scan(where=present("kept_at"), only=(self._key, _ASIDE)):
+            (aside if _ASIDE in item else waiting).add(item[self._key])
         return waiting, aside
-
-    def _items(self, condition: str, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        given = {"ExpressionAttributeValues": values} if values else {}
-        pages = self._client.get_paginator("scan").paginate(
-            TableName=self._table, ConsistentRead=True, FilterExpression=condition, **given
-        )
-        with translated(self._store):
-            for page in pages:
-                yield from page["Items"]
-
-    def _updated(self, name: str, text: str, condition: str, values: dict[str, Any]) -> bool:
-        update = partial(self._client.update_item, TableName=self._table, Key={self._key: {"S": name}})
-        try:
-            with translated(self._store):
-                update(UpdateExpression=text, ConditionExpression=condition, ExpressionAttributeValues=values)
-        except StoreError as err:
-            refused = err.__cause__
-            code = refused.response.get("Error", {}).get("Code") if isinstance(refused, ClientError) else None
-            if code == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
