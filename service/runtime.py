@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from service.access.control import Access
 from service.access.shared_limits import SharedLimits
-from service.answers_kept.feedback import Feedback
 from service.answers_kept.store import Summaries
 from service.audit.auditor import Auditor, AuditStore
 from service.calls.rescorings import RescoringDesk
@@ -44,7 +43,6 @@ from service.rollouts.control import RolloutControl, build_rollouts
 from service.rollouts.shadow import Shadow
 
 if TYPE_CHECKING:
-    from service.answers_kept.answer_feedback import AnswerFeedback
     from service.answers_kept.archive import Archive
     from service.kit.aws.queries import DynamoQueries
 
@@ -77,8 +75,6 @@ class Runtime:
     ids: Callable[[], str] = _new_id
     warm_up: Callable[[], None] | None = None
     access: Access | None = None
-    feedback: Feedback | None = None
-    answer_feedback: "AnswerFeedback | None" = None
     forms: Forms | None = None
     calls: CallReviews | None = None
     rescorings: RescoringDesk | None = None
@@ -361,8 +357,6 @@ def _stores(
     return {
         "conversations": conversations,
         "summaries": summaries,
-        "feedback": summaries.feedback,
-        "answer_feedback": summaries.answer_feedback,
         "forms": forms,
         "tenants": build_desk(settings, cards, dynamodb=dynamodb),
         "calls": build_reviews(settings, dynamodb=dynamodb, s3=s3, now=now),

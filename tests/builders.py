@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from eval.spine.cases import Case, Expectations
 from eval.spine.results import CaseResult, Score
+from service.answers_kept.feedback import Recorded
 from service.answers_kept.record import SummaryRecord
 from service.calls.keys import CallObject, result_key
 from service.calls.redact.transcript import PatternRedactor
@@ -150,6 +151,23 @@ def case_result(n, output, *, live=True, measured_in=None, ms=100.0, failure=Non
         measured_in=measured_in,
         scores={k: Score(value=v) if v is not None else Score(value=None, unscored="x") for k, v in values.items()},
     )
+
+
+class FakeFeedback:
+    """A feedback store that finds ``found``, or what it returns for a target, and notes what was asked and said."""
+
+    def __init__(self, found, *, effect="first"):
+        self.found, self.effect, self.asked, self.kept = found, effect, [], []
+
+    async def find(self, target):
+        self.asked.append(target)
+        return self.found(target) if callable(self.found) else self.found
+
+    async def record(self, row, said):
+        self.kept.append(said)
+        return Recorded(
+            feedback_id="fb-1", object_key="k", feedback_timestamp="2025-12-08T15:00:00Z", effect=self.effect
+        )
 
 
 class FakeForms:

@@ -1,13 +1,11 @@
 """The table of answers of all tasks: one row per answered request, with its newest feedback, for as long as a row lives."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
-
-from botocore.exceptions import ClientError
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
 
 from service.answers_kept.answer_record import AnswerVerdict, KeptAnswer, ServedRecord
-from service.answers_kept.feedback import Effect
+from service.answers_kept.feedback import ByRequest, Effect, FeedbackTarget, RatedRow, Said
+from service.answers_kept.rated_table import CONDITION_FAILED, RowsOfRequests, code_of
 from service.answers_kept.table import SummaryTable
 from service.kit.aws.bounded import RecordRefused, translated
 from service.kit.aws.stores import ANSWERS
@@ -19,27 +17,12 @@ if TYPE_CHECKING:
     from service.answers_kept.writer import RecordStore
 
 _KEY, _TTL = ANSWERS.partition, ANSWERS.expires
-_REFUSED = "ConditionalCheckFailedException"
 # Until a person has made the table, no answer can be written. It must not hold up the summaries that wait in the same spool.
 _NO_TABLE = frozenset({"ResourceNotFoundException", "AccessDeniedException"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerRow:
-    """An answer with its newest feedback, None without one."""
-
-    answer: KeptAnswer
-    verdict: AnswerVerdict | None = None
-
-
-class AnswerTable:
+class AnswerTable(RowsOfRequests):
     """Reads and writes one DynamoDB table. Blocking; every method raises ``StoreError`` when the table does not answer."""
-
-    def __init__(self, client: Any, table: str, *, ttl: timedelta) -> None:
-        self._client = client
-        self._table = table
-        self._store = f"table {table!r}"
-        self._ttl = ttl
 
     def put(self, record: KeptAnswer) -> Literal["written", "already"]:
         """Write ``record`` unless it is there: a row that has feedback keeps it.
@@ -61,64 +44,34 @@ class AnswerTable:
                     TableName=self._table, Item=item, ConditionExpression=f"attribute_not_exists({_KEY})"
                 )
         except StoreError as err:
-            if _code(err) == _REFUSED:
+            if code_of(err) == CONDITION_FAILED:
                 return "already"
-            if _code(err) in _NO_TABLE:
+            if code_of(err) in _NO_TABLE:
                 raise RecordRefused(str(err)) from err
             raise
         return "written"
 
-    def get(self, request_id: str, now: datetime) -> AnswerRow | None:
-        """Return the row of a request; None if there is none, or it has expired."""
-        with translated(self._store):
-            found = self._client.get_item(TableName=self._table, Key={_KEY: {"S": request_id}}, ConsistentRead=True)
-        item = found.get("Item")
+    def find(self, target: FeedbackTarget, now: datetime) -> RatedRow[KeptAnswer] | None:
+        """Return the row of a request; None if there is none, or it has expired. Answers of tasks have no other name."""
+        item = self._item({_KEY: target.request_id}) if isinstance(target, ByRequest) else None
         if item is None or int(item[_TTL]["N"]) <= now.timestamp():
             return None
-        verdict = item.get("verdict")
-        return AnswerRow(
-            answer=KeptAnswer.model_validate_json(item["answer"]["S"]),
-            verdict=None if verdict is None else AnswerVerdict.model_validate_json(verdict["S"]),
-        )
-
-    def set_feedback(self, verdict: AnswerVerdict) -> Effect:
-        """Write feedback into its answer's row and return its effect; ``late`` also when the row is gone."""
-        try:
-            with translated(self._store):
-                # The write returns the old values: of two simultaneous clicks only one is the first.
-                answer = self._client.update_item(
-                    TableName=self._table,
-                    Key={_KEY: {"S": verdict.request_id}},
-                    UpdateExpression="SET verdict = :verdict, helpful_feedback = :helpful, feedback_timestamp = :at",
-                    ConditionExpression=f"attribute_exists({_KEY}) AND "
-                    "(attribute_not_exists(feedback_timestamp) OR feedback_timestamp < :at)",
-                    ExpressionAttributeValues={
-                        ":verdict": {"S": verdict.model_dump_json()},
-                        ":helpful": {"S": verdict.helpful_feedback},
-                        ":at": {"S": verdict.feedback_timestamp},
-                    },
-                    ReturnValues="UPDATED_OLD",
-                )
-        except StoreError as err:
-            if _code(err) == _REFUSED:
-                return "late"
-            raise
-        before = answer.get("Attributes", {}).get("helpful_feedback", {}).get("S")
-        return "first" if before is None else "same" if before == verdict.helpful_feedback else "changed"
-
-    def request_ids(self, since: str, until: str) -> list[str]:
-        """Return the request ids of the rows answered in ``[since, until)``. Reads the whole table: for reconciliation."""
-        found: list[str] = []
-        with translated(self._store):
-            pages = self._client.get_paginator("scan").paginate(
-                TableName=self._table,
-                ProjectionExpression=_KEY,
-                FilterExpression="generated_at >= :since AND generated_at < :until",
-                ExpressionAttributeValues={":since": {"S": since}, ":until": {"S": until}},
+        answer, said, at = KeptAnswer.model_validate_json(item["answer"]["S"]), None, ""
+        if "verdict" in item:
+            verdict = AnswerVerdict.model_validate_json(item["verdict"]["S"])
+            at = verdict.feedback_timestamp
+            said = Said(
+                rating=verdict.helpful_feedback,
+                reason=verdict.reason,
+                comment=verdict.comment,
+                edited=verdict.edited_output,
+                by=verdict.by,
             )
-            for page in pages:
-                found.extend(item[_KEY]["S"] for item in page["Items"])
-        return found
+        return RatedRow(key=answer.request_id, record=answer, said=said, said_at=at)
+
+    def set_feedback(self, row: RatedRow[KeptAnswer], verdict: AnswerVerdict) -> Effect:
+        """Write feedback into its answer's row and return its effect; ``late`` also when the row is gone."""
+        return self._rate({_KEY: row.key}, verdict, {"verdict": verdict.to_json()})
 
 
 class RecordTables:
@@ -149,8 +102,3 @@ class WithoutErased:
         if self._tombstones.covers(names, datetime.fromisoformat(record.generated_at)):
             return "erased"
         return self._store.put(record)
-
-
-def _code(err: StoreError) -> str | None:
-    refused = err.__cause__
-    return str(refused.response.get("Error", {}).get("Code", "")) if isinstance(refused, ClientError) else None

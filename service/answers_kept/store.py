@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from service.answers_kept.answer_record import ServedRecord
-from service.answers_kept.feedback import Feedback
 from service.answers_kept.outbox_table import LeftBehind
 from service.answers_kept.reuse import Reuse
 from service.answers_kept.writer import RecordStore, SummaryWriter
@@ -14,9 +13,9 @@ from service.kit.aws.queries import EventLoopTables
 from service.kit.settings import Settings
 
 if TYPE_CHECKING:
-    from service.answers_kept.answer_feedback import AnswerFeedback
     from service.answers_kept.answer_table import AnswerTable
     from service.answers_kept.archive import Archive
+    from service.answers_kept.feedback import AnswerFeedback, SummaryFeedback
     from service.answers_kept.outbox import Outbox
     from service.answers_kept.table import SummaryTable
 
@@ -48,7 +47,7 @@ class Summaries:
         self,
         reuse: Reuse | None = None,
         writer: RecordKeeper | None = None,
-        feedback: Feedback | None = None,
+        feedback: "SummaryFeedback | None" = None,
         outbox: "Outbox | None" = None,
         answer_feedback: "AnswerFeedback | None" = None,
     ) -> None:
@@ -105,9 +104,8 @@ def build_summaries(
     clock: Callable[[], float],
 ) -> Summaries:
     """Build the stores of ``settings`` from two boto3 clients and the event loop's ``queries``; contacts nothing."""
-    from service.answers_kept.answer_feedback import AnswerFeedbackStore
     from service.answers_kept.answer_table import RecordTables, WithoutErased
-    from service.answers_kept.feedback_store import FeedbackStore
+    from service.answers_kept.feedback import AnswerFeedback, SummaryFeedback
     from service.answers_kept.outbox import Outbox
     from service.answers_kept.outbox_table import OutboxTable
     from service.answers_kept.recent import RecentSummaries
@@ -128,8 +126,8 @@ def build_summaries(
             WithoutErased(archive, tombstones),
             OutboxTable(dynamodb, settings.summaries.outbox_table),
         ),
-        feedback=FeedbackStore(table, archive, timeout_s=timeout_s, now=now),
-        answer_feedback=AnswerFeedbackStore(answers, archive, timeout_s=timeout_s, now=now),
+        feedback=SummaryFeedback(table, archive, timeout_s=timeout_s, now=now),
+        answer_feedback=AnswerFeedback(answers, archive, timeout_s=timeout_s, now=now),
         outbox=Outbox(queries, settings.summaries.outbox_table, wait_s=settings.summaries.keep_wait_ms / 1000),
     )
 

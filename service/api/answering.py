@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, cast
+from typing import cast
 
 import anyio.to_thread
 from fastapi import Request
@@ -150,14 +150,3 @@ def usd(result: TaskResult) -> str | None:
 def decimal_text(value: Decimal) -> str:
     """Return ``value`` without exponent and without trailing zeros."""
     return format(value.normalize(), "f")
-
-
-def usage_fields(result: TaskResult) -> dict[str, Any]:
-    """Return the metered tokens by kind."""
-    usage = result.usage
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_tokens": usage.cache_read_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
-    }

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.sse import EventSourceResponse, format_sse_event
 
 from service.access.conversation_tokens import conversation_token
+from service.api.answer_path import conversation_facts
 from service.api.answering import owner_of, runtime_of
 from service.api.conversations.models import (
     ConversationAnswer,
@@ -21,7 +22,7 @@ from service.api.conversations.models import (
 from service.api.conversations.waiting import FOLLOWED_EXAMPLE, WaitingCustomer
 from service.api.http.problems import RESPONSES, Problem, ProblemResponse, problem, problem_of
 from service.api.streaming import MEDIA_TYPE, wants_stream
-from service.api.tasks import answer_model, ask_task, conversation_facts
+from service.api.tasks import answer_model, ask_task
 from service.conversations.conversation import (
     Conversation,
     ConversationEnded,

@@ -21,6 +21,7 @@ from tenant_place import CHAIN, ORDERED, TENANTS, WAITING, WORDS, make_tenants, 
 
 from service.access.clients import SCOPES, new_secret
 from service.access.control import open_access
+from service.answers_kept.store import Summaries
 from service.app import create_app
 from service.calls.reviews import CallMissing
 from service.calls.store.objects import WallBreached
@@ -98,8 +99,7 @@ async def tenants(place, api_runtime):
             tasks=runtime.tasks | {"scorecard": task},
             pair_sources=runtime.pair_sources | {"scorecard": source},
             gateway=built.gateway,
-            feedback=built.feedback,
-            answer_feedback=built.answer_feedback,
+            summaries=Summaries(feedback=built.summaries.feedback, answer_feedback=built.summaries.answer_feedback),
             forms=built.forms,
             calls=built.calls,
             rescorings=built.rescorings,
