@@ -25,7 +25,7 @@ override simulated = $(if $(filter traffic,$(MAKECMDGOALS))$(call is_typed,TRAFF
 override omni = @$(OMNI)$(simulated)
 
 .NOTPARALLEL:
-.PHONY: help setup eval gate behave sweep cases calibrate selftest promote rollback rollout history verify serve up down infra report harvest traffic lint check test bench load chaos
+.PHONY: help setup eval gate behave sweep cases calibrate selftest promote rollback rollout history verify serve up down infra report harvest traffic lint check test drill bench load chaos
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST); printf '\nEvery other command: %s --help\n' "$(OMNI)"
@@ -101,10 +101,13 @@ lint: setup ## Style, types, workflows and import contracts
 	@tools/lint.sh
 
 check: lint ## Lint and the fast tests: about a minute
-	@$(VENV)/bin/python -m pytest tests/unit tests/contract -q -n auto --maxprocesses=4 --dist=worksteal --hypothesis-profile=check -m "not slow"
+	@$(VENV)/bin/python -m pytest tests/unit tests/contract -q -n auto --maxprocesses=4 --dist=worksteal --hypothesis-profile=check -m "not slow and not drill"
 
-test: lint ## Set everything up (browser, Node.js and speech too) and run all tests
-	@tools/setup.sh chromium node image extras && $(VENV)/bin/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal --show-capture=no # a failing service logs thousands of lines
+test: lint ## Set everything up (browser, Node.js and speech too) and run the tests: 15 minutes on two cores
+	@tools/setup.sh chromium node image extras && $(VENV)/bin/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal --hypothesis-profile=check --show-capture=no -m "not drill" # a failing service logs thousands of lines
+
+drill: setup ## Run what takes too long for `make test`, as each night; omni doctor --release shows the last result
+	@tools/setup.sh chromium node image extras && $(VENV)/bin/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal --show-capture=no -m drill
 
 bench: setup ## Compressed histories, and the harness against a bare loop on an echo model; omni bench --help has more
 	$(omni) bench history && $(OMNI) bench harness

@@ -12,7 +12,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import botocore.loaders
+import drills
+import fresh_stores
 import pytest
+import warm
 
 # The bundled cost map: without this litellm asks the network for a newer one at import.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -23,6 +26,9 @@ for name in ("CI", "GITHUB_ACTIONS"):
 
 # boto3 parses its description of a service again for each client, 0.1 s; a run builds hundreds of clients.
 botocore.loaders.JSONFileLoader.load_file = staticmethod(functools.cache(botocore.loaders.JSONFileLoader().load_file))
+
+warm.install()
+fresh_stores.install()
 
 with suppress(ImportError):  # the environment of tools/test_ragas.sh has no hypothesis
     import hypothesis
@@ -177,7 +183,9 @@ def pytest_configure():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items):
-    """Run the modules with slow tests first: several processes end together only if what is left to share out is short."""
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
+def pytest_collection_modifyitems(config, items):
+    """Mark the drills; run the modules with slow tests first, so that several processes end together."""
+    config.drill_faults = drills.mark(items)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)

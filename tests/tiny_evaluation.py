@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from eval.spine.cases import Case, Expectations, Fact, Forbidden
-from eval.spine.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
+from eval.spine.results import CaseResult, Check, Evaluation, GateResult, PairResult, QuotingFinding, Score, Verdict
 from eval.spine.suite import Floor, MetricSpec, NoWorse, Suite
 from figures.metric import Metric, Unit
 from service.core.llm.pricing import Cost, Usage
@@ -12,7 +12,7 @@ from service.kit.frame.errors import FailureCode
 
 SCRIPT = "<script>alert('owned')</script>"
 STATEMENT = "A refund of $450 was promised."
-FINDING = f"amount $450 is in no interaction: {STATEMENT!r}"
+FINDING = QuotingFinding("amount $450 is in no interaction", quote=STATEMENT, value="$450")
 
 
 class _NoScorer:

@@ -106,17 +106,18 @@ def _tried(
     Raises:
         ConfigurationError: a model without a prompt to try it with, or an address without a model.
     """
-    from eval.evaluation.evaluate import load_pairs
-    from eval.instruments.sweep.run import card_named, derive
-    from service.core.run.task import load_task
-    from service.core.unit.cards import ModelCards
     from service.kit.frame.errors import ConfigurationError
-    from service.kit.settings import Settings
 
     if model is None:
         if api_base is not None:
             raise ConfigurationError("--api-base is the address of the server of --model; name the model, too")
         return None, ()
+    from eval.evaluation.evaluate import load_pairs  # late: with the sweep come numpy and scipy
+    from eval.instruments.sweep.run import card_named, derive
+    from service.core.run.task import load_task
+    from service.core.unit.cards import ModelCards
+    from service.kit.settings import Settings
+
     if not names:
         raise ConfigurationError("--model tries a model with an existing prompt; name the prompt with --pairs")
     settings = with_api_base(Settings(), model, api_base)

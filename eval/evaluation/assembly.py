@@ -236,10 +236,13 @@ def reference_ceiling(setting: RunSetting) -> dict[str, Metric]:
 
 
 def import_deciding_code() -> None:
-    """Import what ``Assembly.evaluation`` and ``write_report`` will need, while the models are still answering."""
+    """Import and compile what ``Assembly.evaluation`` and ``write_report`` will need, while the models are still answering."""
     with paused_gc():
         import eval.behaviour.record
-        import eval.report.page
+        from eval.report import cases, ceiling, changes, latency, pool_tables, sensitivity, view  # noqa: F401
+        from eval.report.page import page_template
+
+        page_template()
         import eval.run.ceiling
         import eval.verdict.deltas
         import eval.verdict.metrics  # noqa: F401

@@ -1,1 +1,1 @@
-"""Evidence, signatures, the ledger of releases, promotion, rollout and audit."""
+"""Releases: evidence, signatures, the ledger, promotion, rollout and audit."""

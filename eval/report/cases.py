@@ -32,7 +32,6 @@ from service.kit.frame.errors import ConfigurationError
 WORST_LISTED = 10
 _WORD = re.compile(r"\w+")
 # A grounding finding has kind and value before these words: "amount $450 is in no interaction: '...'".
-_UNSUPPORTED = " is in no "
 
 
 @runtime_checkable
@@ -352,10 +351,8 @@ def mark_output(output: str, findings: Sequence[ScoreFinding], case: Case) -> li
         if start == end:
             continue
         _raise(levels, start, end, 1)
-        # "amount $450" is the kind and the value as the output writes it.
-        value = finding.head.split(_UNSUPPORTED)[0].partition(" ")[2] if _UNSUPPORTED in finding.head else ""
-        if value and (place := output.find(value, start, end)) >= 0:
-            _raise(levels, place, place + len(value), 2)
+        if finding.value and (place := output.find(finding.value, start, end)) >= 0:
+            _raise(levels, place, place + len(finding.value), 2)
     claimed = {claim.claim for claim in case.expectations.forbidden if any(claim.claim in f.text for f in findings)}
     for claim in case.expectations.forbidden:
         if claim.claim in claimed:

@@ -1,13 +1,12 @@
 """The sentences and rankings that every report of an evaluation shows: headline, reasons, worst cases."""
 
-import ast
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from eval.spine.results import ArmName, CaseResult, Check, CheckKind, Evaluation, PairResult, Verdict
+from eval.spine.results import ArmName, CaseResult, Check, CheckKind, Evaluation, PairResult, QuotingFinding, Verdict
 from eval.spine.suite import JudgedKind, MetricSpec, Suite
 from figures.command_line import is_simulated
 from figures.formatting import MISSING, events_in, format_interval, format_number, format_signed, plural
@@ -23,7 +22,6 @@ VERDICT_WORDS = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIV
 VERDICT_SIGNS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?"}
 
 _BAD_FIRST = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
-_QUOTED_TAIL = re.compile(r": ('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\s*$")
 _NAMED = 4
 _LOCAL = "local."  # ids of prompts/models.yaml whose `runs` is local
 _NOBODY = ("", "none")
@@ -46,14 +44,15 @@ _NOTHING_IN_PRODUCTION = "No pair is in production yet, so only the floors decid
 class ScoreFinding:
     """One reason why a score is low.
 
-    A finding's text may end with a colon and the passage of the output that it is about, as a Python string literal.
-    ``quote`` is that passage ("" without one) and ``head`` the text before it.
+    ``quote`` is the passage of the output that it is about ("" without one), ``head`` the text without it, and ``value``
+    the wrong detail inside the passage.
     """
 
     score: str
     text: str
     head: str
-    quote: str
+    quote: str = ""
+    value: str = ""
 
 
 def candidates(evaluation: Evaluation) -> list[PairResult]:
@@ -291,9 +290,14 @@ def findings_of(item: CaseResult) -> list[ScoreFinding]:
     seen: dict[str, ScoreFinding] = {}
     for name, score in item.scores.items():
         for text in score.findings:
-            head, quote = _split(text)
-            seen.setdefault(text, ScoreFinding(score=name, text=text, head=head, quote=quote))
+            seen.setdefault(text, _finding(name, text))
     return list(seen.values())
+
+
+def _finding(score: str, text: str) -> ScoreFinding:
+    if isinstance(text, QuotingFinding):
+        return ScoreFinding(score=score, text=text, head=text.head, quote=text.quote, value=text.value)
+    return ScoreFinding(score=score, text=text, head=text)
 
 
 def problem_lines(item: CaseResult, suite: Suite) -> list[str]:
@@ -308,16 +312,6 @@ def problem_lines(item: CaseResult, suite: Suite) -> list[str]:
     if not ranked and min(badness(item, suite)) < 1.0:
         return ["low score without a finding"]
     return [f"missing: {finding.text}" if finding.score in graded else finding.text for finding in ranked]
-
-
-def _split(text: str) -> tuple[str, str]:
-    found = _QUOTED_TAIL.search(text)
-    if found is None:
-        return text, ""
-    try:
-        return text[: found.start()], str(ast.literal_eval(found[1]))
-    except (ValueError, SyntaxError):
-        return text, ""
 
 
 def metric_notes(evaluation: Evaluation) -> list[str]:

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eval.report.conclusions import (
     VERDICT_WORDS,
@@ -42,6 +43,9 @@ from figures.files import write_whole
 from figures.formatting import NOTE_MARK, format_difference, format_metric, plural
 from figures.svg import STYLE_SHEET
 from service.kit.frame.display.inert import markdown, visible
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 HTML_NAME, JSON_NAME, MARKDOWN_NAME, JUNIT_NAME = "report.html", "report.json", "report.md", "junit.xml"
 SCHEMA = "evaluation-report-v1"
@@ -81,24 +85,30 @@ def write_report(
     return path
 
 
-def render_html(
-    evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case], *, steps: Sequence[NextStep] = ()
-) -> str:
-    """Return the page; text of cases and outputs is escaped, and its security policy allows only the page's own script."""
+@cache
+def page_template() -> "Template":
+    """Return the page's template, compiled (0.3 s)."""
     import jinja2  # late: the console alone does not need it
-
-    from eval.report import cases as case_pages
-    from eval.report import ceiling, changes, latency, pool_tables, sensitivity, view
 
     templates = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(
         loader=templates, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    return environment.get_template("report.html.j2")
+
+
+def render_html(
+    evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case], *, steps: Sequence[NextStep] = ()
+) -> str:
+    """Return the page; text of cases and outputs is escaped, and its security policy allows only the page's own script."""
+    from eval.report import cases as case_pages
+    from eval.report import ceiling, changes, latency, pool_tables, sensitivity, view
+
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     script_digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     views = case_pages.case_views(*as_read(evaluation, cases, suite.episode), suite=suite)
     curves, axis = latency.latency_curves(evaluation)
-    page = environment.get_template("report.html.j2").render(
+    page = page_template().render(
         e=evaluation,
         headline=headline(evaluation),
         steps=steps,

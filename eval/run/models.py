@@ -7,7 +7,7 @@ from typing import Any
 
 from eval.run.spending import MeteredGateway, Spending
 from service.core.llm.gateway import LiteLLMGateway
-from service.core.llm.model_call import Gateway
+from service.core.llm.model_call import Gateway, ModelCall
 from service.core.run.task import Task
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair import Pair
@@ -78,10 +78,13 @@ class RunModels:
             return MeteredGateway(self._cards, spending=self._spending, **options)
         return LiteLLMGateway(self._cards, **options)
 
-    async def make_ready(self, gateway: Gateway) -> None:
-        """Import litellm (3 s) before the first call, so that no latency includes it."""
+    async def make_ready(self, gateway: Gateway, call: ModelCall | None = None) -> None:
+        """Import what ``call`` needs, such as litellm (3 s), before the first one like it, so that no latency includes it.
+
+        Without it, what any call needs.
+        """
         if isinstance(gateway, LiteLLMGateway):
-            await asyncio.to_thread(gateway.warm_up)
+            await asyncio.to_thread(gateway.warm_up, call)
 
     def died(self) -> str | None:
         """Describe the end of the model's server, or return None while it lives (or none was started)."""

@@ -102,7 +102,11 @@ class KnownOrigins(Protocol):
 
 
 class GatewayNotReady(Exception):
-    """The cache lacks a reply and the gateway is not ready: make it ready, then run the case again."""
+    """The cache lacks the reply to ``call`` and the gateway is not ready: make it ready, then run the case again."""
+
+    def __init__(self, call: ModelCall) -> None:
+        super().__init__(call.model)
+        self.call = call
 
 
 @dataclass(slots=True)
@@ -126,7 +130,7 @@ class CachingGateway:
     inputs_digest: str
     repeat: int
     fresh: bool = False
-    ready: bool = True
+    ready: Callable[[ModelCall], bool] = lambda call: True
     silent: dict[str, int] | None = None
     is_code: Callable[[str], bool] = lambda model: False
     made_in: list[str] = field(default_factory=list)  # for each call, the run that made it
@@ -146,7 +150,7 @@ class CachingGateway:
         """See ``Gateway.complete``.
 
         Raises:
-            GatewayNotReady: the cache lacks the reply, and ``ready`` is False.
+            GatewayNotReady: the cache lacks the reply, and the gateway is not ready for the call.
             RunAborted: the model cannot be used, or has never answered.
         """
         if self.is_code(call.model):
@@ -161,8 +165,8 @@ class CachingGateway:
         ):
             self.made_in.append(stored.run_id)
             return stored.reply
-        if not self.ready:
-            raise GatewayNotReady
+        if not self.ready(call):
+            raise GatewayNotReady(call)
         self.made_in.append(self.run_id)
         reply = await self._asked(call)
         self.cache.put(key, reply, self.run_id)

@@ -13,7 +13,8 @@ from eval.spine.cases import Case
 from eval.spine.episode import CaseEpisode
 from eval.spine.errors import RunAborted
 from eval.spine.results import ArmName, CaseResult, Timing
-from service.core.llm.model_call import Gateway
+from service.core.llm.model_call import Gateway, ModelCall
+from service.core.llm.plain_call import is_plain
 from service.core.run.task import Task, TaskContext, TaskResult
 from service.core.tools.allowed import AllowedTools
 from service.core.tools.documents import DocumentIndexes
@@ -56,6 +57,7 @@ class ArmJob:
 
 Progress = Callable[[CaseResult, float], None]  # a result, and the seconds that it took in this run
 _Call = tuple["_Turns", int, Case, int]
+_Kind = tuple[int, bool]  # a gateway by its identity, and whether its calls are of text alone
 
 
 @dataclass(slots=True)
@@ -113,8 +115,8 @@ class _Queue:
 class Runner:
     """Everything that stays the same over a run's jobs.
 
-    ``make_ready`` gets a gateway ready for calls, such as by importing litellm, and is awaited when the cache first lacks a
-    reply: a run that needs no call does not pay for it, and no answer's latency holds it. ``server_died``
+    ``make_ready`` gets a gateway ready for a call and those like it, such as by importing litellm, and is awaited when the cache
+    first lacks such a reply: a run that needs no call does not pay for it, and no answer's latency holds it. ``server_died``
     returns a description once the model server of this run is gone: going on would only collect failures. With ``episode`` a
     case is played out in several runs of the task, and brings its own tools; ``documents`` are what other runs may search.
     """
@@ -127,14 +129,14 @@ class Runner:
     concurrency: int
     fresh: bool = False
     spacing_s: float = START_SPACING_S
-    make_ready: Callable[[Gateway], Awaitable[None]] | None = None
+    make_ready: Callable[[Gateway, ModelCall], Awaitable[None]] | None = None
     server_died: Callable[[], str | None] = lambda: None
     episode: CaseEpisode | None = None
     documents: DocumentIndexes | None = None
     _silent: dict[str, int] = field(
         init=False, default_factory=dict
     )  # failed calls of models that have not answered yet
-    _ready: set[int] = field(init=False, default_factory=set)  # gateways by identity
+    _ready: set["_Kind"] = field(init=False, default_factory=set)
 
     def in_flight(self, job: ArmJob) -> int:
         """Return how many of a job's calls a model answers at a time; 0 where code answers."""
@@ -191,12 +193,13 @@ class Runner:
         ]
 
     async def _work(self, queue: "_Queue") -> None:
-        readying: dict[int, asyncio.Task[float]] = {}
+        readying: dict[_Kind, asyncio.Task[float]] = {}
 
-        async def ready(gateway: Gateway) -> float:
-            if id(gateway) not in readying:
-                readying[id(gateway)] = asyncio.create_task(self._readied(gateway))
-            return await asyncio.shield(readying[id(gateway)])
+        async def ready(gateway: Gateway, call: ModelCall) -> float:
+            kind = _kind(gateway, call)
+            if kind not in readying:
+                readying[kind] = asyncio.create_task(self._readied(gateway, call))
+            return await asyncio.shield(readying[kind])
 
         async def worker(number: int) -> None:
             await asyncio.sleep(number * self.spacing_s)
@@ -204,13 +207,16 @@ class Runner:
                 turns, index, case, repeat = call
                 asked = time.perf_counter()
                 turns.began = turns.began or asked
-                try:
-                    result = await self._one(turns.job, case, repeat)
-                except GatewayNotReady:
-                    turns.began = max(turns.began, await ready(turns.job.gateway or self.gateway))  # no call before
-                    await asyncio.sleep(number * self.spacing_s)
-                    asked = time.perf_counter()
-                    result = await self._one(turns.job, case, repeat)
+                result = None
+                while result is None:
+                    try:
+                        result = await self._one(turns.job, case, repeat)
+                    except GatewayNotReady as err:
+                        gateway = turns.job.gateway or self.gateway
+                        at = await ready(gateway, err.call)
+                        turns.began = turns.began if turns.ended else max(turns.began, at)  # no call before
+                        await asyncio.sleep(number * self.spacing_s)
+                        asked = time.perf_counter()
                 turns.ended = time.perf_counter()
                 turns.results[index] = result
                 turns.progress(result, turns.ended - asked)
@@ -223,10 +229,10 @@ class Runner:
         except ExceptionGroup as group_error:
             raise group_error.exceptions[0] from None  # the first one stopped the others; the rest repeat it
 
-    async def _readied(self, gateway: Gateway) -> float:
+    async def _readied(self, gateway: Gateway, call: ModelCall) -> float:
         if self.make_ready is not None:
-            await self.make_ready(gateway)
-        self._ready.add(id(gateway))
+            await self.make_ready(gateway, call)
+        self._ready.add(_kind(gateway, call))
         return time.perf_counter()
 
     async def _one(self, job: ArmJob, case: Case, repeat: int) -> CaseResult:
@@ -239,7 +245,7 @@ class Runner:
             case.inputs_digest,
             repeat,
             self.fresh,
-            ready=self.make_ready is None or id(inner) in self._ready,
+            ready=lambda call: self.make_ready is None or _kind(inner, call) in self._ready,
             silent=self._silent if self._on_litellms_wire(job) else None,
             is_code=lambda model: self.cards.get(model).wire == "in_process",
         )
@@ -291,6 +297,10 @@ class Runner:
             if died is not None:
                 raise RunAborted(f"{died} What was answered is kept; run the same command again to go on.")
         return result
+
+
+def _kind(gateway: Gateway, call: ModelCall) -> _Kind:
+    return id(gateway), is_plain(call)
 
 
 def _failed(done: "asyncio.Future[Sequence[ArmJob]]") -> bool:

@@ -28,11 +28,11 @@ class Scoring:
     """Scores results in a child process as they arrive; a crashed scorer gives an unscored value and never loses the run."""
 
     def __init__(self, task: str, cases: Sequence[Case]) -> None:
-        """Start the child, which imports the scorers at once."""
+        """Start the child, which imports what it lacks of the scorers at once."""
         self._cases = {case.id: case for case in cases}
         self._futures: dict[int, Future[dict[str, Score]]] = {}
         paths = (list(service.core.tasks.__path__), list(eval.suites.__path__))
-        self._pool = SpawnedPool(1, initializer=_open, initargs=(task, *paths))
+        self._pool = SpawnedPool(1, initializer=_open, initargs=(task, *paths), fork=True)
         self._pool.submit(os.getpid)  # a pool starts its child with the first job; this one is only that
 
     def __enter__(self) -> "Scoring":

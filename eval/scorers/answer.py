@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from pydantic import BaseModel
 
-from eval.spine.results import Score
+from eval.spine.results import QuotingFinding, Score
 from eval.spine.scorer import ScorerContext
+from service.core.statements.answers.finding import Finding
 from service.core.statements.answers.reading import AnswerSource, cached_findings
 from service.core.statements.grounding.check import checked_mentions
 
@@ -33,7 +34,9 @@ class AnswerScorer:
     def score(self, context: ScorerContext) -> dict[str, Score]:
         """Return all scores, each with the findings that set it to 0."""
         found = cached_findings(context.output, self._source_of(context.inputs))
-        texts = {name: tuple(dict.fromkeys(item.text for item in found if name in item.scores)) for name in self.scores}
+        texts = {
+            name: tuple(dict.fromkeys(_worded(item) for item in found if name in item.scores)) for name in self.scores
+        }
         checked = checked_mentions(context.output)
         missing = min(checked, sum("grounded" in item.scores for item in found))
         rationales = {
@@ -44,3 +47,8 @@ class AnswerScorer:
             name: Score(value=0.0 if findings else 1.0, rationale=rationales.get(name, ""), findings=findings)
             for name, findings in texts.items()
         }
+
+
+def _worded(finding: Finding) -> str:
+    value = finding.value if finding.quote != finding.value else ""
+    return QuotingFinding(finding.text, quote=finding.quote, value=value) if finding.quote else finding.text

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -85,11 +85,14 @@ class Dataset:
     cases: tuple[Case, ...]
     source: str
     must_pass: tuple[Case, ...] = ()
+    _digest: list[str] = field(default_factory=list, init=False, repr=False, compare=False)  # at most one
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the canonical JSON of every case, in order, those of ``must_pass`` last."""
-        return cases_digest((*self.cases, *self.must_pass))
+        """SHA-256 over the canonical JSON of every case, in order, those of ``must_pass`` last; reckoned once."""
+        if not self._digest:
+            self._digest.append(cases_digest((*self.cases, *self.must_pass)))
+        return self._digest[0]
 
 
 def cases_digest(cases: Iterable[Case]) -> str:

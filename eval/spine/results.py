@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal, Self
 
 from figures.metric import Metric
 from service.core.llm.model_call import AnswerOrigin
@@ -12,12 +12,38 @@ from service.core.run.task import TaskResult
 from service.core.unit.pair import PairRole
 
 
+class QuotingFinding(str):
+    """A finding that quotes the answer: the text without the quoted passage is ``head``, with it the string itself.
+
+    ``quote`` is the passage as the answer has it, ``value`` the wrong detail inside it ("" where the whole passage is wrong).
+    """
+
+    __slots__ = ("head", "quote", "value")
+    head: str
+    quote: str
+    value: str
+
+    def __new__(cls, head: str, *, quote: str, value: str = "") -> Self:
+        """Return "<head>: '<quote>'" with its parts."""
+        made = super().__new__(cls, f"{head}: {quote!r}")
+        made.head, made.quote, made.value = head, quote, value
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep the parts on the way to another process."""
+        return _quoting_finding, (self.head, self.quote, self.value)
+
+
+def _quoting_finding(head: str, quote: str, value: str) -> QuotingFinding:
+    return QuotingFinding(head, quote=quote, value=value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """One scorer's result for one case: a value with its rationale, or the reason why there is none (unscored is not zero).
 
-    ``findings`` are the reasons for a low value, one short text each. ``applies`` is False where the case leaves nothing to
-    score: it is then not missing from a comparison.
+    ``findings`` are the reasons for a low value, one short text each (``QuotingFinding`` where it quotes).
+    ``applies`` is False where the case leaves nothing to score: it is then not missing from a comparison.
     """
 
     value: float | None

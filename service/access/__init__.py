@@ -1,1 +1,1 @@
-"""Access control: clients with hashed secrets, signed tokens (one hour), limits per client. Knows no HTTP framework."""
+"""Who may call: clients with hashed secrets, signed tokens of one hour, limits per client, shared between tasks."""

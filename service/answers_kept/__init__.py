@@ -1,1 +1,1 @@
-"""Stored summaries: reuse, feedback, the stores behind them, and their reconciliation."""
+"""Answers that were given: outbox, spool and stores behind them, reuse, feedback, reconciliation."""

@@ -1,1 +1,1 @@
-"""HTTP: endpoints and problem bodies; contains no business rules."""
+"""HTTP: operations, pages and problem bodies; contains no business rules."""

@@ -1,1 +1,1 @@
-"""What a bank can show of a conversation afterwards: eight kinds of events and what the guard found, without personal data."""
+"""What a bank can show of a conversation afterwards: events of each turn and what the guard found, without personal data."""

@@ -1,1 +1,1 @@
-"""Channels beside the service's own page: what they send is turned into calls of the service, and its answers into theirs."""
+"""Ways in beside the service's own page: Amazon Lex, contact flows, and the phone."""

@@ -1,1 +1,1 @@
-"""Commands of ``python -m service`` and of ``omni``, a module for each kind; heavy imports stay inside the functions."""
+"""The service's commands of ``omni``, a module for each kind; heavy imports stay inside the functions."""

@@ -1,1 +1,1 @@
-"""The service's memory of conversations: what was said, in which order, who answers next, and where it is kept."""
+"""What was said in conversations, in which order, who answers next, and where it is kept."""

@@ -1,1 +1,1 @@
-"""The three dashboards of R-DASHBOARDS: definitions of figures (``*.yaml``), live queries, and the export for QuickSight."""
+"""Definitions of the dashboards' figures (``*.yaml``), live queries, and the export for QuickSight."""

@@ -28,12 +28,20 @@ def hook(tmp_path):
     return run
 
 
-@pytest.mark.slow
+def listed(*command):
+    done = subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True, check=True)
+    return {name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()}
+
+
 def test_no_tracked_file_holds_a_secret(hook):
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
-    files = [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
-    done = hook(*files)
+    done = hook(*listed("ls-files", "-z"))
     assert done.returncode in (0, 3), f"{REMEDY}\n{done.stdout}"  # 3: only lines have moved
+
+
+def test_a_file_of_the_last_commits_holds_no_secret(hook):
+    changed = listed("diff", "-z", "--name-only", "HEAD") | listed("log", "-3", "-z", "--name-only", "--format=")
+    done = hook(*changed)
+    assert done.returncode in (0, 3), f"{REMEDY}\n{done.stdout}"
 
 
 def test_whatever_the_baseline_holds_is_marked_as_no_secret():

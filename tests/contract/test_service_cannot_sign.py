@@ -33,11 +33,10 @@ def signing_names(source):
     return [name for name in names(source) if name.endswith(SIGNS) or name == "signing_key"]
 
 
-@pytest.mark.parametrize(
-    "path", sorted(set(SERVICE.rglob("*.py")) - {TOKEN_KEYS}), ids=lambda path: str(path.relative_to(SERVICE))
-)
-def test_no_module_of_the_service_signs(path):
-    assert signing_names(path.read_text(encoding="utf-8")) == []
+def test_no_module_of_the_service_signs():
+    texts = {path: path.read_text(encoding="utf-8") for path in sorted(set(SERVICE.rglob("*.py")) - {TOKEN_KEYS})}
+    assert len(texts) > 100
+    assert {str(path): names for path, text in texts.items() if (names := signing_names(text))} == {}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 ministack, the local AWS of everything else, does one thing at a time: 500 requests at once wait for it and not for us.
 This one keeps items in dictionaries and answers each call after ``--delay-ms``, all of them side by side, as DynamoDB does.
-What it does not know it refuses by name.
+What it does not know it refuses by name; a fault of its own shows in its exit code.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import asyncio
 import bisect
 import json
 import signal
+import sys
 
 from aiohttp import web
 
@@ -90,9 +91,17 @@ class Stores:
         self.delay_s = delay_s
         self.histories, self.summaries, self.by_account, self.objects = {}, {}, {}, set()
         self.outbox, self.shared = {}, SharedTable()
+        self.faults = 0
 
     async def handle(self, request):
         """Answer one call."""
+        try:
+            return await self._handled(request)
+        except Exception:
+            self.faults += 1
+            raise  # aiohttp answers 500 and prints it
+
+    async def _handled(self, request):
         body = await request.read()
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
@@ -148,6 +157,8 @@ class Stores:
             rows = self.by_account.get(values[":account"], [])
             items = [item for item in reversed(rows[-body["Limit"] :]) if item["generated_at"]["S"] >= values[":since"]]
             return {"Items": items, "Count": len(items)}
+        if ":account" not in values:  # of a table in which nothing is kept here, such as the desk's queue
+            return {"Items": [], "Count": 0}
         rows = self.histories.get(values[":account"], [])
         first = bisect.bisect_left(rows, (values[":oldest"],))
         last = bisect.bisect_right(rows, (values[":newest"],))
@@ -169,9 +180,9 @@ class Stores:
 
 
 async def serve(port, delay_s):
-    """Serve until a signal."""
-    app = web.Application(client_max_size=64 * 2**20)
-    app.router.add_route("*", "/{tail:.*}", Stores(delay_s).handle)
+    """Serve until a signal; return how many calls met a fault of this program."""
+    app, stores = web.Application(client_max_size=64 * 2**20), Stores(delay_s)
+    app.router.add_route("*", "/{tail:.*}", stores.handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
@@ -181,6 +192,7 @@ async def serve(port, delay_s):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     await stop.wait()
     await runner.cleanup()
+    return stores.faults
 
 
 if __name__ == "__main__":
@@ -188,4 +200,4 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--delay-ms", type=float, default=5.0)
     options = parser.parse_args()
-    asyncio.run(serve(options.port, options.delay_ms / 1000))
+    sys.exit(1 if asyncio.run(serve(options.port, options.delay_ms / 1000)) else 0)

@@ -78,8 +78,8 @@ class Rig:
         self.releases.publish(the_pair(self.settings))
         return self
 
-    def __exit__(self, *_):
-        self._stack.close()
+    def __exit__(self, *raised):
+        return self._stack.__exit__(*raised)
 
     def fault(self, **rule):
         _post(f"{self.bedrock.url}/_local/faults", rule)
@@ -118,10 +118,15 @@ class Rig:
             env=os.environ | {"PYTHONPATH": str(REPO_ROOT)},
         )
         self._memory = child
-        self._stack.callback(child.wait)
-        self._stack.callback(child.terminate)
+        self._stack.push(self._end_memory)
         if child.stdout.readline().strip() != b"ready":
             raise SystemExit("error: the stores in memory did not start")
+
+    def _end_memory(self, kind, *_):
+        self._memory.terminate()
+        self._memory.stdout.close()
+        if self._memory.wait() and kind is None:
+            raise SystemExit("error: the stores in memory met a fault of their own; what was measured does not count")
 
     def stores_client(self, name):
         """A boto3 client of the stand-in's store."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from eval.labels.claims.answers import ItemAnswer
 from eval.labels.claims.questions import ClaimItem
-from eval.spine.results import Score
+from eval.spine.results import QuotingFinding, Score
 
 Outcome = Literal["stated", "contradicted", "omitted", "undecided"]
 STATED, CRITICAL = "claims_stated", "critical_stated"
@@ -111,4 +111,5 @@ def _share(verdicts: Sequence[ItemVerdict], *, critical: bool = False) -> Score:
 
 def _finding(verdict: ItemVerdict) -> str:
     row = verdict.item.claim
-    return f"{row.id} ({verdict.item.dimension}): says {verdict.item.contrast!r}, but {row.statement!r}: {verdict.evidence!r}"
+    said = f"{row.id} ({verdict.item.dimension}): says {verdict.item.contrast!r}, but {row.statement!r}"
+    return QuotingFinding(said, quote=verdict.evidence)

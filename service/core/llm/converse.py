@@ -1,4 +1,4 @@
-"""Calls Bedrock's Converse API on the event loop: litellm builds the request and parses the answer; we sign and send it.
+"""Calls Bedrock's Converse API on the event loop: we sign and send; litellm builds and parses whatever is more than text.
 
 ``litellm.acompletion`` does the same through two other threads, table look-ups and its own logging. That takes three times the
 CPU, and each thread switch waits for the GIL on a busy service (decision 0029). Streams still use ``acompletion``.
@@ -8,16 +8,18 @@ import asyncio
 import copy
 import json
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
 
-from service.core.llm.chat_format import answer_format, tools_of
+from service.core.llm.chat_format import answer_format, messages_of, tools_of
 from service.core.llm.model_call import ModelCall
+from service.core.llm.plain_call import plain_answer, plain_content, plain_refusal, runtime_endpoint
 from service.core.unit.pair import Sampling
 from service.kit.aws.clients import LOCAL_KEY, AwsKey, KeptKey, is_proxied, usual_key
 
@@ -40,7 +42,7 @@ _REHEARSED = json.dumps(
 
 @dataclass(frozen=True, slots=True)
 class ConverseAnswer:
-    """litellm's ``ModelResponse`` and the HTTP headers of the answer."""
+    """litellm's ``ModelResponse``, or what ``plain_answer`` returns in its place, and the HTTP headers of the answer."""
 
     response: Any
     headers: Mapping[str, str]
@@ -51,91 +53,63 @@ class _Request:
     url: str
     content: dict[str, Any]
     body: bytes
-    options: dict[str, Any]
-    messages: list[dict[str, Any]]
+    plain: bool
 
 
-class Converse:
-    """A client of one Converse endpoint. Creating it imports litellm (1.5 to 4.5 s). Each event loop has its own connections."""
+class LiteLLMFormats:
+    """litellm's requests and answers of Converse. Creating it imports litellm (1.5 to 4.5 s)."""
 
-    def __init__(self, *, region: str, endpoint: str | None) -> None:
-        """Sign requests for ``region``. ``endpoint``, if given, replaces Bedrock's URL and is signed with a dummy key."""
+    def __init__(self) -> None:
         import httpx
         import litellm
-        from botocore.auth import SigV4Auth
-        from botocore.awsrequest import AWSRequest
-        from botocore.credentials import Credentials
-        from litellm.llms.bedrock.base_aws_llm import BaseAWSLLM
         from litellm.utils import get_optional_params
 
-        base = BaseAWSLLM()
         self._litellm, self._httpx_response = litellm, httpx.Response
         self._config = litellm.AmazonConverseConfig()
         self._get_optional_params = get_optional_params
-        self._sigv4, self._credentials, self._aws_request = SigV4Auth, Credentials, AWSRequest
-        self._encode = base.encode_model_id
-        self._region = region
-        # The URL to which litellm sends streams, too.
-        self._endpoint, _ = base.get_runtime_endpoint(
-            api_base=None, aws_bedrock_runtime_endpoint=endpoint, aws_region_name=region
-        )
-        self._local = endpoint is not None
-        self._key = KeptKey((lambda: LOCAL_KEY) if self._local else usual_key(region))
-        self._options = lru_cache(maxsize=256)(self._mapped)
-        self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
-        self._holders: dict[asyncio.AbstractEventLoop, AsyncGenerator[None]] = {}
+        self.options = lru_cache(maxsize=256)(self._mapped)
 
-    async def ask(self, call: ModelCall, messages: list[dict[str, Any]]) -> ConverseAnswer:
-        """Return the answer to ``call``; ``messages`` are in litellm's format. The caller sets the timeout.
-
-        Raises:
-            Exception: litellm's when the model rejects the request, aiohttp's when the endpoint cannot be reached, and
-                botocore's when there are no credentials.
-        """
-        request = self._request(call, messages)
-        status, headers, content = await self._send(request, await self._headers(request))
-        if status >= 300:
-            raise self._error(call.model, status, headers, content)
-        return self._answer(call.model, request, headers, content)
-
-    def rehearse(self, call: ModelCall, messages: list[dict[str, Any]]) -> None:
-        """Do everything that a call does except sending, so that the first real call does not pay for lazy initialisation."""
-        request = self._request(call, messages)
-        self._sign(request, LOCAL_KEY)
-        self._answer(call.model, request, {}, _REHEARSED)
-
-    def _request(self, call: ModelCall, messages: list[dict[str, Any]]) -> _Request:
+    def options_of(self, call: ModelCall) -> dict[str, Any]:
+        """Return litellm's options of ``call``; they are shared by all calls like it."""
         schema = None if call.answer_schema is None else json.dumps(dict(call.answer_schema))
         tools = json.dumps(tools_of(call.tools)) if call.tools else None
-        options = self._options(call.model, call.sampling, schema, tools)
-        content = self._config.transform_request(
+        return self.options(call.model, call.sampling, schema, tools)
+
+    def content(self, call: ModelCall) -> dict[str, Any]:
+        """Return the body of the request."""
+        content: dict[str, Any] = self._config.transform_request(
             model=call.model,
-            messages=messages,
-            optional_params=copy.deepcopy(options),  # a copy: the options are cached, and litellm may change them
+            messages=messages_of(call),
+            optional_params=copy.deepcopy(self.options_of(call)),  # a copy: litellm may change them
             litellm_params={"model_info": MODEL_INFO},
             headers={},
         )
-        return _Request(
-            url=f"{self._endpoint}/model/{self._encode(call.model)}/converse",
-            content=content,
-            body=json.dumps(content).encode(),
-            options=options,
-            messages=messages,
-        )
+        return content
 
-    def _answer(self, model: str, request: _Request, headers: Mapping[str, str], content: bytes) -> ConverseAnswer:
-        response = self._config.transform_response(
-            model=model,
+    def answer(self, call: ModelCall, request: dict[str, Any], content: bytes) -> Any:
+        """Return the ``ModelResponse`` of an answer's body."""
+        return self._config.transform_response(
+            model=call.model,
             raw_response=self._httpx_response(200, content=content),  # no headers: aiohttp has decompressed it
             model_response=self._litellm.ModelResponse(),
             logging_obj=None,
-            request_data=request.content,
-            messages=request.messages,
-            optional_params=request.options,
+            request_data=request,
+            messages=messages_of(call),
+            optional_params=self.options_of(call),
             litellm_params={},
             encoding=None,
         )
-        return ConverseAnswer(response=response, headers=headers)
+
+    def error(self, model: str, status: int, headers: Mapping[str, str], content: bytes) -> Exception:
+        """Return the error of an answer with ``status``."""
+        refused: Exception = self._config.get_error_class(
+            error_message=content.decode(errors="replace"), status_code=status, headers=dict(headers)
+        )
+        try:
+            self._litellm.exception_type(model=model, original_exception=refused, custom_llm_provider="bedrock")
+        except Exception as err:
+            return err
+        return refused
 
     def _mapped(self, model: str, sampling: Sampling, schema: str | None, tools: str | None) -> dict[str, Any]:
         asked: dict[str, Any] = {"temperature": sampling.temperature, "max_tokens": int(sampling.max_output_tokens)}
@@ -150,6 +124,80 @@ class Converse:
         mapped = self._get_optional_params(model=f"converse/{model}", custom_llm_provider="bedrock", **asked)
         mapped.pop("stream", None)
         return dict(mapped)
+
+
+class Converse:
+    """A client of one Converse endpoint. Each event loop has its own connections."""
+
+    def __init__(
+        self, *, region: str, endpoint: str | None, formats: Callable[[], LiteLLMFormats] = LiteLLMFormats
+    ) -> None:
+        """Sign requests for ``region``.
+
+        Args:
+            region: AWS region.
+            endpoint: if given, replaces Bedrock's URL and is signed with a dummy key.
+            formats: returns litellm's formats; it is called in a thread, by the first call that needs them.
+        """
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials
+
+        self._sigv4, self._credentials, self._aws_request = SigV4Auth, Credentials, AWSRequest
+        self._region = region
+        self._endpoint = runtime_endpoint(region, endpoint)  # litellm sends streams to the same
+        self._local = endpoint is not None
+        self._key = KeptKey((lambda: LOCAL_KEY) if self._local else usual_key(region))
+        self._import_formats = formats
+        self._formats: LiteLLMFormats | None = None
+        self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
+        self._holders: dict[asyncio.AbstractEventLoop, AsyncGenerator[None]] = {}
+
+    async def ask(self, call: ModelCall, model: str) -> ConverseAnswer:
+        """Return the answer to ``call``; errors call the model ``model``. The caller sets the timeout.
+
+        Raises:
+            ModelError: the model refuses a plain call for now.
+            Exception: litellm's when the model rejects the request, aiohttp's when the endpoint cannot be reached, and
+                botocore's when there are no credentials.
+        """
+        plain = plain_content(call)
+        request = self._request(call, plain, None if plain is not None else await self._ready_formats())
+        status, headers, content = await self._send(request, await self._headers(request))
+        if status >= 300:
+            refused = plain_refusal(model, status, content)
+            raise refused or (await self._ready_formats()).error(call.model, status, headers, content)
+        answer = plain_answer(content) if request.plain else None
+        return ConverseAnswer(answer or (await self._ready_formats()).answer(call, request.content, content), headers)
+
+    def rehearse(self, call: ModelCall, formats: LiteLLMFormats | None) -> None:
+        """Do everything that a call does except sending, so that the first real call does not pay for lazy initialisation.
+
+        With ``formats`` litellm does its part of a call that it builds; they are kept.
+        """
+        self._formats = formats or self._formats
+        request = self._request(call, plain_content(call), formats)
+        self._sign(request, LOCAL_KEY)
+        plain_answer(_REHEARSED)
+        if formats is not None:
+            formats.answer(call, formats.content(call), _REHEARSED)
+
+    async def _ready_formats(self) -> LiteLLMFormats:
+        if self._formats is None:
+            self._formats = await asyncio.to_thread(self._import_formats)
+        return self._formats
+
+    def _request(self, call: ModelCall, plain: dict[str, Any] | None, formats: LiteLLMFormats | None) -> _Request:
+        content = plain
+        if content is None:
+            assert formats is not None
+            content = formats.content(call)
+        return _Request(
+            url=f"{self._endpoint}/model/{quote(call.model, safe='')}/converse",
+            content=content,
+            body=json.dumps(content).encode(),
+            plain=plain is not None,
+        )
 
     async def _headers(self, request: _Request) -> dict[str, str]:
         bearer = os.environ.get(_BEARER)
@@ -202,13 +250,3 @@ class Converse:
         finally:
             del self._sessions[loop], self._holders[loop]
             await session.close()
-
-    def _error(self, model: str, status: int, headers: Mapping[str, str], content: bytes) -> Exception:
-        refused: Exception = self._config.get_error_class(
-            error_message=content.decode(errors="replace"), status_code=status, headers=dict(headers)
-        )
-        try:
-            self._litellm.exception_type(model=model, original_exception=refused, custom_llm_provider="bedrock")
-        except Exception as err:
-            return err
-        return refused

@@ -37,15 +37,16 @@ def charged(failure: _Failure, reply: ModelReply) -> _Failure:
 
 
 def translated(err: Exception, model: str, exceptions: Any) -> ModelError:
-    """Return our error for ``err`` of any wire; ``exceptions`` is litellm's module of that name."""
-    if isinstance(err, exceptions.RateLimitError):
-        return QuotaExceeded(f"{model} throttles us; lower the concurrency or raise the account's quota")
-    if isinstance(err, exceptions.Timeout):
-        return DeadlineExceeded(f"{model} gave no answer in time")
-    if isinstance(err, exceptions.ContextWindowExceededError):
-        return RequestRejected(f"the prompt is longer than {model}'s context; shorten the history or the prompt")
-    if isinstance(err, exceptions.ContentPolicyViolationError):
-        return SafetyRefused(f"{model}'s content policy stopped the request")
+    """Return our error for ``err`` of any wire; ``exceptions`` is litellm's module of that name, None before its import."""
+    if exceptions is not None:
+        if isinstance(err, exceptions.RateLimitError):
+            return QuotaExceeded(f"{model} throttles us; lower the concurrency or raise the account's quota")
+        if isinstance(err, exceptions.Timeout):
+            return DeadlineExceeded(f"{model} gave no answer in time")
+        if isinstance(err, exceptions.ContextWindowExceededError):
+            return RequestRejected(f"the prompt is longer than {model}'s context; shorten the history or the prompt")
+        if isinstance(err, exceptions.ContentPolicyViolationError):
+            return SafetyRefused(f"{model}'s content policy stopped the request")
     status = status_of(err)
     if 400 <= status < 500 and status not in (408, 429):
         return RequestRejected(

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,12 +23,13 @@ from service.core.llm.chat_format import (
     usage_of,
     uses_of,
 )
-from service.core.llm.converse import MODEL_INFO, Converse
+from service.core.llm.converse import MODEL_INFO, Converse, LiteLLMFormats
 from service.core.llm.failures import charged, translated, translated_anywhere
 from service.core.llm.litellm_bookkeeping import unlogged, unlogged_class
 from service.core.llm.litellm_clients import guard_requests
 from service.core.llm.litellm_wire import LiteLLMWire
 from service.core.llm.model_call import AnswerOrigin, InProcessModels, ModelCall, ModelReply
+from service.core.llm.plain_call import is_plain
 from service.core.llm.pricing import Usage
 from service.core.llm.servers import is_own_host, server_of
 from service.core.llm.stream_tap import whole_answer
@@ -77,32 +79,49 @@ class LiteLLMGateway:
         self._litellm: Any = None
         self._unlogged: Any = None
         self._converse: Any = None
+        self._formats: LiteLLMFormats | None = None
         self._endpoints, self._https_only = dict(endpoints or {}), https_only
         self._wire: LiteLLMWire | None = None
         self._warming: asyncio.Future[None] | None = None
         self._importing = threading.Lock()
 
-    def warm_up(self) -> None:
-        """Import litellm and build its clients, so that the first call does not have to."""
+    def warm_up(self, call: ModelCall | None = None) -> None:
+        """Import litellm and build its clients, so that the first call does not have to; with ``call`` only what that needs."""
         with self._importing:
-            if self._litellm is None:
+            if self._converse is None:
+                self._converse = Converse(region=self._region, endpoint=self._endpoint, formats=self._import_formats)
+            if call is not None and not self._needs_litellm(call):
+                with contextlib.suppress(Exception):  # a real call will raise the same error
+                    self._converse.rehearse(call, None)
+            elif self._litellm is None:
                 imported = self._import()
                 self._unlogged = unlogged_class()
-                self._converse = Converse(region=self._region, endpoint=self._endpoint)
                 wire = LiteLLMWire(imported, self._unlogged, endpoints=self._endpoints, https_only=self._https_only)
+                self._formats = LiteLLMFormats()
                 self._rehearse(wire)
                 self._wire = wire
                 self._litellm = imported
 
-    async def _make_ready(self, card: ModelCard) -> None:
-        if self._litellm is None:
-            await self._warm()
+    def _import_formats(self) -> LiteLLMFormats:
+        self.warm_up()
+        assert self._formats is not None
+        return self._formats
+
+    def _needs_litellm(self, call: ModelCall) -> bool:
+        return self._cards.get(call.model).wire == "litellm" or not is_plain(call)
+
+    async def _make_ready(self, card: ModelCard, call: ModelCall | None = None) -> None:
+        if self._litellm is None and (self._converse is None or call is None or self._needs_litellm(call)):
+            await self._warm(call)
         if card.wire == "litellm" and self._wire is not None:
             await self._wire.make_ready(card)
 
-    async def _warm(self) -> None:
+    async def _warm(self, call: ModelCall | None) -> None:
         # In a thread, so that the import (seconds) does not block the event loop; in a single one for all waiting requests,
         # since they would otherwise use up the thread pool.
+        if call is not None and not self._needs_litellm(call):
+            await asyncio.to_thread(self.warm_up, call)
+            return
         if self._warming is None or self._warming.get_loop() is not asyncio.get_running_loop():
             self._warming = asyncio.ensure_future(asyncio.to_thread(self.warm_up))
         try:
@@ -144,7 +163,7 @@ class LiteLLMGateway:
                     timeout_s=1.0,
                 )
                 with contextlib.suppress(Exception):  # a real call will raise the same error
-                    self._converse.rehearse(call, messages_of(call))
+                    self._converse.rehearse(call, self._formats)
         # In a thread of its own: the caller's may run an event loop.
         providers = {card.id.partition("/")[0]: card for card in self._cards if card.wire == "litellm"}
         for card in providers.values():
@@ -174,12 +193,12 @@ class LiteLLMGateway:
         with self._errors(card, call):
             # The timeout includes the import: a request right after the start waits no longer than any other.
             async with asyncio.timeout(call.timeout_s):
-                await self._make_ready(card)
+                await self._make_ready(card, call)
                 started = time.perf_counter()
                 if card.wire == "litellm" and self._wire is not None:
                     reply = await self._wire.ask(call, card)
                     return replace(reply, latency_ms=(time.perf_counter() - started) * 1000)
-                answer = await self._converse.ask(call, messages_of(call))
+                answer = await self._converse.ask(call, card.short_name)
         return self._reply(call, card, answer.response, answer.headers, (time.perf_counter() - started) * 1000)
 
     async def stream(self, call: ModelCall, on_text: OnText) -> ModelReply:
@@ -219,17 +238,16 @@ class LiteLLMGateway:
             _charge_heard(err, card, call, heard)
             raise  # ours already: raised from itself, it would be its own cause
         except Exception as err:  # litellm raises subclasses of openai's errors and, now and then, bare ones
-            failure = self._translated(err, card)
+            failure = self._translated(err, card, call)
             _charge_heard(failure, card, call, heard)
             raise failure from err
 
-    def _translated(self, err: Exception, card: ModelCard) -> ModelError:
-        if self._litellm is None:
+    def _translated(self, err: Exception, card: ModelCard, call: ModelCall) -> ModelError:
+        if self._litellm is None and (self._converse is None or self._needs_litellm(call)):
             return UpstreamUnavailable(
                 f"{card.short_name} cannot be called: importing litellm failed ({type(err).__name__})"
             )
-        from litellm import exceptions  # an attribute of the package only where its import was the first
-
+        exceptions = sys.modules.get("litellm.exceptions")  # no attribute of the package where that was imported first
         if card.wire == "litellm":
             return translated_anywhere(err, card, server_of(card, self._endpoints), exceptions)
         return translated(err, card.short_name, exceptions)

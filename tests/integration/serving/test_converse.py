@@ -4,20 +4,26 @@ import asyncio
 import gc
 import json
 import re
+import subprocess
+import sys
 import warnings
 from types import SimpleNamespace
 
 import litellm
 import pytest
 from aiohttp import web
+from litellm.llms.bedrock.base_aws_llm import BaseAWSLLM
 
+from service.core.llm.chat_format import usage_of
 from service.core.llm.converse import Converse
+from service.core.llm.failures import translated
 from service.core.llm.gateway import LiteLLMGateway
 from service.core.llm.model_call import ModelCall
+from service.core.llm.plain_call import plain_answer, plain_content, runtime_endpoint
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair import Message, Sampling
 from service.kit.aws.clients import AwsKey
-from service.kit.frame.errors import QuotaExceeded, UpstreamUnavailable
+from service.kit.frame.errors import ModelError, QuotaExceeded, UpstreamUnavailable
 from service.kit.settings import REPO_ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # litellm's
@@ -161,7 +167,7 @@ async def test_a_call_is_the_same_each_time(bedrock, gateway, name):
 
 async def test_warming_up_makes_each_models_call_and_sends_none(bedrock, gateway):
     over_the_wire = [card for card in CARDS if card.wire == "bedrock"]
-    assert gateway._converse._options.cache_info().currsize == len(over_the_wire) > 1
+    assert gateway._formats.options.cache_info().currsize == len(over_the_wire) > 1
     assert bedrock.seen == []
 
 
@@ -179,15 +185,103 @@ async def test_warming_up_makes_each_models_call_and_sends_none(bedrock, gateway
         (503, "ServiceUnavailableException", "unable to process"),
     ],
 )
-async def test_a_refusal_is_the_same_error(bedrock, gateway, status, kind, message):
+@pytest.mark.parametrize("name", ["plain", "cache point"])
+async def test_a_refusal_is_the_same_error(bedrock, gateway, name, status, kind, message):
     bedrock.answers += [(status, {"__type": kind, "message": message})] * 2
     with pytest.raises(Exception) as theirs:
-        await by_litellm(gateway, call())
-    with pytest.raises(Exception) as ours:
-        await gateway._converse.ask(call(), [{"role": "user", "content": "SECRET"}])
-    assert type(ours.value) is type(theirs.value)
-    assert ours.value.status_code == theirs.value.status_code
+        await by_litellm(gateway, CALLS[name])
+    with pytest.raises(ModelError) as ours:
+        await gateway.complete(CALLS[name])
+    same = translated(theirs.value, CARDS.get(CALLS[name].model).short_name, litellm.exceptions)
+    assert (type(ours.value), str(ours.value)) == (type(same), str(same))
     assert len(bedrock.seen) == 2  # nobody repeats by itself
+
+
+def spoken(*roles_and_texts):
+    return tuple(Message(role=role, content=text) for role, text in roles_and_texts)
+
+
+@pytest.mark.parametrize(
+    ("plain", "messages"),
+    [
+        (True, spoken(("user", "U"))),
+        (True, spoken(("system", "S"), ("system", "T"), ("user", "U"))),
+        (True, spoken(("user", "U"), ("assistant", "A"), ("user", "V"), ("assistant", "B "))),
+        (False, spoken(("assistant", "A"), ("user", "U"))),
+        (False, spoken(("user", "U"), ("user", "V"))),
+        (False, spoken(("user", "U"), ("system", "S"))),
+        (False, spoken(("system", " "), ("user", "U"))),
+        (False, spoken(("system", "S"), ("user", ""))),
+    ],
+)
+@pytest.mark.parametrize("card", [card.id for card in CARDS if card.wire == "bedrock"])
+def test_a_plain_request_is_litellms(gateway, plain, messages, card):
+    asked = call(card, messages=messages, sampling=Sampling(max_output_tokens=9, temperature=0, stop_sequences=("E",)))
+    ours = plain_content(asked)
+    assert (ours is not None) == plain
+    assert ours is None or json.dumps(ours) == json.dumps(gateway._formats.content(asked))
+
+
+@pytest.mark.parametrize(
+    ("plain", "answer"),
+    [
+        (True, said({"text": "Paid"}, {"text": " late."})),
+        (True, said(stop="max_tokens", cacheReadInputTokens=4, cacheWriteInputTokens=2)),
+        (True, said(stop="stop_sequence", outputTokens=0)),
+        (True, said(stop="guardrail_intervened")),
+        (True, said(stop="content_filtered")),
+        (False, said({"text": "<think>so</think>Paid."})),
+        (False, said({"reasoningContent": {"reasoningText": {"text": "so"}}}, {"text": "Paid."})),
+        (False, said(stop="something new")),
+    ],
+)
+def test_a_plain_answer_is_read_as_litellm_reads_it(gateway, plain, answer):
+    content = json.dumps(answer).encode()
+    ours = plain_answer(content)
+    assert (ours is not None) == plain
+    theirs = gateway._formats.answer(call(), {}, content)
+    if ours is not None:
+        (mine,), (its,) = ours.choices, theirs.choices
+        assert (mine.message.content, mine.finish_reason) == (its.message.content, its.finish_reason)
+        assert usage_of(ours.usage) == usage_of(theirs.usage)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"output": null}', json.dumps(said(inputTokens="7")).encode()])
+def test_an_answer_that_makes_no_sense_is_left_to_litellm(body):
+    assert plain_answer(body) is None
+
+
+@pytest.mark.parametrize(
+    "region", ["eu-west-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-x"]
+)
+@pytest.mark.parametrize("named", [None, "http://here"])
+def test_the_endpoint_is_litellms(monkeypatch, region, named):
+    for variable in (None, "http://there"):
+        if variable:
+            monkeypatch.setenv("AWS_BEDROCK_RUNTIME_ENDPOINT", variable)
+        theirs, _ = BaseAWSLLM().get_runtime_endpoint(
+            api_base=None, aws_bedrock_runtime_endpoint=named, aws_region_name=region
+        )
+        assert runtime_endpoint(region, named) == theirs
+
+
+async def test_a_plain_call_imports_no_litellm(bedrock):
+    code = (
+        "import asyncio, sys\n"
+        "from service.core.unit.cards import ModelCards\n"
+        "from service.core.llm.gateway import LiteLLMGateway\n"
+        "from service.core.llm.model_call import ModelCall\n"
+        "from service.core.unit.pair import Message, Sampling\n"
+        "from service.kit.settings import REPO_ROOT\n"
+        "cards = ModelCards.load(REPO_ROOT / 'prompts' / 'models.yaml')\n"
+        "made = LiteLLMGateway(cards, region='eu-west-1', endpoint=sys.argv[1])\n"
+        "said = dict(messages=(Message(role='user', content='U'),), sampling=Sampling(max_output_tokens=9), timeout_s=60.0)\n"
+        f"asked = ModelCall(model={NOVA!r}, **said)\n"
+        "print(asyncio.run(made.complete(asked)).text, 'litellm' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, bedrock.url]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["Paid.", "False"], done.stderr
 
 
 async def test_a_kept_connection_that_was_closed_meanwhile_costs_no_answer(bedrock, gateway):
@@ -229,7 +323,7 @@ def _of_bedrock(monkeypatch, url):
 async def test_a_temporary_key_is_signed_with_its_token(bedrock, monkeypatch):
     for name, value in (("ACCESS_KEY_ID", "AKIAX"), ("SECRET_ACCESS_KEY", "s"), ("SESSION_TOKEN", "tok")):
         monkeypatch.setenv(f"AWS_{name}", value)
-    await _of_bedrock(monkeypatch, bedrock.url).ask(call(), [{"role": "user", "content": "x"}])
+    await _of_bedrock(monkeypatch, bedrock.url).ask(call(), "it")
     headers = bedrock.seen[0].headers
     assert "Credential=AKIAX/" in headers["Authorization"]
     assert "x-amz-security-token" in headers["Authorization"]
@@ -251,7 +345,7 @@ async def test_the_signature_is_botocores_for_what_is_on_the_wire(bedrock, monke
         return await post(request, headers)
 
     monkeypatch.setattr(converse, "_post", noted)
-    await converse.ask(call(), [{"role": "user", "content": "x"}])
+    await converse.ask(call(), "it")
     seen = bedrock.seen[0]
     signed = re.search("SignedHeaders=([a-z;-]+)", seen.headers["Authorization"])[1].split(";")
     again = AWSRequest(
@@ -268,9 +362,9 @@ async def test_the_signature_is_botocores_for_what_is_on_the_wire(bedrock, monke
 
 async def test_an_api_key_goes_in_place_of_a_signature(bedrock, monkeypatch):
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "abc")
-    await _of_bedrock(monkeypatch, bedrock.url).ask(call(), [{"role": "user", "content": "x"}])
+    await _of_bedrock(monkeypatch, bedrock.url).ask(call(), "it")
     assert bedrock.seen[0].headers["Authorization"] == "Bearer abc"
-    await Converse(region=REGION, endpoint=bedrock.url).ask(call(), [{"role": "user", "content": "x"}])
+    await Converse(region=REGION, endpoint=bedrock.url).ask(call(), "it")
     assert "Credential=local/" in bedrock.seen[1].headers["Authorization"]  # a stand-in gets nobody's key
 
 
@@ -280,7 +374,7 @@ async def test_a_missing_key_is_reported_before_anything_is_sent(bedrock, monkey
     converse = _of_bedrock(monkeypatch, bedrock.url)
     monkeypatch.setattr(converse._key, "_find", lambda: None)
     with pytest.raises(NoCredentialsError):
-        await converse.ask(call(), [{"role": "user", "content": "x"}])
+        await converse.ask(call(), "it")
     assert bedrock.seen == []
 
 
@@ -297,7 +391,7 @@ def test_every_event_loop_has_its_connections_and_leaves_none_open(caplog):
         if converse is None:
             converse = Converse(region=REGION, endpoint=url)
         converse._endpoint = url
-        await converse.ask(call(), [{"role": "user", "content": "x"}])
+        await converse.ask(call(), "it")
         session = await converse._session()
         await runner.cleanup()
         return session
@@ -318,8 +412,8 @@ async def test_the_environments_proxy_is_gone_through_to_bedrock_and_not_to_a_st
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     monkeypatch.setenv("http_proxy", bedrock.url)
     monkeypatch.setenv("no_proxy", "")
-    await _of_bedrock(monkeypatch, "http://bedrock.invalid").ask(call(), [{"role": "user", "content": "x"}])
+    await _of_bedrock(monkeypatch, "http://bedrock.invalid").ask(call(), "it")
     assert bedrock.seen[0].path.startswith("http://bedrock.invalid/model/")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    await Converse(region=REGION, endpoint=bedrock.url).ask(call(), [{"role": "user", "content": "x"}])
+    await Converse(region=REGION, endpoint=bedrock.url).ask(call(), "it")
     assert bedrock.seen[1].path.startswith("/model/")

@@ -85,9 +85,14 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """The finding in the words of an evaluation's report."""
+        """The finding in the words of an evaluation's report, without the passage that it quotes."""
         if self.kind in _LEAKS:
             return f"prints {self.kind} in full" + (f" ({self.statement})" if self.statement else "")
-        if self.kind in _SAID:
-            return f"{_SAID[self.kind]}: {self.value!r}"
-        return f"{self.kind} {self.value} is in no interaction: {self.statement!r}"
+        return _SAID.get(self.kind) or f"{self.kind} {self.value} is in no interaction"
+
+    @property
+    def quote(self) -> str:
+        """The passage of the answer that the finding is about; "" for a leak, whose digits nothing repeats."""
+        if self.kind in _LEAKS:
+            return ""
+        return self.value if self.kind in _SAID else self.statement

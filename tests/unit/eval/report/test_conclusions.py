@@ -1,5 +1,6 @@
 """What an evaluation says: who passes and why, which results went worst, and which words of an output are at fault."""
 
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -10,13 +11,13 @@ from eval.report.cases import mark_output
 from eval.report.conclusions import badness, findings_of, headline, problem_lines, replaced_models, why, worst_results
 from eval.report.finding_counts import findings_sentence, results_with_faults
 from eval.spine.cases import Case, Expectations, Forbidden
-from eval.spine.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
+from eval.spine.results import CaseResult, Check, Evaluation, GateResult, PairResult, QuotingFinding, Score, Verdict
 from eval.spine.suite import MetricSpec, Suite
 from figures.metric import Metric, Unit
 from service.core.run.task import TaskResult
 from service.kit.frame.errors import FailureCode
 
-FINDING = "amount $450 is in no interaction: 'A refund of $450 was promised.'"
+FINDING = QuotingFinding("amount $450 is in no interaction", quote="A refund of $450 was promised.", value="$450")
 FALSE_CLAIM = "claims 'The refund was promised' by the form 'refund + promised'"
 CASE = Case(
     id="tiny-00",
@@ -131,7 +132,7 @@ def test_problems_name_the_gravest_first_and_each_once() -> None:
     ],
 )
 def test_a_quoted_statement_and_its_value_are_marked_in_the_output(statement: str, output: str) -> None:
-    finding = f"amount $450 is in no interaction: {statement!r}"
+    finding = QuotingFinding("amount $450 is in no interaction", quote=statement, value="$450")
     item = answer(0, grounded=Score(value=0.0, findings=(finding,)))
     pieces = mark_output(output, findings_of(item), CASE)
     assert "".join(piece.text for piece in pieces) == output
@@ -228,3 +229,9 @@ def test_a_conversation_is_wrong_in_words_or_acts() -> None:
     suite = replace(SUITE, episode=DialogueEpisode(world=lambda scenario: RecordsWorld({}, (), {})))
     results = [answer(0), answer(1, grounded=Score(value=0.0, findings=("pay(amount=5) was not permitted",)))]
     assert findings_sentence(results, suite) == "1 of 2 conversations has a finding: 1 with wrong words or acts"
+
+
+def test_a_finding_keeps_its_quote_on_the_way_to_another_process() -> None:
+    again = pickle.loads(pickle.dumps(FINDING))
+    assert (again, again.head, again.quote, again.value) == (FINDING, FINDING.head, FINDING.quote, "$450")
+    assert again == "amount $450 is in no interaction: 'A refund of $450 was promised.'"

@@ -331,7 +331,7 @@ class Waking:
     def __init__(self, gateway):
         self.gateway, self.times, self.ended = gateway, 0, 0.0
 
-    async def __call__(self, gateway):
+    async def __call__(self, gateway, call):
         assert gateway is self.gateway
         assert not gateway.calls  # nobody asks before
         self.times += 1

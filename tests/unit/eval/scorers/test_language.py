@@ -1,7 +1,9 @@
 from types import SimpleNamespace
 
 import pytest
+from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
+from eval.scorers import language
 from eval.scorers.language import LanguageScorer
 
 
@@ -30,3 +32,14 @@ def test_another_language_is_named(text, language):
 
 def test_too_short_a_text_tells_no_language():
     assert english("Sí, claro.").value == 1.0
+
+
+def test_the_kept_model_is_py3langids(monkeypatch, tmp_path):
+    monkeypatch.setenv("OMNI_STATE_DIR", str(tmp_path))
+    theirs = LanguageIdentifier.from_model_file(MODEL_FILE)
+    for _ in range(2):  # unpacked, and kept
+        language._identifier.cache_clear()
+        ours = language._identifier()
+        assert len(list((tmp_path / "cache").iterdir())) == 1
+        for text in ("Paid.", "Der Kunde wartet.", "地図", "el gas", "He said oui oui oui"):
+            assert ours.rank(text) == theirs.rank(text)
