@@ -7,7 +7,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import uvicorn
-from builders import FakeFeedback, summary_record
+from builders import FakeFeedback, changed, summary_record
 
 from service.answers_kept.feedback import RatedRow
 from service.app import create_app
@@ -136,13 +136,15 @@ class ToldModel:
 def told_runtime(api_runtime, model, **changes):
     """Return a runtime that serves nova-lite's pair with this model, without a backup and without a hurry."""
     made = api_runtime(**changes)
-    source = made.pair_sources["summarize"]
+    source = made.answering.pair_sources["summarize"]
     pair = load_pair(
         REPO_ROOT / "prompts" / "summarize" / "nova-lite.prompty",
-        cards=made.cards,
-        task_variables=made.tasks["summarize"].variables,
+        cards=made.answering.cards,
+        task_variables=made.answering.tasks["summarize"].variables,
     )
     source.served = replace(
         source.served, pair=replace(pair, backup=None, serving=replace(pair.serving, deadline_ms=60_000))
     )
-    return replace(made, gateway=LoggedGateway(StreamingGateway(model), made.cards), pair_sources={"summarize": source})
+    return changed(
+        made, gateway=LoggedGateway(StreamingGateway(model), made.answering.cards), pair_sources={"summarize": source}
+    )

@@ -180,7 +180,7 @@ async def _audited(
     request_id: str,
 ) -> tuple[TaskResult, Any]:
     """Return a run's result and its output; a turn of a conversation is audited, also one that failed."""
-    audit = runtime.audit
+    audit = runtime.conversing.audit
     if audit is None or not isinstance(task, DialogueTask) or not isinstance(inputs, DialogueInputs):
         result = await running
         return result, _output_of(task, result)

@@ -183,7 +183,7 @@ async def rate(
     """
     kept, record = await store.record(row, said), row.record
     if kept.effect in ("first", "changed"):  # a repeated click counts once
-        for rollout in runtime_of(request).rollouts.values():  # each counts only the pairs that it compares
+        for rollout in runtime_of(request).answering.rollouts.values():  # each counts only the pairs that it compares
             rollout.rate(record.pair_digest, helpful=said.rating == "helpful", changed=kept.effect == "changed")
     log(
         Event.FEEDBACK_RECORDED,

@@ -214,7 +214,7 @@ class SummaryFace(Face[SummarizeInputs]):
     _outcome: ReuseOutcome
 
     def __init__(self, body: InsightsRequest, runtime: Runtime) -> None:
-        super().__init__(runtime.tasks[Summarize.name], runtime, tenant=None, unit=body.account_number)
+        super().__init__(runtime.answering.tasks[Summarize.name], runtime, tenant=None, unit=body.account_number)
         self._body = body
         self._initial = body.initial_contact_id or body.contact_id
 
@@ -223,7 +223,7 @@ class SummaryFace(Face[SummarizeInputs]):
         body, now, reuse = self._body, self.runtime.now(), self.runtime.summaries.reuse
         self._lookup = reuse.begin(reuse_scope(body, served.pair))
         try:
-            self._page = await self.runtime.interactions.history(body.account_number, body, now)
+            self._page = await self.runtime.answering.interactions.history(body.account_number, body, now)
         except BaseException:
             reuse.drop(self._lookup)
             raise

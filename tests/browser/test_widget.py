@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from axe import LOOKS, WIDTHS, violations
+from builders import changed
 from desk_page import ACCOUNT, PIECES, Desk, RestartableService, ToldModel, kept_feedback, told_runtime
 from playwright.sync_api import expect
 
@@ -291,7 +292,7 @@ def test_a_service_that_stays_away_leaves_a_button(show, service, api_runtime, s
             raise StoreError("table 'ucdp-interactions' gave no answer within 2 s")
 
     runtime = told_runtime(api_runtime, ToldModel(), settings=settings)
-    service.start(replace(runtime, interactions=Broken()))
+    service.start(changed(runtime, interactions=Broken()))
     page = show(clock=True)
     for _ in range(6):
         with in_state(page, re.compile("limited|error")):

@@ -106,8 +106,8 @@ def api(api_runtime, config, hand_made_warehouse):
     calls.get = lambda tenant, call_id: list(calls.jobs.values())[int(call_id[-1], 16) % 3]  # nobody guesses an id
     made, parcels = api_runtime(), parcel_runtime(api_runtime)
     labels_pair = SimpleNamespace(
-        current=lambda: replace(made.pair_sources["summarize"].served, pair=make_pair(task="labels")),
-        status=made.pair_sources["summarize"].status,
+        current=lambda: replace(made.answering.pair_sources["summarize"].served, pair=make_pair(task="labels")),
+        status=made.answering.pair_sources["summarize"].status,
         start=lambda: None,
         stop=lambda: None,
     )
@@ -121,18 +121,18 @@ def api(api_runtime, config, hand_made_warehouse):
         threads=calls.reviews.threads,
     )
     runtime = api_runtime(
-        tasks={**made.tasks, **parcels.tasks, "labels": Labels()},
-        pair_sources={**made.pair_sources, **parcels.pair_sources, "labels": labels_pair},
-        gateway=Either(parcels.gateway, made.gateway),
-        cards=ModelCards([*made.cards, *parcels.cards]),
-        tools=parcels.tools,
+        tasks={**made.answering.tasks, **parcels.answering.tasks, "labels": Labels()},
+        pair_sources={**made.answering.pair_sources, **parcels.answering.pair_sources, "labels": labels_pair},
+        gateway=Either(parcels.answering.gateway, made.answering.gateway),
+        cards=ModelCards([*made.answering.cards, *parcels.answering.cards]),
+        tools=parcels.answering.tools,
         settings=config,
         calls=calls.reviews,
         access=open_access(config),
         summaries=Summaries(feedback=SUMMARIES_RATED, answer_feedback=ANSWERS_RATED),
         forms=forms,
         rescorings=rescorings,
-        tenants=build_desk(config, made.cards, dynamodb=client("dynamodb", config)),
+        tenants=build_desk(config, made.answering.cards, dynamodb=client("dynamodb", config)),
         dashboards=DashboardReader(lambda: open_warehouse(config, read_only=True)),
     )
     return schemathesis.openapi.from_asgi("/openapi.json", create_app(runtime=runtime)), local_token(config).text

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import structlog
-from builders import make_pair, summary_record
+from builders import make_pair, runtime_of, summary_record
 from fastapi.testclient import TestClient
 from made_tables import make_table
 
@@ -403,7 +403,7 @@ def _runtime(settings: Settings, model: _Model, spool: Path) -> Runtime:
     dynamodb, s3 = (client(name, settings, attempts=1) for name in ("dynamodb", "s3"))
     settings = settings.model_copy(update={"spool_dir": spool})
     queries = DynamoQueries.beside(dynamodb, settings)
-    return Runtime(
+    return runtime_of(
         settings=settings,
         cards=ModelCards.load(settings.prompts_dir / "models.yaml"),
         gateway=model,

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import uvicorn
+from builders import changed
 from desk_task import ACCOUNT, CARD, CONVERSATION, NAME, PHONE, Desk, DeskPairs, desk_inputs
 from queues import UntilEmpty
 
@@ -51,7 +52,7 @@ class Code:
 
 @contextmanager
 def served(settings):
-    runtime = replace(
+    runtime = changed(
         build_runtime(settings),
         cards=ModelCards([CARD]),
         gateway=Code(),
@@ -192,7 +193,7 @@ def test_a_task_is_answered_kept_rated_loaded_and_harvested_without_the_person(l
     assert reconcile(settings, hours=2, logs=(), path="none", now=datetime.now(UTC)).without_row == [asked]
     assert restore_rows(settings, hours=2, now=datetime.now(UTC)) == (1, 0)
     found = answers.find(ByRequest(request_id=asked), datetime.now(UTC))
-    assert (found.answer.task, found.verdict) == ("desk", None)
+    assert (found.record.task, found.said) == ("desk", None)
     assert answers.find(ByRequest(request_id=asked), datetime.now(UTC) + timedelta(days=8)) is None
     dynamodb.close()
     s3.close()
