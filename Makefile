@@ -107,7 +107,7 @@ test: lint ## Set everything up (browser, Node.js and speech too) and run the te
 	@tools/setup.sh chromium node image extras && $(VENV)/bin/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal --hypothesis-profile=check --show-capture=no -m "not drill" # a failing service logs thousands of lines
 
 drill: setup ## Run what takes too long for `make test`, as each night; omni doctor --release shows the last result
-	@tools/setup.sh chromium node image extras && $(VENV)/bin/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal --show-capture=no -m drill
+	@tools/setup.sh chromium node image extras && $(VENV)/bin/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal --show-capture=no -m drill --drill-result=docs/drill.json
 
 bench: setup ## Compressed histories, and the harness against a bare loop on an echo model; omni bench --help has more
 	$(omni) bench history && $(OMNI) bench harness

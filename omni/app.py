@@ -33,9 +33,9 @@ from eval.spine.errors import HarnessError
 from omni.bench import bench, simulate
 from omni.capacity.command import capacity
 from omni.deploying import deploy
-from omni.intents import intents
 from omni.scheduling import schedule
 from omni.simulated import mark_simulated, use_simulated_store
+from omni.training import intents, pin_artifacts
 from reports.commands import report, report_power
 from reports.errors import ReportError
 from service.commands.knowledge import knowledge
@@ -57,6 +57,7 @@ _EVALUATE: Commands = {
     "sweep": sweep,
     "cases": check_cases,
     "card": card,
+    "pin": pin_artifacts,
     "results": results,
     "ui": ui,
 }

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from figures.command_line import omni
 from reports.commands import bench_report
 from service.kit.frame.display.output import AsJson, print_json
 from service.kit.frame.display.terminal import say
@@ -59,7 +58,7 @@ def bench_service(
 @bench.command("floor")
 def bench_floor(
     fit: Annotated[
-        bool, typer.Option("--fit", help="Learn the digest's weights first, and write them and its new model id.")
+        bool, typer.Option("--fit", help="Learn the digest's weights and pin them in the pairs that name them.")
     ] = False,
 ) -> None:
     """Compare the extractive digest with the first, last and random statements of equal length, and plant attacks in it."""
@@ -67,7 +66,9 @@ def bench_floor(
     from service.kit.settings import Settings
 
     if fit:
-        say(f"the digest is {fit_floor(Settings())} now; run `{omni('bench', 'floor')}` to measure it")
+        file, pairs = fit_floor(Settings())
+        named = ", ".join(path.stem for path in pairs) or "no pair"
+        say(f"{file}, named by {named}: other weights are another pair, evaluate it")
         return
     print_floor(Settings())
 

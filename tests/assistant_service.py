@@ -14,9 +14,11 @@ from service.core.tasks.assistant.knowledge import bank_knowledge
 from service.core.tools.serving import build_task_tools
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair_file import load_pair
-from service.desk.handover_store import HandoversInMemory
+from service.desk.handover_store import HandoverStore
 from service.desk.queue import HandoverQueue
 from service.desk.tool import with_kept_callbacks
+from service.kit.aws.stores import HANDOVERS
+from service.kit.records.memory import RowsInMemory
 from service.kit.settings import REPO_ROOT
 
 OPEN = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
@@ -34,7 +36,7 @@ def assistant_runtime(build, monkeypatch, *, store=None, book=None, left_after=N
     patient = replace(pair, serving=replace(pair.serving, deadline_ms=60_000))  # a busy machine is slow
     source.served = replace(Source.served, pair=patient)
     queue = HandoverQueue(
-        store=store or HandoversInMemory(),
+        store=store or HandoverStore(RowsInMemory(HANDOVERS)),
         now=lambda: datetime.now(UTC),
         **({} if left_after is None else {"left_after": left_after}),
     )

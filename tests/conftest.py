@@ -2,18 +2,22 @@
 
 import atexit
 import functools
+import json
 import os
 import shutil
 import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import botocore.loaders
 import drills
 import fresh_stores
+import left_behind
 import pytest
 import warm
 
@@ -39,10 +43,13 @@ with suppress(ImportError):  # the environment of tools/test_ragas.sh has no hyp
     hypothesis.settings.load_profile("full")
 
 
+_STARTED = time.monotonic()
 _sessions: list[pytest.Session] = []
 
 
 def pytest_sessionstart(session):
+    if not hasattr(session.config, "workerinput") and not _sessions:  # what a worker starts is marked by its controller
+        left_behind.guard()
     _sessions.append(session)
 
 
@@ -182,6 +189,25 @@ def pytest_configure():
     """Let Ctrl-C interrupt tests that send it to themselves: a shell's background jobs start with the signal ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--drill-result", metavar="FILE", help="where to write what became of the drill, as docs/drill.json"
+    )
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Write down what became of the drill; with several processes this runs in the one that tells them what to run."""
+    if file := config.getoption("drill_result"):
+        outcomes = {
+            name: [one.nodeid for one in found if hasattr(one, "nodeid")]
+            for name, found in terminalreporter.stats.items()
+        }
+        Path(file).write_text(
+            json.dumps(drills.result_of(outcomes, seconds=time.monotonic() - _STARTED), indent=2) + "\n",
+            encoding="utf-8",
+        )
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the markers

@@ -1,6 +1,8 @@
-"""Which tests are drills: tests/drills.yaml, applied to what pytest collected."""
+"""Which tests are drills, and what became of them: tests/drills.yaml, and docs/drill.json for ``omni doctor --release``."""
 
 import re
+import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,16 @@ def mark(items):
         for text, kept in line.kept.items()
         if not any(map(kept.fullmatch, left))
     ]
+
+
+def result_of(outcomes, *, seconds):
+    """What docs/drill.json keeps of a run: ``outcomes`` are test ids by what became of them."""
+    head = ["git", "rev-parse", "HEAD"]
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": subprocess.run(head, cwd=_HERE, capture_output=True, text=True, check=False).stdout.strip(),
+        "minutes": round(seconds / 60, 1),
+        "passed": len(outcomes.get("passed", ())),
+        "failed": sorted({*outcomes.get("failed", ()), *outcomes.get("error", ())}),
+        "skipped": len(outcomes.get("skipped", ())),
+    }

@@ -61,8 +61,8 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 def simulate(coroutine_of, seed=1):
     """Run ``coroutine_of(loop)`` in simulated time and return what it returns.
 
-    stamina measures its waits with ``time.monotonic`` and draws their jitter from ``random``: both would differ from run to
-    run, and on a busy machine a retry would be given up early.
+    Retries measure their time with ``time.monotonic`` and draw their jitter from ``random``: both would differ from run to run,
+    and on a busy machine a retry would be given up early.
     """
     loop, drawn = SimulatedLoop(), random.getstate()
     random.seed(seed)

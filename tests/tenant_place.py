@@ -15,6 +15,8 @@ from service.calls.tenants.tenant import Tenant
 from service.desk.build import open_handovers
 from service.desk.handover import CustomerHandover, HandoverSummary
 from service.kit.aws.clients import client
+from service.kit.aws.stores import CALLS
+from service.kit.records.build import open_rows
 from service.runtime import build_runtime
 
 CHAIN = "chain"  # a tenant without forms and calls
@@ -111,7 +113,7 @@ def order_rescoring(settings, tenant):
     """Order that the tenant's calls are scored again; the tenant's word is in who ordered it."""
     now = datetime.now(UTC)
     with closing(client("dynamodb", settings)) as dynamodb:
-        RescoringOrders(dynamodb, settings.calls.table).add(
+        RescoringOrders(open_rows(settings, CALLS, dynamodb)).add(
             RescoringOrder(
                 tenant=tenant,
                 rescoring_id=ORDERED[tenant],

@@ -26,6 +26,8 @@ import time
 import warnings
 from pathlib import Path
 
+import left_behind
+
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = {"omni", "service", "eval.tracking.worker"}
 _HIGH = 500  # above any file number in use
@@ -81,6 +83,8 @@ def _job(args, env, cwd):
 def _execute_child(self, args, executable, preexec_fn, close_fds, pass_fds, cwd, env, startupinfo, creationflags, shell,
                    p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, restore_signals, gid, gids, uid, umask,
                    start_new_session, process_group):  # fmt: skip
+    if env is not None and (mark := os.environ.get(left_behind.MARK)) is not None:
+        env = {left_behind.MARK: mark, **env}
     job = None if _State.cold or shell or executable or not close_fds or uid or gid else _job(args, env, cwd)
     if job is None or (preexec_fn is not None and preexec_fn is not interruptible):
         return _State.start(

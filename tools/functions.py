@@ -21,17 +21,7 @@ PACKAGES = frozenset(
     {
         *("annotated-types", "anyio", "boto3", "botocore", "certifi", "h11", "httpcore2", "httpx2", "idna", "jmespath"),
         *("prometheus-client", "pydantic", "pydantic-core", "pydantic-settings", "python-dateutil", "python-dotenv"),
-        *(
-            "pyyaml",
-            "s3transfer",
-            "six",
-            "sniffio",
-            "stamina",
-            "structlog",
-            "tenacity",
-            "truststore",
-            "typing-extensions",
-        ),
+        *("pyyaml", "s3transfer", "six", "sniffio", "structlog", "truststore", "typing-extensions"),
         *("typing-inspection", "urllib3"),
     }
 )

@@ -21,6 +21,7 @@ from service.core.run.guard import kinds_of
 from service.core.run.task import Task, TaskContext, TaskResult, load_task
 from service.core.unit.cards import ModelCard, ModelCards
 from service.core.unit.pair import Pair
+from service.core.unit.pair_file.artifacts import open_artifacts
 from service.kit.settings import Settings
 
 _PATIENCE = 10.0  # no agent is waiting, so a slow answer is better than the digest
@@ -98,9 +99,10 @@ class _Answers:
         self._scorers: Sequence[Scorer] = ()
         if work.mode == "rescore":
             return
-        pair = Pair.from_content(work.pair)
+        settings = Settings(**work.settings)
+        pair = open_artifacts(Pair.from_content(work.pair), settings.prompts_dir / work.task)
         cards = ModelCards([ModelCard.model_validate(card) for card in work.cards])
-        models = RunModels(stack, cards, Settings(**work.settings), self._task)
+        models = RunModels(stack, cards, settings, self._task)
         gateway: Gateway = models.gateway([pair])
         if any(cards.get(model).wire != "in_process" for model in pair.models):
             # Before the first call: one that waits for an import is hedged, and both are paid.

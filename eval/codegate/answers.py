@@ -26,6 +26,7 @@ from service.core.run.task import Task, TaskContext, TaskResult, load_task
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair import Pair
 from service.core.unit.pair_file import load_pair
+from service.core.unit.pair_file.artifacts import open_artifacts
 from service.kit.settings import Settings
 
 ANSWERS, SHOWN_GOOD, SHOWN_BAD = "answers", "good answers shown", "planted faults shown"
@@ -91,7 +92,10 @@ def answer_cases(task_name: str, asked: AskedPair, settings: Settings) -> SideAn
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     suite = load_suite(task_name)
     cases = load_gate(suite, input_model=suite.case_model(task.input_model), settings=settings).cases
-    pair = Pair.from_content(asked.content) if asked.content is not None else _read(task, asked.name, cards, settings)
+    if asked.content is None:
+        pair = _read(task, asked.name, cards, settings)
+    else:
+        pair = open_artifacts(Pair.from_content(asked.content), settings.prompts_dir / task_name)
     # Without a limit what is spent is not counted: a model without a price could not be asked then.
     spending = None if asked.budget_usd is None else Spending(limit_usd=asked.budget_usd, cards=cards)
     parts = _own_answers(task, pair, cards, cases, settings, spending)

@@ -138,7 +138,6 @@ def run_and_print(options: "Options", settings: "Settings | None" = None) -> "Fi
     """Evaluate, print the result for a person, and return it; ``settings`` None: those of the environment."""
     with paused_gc():
         from eval.evaluation.evaluate import evaluate
-        from eval.report.console import render_evaluation
         from eval.report.next_step import next_steps, step_lines
         from eval.run.selection import left_out_lines
         from service.core.release.unseen import UnseenPolicy
@@ -150,7 +149,7 @@ def run_and_print(options: "Options", settings: "Settings | None" = None) -> "Fi
     except KeyboardInterrupt:
         say("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN) from None
-    render_evaluation(outcome.evaluation, outcome.suite)
+    sys.stdout.write(outcome.shown)
     lines = left_out_lines(outcome.left_out, options.task, settings) + _keep_lines(options.derived, options.task)
     steps = next_steps(outcome.evaluation, outcome.suite, UnseenPolicy.of(settings), named=options.pairs)
     shown = [] if options.derived else step_lines(steps)  # a derived pair is no file, and cannot be released

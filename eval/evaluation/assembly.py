@@ -248,12 +248,10 @@ def import_deciding_code() -> None:
         import eval.verdict.metrics  # noqa: F401
 
 
-def write_report(
-    setting: RunSetting, evaluation: Evaluation, suite: Suite, named: Sequence[str] = (), *, advise: bool = True
-) -> Path:
+def write_report(setting: RunSetting, evaluation: Evaluation, suite: Suite, named: Sequence[str] | None = ()) -> Path:
     """Write the run's report in all its forms and return the page's path.
 
-    ``named``: the pairs that were asked for. ``advise``: whether the page says what to do next.
+    ``named``: the pairs that were asked for; None: the page does not say what to do next.
     """
     from eval.report import page
     from eval.report.next_step import next_steps
@@ -261,7 +259,7 @@ def write_report(
 
     folder = out_folder(setting.settings.root, "eval") / evaluation.run_id
     policy = UnseenPolicy.of(setting.settings)
-    steps = next_steps(evaluation, suite, policy, named=named) if advise else ()
+    steps = next_steps(evaluation, suite, policy, named=named) if named is not None else ()
     return page.write_report(evaluation, suite, setting.cases, folder, steps=steps)
 
 

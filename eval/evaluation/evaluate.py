@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from eval.evaluation.assembly import Assembly, RunSetting, import_deciding_code, reference_ceiling, write_report
 from eval.judges.panel import Panel, check_panel, grading_run_of, judge_answers, open_panel
 from eval.judges.ragas_family import RagasFamily, add_ragas, open_ragas
+from eval.report.console import console_text
 from eval.run.answering import InterimLooks, RunAnswers
 from eval.run.documents import check_labelled_for, open_documents
 from eval.run.journal import Journal, JournalEntry
@@ -37,11 +38,11 @@ from service.core.run.task import Task, load_task
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair import Pair
 from service.core.unit.pair_file import load_pair
+from service.core.unit.pair_file.artifacts import check_names
 from service.kit.frame.canonical import canonical_json, sha256_hex
 from service.kit.frame.clock import wall_clock
 from service.kit.frame.display.terminal import say
 from service.kit.frame.errors import ConfigurationError
-from service.kit.frame.process.gc_pause import paused_gc
 from service.kit.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,13 +79,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedEvaluation:
-    """A finished evaluation and where it was written. ``spent_usd`` is counted under a budget alone."""
+    """A finished evaluation, where it was written and what the console shows of it; ``spent_usd`` counts under a budget alone."""
 
     evaluation: Evaluation
     suite: Suite
     report: Path
     left_out: tuple[LeftOut, ...]
     cases: Mapping[str, Case]
+    shown: str
     spent_usd: Decimal = Decimal(0)
 
 
@@ -117,8 +119,7 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     pairs, left_out = _chosen_pairs(options, task, cards, settings)
     with ExitStack() as stack:
-        # First of all the children, so that mlflow and the model load while this process reads and imports.
-        worker = stack.enter_context(_tracking(settings))
+        worker = stack.enter_context(_tracking(settings))  # first the children: mlflow and the model load meanwhile
         spending = None if options.budget_usd is None else Spending(limit_usd=options.budget_usd, cards=cards)
         models = RunModels(stack, cards, settings, task, spending)
         models.start_for(pairs)
@@ -129,11 +130,10 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         repeats = suite.repeats(options.repeats)
         judges = _open_judges(options, suite, settings, cards, pairs)
         models.start_for(judges.pairs)  # says now, and not behind the answers, that a judge cannot be asked
-        dataset = _load_cases(options, suite, task, settings)
-        setting = RunSetting(task=task, suite=suite, dataset=dataset, cards=cards, settings=settings)
+        cases = _load_cases(options, suite, task, settings)
+        setting = RunSetting(task=task, suite=suite, dataset=cases, cards=cards, settings=settings)
         signer = signer_to_evaluate(settings)  # may make a key, which a run that cannot begin has no use for
-        journal = Journal(settings.state_dir / "runs")
-        record = _open_record(stack, journal, _run_key(options, setting, pairs, repeats), options.task)
+        record = _open_record(stack, settings, _run_key(options, setting, pairs, repeats), options.task)
         answers = _open_answers(stack, options, setting, models, pairs, record, repeats, documents)
         ceiling = answers.scoring.compute(reference_ceiling, setting)
         answers.scoring.compute(import_deciding_code)
@@ -148,19 +148,21 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         )
         evaluation, suite = _decide(assembly, judges, answers, InterimLooks.plan(pairs, cards, options.budget))
         with working("writing the report"):
-            advised = partial(write_report, named=options.pairs, advise=not options.derived)
-            report = answers.scoring.compute(advised, setting, evaluation, suite).result()
+            named = None if options.derived else options.pairs
+            report = answers.scoring.compute(write_report, setting, evaluation, suite, named).result()
+        shown = answers.scoring.compute(console_text, evaluation, suite)  # there, where numpy and scipy are
         with working("writing the evidence into the registry"):
             _keep_evidence(worker, evaluation, suite, report, signer, setting)
-        journal.finish(record)
-    return FinishedEvaluation(
-        evaluation=evaluation,
-        suite=suite,
-        report=report,
-        left_out=tuple(item for item in left_out if item.pair.digest not in {pair.digest for pair in pairs}),
-        cases=setting.cases,
-        spent_usd=Decimal(0) if spending is None else spending.spent_usd,
-    )
+        Journal(settings.state_dir / "runs").finish(record)
+        return FinishedEvaluation(
+            evaluation=evaluation,
+            suite=suite,
+            report=report,
+            left_out=tuple(item for item in left_out if item.pair.digest not in {pair.digest for pair in pairs}),
+            cases=setting.cases,
+            shown=shown.result(),
+            spent_usd=Decimal(0) if spending is None else spending.spent_usd,
+        )
 
 
 def _chosen_pairs(
@@ -182,10 +184,9 @@ def load_pairs(task: Task[Any], cards: ModelCards, settings: Settings, names: Se
     paths = [folder / f"{name.removesuffix('.prompty')}.prompty" for name in names] or sorted(folder.glob("*.prompty"))
     if not paths:
         raise ConfigurationError(f"no pair file in {folder}; write one (see docs/guides/adding-a-task.md)")
-    return [
-        load_pair(path, cards=cards, task_variables=task.variables, part_variables=task.part_variables)
-        for path in paths
-    ]
+    read = partial(load_pair, cards=cards, task_variables=task.variables, part_variables=task.part_variables)
+    check_names(pairs := [read(path) for path in paths], task.artifact_names)
+    return pairs
 
 
 def choose_pairs(
@@ -243,6 +244,7 @@ def _tracking(settings: Settings) -> TrackingWorker:
         settings.registry.uri,
         log=settings.state_dir / "logs" / "tracking.log",
         trusted_keys=settings.trusted_keys_file,
+        prompts=settings.prompts_dir,
     )
 
 
@@ -278,8 +280,9 @@ def _run_key(options: Options, setting: RunSetting, pairs: Sequence[Pair], repea
     )
 
 
-def _open_record(stack: ExitStack, journal: Journal, key: str, task: str) -> JournalEntry:
+def _open_record(stack: ExitStack, settings: Settings, key: str, task: str) -> JournalEntry:
     """Return the run's record; no other process may open it until ``stack`` ends."""
+    journal = Journal(settings.state_dir / "runs")
     lock = stack.enter_context(working_alone(journal.lock_path(key), f"an evaluation of task {task!r}"))
     record, resumed = journal.open(key)
     lock.name(f"run {record.run_id} of task {task!r} with these pairs and cases")
@@ -354,7 +357,8 @@ def _decide(
                 judged = add_ragas(judges.ragas, judged, bench, task=setting.task, cases=setting.dataset.cases)
             graded = answers.graded(judged.answers)
             decided = answers.scoring.compute(Assembly.evaluation, assembly, judged.suite, graded, looks, judged.notes)
-            _import_for_the_end()
+            import eval.release.evidence  # noqa: F401 - 0.2 s, while the scorers' process decides
+
             return decided.result(), judged.suite
 
     evaluation, judged_by = look()
@@ -364,13 +368,6 @@ def _decide(
         answers.ask_again(again)
         evaluation, judged_by = look()
     return evaluation, judged_by
-
-
-def _import_for_the_end() -> None:
-    """Import what evidence and console need (0.2 s), while the scorers' process decides."""
-    with paused_gc():
-        import eval.release.evidence
-        import eval.verdict.kinds  # noqa: F401
 
 
 def _keep_evidence(

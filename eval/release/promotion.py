@@ -26,6 +26,7 @@ from service.core.release.statements import TrustedKeys, load_trusted_keys
 from service.core.release.unseen import UnseenPolicy
 from service.core.release.worth import worth_problem
 from service.core.unit.pair import Pair
+from service.core.unit.pair_file.artifacts import open_artifacts
 from service.kit.frame.errors import RegistryError
 from service.kit.settings import Settings
 
@@ -282,6 +283,7 @@ def _restore(context: _ReleaseContext, pair: Pair, why: str, damage: RegistryErr
 def _release_again(
     context: _ReleaseContext, pair: Pair, earlier: Release, kind: Literal["restore", "rollback"], why: str
 ) -> Release:
+    open_artifacts(pair, context.settings.prompts_dir / pair.task)  # services without these bytes would refuse it
     envelope = context.ledger.attestation(earlier)
     if envelope is None:
         raise Refused(
@@ -338,6 +340,7 @@ def roll_back(
         Refused: there is no release to go back to, or no reason was given.
         SigningError: there is no usable signing key.
         RegistryError: the store failed, or the version was changed since.
+        PairError: an artifact that the pair names is not here.
     """
     if not why.strip():
         raise Refused(f"a reason is required: {omni('rollback', *REASON, task=task_name)}")

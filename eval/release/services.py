@@ -1,8 +1,8 @@
 """Tells the running services of a release or rollout step, and asks what they know of a rollout, through their shared table."""
 
 from eval.release.announce import bucket_settings
-from service.kit.aws.shared_state import SharedState, open_shared_state
 from service.kit.frame.errors import StoreError
+from service.kit.records.shared_state import SharedState, open_shared_state
 from service.kit.settings import Settings
 from service.rollouts.step_state import StepState, read_shared_step
 

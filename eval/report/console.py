@@ -75,6 +75,14 @@ def render_evaluation(evaluation: Evaluation, suite: Suite, console: "Console | 
     printer.conclusion()
 
 
+def console_text(evaluation: Evaluation, suite: Suite) -> str:
+    """Return what ``render_evaluation`` would print on this process's standard output."""
+    console = result_console()
+    with console.capture() as captured:
+        render_evaluation(evaluation, suite, console)
+    return captured.get()
+
+
 class _Printer:
     """One evaluation on one console; each method prints one part."""
 

@@ -50,7 +50,7 @@ WITHOUT_A_SAY = {
     "service/kit/aws": "carries data; what an answer depends on reaches the task as inputs",
     "service/kit/frame/display": "prints",
     "service/kit/frame/files.py": "writes files",
-    "service/core/knowledge": "searches the index that a pair's digest names; that, and the weights of intents, name the model",
+    "service/core/knowledge": "searches the index that a pair's digest names; it and the pair's weights name the model",
     "service/local": "stands in for services; a model counts by its id, as a provider's does",
     "service/kit/frame/process": "runs work in other processes, and pauses the garbage collector",
     "service/core/release": "reads and verifies releases",

@@ -13,6 +13,7 @@ from typing import Any
 from eval.tracking.store import Production, RunLog, Tracking, production_to_json
 from service.core.release.release import Release
 from service.core.unit.pair import Pair
+from service.core.unit.pair_file.artifacts import open_artifacts
 from service.kit.frame.errors import RegistryError
 from service.kit.frame.process.gc_pause import paused_gc
 
@@ -22,8 +23,20 @@ _UNUSED = ("matplotlib", "numpy", "pandas", "pyarrow", "scipy", "sklearn")
 class TrackingWorker:
     """A child that holds the store open. Its requests and answers are JSON lines over its standard input and output."""
 
-    def __init__(self, uri: str, *, log: Path, trusted_keys: Path | None = None, artifacts: Path | None = None) -> None:
-        """Start the child; it begins to import mlflow at once. What mlflow prints goes to ``log``."""
+    def __init__(
+        self,
+        uri: str,
+        *,
+        log: Path,
+        trusted_keys: Path | None = None,
+        artifacts: Path | None = None,
+        prompts: Path = Path("prompts"),
+    ) -> None:
+        """Start the child; it begins to import mlflow at once.
+
+        What mlflow prints goes to ``log``, what it keeps to ``artifacts``. ``prompts`` is the folder of the tasks' pairs.
+        """
+        self._prompts = prompts
         command = [sys.executable, "-m", "eval.tracking.worker", uri, str(artifacts or ""), str(trusted_keys or "")]
         # A session of its own: Ctrl-C in the terminal must not stop it between two writes.
         self._log = log
@@ -50,11 +63,16 @@ class TrackingWorker:
                     pipe.close()
 
     def production(self, task: str) -> Production | None:
-        """See ``Tracking.production``."""
+        """See ``Tracking.production``; the pair's artifacts are verified, so that it answers as it was released.
+
+        Raises:
+            PairError: one is not here.
+        """
         found = self._ask("production", {"task": task})
         if found is None:
             return None
-        return Production(pair=Pair.from_content(found["pair"]), release=Release(**found["release"]))
+        pair = open_artifacts(Pair.from_content(found["pair"]), self._prompts / task)
+        return Production(pair=pair, release=Release(**found["release"]))
 
     def log_run(self, task: str, log: RunLog) -> str:
         """See ``Tracking.log_run``."""
@@ -81,7 +99,8 @@ class TrackingWorker:
 
 def _serve(uri: str, artifacts: str, trusted_keys: str) -> None:
     # mlflow works without these, as its small edition mlflow-skinny does, and imports in half the time.
-    sys.modules.update(dict.fromkeys(_UNUSED))
+    # None is how Python marks a module that may not be imported.
+    sys.modules.update(dict.fromkeys(_UNUSED))  # type: ignore[arg-type]  # typeshed knows modules only
     os.nice(5)  # the calls' own process comes first: its delays would be counted as the model's
     answers = sys.stdout
     sys.stdout = sys.stderr  # whatever mlflow prints must not get between our lines

@@ -1,30 +1,31 @@
 """Keeps reports until every destination has them: each gets a report once, and a failure is shown and tried again later."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal
 
-import stamina
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from omni.delivery.destinations import Destination
 from omni.delivery.outgoing import DeliveryFailed, Outgoing
 from omni.records.opening import SharedPlace
 from omni.records.port import KeptRecord
+from service.kit.frame.retries import RetryPlan
 
 DeliveryState = Literal["waiting", "sending", "delivered", "given up"]
 # Raises DeliveryFailed; returns a remark.
 SendReport = Callable[[Outgoing, Destination], str]
 
 KEEP_TRYING = timedelta(days=3)
-_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
+# Between turns, and between the tries of one turn.
+_TURNS = RetryPlan(first_s=60, longest_s=3600)
 # Longer than the three tries of one turn may take. A sender that died left it open whether the report arrived; it is sent again.
 _LEASE = timedelta(minutes=5)
-_TRIES, _FIRST_WAIT_S, _LONGEST_WAIT_S = 3, 0.5, 5.0
+_TRIES = RetryPlan(first_s=0.5, longest_s=5.0, jitter_s=1.0, attempts=3)
 _SEPARATOR = ":"  # in neither report ids nor names of destinations
-
-stamina.instrumentation.set_on_retry_hooks([])  # its log lines would repeat what the records hold
 
 
 class DeliveryRecord(BaseModel):
@@ -55,6 +56,7 @@ class ReportOutbox:
     destinations: Mapping[str, Destination]
     send: SendReport
     now: Callable[[], datetime]
+    sleep: Callable[[float], None] = time.sleep
 
     def keep(self, report: Outgoing, to: Iterable[str]) -> list[DeliveryRecord]:
         """Keep a report for each destination, and return what is new; what a destination has or waits for stays as it is."""
@@ -153,16 +155,11 @@ class ReportOutbox:
             report = Outgoing.model_validate_json(content)
         except ValidationError as err:
             raise DeliveryFailed("the kept report cannot be read; make it again", passing=False) from err
-        for attempt in stamina.retry_context(
-            on=_may_pass, attempts=_TRIES, wait_initial=_FIRST_WAIT_S, wait_max=_LONGEST_WAIT_S, timeout=None
-        ):
-            with attempt:
-                return self.send(report, destination)
-        raise AssertionError("retry_context ends with a return or a raise")
+        return _TRIES.run(partial(self.send, report, destination), on=DeliveryFailed, if_=_may_pass, sleep=self.sleep)
 
     def _failed(self, record: DeliveryRecord, err: DeliveryFailed) -> DeliveryRecord:
         now, attempts = self.now(), record.attempts + 1
-        pause = min(_FIRST_PAUSE * 2 ** min(attempts - 1, 10), _LONGEST_PAUSE)
+        pause = timedelta(seconds=_TURNS.pause_s(attempts))
         if err.retry_after_s is not None:
             pause = max(pause, min(timedelta(seconds=err.retry_after_s), timedelta(days=1)))
         over = now + pause >= record.kept_at + KEEP_TRYING

@@ -47,7 +47,7 @@ def send(report: Outgoing, destination: Destination, settings: Settings, environ
 
 
 def _archive(destination: ArchiveDestination, settings: Settings) -> FolderDestination | BucketDestination:
-    from service.kit.aws.shared_state import has_shared_state
+    from service.kit.records.shared_state import has_shared_state
 
     if not has_shared_state(settings):
         return FolderDestination(kind="folder", path=destination.path)

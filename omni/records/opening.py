@@ -22,7 +22,7 @@ def open_place(settings: Settings) -> SharedPlace:
 
     With OMNI_ENVIRONMENT=aws or OMNI_AWS_ENDPOINT it is shared by every machine with this AWS and stage.
     """
-    from service.kit.aws.shared_state import open_shared_state
+    from service.kit.records.shared_state import open_shared_state
 
     state = open_shared_state(settings)
     if state is None:

@@ -6,8 +6,8 @@ from botocore.exceptions import ClientError
 
 from omni.records.port import KeptRecord, RecordKind
 from service.kit.aws.bounded import translated
-from service.kit.aws.shared_state import SharedItem, SharedState, SharedStateChanged
 from service.kit.frame.errors import StoreError
+from service.kit.records.shared_state import SharedItem, SharedState, SharedStateChanged
 
 _GONE = frozenset({"NoSuchKey", "404"})
 

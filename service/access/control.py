@@ -16,9 +16,9 @@ from service.access.sessions import FirstUse, Sessions
 from service.access.takeover import take_over
 from service.access.throttle import ConversationThrottle, Throttle
 from service.access.tokens import Caller, Token, Tokens, granted_scopes
-from service.kit.aws.shared_state import SharedState, open_shared_state
 from service.kit.frame.errors import ConfigurationError, StoreError
 from service.kit.frame.files import write_once
+from service.kit.records.shared_state import SharedState, open_shared_state
 from service.kit.settings import Settings
 from service.kit.telemetry.log import Event, log
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from service.kit.aws.shared_state import SharedState, SharedStateChanged
 from service.kit.frame.files import OWNER_ONLY, write_whole
+from service.kit.records.shared_state import SharedState, SharedStateChanged
 
 PARTITION = "access"  # of the shared table; a change of it reaches every task within seconds
 CLIENT, KEY, SUSPENDED = "client/", "key/", "suspended/"  # what the names of items begin with

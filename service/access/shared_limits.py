@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from service.access.throttle import ClientUse, Throttle
 from service.core.llm.reliability import Reliability
-from service.kit.aws.shared_state import SharedState
+from service.kit.records.shared_state import SharedState
 from service.kit.telemetry.fields import account_key_mark
 
 BEAT_S = 2.0

@@ -1,7 +1,7 @@
 """The table of answers of all tasks: one row per answered request, with its newest feedback, for as long as a row lives."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from service.answers_kept.answer_record import AnswerVerdict, KeptAnswer, ServedRecord
 from service.answers_kept.feedback import ByRequest, Effect, FeedbackTarget, RatedRow, Said
@@ -9,12 +9,10 @@ from service.answers_kept.rated_table import CONDITION_FAILED, RowsOfRequests, c
 from service.answers_kept.table import SummaryTable
 from service.kit.aws.bounded import RecordRefused, translated
 from service.kit.aws.stores import ANSWERS
-from service.kit.aws.tombstones import Tombstones
+from service.kit.delivery.writer import Store
 from service.kit.frame.errors import StoreError
+from service.kit.records.tombstones import Tombstones
 from service.kit.telemetry.fields import account_hash
-
-if TYPE_CHECKING:
-    from service.answers_kept.writer import RecordStore
 
 _KEY, _TTL = ANSWERS.partition, ANSWERS.expires
 # Until a person has made the table, no answer can be written. It must not hold up the summaries that wait in the same spool.
@@ -89,12 +87,12 @@ class RecordTables:
 class WithoutErased:
     """A store that leaves out the records of customers who were erased after the answer."""
 
-    def __init__(self, store: "RecordStore", tombstones: Tombstones) -> None:
+    def __init__(self, store: Store[ServedRecord], tombstones: Tombstones) -> None:
         self._store = store
         self._tombstones = tombstones
 
-    def put(self, record: ServedRecord) -> str:
-        """See ``RecordStore.put``; a record that is left out counts as kept."""
+    def put(self, record: ServedRecord) -> object:
+        """See ``Store.put``; a record that is left out counts as kept."""
         if isinstance(record, KeptAnswer):
             names: tuple[str | None, ...] = (record.customer, record.conversation, *record.persons)
         else:

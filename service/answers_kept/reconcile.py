@@ -12,10 +12,9 @@ from pydantic import ValidationError
 from service.answers_kept.answer_record import ServedRecord, read_served
 from service.answers_kept.answer_table import RecordTables
 from service.answers_kept.archive import Stored, request_id_of
-from service.answers_kept.outbox_table import OutboxTable
 from service.answers_kept.record import utc_text
-from service.answers_kept.spool import Spool
 from service.answers_kept.store import build_answer_table, build_table_and_archive
+from service.answers_kept.writer import open_outbox, open_spool
 from service.kit.frame.errors import ConfigurationError, StoreError
 from service.kit.settings import Settings
 from service.kit.telemetry.log import Event
@@ -131,12 +130,12 @@ def reconcile(settings: Settings, *, hours: int, logs: Sequence[Path], path: str
         since = since.replace(minute=0, second=0, microsecond=0)  # the archive's folders are hours
     answered, lost = read_logs(logs, path, since, until)
     # The waiting first: a record that moves into the stores meanwhile is then seen twice instead of never.
-    waiting, aside = Spool(settings.spool_folder, max_bytes=0).request_ids()
+    waiting, aside = open_spool(settings).ids()
     margin = _MARGIN if logs else timedelta()
     window = utc_text(since - margin), utc_text(until + _MARGIN)
     dynamodb, s3 = client("dynamodb", settings), client("s3", settings)
     try:
-        outbox, refused = OutboxTable(dynamodb, settings.summaries.outbox_table).request_ids()
+        outbox, refused = open_outbox(settings, dynamodb).ids()
         table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
         answers = build_answer_table(settings, dynamodb=dynamodb)
         rows = [*table.request_ids(*window), *answers.request_ids(*window)]

@@ -6,9 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from service.answers_kept.answer_record import ServedRecord
-from service.answers_kept.outbox_table import LeftBehind
 from service.answers_kept.reuse import Reuse
-from service.answers_kept.writer import RecordStore, SummaryWriter
 from service.kit.aws.queries import EventLoopTables
 from service.kit.settings import Settings
 
@@ -16,8 +14,8 @@ if TYPE_CHECKING:
     from service.answers_kept.answer_table import AnswerTable
     from service.answers_kept.archive import Archive
     from service.answers_kept.feedback import AnswerFeedback, SummaryFeedback
-    from service.answers_kept.outbox import Outbox
     from service.answers_kept.table import SummaryTable
+    from service.answers_kept.writer import AnswerOutbox, AnswerWriter
 
 
 class RecordKeeper(Protocol):
@@ -48,7 +46,7 @@ class Summaries:
         reuse: Reuse | None = None,
         writer: RecordKeeper | None = None,
         feedback: "SummaryFeedback | None" = None,
-        outbox: "Outbox | None" = None,
+        outbox: "AnswerOutbox | None" = None,
         answer_feedback: "AnswerFeedback | None" = None,
     ) -> None:
         self.reuse = reuse or Reuse(window_s=0, recent=None, now=datetime.now, clock=lambda: 0.0)
@@ -106,11 +104,11 @@ def build_summaries(
     """Build the stores of ``settings`` from two boto3 clients and the event loop's ``queries``; contacts nothing."""
     from service.answers_kept.answer_table import RecordTables, WithoutErased
     from service.answers_kept.feedback import AnswerFeedback, SummaryFeedback
-    from service.answers_kept.outbox import Outbox
-    from service.answers_kept.outbox_table import OutboxTable
     from service.answers_kept.recent import RecentSummaries
-    from service.kit.aws.shared_state import open_shared_state
-    from service.kit.aws.tombstones import Tombstones
+    from service.answers_kept.writer import answer_outbox, answer_writer, open_outbox, open_spool
+    from service.answers_kept.writer_process import WriterProcess
+    from service.kit.records.shared_state import open_shared_state
+    from service.kit.records.tombstones import Tombstones
 
     table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
     answers = build_answer_table(settings, dynamodb=dynamodb)
@@ -118,17 +116,20 @@ def build_summaries(
     tombstones = Tombstones(open_shared_state(settings, dynamodb))
     timeout_s = settings.stores.timeout_s
     recent = RecentSummaries(queries, settings.summaries.table, timeout_s=timeout_s)
+    outbox = open_outbox(settings, dynamodb)
+
+    def here() -> "AnswerWriter":
+        return answer_writer(
+            WithoutErased(tables, tombstones), WithoutErased(archive, tombstones), open_spool(settings), outbox
+        )
+
+    in_child = settings.summaries.writer_process
     return Summaries(
         reuse=Reuse(window_s=settings.summaries.reuse_window_s, recent=recent.of_account, now=now, clock=clock),
-        writer=_writer(
-            settings,
-            WithoutErased(tables, tombstones),
-            WithoutErased(archive, tombstones),
-            OutboxTable(dynamodb, settings.summaries.outbox_table),
-        ),
+        writer=WriterProcess(settings, open_spool(settings), here) if in_child else here(),
         feedback=SummaryFeedback(table, archive, timeout_s=timeout_s, now=now),
         answer_feedback=AnswerFeedback(answers, archive, timeout_s=timeout_s, now=now),
-        outbox=Outbox(queries, settings.summaries.outbox_table, wait_s=settings.summaries.keep_wait_ms / 1000),
+        outbox=answer_outbox(settings, outbox, queries),
     )
 
 
@@ -146,17 +147,3 @@ def build_table_and_archive(settings: Settings, *, dynamodb: Any, s3: Any) -> "t
 
     table = SummaryTable(dynamodb, settings.summaries.table, ttl=timedelta(days=settings.summaries.days))
     return table, Archive(s3, settings.stores.archive_bucket)
-
-
-def _writer(settings: Settings, table: RecordStore, archive: RecordStore, outbox: LeftBehind) -> RecordKeeper:
-    from service.answers_kept.spool import Spool
-    from service.answers_kept.sweep import Sweep
-    from service.answers_kept.writer_process import WriterProcess
-
-    def new_spool() -> Spool:
-        return Spool(settings.spool_folder, max_bytes=settings.summaries.spool_max_mb * 1024 * 1024)
-
-    def here() -> SummaryWriter:
-        return SummaryWriter(table, archive, new_spool(), sweep=Sweep(outbox))
-
-    return WriterProcess(settings, new_spool(), here) if settings.summaries.writer_process else here()

@@ -17,15 +17,17 @@ from dataclasses import fields
 from pathlib import Path
 
 from service.answers_kept.answer_record import ServedRecord
-from service.answers_kept.spool import Spool, SpoolError
-from service.answers_kept.writer import SummaryWriter, WriteCounts
+from service.answers_kept.writer import AnswerSpool, AnswerWriter
+from service.kit.delivery.spool import SpoolError
+from service.kit.delivery.writer import WriteCounts
+from service.kit.frame.retries import RetryPlan
 from service.kit.settings import Settings
 from service.kit.telemetry import metrics
 from service.kit.telemetry.fields import current_account_key
 from service.kit.telemetry.log import Event, log
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+_PAUSES = RetryPlan(first_s=0.5, longest_s=30.0)
 # A child that lived this long started well: its death resets the count of consecutive deaths.
 _LONG_LIFE_S = 60.0
 _DEATHS_IN_A_ROW = 3
@@ -34,18 +36,18 @@ _COUNTS = (*(field.name for field in fields(WriteCounts)), *_NOW)
 
 
 class WriterProcess:
-    """Accepts records like ``SummaryWriter`` and lets a child process write them.
+    """Accepts records like ``AnswerWriter`` and lets a child process write them.
 
-    A ``SummaryWriter`` in this process takes the records that the disk does not take and, after the child has died three times in
+    A ``AnswerWriter`` in this process takes the records that the disk does not take and, after the child has died three times in
     a row, all that wait. The child ends after this process does, once it has written the files that it was told about.
     """
 
-    def __init__(self, settings: Settings, spool: Spool, here: Callable[[], SummaryWriter]) -> None:
+    def __init__(self, settings: Settings, spool: AnswerSpool, here: Callable[[], AnswerWriter]) -> None:
         """``here`` makes this process's own writer when it is needed."""
         self._settings = settings
         self._spool = spool
         self._make_here = here
-        self._here: SummaryWriter | None = None
+        self._here: AnswerWriter | None = None
         self._lock = threading.Lock()
         self._pipe: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,7 +71,7 @@ class WriterProcess:
     def keep(self, record: ServedRecord, *, kept: bool = False) -> None:
         """Accept one record: writes a small file; the child writes to both stores later. Never raises.
 
-        ``kept`` is that of ``SummaryWriter.keep``.
+        ``kept`` is that of ``AnswerWriter.keep``.
         """
         try:
             path = self._spool.add(record)
@@ -110,7 +112,7 @@ class WriterProcess:
             "unspooled": own.get("unspooled", 0),
         }
 
-    def _writer_here(self) -> SummaryWriter:
+    def _writer_here(self) -> AnswerWriter:
         with self._lock:
             if self._here is None:
                 self._here = self._make_here()
@@ -118,20 +120,19 @@ class WriterProcess:
             return self._here
 
     def _watch(self) -> None:
-        deaths, pause_s = 0, _FIRST_PAUSE_S
+        deaths = 0
         while not self._closing.is_set():
             began = time.monotonic()
             reason = self._one_life()
             if self._closing.is_set():
                 return
             if time.monotonic() - began >= _LONG_LIFE_S:
-                deaths, pause_s = 0, _FIRST_PAUSE_S
+                deaths = 0
             deaths += 1
             log(Event.SUMMARY_WRITER_DIED, reason=reason, failures=deaths)
             if deaths == _DEATHS_IN_A_ROW:
                 self._writer_here()  # its replay writes the waiting records; the child may still recover
-            self._closing.wait(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            self._closing.wait(_PAUSES.pause_s(deaths))
 
     def _one_life(self) -> str:
         # Starts a child, reads its reports until it ends, and returns how it ended.

@@ -9,14 +9,11 @@ from datetime import timedelta
 
 from service.answers_kept.answer_table import AnswerTable, RecordTables, WithoutErased
 from service.answers_kept.archive import Archive
-from service.answers_kept.outbox_table import OutboxTable
-from service.answers_kept.spool import Spool
-from service.answers_kept.sweep import Sweep
 from service.answers_kept.table import SummaryTable
-from service.answers_kept.writer import SummaryWriter
+from service.answers_kept.writer import AnswerWriter, answer_writer, open_outbox, open_spool
 from service.kit.aws.clients import client
-from service.kit.aws.shared_state import open_shared_state
-from service.kit.aws.tombstones import Tombstones
+from service.kit.records.shared_state import open_shared_state
+from service.kit.records.tombstones import Tombstones
 from service.kit.settings import Settings
 from service.kit.telemetry import metrics
 from service.kit.telemetry.fields import set_account_key
@@ -42,11 +39,11 @@ def main() -> int:
         SummaryTable(dynamodb, settings.summaries.table, ttl=ttl),
         AnswerTable(dynamodb, settings.summaries.answers_table, ttl=ttl),
     )
-    writer = SummaryWriter(
+    writer = answer_writer(
         WithoutErased(tables, tombstones),
         WithoutErased(Archive(s3, settings.stores.archive_bucket), tombstones),
-        Spool(settings.spool_folder, max_bytes=settings.summaries.spool_max_mb * 1024 * 1024),
-        sweep=Sweep(OutboxTable(dynamodb, settings.summaries.outbox_table)),
+        open_spool(settings),
+        open_outbox(settings, dynamodb),
     )
     writer.start()
     ended = threading.Event()
@@ -61,7 +58,7 @@ def main() -> int:
     return 0
 
 
-def _report(writer: SummaryWriter, descriptor: int, ended: threading.Event) -> None:
+def _report(writer: AnswerWriter, descriptor: int, ended: threading.Event) -> None:
     before: dict[str, int] = {}
     while True:
         last = ended.wait(_REPORT_EVERY_S)

@@ -2,15 +2,18 @@
 
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from service.audit.record import AuditRecord, KeptFinding, time_text
-from service.kit.aws.bounded import patiently, translated
+from service.kit.aws.bounded import patiently
 from service.kit.aws.stores import FINDINGS, TableIndex
+from service.kit.records.conditions import at_least
+from service.kit.records.items import Item
+from service.kit.records.rows import Query, Rows
+from service.kit.records.table import RecordForm, RecordTable
 
 FINDINGS_KEPT = timedelta(days=90)
 _KIND, _DAY = FINDINGS.indexes
-_SORT, _TTL = FINDINGS.sort, FINDINGS.expires
 _PATIENCE_S = 5.0
 
 
@@ -40,18 +43,13 @@ class FindingTable:
 
     name = "findings"
 
-    def __init__(self, client: Any, table: str) -> None:
-        self._client = client
-        self._table = table
+    def __init__(self, rows: Rows) -> None:
+        self._table = RecordTable(rows, _FORM)
 
     def put(self, record: AuditRecord) -> None:
         """See ``AuditStore.put``."""
         for found in record.findings:
-            patiently(partial(self._put, found), timeout_s=_PATIENCE_S)
-
-    def _put(self, found: KeptFinding) -> None:
-        with translated(f"table {self._table!r}"):
-            self._client.put_item(TableName=self._table, Item=_item(found))
+            self._table.put(found)
 
     def of_kind(self, kind: str, since: datetime) -> list[dict[str, str]]:
         """Return the findings of one kind from ``since`` on, oldest first."""
@@ -62,21 +60,21 @@ class FindingTable:
         return self._queried(_DAY, day, since)
 
     def _queried(self, index: TableIndex, value: str, since: datetime) -> list[dict[str, str]]:
-        found: list[dict[str, str]] = []
-        with translated(f"table {self._table!r}"):
-            pages = self._client.get_paginator("query").paginate(
-                TableName=self._table,
-                IndexName=index.name,
-                KeyConditionExpression="#name = :value AND #sort >= :since",
-                ExpressionAttributeNames={"#name": index.partition, "#sort": _SORT},
-                ExpressionAttributeValues={":value": {"S": value}, ":since": {"S": time_text(since)}},
-            )
-            for page in pages:
-                found += [{key: str(next(iter(one.values()))) for key, one in item.items()} for item in page["Items"]]
-        return found
+        since_then = at_least(FINDINGS.sort, time_text(since))
+        found = self._table.rows.query(Query(partition=value, index=index, sort=since_then))
+        return [{name: str(value) for name, value in item.items()} for item in found]
 
 
-def _item(found: KeptFinding) -> dict[str, dict[str, str]]:
-    texts = {name: {"S": str(value)} for name, value in found.model_dump(mode="json").items() if value is not None}
-    expires = found.timestamp + FINDINGS_KEPT
-    return {**texts, "day": {"S": time_text(found.timestamp)[:10]}, _TTL: {"N": str(int(expires.timestamp()))}}
+def _item(found: KeptFinding) -> Item:
+    texts = {name: str(value) for name, value in found.model_dump(mode="json").items() if value is not None}
+    return {**texts, _DAY.partition: time_text(found.timestamp)[:10]}
+
+
+_FORM: RecordForm[KeptFinding] = RecordForm(
+    noun="finding",
+    key=lambda found: (found.log_id, time_text(found.timestamp)),
+    to_item=_item,
+    from_item=KeptFinding.model_validate,
+    version="",
+    expires=lambda found: found.timestamp + FINDINGS_KEPT,
+)

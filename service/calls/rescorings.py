@@ -16,6 +16,8 @@ from service.calls.store.rescorings import RescoringOrder, RescoringOrders, utc_
 from service.calls.store.states import CallJob, CallJobs
 from service.core.tasks.scorecard.form import Form
 from service.kit.aws.bounded import StoreThreads
+from service.kit.aws.stores import CALLS
+from service.kit.records.build import open_rows
 from service.kit.settings import Settings
 from service.kit.telemetry.log import Event, log
 
@@ -248,14 +250,15 @@ def build_rescorings(
     settings: Settings, *, forms: Forms, dynamodb: Any, s3: Any, now: Callable[[], datetime]
 ) -> RescoringDesk:
     """Return the desk of the settings' table and buckets; contacts nothing."""
-    table, bucket, kms_key = settings.calls.table, settings.calls.results_bucket, settings.calls.kms_key
+    rows = open_rows(settings, CALLS, dynamodb)
+    bucket, kms_key = settings.calls.results_bucket, settings.calls.kms_key
     return RescoringDesk(
         forms=forms,
-        jobs=CallJobs(dynamodb, table),
+        jobs=CallJobs(rows),
         results=partial(TenantResults, s3, bucket, kms_key=kms_key),
-        orders=RescoringOrders(dynamodb, table),
+        orders=RescoringOrders(rows),
         now=now,
-        threads=StoreThreads(f"table {table!r}", timeout_s=settings.stores.timeout_s),
+        threads=StoreThreads(f"table {rows.name!r}", timeout_s=settings.stores.timeout_s),
     )
 
 

@@ -24,6 +24,8 @@ from service.calls.store.states import CallJob, CallJobs, State
 from service.core.tasks.scorecard.arithmetic import Rating
 from service.core.tasks.scorecard.transcript import Turn
 from service.kit.aws.bounded import StoreThreads
+from service.kit.aws.stores import CALLS
+from service.kit.records.build import open_rows
 from service.kit.settings import Settings
 from service.kit.telemetry.log import Event, log
 
@@ -237,15 +239,15 @@ def scored_of(result: CallResult) -> CallScore | None:
 
 def build_reviews(settings: Settings, *, dynamodb: Any, s3: Any, now: Callable[[], datetime]) -> CallReviews:
     """Return the reviews of the settings' table and buckets; contacts nothing."""
-    table = settings.calls.table
+    rows = open_rows(settings, CALLS, dynamodb)
     return CallReviews(
-        jobs=CallJobs(dynamodb, table),
-        pages=CallPages(dynamodb, table),
-        overrides=CallOverrides(dynamodb, table),
+        jobs=CallJobs(rows),
+        pages=CallPages(rows),
+        overrides=CallOverrides(rows),
         results=partial(TenantResults, s3, settings.calls.results_bucket, kms_key=settings.calls.kms_key),
         redactor=PatternRedactor(),
         now=now,
-        threads=StoreThreads(f"table {table!r}", timeout_s=settings.stores.timeout_s),
+        threads=StoreThreads(f"table {rows.name!r}", timeout_s=settings.stores.timeout_s),
     )
 
 

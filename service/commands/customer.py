@@ -121,7 +121,7 @@ def list_places(as_json: AsJson = False) -> None:
 @customer.command("receipts")
 def list_receipts(as_json: AsJson = False) -> None:
     """Show the ledger of deletions, oldest first; a keyed hash stands for each customer."""
-    from service.kit.aws.shared_state import open_shared_state
+    from service.kit.records.shared_state import open_shared_state
     from service.privacy.erasure.ledger import ErasureLedger
 
     shared = open_shared_state(located())

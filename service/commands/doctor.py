@@ -19,17 +19,30 @@ def doctor(
         bool,
         typer.Option("--readiness", help="Fill in the checklist before production instead (infra/readiness.yaml)."),
     ] = False,
+    release: Annotated[
+        bool,
+        typer.Option("--release", help="Show the last result of make drill instead: may this checkout be released?"),
+    ] = False,
 ) -> None:
     """Check credentials, clock, stores, keys, releases, models and disk, and say what to do. Exit code 1: there is a problem."""
     from service.kit.settings import Settings
     from service.local.aws import with_endpoint
     from service.operate.doctor.checks import check_deployment
 
+    if release:
+        from service.operate.doctor.drill import check_drill
+
+        _say_parts([check_drill(Settings().root)], form)
+        return
     settings = with_endpoint(Settings())
     found = list(check_deployment(settings))
     if readiness:
         _checklist(settings, found, form)
         return
+    _say_parts(found, form)
+
+
+def _say_parts(found: "list[CheckedPart]", form: str) -> None:
     problems = sum(bool(one.problem) for one in found)
     if form == "json":
         print_json([dataclasses.asdict(one) for one in found])

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from service.loading.merging import LoadTally
     from service.loading.objects import DeadReason
 
-_LONGEST_PAUSE_S = 60.0
-
 
 def load_events(
     once: Annotated[
@@ -131,25 +129,28 @@ def _say(tally: "LoadTally") -> None:
 
 
 def _follow(loader: "Loader") -> NoReturn:
-    pause_s = 1.0
+    from service.kit.frame.retries import RetryPlan
+
+    failures, pauses = 0, RetryPlan(first_s=1.0, longest_s=60.0)
     say("loading whatever the queue names; stop with Ctrl-C", flush=True)
     while True:
         try:
             for tally in loader.follow():
-                pause_s = 1.0
+                failures = 0
                 if tally.objects:
                     _say(tally)
         except (
             ServiceError
         ) as err:  # a store or a reader of the warehouse in the way: nothing is lost, the messages come again
+            failures += 1
+            pause_s = pauses.pause_s(failures)
             say(f"error: {err}; again in {pause_s:.0f} s", file=sys.stderr, flush=True)
             time.sleep(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
 def _bulk(settings: "Settings", folder: Path, key: bytes) -> None:
     from service.core.redaction.build import build_text_redactor
-    from service.kit.aws.tombstones import open_tombstones
+    from service.kit.records.tombstones import open_tombstones
     from service.loading.bulk import BulkLoader, Timings
     from service.local.aws import with_endpoint
     from service.warehouse import open_warehouse

@@ -68,8 +68,8 @@ def serve_tools(
     from service.core.tools.mcp.tokens import read_tokens
     from service.desk.build import callback_book
     from service.desk.tool import with_kept_callbacks
-    from service.kit.aws.shared_state import has_shared_state
     from service.kit.frame.clock import wall_clock
+    from service.kit.records.shared_state import has_shared_state
     from service.kit.settings import Settings
     from service.kit.telemetry.log import configure_logging
 

@@ -11,7 +11,7 @@ from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from service.channels.phone.voicemail import Voicemail, VoicemailEnd
-    from service.channels.phone.voicemail_table import VoicemailStore
+    from service.channels.phone.voicemail_store import VoicemailStore
 
 voicemails = typer.Typer(no_args_is_help=True, help="Work through the messages that callers left.")
 

@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
-
-import stamina
 
 from service.conversations.conversation import Conversation
 from service.conversations.store import ConversationChanged, KeptConversation
-from service.kit.aws.bounded import FIRST_WAIT_S, LONGEST_WAIT_S, ItemChanged, StoreDropped, StoreThrottled
+from service.kit.aws.bounded import PASSING, STORE_RETRIES, ItemChanged
 from service.kit.aws.queries import EventLoopTables, patient_query
 from service.kit.aws.stores import CONVERSATIONS
 
@@ -72,15 +71,6 @@ class ConversationTable:
             arguments["ExpressionAttributeNames"] = {"#version": _VERSION}
             arguments["ExpressionAttributeValues"] = {":expected": {"N": str(expected)}}
         try:
-            async for attempt in stamina.retry_context(
-                on=(StoreThrottled, StoreDropped),
-                attempts=None,
-                timeout=self._timeout_s,
-                wait_initial=FIRST_WAIT_S,
-                wait_max=LONGEST_WAIT_S,
-                wait_jitter=FIRST_WAIT_S,
-            ):
-                with attempt:
-                    await self._tables.put(**arguments)
+            await STORE_RETRIES.run_async(partial(self._tables.put, **arguments), on=PASSING, timeout_s=self._timeout_s)
         except ItemChanged as err:
             raise ConversationChanged("the conversation was changed meanwhile") from err

@@ -49,7 +49,7 @@ class CallbackBook:
         """Change the promised time of an open callback and return it; None if there is none. One that rings now is left as it is.
 
         Raises:
-            CallbackChanged: a worker takes it at the same time.
+            RecordChanged: a worker takes it at the same time.
         """
         found = self.store.get(callback_id)
         if found is None or not found.is_open:

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from service.access.sealing import KmsSealer, Sealer
 from service.desk.book import SEALED_AS, CallbackBook
 from service.desk.callback_store import CallbackStore
-from service.desk.callback_table import CallbackTable
-from service.desk.handover_store import HandoversInMemory, HandoverStore
-from service.desk.handover_table import HandoverTable
+from service.desk.handover_store import HandoverStore
 from service.desk.queue import HandoverQueue
 from service.kit.aws.clients import client
+from service.kit.aws.stores import CALLBACKS, HANDOVERS
+from service.kit.records.build import open_rows
 from service.kit.settings import Settings
 
 
@@ -28,15 +28,9 @@ def open_callbacks(settings: Settings, dynamodb: Any = None) -> OpenCallbacks:
 
     ``dynamodb`` is a boto3 client to use; one is built if it is None.
     """
-    stores = settings.stores
-    table = CallbackTable(
-        client("dynamodb", settings, attempts=1) if dynamodb is None else dynamodb,
-        stores.callbacks_table,
-        scope=settings.stage,
-        timeout_s=stores.timeout_s,
-    )
-    sealer = KmsSealer(partial(client, "kms", settings), stores.callbacks_kms_key, sealed_as=SEALED_AS)
-    return OpenCallbacks(store=table, sealer=sealer)
+    store = CallbackStore(open_rows(settings, CALLBACKS, dynamodb), scope=settings.stage)
+    sealer = KmsSealer(partial(client, "kms", settings), settings.stores.callbacks_kms_key, sealed_as=SEALED_AS)
+    return OpenCallbacks(store=store, sealer=sealer)
 
 
 def callback_book(settings: Settings, now: Callable[[], datetime], dynamodb: Any = None) -> CallbackBook:
@@ -47,15 +41,7 @@ def callback_book(settings: Settings, now: Callable[[], datetime], dynamodb: Any
 
 def open_handovers(settings: Settings, now: Callable[[], datetime], dynamodb: Any = None) -> HandoverQueue:
     """Return the queue of handovers: in the table that all tasks share, in `local` without an AWS in memory. Contacts nothing."""
-    stores = settings.stores
-    store: HandoverStore = HandoversInMemory()
-    if settings.environment != "local" or settings.aws.endpoint is not None:
-        store = HandoverTable(
-            client("dynamodb", settings, attempts=1) if dynamodb is None else dynamodb,
-            stores.handovers_table,
-            scope=settings.stage,
-            timeout_s=stores.timeout_s,
-        )
+    store = HandoverStore(open_rows(settings, HANDOVERS, dynamodb), scope=settings.stage)
     # A page asks at least as often as its customer is told something; one that missed several has been closed.
-    left_after = timedelta(seconds=4 * stores.handover_update_s + 60)
+    left_after = timedelta(seconds=4 * settings.stores.handover_update_s + 60)
     return HandoverQueue(store=store, now=now, left_after=left_after)

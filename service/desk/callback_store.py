@@ -1,76 +1,61 @@
-"""The port to kept callbacks, and the one that keeps them in this process's memory."""
+"""Keeps callbacks, with a version against two writers, and an index of those that are open."""
 
-import threading
-from collections.abc import Iterable
-from dataclasses import replace
-from datetime import datetime
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Any
 
-from service.desk.callback import Callback
-from service.kit.frame.errors import StoreError
+from service.desk.callback import Callback, CallbackStatus
+from service.kit.aws.stores import CALLBACKS
+from service.kit.records.conditions import at_most
+from service.kit.records.items import Item
+from service.kit.records.rows import Query, Rows
+from service.kit.records.table import RecordForm, RecordTable
+
+(_BY_OPEN,) = CALLBACKS.indexes
+_TEXTS = ("contact_id", "queue_id", "priority", "status", "ring_key", "reason")
+_TIMES = ("requested_at", "due_at", "next_at", "first_rung_at", "taken_at", "ended_at")
+_OPTIONAL = {"sealed_phone": "customer_phone", "taken_by": "taken_by"}
 
 
-class CallbackChanged(StoreError):
-    """Somebody else changed the callback since it was read; read it again."""
+class CallbackStore(RecordTable[Callback]):
+    """Callbacks by id; ``scope`` keeps stages apart that share the table."""
 
-
-class CallbackStore(Protocol):
-    """Keeps callbacks by id. Blocking; methods raise ``StoreError`` if the store does not answer."""
-
-    def add(self, callback: Callback) -> Callback:
-        """Write a new callback and return it with its version; if there is one with its id, return that."""
-        ...
-
-    def get(self, callback_id: str) -> Callback | None:
-        """Return the newest version, or None."""
-        ...
-
-    def put(self, callback: Callback) -> Callback:
-        """Write a changed callback and return it with its new version.
-
-        Raises:
-            CallbackChanged: the store has another version than ``callback``.
-        """
-        ...
+    def __init__(self, rows: Rows, *, scope: str = "") -> None:
+        super().__init__(rows, _FORM, scope=scope)
 
     def due(self, now: datetime, *, most: int) -> list[Callback]:
         """Return open callbacks that a worker should look at now, longest due first; may miss changes of the last second."""
-        ...
+        by_now = at_most(_BY_OPEN.sort, _text(now))
+        return self.page(Query(partition="", index=_BY_OPEN, sort=by_now, most=most)).records
 
     def waiting(self) -> list[Callback]:
         """Return all open callbacks; may miss changes of the last second."""
-        ...
+        return list(self.records(Query(partition="", index=_BY_OPEN)))
 
 
-class CallbacksInMemory:
-    """For one process without an AWS; they end with it."""
+def _item(callback: Callback) -> Item:
+    item: Item = {name: str(getattr(callback, name)) for name in _TEXTS}
+    item |= {name: _text(moment) for name in _TIMES if (moment := getattr(callback, name)) is not None}
+    item |= {kept: text for name, kept in _OPTIONAL.items() if (text := getattr(callback, name)) is not None}
+    return item | {"rings": callback.rings}
 
-    def __init__(self, callbacks: Iterable[Callback] = ()) -> None:
-        self._kept = {one.callback_id: one for one in callbacks}
-        self._lock = threading.Lock()
 
-    def add(self, callback: Callback) -> Callback:
-        """See ``CallbackStore.add``."""
-        return self._kept.setdefault(callback.callback_id, replace(callback, version=1))
+def _callback(item: Item) -> Callback:
+    fields: dict[str, Any] = {name: item[name] for name in _TEXTS}
+    fields |= {name: datetime.fromisoformat(item[name]) for name in _TIMES if name in item}
+    fields |= {name: item.get(kept) for name, kept in _OPTIONAL.items()}
+    fields |= {name: item[name] for name in (CALLBACKS.partition, "rings", "version")}
+    return Callback(**fields | {"status": CallbackStatus(fields["status"])})
 
-    def get(self, callback_id: str) -> Callback | None:
-        """See ``CallbackStore.get``."""
-        return self._kept.get(callback_id)
 
-    def put(self, callback: Callback) -> Callback:
-        """See ``CallbackStore.put``."""
-        with self._lock:
-            kept = self._kept.get(callback.callback_id)
-            if kept is None or kept.version != callback.version:
-                raise CallbackChanged(f"callback {callback.callback_id!r} was changed meanwhile")
-            written = self._kept[callback.callback_id] = replace(callback, version=callback.version + 1)
-        return written
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")  # one width, so that texts sort by time
 
-    def due(self, now: datetime, *, most: int) -> list[Callback]:
-        """See ``CallbackStore.due``."""
-        found = sorted((one for one in self.waiting() if one.next_at <= now), key=lambda one: one.next_at)
-        return found[:most]
 
-    def waiting(self) -> list[Callback]:
-        """See ``CallbackStore.waiting``."""
-        return [one for one in list(self._kept.values()) if one.is_open]
+_FORM: RecordForm[Callback] = RecordForm(
+    noun="callback",
+    key=lambda callback: (callback.callback_id,),
+    to_item=_item,
+    from_item=_callback,
+    expires=lambda callback: callback.expires_at,
+    listed_in=lambda callback: "" if callback.is_open else None,
+)

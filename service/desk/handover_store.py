@@ -1,74 +1,49 @@
-"""The port to kept handovers, and the one that keeps them in this process's memory."""
+"""Keeps handovers, with a version against two agents, and an index by state and rank."""
 
-import threading
-from typing import Protocol
+from datetime import UTC, datetime
 
-from service.desk.handover import CustomerHandover, HandoverState
-from service.kit.frame.errors import StoreError
+from service.desk.handover import KEPT_FOR, CustomerHandover, HandoverState
+from service.kit.aws.stores import HANDOVERS
+from service.kit.records.items import Item
+from service.kit.records.rows import Query, Rows
+from service.kit.records.table import RecordForm, RecordTable
+
+(_BY_STATE,) = HANDOVERS.indexes
 
 
-class HandoverChanged(StoreError):
-    """Somebody else changed the handover since it was read; read it again."""
+class HandoverStore(RecordTable[CustomerHandover]):
+    """Handovers by id; ``scope`` keeps stages apart that share the table."""
 
-
-class HandoverStore(Protocol):
-    """Keeps handovers by id. Blocking; methods raise ``StoreError`` if the store does not answer."""
-
-    def add(self, handover: CustomerHandover) -> CustomerHandover:
-        """Write a new handover and return it with its version; if there is one with its id, return that."""
-        ...
-
-    def get(self, handover_id: str) -> CustomerHandover | None:
-        """Return the newest version, or None."""
-        ...
-
-    def put(self, handover: CustomerHandover) -> CustomerHandover:
-        """Write a changed handover and return it with its new version.
-
-        Raises:
-            HandoverChanged: the store has another version than ``handover``.
-        """
-        ...
+    def __init__(self, rows: Rows, *, scope: str = "") -> None:
+        super().__init__(rows, _FORM, scope=scope)
 
     def waiting(self) -> list[CustomerHandover]:
         """Return those that wait, by rank; may miss changes of the last second."""
-        ...
+        return list(self.records(Query(partition="waiting", index=_BY_STATE)))
 
     def latest(self, state: HandoverState, *, most: int) -> list[CustomerHandover]:
         """Return those that were taken or closed last, newest first; may miss changes of the last second."""
-        ...
+        return self.page(Query(partition=state, index=_BY_STATE, newest_first=True, most=most)).records
 
 
-class HandoversInMemory:
-    """For one process without an AWS; they end with it."""
+def _item(handover: CustomerHandover) -> Item:
+    urgency = f"{handover.urgency}/" if handover.state == "waiting" else ""
+    changed_at = _changed_at(handover).astimezone(UTC).isoformat(timespec="microseconds")
+    return {
+        "text": handover.model_dump_json(),
+        _BY_STATE.sort: f"{urgency}{changed_at}/{handover.handover_id}",
+    }
 
-    def __init__(self) -> None:
-        self._kept: dict[str, CustomerHandover] = {}
-        self._lock = threading.Lock()
 
-    def add(self, handover: CustomerHandover) -> CustomerHandover:
-        """See ``HandoverStore.add``."""
-        return self._kept.setdefault(handover.handover_id, handover.model_copy(update={"version": 1}))
+def _changed_at(handover: CustomerHandover) -> datetime:
+    return handover.closed_at or handover.taken_at or handover.requested_at
 
-    def get(self, handover_id: str) -> CustomerHandover | None:
-        """See ``HandoverStore.get``."""
-        return self._kept.get(handover_id)
 
-    def put(self, handover: CustomerHandover) -> CustomerHandover:
-        """See ``HandoverStore.put``."""
-        with self._lock:
-            kept = self._kept.get(handover.handover_id)
-            if kept is None or kept.version != handover.version:
-                raise HandoverChanged(f"handover {handover.handover_id!r} was changed meanwhile")
-            written = handover.model_copy(update={"version": handover.version + 1})
-            self._kept[handover.handover_id] = written
-        return written
-
-    def waiting(self) -> list[CustomerHandover]:
-        """See ``HandoverStore.waiting``."""
-        return sorted((one for one in list(self._kept.values()) if one.state == "waiting"), key=lambda one: one.rank)
-
-    def latest(self, state: HandoverState, *, most: int) -> list[CustomerHandover]:
-        """See ``HandoverStore.latest``."""
-        found = [one for one in list(self._kept.values()) if one.state == state]
-        return sorted(found, key=lambda one: one.closed_at or one.taken_at or one.requested_at, reverse=True)[:most]
+_FORM: RecordForm[CustomerHandover] = RecordForm(
+    noun="handover",
+    key=lambda handover: (handover.handover_id,),
+    to_item=_item,
+    from_item=lambda item: CustomerHandover.model_validate_json(item["text"]),
+    expires=lambda handover: _changed_at(handover) + KEPT_FOR,
+    listed_in=lambda handover: handover.state,
+)

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from statistics import fmean
 
 from service.desk.handover import KNOWN_REASONS, CustomerHandover, HandoverEnd
-from service.desk.handover_store import HandoverChanged, HandoverStore
+from service.desk.handover_store import HandoverStore
+from service.kit.records.table import RecordChanged
 from service.kit.telemetry.log import Event, log
 
 # Handling times from which waits are estimated; with fewer than five the configured time is the better guess.
@@ -80,7 +81,7 @@ class HandoverQueue:
             return found
         try:
             return self.store.put(found.seen(now))
-        except HandoverChanged:  # an agent took it, or another page of the customer's was faster
+        except RecordChanged:  # an agent took it, or another page of the customer's was faster
             return self.store.get(handover_id)
 
     def take(self, handover_id: str, agent: str) -> CustomerHandover:
@@ -89,31 +90,31 @@ class HandoverQueue:
         An agent who has taken it already gets it again.
 
         Raises:
-            HandoverChanged: another agent was faster, the customer has left, or there is no such handover.
+            RecordChanged: another agent was faster, the customer has left, or there is no such handover.
         """
         for _ in range(_TRIES):
             found = self.store.get(handover_id)
             if found is not None and (found.state, found.taken_by) == ("taken", agent):
                 return found
             if found is None or found.state != "waiting":
-                raise HandoverChanged(f"nobody waits under {handover_id!r} any more; take the next one")
+                raise RecordChanged(f"nobody waits under {handover_id!r} any more; take the next one")
             try:
                 taken = self.store.put(found.taken(agent, self.now()))
-            except HandoverChanged:
+            except RecordChanged:
                 continue
             log(Event.HANDOVER_TAKEN, task=taken.task, latency_ms=_waited_ms(taken, self.now()))
             return taken
-        raise HandoverChanged(f"{handover_id!r} is changed all the time; take it again")
+        raise RecordChanged(f"{handover_id!r} is changed all the time; take it again")
 
     def close(self, handover_id: str, ended: HandoverEnd) -> CustomerHandover:
         """End a handover, and forget what the customer has told. Safe to repeat.
 
         Raises:
-            HandoverChanged: somebody changes it at the same time, or there is no such handover.
+            RecordChanged: somebody changes it at the same time, or there is no such handover.
         """
         found = self.store.get(handover_id)
         if found is None:
-            raise HandoverChanged(f"there is no handover {handover_id!r}")
+            raise RecordChanged(f"there is no handover {handover_id!r}")
         if found.state == "closed":
             return found
         now = self.now()
@@ -145,7 +146,7 @@ class HandoverQueue:
             return False
         try:
             self.close(handover_id, "abandoned")
-        except HandoverChanged:
+        except RecordChanged:
             return False
         return True
 

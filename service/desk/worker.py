@@ -17,10 +17,11 @@ import anyio.to_thread
 
 from service.access.sealing import Sealer
 from service.desk.callback import Callback, RingOutcome
-from service.desk.callback_store import CallbackChanged, CallbackStore
+from service.desk.callback_store import CallbackStore
 from service.desk.dialer import Dialer, Ring
 from service.desk.opening import ReachableHours
 from service.kit.frame.errors import StoreError
+from service.kit.records.table import RecordChanged
 from service.kit.telemetry.log import Event, log
 
 _MOST_AT_ONCE = 25
@@ -91,7 +92,7 @@ class CallbackWorker:
             async with room:
                 try:
                     await self._ring(callback, tally)
-                except CallbackChanged:
+                except RecordChanged:
                     tally.lost += 1
 
         # Unlike a task group, this does not hang up on the other customers when one write fails.

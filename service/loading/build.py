@@ -6,7 +6,7 @@ from service.answers_kept.archive import Archive
 from service.core.redaction.build import build_text_redactor
 from service.kit.aws.clients import client
 from service.kit.aws.event_queue import LONGEST_WAIT_S, EventQueue
-from service.kit.aws.tombstones import open_tombstones
+from service.kit.records.tombstones import open_tombstones
 from service.kit.settings import Settings
 from service.loading.loader import Loader, Report
 from service.warehouse import open_warehouse

@@ -18,9 +18,9 @@ from itertools import islice
 from pathlib import Path
 
 from service.core.redaction.texts import TextRedactor
-from service.kit.aws.tombstones import Tombstones, nobody_erased
 from service.kit.frame.errors import ConfigurationError
 from service.kit.frame.process.pools import SpawnedPool
+from service.kit.records.tombstones import Tombstones, nobody_erased
 from service.kit.telemetry.fields import set_account_key
 from service.loading.arrow_tables import table_of
 from service.loading.batch import Dead, Prepared, joined, prepare

@@ -18,10 +18,11 @@ from service.answers_kept.record import time_partition, utc_text
 from service.core.redaction.texts import TextRedactor
 from service.kit.aws.bounded import patiently
 from service.kit.aws.event_queue import Announced, EventQueue, QueueMessage
-from service.kit.aws.tombstones import Tombstones, nobody_erased
+from service.kit.delivery.dead_letters import DeadLetter
 from service.kit.frame.errors import StoreError
+from service.kit.records.tombstones import Tombstones, nobody_erased
 from service.loading.batch import prepare
-from service.loading.dead_letters import DeadLetter, DeadLetters
+from service.loading.dead_letters import bury, letters_of
 from service.loading.erased import is_erased
 from service.loading.hours import hourly_prefixes
 from service.loading.merging import LoadTally, join_verdicts, merge_batch, oldest_moment
@@ -116,9 +117,9 @@ class Loader:
     def replay(self, reason: DeadReason | None = None) -> LoadTally:
         """Load dead objects again, all or those with one reason; delete the dead letters of those that load."""
         total = LoadTally()
-        letters = DeadLetters(self.archive).waiting(reason)
+        letters = letters_of(self.archive).waiting(reason)
         while batch := list(islice(letters, BATCH_OBJECTS)):
-            total.add(self._load(self._fetch([Announced(key=letter.object_key) for letter in batch]), lift=batch))
+            total.add(self._load(self._fetch([Announced(key=letter.name) for letter in batch]), lift=batch))
         return total
 
     def load(self, objects: Sequence[Announced], *, tell_known: bool = True) -> LoadTally:
@@ -142,23 +143,15 @@ class Loader:
         self.archive.erase(erased)
         # Without a row of its load: if the object comes once more, it is read and refused again.
         batch = replace(batch, dead=tuple(one for one in batch.dead if one.key not in erased))
-        letters = DeadLetters(self.archive)
+        letters = letters_of(self.archive)
         with closing(self.open_warehouse()) as warehouse:
-            tally = merge_batch(warehouse, batch, now, bury=lambda dead: letters.bury(dead, now))
+            tally = merge_batch(warehouse, batch, now, bury=lambda dead: bury(letters, dead, now))
             if erased:
                 tally.dead[DeadReason.ERASED] += len(erased)
             since = oldest_moment(batch)
             tally.verdicts = 0 if since is None else join_verdicts(warehouse, since)
-        if lift:
-            loaded = {one.key for one in batch.good}
-            reasons = {one.key: one.reason.value for one in batch.dead}
-            letters.lift(
-                [
-                    one
-                    for one in lift
-                    if one.object_key in loaded or reasons.get(one.object_key, one.reason) != one.reason
-                ]
-            )
+        failed: dict[str, str | None] = {one.key: one.reason.value for one in batch.dead}
+        letters.replayed(lift, failed | {one.key: None for one in batch.good})
         return tally
 
     def _collect(self, wait_s: int) -> list[QueueMessage]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from service.core.llm.tokens import estimated_tokens
+from service.core.llm.pricing import estimated_tokens
 from service.core.tasks.summarize.digest import extractive_digest
 from service.core.unit.interaction import CHANNELS, Interaction
 from service.local.converse_wire import ConverseRequest, WireStopReason

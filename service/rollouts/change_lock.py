@@ -13,8 +13,8 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from service.kit.aws.shared_state import SharedItem, SharedState, SharedStateChanged
 from service.kit.frame.errors import ServiceError, StoreError
+from service.kit.records.shared_state import SharedItem, SharedState, SharedStateChanged
 
 _PARTITION, _KEY = "production-change", "holder"
 ChangeKind = Literal["deployment", "release"]

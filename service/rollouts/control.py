@@ -1,7 +1,7 @@
 """Chooses the pair of each request during a rollout, counts both sides, and stops a bad candidate automatically.
 
 All tasks of a service share counts, the newest step seen and a stop, in the shared table
-(``service.kit.aws.shared_state``). A task that cannot reach it goes on with what it knows and adds its counts later.
+(``service.kit.records.shared_state``). A task that cannot reach it goes on with what it knows and adds its counts later.
 """
 
 import os
@@ -16,9 +16,9 @@ from typing import Any
 from service.core.release.rollout import Rollout, RolloutCandidate
 from service.core.release.served import PairSource, ServedPair
 from service.core.unit.pair import Pair
-from service.kit.aws.shared_state import SharedState
-from service.kit.aws.shared_watch import SharedWatch
 from service.kit.frame.errors import ConfigurationError, RegistryError, ToolsDiffer
+from service.kit.records.shared_state import SharedState
+from service.kit.records.shared_watch import SharedWatch
 from service.kit.settings import Settings
 from service.kit.telemetry.log import Event, log
 from service.rollouts.live_counts import LiveCounts, Observation, RolloutSide, StopRule, reason_to_stop

@@ -14,9 +14,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from service.kit.aws.shared_state import SharedItem, SharedState
 from service.kit.frame.errors import StoreError
 from service.kit.frame.files import write_whole
+from service.kit.records.shared_state import SharedItem, SharedState
 from service.rollouts.live_counts import LiveCounts, RolloutSide
 
 _MINUTE_S = 60

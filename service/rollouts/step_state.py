@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from service.kit.aws.shared_state import SharedState
 from service.kit.frame.errors import StoreError
 from service.kit.frame.files import write_whole
+from service.kit.records.shared_state import SharedState
 
 _KEY = "step"
 

@@ -11,12 +11,13 @@ from service.core.run.task import Task, load_task, task_names
 from service.core.tools.functions import ToolFunction
 from service.core.tools.serving import TaskTools, build_task_tools
 from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file.artifacts import built_in
 from service.desk.build import callback_book
 from service.desk.tool import with_kept_callbacks
 from service.interactions.reader import InteractionReader
-from service.kit.aws.shared_state import SharedState
-from service.kit.aws.shared_watch import SharedWatch
 from service.kit.frame.errors import ConfigurationError
+from service.kit.records.shared_state import SharedState
+from service.kit.records.shared_watch import SharedWatch
 from service.kit.settings import Settings
 from service.rollouts.control import RolloutControl, build_rollouts
 from service.rollouts.shadow import Shadow
@@ -70,7 +71,7 @@ def build_answering(
     """Build what ``settings`` describe; contacts nothing.
 
     Raises:
-        ConfigurationError: model cards are missing or wrong, or a required task does not exist.
+        ConfigurationError, PairError: a file that it reads is missing or wrong, or a required task does not exist.
     """
     from service.core.llm.gateway import build_gateway
     from service.core.llm.logged_gateway import LoggedGateway
@@ -136,6 +137,9 @@ def _tasks(settings: Settings) -> dict[str, Task[Any]]:
     unknown = sorted(set(settings.serving.required_tasks) - set(tasks))
     if unknown:
         raise ConfigurationError(f"OMNI_REQUIRED_TASKS names {', '.join(unknown)}; tasks: {', '.join(tasks)}")
+    for name, task in tasks.items():
+        for artifact in task.built_in:
+            built_in(name, artifact)  # read once, here: whoever changed the file finds out before a customer does
     if unknown := sorted(set(settings.tools.servers) - set(tasks)):
         raise ConfigurationError(f"OMNI_TOOLS_SERVERS names {', '.join(unknown)}; tasks: {', '.join(tasks)}")
     if unknown := sorted(set(settings.tools.tokens) - set(settings.tools.servers)):

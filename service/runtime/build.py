@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from service.calls.build import CallDesks, build_call_desks
 from service.dashboards.reader import build_dashboards
-from service.kit.aws.shared_watch import SharedWatch
 from service.kit.frame.clock import wall_clock
+from service.kit.records.shared_watch import SharedWatch
 from service.kit.settings import Settings
 from service.runtime.answering import build_answering
 from service.runtime.conversing import build_conversing
@@ -23,7 +23,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     token keys nor clients.
 
     Raises:
-        ConfigurationError: model cards, access files or the log's key are missing or wrong, or a required task does not exist.
+        ConfigurationError, PairError: a file that it reads is missing or wrong, or a required task does not exist.
     """
     # Imported here, so that a test with fakes does not load boto3, mlflow and litellm.
     from service.access.control import account_key, open_access
@@ -31,7 +31,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     from service.answers_kept.store import Summaries, build_summaries
     from service.kit.aws.clients import client
     from service.kit.aws.queries import DynamoQueries
-    from service.kit.aws.shared_state import open_shared_state
+    from service.kit.records.shared_state import open_shared_state
     from service.kit.telemetry.fields import set_account_key
 
     now = wall_clock(settings.clock_file)

@@ -76,9 +76,11 @@ def _auditor(settings: Settings, dynamodb: Any, bucket: "Archive | None", now: C
     """Return the auditor of conversations; without a bucket the log alone has their events."""
     from service.audit.spooled import Spooled
     from service.audit.stores import AuditObjects, FindingTable
+    from service.kit.aws.stores import FINDINGS
+    from service.kit.records.build import open_rows
 
     stores: list[AuditStore] = []
     if bucket is not None:
-        kept = (AuditObjects(bucket), FindingTable(dynamodb, settings.stores.findings_table))
+        kept = (AuditObjects(bucket), FindingTable(open_rows(settings, FINDINGS, dynamodb)))
         stores = [Spooled(store, settings.state_dir / "audit" / store.name) for store in kept]
     return Auditor(now=now, environment=settings.environment, stores=stores)

@@ -13,10 +13,10 @@ from service.answers_kept.store import Summaries
 from service.calls.build import CallDesks
 from service.core.llm.reliability import Reliability
 from service.dashboards.reader import DashboardReader
-from service.kit.aws.shared_state import SharedState
-from service.kit.aws.shared_watch import SharedWatch
 from service.kit.frame.clock import wall_clock
 from service.kit.frame.ids import new_id
+from service.kit.records.shared_state import SharedState
+from service.kit.records.shared_watch import SharedWatch
 from service.kit.settings import Settings
 from service.kit.telemetry.log import Event, log
 from service.kit.telemetry.loop_lag import Crowding

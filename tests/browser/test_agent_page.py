@@ -14,7 +14,9 @@ from service.access.clients import new_secret
 from service.access.control import open_access
 from service.access.sealing import OwnerOnly
 from service.desk.book import CallbackBook
-from service.desk.callback_store import CallbacksInMemory
+from service.desk.callback_store import CallbackStore
+from service.kit.aws.stores import CALLBACKS
+from service.kit.records.memory import RowsInMemory
 from service.kit.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -24,7 +26,7 @@ GREETING = "How can I assist you today?"
 
 @pytest.fixture
 def callbacks():
-    return CallbacksInMemory()
+    return CallbackStore(RowsInMemory(CALLBACKS))
 
 
 @pytest.fixture

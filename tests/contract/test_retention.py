@@ -11,8 +11,9 @@ from service.audit.stores import FindingTable
 from service.channels.phone import voicemail
 from service.core.tools import effect_table
 from service.desk import callback, handover
-from service.kit.aws import tombstones
-from service.kit.aws.stores import QUEUES
+from service.kit.aws.stores import FINDINGS, QUEUES
+from service.kit.records import tombstones
+from service.kit.records.memory import RowsInMemory
 from service.kit.settings import REPO_ROOT, Settings
 
 KEPT = {
@@ -20,13 +21,6 @@ KEPT = {
     for one in yaml.safe_load((REPO_ROOT / "infra" / "retention.yaml").read_text(encoding="utf-8"))["kept"]
 }
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-
-
-class Table:
-    """Takes what would be put into DynamoDB."""
-
-    def put_item(self, **asked):
-        self.item = asked["Item"]
 
 
 def test_a_finding_goes_when_it_is_promised_to():
@@ -45,10 +39,11 @@ def test_a_finding_goes_when_it_is_promised_to():
         correlation_id="c",
         task="assistant",
     )
-    table = Table()
+    rows = RowsInMemory(FINDINGS)
     record = AuditRecord(audit_id="c", recorded_at=AT, events=(), findings=(found,), schema_version=1)
-    FindingTable(table, "omni-findings").put(record)
-    assert int(table.item["ttl"]["N"]) == int((AT + timedelta(days=KEPT["findings"]["days"])).timestamp())
+    FindingTable(rows).put(record)
+    (item,) = rows.scan()
+    assert item["ttl"] == int((AT + timedelta(days=KEPT["findings"]["days"])).timestamp())
     assert record.object_key.startswith(AUDIT_PREFIX)
 
 

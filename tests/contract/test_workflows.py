@@ -39,6 +39,7 @@ def test_the_workflows_and_actions_are_there() -> None:
         "workflows/deploy.yml",
         "workflows/evaluation.yml",
         "workflows/image.yml",
+        "workflows/nightly.yml",
         "workflows/prompt-gate.yml",
         "workflows/prompt-comment.yml",
         "workflows/promote.yml",

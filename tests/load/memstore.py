@@ -30,7 +30,10 @@ _INDEXED = {PROCESS, *(_INDEX.attributes or ()), _INDEX.partition, _INDEX.sort}
 
 
 class SharedTable:
-    """The table that all tasks share: whole texts with versions. Counts are taken and not added up."""
+    """The table that all tasks share: whole texts with versions. Counts are taken and not added up.
+
+    ``service.kit.records`` numbers the placeholders of a request in the order of its expressions.
+    """
 
     def __init__(self):
         self.items = {}
@@ -41,7 +44,7 @@ class SharedTable:
             values = {name: value["S"] for name, value in body["ExpressionAttributeValues"].items()}
             keys = [
                 key for key in sorted(self.items)
-                if key[0] == values[":pk"] and values[":first"] <= key[1] <= values[":last"]
+                if key[0] == values[":0"] and values[":1"] <= key[1] <= values[":2"]
             ]  # fmt: skip
             return 200, {"Items": [self.items[key] for key in keys], "Count": len(keys)}
         if operation == "GetItem":
@@ -67,7 +70,7 @@ class SharedTable:
         if "attribute_not_exists" in condition:
             return found is not None
         version = None if found is None else found["version"]
-        return bool(condition) and version != write["ExpressionAttributeValues"][":expected"]
+        return bool(condition) and version != write["ExpressionAttributeValues"][condition.rpartition(" ")[2]]
 
     def _write(self, kind, write):
         key = self._key(write["Key"])
@@ -76,8 +79,8 @@ class SharedTable:
             return
         item = self.items.setdefault(key, {**write["Key"], "version": {"N": "0"}})
         item["version"] = {"N": str(int(item["version"]["N"]) + 1)}
-        if ":text" in write["ExpressionAttributeValues"]:
-            item["text"] = write["ExpressionAttributeValues"][":text"]
+        if write["ExpressionAttributeNames"]["#0"] == "text":
+            item["text"] = write["ExpressionAttributeValues"][":0"]
 
     @staticmethod
     def _key(item):

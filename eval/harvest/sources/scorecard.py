@@ -157,12 +157,14 @@ class ScorecardSource(CaseSource[ReviewedCall]):
         """See ``CaseSource.origin``."""
         from service.calls.store.form_store import build_forms
         from service.kit.aws.clients import client
+        from service.kit.aws.stores import CALLS
+        from service.kit.records.build import open_rows
 
         dynamodb = client("dynamodb", settings)
         return ReviewedCalls(
             client("s3", settings),
             settings.calls.results_bucket,
-            CallOverrides(dynamodb, settings.calls.table),
+            CallOverrides(open_rows(settings, CALLS, dynamodb)),
             build_forms(settings, dynamodb=dynamodb, now=lambda: datetime.now(UTC)),
         )
 

@@ -16,7 +16,7 @@ from eval.spine.cases import Case, load_cases
 from figures.formatting import format_interval, format_number
 from figures.metric import Unit
 from figures.stats import Interval, mean_interval
-from service.core.llm.tokens import estimated_tokens
+from service.core.llm.pricing import estimated_tokens
 from service.core.statements.grounding.text import form_occurs
 from service.core.tasks.summarize import TASK, SummarizeInputs
 from service.core.tasks.summarize.digest import extractive_digest

@@ -1,8 +1,8 @@
 """Measures the extractive digest beside lead, last and random statements of equal length, and fits its weights."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from statistics import fmean
 
 import numpy as np
@@ -15,14 +15,17 @@ from eval.scorers.text import rouge_l, sentence_score
 from eval.spine.cases import Case
 from eval.spine.errors import CaseError
 from figures.arrays import Floats
-from figures.files import write_whole
 from figures.formatting import format_interval, format_number, format_signed
 from figures.metric import Unit
 from figures.stats import mean_interval
 from service.core.statements.grounding.text import form_occurs
 from service.core.tasks.summarize import TASK, SummarizeInputs
-from service.core.tasks.summarize.digest import MODEL_ID, WEIGHTS, digest_of, extractive_digest, model_id, read_history
-from service.core.tasks.summarize.selection import WEIGHTS_FILE, Weights
+from service.core.tasks.summarize.digest import OWN_WEIGHTS, digest_of, extractive_digest, read_history
+from service.core.tasks.summarize.selection import Weights
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair_file import load_pair
+from service.core.unit.pair_file.artifacts import artifact_of
+from service.core.unit.pair_file.pin import keep_trained
 from service.kit.frame.display.terminal import say
 from service.kit.settings import Settings
 
@@ -38,25 +41,31 @@ Scores = Mapping[str, float | None]
 
 def print_floor(settings: Settings, datasets: Sequence[str] = MEASURED_ON) -> None:
     """Print each dataset's table, then how often planted texts are repeated."""
+    weights = weights_of_floor(settings)
     held_out = out_of_fold(lessons_of(cases_of(LEARNED_FROM, settings)))
     for name in datasets:
         cases = cases_of([name], settings)
         learned = name in LEARNED_FROM
-        say("\n".join(_table(name, cases, held_out if learned else {})))
+        say("\n".join(_table(name, cases, weights, held_out if learned else {})))
         say()
-    say("\n".join(planted_lines(settings)))
+    say("\n".join(planted_lines(settings, weights)))
 
 
-def fit_floor(settings: Settings) -> str:
-    """Learn the weights, write them beside the digest, and put the new model id into cards and pairs; return the id."""
+def weights_of_floor(settings: Settings) -> Weights:
+    """Return the weights that the pair ``extractive`` names.
+
+    Raises:
+        PairError: its file, or that of the weights, is missing or wrong.
+    """
+    path = settings.prompts_dir / TASK.name / "extractive.prompty"
+    pair = load_pair(path, cards=ModelCards.load(settings.prompts_dir / "models.yaml"), task_variables=TASK.variables)
+    return Weights.parse(artifact_of(pair, TASK.name, OWN_WEIGHTS))
+
+
+def fit_floor(settings: Settings) -> tuple[Path, list[Path]]:
+    """Learn the weights and pin them in the pairs that name them; return their file and those pairs."""
     weights = learn(lessons_of(cases_of(LEARNED_FROM, settings)))
-    write_whole(WEIGHTS_FILE, json.dumps(asdict(weights), indent=1) + "\n")
-    new = model_id(weights)
-    for path in (settings.prompts_dir / "models.yaml", *(settings.prompts_dir / TASK.name).glob("*.prompty")):
-        text = path.read_text(encoding="utf-8")
-        if MODEL_ID in text:
-            write_whole(path, text.replace(MODEL_ID, new))
-    return new
+    return keep_trained(settings.prompts_dir / TASK.name, OWN_WEIGHTS.name, "digest_weights", weights.content())
 
 
 def scores_of(case: Case, text: str) -> Scores:
@@ -85,13 +94,13 @@ def scored(cases: Sequence[Case], weights_of: Callable[[Case], Weights]) -> dict
     return found
 
 
-def guarded(cases: Sequence[Case]) -> list[str]:
+def guarded(cases: Sequence[Case], weights: Weights) -> list[str]:
     """Return the ids of the cases to whose digest the guard objects."""
     found = []
     for case in cases:
         inputs = SummarizeInputs.model_validate(case.inputs)
         visible = inputs.visible()
-        if visible and TASK.guard(inputs)(extractive_digest(visible)):
+        if visible and TASK.guard(inputs)(extractive_digest(visible, weights)):
             found.append(case.id)
     return found
 
@@ -116,8 +125,8 @@ def _mean(scores: Sequence[Scores]) -> Scores:
     }
 
 
-def _table(name: str, cases: Sequence[Case], held_out: Mapping[str, Weights]) -> list[str]:
-    found = scored(cases, lambda case: held_out.get(case.id, WEIGHTS))
+def _table(name: str, cases: Sequence[Case], weights: Weights, held_out: Mapping[str, Weights]) -> list[str]:
+    found = scored(cases, lambda case: held_out.get(case.id, weights))
     how = f"weights learned without the case ({FOLDS} folds)" if held_out else "nothing was learned from these cases"
     lines = [f"{name}, {len(found[DIGEST])} cases, {how}; 95% intervals; baselines at the digest's number of words"]
     for metric in _WORTH_PRINTING:
@@ -135,7 +144,7 @@ def _table(name: str, cases: Sequence[Case], held_out: Mapping[str, Weights]) ->
                 line += f"   digest {format_signed(gain.value, unit)} [{ends}]"
             lines.append(line)
     lines.append(f"  words   {fmean(_values(found[DIGEST], 'words')):.0f} on average")
-    refused = guarded(cases)
+    refused = guarded(cases, weights)
     lines.append(f"  guard   objects to {len(refused)} digests{': ' + ', '.join(refused) if refused else ''}")
     return lines
 
@@ -144,7 +153,7 @@ def _values(rows: Sequence[Scores], metric: str) -> Floats:
     return np.array([value for row in rows if (value := row[metric]) is not None], dtype=np.float64)
 
 
-def planted_lines(settings: Settings) -> list[str]:
+def planted_lines(settings: Settings, weights: Weights) -> list[str]:
     """Return how often digests repeat planted texts, as lines; one line that says why where the public texts are absent."""
     try:
         texts = load_planted(settings.public_data_dir)
@@ -152,7 +161,7 @@ def planted_lines(settings: Settings) -> list[str]:
         return [f"planted texts: not measured: {err}"]
     lines = ["planted texts of which the digest repeats six words or more; the patterns were tuned on these texts"]
     for name in ("dev", "challenge"):
-        found = repeated(texts, cases_of([name], settings), extractive_digest)
+        found = repeated(texts, cases_of([name], settings), partial(extractive_digest, weights=weights))
         for attack, label in ((True, "attacks"), (False, "harmless")):
             rate = mean_interval(np.array(found[attack]), seed=_SEED, bounds=(0.0, 1.0))
             shown = f"{format_number(rate.value, Unit.RATE)} {format_interval(rate.low, rate.high, Unit.RATE)}"

@@ -11,7 +11,6 @@ from eval.instruments.intents.messages import LabelledMessage, digest_of, read_m
 from figures.arrays import Floats
 from service.core.knowledge.embedding import Embedder
 from service.core.tasks.assistant.understanding.classifier import IntentWeights
-from service.kit.frame.files import write_whole
 
 # scikit-learn's C, the inverse of the penalty: the best log loss in cross-validation over the training messages. 2026-11-22.
 PENALTY = 30.0
@@ -56,9 +55,9 @@ def cross_validated(folder: Path, embedder: Embedder) -> list[tuple[float, float
     return rows
 
 
-def write_weights(file: Path, weights: IntentWeights) -> None:
-    """Write the weights as JSON, whole or not at all."""
-    write_whole(file, (weights.model_dump_json(indent=1) + "\n").encode())
+def content_of(weights: IntentWeights) -> bytes:
+    """Return the weights as the bytes of their file."""
+    return (weights.model_dump_json(indent=1) + "\n").encode()
 
 
 def _model(penalty: float) -> Any:

@@ -17,7 +17,7 @@ from eval.instruments.traffic.stories import Episode
 from eval.instruments.traffic.truth import summary_of, write_truth
 from figures.command_line import omni
 from service.answers_kept.record import FeedbackRecord, SeenInteraction, SummaryRecord, utc_text
-from service.core.llm.tokens import estimated_tokens
+from service.core.llm.pricing import estimated_tokens
 from service.core.tasks.summarize.history import history_text
 from service.core.unit.cards import ModelCards
 from service.kit.frame.canonical import sha256_hex

@@ -84,7 +84,7 @@ class AgentDesk:
         """Take a waiting customer, who sees ``name`` from now on. Safe to repeat.
 
         Raises:
-            HandoverChanged: another agent was faster, or the customer has left.
+            RecordChanged: another agent was faster, or the customer has left.
             HandoverMissing: there is no such handover.
         """
         await self._found(handover_id)

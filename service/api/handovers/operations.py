@@ -21,8 +21,8 @@ from service.api.handovers.models import (
 from service.api.http.problems import RESPONSES, Problem, ProblemResponse, problem
 from service.conversations.conversation import Conversation, ConversationEnded, ConversationRefused
 from service.desk.handover import CustomerHandover
-from service.desk.handover_store import HandoverChanged
 from service.kit.frame.errors import ServiceError
+from service.kit.records.table import RecordChanged
 
 router = APIRouter(prefix="/v1/handovers", tags=["handovers"])
 _HandoverId = Annotated[str, Path(pattern=r"^handover-[0-9a-f]{24}$", examples=["handover-0123456789abcdef01234567"])]
@@ -35,7 +35,7 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 }
 _CODES: dict[type[ServiceError], tuple[int, str]] = {
     HandoverMissing: (404, "HANDOVER_NOT_FOUND"),
-    HandoverChanged: (409, "HANDOVER_TAKEN"),
+    RecordChanged: (409, "HANDOVER_TAKEN"),
     HandoverNotTaken: (409, "HANDOVER_NOT_YOURS"),
     CallbackRefused: (422, "CALLBACK_REFUSED"),
     ConversationEnded: (409, "CONVERSATION_ENDED"),

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,14 +16,19 @@ from service.calls.keys import TENANT_TAG, CallObject, job_name, job_output_key
 from service.calls.store.objects import WallBreached
 from service.kit.aws.bounded import translated
 from service.kit.frame.errors import StoreError
+from service.kit.frame.retries import RetryPlan
 from service.kit.telemetry.tracing import passed
 
 # Languages that a batch job redacts: https://docs.aws.amazon.com/transcribe/latest/dg/pii-redaction-batch.html (2026-11-21).
 REDACTS = frozenset({"en-US", "es-US"})
 # A job is COMPLETED before its output can be read; R-QA-FLOW allows up to 45 seconds.
 _AVAILABLE_S = 45.0
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 10.0
+_RETRIES = RetryPlan(first_s=1.0, longest_s=10.0)
 _STORE = "Amazon Transcribe"
+
+
+class _NotYet(Exception):
+    """The output is not there, or not completely written."""
 
 
 class AmazonTranscriber:
@@ -143,29 +149,28 @@ class AmazonTranscriber:
                 raise
 
     def _output(self, key: str, name: str) -> bytes:
-        begun, wait_s = self._clock(), _FIRST_WAIT_S
-        while True:
-            try:
-                with translated(f"bucket {self._outputs!r}"):
-                    body: bytes = self._s3.get_object(Bucket=self._outputs, Key=key)["Body"].read()
-                json.loads(body)
-                return body
-            except ValueError:
-                pass  # not completely written yet
-            except StoreError as err:
-                refused = err.__cause__
-                if not isinstance(refused, ClientError) or refused.response["Error"]["Code"] not in {
-                    "NoSuchKey",
-                    "404",
-                }:
-                    raise
-            if self._clock() - begun + wait_s > _AVAILABLE_S:
-                raise CallFailed(
-                    FailureReason.TRANSCRIPTION,
-                    f"job {name} is complete, but its transcript was not available after {_AVAILABLE_S:g} s; replay",
-                )
-            self._sleep(wait_s)
-            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+        read = partial(self._written, key)
+        try:
+            return _RETRIES.run(read, on=_NotYet, timeout_s=_AVAILABLE_S, sleep=self._sleep, clock=self._clock)
+        except _NotYet:
+            raise CallFailed(
+                FailureReason.TRANSCRIPTION,
+                f"job {name} is complete, but its transcript was not available after {_AVAILABLE_S:g} s; replay",
+            ) from None
+
+    def _written(self, key: str) -> bytes:
+        try:
+            with translated(f"bucket {self._outputs!r}"):
+                body: bytes = self._s3.get_object(Bucket=self._outputs, Key=key)["Body"].read()
+            json.loads(body)
+        except ValueError as err:
+            raise _NotYet from err
+        except StoreError as err:
+            refused = err.__cause__
+            if isinstance(refused, ClientError) and refused.response["Error"]["Code"] in {"NoSuchKey", "404"}:
+                raise _NotYet from err
+            raise
+        return body
 
 
 def notify_topic(sns: Any, topic: str | None) -> Callable[[str, str], None]:

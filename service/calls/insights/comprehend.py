@@ -7,12 +7,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from service.calls.insights.insight import InsightsFailed, ReadTurn
-from service.kit.aws.bounded import StoreDropped, StoreThrottled, translated
+from service.kit.aws.bounded import PASSING, translated
 from service.kit.frame.errors import StoreError
+from service.kit.frame.retries import RetryPlan
 
 # https://docs.aws.amazon.com/comprehend/latest/APIReference/API_BatchDetectSentiment.html (2026-11-23)
 _BATCH, MOST_BYTES = 25, 4900
-_FIRST_WAIT_S, _LONGEST_WAIT_S, _PATIENCE_S = 0.25, 4.0, 30.0
+_RETRIES, _PATIENCE_S = RetryPlan(first_s=0.25, longest_s=4.0), 30.0
 _STORE = "Amazon Comprehend"
 _SENTIMENTS = frozenset({"POSITIVE", "NEGATIVE", "NEUTRAL", "MIXED"})
 _FINAL = frozenset({"InvalidRequestException", "TextSizeLimitExceededException", "UnsupportedLanguageException"})
@@ -63,23 +64,19 @@ class ComprehendReader:
         return [found[number] for number in range(count)]
 
     def _patiently(self, ask: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:
-        begun, wait_s = self._clock(), _FIRST_WAIT_S
-        while True:
-            try:
-                with translated(_STORE):
-                    answer: dict[str, Any] = ask(**given)
-                    return answer
-            except (StoreThrottled, StoreDropped):
-                if self._clock() - begun + wait_s > _PATIENCE_S:
-                    raise
-            except StoreError as err:
-                cause = err.__cause__
-                code = cause.response.get("Error", {}).get("Code") if isinstance(cause, ClientError) else None
-                if code in _FINAL:
-                    raise InsightsFailed(f"{_STORE} refuses the call: {code}") from None
-                raise
-            self._sleep(wait_s)
-            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+        def asked() -> dict[str, Any]:
+            with translated(_STORE):
+                answer: dict[str, Any] = ask(**given)
+                return answer
+
+        try:
+            return _RETRIES.run(asked, on=PASSING, timeout_s=_PATIENCE_S, sleep=self._sleep, clock=self._clock)
+        except StoreError as err:
+            cause = err.__cause__
+            code = cause.response.get("Error", {}).get("Code") if isinstance(cause, ClientError) else None
+            if code in _FINAL:
+                raise InsightsFailed(f"{_STORE} refuses the call: {code}") from None
+            raise
 
 
 def _read_turn(feeling: dict[str, Any], phrases: dict[str, Any]) -> ReadTurn:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+
+from service.kit.records.items import Item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +28,13 @@ def texts_of(scored: CallScore) -> dict[str, str | None]:
     }
 
 
-def score_of(item: dict[str, Any]) -> CallScore | None:
+def score_of(item: Item) -> CallScore | None:
     """Return what a call's item says; None without a score."""
     if "form_id" not in item:  # not scored, no usable answer, or scored before items held the score
         return None
     return CallScore(
-        form_id=item["form_id"]["S"],
-        form_version=int(item["form_version"]["S"]),
-        percentage=Decimal(item["percentage"]["S"]) if "percentage" in item else None,
-        passed=item["passed"]["S"] == "yes" if "passed" in item else None,
+        form_id=item["form_id"],
+        form_version=int(item["form_version"]),
+        percentage=Decimal(item["percentage"]) if "percentage" in item else None,
+        passed=item["passed"] == "yes" if "passed" in item else None,
     )

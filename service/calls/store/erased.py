@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from service.calls.keys import CallObject
-from service.kit.aws.tombstones import Tombstones
+from service.kit.records.tombstones import Tombstones
 from service.kit.telemetry.fields import account_hash
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)

@@ -182,15 +182,16 @@ class TenantResults:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
         yield from _listed(pages, self._store)
 
-    def delete(self, key: str) -> None:
-        """Delete an object; a missing one is ignored.
+    def delete(self, *keys: str) -> None:
+        """Delete objects, one after the other; missing ones are ignored.
 
         Raises:
-            WallBreached: the key is not this tenant's.
+            WallBreached: a key is not this tenant's.
         """
-        self._own(key)
-        with translated(self._store):
-            self._client.delete_object(Bucket=self._bucket, Key=key)
+        for key in keys:
+            self._own(key)
+            with translated(self._store):
+                self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def _own(self, key: str) -> None:
         if not key.startswith(f"{self.tenant}/") or any(part in ("", ".", "..") for part in key.rstrip("/").split("/")):

@@ -5,11 +5,12 @@ import binascii
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from service.calls.keys import is_call_id
 from service.calls.store.states import BY_DATE, CallJob, State, job_of
-from service.kit.aws.bounded import translated
+from service.kit.records.conditions import begins, equal, every
+from service.kit.records.items import Item
+from service.kit.records.rows import Query, Rows
 
 MOST = 100
 # DynamoDB filters items after reading them: after this many reads of `MOST` items the page ends, even if it is short.
@@ -32,10 +33,8 @@ class Page:
 class CallPages:
     """Reads pages of the table of calls. Blocking; raises ``StoreError`` when DynamoDB does not answer."""
 
-    def __init__(self, client: Any, table: str) -> None:
-        self._client = client
-        self._table = table
-        self._store = f"table {table!r}"
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
 
     def page(
         self,
@@ -52,35 +51,25 @@ class CallPages:
         Raises:
             WrongCursor: ``after`` is not a cursor, or is one of another day.
         """
-        partition = {"S": f"TENANT#{tenant}"}
-        key, values, names, wanted = "pk = :tenant", {":tenant": partition}, {}, []
-        if day is not None:
-            key, values[":day"] = f"{key} AND begins_with(call_date, :day)", {"S": day.isoformat()}
-        for name, value in (("state", state), ("form_id", form_id)):
-            if value is not None:
-                names[f"#{name}"], values[f":{name}"] = name, {"S": value}
-                wanted.append(f"#{name} = :{name}")
-        asked: dict[str, Any] = (
-            {"FilterExpression": " AND ".join(wanted), "ExpressionAttributeNames": names} if wanted else {}
-        )
+        wanted = [equal(name, value) for name, value in (("state", state), ("form_id", form_id)) if value is not None]
         start = None if after is None else _start(after, tenant, day)
         found: list[CallJob] = []
-        with translated(self._store):
-            for _ in range(_MOST_READS):
-                answer = self._client.query(
-                    TableName=self._table,
-                    IndexName=BY_DATE,
-                    KeyConditionExpression=key,
-                    ExpressionAttributeValues=values,
-                    ScanIndexForward=False,
-                    Limit=MOST if wanted else limit - len(found),
-                    **asked,
-                    **({"ExclusiveStartKey": start} if start else {}),
+        for _ in range(_MOST_READS):
+            answer = self._rows.page(
+                Query(
+                    partition=f"TENANT#{tenant}",
+                    index=BY_DATE,
+                    sort=None if day is None else begins("call_date", day.isoformat()),
+                    where=every(*wanted) if wanted else None,
+                    newest_first=True,
+                    most=MOST if wanted else limit - len(found),
+                    after=start,
                 )
-                found += [job_of(item) for item in answer["Items"]]
-                start = answer.get("LastEvaluatedKey")
-                if start is None or len(found) >= limit:
-                    break
+            )
+            found += map(job_of, answer.items)
+            start = answer.next
+            if start is None or len(found) >= limit:
+                break
         if len(found) > limit:  # a filtered read can return too many: the next page reads the rest again
             found = found[:limit]
             return Page(jobs=tuple(found), after=_cursor(found[-1].call_date, found[-1].call_id))
@@ -91,15 +80,15 @@ def _cursor(call_date: datetime, call_id: str) -> str:
     return _encoded(f"{call_date.isoformat(timespec='milliseconds')}#{call_id}")
 
 
-def _cursor_of(start: dict[str, Any]) -> str:
-    return _encoded(f"{start['call_date']['S']}#{start['sk']['S'].removeprefix('CALL#')}")
+def _cursor_of(start: Item) -> str:
+    return _encoded(f"{start['call_date']}#{start['sk'].removeprefix('CALL#')}")
 
 
 def _encoded(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _start(after: str, tenant: str, day: date | None) -> dict[str, Any]:
+def _start(after: str, tenant: str, day: date | None) -> Item:
     """Return DynamoDB's start key. Only time and call come from the cursor; the tenant is always the caller's own."""
     try:
         text = base64.b64decode(after + "=" * (-len(after) % 4), altchars=b"-_", validate=True).decode("ascii")
@@ -111,4 +100,4 @@ def _start(after: str, tenant: str, day: date | None) -> dict[str, Any]:
         raise WrongCursor("the cursor was not issued by this service") from None
     if day is not None and not moment.startswith(day.isoformat()):
         raise WrongCursor("the cursor belongs to another day than the requested one")
-    return {"pk": {"S": f"TENANT#{tenant}"}, "call_date": {"S": moment}, "sk": {"S": f"CALL#{call_id}"}}
+    return {"pk": f"TENANT#{tenant}", "call_date": moment, "sk": f"CALL#{call_id}"}

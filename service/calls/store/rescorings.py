@@ -4,25 +4,26 @@ An order is changed by reading it, and writing it whole if nobody else wrote it 
 nothing that a customer said. The index ``by_open`` holds the open orders of all tenants.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
-from botocore.exceptions import ClientError
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from service.kit.aws.bounded import translated
+from service.kit.aws.stores import CALLS
+from service.kit.records.conditions import begins
+from service.kit.records.items import Item, Key
+from service.kit.records.rows import Query, Rows
+from service.kit.records.table import RecordChanged, RecordForm, RecordTable
 
 RescoringState = Literal["waiting", "running", "done", "stopped", "cancelled"]
 _OPEN_STATES: tuple[RescoringState, ...] = ("waiting", "running")
 _SORT = "RESCORING#"
-_BY_OPEN = "by_open"
 # No tenant's id begins with "#": the same index holds unfinished calls by tenant.
 _OPEN = "#rescorings"
 # Later than every moment: whoever looks for calls that have not changed for a while must not find an order.
 _NOT_A_CALL = "~"
-_LOST = "ConditionalCheckFailedException"
 
 
 class OrderMissing(Exception):
@@ -76,6 +77,7 @@ class RescoringOrder(BaseModel):
     answered_at: AwareDatetime | None = None
     owner: str = ""
     leased_until: AwareDatetime | None = None
+    version: int = Field(default=0, exclude=True)  # the item's number of writes
 
     @property
     def is_open(self) -> bool:
@@ -91,14 +93,16 @@ class RescoringOrder(BaseModel):
 class RescoringOrders:
     """Reads and writes orders. Blocking; every method raises ``StoreError`` when DynamoDB does not answer."""
 
-    def __init__(self, client: Any, table: str) -> None:
-        self._client = client
-        self._table = table
-        self._store = f"table {table!r}"
+    def __init__(self, rows: Rows) -> None:
+        self._table = RecordTable(rows, _FORM)
 
     def add(self, order: RescoringOrder) -> RescoringOrder:
-        """Write a new order; return the one that stands under its id, which may be older."""
-        return order if self._put(order, was=0) else self.get(order.tenant, order.rescoring_id)
+        """Write a new order and return ``order`` itself, or the one that stands under its id already."""
+        try:
+            self._table.put_new(order)
+        except RecordChanged:
+            return self.get(order.tenant, order.rescoring_id)
+        return order
 
     def get(self, tenant: str, rescoring_id: str) -> RescoringOrder:
         """Return an order.
@@ -106,27 +110,17 @@ class RescoringOrders:
         Raises:
             OrderMissing: the tenant has no such order.
         """
-        return self._read(tenant, rescoring_id)[0]
+        return _there(self._table.get(*_key(tenant, rescoring_id)), tenant, rescoring_id)
 
     def of(self, tenant: str) -> list[RescoringOrder]:
         """Return a tenant's orders, the newest first."""
-        asked = {
-            "KeyConditionExpression": "pk = :tenant AND begins_with(sk, :order)",
-            "ExpressionAttributeValues": {":tenant": {"S": _partition(tenant)}, ":order": {"S": _SORT}},
-            "ConsistentRead": True,
-        }
-        found = [_order_of(item) for item in self._query(asked)]
+        found = self._table.records(Query(partition=_partition(tenant), sort=begins("sk", _SORT)))
         return sorted(found, key=lambda order: (order.ordered_at, order.rescoring_id), reverse=True)
 
     def open_tenants(self) -> list[str]:
         """Return the tenants that have open orders."""
-        asked = {
-            "IndexName": _BY_OPEN,
-            "KeyConditionExpression": "#open = :open",
-            "ExpressionAttributeNames": {"#open": "open"},
-            "ExpressionAttributeValues": {":open": {"S": _OPEN}},
-        }
-        return sorted({_order_of(item).tenant for item in self._query(asked)})
+        found = self._table.records(Query(partition=_OPEN, index=CALLS.indexes[0]))
+        return sorted({order.tenant for order in found})
 
     def change(
         self, tenant: str, rescoring_id: str, what: Callable[[RescoringOrder], RescoringOrder]
@@ -136,55 +130,40 @@ class RescoringOrders:
         Raises:
             OrderMissing: the tenant has no such order.
         """
-        while True:
-            order, edit = self._read(tenant, rescoring_id)
-            made = what(order)
-            if made == order or self._put(made, was=edit):
-                return made
 
-    def _read(self, tenant: str, rescoring_id: str) -> tuple[RescoringOrder, int]:
-        with translated(self._store):
-            found = self._client.get_item(
-                TableName=self._table, Key=_key(tenant, rescoring_id), ConsistentRead=True
-            ).get("Item")
-        if found is None:
-            raise OrderMissing(f"tenant {tenant!r} has no re-scoring {rescoring_id[:40]!r}")
-        return _order_of(found), int(found["edit"]["N"])
+        def decide(found: RescoringOrder | None) -> RescoringOrder:
+            return what(_there(found, tenant, rescoring_id))
 
-    def _put(self, order: RescoringOrder, *, was: int) -> bool:
-        item = {
-            **_key(order.tenant, order.rescoring_id),
-            "edit": {"N": str(was + 1)},
-            "content": {"S": order.model_dump_json()},
-            **({"open": {"S": _OPEN}, "updated_at": {"S": _NOT_A_CALL}} if order.is_open else {}),
-        }
-        condition = "edit = :was" if was else "attribute_not_exists(pk)"
-        values = {"ExpressionAttributeValues": {":was": {"N": str(was)}}} if was else {}
-        with translated(self._store):
-            try:
-                self._client.put_item(TableName=self._table, Item=item, ConditionExpression=condition, **values)
-            except ClientError as err:
-                if err.response.get("Error", {}).get("Code") != _LOST:
-                    raise
-                return False
-        return True
+        return _there(self._table.change(decide, *_key(tenant, rescoring_id)), tenant, rescoring_id)
 
-    def _query(self, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        with translated(self._store):
-            for page in self._client.get_paginator("query").paginate(TableName=self._table, **asked):
-                yield from page["Items"]
+
+def _there(found: RescoringOrder | None, tenant: str, rescoring_id: str) -> RescoringOrder:
+    if found is None:
+        raise OrderMissing(f"tenant {tenant!r} has no re-scoring {rescoring_id[:40]!r}")
+    return found
 
 
 def _partition(tenant: str) -> str:
     return f"TENANT#{tenant}"
 
 
-def _key(tenant: str, rescoring_id: str) -> dict[str, Any]:
-    return {"pk": {"S": _partition(tenant)}, "sk": {"S": _SORT + rescoring_id}}
+def _key(tenant: str, rescoring_id: str) -> Key:
+    return _partition(tenant), _SORT + rescoring_id
 
 
-def _order_of(item: dict[str, Any]) -> RescoringOrder:
-    return RescoringOrder.model_validate_json(item["content"]["S"])
+def _order_of(item: Item) -> RescoringOrder:
+    order = RescoringOrder.model_validate_json(item["content"])
+    return order.model_copy(update={"version": item["edit"]})
+
+
+_FORM: RecordForm[RescoringOrder] = RecordForm(
+    noun="re-scoring",
+    key=lambda order: _key(order.tenant, order.rescoring_id),
+    to_item=lambda order: {"content": order.model_dump_json()} | ({"updated_at": _NOT_A_CALL} if order.is_open else {}),
+    from_item=_order_of,
+    version="edit",
+    listed_in=lambda order: _OPEN if order.is_open else None,
+)
 
 
 def utc_day(moment: datetime) -> date:

@@ -8,15 +8,29 @@ the time of the call.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
-
-from botocore.exceptions import ClientError
+from typing import Literal
 
 from service.calls.failure import CallErased, FailureReason, NotReady
 from service.calls.keys import CallObject
 from service.calls.store.call_score import CallScore, score_of, texts_of
-from service.kit.aws.bounded import translated
+from service.kit.aws.bounded import ItemChanged
 from service.kit.aws.stores import CALLS
+from service.kit.records.conditions import (
+    Changes,
+    Condition,
+    absent,
+    at_least,
+    begins,
+    below,
+    either,
+    equal,
+    every,
+    no,
+    one_of,
+)
+from service.kit.records.items import Item, Key
+from service.kit.records.lease import LeaseFields, seconds
+from service.kit.records.rows import Query, Rows
 
 State = Literal["received", "transcribed", "redacted", "scored", "done", "needs_review", "failed"]
 ENDED: frozenset[State] = frozenset({"done", "needs_review", "failed"})
@@ -29,8 +43,8 @@ _BEFORE: dict[State, tuple[State, ...]] = {
     "failed": ("received", "transcribed", "redacted", "scored"),
 }
 _CALL = "CALL#"
-_BY_OPEN, BY_DATE = (index.name for index in CALLS.indexes)
-_LOST = "ConditionalCheckFailedException"
+_BY_OPEN, BY_DATE = CALLS.indexes
+_LEASE = LeaseFields()
 
 
 class StateLost(NotReady):
@@ -63,14 +77,10 @@ class CallJob:
 class CallJobs:
     """Reads and writes the table of calls. Blocking; every method raises ``StoreError`` when DynamoDB does not answer."""
 
-    def __init__(
-        self, client: Any, table: str, *, is_erased: Callable[[CallObject], bool] = lambda source: False
-    ) -> None:
+    def __init__(self, rows: Rows, *, is_erased: Callable[[CallObject], bool] = lambda source: False) -> None:
         """``is_erased`` tells of a call whether its customer was erased."""
         self.is_erased = is_erased
-        self._client = client
-        self._table = table
-        self._store = f"table {table!r}"
+        self._rows = rows
 
     def claim(self, source: CallObject, *, owner: str, now: datetime, lease: timedelta) -> CallJob:
         """Take the lease of a new or unfinished call and return it in its current state; an ended call is only returned.
@@ -83,93 +93,42 @@ class CallJobs:
         """
         if self.is_erased(source):
             raise CallErased("the customer of this call was erased")
-        until = _seconds(now + lease)
-        values = {
-            ":owner": {"S": owner},
-            ":until": {"N": until},
-            ":now": {"N": _seconds(now)},
-            ":at": {"S": _text(now)},
-            ":date": {"S": _text(now)},
-            ":received": {"S": "received"},
-            ":key": {"S": source.key},
-            ":etag": {"S": source.etag},
-            ":version": {"S": source.version},
-            ":one": {"N": "1"},
-            ":tenant": {"S": source.tenant},
-            **{f":{state}": {"S": state} for state in ENDED},
-        }
-        free = "(attribute_not_exists(lease_until) OR lease_until < :now OR #owner = :owner)"
-        going = f"attribute_not_exists(pk) OR (NOT #state IN ({', '.join(f':{state}' for state in sorted(ENDED))}) AND {free})"
-        with translated(self._store):
-            try:
-                found = self._client.update_item(
-                    TableName=self._table,
-                    Key=_key(source.tenant, source.call_id),
-                    UpdateExpression=(
-                        "SET #owner = :owner, lease_until = :until, #open = :tenant, updated_at = :at, "
-                        "#state = if_not_exists(#state, :received), call_date = if_not_exists(call_date, :date), "
-                        "object_key = if_not_exists(object_key, :key), etag = if_not_exists(etag, :etag), "
-                        "version = if_not_exists(version, :version), received_at = if_not_exists(received_at, :at) "
-                        "ADD attempts :one"
-                    ),
-                    ConditionExpression=going,
-                    ExpressionAttributeNames={"#owner": "owner", "#state": "state", "#open": "open"},
-                    ExpressionAttributeValues=values,
-                    ReturnValues="ALL_NEW",
-                )
-            except ClientError as err:
-                if _code(err) != _LOST:
-                    raise
-                found = None
-        if found is not None:
-            return job_of(found["Attributes"])
-        job = self.get(source.tenant, source.call_id)
+        changes = Changes(
+            sets=_LEASE.taken(owner, (now + lease).timestamp()) | {"open": source.tenant, "updated_at": _text(now)},
+            first={"state": "received", **_of(source), "call_date": _text(now), "received_at": _text(now)},
+            adds={"attempts": 1},
+        )
+        going = every(no(one_of("state", sorted(ENDED))), _LEASE.free(owner, now.timestamp()))
+        try:
+            return job_of(
+                self._rows.update(_key(source.tenant, source.call_id), changes, when=either(absent("pk"), going))
+            )
+        except ItemChanged:
+            job = self.get(source.tenant, source.call_id)
         if job is not None and job.state in ENDED:
             return job
         raise NotReady(f"call {source.call_id!r} is held by another worker")
 
     def register(self, source: CallObject, *, now: datetime) -> CallJob:
         """Write a new call down as received, without a lease; return the call as it is, also when it was there before."""
-        item = {
-            **_key(source.tenant, source.call_id),
-            "state": {"S": "received"},
-            "open": {"S": source.tenant},
-            "object_key": {"S": source.key},
-            "etag": {"S": source.etag},
-            "version": {"S": source.version},
-            "attempts": {"N": "0"},
-            **{name: {"S": _text(now)} for name in ("call_date", "updated_at", "received_at")},
-        }
-        with translated(self._store):
-            try:
-                self._client.put_item(TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(pk)")
-            except ClientError as err:
-                if _code(err) != _LOST:
-                    raise
-            else:
-                return job_of(item)
-        found = self.get(source.tenant, source.call_id)
-        return found if found is not None else job_of(item)
+        pk, sk = _key(source.tenant, source.call_id)
+        item: Item = {"pk": pk, "sk": sk, "state": "received", "open": source.tenant, **_of(source), "attempts": 0}
+        item |= dict.fromkeys(("call_date", "updated_at", "received_at"), _text(now))
+        try:
+            self._rows.put(item, when=absent("pk"))
+        except ItemChanged:
+            return self.get(source.tenant, source.call_id) or job_of(item)
+        return job_of(item)
 
     def waiting(self, tenant: str, *, owner: str, now: datetime) -> Iterator[CallJob]:
         """Yield a tenant's unfinished calls that nobody but ``owner`` holds and that wait for no transcription, oldest first."""
-        yield from self._query(
-            IndexName=_BY_OPEN,
-            KeyConditionExpression="#open = :tenant",
-            FilterExpression=(
-                "attribute_not_exists(awaiting) AND "
-                "(attribute_not_exists(lease_until) OR lease_until < :now OR #owner = :owner)"
-            ),
-            ExpressionAttributeNames={"#open": "open", "#owner": "owner"},
-            ExpressionAttributeValues={":tenant": {"S": tenant}, ":owner": {"S": owner}, ":now": {"N": _seconds(now)}},
-            PaginationConfig={"PageSize": 50},
-        )
+        free = every(absent("awaiting"), _LEASE.free(owner, now.timestamp()))
+        yield from self._query(Query(partition=tenant, index=_BY_OPEN, where=free, most=50))
 
     def get(self, tenant: str, call_id: str) -> CallJob | None:
         """Return a tenant's call, or None."""
-        with translated(self._store):
-            found = self._client.get_item(TableName=self._table, Key=_key(tenant, call_id), ConsistentRead=True)
-        return job_of(found["Item"]) if "Item" in found else None
+        item = self._rows.get(_key(tenant, call_id))
+        return None if item is None else job_of(item)
 
     def advance(
         self,
@@ -193,20 +152,14 @@ class CallJobs:
         said: dict[str, str | None] = {"result_key": result_key, "reason": reason, "detail": detail}
         said["call_date"] = None if call_date is None else _text(call_date)
         said |= {} if scored is None else texts_of(scored)
-        sets = {name: {"S": str(value)} for name, value in said.items() if value is not None}
-        text = "SET #state = :state, updated_at = :at, attempts = :zero"
-        values = {":state": {"S": state}, ":at": {"S": _text(now)}, ":before": {"S": job.state}, ":zero": {"N": "0"}}
-        names = {"#state": "state", "#owner": "owner"}
+        sets: Item = {name: str(value) for name, value in said.items() if value is not None}
+        sets |= {"state": state, "updated_at": _text(now), "attempts": 0}
+        removes: tuple[str, ...] = ("awaiting",)
         if state in ENDED:
-            removes = " REMOVE #owner, lease_until, #open, awaiting"
-            names["#open"] = "open"
+            removes += (*_LEASE.both, "open")
         else:
-            text, removes = text + ", lease_until = :until", " REMOVE awaiting"
-            values[":until"] = {"N": _seconds(now + lease)}
-        text += "".join(f", #{name} = :{name}" for name in sets) + removes
-        names |= {f"#{name}": name for name in sets}
-        values |= {f":{name}": value for name, value in sets.items()} | {":owner": {"S": job.owner or ""}}
-        self._update(job, text, "#state = :before AND #owner = :owner", names, values)
+            sets[_LEASE.until] = seconds((now + lease).timestamp())
+        self._update(job, Changes(sets=sets, removes=removes), every(equal("state", job.state), _held(job)))
         return replace(
             job,
             state=state,
@@ -222,10 +175,9 @@ class CallJobs:
 
     def release(self, job: CallJob, *, awaiting: str | None = None) -> None:
         """Release the lease of an unfinished call; ``awaiting`` names the transcription job that it waits for."""
-        text = "SET awaiting = :awaiting " if awaiting else ""
-        values = {":owner": {"S": job.owner or ""}, **({":awaiting": {"S": awaiting}} if awaiting else {})}
+        sets = {"awaiting": awaiting} if awaiting else {}
         try:
-            self._update(job, f"{text}REMOVE #owner, lease_until", "#owner = :owner", {"#owner": "owner"}, values)
+            self._update(job, Changes(sets=sets, removes=_LEASE.both), _held(job))
         except StateLost:
             return  # another worker has taken it: there is no lease to release
 
@@ -235,27 +187,18 @@ class CallJobs:
         Raises:
             StateLost: the call stands still, has ended, was released, or another worker has taken it.
         """
-        values = {
-            ":owner": {"S": job.owner or ""}, ":until": {"N": _seconds(now + lease)}, ":since": {"S": _text(since)}
-        }  # fmt: skip
-        going = "#owner = :owner AND updated_at >= :since"
-        self._update(job, "SET lease_until = :until", going, {"#owner": "owner"}, values)
+        sets = {_LEASE.until: seconds((now + lease).timestamp())}
+        self._update(job, Changes(sets=sets), every(_held(job), at_least("updated_at", _text(since))))
 
     def reopen(self, job: CallJob, *, now: datetime, source: CallObject | None = None, was: State = "failed") -> bool:
         """Reset a call that ended as ``was`` to its first state, to be read from ``source``; return False when it changed."""
         source = source or job.source
-        text = (
-            "SET object_key = :key, version = :version, #state = :received, updated_at = :at, attempts = :zero, "
-            "#open = :tenant REMOVE reason, detail, result_key, form_id, form_version, percentage, passed"
-        )
-        values = {
-            ":received": {"S": "received"}, ":at": {"S": _text(now)}, ":zero": {"N": "0"}, ":tenant": {"S": job.tenant},
-            ":was": {"S": was}, ":key": {"S": source.key}, ":version": {"S": source.version},
-            ":before": {"S": job.source.version},
-        }  # fmt: skip
+        sets: Item = {"object_key": source.key, "version": source.version, "state": "received", "open": job.tenant}
+        sets |= {"updated_at": _text(now), "attempts": 0}
+        gone = ("reason", "detail", "result_key", "form_id", "form_version", "percentage", "passed")
         try:
-            going = "#state = :was AND version = :before"
-            self._update(job, text, going, {"#state": "state", "#open": "open"}, values)
+            unchanged = every(equal("state", was), equal("version", job.source.version))
+            self._update(job, Changes(sets=sets, removes=gone), unchanged)
         except StateLost:
             return False
         return True
@@ -267,113 +210,73 @@ class CallJobs:
             StateLost: its state has changed.
         """
         texts = texts_of(scored)
-        values = {f":{name}": {"S": text} for name, text in texts.items() if text is not None}
-        gone = [f"#{name}" for name, text in texts.items() if text is None]
-        text = f"SET #state = :state, updated_at = :at, {', '.join(f'#{name[1:]} = {name}' for name in values)}"
-        text += f" REMOVE {', '.join(gone)}" if gone else ""
-        values |= {":state": {"S": state}, ":at": {"S": _text(now)}, ":before": {"S": job.state}}
-        names = {"#state": "state", **{f"#{name}": name for name in texts}}
-        self._update(job, text, "#state = :before", names, values)
+        sets = {name: text for name, text in texts.items() if text is not None}
+        gone = [name for name, text in texts.items() if text is None]
+        changes = Changes(sets=sets | {"state": state, "updated_at": _text(now)}, removes=gone)
+        self._update(job, changes, equal("state", job.state))
 
     def held(self, tenant: str, now: datetime) -> int:
         """Return how many calls of a tenant workers hold."""
-        held = self._query(
-            KeyConditionExpression="pk = :tenant AND begins_with(sk, :call)",
-            FilterExpression="lease_until >= :now",
-            ExpressionAttributeValues={
-                ":tenant": {"S": _partition(tenant)}, ":call": {"S": _CALL}, ":now": {"N": _seconds(now)}
-            },
-            ConsistentRead=True,
-        )  # fmt: skip
-        return sum(1 for _ in held)
+        return sum(1 for _ in self._of(tenant, where=at_least(_LEASE.until, seconds(now.timestamp()))))
 
     def of(self, tenant: str) -> Iterator[CallJob]:
         """Yield all calls of a tenant."""
-        yield from self._query(
-            KeyConditionExpression="pk = :tenant AND begins_with(sk, :call)",
-            ExpressionAttributeValues={":tenant": {"S": _partition(tenant)}, ":call": {"S": _CALL}},
-            ConsistentRead=True,
-        )
+        yield from self._of(tenant)
 
     def open_since(self, tenant: str, before: datetime) -> Iterator[CallJob]:
         """Yield a tenant's unfinished calls that have not changed since ``before``, oldest first."""
-        yield from self._query(
-            IndexName=_BY_OPEN,
-            KeyConditionExpression="#open = :tenant AND updated_at < :before",
-            ExpressionAttributeNames={"#open": "open"},
-            ExpressionAttributeValues={":tenant": {"S": tenant}, ":before": {"S": _text(before)}},
-        )
+        yield from self._query(Query(partition=tenant, index=_BY_OPEN, sort=below("updated_at", _text(before))))
 
     def open_everywhere(self, before: datetime) -> Iterator[CallJob]:
         """Yield all tenants' unfinished calls that have not changed since ``before``; the index holds no others."""
-        with translated(self._store):
-            pages = self._client.get_paginator("scan").paginate(
-                TableName=self._table,
-                IndexName=_BY_OPEN,
-                FilterExpression="updated_at < :before AND begins_with(sk, :call)",
-                ExpressionAttributeValues={":before": {"S": _text(before)}, ":call": {"S": _CALL}},
-            )
-            for page in pages:
-                for item in page["Items"]:
-                    yield job_of(item)
+        unchanged = every(below("updated_at", _text(before)), begins("sk", _CALL))
+        yield from map(job_of, self._rows.scan(where=unchanged, index=_BY_OPEN))
 
-    def _query(self, **asked: Any) -> Iterator[CallJob]:
-        with translated(self._store):
-            for page in self._client.get_paginator("query").paginate(TableName=self._table, **asked):
-                for item in page["Items"]:
-                    yield job_of(item)
+    def _of(self, tenant: str, where: Condition | None = None) -> Iterator[CallJob]:
+        return self._query(Query(partition=_partition(tenant), sort=begins("sk", _CALL), where=where))
 
-    def _update(self, job: CallJob, text: str, condition: str, names: dict[str, str], values: dict[str, Any]) -> None:
-        with translated(self._store):
-            try:
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=_key(job.tenant, job.call_id),
-                    UpdateExpression=text,
-                    ConditionExpression=condition,
-                    ExpressionAttributeNames=names,
-                    ExpressionAttributeValues=values,
-                )
-            except ClientError as err:
-                if _code(err) == _LOST:
-                    raise StateLost(f"call {job.call_id!r} was changed by another worker") from err
-                raise
+    def _query(self, query: Query) -> Iterator[CallJob]:
+        return map(job_of, self._rows.query(query))
+
+    def _update(self, job: CallJob, changes: Changes, when: Condition) -> None:
+        try:
+            self._rows.update(_key(job.tenant, job.call_id), changes, when=when)
+        except ItemChanged as err:
+            raise StateLost(f"call {job.call_id!r} was changed by another worker") from err
+
+
+def job_of(item: Item) -> CallJob:
+    """Return the call in a table's item."""
+    tenant, call_id = item["pk"].removeprefix("TENANT#"), item["sk"].removeprefix(_CALL)
+    texts = {name: item[name] for name in ("owner", "awaiting", "result_key", "detail") if name in item}
+    return CallJob(
+        source=CallObject(tenant=tenant, key=item["object_key"], etag=item["etag"], version=item["version"]),
+        call_id=call_id,
+        state=item["state"],
+        call_date=datetime.fromisoformat(item["call_date"]),
+        updated_at=datetime.fromisoformat(item["updated_at"]),
+        attempts=item["attempts"],
+        reason=FailureReason(item["reason"]) if "reason" in item else None,
+        scored=score_of(item),
+        **texts,
+    )
+
+
+def _held(job: CallJob) -> Condition:
+    return _LEASE.held(job.owner or "")
+
+
+def _of(source: CallObject) -> Item:
+    return {"object_key": source.key, "etag": source.etag, "version": source.version}
 
 
 def _partition(tenant: str) -> str:
     return f"TENANT#{tenant}"
 
 
-def _key(tenant: str, call_id: str) -> dict[str, Any]:
-    return {"pk": {"S": _partition(tenant)}, "sk": {"S": _CALL + call_id}}
-
-
-def job_of(item: dict[str, Any]) -> CallJob:
-    """Return the call in a table's item."""
-    tenant, call_id = item["pk"]["S"].removeprefix("TENANT#"), item["sk"]["S"].removeprefix(_CALL)
-    texts = {name: item[name]["S"] for name in ("owner", "awaiting", "result_key", "detail") if name in item}
-    return CallJob(
-        source=CallObject(
-            tenant=tenant, key=item["object_key"]["S"], etag=item["etag"]["S"], version=item["version"]["S"]
-        ),
-        call_id=call_id,
-        state=item["state"]["S"],
-        call_date=datetime.fromisoformat(item["call_date"]["S"]),
-        updated_at=datetime.fromisoformat(item["updated_at"]["S"]),
-        attempts=int(item["attempts"]["N"]),
-        reason=FailureReason(item["reason"]["S"]) if "reason" in item else None,
-        scored=score_of(item),
-        **texts,
-    )
+def _key(tenant: str, call_id: str) -> Key:
+    return _partition(tenant), _CALL + call_id
 
 
 def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
-
-
-def _seconds(moment: datetime) -> str:
-    return f"{moment.timestamp():.3f}"
-
-
-def _code(err: ClientError) -> str:
-    return str(err.response.get("Error", {}).get("Code", ""))

@@ -20,7 +20,9 @@ from service.calls.worker.scoring import CallScorer
 from service.calls.worker.worker import CallWorker
 from service.core.redaction.build import build_finder
 from service.core.release.served import PairSource, ServedPair
+from service.kit.aws.stores import CALLS
 from service.kit.frame.errors import ConfigurationError, RegistryError
+from service.kit.records.build import open_rows
 from service.kit.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     from service.core.unit.cards import ModelCards
     from service.kit.aws.clients import client
     from service.kit.aws.event_queue import LONGEST_WAIT_S, EventQueue
-    from service.kit.aws.tombstones import open_tombstones
+    from service.kit.records.tombstones import open_tombstones
     from service.warehouse import open_warehouse
 
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
@@ -63,7 +65,7 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     return CallWorker(
         inputs=CallInputs(s3, settings.calls.bucket),
         results=results,
-        jobs=CallJobs(dynamodb, settings.calls.table, is_erased=erased.covers),
+        jobs=CallJobs(open_rows(settings, CALLS, dynamodb), is_erased=erased.covers),
         forms=build_forms(settings, dynamodb=dynamodb, now=_now),
         redactor=build_redactor(settings),
         scorer=CallScorer(
@@ -88,9 +90,8 @@ def build_ordered(settings: Settings, worker: CallWorker) -> "OrderedRescorings"
     """Return a worker's part in the orders to score stored calls again."""
     from service.calls.store.rescorings import RescoringOrders
     from service.calls.worker.ordered import OrderedRescorings
-    from service.kit.aws.clients import client
 
-    return OrderedRescorings(worker=worker, orders=RescoringOrders(client("dynamodb", settings), settings.calls.table))
+    return OrderedRescorings(worker=worker, orders=RescoringOrders(open_rows(settings, CALLS)))
 
 
 def build_insights(settings: Settings) -> InsightReader:
@@ -213,7 +214,7 @@ def _rollout(
 ) -> CallRollout:
     """Return the rollout that the service follows for the same task, as it stands now, and follow it."""
     from service.core.release.registry import CandidateReader
-    from service.kit.aws.shared_state import open_shared_state
+    from service.kit.records.shared_state import open_shared_state
     from service.rollouts.control import RolloutControl
     from service.rollouts.shadow import Shadow
 

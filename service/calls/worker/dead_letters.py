@@ -5,19 +5,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.answers_kept.record import utc_text
 from service.calls.failure import CallFailed, FailureReason
-from service.calls.keys import NO_TENANT, dead_prefix, letter_key, letter_name_of, read_key
+from service.calls.keys import NO_TENANT, dead_prefix, letter_name_of, read_key
 from service.calls.store.objects import TenantResults, WallBreached
 from service.calls.store.states import CallJob
 from service.kit.aws.event_queue import Announced
+from service.kit.delivery.dead_letters import DeadLetter, DeadLetters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallLetter:
-    """One dead letter with its ``key``; ``about`` is the call's object."""
+    """One dead letter, read; ``about`` is the call's object."""
 
-    key: str
+    letter: DeadLetter
     reason: FailureReason
     detail: str
     about: Announced
@@ -28,6 +28,13 @@ class CallLetters:
 
     def __init__(self, results: TenantResults) -> None:
         self._results = results
+        self._letters = DeadLetters(
+            prefix=dead_prefix(results.tenant),
+            suffix=".json",
+            write=results.put,
+            keys=lambda prefix: (item.key for item in results.listed(prefix)),
+            delete=lambda keys: results.delete(*keys),
+        )
 
     @classmethod
     def of_no_tenant(cls, results: Callable[[str], TenantResults]) -> "CallLetters":
@@ -51,28 +58,22 @@ class CallLetters:
             WallBreached: a letter is about another tenant's object: it was not written by this service, and is not followed.
         """
         tenant = self._results.tenant
-        prefix = dead_prefix(tenant) + (f"{reason}/" if reason is not None else "")
-        for item in self._results.listed(prefix):
-            text = self._results.read(item.key)
+        for letter in self._letters.waiting(reason):
+            text = self._results.read(letter.key)
             if text is None:
                 continue
             said = json.loads(text)
             about = Announced(key=said["object_key"], etag=said["etag"], version=said["version"])
             if tenant != NO_TENANT and read_key(about.key, etag=about.etag).tenant != tenant:
-                raise WallBreached(f"a dead letter of {tenant!r} names an object that is not the tenant's: {item.key}")
-            yield CallLetter(key=item.key, reason=FailureReason(said["reason"]), detail=said["detail"], about=about)
+                raise WallBreached(
+                    f"a dead letter of {tenant!r} names an object that is not the tenant's: {letter.key}"
+                )
+            yield CallLetter(letter=letter, reason=FailureReason(said["reason"]), detail=said["detail"], about=about)
 
-    def lift(self, letter: CallLetter) -> None:
-        """Delete a letter whose call now has a result or another letter."""
-        self._results.delete(letter.key)
+    def replayed(self, one: CallLetter, failed_for: FailureReason | None) -> None:
+        """Delete a letter whose call now has a result, or another letter."""
+        self._letters.replayed([one.letter], {one.letter.name: failed_for})
 
     def _put(self, name: str, about: Announced, err: CallFailed, now: datetime) -> None:
-        said = {
-            "object_key": about.key,
-            "etag": about.etag,
-            "version": about.version,
-            "reason": err.reason.value,
-            "detail": err.detail,
-            "at": utc_text(now),
-        }
-        self._results.put(letter_key(self._results.tenant, err.reason, name), json.dumps(said))
+        where = {"object_key": about.key, "etag": about.etag, "version": about.version}
+        self._letters.bury(name, err.reason.value, err.detail, now, where)

@@ -1,8 +1,7 @@
 """Keeps the leases of the calls that a worker works on, so that they can be short: a dead worker's calls are free soon."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,10 +10,10 @@ import anyio
 import anyio.to_thread
 
 from service.calls.store.states import CallJob, CallJobs, StateLost
+from service.kit.delivery.leases import renewed
 from service.kit.frame.errors import StoreError
 
 _LONGEST_STEP = timedelta(minutes=15)  # a call that makes no step for longer is another worker's
-_RENEWALS = 4  # within one lease, so that it outlives a store that does not answer for a while
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,26 +29,18 @@ class LeaseKeeper:
         """Renew the lease of this call from now on, until its owner releases or ends it."""
         self._held[job.tenant, job.call_id] = job
 
-    @asynccontextmanager
-    async def kept(self) -> AsyncIterator[None]:
-        """Renew the leases while the context is open."""
-        renewing = asyncio.create_task(self._keep())
-        try:
-            yield
-        finally:
-            renewing.cancel()
-            with suppress(asyncio.CancelledError):
-                await renewing
+    def kept(self) -> AbstractAsyncContextManager[None]:
+        """Return a context that renews the leases while it is open."""
+        return renewed(self._renew, self.lease, sleep=anyio.sleep)
 
-    async def _keep(self) -> None:
-        while self.lease:
-            await anyio.sleep(self.lease.total_seconds() / _RENEWALS)
-            for key, job in list(self._held.items()):
-                now = self.now()
-                renew = partial(self.jobs.renew, job, now=now, lease=self.lease, since=now - _LONGEST_STEP)
-                try:
-                    await anyio.to_thread.run_sync(renew)
-                except StateLost:
-                    del self._held[key]
-                except StoreError:
-                    continue
+    async def _renew(self) -> bool:
+        for key, job in list(self._held.items()):
+            now = self.now()
+            renew = partial(self.jobs.renew, job, now=now, lease=self.lease, since=now - _LONGEST_STEP)
+            try:
+                await anyio.to_thread.run_sync(renew)
+            except StateLost:
+                del self._held[key]
+            except StoreError:
+                continue
+        return True

@@ -5,10 +5,8 @@ Before the model is asked, the order names the call; after a kill the next worke
 A call that the model does not answer is put aside and tried again, so that it does not hold up the others.
 """
 
-import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -25,10 +23,10 @@ from service.calls.store.states import CallJob
 from service.calls.worker.rescoring import Rescoring, SettledCall
 from service.calls.worker.scoring import ModelBusy
 from service.calls.worker.worker import MOST_ATTEMPTS, CallWorker
-from service.kit.frame.errors import StoreError, WarehouseError
+from service.kit.delivery.leases import renewed
+from service.kit.frame.errors import WarehouseError
 
 RESCORING_LEASE = timedelta(minutes=2)  # renewed while a call is scored; a dead worker's order waits so long
-_RENEWALS = 4  # within one lease
 # Unless the model has answered about another call meanwhile: then it is asked again at once, when the others are settled.
 _AGAIN_AFTER = timedelta(hours=1)
 _MOST_UNANSWERED = 20  # with so many the model is taken to be down, and no further call is asked about
@@ -130,7 +128,7 @@ class OrderedRescorings:
         call_id = self._next(order, plan)
         job = await anyio.to_thread.run_sync(self.worker.jobs.get, order.tenant, call_id)
         try:
-            async with self._kept(order):
+            async with renewed(partial(self._renewed, order), self.lease, sleep=self.sleep):
                 settled = await self._settled(order, plan, call_id, job)
         except ModelBusy:
             await anyio.to_thread.run_sync(partial(self._count, order, plan, call_id, None))
@@ -238,26 +236,13 @@ class OrderedRescorings:
         self._plans.pop(order.tenant, None)
         log_end(await self._changed(order, state=state, why=why, owner="", leased_until=None))
 
-    @asynccontextmanager
-    async def _kept(self, order: RescoringOrder) -> AsyncIterator[None]:
-        """Renew the lease while the context is open, until the order ends or another worker has taken it."""
-        renewing = asyncio.create_task(self._renew(order))
+    async def _renewed(self, order: RescoringOrder) -> bool:
+        """Renew the lease; return False if the order has ended, or another worker has taken it."""
         try:
-            yield
-        finally:
-            renewing.cancel()
-            with suppress(asyncio.CancelledError):
-                await renewing
-
-    async def _renew(self, order: RescoringOrder) -> None:
-        while True:
-            await self.sleep(self.lease.total_seconds() / _RENEWALS)
-            try:
-                await self._changed(order)
-            except (_NotOurs, OrderMissing):
-                return
-            except StoreError:
-                continue
+            await self._changed(order)
+        except (_NotOurs, OrderMissing):
+            return False
+        return True
 
     async def _changed(self, order: RescoringOrder, **said: Any) -> RescoringOrder:
         """Change an open order that nobody else holds, and take or renew the lease.

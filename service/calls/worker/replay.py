@@ -35,8 +35,8 @@ async def replay(worker: CallWorker, tenant: str, reason: FailureReason | None =
                 worker.jobs.reopen(job, now=worker.now())
         tally, again = await worker.work([letter.about])
         total.add(tally)
-        if not again and letter.reason.value not in tally.reasons:
-            letters.lift(letter)
+        if not again:
+            letters.replayed(letter, letter.reason if letter.reason.value in tally.reasons else None)
     return total
 
 

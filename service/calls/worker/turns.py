@@ -26,10 +26,11 @@ from service.calls.worker.replay import watch_all
 from service.calls.worker.worker import CallTally, CallWorker
 from service.kit.aws.event_queue import BATCH, Announced, QueueMessage
 from service.kit.frame.errors import StoreError
+from service.kit.frame.retries import RetryPlan
 from service.kit.telemetry.log import Event, log
 
 LOOK_EVERY = timedelta(minutes=1)
-_LONGEST_PAUSE_S = 60.0
+_PAUSES = RetryPlan(first_s=1.0, longest_s=60.0)
 _MOST_INTAKE = 100 * BATCH  # messages a round, so that a flood does not hold up the calls that were taken in
 # One stored call for the new ones of so many full rounds, which are 40: it is scored alone, and a round of ten is scored four at
 # once, so rounds take a tenth longer.
@@ -57,7 +58,7 @@ class CallTurns:
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     _tenants: deque[str] = field(default_factory=deque)
     _looked: datetime | None = None
-    _pause_s: float = 0.0
+    _failures: int = 0  # rounds in a row
     _chosen: set[_Standing] = field(default_factory=set)  # the last round's calls
     _tried: dict[_Standing, datetime] = field(default_factory=dict)  # the last minute's, and when
     _since: int = 0  # new calls that were taken since a stored call was scored again
@@ -155,7 +156,7 @@ class CallTurns:
             else:
                 self._tenants.remove(tenant)  # the next announcement, or the look at all tenants, brings it back
         self._tenants.rotate(-1)
-        chosen = list(in_turn(waiting, 1 if self._pause_s else self.round_of))
+        chosen = list(in_turn(waiting, 1 if self._failures else self.round_of))
         self._chosen, now = set(map(_standing, chosen)), self.worker.now()
         self._tried = {one: at for one, at in self._tried.items() if now - at < self.again_after[0]}
         self._tried |= dict.fromkeys(self._chosen, now)
@@ -199,12 +200,11 @@ class CallTurns:
             self._tenants.append(tenant)
 
     async def _pause(self, why: str) -> None:
-        if not why:
-            self._pause_s = 0.0
-            return
-        self._pause_s = min(_LONGEST_PAUSE_S, max(1.0, 2 * self._pause_s))
-        log(Event.CALLS_WAIT, reason=why, pause_s=self._pause_s)
-        await self.sleep(self._pause_s)
+        self._failures = self._failures + 1 if why else 0
+        if why:
+            pause_s = _PAUSES.pause_s(self._failures)
+            log(Event.CALLS_WAIT, reason=why, pause_s=pause_s)
+            await self.sleep(pause_s)
 
 
 def _standing(job: CallJob) -> _Standing:

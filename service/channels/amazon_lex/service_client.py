@@ -3,13 +3,15 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import httpx2
-import stamina
 from pydantic import BaseModel, ConfigDict
 
-_ATTEMPTS = 3
+from service.kit.frame.retries import RetryPlan
+
+_RETRIES = RetryPlan(first_s=0.1, longest_s=1.0, jitter_s=1.0, attempts=3)
 _BUSY = frozenset({429, 502, 503, 504})
 _EARLY_S = 60.0  # a token is renewed before it ends
 
@@ -86,14 +88,9 @@ class ServiceClient:
 
     async def _post(self, path: str, body: Mapping[str, object]) -> httpx2.Response:
         try:
-            async for attempt in stamina.retry_context(
-                on=_Busy, attempts=_ATTEMPTS, timeout=self.timeout_s, wait_initial=0.1, wait_max=1.0
-            ):
-                with attempt:
-                    return await self._once(path, body)
+            return await _RETRIES.run_async(partial(self._once, path, body), on=_Busy, timeout_s=self.timeout_s)
         except _Busy as err:
             raise ServiceAway(str(err)) from err
-        raise AssertionError("retry_context ends with a return or a raise")
 
     async def _once(self, path: str, body: Mapping[str, object]) -> httpx2.Response:
         try:

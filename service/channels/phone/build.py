@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 
 from service.access.sealing import KmsSealer, Sealer
 from service.channels.phone.function import PhoneFunction
-from service.channels.phone.voicemail_table import VoicemailStore, VoicemailTable
+from service.channels.phone.voicemail_store import VoicemailStore
 from service.core.tasks.assistant.knowledge import bank_knowledge
 from service.kit.aws.clients import client
+from service.kit.aws.stores import VOICEMAILS
 from service.kit.frame.clock import wall_clock
+from service.kit.records.build import open_rows
 from service.kit.settings import Settings
 
 SEALED_AS = "omni-voicemail"  # the name of the KMS encryption context of sealed numbers
@@ -23,16 +25,10 @@ class OpenVoicemails(NamedTuple):
 
 def open_voicemails(settings: Settings) -> OpenVoicemails:
     """Return the table and the KMS key of ``settings``, which name an AWS. Contacts nothing."""
-    stores = settings.stores
-    table = VoicemailTable(
-        client("dynamodb", settings, attempts=1),
-        stores.voicemails_table,
-        scope=settings.stage,
-        timeout_s=stores.timeout_s,
-    )
+    store = VoicemailStore(open_rows(settings, VOICEMAILS), scope=settings.stage)
     # The key is that of callbacks; the context's name keeps the two kinds of secrets apart.
     return OpenVoicemails(
-        table, KmsSealer(partial(client, "kms", settings), stores.callbacks_kms_key, sealed_as=SEALED_AS)
+        store, KmsSealer(partial(client, "kms", settings), settings.stores.callbacks_kms_key, sealed_as=SEALED_AS)
     )
 
 

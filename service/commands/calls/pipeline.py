@@ -288,7 +288,7 @@ def _tenants(folder: Path, tenant: str | None) -> dict[str, Path]:
 async def _add_forms(settings: "Settings", tenant: str, place: Path) -> bool:
     """Add a local tenant with the forms of its folder; return whether the tenant exists."""
     from service.calls.keys import is_tenant
-    from service.calls.store.form_store import FormStore
+    from service.calls.store.form_store import build_forms
     from service.calls.tenants.store import build_tenants
     from service.calls.tenants.tenant import Tenant as KeptTenant
     from service.core.tasks.scorecard.form import Form
@@ -296,7 +296,7 @@ async def _add_forms(settings: "Settings", tenant: str, place: Path) -> bool:
 
     dynamodb = client("dynamodb", settings)
     now = lambda: datetime.now(UTC)  # noqa: E731
-    store = FormStore(dynamodb, settings.stores.config_table, timeout_s=settings.stores.timeout_s, now=now)
+    store = build_forms(settings, dynamodb=dynamodb, now=now)
     if not is_tenant(tenant):
         return False
     found = sorted((place / _FORMS).glob("*.json"))

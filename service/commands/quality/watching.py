@@ -11,8 +11,9 @@ def check_stuck() -> None:
     """Count the calls of all tenants that nobody takes up. Exit code 1: there are some."""
     from service.calls.exports.watching import STUCK_AFTER, count_stuck
     from service.calls.store.states import CallJobs
-    from service.kit.aws.clients import client
+    from service.kit.aws.stores import CALLS
     from service.kit.frame.clock import wall_clock
+    from service.kit.records.build import open_rows
     from service.kit.telemetry.exporting import exporting
     from service.kit.telemetry.log import configure_logging
     from service.local import aws
@@ -21,7 +22,7 @@ def check_stuck() -> None:
         configure_logging(settings.telemetry.log_level)
         now = wall_clock(settings.clock_file)()
         with exporting(settings):
-            found = count_stuck(CallJobs(client("dynamodb", settings), settings.calls.table), now)
+            found = count_stuck(CallJobs(open_rows(settings, CALLS)), now)
     minutes = f"{STUCK_AFTER.total_seconds() / 60:.0f}"
     for tenant, count in sorted(found.items()):
         say(f"{tenant}: {count} calls stand still for more than {minutes} minutes; omni calls watch --tenant {tenant}")

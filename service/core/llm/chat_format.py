@@ -6,8 +6,7 @@ from typing import Any
 
 from service.core.llm.failures import charged
 from service.core.llm.model_call import ModelCall, ModelReply, StopReason
-from service.core.llm.pricing import Usage
-from service.core.llm.tokens import estimated_tokens
+from service.core.llm.pricing import Usage, estimated_tokens
 from service.core.unit.pair import Message, ToolSpec
 from service.core.unit.question import ToolTurn, Use
 from service.kit.frame.errors import OutputInvalid

@@ -2,21 +2,18 @@
 
 import asyncio
 import math
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-import stamina
-
 from service.core.llm.model_call import Gateway, ModelCall, ModelReply
 from service.kit.frame.errors import DeadlineExceeded, ModelError, QuotaExceeded
+from service.kit.frame.retries import RetryPlan
 
 _T = TypeVar("_T")
-# `LoggedGateway` logs each attempt; stamina's own hooks would be imported during the first call.
-stamina.instrumentation.set_on_retry_hooks([])
 # A model cannot answer in less, so no call is started; the time left goes to the next model or the fallback.
 MINIMUM_CALL_S = 0.05
+_THROTTLE_RETRIES = RetryPlan(first_s=0.2, longest_s=2.0, jitter_s=0.3)
 # How long a call may overrun its own timeout before the request stops waiting for it.
 _OVERRUN_S = 0.02
 # How often a request that may not hedge yet asks again: the breaker of its primary may have opened since.
@@ -63,37 +60,23 @@ async def complete_within(
     Raises:
         ModelError: the last attempt's error, or ``DeadlineExceeded`` when the budget is spent.
     """
+    attempts = 0
 
     async def ask() -> ModelReply:
+        nonlocal attempts
+        attempts += 1
         left = budget.remaining_s()
         if left < MINIMUM_CALL_S:
             raise DeadlineExceeded(f"no time left for a call to {call.model} after {budget.elapsed_ms():.0f} ms")
         return await gateway.complete(replace(call, timeout_s=left))
 
-    # The first attempt runs outside stamina: its bookkeeping costs as much as the rest, and most first attempts succeed.
-    until = time.monotonic() + max(budget.remaining_s() - MINIMUM_CALL_S, MINIMUM_CALL_S)
-    try:
-        return await ask(), 1
-    except QuotaExceeded as err:
-        left_s = until - time.monotonic()
-        if not throttle_retries or left_s <= 0 or not may_retry():
-            raise
-        first = err
-    attempts = 0
-    async for attempt in stamina.retry_context(
+    reply = await replace(_THROTTLE_RETRIES, attempts=throttle_retries + 1).run_async(
+        ask,
         on=QuotaExceeded,
-        attempts=throttle_retries + 1,
-        timeout=left_s,
-        wait_initial=0.2,
-        wait_max=2.0,
-        wait_jitter=0.3,
-    ):
-        with attempt:
-            attempts += 1
-            if attempts == 1:
-                raise first  # counts the attempt above, so that stamina waits before the second
-            return await ask(), attempts
-    raise AssertionError("retry_context ends with a return or a raise")
+        if_=lambda _: attempts > 1 or may_retry(),
+        timeout_s=budget.remaining_s() - MINIMUM_CALL_S,
+    )
+    return reply, attempts
 
 
 async def first_good(

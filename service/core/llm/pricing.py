@@ -69,3 +69,15 @@ def _usd(prices: Prices, tokens_in: int, tokens_out: int, read: int, write: int)
     price_write = prices.input if prices.cache_write is None else prices.cache_write
     total = tokens_in * prices.input + tokens_out * prices.output + read * price_read + write * price_write
     return total / _MILLION
+
+
+CHARS_PER_TOKEN = 4
+
+
+def estimated_tokens(text: str) -> int:
+    """Estimate the tokens of ``text``: one per four ASCII characters and one per other character.
+
+    English notes have about 4 characters per token. For other scripts the estimate is too high rather than too low.
+    """
+    ascii_chars = sum(map(str.isascii, text)) if not text.isascii() else len(text)
+    return -(-ascii_chars // CHARS_PER_TOKEN) + len(text) - ascii_chars

@@ -5,13 +5,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from service.core.llm.breaker import Breakers, Permit
 from service.core.llm.chat_format import texts_of
 from service.core.llm.hedging import RETRY_SHARE, HedgeBudgets
 from service.core.llm.model_call import Gateway, ModelCall, ModelReply
 from service.core.llm.pricing import Usage
 from service.core.llm.throttling import ModelThrottle, Throttles
 from service.core.unit.cards import ModelCards
+from service.kit.delivery.breaker import Breakers, Permit
 from service.kit.frame.errors import DeadlineExceeded, ModelError, QuotaExceeded, UpstreamUnavailable
 
 # With the models of our cards, English prose has 4 to 4.5 characters per token.

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -11,14 +12,15 @@ from botocore.exceptions import ClientError
 from service.core.redaction.entities import EntityKind, EntitySpan
 from service.core.redaction.finder import AskedText
 from service.core.redaction.free_text import RedactionFailed
-from service.kit.aws.bounded import StoreDropped, StoreThrottled, translated
+from service.kit.aws.bounded import PASSING, translated
 from service.kit.frame.errors import StoreError
+from service.kit.frame.retries import RetryPlan
 
 # https://docs.aws.amazon.com/comprehend/latest/APIReference/API_DetectPiiEntities.html (2026-11-21): English and Spanish, 100 KB.
 LANGUAGES = frozenset({"en", "es"})
 MOST_BYTES = 90_000
 _OVERLAP = 400  # shared by consecutive documents: a detail cut off at the end of one is complete in the next
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 4.0
+_RETRIES = RetryPlan(first_s=0.25, longest_s=4.0)
 _PATIENCE_S = 30.0  # after this time of throttling the call returns to its queue
 _STORE = "Amazon Comprehend"
 # Dates are kept because calls are about them. Every other kind is removed, also one that is not listed here.
@@ -87,15 +89,8 @@ class ComprehendFinder:
                 yield EntitySpan(start=place + begin, end=place + end, kind=KINDS.get(type_, "number"))
 
     def _detected(self, document: str) -> list[dict[str, Any]]:
-        begun, wait_s = self._clock(), _FIRST_WAIT_S
-        while True:
-            try:
-                return self._asked(document)
-            except (StoreThrottled, StoreDropped):
-                if self._clock() - begun + wait_s > _PATIENCE_S:
-                    raise
-            self._sleep(wait_s)
-            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+        asked = partial(self._asked, document)
+        return _RETRIES.run(asked, on=PASSING, timeout_s=_PATIENCE_S, sleep=self._sleep, clock=self._clock)
 
     def _asked(self, document: str) -> list[dict[str, Any]]:
         try:

@@ -7,9 +7,11 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from service.core.release.artifacts import with_artifacts
 from service.core.release.last_known_good import read_last_known_good, write_last_known_good
 from service.core.release.ledger_copy import newest_in_ledger, newest_step_in_ledger
 from service.core.release.registry_store import all_versions, bound_requests, unreadable
@@ -35,8 +37,9 @@ class RegistryPairSource:
     """Serves the pair behind a task's alias, also while the registry is down or holds something that does not verify.
 
     A version is accepted only if its content has the digest it was registered with, it carries a signed release for this
-    environment and the signed gate attestation named by that release, this stage takes that attestation, and the release is not
-    older than the last one served.
+    environment and the signed gate attestation named by that release, this stage takes that attestation, the artifacts that it
+    names are here, and the release is not older than the last one served. Artifacts are read once: what becomes of their files
+    later changes nothing.
     Otherwise ``last_error`` says why, and the last good pair stays in service, unless it is the one whose tools are no longer as
     its digest promised.
     """
@@ -63,11 +66,13 @@ class RegistryPairSource:
         self._unfitted: ServedPair | None = None  # from disk, its tools not compared yet
         self._refused: str | None = None  # name of the pair that was found and must not be served
         self._error: str | None = None
+        self._artifacts: dict[str, bytes] = {}  # verified bytes by SHA-256
         try:
             if self._file.exists():
                 keys = load_trusted_keys(settings.trusted_keys_file)
                 policy = UnseenPolicy.of(settings)
-                self._served = read_last_known_good(self._file, task, settings.environment, keys, policy)
+                kept = read_last_known_good(self._file, task, settings.environment, keys, policy)
+                self._served = self._opened(kept)
             if self._served is not None and self._served.pair.tools:
                 self._unfitted, self._served = self._served, None
         except (RegistryError, ConfigurationError) as err:
@@ -121,6 +126,7 @@ class RegistryPairSource:
             found = self._fetch()
             self._refused = found.pair.name
             self._refuse_older(found)
+            found = with_artifacts(found, self._settings, self._artifacts)
             self._fits(found.pair)
         except (RegistryError, ConfigurationError) as err:
             self._fail(err, str(err))
@@ -172,12 +178,15 @@ class RegistryPairSource:
             self._drop_unfit()
             return
         try:
-            copy = self._unfitted or self._copies.read()
+            copy = self._unfitted or self._opened(self._copies.read())
             if copy is not None:
                 self._fits(copy.pair)
             self._served = copy
         except (RegistryError, ConfigurationError) as err:
             self._error = str(err) if str(err) == self._error else f"{self._error}; {err}"
+
+    def _opened(self, served: ServedPair | None) -> ServedPair | None:
+        return None if served is None else with_artifacts(served, self._settings, self._artifacts)
 
     def _drop_unfit(self) -> None:
         """Serve no longer a pair whose tools have changed under it; while nobody can say, it stays."""
@@ -358,10 +367,12 @@ class CandidateReader:
 
     def __init__(self, task: str, settings: Settings) -> None:
         self._task, self._settings, self._known = task, settings, 0
+        self._artifacts: dict[str, bytes] = {}  # verified bytes by SHA-256
 
     def __call__(self) -> RolloutCandidate | None:
-        """See ``fetch_candidate``."""
+        """See ``fetch_candidate``; the candidate's artifacts are verified, too."""
         found = fetch_candidate(self._task, self._settings, known=self._known)
-        if found is not None:
-            self._known = found.rollout.sequence
-        return found
+        if found is None:
+            return None
+        self._known = found.rollout.sequence
+        return replace(found, served=with_artifacts(found.served, self._settings, self._artifacts))

@@ -13,8 +13,8 @@ from service.core.release.release import read_release
 from service.core.release.served import ServedPair
 from service.core.release.statements import TrustedKeys, envelope_digest, load_trusted_keys
 from service.core.release.unseen import UnseenPolicy
-from service.kit.aws.shared_state import SharedState
 from service.kit.frame.errors import ConfigurationError, RegistryError, StoreError
+from service.kit.records.shared_state import SharedState
 from service.kit.settings import Settings
 
 _KEY = "newest"

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from service.core.llm.breaker import BreakerState
 from service.core.llm.deadline import Budget, complete_within
 from service.core.llm.hedging import HedgeBudget
 from service.core.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelReply
@@ -21,6 +20,7 @@ from service.core.tools.use import ToolOutcome, TracedStep
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair import Pair, Part
 from service.core.unit.question import Question, Use
+from service.kit.delivery.breaker import BreakerState
 from service.kit.frame.errors import AnswerRefused, ModelError, OutputInvalid
 from service.kit.telemetry.log import Event, log
 

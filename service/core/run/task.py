@@ -23,7 +23,7 @@ from service.core.statements.answers.typed import schema_for_models, typed_outpu
 from service.core.tools.functions import ToolFunction
 from service.core.tools.provenance import Sources
 from service.core.tools.use import TracedStep
-from service.core.unit.pair import OutputRules, Pair
+from service.core.unit.pair import Artifact, OutputRules, Pair
 from service.core.unit.question import Question, Said, Use
 from service.kit.frame.errors import ConfigurationError, ModelError, OutputInvalid
 from service.kit.telemetry import tracing
@@ -60,6 +60,10 @@ class Task(ABC, Generic[In]):
     fallback_when_crowded: ClassVar[bool] = True
     most_steps: ClassVar[int] = 100
     tool_functions: ClassVar[Sequence[ToolFunction]] = ()
+    # The names of the artifacts that the task asks its pair for, and those files beside the code that stand in for them where a
+    # pair names none.
+    artifact_names: ClassVar[frozenset[str]] = frozenset()
+    built_in: ClassVar[Sequence[Artifact]] = ()
 
     @abstractmethod
     def values(self, inputs: In) -> Mapping[str, str]:
@@ -83,13 +87,17 @@ class Task(ABC, Generic[In]):
         """Return the inputs as an object for in-process models."""
         return inputs
 
+    def document_for(self, inputs: In, pair: Pair) -> object:
+        """Return ``document`` with what the answers of ``pair`` depend on, such as its artifacts; the default is ``document``."""
+        return self.document(inputs)
+
     def questions(self, inputs: In, pair: Pair) -> Sequence[Question]:
         """Return the questions about ``inputs``, at least one; several if the inputs are too long for one call."""
         values = self.values_for(inputs, pair)
         return [
             Question(
                 values=values,
-                document=self.document(inputs),
+                document=self.document_for(inputs, pair),
                 read=lambda text: self.check(text, pair.output),
                 answer_schema=None if self.output_model is None else schema_for_models(self.output_model),
             )
@@ -251,7 +259,7 @@ class Task(ABC, Generic[In]):
         return answer
 
     def _fallen_back(self, attempt: Attempt, inputs: In, model: str) -> TaskResult:
-        answer = self.in_process[model](self.document(inputs))
+        answer = self.in_process[model](self.document_for(inputs, attempt.context.pair))
         return attempt.fall_back(model, answer if isinstance(answer, str) else answer.output)  # it uses no tools
 
     async def _answer(self, call: ModelCall, attempt: "Attempt") -> TaskResult:

@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from service.core.llm.breaker import CircuitBreaker, Permit
 from service.core.tools.documents import NoTools, WithDocuments
 from service.core.tools.effects import EffectLedger, EffectsInMemory
 from service.core.tools.port import MOST_ANSWER_CHARS, ToolError, Tools, ToolsDown, ToolUndecided
@@ -20,6 +19,7 @@ from service.core.tools.use import RefusalReason, ToolOutcome
 from service.core.unit.pair import ToolSpec
 from service.core.unit.question import Use
 from service.core.unit.tool_arguments import wrong_arguments
+from service.kit.delivery.breaker import CircuitBreaker, Permit
 from service.kit.frame.canonical import canonical_json, sha256_hex
 from service.kit.frame.errors import StoreError
 from service.kit.telemetry import tracing

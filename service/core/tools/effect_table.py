@@ -9,7 +9,7 @@ from typing import Literal
 
 from service.core.tools.effects import KnownEffect
 from service.kit.aws.bounded import StoreThrottled
-from service.kit.aws.shared_state import SharedState, SharedStateChanged
+from service.kit.records.shared_state import SharedState, SharedStateChanged
 
 # As long as the validation records of a conversation are kept; a retry comes within minutes.
 _KEPT_S = 90 * 86_400

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from service.core.knowledge.indexes import KnowledgeIndexes
-from service.core.llm.breaker import BreakerPolicy, CircuitBreaker
 from service.core.tools.allowed import AllowedTools
 from service.core.tools.documents import DocumentIndexes, NoTools, WithDocuments, unopened
 from service.core.tools.effect_table import EffectTable
@@ -18,8 +17,9 @@ from service.core.tools.port import Tools, ToolsDown
 from service.core.tools.schemas import differing_tools
 from service.core.unit.pair import Pair, ToolSpec
 from service.core.unit.tool_arguments import DOCUMENT_ARGUMENTS
-from service.kit.aws.shared_state import SharedState
+from service.kit.delivery.breaker import BreakerPolicy, CircuitBreaker
 from service.kit.frame.errors import ConfigurationError, KnowledgeDown, RegistryError, ToolsDiffer
+from service.kit.records.shared_state import SharedState
 from service.kit.settings import Settings
 from service.kit.telemetry.log import Event, log
 

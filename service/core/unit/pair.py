@@ -1,8 +1,8 @@
 """The pair, the unit of release: prompt, model, backup, sampling, output rules and serving policy under one digest."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -12,6 +12,10 @@ from service.kit.frame.errors import PairError
 Role = Literal["system", "user", "assistant"]
 PairRole = Literal["candidate", "floor", "demo"]
 VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LONGEST_FILE = 200
 
 # Less has no room for the newest interaction and a line about the others.
 MINIMUM_HISTORY_TOKENS = 200
@@ -76,6 +80,27 @@ class ToolSpec:
     documents: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A file whose bytes decide answers, such as learned weights. The pair names it, and is used with exactly these bytes.
+
+    ``file`` is a path with forward slashes below the task's folder of pairs, or below the folder of its code. ``sha256`` is the
+    digest of the bytes, 64 hexadecimal digits.
+    """
+
+    name: str
+    file: str
+    sha256: str
+
+    def fault(self) -> str | None:
+        """Return what is wrong with the declaration, or None; pairs that somebody stored may hold anything."""
+        if not all(isinstance(value, str) for value in (self.name, self.file, self.sha256)) or not self.name:
+            return "name, file and sha256 must be texts"
+        if len(self.file) > _LONGEST_FILE or not _FILE.fullmatch(self.file):
+            return f"file {self.file[:_LONGEST_FILE]!r} must be a path below the task's folder, such as weights/intents.json"
+        return None if _SHA256.fullmatch(self.sha256) else "sha256 must be 64 hexadecimal digits, in lower case"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """One prompt of a pair with its own model: a judge, a validator, a router. The pair's main prompt is the part named "".
@@ -115,8 +140,10 @@ class Pair:
     """Everything that determines an answer apart from the inputs. Equal content has an equal ``digest``, whatever its source.
 
     ``description`` and ``role`` are not part of the digest. ``parts`` are further prompts, sorted by name, that the task asks
-    beside the main one. A ``candidate`` is written to be released. A ``floor`` is what a candidate must beat, and may be
-    released, too. A ``demo`` shows something, never has to pass the gate, and is released to stage ``local`` alone.
+    beside the main one. ``artifacts``, sorted by name, are files that decide answers; ``opened`` has their verified bytes by
+    SHA-256, as ``pair_file.artifacts`` read them, and is no part of what a pair is. A ``candidate`` is written to be released. A
+    ``floor`` is what a candidate must beat, and may be released, too. A ``demo`` shows something, never has to pass the gate, and
+    is released to stage ``local`` alone.
     """
 
     name: str
@@ -132,13 +159,15 @@ class Pair:
     cache_prefix: bool = False
     tools: tuple[ToolSpec, ...] = ()
     parts: tuple[Part, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
     description: str = ""
     role: PairRole = "candidate"
+    opened: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def content(self) -> dict[str, Any]:
         """Return the content that the digest covers, as plain JSON types."""
         fields = asdict(self)
-        del fields["description"], fields["role"]
+        del fields["description"], fields["role"], fields["opened"]
         if self.serving.max_history_tokens is None:
             # Pairs released before this field existed must keep the digest that was signed.
             del fields["serving"]["max_history_tokens"]
@@ -146,7 +175,7 @@ class Pair:
             for name in ("verifies", "own_words", "documents"):
                 if not tool[name]:
                     del tool[name]
-        for name in ("tools", "parts"):
+        for name in ("tools", "parts", "artifacts"):
             if not fields[name]:
                 del fields[name]
         return fields
@@ -203,6 +232,19 @@ class Pair:
             "add it to the pair"
         )
 
+    def artifact(self, name: str) -> bytes | None:
+        """Return the verified bytes of an artifact, the same object every time; None if the pair names no such artifact.
+
+        Raises:
+            PairError: the pair was not opened with its artifacts, which is a mistake of the program.
+        """
+        for found in self.artifacts:
+            if found.name == name:
+                if found.sha256 not in self.opened:
+                    raise PairError(f"pair {self.name!r} is used before its artifact {name!r} was verified")
+                return self.opened[found.sha256]
+        return None
+
     @classmethod
     def from_content(cls, content: Mapping[str, Any]) -> "Pair":
         """Rebuild a pair from ``content()``.
@@ -212,6 +254,8 @@ class Pair:
         """
         try:
             fields = dict(content)
+            if "opened" in fields:
+                raise TypeError("unknown field 'opened'")
             return cls(
                 **fields
                 | _prompt(fields)
@@ -222,6 +266,7 @@ class Pair:
                         ToolSpec(**_tuples(tool, "verifies", "own_words")) for tool in fields.get("tools", ())
                     ),
                     "parts": tuple(map(_part, fields.get("parts", ()))),
+                    "artifacts": _artifacts(fields.get("artifacts", ())),
                 }
             )
         except (KeyError, TypeError) as err:
@@ -242,6 +287,16 @@ class Pair:
             whose = f"part {part!r} of pair {self.name!r}" if part else f"pair {self.name!r}"
             raise PairError(f"{whose} needs values for {', '.join(missing)}; task {self.task!r} does not supply them")
         return prompt.render(values)
+
+
+def _artifacts(stored: Sequence[Mapping[str, Any]]) -> tuple[Artifact, ...]:
+    found = tuple(Artifact(**fields) for fields in stored)
+    for artifact in found:
+        if fault := artifact.fault():
+            raise TypeError(f"artifact {artifact.name!r}: {fault}")
+    if len({artifact.name for artifact in found}) < len(found):
+        raise TypeError("two artifacts have the same name")
+    return found
 
 
 def _part(fields: Mapping[str, Any]) -> Part:

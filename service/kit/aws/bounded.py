@@ -2,25 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 import anyio
 import anyio.to_thread
-import stamina
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError
 
 from service.kit.aws.clients import MAX_CONNECTIONS
 from service.kit.frame.errors import StoreError
+from service.kit.frame.retries import RetryPlan
 
 Result = TypeVar("Result")
-# Our own log lines count retries, so stamina's hooks must not log them again.
-stamina.instrumentation.set_on_retry_hooks([])
-
 # A hot partition throttles for milliseconds at a time.
-FIRST_WAIT_S = 0.02
-LONGEST_WAIT_S = 0.3
-_ATTEMPTS = 4
+STORE_RETRIES = RetryPlan(first_s=0.02, longest_s=0.3, jitter_s=0.02)
+_FEW_RETRIES = replace(STORE_RETRIES, attempts=4)
 _THROTTLES = frozenset(
     {
         "ProvisionedThroughputExceededException",
@@ -41,6 +38,9 @@ class StoreThrottled(StoreError):
 
 class StoreDropped(StoreError):
     """The store closed a connection that was kept open; retry on a new one."""
+
+
+PASSING = (StoreThrottled, StoreDropped)
 
 
 class ItemChanged(StoreError):
@@ -74,17 +74,7 @@ def patiently(access: Callable[[], Result], *, timeout_s: float) -> Result:
     Raises:
         StoreError: the error of the last attempt.
     """
-    for attempt in stamina.retry_context(
-        on=(StoreThrottled, StoreDropped),
-        attempts=_ATTEMPTS,
-        timeout=timeout_s,
-        wait_initial=FIRST_WAIT_S,
-        wait_max=LONGEST_WAIT_S,
-        wait_jitter=FIRST_WAIT_S,
-    ):
-        with attempt:
-            return access()
-    raise AssertionError("retry_context ends with a return or a raise")
+    return _FEW_RETRIES.run(access, on=PASSING, timeout_s=timeout_s)
 
 
 class StoreThreads:

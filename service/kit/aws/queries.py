@@ -4,16 +4,12 @@ A call takes 0.25 ms of CPU here, and 1.5 to 2.5 ms and a thread with boto3; a r
 does not serve requests uses boto3.
 """
 
-import asyncio
-import random
 import ssl
-import time
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 import aiohttp
-import stamina
 from aiodynamo import errors
 from aiodynamo.client import Client
 from aiodynamo.credentials import Credentials, Key
@@ -22,7 +18,7 @@ from aiodynamo.models import RetryConfig, RetryTimeout
 from botocore.exceptions import BotoCoreError
 from yarl import URL
 
-from service.kit.aws.bounded import FIRST_WAIT_S, LONGEST_WAIT_S, ItemChanged, StoreDropped, StoreThrottled
+from service.kit.aws.bounded import PASSING, STORE_RETRIES, ItemChanged, StoreDropped, StoreThrottled
 from service.kit.aws.clients import AwsKey, KeptKey, is_proxied, key_finder
 from service.kit.frame.errors import StoreError
 from service.kit.settings import Settings
@@ -169,25 +165,16 @@ async def patient_query(
     Raises:
         StoreError: the last error after ``patience_s`` seconds, or an error that a retry cannot fix.
     """
-    # The first attempt runs without stamina, whose bookkeeping is a tenth of a query's CPU time: it usually succeeds.
-    until = time.monotonic() + patience_s - 2 * LONGEST_WAIT_S
-    try:
-        return await queries.query(**arguments), 0
-    except (StoreThrottled, StoreDropped):
-        if time.monotonic() >= until:
-            raise
-    await asyncio.sleep(random.uniform(0, FIRST_WAIT_S))
-    async for attempt in stamina.retry_context(
-        on=(StoreThrottled, StoreDropped),
-        attempts=None,
-        timeout=max(until - time.monotonic(), 0.001),
-        wait_initial=FIRST_WAIT_S,
-        wait_max=LONGEST_WAIT_S,
-        wait_jitter=FIRST_WAIT_S,
-    ):
-        with attempt:
-            return await queries.query(**arguments), attempt.num
-    raise AssertionError("retry_context ends with a return or a raise")
+    attempts = 0
+
+    def ask() -> Awaitable[QueryPage]:
+        nonlocal attempts
+        attempts += 1
+        return queries.query(**arguments)
+
+    # The last attempt needs time of its own.
+    page = await STORE_RETRIES.run_async(ask, on=PASSING, timeout_s=patience_s - STORE_RETRIES.longest_s)
+    return page, attempts - 1
 
 
 class _OneHost:

@@ -128,11 +128,12 @@ def _models(settings: Settings, models: list[str]) -> Iterator[CheckedPart]:
 
 def _release(task: str, settings: Settings, models: set[str]) -> CheckedPart:
     """Check registry, alias and signatures of a task's pair; add its models on Bedrock to ``models``."""
+    from service.core.release.artifacts import with_artifacts
     from service.core.release.registry import fetch_released
     from service.core.unit.cards import ModelCards
 
     try:
-        released = fetch_released(task, settings)
+        released = with_artifacts(fetch_released(task, settings), settings)
         cards = ModelCards.load(settings.prompts_dir / "models.yaml")
         models |= {name for name in released.pair.models if cards.get(name).wire == "bedrock"}
     except ServiceError as err:

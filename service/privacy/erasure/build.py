@@ -8,10 +8,10 @@ from service.access.sealing import KmsSealer
 from service.access.shared_limits import account_keys_in_use
 from service.answers_kept.answer_record import ANSWERS_PREFIX
 from service.kit.aws.clients import client
-from service.kit.aws.shared_state import SharedState, open_shared_state
 from service.kit.aws.stores import TABLES
 from service.kit.frame.clock import wall_clock
 from service.kit.frame.errors import ConfigurationError
+from service.kit.records.shared_state import SharedState, open_shared_state
 from service.kit.settings import Settings
 from service.kit.telemetry.fields import account_key_mark
 from service.loading.loader import Opened

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.kit.aws.shared_state import SharedState
-from service.kit.aws.tombstones import REFRESH_S, erase_from
+from service.kit.records.shared_state import SharedState
+from service.kit.records.tombstones import REFRESH_S, erase_from
 from service.kit.telemetry.fields import account_hash
 from service.privacy.erasure.identity import CustomerIds
 from service.privacy.erasure.ledger import ErasureLedger, Receipt

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from service.kit.aws.shared_state import SharedState
+from service.kit.records.shared_state import SharedState
 from service.privacy.erasure.identity import CustomerIds
 
 _LEDGER, _OPEN = "erasure-ledger", "erasure-open"

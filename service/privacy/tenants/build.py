@@ -9,9 +9,11 @@ from service.calls.tenants.residency import Residency
 from service.calls.tenants.store import build_tenants
 from service.core.unit.cards import ModelCards
 from service.kit.aws.clients import client
-from service.kit.aws.shared_state import open_shared_state
+from service.kit.aws.stores import CALLS
 from service.kit.frame.clock import wall_clock
 from service.kit.frame.errors import ConfigurationError
+from service.kit.records.build import open_rows
+from service.kit.records.shared_state import open_shared_state
 from service.kit.settings import Settings
 from service.kit.telemetry.fields import set_account_key
 from service.privacy.erasure.build import build_eraser
@@ -41,7 +43,7 @@ def build_life_cycle(
     return TenantLifeCycle(
         tenants=build_tenants(settings, dynamodb=dynamodb),
         forms=build_forms(settings, dynamodb=dynamodb, now=now),
-        jobs=CallJobs(dynamodb, settings.calls.table),
+        jobs=CallJobs(open_rows(settings, CALLS, dynamodb)),
         access=open_changes(settings),
         ledger=TenantLedger(shared),
         residency=Residency(region=settings.aws.region, cards=cards, endpoint=settings.bedrock.endpoint),

@@ -4,7 +4,7 @@ from datetime import UTC
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from service.kit.aws.shared_state import SharedState
+from service.kit.records.shared_state import SharedState
 
 _LEDGER = "tenant-ledger"
 

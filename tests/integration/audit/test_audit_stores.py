@@ -15,6 +15,8 @@ from service.audit.stores import FINDINGS_KEPT, AuditObjects, FindingTable
 from service.core.redaction.texts import TextRedactor
 from service.kit.aws.clients import client
 from service.kit.aws.event_queue import EventQueue
+from service.kit.aws.stores import FINDINGS
+from service.kit.records.build import open_rows
 from service.kit.telemetry.fields import pseudonym_of
 from service.loading.balance import balance
 from service.loading.loader import Loader
@@ -44,7 +46,7 @@ def test_what_a_conversation_left_is_found_by_every_way(settings, api_runtime, m
     open_bank(monkeypatch)
     archive = Archive(client("s3", settings), settings.stores.archive_bucket)
     dynamodb = client("dynamodb", settings)
-    table = FindingTable(dynamodb, settings.stores.findings_table)
+    table = FindingTable(open_rows(settings, FINDINGS, dynamodb))
     runtime, _, lines = audited_assistant(
         api_runtime, "nova-lite", Scripted(WRONG, RIGHT), [AuditObjects(archive), table]
     )

@@ -21,8 +21,8 @@ from service.core.release.rollout import Rollout, RolloutCandidate
 from service.core.release.served import ServedPair
 from service.core.tasks.scorecard import TASK
 from service.core.unit.pair_file import load_pair
-from service.kit.aws.shared_state import open_shared_state
 from service.kit.frame.errors import UpstreamUnavailable
+from service.kit.records.shared_state import open_shared_state
 from service.kit.settings import REPO_ROOT, Settings
 from service.rollouts.control import RolloutControl
 from service.rollouts.live_counts import StopRule

@@ -10,7 +10,9 @@ from service.calls.store.form_store import FormStore
 from service.calls.store.forms import FormChanged, FormMissing
 from service.core.tasks.scorecard.form import Form
 from service.kit.aws.clients import client
+from service.kit.aws.stores import CONFIG
 from service.kit.frame.errors import StoreError
+from service.kit.records.dynamo import DynamoRows
 from service.kit.settings import Settings
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
@@ -34,7 +36,7 @@ def dynamodb(settings):
 
 @pytest.fixture
 def store(dynamodb) -> FormStore:
-    return FormStore(dynamodb, TABLE, timeout_s=10.0, now=lambda: NOW)
+    return FormStore(DynamoRows(dynamodb, CONFIG, TABLE, timeout_s=10.0), timeout_s=10.0, now=lambda: NOW)
 
 
 def form(form_id: str, tenant: str = "tenant-a", **changes: Any) -> Form:

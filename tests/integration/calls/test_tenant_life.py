@@ -19,7 +19,7 @@ from tenant_place import CHAIN, WORDS, make_tenants
 
 from service.access.control import open_access, open_changes
 from service.access.errors import InvalidClient, TokenRefused
-from service.answers_kept.outbox_table import to_item
+from service.answers_kept.writer import open_outbox
 from service.calls.keys import job_output_key
 from service.calls.tenants.store import TenantChanged, TenantMissing
 from service.calls.tenants.tenant import TenantSettings
@@ -69,7 +69,7 @@ async def scatter(place, tenant):
         waiting = loadable.answer(
             task="scorecard", request_id=f"req-waiting-{tenant}", tenant=tenant, client="x", output=f"of {word}"
         )
-        dynamodb.put_item(TableName=settings.summaries.outbox_table, Item=to_item(waiting, kept_at=NOW.timestamp()))
+        dynamodb.put_item(TableName=settings.summaries.outbox_table, Item=open_outbox(settings, None).stored(waiting))
         for key, text in (
             (job_output_key(tenant, "call-1"), {"said": word}),
             (f"_unknown/dead/unknown_tenant/{word}.json", {"object_key": f"{tenant}/calls/{word}.json", "etag": "e"}),

@@ -12,7 +12,7 @@ from service.access.control import account_key
 from service.calls.keys import NO_TENANT
 from service.calls.redact.transcript import PatternRedactor
 from service.kit.aws.clients import client
-from service.kit.aws.tombstones import REFRESH_S
+from service.kit.records.tombstones import REFRESH_S
 from service.kit.telemetry.fields import set_account_key
 from service.privacy.erasure.build import build_eraser
 from service.privacy.erasure.eraser import ErasureOrder

@@ -18,10 +18,8 @@ from role_rights import RightsNeeded, Role
 from service.access.control import account_key
 from service.answers_kept.answer_table import AnswerTable, WithoutErased
 from service.answers_kept.archive import Archive
-from service.answers_kept.outbox_table import to_item
-from service.answers_kept.spool import Spool
 from service.answers_kept.store import build_table_and_archive
-from service.answers_kept.writer import SummaryWriter
+from service.answers_kept.writer import answer_spool, answer_writer, open_outbox
 from service.audit.record import AuditEntry, AuditRecord, KeptFinding
 from service.audit.stores import AuditObjects, FindingTable
 from service.calls.keys import NO_TENANT
@@ -33,12 +31,13 @@ from service.conversations.table import ConversationTable
 from service.desk.book import CallbackBook
 from service.desk.build import open_callbacks
 from service.desk.handover import CustomerHandover, HandoverSummary
-from service.desk.handover_table import HandoverTable
+from service.desk.handover_store import HandoverStore
 from service.kit.aws.clients import client
 from service.kit.aws.queries import DynamoQueries
-from service.kit.aws.shared_state import open_shared_state
-from service.kit.aws.stores import BUCKETS, TABLES
-from service.kit.aws.tombstones import erase_from, open_tombstones
+from service.kit.aws.stores import BUCKETS, FINDINGS, HANDOVERS, TABLES
+from service.kit.records.dynamo import DynamoRows
+from service.kit.records.shared_state import open_shared_state
+from service.kit.records.tombstones import erase_from, open_tombstones
 from service.kit.telemetry.fields import account_hash, pseudonym_of, set_account_key
 from service.loading.build import build_loader
 from service.privacy.erasure.build import build_eraser
@@ -167,13 +166,13 @@ def fill(settings, who):
     for record in (given, about):
         archive.put_json(record.object_key, record.model_dump_json())
     AuditObjects(archive).put(audit(who))
-    FindingTable(dynamodb, stores.findings_table).put(audit(who))
+    FindingTable(DynamoRows(dynamodb, FINDINGS, stores.findings_table, timeout_s=10)).put(audit(who))
     archive.put_json(shadow(who).object_key, shadow(who).model_dump_json())
     damaged = f"omni-channel/processed/year=2026/month=11/day=22/hour=10/{who.requests[3]}.json"
     archive.put_json(damaged, json.dumps({"account_number": who.account, "request_id": who.requests[3], "x": who.word}))
-    waiting = to_item(summary(who, 3), kept_at=NOW.timestamp())
+    waiting = open_outbox(settings, dynamodb).stored(summary(who, 3))
     dynamodb.put_item(TableName=settings.summaries.outbox_table, Item=waiting)
-    Spool(settings.spool_folder, max_bytes=10**7).add(summary(who, 3))
+    answer_spool(settings.spool_folder, max_bytes=10**7).add(summary(who, 3))
     held_up = settings.state_dir / "audit" / "findings"
     held_up.mkdir(parents=True, exist_ok=True)
     (held_up / f"{who.number}.json").write_text(audit(who).model_dump_json(), encoding="utf-8")
@@ -194,7 +193,7 @@ def people(settings, who):
     """The customer waits for a person, for a call, and has left a message."""
     stores, dynamodb = settings.stores, client("dynamodb", settings)
     told = HandoverSummary(customer_query=who.text("wish"), conversation_turns=1, handover_reason="x", timestamp=NOW)
-    handovers = HandoverTable(dynamodb, stores.handovers_table, scope="local", timeout_s=10)
+    handovers = HandoverStore(DynamoRows(dynamodb, HANDOVERS, stores.handovers_table, timeout_s=10), scope="local")
     handovers.add(
         CustomerHandover(
             handover_id=f"h-{who.number}", conversation_id=who.conversation, reason="x", summary=told, requested_at=NOW
@@ -334,8 +333,8 @@ def test_what_was_on_its_way_does_not_bring_a_customer_back(settings):
     dynamodb, s3 = client("dynamodb", settings), client("s3", settings)
     table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
     tombstones = open_tombstones(settings)
-    spool = Spool(settings.spool_folder, max_bytes=10**7)
-    writer = SummaryWriter(
+    spool = answer_spool(settings.spool_folder, max_bytes=10**7)
+    writer = answer_writer(
         WithoutErased(table, tombstones), WithoutErased(archive, tombstones), spool, others_after_s=0.0
     )
     spool.add(summary(BACK, 2))  # a machine that was down comes back
@@ -480,9 +479,9 @@ def test_the_loader_and_the_writer_may_read_who_was_erased(settings, monkeypatch
     needed = RightsNeeded(monkeypatch, settings)
     dynamodb, s3 = client("dynamodb", settings), client("s3", settings)
     table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
-    tombstones, spool = open_tombstones(settings), Spool(settings.spool_folder, max_bytes=10**7)
+    tombstones, spool = open_tombstones(settings), answer_spool(settings.spool_folder, max_bytes=10**7)
     spool.add(summary(who, 1))
-    writer = SummaryWriter(
+    writer = answer_writer(
         WithoutErased(table, tombstones), WithoutErased(archive, tombstones), spool, others_after_s=0.0
     )
     assert writer.replay() >= 1

@@ -302,7 +302,7 @@ def _plant(root, path, old, new):
 @pytest.mark.parametrize(
     ("path", "old", "new", "message"),
     [
-        ("prompts/summarize/extractive.prompty", "{{history}}", "{{hisotry}}", "extractive.prompty:26: unknown variable 'hisotry'"),
+        ("prompts/summarize/extractive.prompty", "{{history}}", "{{hisotry}}", "extractive.prompty:30: unknown variable 'hisotry'"),
         ("prompts/summarize/extractive.prompty", "local.extractive", "local.extractiv", "extractive.prompty:8: model 'local.extractiv-digest-"),
         ("datasets/summarize/gate.jsonl", '{"id"', '{"id', "gate.jsonl:1: not JSON"),
         ("datasets/summarize/gate.jsonl", '"contact_id"', '"contact"', "gate.jsonl:1: field 'inputs.contact"),

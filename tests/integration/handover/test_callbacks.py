@@ -12,11 +12,11 @@ import pytest
 from service.desk.book import CallbackBook
 from service.desk.build import open_callbacks
 from service.desk.callback import CallbackStatus
-from service.desk.callback_store import CallbackChanged
 from service.desk.dialer import WebhookDialer
 from service.desk.worker import CallbackWorker
 from service.kit.aws.clients import client
 from service.kit.frame.errors import StoreError
+from service.kit.records.table import RecordChanged
 from service.kit.telemetry.log import _listeners as listeners
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
@@ -148,7 +148,7 @@ def test_the_second_of_two_writes_is_refused_and_a_repeated_request_changes_noth
     written = opened.store.put(taken)
     assert opened.store.get("cb-2") == written
     assert written.version == 2
-    with pytest.raises(CallbackChanged):
+    with pytest.raises(RecordChanged):
         opened.store.put(made.taken("w2", AT, timedelta(minutes=1)))
     assert opened.store.get("cb-2").taken_by == "w1"
     opened.store.put(written.given_up("test over", AT))

@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.desk.handover import CustomerHandover, HandoverSummary
-from service.desk.handover_store import HandoverChanged, HandoversInMemory
-from service.desk.handover_table import HandoverTable
+from service.desk.handover_store import HandoverStore
 from service.desk.queue import HandoverQueue
 from service.kit.aws.clients import client
+from service.kit.aws.stores import HANDOVERS
+from service.kit.records.dynamo import DynamoRows
+from service.kit.records.memory import RowsInMemory
+from service.kit.records.table import RecordChanged
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -34,9 +37,12 @@ def queue(request):
             return self.at
 
     if request.param == "memory":
-        return HandoverQueue(store=HandoversInMemory(), now=Clock())
+        return HandoverQueue(store=HandoverStore(RowsInMemory(HANDOVERS)), now=Clock())
     settings, scope = request.getfixturevalue("settings"), request.node.name
-    store = HandoverTable(client("dynamodb", settings), settings.stores.handovers_table, scope=scope, timeout_s=10.0)
+    store = HandoverStore(
+        DynamoRows(client("dynamodb", settings), HANDOVERS, settings.stores.handovers_table, timeout_s=10.0),
+        scope=scope,
+    )
     return HandoverQueue(store=store, now=Clock())
 
 
@@ -86,7 +92,7 @@ def test_taking_gives_summary_and_context_and_moves_the_others_up(queue):
     taken = queue.take("a", "agent-1")
     assert (taken.summary.customer_query, taken.context) == ("I lost my card", {"channel": "voice"})
     assert places(queue, "a", "b") == [None, 1]
-    with pytest.raises(HandoverChanged, match="nobody waits"):
+    with pytest.raises(RecordChanged, match="nobody waits"):
         queue.take("a", "agent-2")
 
 
@@ -96,7 +102,7 @@ def test_two_agents_never_take_one_customer(queue):
 
     def take(agent):
         start.wait()
-        with contextlib.suppress(HandoverChanged):
+        with contextlib.suppress(RecordChanged):
             took.append(queue.take("a", agent).taken_by)
 
     threads = [threading.Thread(target=take, args=(f"agent-{number}",)) for number in range(6)]
@@ -140,5 +146,5 @@ def test_the_wait_is_estimated_from_recent_handling_times_and_the_agents_at_work
 
 def test_nobody_waits_under_an_unknown_id(queue):
     assert queue.place("nobody") is None
-    with pytest.raises(HandoverChanged, match="no handover 'nobody'"):
+    with pytest.raises(RecordChanged, match="no handover 'nobody'"):
         queue.close("nobody", "resolved")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from service.channels.phone.build import open_voicemails, phone_function
-from service.channels.phone.voicemail_table import VoicemailChanged
 from service.kit.frame.clock import set_clock
+from service.kit.records.table import RecordChanged
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -64,7 +64,7 @@ def test_a_message_is_listed_until_somebody_has_called_back(settings, omni):
     closed = omni("close", CONTACT, "--as", "called_back", "--by", "ann", at=TUESDAY)
     assert "closed as called_back, promise broken" in closed
     assert "VOICEMAIL_CLOSED" in closed
-    with pytest.raises(VoicemailChanged):
+    with pytest.raises(RecordChanged):
         store.put(read)
     assert store.get(CONTACT).sealed_phone is None
     assert "0 messages wait, 0 overdue" in omni("list", at=TUESDAY)

@@ -13,9 +13,10 @@ from service.core.knowledge.minilm import MiniLM
 from service.core.run.dialogue.task import DialogueSoFar
 from service.core.run.dialogue.turn import DialogueInputs
 from service.core.tasks.assistant.rules import rules, rules_by_meaning
-from service.core.tasks.assistant.understanding.by_meaning import guess_by_meaning
+from service.core.tasks.assistant.understanding.by_meaning import OWN_WEIGHTS, guess_by_weights
 from service.core.tasks.assistant.understanding.classifier import IntentClassifier, read_weights
 from service.core.tasks.assistant.understanding.intents import LEAST_CONFIDENCE
+from service.core.unit.pair_file.artifacts import built_in
 from service.kit.frame.errors import ModelUnusable
 from service.kit.settings import Settings
 
@@ -31,11 +32,11 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def classifier(model):
-    return IntentClassifier(read_weights(), model)
+    return IntentClassifier(read_weights(built_in("assistant", OWN_WEIGHTS)), model)
 
 
 def test_the_shipped_weights_are_those_of_the_training_messages(model):
-    shipped, learned = read_weights(), learn(FOLDER, model)
+    shipped, learned = read_weights(built_in("assistant", OWN_WEIGHTS)), learn(FOLDER, model)
     assert shipped.trained_on == digest_of(FOLDER / "train.jsonl")
     assert (shipped.intents, shipped.embedder) == (learned.intents, learned.embedder)
     # Another processor's last digits differ.
@@ -61,10 +62,10 @@ def test_the_rules_answer_by_meaning_where_words_say_nothing(monkeypatch, tmp_pa
     document = DialogueSoFar(
         inputs=DialogueInputs(conversation_id="conv-1", message="Has my turn nearly come?"), may_use_tools=True
     )
-    guess_by_meaning.cache_clear()
+    guess_by_weights.cache_clear()
     with pytest.raises(ModelUnusable, match="make it: omni knowledge prepare"):
         rules_by_meaning(document)
     MiniLM.open(tmp_path / "models")
     assert [use.tool for use in rules_by_meaning(document).uses] == ["queue_position"]
     assert "I'm not sure I understood that" in rules(document)
-    guess_by_meaning.cache_clear()
+    guess_by_weights.cache_clear()

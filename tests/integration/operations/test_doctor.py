@@ -26,7 +26,8 @@ def healthy(local_aws):
 @pytest.fixture(autouse=True)
 def released(monkeypatch):
     """A registry that holds a verified release; its own tests are in tests/integration/release."""
-    served = SimpleNamespace(pair=SimpleNamespace(models=("amazon.nova-lite-v1:0", digest.MODEL_ID)))
+    models = ("amazon.nova-lite-v1:0", digest.MODEL_ID)
+    served = SimpleNamespace(pair=SimpleNamespace(task="summarize", models=models, artifacts=()))
     monkeypatch.setattr("service.core.release.registry.fetch_released", lambda task, settings: served)
 
 

@@ -9,7 +9,7 @@ from eval.release import production_lock
 from eval.release.production_lock import no_deployment
 from eval.spine.errors import Refused
 from omni.deploying import deploy
-from service.kit.aws.shared_state import SharedState, open_shared_state
+from service.kit.records.shared_state import SharedState, open_shared_state
 from service.rollouts.change_lock import ChangeHeld, ChangeLock
 
 pytestmark = pytest.mark.slow
@@ -23,7 +23,7 @@ def settings(local_aws):
 @pytest.fixture
 def shared(settings, request):
     found = open_shared_state(settings)
-    return SharedState(found._client, found.table, scope=request.node.name)
+    return SharedState(found.rows, scope=request.node.name)
 
 
 def test_of_many_at_once_one_begins_and_the_others_learn_who(shared):

@@ -24,9 +24,9 @@ from service.core.release.registry import RegistryPairSource, fetch_candidate
 from service.core.release.release import attestation_tag
 from service.core.release.rollout import CANDIDATE_ALIAS
 from service.core.release.statements import load_trusted_keys
-from service.kit.aws.shared_state import open_shared_state
 from service.kit.frame.clock import set_clock
 from service.kit.frame.errors import RegistryError
+from service.kit.records.shared_state import open_shared_state
 from service.kit.settings import Settings
 from service.rollouts.control import RolloutControl
 from service.rollouts.live_counts import Observation

@@ -33,6 +33,8 @@ from service.calls.tenants.build import build_desk
 from service.core.unit.cards import ModelCards
 from service.dashboards.reader import DashboardReader
 from service.kit.aws.clients import client
+from service.kit.aws.stores import CALLS
+from service.kit.records.build import open_rows
 from service.warehouse import open_warehouse
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # its own warnings about generated data
@@ -116,7 +118,7 @@ def api(api_runtime, config, hand_made_warehouse):
         forms=forms,
         jobs=SimpleNamespace(of=lambda tenant: iter(calls.jobs.values())),
         results=calls.reviews.results,
-        orders=RescoringOrders(client("dynamodb", config), config.calls.table),
+        orders=RescoringOrders(open_rows(config, CALLS)),
         now=lambda: datetime.now(UTC),
         threads=calls.reviews.threads,
     )

@@ -18,8 +18,8 @@ import pytest
 from load.awsproxy import AwsProxy
 from load.rig import Rig, Service
 
-from service.answers_kept.outbox_table import OutboxTable
 from service.answers_kept.store import build_table_and_archive
+from service.answers_kept.writer import open_outbox
 from service.kit.aws.clients import client
 from service.kit.settings import REPO_ROOT
 from service.warehouse.duck import DuckWarehouse
@@ -91,14 +91,14 @@ class Stores:
         settings = rig.settings.model_copy(update={"aws_endpoint": rig.aws_endpoint})
         self.dynamodb, self.s3 = client("dynamodb", settings), client("s3", settings)
         self.table, self.archive = build_table_and_archive(settings, dynamodb=self.dynamodb, s3=self.s3)
-        self.outbox = OutboxTable(self.dynamodb, settings.summaries.outbox_table)
+        self.outbox = open_outbox(settings, self.dynamodb)
         self.wanted = sorted(answer["request_id"] for answer in answers)
 
     def in_table(self):
         return sorted(set(self.wanted) & set(self.table.request_ids(*ALWAYS)))
 
     def in_outbox(self):
-        return sorted(set(self.wanted) & self.outbox.request_ids()[0])
+        return sorted(set(self.wanted) & self.outbox.ids()[0])
 
     def in_archive(self):
         hour = 3600

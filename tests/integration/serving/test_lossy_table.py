@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.kit.aws.shared_state import open_shared_state
+from service.kit.records.shared_state import open_shared_state
 from service.rollouts.live_counts import Observation
 from service.rollouts.shared_counts import SharedCounts
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.core.llm.breaker import BreakerState
 from service.core.llm.gateway import LiteLLMGateway
 from service.core.llm.reliability import Reliability
 from service.core.run.task import TaskContext
@@ -16,6 +15,7 @@ from service.core.tasks.summarize import TASK, SummarizeInputs
 from service.core.unit.cards import ModelCards
 from service.core.unit.interaction import Interaction
 from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.kit.delivery.breaker import BreakerState
 from service.kit.settings import REPO_ROOT
 from service.local.process import LocalBedrock
 from service.local.scripted_model import SCRIPTED_MODEL_ID

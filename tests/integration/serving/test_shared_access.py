@@ -21,9 +21,9 @@ from service.access.errors import InvalidClient, TokenRefused
 from service.access.items import PARTITION
 from service.access.sealing import KmsSealer
 from service.kit.aws.clients import client
-from service.kit.aws.shared_state import open_shared_state
-from service.kit.aws.shared_watch import SharedWatch
 from service.kit.frame.errors import ConfigurationError, StoreError
+from service.kit.records.shared_state import open_shared_state
+from service.kit.records.shared_watch import SharedWatch
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

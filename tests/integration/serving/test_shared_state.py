@@ -6,8 +6,10 @@ from decimal import Decimal
 import pytest
 
 from service.kit.aws.clients import client
-from service.kit.aws.shared_state import SharedState, SharedStateChanged, open_shared_state
+from service.kit.aws.stores import SHARED
 from service.kit.frame.errors import StoreError
+from service.kit.records.dynamo import DynamoRows
+from service.kit.records.shared_state import SharedState, SharedStateChanged, open_shared_state
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +23,7 @@ def settings(local_aws):
 def state(settings, request):
     """The table that `omni up` makes, in a scope of this test alone."""
     found = open_shared_state(settings)
-    return SharedState(found._client, found.table, scope=request.node.name)
+    return SharedState(found.rows, scope=request.node.name)
 
 
 def test_a_text_is_replaced_only_at_the_version_that_was_read(state):
@@ -105,13 +107,13 @@ def test_items_come_in_order_of_their_keys_and_expired_ones_not_at_all(settings,
 
 def test_scopes_do_not_see_each_other(state):
     state.put("clients", "widget", "one")
-    other = SharedState(state._client, state.table, scope="another")
+    other = SharedState(state.rows, scope="another")
     assert other.get("clients", "widget") is None
     assert other.changes() == {}
 
 
 def test_a_missing_table_says_what_to_do(settings, state):
-    missing = SharedState(client("dynamodb", settings), "nowhere", scope="local")
+    missing = SharedState(DynamoRows(client("dynamodb", settings), SHARED, "nowhere", timeout_s=5), scope="local")
     with pytest.raises(StoreError, match="omni up"):
         missing.get("a", "b")
     with pytest.raises(StoreError, match="omni up"):

@@ -33,10 +33,9 @@ from service.answers_kept.items import side_key, to_item
 from service.answers_kept.recent import RecentSummaries
 from service.answers_kept.reconcile import reconcile
 from service.answers_kept.record import FeedbackRecord, Helpfulness, Reusable, SeenInteraction, SummaryRecord, utc_text
-from service.answers_kept.spool import Spool
 from service.answers_kept.store import build_summaries
 from service.answers_kept.table import SummaryTable
-from service.answers_kept.writer import SummaryWriter
+from service.answers_kept.writer import answer_spool, answer_writer
 from service.app import create_app
 from service.core.llm.model_call import ModelCall, ModelReply
 from service.core.llm.pricing import Usage
@@ -301,10 +300,9 @@ sys.path.insert(0, os.getcwd())
 from service.kit.aws.clients import client
 from service.kit.settings import Settings
 from service.answers_kept.archive import Archive
-from service.answers_kept.spool import Spool
 from service.answers_kept.table import SummaryTable
 from service.answers_kept.record import SummaryRecord
-from service.answers_kept.writer import SummaryWriter
+from service.answers_kept.writer import answer_spool, answer_writer
 from datetime import timedelta
 from pathlib import Path
 
@@ -318,10 +316,10 @@ class Slow:
         time.sleep(self.delay_s)
         return self.store.put(record)
 
-writer = SummaryWriter(
+writer = answer_writer(
     Slow(SummaryTable(client("dynamodb", settings), table, ttl=timedelta(days=7)), 0.01),
     Slow(Archive(client("s3", settings), bucket), 0.03),
-    Spool(Path(folder), max_bytes=10**7),
+    answer_spool(Path(folder), max_bytes=10**7),
 )
 for line in Path(lines).read_text().splitlines():
     writer.keep(SummaryRecord.model_validate_json(line))
@@ -342,20 +340,20 @@ def test_a_process_killed_in_mid_write_loses_nothing_and_doubles_nothing(
         [sys.executable, "-c", _VICTIM, str(folder), settings.aws.endpoint, TABLE, BUCKET, str(lines)], check=False
     )
     assert died.returncode == -signal.SIGKILL
-    spool = Spool(folder, max_bytes=10**7)
+    spool = answer_spool(folder, max_bytes=10**7)
     before = archive.request_ids(since, until)
-    left = spool.request_ids()[0]
+    left = spool.ids()[0]
     # The test is about a death in mid-write: some were done and some were not.
     assert 0 < len(left) <= 100
     assert len(before) < 100
-    writer = SummaryWriter(table, archive, spool, others_after_s=0.0)
+    writer = answer_writer(table, archive, spool, others_after_s=0.0)
     assert writer.replay() == len(left)
     writer.close()
     wanted = {record.request_id for record in records}
     # Lists, not sets: nothing is there twice.
     assert sorted(archive.request_ids(since, until)) == sorted(wanted)
     assert sorted(table.request_ids(since, until)) == sorted(wanted)
-    assert spool.request_ids() == (set(), set())
+    assert spool.ids() == (set(), set())
     assert (
         dynamodb.get_item(TableName=TABLE, Key={"unique_process_id": {"S": side_key("p-kill0", "req-kill0")}}).get(
             "Item"
@@ -519,11 +517,11 @@ def test_the_request_is_answered_and_kept_while_the_archive_is_down(settings: Se
     broken = _runtime(settings.model_copy(update={"archive_bucket": "no-such-bucket"}), model, tmp_path / "spool")
     with TestClient(create_app(runtime=broken)) as one:
         answer = _post(one, "s3-down")
-    spool = Spool(tmp_path / "spool", max_bytes=10**7)
-    assert answer["request_id"] in spool.request_ids()[0]
+    spool = answer_spool(tmp_path / "spool", max_bytes=10**7)
+    assert answer["request_id"] in spool.ids()[0]
     whole = _runtime(settings, model, tmp_path / "spool").summaries
     assert whole._writer is not None
     whole._writer._others_after_s = 0.0
     assert whole._writer.replay() == 1
     whole.close()
-    assert spool.request_ids() == (set(), set())
+    assert spool.ids() == (set(), set())

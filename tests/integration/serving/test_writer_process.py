@@ -16,12 +16,12 @@ from structlog.testing import capture_logs
 
 from service.answers_kept.archive import Archive
 from service.answers_kept.record import utc_text
-from service.answers_kept.spool import Spool
 from service.answers_kept.table import SummaryTable
-from service.answers_kept.writer import SummaryWriter
+from service.answers_kept.writer import answer_spool, answer_writer
 from service.answers_kept.writer_process import WriterProcess
 from service.kit.aws.clients import client
 from service.kit.aws.stores import SUMMARIES
+from service.kit.frame.retries import RetryPlan
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 
@@ -39,12 +39,12 @@ class Place:
         self.table = SummaryTable(self.dynamodb, TABLE, ttl=timedelta(days=7))
         self.archive = Archive(self.s3, BUCKET)
         self.here = 0
-        self.spool = Spool(folder, max_bytes=10**7)
+        self.spool = answer_spool(folder, max_bytes=10**7)
         self.writer = WriterProcess(self.settings, self.spool, self.make_here)
 
     def make_here(self):
         self.here += 1
-        return SummaryWriter(self.table, self.archive, self.spool, others_after_s=0.0, replay_every_s=0.1)
+        return answer_writer(self.table, self.archive, self.spool, others_after_s=0.0, replay_every_s=0.1)
 
     def records(self, count):
         return [
@@ -69,7 +69,7 @@ class Place:
 
     def everything_arrives(self, records):
         wanted = sorted(record.request_id for record in records)
-        until(lambda: self.spool.request_ids() == (set(), set()) and len(self.stored()[1]) >= len(wanted))
+        until(lambda: self.spool.ids() == (set(), set()) and len(self.stored()[1]) >= len(wanted))
         assert self.stored() == (wanted, wanted)
 
     def close(self):
@@ -152,7 +152,7 @@ def test_a_child_that_does_not_read_delays_no_request(place):
     records = place.records(2000)  # their names are more than a pipe holds
     for record in records:
         place.writer.keep(record)
-    assert len(place.spool.request_ids()[0]) == 2000
+    assert len(place.spool.ids()[0]) == 2000
     os.kill(place.writer.pid, signal.SIGCONT)
     until(lambda: place.writer.snapshot()["written"] > 500)
     # What no name was sent of is for the replay, which leaves young files alone for ten seconds.
@@ -172,7 +172,7 @@ def test_records_that_the_disk_refuses_are_written_by_the_parent(place):
 
 
 def test_the_parent_writes_when_no_child_survives(place, monkeypatch):
-    monkeypatch.setattr("service.answers_kept.writer_process._FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("service.answers_kept.writer_process._PAUSES", RetryPlan(first_s=0.01, longest_s=30))
     monkeypatch.setattr("service.answers_kept.writer_process.sys.executable", "/bin/false")
     records = place.records(5)
     with capture_logs() as logs:
@@ -189,12 +189,12 @@ _VICTIM = """
 import json, os, signal, sys, time
 from pathlib import Path
 from service.kit.settings import Settings
-from service.answers_kept.spool import Spool
 from service.answers_kept.record import SummaryRecord
+from service.answers_kept.writer import answer_spool
 from service.answers_kept.writer_process import WriterProcess
 
 settings = Settings(**json.loads(Path(sys.argv[1]).read_text()))
-writer = WriterProcess(settings, Spool(settings.spool_folder, max_bytes=10**7), lambda: sys.exit("not needed"))
+writer = WriterProcess(settings, answer_spool(settings.spool_folder, max_bytes=10**7), lambda: sys.exit("not needed"))
 writer.start()
 for line in Path(sys.argv[2]).read_text().splitlines():
     writer.keep(SummaryRecord.model_validate_json(line))

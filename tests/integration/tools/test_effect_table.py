@@ -16,9 +16,9 @@ from service.core.tools.serving import build_task_tools
 from service.core.unit.pair import ToolSpec
 from service.core.unit.question import Use
 from service.kit.aws.clients import client
-from service.kit.aws.shared_state import open_shared_state
 from service.kit.aws.stores import SHARED
 from service.kit.frame.errors import StoreError
+from service.kit.records.shared_state import open_shared_state
 
 pytestmark = pytest.mark.slow
 

@@ -23,9 +23,9 @@ from eval.spine.cases import Case
 from reports.run import write_weekly
 from service.access.control import account_key, local_token
 from service.answers_kept.feedback import ByRequest
-from service.answers_kept.outbox_table import OutboxTable
 from service.answers_kept.reconcile import reconcile, restore_rows
 from service.answers_kept.store import build_answer_table, build_table_and_archive
+from service.answers_kept.writer import open_outbox
 from service.app import create_app
 from service.core.llm.model_call import ModelReply
 from service.core.llm.pricing import Usage
@@ -151,8 +151,8 @@ def test_a_task_is_answered_kept_rated_loaded_and_harvested_without_the_person(l
         assert (rated[1]["rating"], rated[1]["current"]) == ("not_helpful", True)
         assert post(f"{url}/v1/desk/feedback", token, {"request_id": asked} | said)[1] == rated[1]
         assert post(f"{url}/v1/desk/feedback", token, {"request_id": "req-0", "rating": "helpful"})[0] == 404
-    outbox = OutboxTable(dynamodb, settings.summaries.outbox_table)
-    assert outbox.request_ids() == (set(), set())
+    outbox = open_outbox(settings, dynamodb)
+    assert outbox.ids() == (set(), set())
     assert answers.request_ids("2020", "2099") == [asked]
     (folder,) = archive.folders("omni-channel/answers/")
     assert folder == "omni-channel/answers/desk/"

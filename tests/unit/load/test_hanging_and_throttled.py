@@ -5,7 +5,7 @@ from statistics import mean
 import pytest
 from simulation import HANGS, lognormal, many
 
-from service.core.llm.breaker import BreakerState
+from service.kit.delivery.breaker import BreakerState
 from service.kit.frame.errors import QuotaExceeded
 
 SEEDS = range(1, 5)

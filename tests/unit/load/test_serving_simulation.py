@@ -22,10 +22,10 @@ from simulation import (
 )
 from structlog.testing import capture_logs
 
-from service.core.llm.breaker import BreakerState
 from service.core.llm.model_call import ModelReply
 from service.core.llm.pricing import Usage
 from service.core.llm.reliability import Reliability
+from service.kit.delivery.breaker import BreakerState
 from service.kit.frame.errors import QuotaExceeded, RequestRejected
 
 ONE_REPLY = Decimal("0.0012")

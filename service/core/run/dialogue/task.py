@@ -3,7 +3,7 @@
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, TypeVar
 
@@ -27,12 +27,14 @@ _SHORTEST_NAME = 6  # characters of an id without digits; a shorter one is a wor
 class DialogueSoFar:
     """What an in-process model is given: the turn's inputs, and the tools that this run has used, with what came of them.
 
-    ``may_use_tools`` is False for a task's fallback, whose answer must be a reply.
+    ``may_use_tools`` is False for a task's fallback, whose answer must be a reply. ``pair`` is the one that is asked, for its
+    artifacts; None: the task's own.
     """
 
     inputs: DialogueInputs
     turns: tuple[DialogueTurn, ...] = ()
     may_use_tools: bool = False
+    pair: Pair | None = field(default=None, compare=False, repr=False)
 
     @property
     def outcomes(self) -> tuple[tuple[str, Any], ...]:
@@ -130,7 +132,7 @@ class DialogueTask(Task[D]):
         while True:
             answer = yield Question(
                 values=values,
-                document=DialogueSoFar(inputs=inputs, turns=turns, may_use_tools=bool(pair.tools)),
+                document=DialogueSoFar(inputs=inputs, turns=turns, may_use_tools=bool(pair.tools), pair=pair),
                 read=lambda text: self.check(text, pair.output),
                 turns=turns,
                 tools=bool(pair.tools),

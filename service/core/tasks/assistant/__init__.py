@@ -16,13 +16,13 @@ from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.rules import BY_MEANING_ID, MODEL_ID, rules, rules_by_meaning
 from service.core.tasks.assistant.story import handover_facts
 from service.core.tasks.assistant.tools import FUNCTIONS, live_bank
-from service.core.tasks.assistant.understanding.by_meaning import guess_by_meaning
+from service.core.tasks.assistant.understanding.by_meaning import OWN_WEIGHTS, guess_by_meaning
 from service.core.tasks.assistant.understanding.intents import GuessIntent
 from service.core.tasks.assistant.understanding.logged import log_intent
 from service.core.tasks.assistant.validation.guard import AssistantGuard
 from service.core.tools.functions import ToolFunction
 from service.core.tools.use import TracedStep
-from service.core.unit.pair import Pair
+from service.core.unit.pair import Artifact, Pair
 from service.kit.frame.errors import ModelUnusable
 
 
@@ -35,6 +35,8 @@ class BankAssistant(DialogueTask[DialogueInputs]):
     in_process: ClassVar[InProcessModels] = {MODEL_ID: rules, BY_MEANING_ID: rules_by_meaning}
     fallback_model: ClassVar[str | None] = MODEL_ID
     tool_functions: ClassVar[Sequence[ToolFunction]] = FUNCTIONS
+    artifact_names: ClassVar[frozenset[str]] = frozenset({OWN_WEIGHTS.name})
+    built_in: ClassVar[Sequence[Artifact]] = (OWN_WEIGHTS,)
     checks: ClassVar[tuple[str, ...]] = ("fabricated_data", "domain", "documents", "branches", "promises", "disclosure")
 
     def greeting(self) -> str:
@@ -71,7 +73,7 @@ class BankAssistant(DialogueTask[DialogueInputs]):
 def _guess_of(pair: Pair) -> GuessIntent | None:
     if BY_MEANING_ID in pair.models:
         with suppress(ModelUnusable):  # then the rules without it answer, and the answer says so
-            return guess_by_meaning()
+            return guess_by_meaning(pair)
     return None
 
 

@@ -125,7 +125,8 @@ def rules_by_meaning(document: object) -> str | Said:
     Raises:
         ModelUnusable: what guesses is not installed here.
     """
-    return _answered(document, guess_by_meaning())
+    assert isinstance(document, DialogueSoFar)
+    return _answered(document, guess_by_meaning(document.pair))
 
 
 def _answered(document: object, guess_intent: GuessIntent | None) -> str | Said:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from service.core.llm.tokens import estimated_tokens
+from service.core.llm.pricing import estimated_tokens
 from service.core.tasks.scorecard.form import Criterion, Form
 from service.core.tasks.scorecard.transcript import Speaker, Turn, line_of
 from service.kit.frame.errors import PairError

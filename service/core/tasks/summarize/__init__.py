@@ -2,18 +2,21 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from service.core.llm.model_call import InProcessModels
 from service.core.run.guard import AnswerGuard
 from service.core.run.task import Task
-from service.core.tasks.summarize.digest import MODEL_ID, extractive_digest
+from service.core.tasks.summarize.digest import MODEL_ID, OWN_WEIGHTS, WEIGHTS, extractive_digest
 from service.core.tasks.summarize.history import history_text
+from service.core.tasks.summarize.selection import Weights
 from service.core.tools.use import TracedStep
 from service.core.unit.interaction import HistoryFilter, Interaction
-from service.core.unit.pair import OutputRules, Pair
+from service.core.unit.pair import Artifact, OutputRules, Pair
+from service.core.unit.pair_file.artifacts import artifact_of
 from service.kit.frame.errors import OutputInvalid
 from service.kit.frame.strict import IsoTime
 
@@ -58,9 +61,18 @@ class SummarizeInputs(HistoryFilter):
         return self.apply(list(self.interactions), self.as_of)
 
 
+class _Weighed(SummarizeInputs):
+    """The inputs with the weights of the pair that is asked about them."""
+
+    _weights: Weights = PrivateAttr(default=WEIGHTS)
+
+
 def _digest(document: object) -> str:
     assert isinstance(document, SummarizeInputs)
-    return extractive_digest(document.visible())
+    return extractive_digest(document.visible(), document._weights if isinstance(document, _Weighed) else WEIGHTS)
+
+
+_parsed = lru_cache(maxsize=8)(Weights.parse)  # by the pair's own bytes, which are hashed once
 
 
 def _values(inputs: SummarizeInputs, max_history_tokens: int | None) -> Mapping[str, str]:
@@ -79,6 +91,8 @@ class Summarize(Task[SummarizeInputs]):
     variables: ClassVar[frozenset[str]] = frozenset({"history", "today", "contact_reason"})
     in_process: ClassVar[InProcessModels] = {MODEL_ID: _digest}
     fallback_model: ClassVar[str | None] = MODEL_ID
+    artifact_names: ClassVar[frozenset[str]] = frozenset({OWN_WEIGHTS.name})
+    built_in: ClassVar[Sequence[Artifact]] = (OWN_WEIGHTS,)
 
     def values(self, inputs: SummarizeInputs) -> Mapping[str, str]:
         """Return the history, today's date and the reason of the present contact."""
@@ -87,6 +101,12 @@ class Summarize(Task[SummarizeInputs]):
     def values_for(self, inputs: SummarizeInputs, pair: Pair) -> Mapping[str, str]:
         """Return ``values`` with the history shortened to the pair's ``max_history_tokens``."""
         return _values(inputs, pair.serving.max_history_tokens)
+
+    def document_for(self, inputs: SummarizeInputs, pair: Pair) -> SummarizeInputs:
+        """Return the inputs with the weights that the pair's digest chooses its statements by."""
+        document = _Weighed.model_construct(**dict(inputs))
+        document._weights = _parsed(artifact_of(pair, self.name, OWN_WEIGHTS))
+        return document
 
     def without_model(self, inputs: SummarizeInputs) -> str | None:
         """Return a fixed text for an empty history, else None."""

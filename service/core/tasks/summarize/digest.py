@@ -11,16 +11,17 @@ from service.core.tasks.summarize.notes import Note, read_note
 from service.core.tasks.summarize.selection import Weights, choose
 from service.core.tasks.summarize.statements import NoteSentence, statements_of
 from service.core.unit.interaction import Interaction
+from service.core.unit.pair import Artifact
+from service.core.unit.pair_file.artifacts import built_in
 
-WEIGHTS = Weights.load()
-
-
-def model_id(weights: Weights) -> str:
-    """Return the id of the digest with these weights: other weights are another model."""
-    return f"local.extractive-digest-v3-{weights.digest[:8]}"
-
-
-MODEL_ID = model_id(WEIGHTS)
+# What a pair that names no weights gets; the digest's id ends in what was a digest of them, and stays what it is.
+OWN_WEIGHTS = Artifact(
+    name="digest",
+    file="digest_weights.json",
+    sha256="f9009873bd6e039e6f3e0fc416382cf35e02f144a9db9e5e2eca456c3c63f3f4",
+)
+WEIGHTS = Weights.parse(built_in("summarize", OWN_WEIGHTS))
+MODEL_ID = "local.extractive-digest-v3-2d458dc5"
 
 _REFERENCE = re.compile(r"\$\s?\d{1,3}(?:,\d{3}){0,3}(?:\.\d\d)?\b|\b[A-Z]{2,4}[- ]?\d{2,6}(?:-\d{1,4})?\b")
 _SAID_DAY = re.compile(r"\b(\d{1,2}) (jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*", re.I)
@@ -39,8 +40,8 @@ class ReadHistory:
     secrets: frozenset[str]
 
 
-def extractive_digest(interactions: Sequence[Interaction]) -> str:
-    """Return a digest of at most 108 words; the same interactions, oldest first, give the same text.
+def extractive_digest(interactions: Sequence[Interaction], weights: Weights = WEIGHTS) -> str:
+    """Return a digest of at most 108 words; the same interactions, oldest first, and weights give the same text.
 
     It gives the number of interactions and the first day, then the statements that learned weights prefer, in their order, each
     contact under its day and channel, and the latest outcome. Shorthand is written out; what somebody says in the first or
@@ -48,7 +49,7 @@ def extractive_digest(interactions: Sequence[Interaction]) -> str:
     are left out. For texts in other languages it gives amounts, references and dates only. An empty history gives
     "No interactions found."
     """
-    return digest_of(read_history(interactions), WEIGHTS) if interactions else "No interactions found."
+    return digest_of(read_history(interactions), weights) if interactions else "No interactions found."
 
 
 def read_history(interactions: Sequence[Interaction]) -> ReadHistory:

@@ -8,7 +8,7 @@ from enum import IntEnum
 from functools import cached_property
 from itertools import pairwise
 
-from service.core.llm.tokens import CHARS_PER_TOKEN, estimated_tokens
+from service.core.llm.pricing import CHARS_PER_TOKEN, estimated_tokens
 from service.core.statements.grounding.text import sentences
 from service.core.tasks.summarize.signals import signal_weight
 from service.core.unit.interaction import Interaction

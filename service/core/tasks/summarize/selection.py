@@ -3,14 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from service.core.statements.grounding.quotable import why_not
 from service.core.tasks.summarize.features import Candidate
 from service.core.tasks.summarize.statements import NoteSentence
-from service.kit.frame.canonical import canonical_json, sha256_hex
+from service.kit.frame.errors import PairError
 
-WEIGHTS_FILE = Path(__file__).with_name("digest_weights.json")
 _MOST_TRIED = 400
 _SAME = 0.8  # the share of common content words from which two statements say the same
 
@@ -29,14 +27,22 @@ class Weights:
     repetition: float
 
     @classmethod
-    def load(cls, path: Path = WEIGHTS_FILE) -> "Weights":
-        """Read the weights that ``omni bench floor --fit`` wrote."""
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+    def parse(cls, content: bytes) -> "Weights":
+        """Read the weights that ``omni bench floor --fit`` wrote.
 
-    @property
-    def digest(self) -> str:
-        """SHA-256 over the canonical JSON of the weights: part of the model's id."""
-        return sha256_hex(canonical_json(asdict(self)))
+        Raises:
+            PairError: the bytes hold no weights.
+        """
+        try:
+            return cls(**json.loads(content))
+        except (ValueError, TypeError) as err:
+            raise PairError(
+                f"the digest's weights cannot be read ({type(err).__name__}): learn them with `omni bench floor --fit`"
+            ) from err
+
+    def content(self) -> bytes:
+        """Return the bytes that ``parse`` reads."""
+        return (json.dumps(asdict(self), indent=1) + "\n").encode()
 
     def value_of(self, candidate: Candidate) -> float:
         """Return the sum of the weights of the candidate's features."""

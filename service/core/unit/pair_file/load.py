@@ -8,6 +8,7 @@ from service.core.unit.cards import ModelCards
 from service.core.unit.pair import (
     MINIMUM_HISTORY_TOKENS,
     VARIABLE,
+    Artifact,
     Message,
     OutputRules,
     Pair,
@@ -17,13 +18,14 @@ from service.core.unit.pair import (
     ServingPolicy,
     ToolSpec,
 )
+from service.core.unit.pair_file.artifacts import open_artifacts
 from service.core.unit.pair_file.declared_tools import ToolsWrong, declared_tools
 from service.core.unit.pair_file.front_matter import FrontMatter, near_or_all
 from service.core.unit.pair_file.templates import Templates
 from service.kit.frame.errors import PairError
 from service.kit.frame.strict import MOST_YAML_BYTES, NotStrict, read_strict
 
-_MOST_PARTS = 8
+_MOST_PARTS = _MOST_ARTIFACTS = 8
 _NO_PARTS: Mapping[str, frozenset[str]] = {}
 _OF_A_MODEL = {
     "model": frozenset({"id", "options"}),
@@ -46,6 +48,7 @@ _SECTIONS: Mapping[str, frozenset[str]] = {
             "cache_prefix",
             "tools",
             "parts",
+            "artifacts",
         ]
     ),
     **_OF_A_MODEL,
@@ -53,6 +56,7 @@ _SECTIONS: Mapping[str, frozenset[str]] = {
     "serving": frozenset({"deadline_ms", "hedge_delay_ms", "max_history_tokens"}),
 }
 _OF_A_PART = frozenset({"description", "model", "backup", "cache_prefix", "inputs", "prompt"})
+_OF_AN_ARTIFACT = ("file", "sha256")
 _REQUIRED_OF_A_PART = ("model", "model.id", "model.options.maxOutputTokens", "inputs", "prompt")
 _REQUIRED = (
     "name",
@@ -74,7 +78,7 @@ def load_pair(
     task_variables: Collection[str],
     part_variables: Mapping[str, Collection[str]] = _NO_PARTS,
 ) -> Pair:
-    """Read one pair file.
+    """Read one pair file, and verify the artifacts that it names.
 
     Args:
         path: the file, named ``<task>/<pair>.prompty``.
@@ -83,7 +87,7 @@ def load_pair(
         part_variables: the parts that the task may ask (``Task.part_variables``), each with the names that it supplies.
 
     Raises:
-        PairError: with ``path:line: what is wrong; what to do``.
+        PairError: with ``path:line: what is wrong; what to do``; or the bytes of an artifact are others than the pair names.
     """
     source = FrontMatter(path, _read(path))
     source.check_keys(_SECTIONS, _REQUIRED)
@@ -91,7 +95,7 @@ def load_pair(
     main = _prompt(source, "", templates, task_variables, cards)
     source.text_equals("name", path.stem)
     source.text_equals("task", path.parent.name)
-    return Pair(
+    pair = Pair(
         name=source.text("name"),
         task=source.text("task"),
         version=source.text("version"),
@@ -106,8 +110,10 @@ def load_pair(
         cache_prefix=main.cache_prefix,
         tools=_tools(source),
         parts=_parts(source, part_variables, cards),
+        artifacts=_artifacts(source),
         role=_role(source),
     )
+    return open_artifacts(pair, path.parent)
 
 
 def _read(path: Path) -> str:
@@ -129,6 +135,25 @@ def _parts(source: FrontMatter, part_variables: Mapping[str, Collection[str]], c
     if len(declared) > _MOST_PARTS:
         source.fail("parts", f"a pair may have {_MOST_PARTS} parts; this one has {len(declared)}")
     return tuple(_part(source, name, part_variables, cards) for name in sorted(map(str, declared)))
+
+
+def _artifacts(source: FrontMatter) -> tuple[Artifact, ...]:
+    declared = source.get("artifacts")
+    if declared is None:
+        return ()
+    if not isinstance(declared, dict) or not declared:
+        source.fail("artifacts", "'artifacts' must be a mapping of names, each with file and sha256")
+    if len(declared) > _MOST_ARTIFACTS:
+        source.fail("artifacts", f"a pair may name {_MOST_ARTIFACTS} artifacts; this one names {len(declared)}")
+    found = []
+    for name in sorted(map(str, declared)):
+        key = f"artifacts.{name}"
+        source.check_keys({key: frozenset(_OF_AN_ARTIFACT)}, [f"{key}.{wanted}" for wanted in _OF_AN_ARTIFACT])
+        artifact = Artifact(name=name, file=source.text(f"{key}.file"), sha256=source.text(f"{key}.sha256"))
+        if fault := artifact.fault():
+            source.fail(key, f"artifact {name!r}: {fault}")
+        found.append(artifact)
+    return tuple(found)
 
 
 def _part(source: FrontMatter, name: str, part_variables: Mapping[str, Collection[str]], cards: ModelCards) -> Part:

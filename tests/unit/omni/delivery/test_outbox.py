@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-import stamina
 from scheduled import MONDAY, Clock, Receivers, plan_of
 
 from omni.delivery.outbox import KEEP_TRYING, ReportOutbox
@@ -13,12 +12,6 @@ from omni.records.opening import SharedPlace
 
 MINUTE = timedelta(minutes=1)
 TWO = {"folder": {"kind": "folder", "path": "a"}, "other": {"kind": "folder", "path": "b"}}
-
-
-@pytest.fixture(autouse=True)
-def no_waiting():
-    with stamina.set_testing(True, attempts=3):
-        yield
 
 
 @pytest.fixture
@@ -33,7 +26,9 @@ def make(tmp_path, clock):
     def build(*answers):
         destinations = plan_of({"id": "j", "what": "does", "command": ["x"], "cron": "* * * * *", "timeout": "1m",
                                 "catch_up": "1m"}, destinations=TWO).destinations  # fmt: skip
-        return ReportOutbox(place=place, destinations=destinations, send=Receivers(*answers), now=clock)
+        return ReportOutbox(
+            place=place, destinations=destinations, send=Receivers(*answers), now=clock, sleep=lambda s: None
+        )
 
     return build
 

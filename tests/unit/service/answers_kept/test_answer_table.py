@@ -7,8 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from service.answers_kept.answer_table import AnswerTable, RecordTables
-from service.answers_kept.spool import Spool
-from service.answers_kept.writer import SummaryWriter
+from service.answers_kept.writer import answer_spool, answer_writer
 from service.kit.aws.bounded import RecordRefused
 from service.kit.frame.errors import StoreError
 
@@ -56,8 +55,8 @@ def test_an_answer_that_is_there_is_not_written_again():
 
 def test_without_the_table_of_answers_summaries_are_written_all_the_same(tmp_path):
     summaries, archive = Taking(), Taking()
-    writer = SummaryWriter(
-        RecordTables(summaries, table("ResourceNotFoundException")), archive, Spool(tmp_path, max_bytes=10**6)
+    writer = answer_writer(
+        RecordTables(summaries, table("ResourceNotFoundException")), archive, answer_spool(tmp_path, max_bytes=10**6)
     )
     writer.keep(loadable.answer(1))
     writer.keep(loadable.summary(2))

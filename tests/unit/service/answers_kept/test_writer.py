@@ -12,9 +12,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.answers_kept.record import SummaryRecord
-from service.answers_kept.spool import Spool, SpoolError
-from service.answers_kept.writer import SummaryWriter
+from service.answers_kept.writer import AnswerWriter, answer_spool, answer_writer
 from service.kit.aws.bounded import RecordRefused, StoreThrottled
+from service.kit.delivery.spool import SpoolError
 from service.kit.frame.errors import StoreError
 from service.kit.telemetry import metrics
 
@@ -61,12 +61,12 @@ class Store:
 class Fixture:
     def __init__(self, folder: Path, max_bytes: int = 10**6) -> None:
         self.table, self.archive = Store(), Store()
-        self.spool = Spool(folder, max_bytes=max_bytes)
+        self.spool = answer_spool(folder, max_bytes=max_bytes)
         self.now = 0.0
         self.writer = self.new_writer()
 
-    def new_writer(self) -> SummaryWriter:
-        return SummaryWriter(
+    def new_writer(self) -> AnswerWriter:
+        return answer_writer(
             self.table, self.archive, self.spool, replay_every_s=0.01, others_after_s=0.0, clock=lambda: self.now
         )
 
@@ -74,7 +74,7 @@ class Fixture:
         _until(lambda: self.writer.snapshot()["in_flight"] == 0)
 
     def waiting(self) -> set[str]:
-        return self.spool.request_ids()[0]
+        return self.spool.ids()[0]
 
 
 def _until(condition: Callable[[], bool]) -> None:
@@ -95,7 +95,7 @@ def fixture(tmp_path: Path):  # type: ignore[no-untyped-def]
 def test_a_file_is_whole_when_the_system_takes_it_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, body: whole(descriptor, bytes(body)[:100]))
-    spool = Spool(tmp_path, max_bytes=10_000)
+    spool = answer_spool(tmp_path, max_bytes=10_000)
     path = spool.add(_record(interactions=()))
     monkeypatch.undo()
     assert path.stat().st_size > 200
@@ -178,7 +178,7 @@ def test_a_throttled_store_is_asked_again_at_once(fixture: Fixture) -> None:
             return super().put(record)
 
     hot = Hot()
-    writer = SummaryWriter(hot, fixture.archive, fixture.spool, clock=lambda: 0.0)
+    writer = answer_writer(hot, fixture.archive, fixture.spool, clock=lambda: 0.0)
     with capture_logs() as logs:
         writer.keep(_record())
         _until(lambda: bool(hot.kept))
@@ -212,15 +212,15 @@ def test_a_full_disk_or_spool_is_logged_and_the_record_still_written(
     def no_space(*_: Any, **__: Any) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    spool = Spool(tmp_path / "other", max_bytes=len(_record().to_json()) + 10)
+    spool = answer_spool(tmp_path / "other", max_bytes=len(_record().to_json()) + 10)
     monkeypatch.setattr(os, "write", no_space)
     with pytest.raises(SpoolError, match="No space left"):
         spool.add(_record())
     monkeypatch.undo()
-    nowhere = Spool(Path("/dev/full/spool"), max_bytes=10**6)
+    nowhere = answer_spool(Path("/dev/full/spool"), max_bytes=10**6)
     with pytest.raises(SpoolError, match="Not a directory"):
         nowhere.add(_record())
-    assert (nowhere.waiting(), nowhere.request_ids()) == ([], (set(), set()))
+    assert (nowhere.waiting(), nowhere.ids()) == ([], (set(), set()))
     assert list((tmp_path / "other").iterdir()) == []
     spool.add(_record())  # what failed takes no room
 
@@ -251,7 +251,7 @@ def test_a_permanently_refused_record_is_set_aside(fixture: Fixture) -> None:
         fixture.writer.keep(_record())
         fixture.settle()
     assert [entry["event"] for entry in logs] == ["SUMMARY_REFUSED"]
-    assert fixture.spool.request_ids() == (set(), {"req-000000000001"})
+    assert fixture.spool.ids() == (set(), {"req-000000000001"})
     assert "req-000000000001" in fixture.archive.kept
     assert fixture.writer.replay() == 0
 
@@ -286,7 +286,7 @@ def test_closing_drains_and_what_is_not_drained_stays_on_disk(tmp_path: Path) ->
 
 
 def test_a_damaged_file_is_logged_and_named_for_the_reconciliation(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, max_bytes=10_000)
+    spool = answer_spool(tmp_path, max_bytes=10_000)
     path = spool.add(_record(7))
     path.write_bytes(b"{")
     (tmp_path / "stray.json").write_bytes(b"\xff")
@@ -294,23 +294,23 @@ def test_a_damaged_file_is_logged_and_named_for_the_reconciliation(tmp_path: Pat
         assert [spool.read(found) for found in spool.waiting()] == [None, None]
     refused = {entry["request_id"]: entry["error"] for entry in logs if entry["event"] == "SUMMARY_REFUSED"}
     assert refused == {"req-000000000007": "DamagedSpoolFile", "stray": "DamagedSpoolFile"}
-    assert spool.request_ids() == (set(), {"req-000000000007", "stray"})
+    assert spool.ids() == (set(), {"req-000000000007", "stray"})
 
 
 def test_damaged_files_are_put_aside_and_half_written_ones_deleted(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, max_bytes=10**6)
+    spool = answer_spool(tmp_path, max_bytes=10**6)
     path = spool.add(_record())
     path.write_text(path.read_text()[:40])
     (tmp_path / "2026-req-9.123.tmp").write_text("half")
     assert spool.read(path) is None
-    assert spool.request_ids() == (set(), {"req-000000000001"})
+    assert spool.ids() == (set(), {"req-000000000001"})
     os.utime(tmp_path / "2026-req-9.123.tmp", (0, 0))
     assert spool.waiting(older_than_s=10.0) == []
     assert not (tmp_path / "2026-req-9.123.tmp").exists()
 
 
 def test_files_are_for_their_owner_alone_and_young_ones_of_others_are_left(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "spool", max_bytes=10**6)
+    spool = answer_spool(tmp_path / "spool", max_bytes=10**6)
     path = spool.add(_record())
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert spool.waiting(older_than_s=60.0) == []
@@ -320,9 +320,9 @@ def test_files_are_for_their_owner_alone_and_young_ones_of_others_are_left(tmp_p
 
 def test_the_size_limit_counts_existing_and_deleted_files(tmp_path: Path) -> None:
     size = len(_record().to_json())
-    first = Spool(tmp_path, max_bytes=10 * size)
+    first = answer_spool(tmp_path, max_bytes=10 * size)
     paths = [first.add(_record(number)) for number in range(2)]
-    second = Spool(tmp_path, max_bytes=3 * size)
+    second = answer_spool(tmp_path, max_bytes=3 * size)
     second.add(_record(3))
     with pytest.raises(SpoolError, match="full"):
         second.add(_record(4))

@@ -17,10 +17,12 @@ from service.api.conversations.models import HANDED_OVER, TAKEN_OVER
 from service.app import create_app
 from service.conversations.store import ConversationsInMemory
 from service.desk.book import CallbackBook
-from service.desk.callback_store import CallbacksInMemory
-from service.desk.handover_store import HandoversInMemory
+from service.desk.callback_store import CallbackStore
+from service.desk.handover_store import HandoverStore
 from service.desk.queue import HandoverQueue
+from service.kit.aws.stores import CALLBACKS, HANDOVERS
 from service.kit.frame.errors import StoreError
+from service.kit.records.memory import RowsInMemory
 from service.kit.settings import Settings
 from service.kit.telemetry.log import Event, add_listener
 
@@ -30,7 +32,7 @@ NEXT = "You're next in line. A specialist will be with you shortly."
 
 @pytest.fixture
 def callbacks():
-    return CallbacksInMemory()
+    return CallbackStore(RowsInMemory(CALLBACKS))
 
 
 @pytest.fixture
@@ -303,7 +305,9 @@ def test_an_unknown_handover_and_a_service_without_a_queue(service, api_runtime,
 
 
 def test_a_customer_who_leaves_is_abandoned_after_the_time(api_runtime, monkeypatch):
-    runtime = assistant_runtime(api_runtime, monkeypatch, store=HandoversInMemory(), left_after=timedelta(0))
+    runtime = assistant_runtime(
+        api_runtime, monkeypatch, store=HandoverStore(RowsInMemory(HANDOVERS)), left_after=timedelta(0)
+    )
     with TestClient(create_app(runtime=runtime)) as client:
         handed_over(client)
         assert client.get(LIST).json()["waiting"] == []
@@ -325,7 +329,7 @@ class Watched(ConversationsInMemory):
 
 
 def test_summary_and_context_stand_in_the_queue_before_the_customer_reads_of_the_handover(api_runtime, monkeypatch):
-    queued = HandoversInMemory()
+    queued = HandoverStore(RowsInMemory(HANDOVERS))
     kept = Watched(queued)
     runtime = assistant_runtime(api_runtime, monkeypatch, store=queued, conversations=kept)
     with TestClient(create_app(runtime=runtime)) as client:
@@ -336,7 +340,7 @@ def test_summary_and_context_stand_in_the_queue_before_the_customer_reads_of_the
 
 
 def test_also_a_reply_without_the_tool_hands_over_after_the_queue_has_the_story(api_runtime):
-    queued = HandoversInMemory()
+    queued = HandoverStore(RowsInMemory(HANDOVERS))
     kept = Watched(queued)
     queue = HandoverQueue(store=queued, now=lambda: datetime.now(UTC))
     with TestClient(create_app(runtime=parcel_runtime(api_runtime, conversations=kept, handovers=queue))) as client:

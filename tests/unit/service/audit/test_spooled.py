@@ -58,7 +58,7 @@ def test_a_file_that_cannot_be_read_is_set_aside(tmp_path):
     store = Store()
     Spooled(store, tmp_path).put(record(1))
     assert store.taken == ["req-1"]
-    assert [path.name for path in tmp_path.iterdir()] == ["req-0.unreadable"]
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.json")] == ["aside/req-0.json"]
 
 
 def test_a_record_that_the_store_never_takes_holds_up_no_other(tmp_path):

@@ -1,6 +1,7 @@
 """Callbacks are rung when due, once each, retried, closed or given up, and a broken promise is counted."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,10 +9,12 @@ import pytest
 from service.access.sealing import OwnerOnly
 from service.desk.book import CallbackBook
 from service.desk.callback import MOST_RINGS, CallbackStatus, RingOutcome
-from service.desk.callback_store import CallbacksInMemory
+from service.desk.callback_store import CallbackStore
 from service.desk.opening import promised_by
 from service.desk.worker import CallbackWorker
+from service.kit.aws.stores import CALLBACKS
 from service.kit.frame.errors import StoreError
+from service.kit.records.memory import RowsInMemory
 from service.kit.telemetry.log import Event
 from service.kit.telemetry.log import _listeners as listeners
 
@@ -49,7 +52,7 @@ class Telephone:
 
 class World:
     def __init__(self, *outcomes, at=MONDAY, **telephone):
-        self.at, self.store, self.phone = at, CallbacksInMemory(), Telephone(*outcomes, **telephone)
+        self.at, self.store, self.phone = at, CallbackStore(RowsInMemory(CALLBACKS)), Telephone(*outcomes, **telephone)
 
     def now(self):
         return self.at
@@ -228,9 +231,7 @@ async def test_a_number_that_cannot_be_opened_is_given_up_and_stops_no_other():
     world = World(RingOutcome.REACHED)
     world.ask("cb-2")
     made = world.ask()
-    world.store._kept["cb-1"] = type(made)(
-        **{name: getattr(made, name) for name in made.__slots__} | {"sealed_phone": "kms:x"}
-    )
+    world.store.put(replace(made, sealed_phone="kms:x"))
     assert (await world.work()).states == {"closed": 1, "given_up": 1}
     assert world.one.reason == "the number cannot be opened"
 

@@ -12,9 +12,11 @@ from service.core.tools.functions import ToolFunction
 from service.core.tools.port import ToolError
 from service.core.tools.serving import build_task_tools
 from service.desk.book import CallbackBook
-from service.desk.callback_store import CallbacksInMemory
+from service.desk.callback_store import CallbackStore
 from service.desk.tool import TOOL, with_kept_callbacks
+from service.kit.aws.stores import CALLBACKS
 from service.kit.frame.errors import StoreError
+from service.kit.records.memory import RowsInMemory
 from service.kit.settings import Settings
 
 AT = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
@@ -22,7 +24,7 @@ AT = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 
 @pytest.fixture
 def store():
-    return CallbacksInMemory()
+    return CallbackStore(RowsInMemory(CALLBACKS))
 
 
 @pytest.fixture

@@ -5,10 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.desk.handover import CustomerHandover, HandoverSummary
-from service.desk.handover_store import HandoverChanged, HandoversInMemory
+from service.desk.handover_store import HandoverStore
 from service.desk.queue import HandoverQueue
 from service.desk.watch import HandoverWatch
+from service.kit.aws.stores import HANDOVERS
 from service.kit.frame.errors import StoreError
+from service.kit.records.memory import RowsInMemory
+from service.kit.records.table import RecordChanged
 from service.kit.telemetry import log as log_module
 from service.kit.telemetry import metrics
 from service.kit.telemetry.event_metrics import record
@@ -27,7 +30,7 @@ class Clock:
 
 @pytest.fixture
 def queue():
-    return HandoverQueue(store=HandoversInMemory(), now=Clock())
+    return HandoverQueue(store=HandoverStore(RowsInMemory(HANDOVERS)), now=Clock())
 
 
 @pytest.fixture
@@ -136,7 +139,7 @@ def test_a_page_that_writes_meanwhile_keeps_no_agent_from_taking(queue):
     assert queue.take("a", "anna").taken_by == "anna"
     assert raced
     assert queue.take("a", "anna").taken_by == "anna"  # asked again after a broken connection
-    with pytest.raises(HandoverChanged, match="take the next one"):
+    with pytest.raises(RecordChanged, match="take the next one"):
         queue.take("a", "bert")
 
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from service.core.llm.breaker import BreakerState
 from service.core.llm.model_call import ModelReply
 from service.core.llm.pricing import Usage
 from service.core.llm.reliability import Reliability
@@ -24,6 +23,7 @@ from service.core.unit.interaction import Interaction
 from service.core.unit.pair import ToolSpec
 from service.core.unit.pair_file import load_pair
 from service.core.unit.question import Use
+from service.kit.delivery.breaker import BreakerState
 from service.kit.frame.errors import StoreError, UpstreamUnavailable
 from service.kit.settings import REPO_ROOT
 from service.rollouts.shadow import Shadow

@@ -1,19 +1,33 @@
 """Opens what guesses intents by meaning, where the extra `knowledge` is installed."""
 
-from functools import cache
+from functools import lru_cache
 
 from service.core.knowledge.installed import require_installed
 from service.core.tasks.assistant.understanding.intents import GuessIntent
+from service.core.unit.pair import Artifact, Pair
+from service.core.unit.pair_file.artifacts import artifact_of
 from service.kit.frame.errors import ConfigurationError, KnowledgeError, ModelUnusable
 
+# What a pair that names no weights gets.
+OWN_WEIGHTS = Artifact(
+    name="intents",
+    file="understanding/intent_weights.json",
+    sha256="be6139ae6ed87020bba5b025756b130e8d47ec0a96ce3ea4c921b78810564092",
+)
 
-@cache
-def guess_by_meaning() -> GuessIntent:
-    """Return the function that guesses, the same in the whole process; its model is loaded at the first call (0.3 s).
+
+def guess_by_meaning(pair: Pair | None = None) -> GuessIntent:
+    """Return the function that guesses by the weights of ``pair``, the same each time; its model is loaded first (0.3 s).
 
     Raises:
         ModelUnusable: the embedding model is not installed, its file has not been made, or the weights are for another one.
     """
+    return guess_by_weights(artifact_of(pair, "assistant", OWN_WEIGHTS))
+
+
+@lru_cache(maxsize=4)
+def guess_by_weights(content: bytes) -> GuessIntent:
+    """Return the function that guesses by the weights in ``content``; see ``guess_by_meaning``."""
     try:
         require_installed()
         from service.core.knowledge.minilm import MiniLM, graph_file
@@ -23,6 +37,6 @@ def guess_by_meaning() -> GuessIntent:
         folder = Settings().state_dir / "models"
         if not graph_file(folder).is_file():  # making it takes seconds, in which no other customer would be answered
             raise KnowledgeError("the embedding model's file is missing; make it: omni knowledge prepare")
-        return IntentClassifier(read_weights(), MiniLM.open(folder)).guess
+        return IntentClassifier(read_weights(content), MiniLM.open(folder)).guess
     except (KnowledgeError, ConfigurationError) as err:
         raise ModelUnusable(f"intents cannot be told by meaning: {err}") from err

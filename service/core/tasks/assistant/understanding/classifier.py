@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -13,12 +12,11 @@ from service.core.knowledge.embedding import Embedder, Vectors
 from service.core.tasks.assistant.understanding.intents import Guess, Intent
 from service.kit.frame.errors import ConfigurationError
 
-WEIGHTS_FILE = Path(__file__).with_name("intent_weights.json")
 _TRAIN = "train with `omni intents train`"
 
 
 class IntentWeights(BaseModel):
-    """What `omni intents train` learned, as kept in ``intent_weights.json``.
+    """What `omni intents train` learned; a pair names its file as the artifact ``intents``.
 
     ``embedder`` is the digest of the model whose vectors are classified, ``trained_on`` the SHA-256 of the messages.
     Probabilities are those of the scores divided by ``temperature``, which the dev messages chose. ``coefficients`` are
@@ -50,18 +48,16 @@ class IntentWeights(BaseModel):
         return np.frombuffer(self.coefficients, "<f4").astype(np.float32).reshape(len(self.intents), self.dimensions)
 
 
-def read_weights(file: Path = WEIGHTS_FILE) -> IntentWeights:
+def read_weights(content: bytes) -> IntentWeights:
     """Read the weights.
 
     Raises:
-        ConfigurationError: there is no such file, or it holds no weights.
+        ConfigurationError: the bytes hold no weights.
     """
     try:
-        return IntentWeights.model_validate_json(file.read_bytes())
-    except OSError as err:
-        raise ConfigurationError(f"{file} cannot be read: {_TRAIN}") from err
+        return IntentWeights.model_validate_json(content)
     except ValidationError as err:
-        raise ConfigurationError(f"{file}: {err.errors()[0]['msg']}; {_TRAIN}") from err
+        raise ConfigurationError(f"the intents' weights: {err.errors()[0]['msg']}; {_TRAIN}") from err
 
 
 class IntentClassifier:

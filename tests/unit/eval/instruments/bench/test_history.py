@@ -7,7 +7,7 @@ import pytest
 
 from eval.instruments.bench.history import COMPRESSED, WHOLE, covered, lengthened, long_cases
 from eval.spine.cases import load_cases
-from service.core.llm.tokens import estimated_tokens
+from service.core.llm.pricing import estimated_tokens
 from service.core.tasks.summarize import TASK, SummarizeInputs
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair_file import load_pair

@@ -1,14 +1,15 @@
 """The floor's table: scores by hand, equal lengths, and where the learned weights are written."""
 
-import json
+import shutil
 
 from eval.instruments.floor import measure
-from eval.instruments.floor.measure import guarded, print_floor, scored, scores_of
+from eval.instruments.floor.measure import guarded, print_floor, scored, scores_of, weights_of_floor
 from eval.spine.cases import Case, Expectations, Fact
-from service.core.tasks.summarize.digest import MODEL_ID, WEIGHTS, model_id
+from service.core.tasks.summarize.digest import WEIGHTS
 from service.core.tasks.summarize.selection import Weights
-from service.kit.settings import Settings
+from service.kit.settings import REPO_ROOT, Settings
 
+SMOL = ("smollm2-short", "smollm2-structured")
 FACTS = (
     Fact(statement="The fee", accepted=("$45",), interaction_id="i1", span="$45"),
     Fact(statement="The crew", accepted=("crew + 11/24", "technician"), interaction_id="i1", span="crew"),
@@ -47,15 +48,15 @@ def test_baselines_have_the_digests_number_of_words_at_most():
 
 
 def test_the_guard_is_asked_about_each_digest(monkeypatch):
-    assert guarded([case()]) == []
-    monkeypatch.setattr(measure, "extractive_digest", lambda visible: "Owes $99.99.")
-    assert guarded([case(), case("case-2")]) == ["case-1", "case-2"]
+    assert guarded([case()], WEIGHTS) == []
+    monkeypatch.setattr(measure, "extractive_digest", lambda visible, weights: "Owes $99.99.")
+    assert guarded([case(), case("case-2")], WEIGHTS) == ["case-1", "case-2"]
 
 
 def test_the_table_says_what_was_learned_from_what(monkeypatch, capsys):
     cases = [case(f"case-{number}", facts=FACTS, references=("The $45 fee.",)) for number in range(6)]
     monkeypatch.setattr(measure, "cases_of", lambda names, settings: cases)
-    monkeypatch.setattr(measure, "planted_lines", lambda settings: ["planted"])
+    monkeypatch.setattr(measure, "planted_lines", lambda settings, weights: ["planted"])
     print_floor(Settings(), ["gate", "dev"])
     printed = capsys.readouterr().out
     assert "gate, 6 cases, nothing was learned from these cases" in printed
@@ -63,24 +64,18 @@ def test_the_table_says_what_was_learned_from_what(monkeypatch, capsys):
     assert printed.count("digest  1.00") == 2
 
 
-def test_fitting_writes_the_weights_and_names_the_new_model_everywhere(monkeypatch, tmp_path):
+def test_fitting_pins_the_weights_in_the_pairs_that_name_them_and_keeps_the_earlier_file(monkeypatch, tmp_path):
     weights = Weights(features={"money": 1.0}, length_power=0.5, repetition=0.5)
     monkeypatch.setattr(measure, "cases_of", lambda names, settings: [])
     monkeypatch.setattr(measure, "lessons_of", lambda cases: [])
     monkeypatch.setattr(measure, "learn", lambda lessons: weights)
-    monkeypatch.setattr(measure, "WEIGHTS_FILE", tmp_path / "weights.json")
-    (tmp_path / "prompts" / "summarize").mkdir(parents=True)
-    card, pair = tmp_path / "prompts" / "models.yaml", tmp_path / "prompts" / "summarize" / "extractive.prompty"
-    card.write_text(f"  - id: {MODEL_ID}\n", encoding="utf-8")
-    pair.write_text(f"  id: {MODEL_ID}\nversion: 1\n", encoding="utf-8")
-    new = measure.fit_floor(Settings(root=tmp_path))
-    assert new == model_id(weights)
-    assert card.read_text(encoding="utf-8") == f"  - id: {new}\n"
-    assert pair.read_text(encoding="utf-8") == f"  id: {new}\nversion: 1\n"
-    assert Weights.load(tmp_path / "weights.json") == weights
-    assert json.loads((tmp_path / "weights.json").read_text())["features"] == {"money": 1.0}
-
-
-def test_the_gate_set_is_never_learned_from():
-    assert "gate" in measure.MEASURED_ON
-    assert "gate" not in measure.LEARNED_FROM
+    shutil.copytree(REPO_ROOT / "prompts", tmp_path / "prompts")
+    settings = Settings(root=tmp_path)
+    assert weights_of_floor(settings) == WEIGHTS
+    file, pairs = measure.fit_floor(settings)
+    assert file.parent == tmp_path / "prompts" / "summarize"
+    assert [path.stem for path in pairs] == ["extractive", "nova-lite", "nova-micro-compressed", "nova-micro", *SMOL]
+    assert weights_of_floor(settings) == weights
+    monkeypatch.setattr(measure, "learn", lambda lessons: WEIGHTS)
+    assert measure.fit_floor(settings)[0] != file
+    assert file.exists()

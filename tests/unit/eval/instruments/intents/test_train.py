@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 from word_embedder import WordEmbedder
 
 from eval.instruments.intents.messages import digest_of
-from eval.instruments.intents.train import cross_validated, learn, write_weights
+from eval.instruments.intents.train import content_of, cross_validated, learn
 from eval.spine.code_digest import deciding_files
 from service.core.tasks.assistant.understanding.classifier import IntentClassifier, read_weights
 
@@ -33,8 +33,7 @@ def folder(tmp_path):
 
 def test_what_was_learned_is_read_again_and_tells_intents(folder):
     weights = learn(folder, WordEmbedder())
-    write_weights(folder / "weights.json", weights)
-    read = read_weights(folder / "weights.json")
+    read = read_weights(content_of(weights))
     assert read == weights
     assert (read.trained_on, read.embedder) == (digest_of(folder / "train.jsonl"), WordEmbedder().digest)
     classifier = IntentClassifier(read, WordEmbedder())

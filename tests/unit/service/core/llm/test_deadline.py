@@ -1,13 +1,13 @@
 import asyncio
 
 import pytest
-import stamina
 
 from service.core.llm.deadline import Budget, complete_within, first_good
 from service.core.llm.model_call import ModelCall, ModelReply
 from service.core.llm.pricing import Usage
 from service.core.unit.pair import Sampling
 from service.kit.frame.errors import DeadlineExceeded, QuotaExceeded, UpstreamUnavailable
+from service.kit.frame.retries import RetryPlan
 
 CALL = ModelCall(model="m", messages=(), sampling=Sampling(max_output_tokens=1), timeout_s=9)
 REPLY = ModelReply(text="ok", usage=Usage(), stop_reason="end_turn", latency_ms=1, answered_by="m")
@@ -37,10 +37,8 @@ class Clock:
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting():
-    stamina.set_testing(True, attempts=5, cap=True)
-    yield
-    stamina.set_testing(False)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr("service.core.llm.deadline._THROTTLE_RETRIES", RetryPlan(first_s=0, longest_s=0))
 
 
 async def test_a_throttled_call_is_retried():

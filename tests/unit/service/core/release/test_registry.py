@@ -1,4 +1,5 @@
 import base64
+import hashlib
 import json
 import sqlite3
 from dataclasses import replace
@@ -8,15 +9,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from service.core.release.registry import RegistryPairSource
+from service.core.release.registry import CandidateReader, RegistryPairSource
 from service.core.release.registry_record import from_registry, to_registry
 from service.core.release.registry_store import check_store
 from service.core.release.registry_version import verify_version
 from service.core.release.release import DIGEST_TAG
+from service.core.release.rollout import RolloutCandidate
 from service.core.release.statements import TrustedKeys, envelope_digest
 from service.core.release.unseen import UnseenPolicy
 from service.core.release.verification import newest_sequence
-from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy, ToolSpec
+from service.core.unit.pair import Artifact, Message, OutputRules, Pair, Sampling, ServingPolicy, ToolSpec
 from service.kit.frame.errors import RegistryError, ToolsDiffer
 from service.kit.settings import Settings
 from service.kit.telemetry import metrics
@@ -242,7 +244,8 @@ def test_the_newest_release_of_a_version_counts(notary):
 def settings(tmp_path, notary):
     trusted = tmp_path / "trusted.pem"
     trusted.write_text(notary.public_pem(), encoding="utf-8")
-    return Settings(state_dir=tmp_path / "state", registry_uri=f"sqlite:///{tmp_path}/none.db", trusted_keys=trusted)
+    registry = f"sqlite:///{tmp_path}/none.db"
+    return Settings(root=tmp_path, state_dir=tmp_path / "state", registry_uri=registry, trusted_keys=trusted)
 
 
 class Script:
@@ -497,3 +500,65 @@ def test_an_older_release_than_that_on_disk_is_refused_before_its_tools_are_know
     source.refresh()
     assert source.current().sequence == 7
     assert "older than release 7" in source.status().last_error
+
+
+WEIGHED = replace(OTHER, artifacts=(Artifact(name="w", file="w.json", sha256=hashlib.sha256(b"weights").hexdigest()),))
+
+
+@pytest.fixture
+def weights(settings):
+    path = settings.prompts_dir / "demo" / "w.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"weights")
+    return path
+
+
+def test_a_release_is_not_served_where_its_artifact_is_another_one(settings, served, weights):
+    fetch = Script(served(make_pair(), 1))
+    source = RegistryPairSource("demo", settings, fetch=fetch)
+    source.refresh()
+    weights.write_bytes(b"Weights")
+    fetch.step = served(WEIGHED, 2)
+    source.refresh()
+    assert source.current().pair == make_pair()
+    wrong = hashlib.sha256(b"Weights").hexdigest()
+    assert f"release 2 is not served: pair {OTHER.name!r} of task 'demo'" in source.status().last_error
+    assert f"{WEIGHED.artifacts[0].sha256}, and {weights} has SHA-256 {wrong}" in source.status().last_error
+    weights.write_bytes(b"weights")
+    source.refresh()
+    assert (source.current().pair, source.status().last_error) == (WEIGHED, None)
+    assert source.current().pair.artifact("w") == b"weights"
+
+
+def test_a_file_that_changes_under_a_running_service_changes_nothing(settings, served, weights):
+    source = RegistryPairSource("demo", settings, fetch=Script(served(WEIGHED, 1)))
+    source.refresh()
+    first = source.current().pair.artifact("w")
+    for damage in (lambda: weights.write_bytes(b"Weights"), weights.unlink):
+        damage()
+        source.refresh()
+        assert source.status().last_error is None
+        assert source.current().pair.artifact("w") is first
+
+
+def test_the_last_known_good_pair_is_served_with_its_artifact_or_not_at_all(settings, served, weights):
+    down = Script(RegistryError("the registry does not answer"))
+    RegistryPairSource("demo", settings, fetch=Script(served(WEIGHED, 1))).refresh()
+    assert RegistryPairSource("demo", settings, fetch=down).current().pair.artifact("w") == b"weights"
+    weights.write_bytes(b"Weights")
+    source = RegistryPairSource("demo", settings, fetch=down)
+    source.refresh()
+    with pytest.raises(RegistryError, match="no verified pair to serve"):
+        source.current()
+    assert "release 1 is not served" in RegistryPairSource("demo", settings, fetch=down).status().last_error
+
+
+def test_a_candidate_is_taken_with_its_artifact_or_not_at_all(settings, served, weights, monkeypatch):
+    candidate = RolloutCandidate(served=served(WEIGHED, 1), rollout=SimpleNamespace(sequence=1))
+    monkeypatch.setattr("service.core.release.registry.fetch_candidate", lambda *_, **__: candidate)
+    reader = CandidateReader("demo", settings)
+    assert reader().served.pair.artifact("w") == b"weights"
+    weights.unlink()
+    assert reader().served.pair.artifact("w") == b"weights"
+    with pytest.raises(RegistryError, match="does not exist"):
+        CandidateReader("demo", settings)()

@@ -8,7 +8,6 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from structlog.testing import capture_logs
 
-from service.core.llm.breaker import BreakerPolicy, CircuitBreaker
 from service.core.tools.allowed import AllowedTools
 from service.core.tools.effects import EffectsInMemory, KnownEffect
 from service.core.tools.port import MOST_ANSWER_CHARS, ToolError, ToolsDown, ToolUndecided
@@ -16,7 +15,9 @@ from service.core.tools.provenance import Sources
 from service.core.unit.pair import ToolSpec
 from service.core.unit.question import Use
 from service.core.unit.tool_arguments import wrong_schema
+from service.kit.delivery.breaker import BreakerPolicy, CircuitBreaker
 from service.kit.frame.errors import StoreError
+from service.kit.frame.retries import RetryPlan
 from service.kit.telemetry import tracing
 
 LOOKUP = ToolSpec(
@@ -335,7 +336,8 @@ def test_an_answer_of_a_failed_lookup_verifies_nothing():
 
 
 def with_breaker(world, clock):
-    breaker = CircuitBreaker("tools", BreakerPolicy(failures_in_a_row=3, open_s=10), lambda: clock[0])
+    policy = BreakerPolicy(failures_in_a_row=3, pauses=RetryPlan(first_s=10, longest_s=10))
+    breaker = CircuitBreaker("tools", policy, lambda: clock[0])
     return replace(allowed(world), breaker=breaker)
 
 

@@ -8,7 +8,6 @@ from builders import make_pair
 from held_documents import FIRST, SECOND, Indexes, Passages, holding, searching
 from structlog.testing import capture_logs
 
-from service.core.llm.breaker import BreakerPolicy, CircuitBreaker
 from service.core.tools import serving
 from service.core.tools.effects import EffectsInMemory
 from service.core.tools.port import ToolsDown
@@ -16,6 +15,7 @@ from service.core.tools.provenance import Sources
 from service.core.tools.serving import TaskTools, build_task_tools
 from service.core.unit.pair import ToolSpec
 from service.core.unit.question import Use
+from service.kit.delivery.breaker import BreakerPolicy, CircuitBreaker
 from service.kit.frame.errors import ConfigurationError, KnowledgeDown, RegistryError, ToolsDiffer
 from service.kit.settings import Settings
 from service.runtime import build_runtime

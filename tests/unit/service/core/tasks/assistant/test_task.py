@@ -132,11 +132,11 @@ async def test_where_the_extra_is_missing_the_rules_answer_in_place_of_those_tha
         raise KnowledgeError("not installed")
 
     monkeypatch.setattr(by_meaning, "require_installed", missing)
-    by_meaning.guess_by_meaning.cache_clear()
+    by_meaning.guess_by_weights.cache_clear()
     gateway = build_gateway(Settings(), CARDS, TASK.in_process)
     with capture_logs() as lines:
         result, reply = await answered(gateway, "Shall I be served soon, kind sir?", pair=GUESSER)
-    by_meaning.guess_by_meaning.cache_clear()
+    by_meaning.guess_by_weights.cache_clear()
     assert (result.arm, result.model, reply["asks"]) == ("fallback", MODEL_ID, ["request"])
     (line,) = [line for line in lines if line["event"] == "INTENT_READ"]
     assert (line["intent"], line["read_by"]) == ("unclear", "nothing")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.core.llm.tokens import estimated_tokens
+from service.core.llm.pricing import estimated_tokens
 from service.core.tasks.scorecard.form import Form
 from service.core.tasks.scorecard.transcript import Turn
 from service.core.tasks.scorecard.windows import ANSWER_TOKENS, LEAST_BUDGET, OVERVIEW_TOKENS, criterion_text, plan

@@ -1,5 +1,6 @@
 """The extractive digest on hostile, foreign, corrected and private histories."""
 
+import hashlib
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,9 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.statements.grounding.quotable import holds_number
-from service.core.tasks.summarize.digest import MODEL_ID, WEIGHTS, extractive_digest, model_id, read_history
+from service.core.tasks.summarize import TASK, SummarizeInputs
+from service.core.tasks.summarize.digest import MODEL_ID, WEIGHTS, extractive_digest, read_history
 from service.core.unit.cards import ModelCards
 from service.core.unit.interaction import Interaction
+from service.core.unit.pair import Artifact
+from service.core.unit.pair_file import load_pair
+from service.kit.frame.errors import PairError
 from service.kit.settings import REPO_ROOT
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
@@ -254,10 +259,22 @@ def test_hostile_lines_are_read_to_their_end(piece):
     assert len(extractive_digest([note((piece * 20_000)[:20_000])] * 3).split()) <= 110
 
 
-def test_other_weights_are_another_model():
-    other = replace(WEIGHTS, features={**WEIGHTS.features, "money": 9.0})
-    assert model_id(WEIGHTS) == MODEL_ID == f"local.extractive-digest-v3-{WEIGHTS.digest[:8]}"
-    assert model_id(other) != MODEL_ID
+def test_the_digest_chooses_by_the_weights_of_its_pair():
+    texts = ("The $45 fee is disputed. " + "We talked about dogs for a while. " * 30, "A crew comes on 11/24. " * 9)
+    history = [note(text, days) for days, text in enumerate(texts, 1)]
+    document = SummarizeInputs(as_of=NOW, account_number="1234567890", contact_id="c", interactions=history)
+    cards = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
+    path = REPO_ROOT / "prompts" / "summarize" / "extractive.prompty"
+    pair = load_pair(path, cards=cards, task_variables=TASK.variables)
+    others = replace(WEIGHTS, features={name: -weight for name, weight in WEIGHTS.features.items()}).content()
+    digest = hashlib.sha256(others).hexdigest()
+    named = replace(pair, artifacts=(Artifact(name="digest", file="others.json", sha256=digest),))
+    opened = (replace(pair, artifacts=()), pair, replace(named, opened={digest: others}))
+    none, *said = [TASK.in_process[MODEL_ID](TASK.document_for(document, each)) for each in opened]
+    assert none == said[0]
+    assert said[0] == extractive_digest(document.visible()) != said[1]
+    with pytest.raises(PairError, match="used before its artifact 'digest' was verified"):
+        TASK.document_for(document, named)
 
 
 def test_the_card_and_the_pairs_name_the_weights_in_use():

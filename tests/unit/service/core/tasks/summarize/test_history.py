@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.llm.tokens import estimated_tokens
+from service.core.llm.pricing import estimated_tokens
 from service.core.tasks.summarize.history import history_text, is_open
 from service.core.unit.interaction import Interaction
 from service.core.unit.pair import MINIMUM_HISTORY_TOKENS

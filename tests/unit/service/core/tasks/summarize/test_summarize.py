@@ -155,7 +155,7 @@ def test_a_digest_is_deterministic_bounded_and_grounded(notes):
 def test_the_pairs_history_budget_limits_the_history_in_the_prompt() -> None:
     from dataclasses import replace
 
-    from service.core.llm.tokens import estimated_tokens
+    from service.core.llm.pricing import estimated_tokens
     from service.core.unit.pair import ServingPolicy
 
     pair = make_pair("summarize")

@@ -1,9 +1,9 @@
 import pytest
 from structlog.testing import capture_logs
 
-from service.kit.aws.shared_state import open_shared_state
-from service.kit.aws.shared_watch import SharedWatch
 from service.kit.frame.errors import StoreError
+from service.kit.records.shared_state import open_shared_state
+from service.kit.records.shared_watch import SharedWatch
 from service.kit.settings import Settings
 
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from service.kit.aws.tombstones import REFRESH_S, Tombstones
 from service.kit.frame.errors import StoreError
+from service.kit.records.tombstones import REFRESH_S, Tombstones
 from service.kit.telemetry.fields import account_hash, pseudonym_of
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from service.kit.aws.shared_state import SharedState, open_shared_state
 from service.kit.frame.errors import StoreError
+from service.kit.records.shared_state import SharedState, open_shared_state
 from service.kit.settings import Settings
 from service.kit.telemetry.fields import pseudonym_of_hash
 

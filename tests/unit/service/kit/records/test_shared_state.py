@@ -2,7 +2,9 @@
 
 from botocore.exceptions import ConnectionClosedError
 
-from service.kit.aws.shared_state import SharedState
+from service.kit.aws.stores import SHARED
+from service.kit.records.dynamo import DynamoRows
+from service.kit.records.shared_state import SharedState
 
 
 class Client:
@@ -19,7 +21,7 @@ class Client:
 
 def test_a_write_is_repeated_as_the_same_transaction_so_that_it_never_meets_its_own_version():
     client = Client(lost=2)
-    state = SharedState(client, "shared", scope="prod", now=lambda: 0.0)
+    state = SharedState(DynamoRows(client, SHARED, "shared", timeout_s=5), scope="prod", now=lambda: 0.0)
     state.put("access", "client/a", "text", expected=3)
     assert (len(client.tokens), len(set(client.tokens))) == (3, 1)
     state.put("access", "client/a", "text", expected=4)

@@ -1,10 +1,12 @@
-"""Circuit breakers, one per model: a failing model gets no calls for a while, then one request tries it again."""
+"""Circuit breakers: what fails gets no calls for a while, then one call tries it again."""
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from service.kit.frame.retries import RetryPlan
 from service.kit.telemetry.log import Event, log
 
 
@@ -16,54 +18,80 @@ class BreakerState(StrEnum):
     HALF_OPEN = "half_open"
 
 
+_STEADY = RetryPlan(first_s=15.0, longest_s=15.0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerPolicy:
     """When a breaker opens and for how long; times are in seconds.
 
     It opens after ``failures_in_a_row`` failures, which detects an outage quickly, or when ``failed_share`` of at least
-    ``least_calls`` calls failed, which detects a model that fails every other call. A throttled call is no failure: how much a
-    model that throttles is asked is the business of ``service.core.llm.throttling``.
+    ``least_calls`` calls failed, which detects what fails every other call. A throttled call is no failure. It stays open for
+    the pause of ``pauses`` after as many failed probes, and then admits a probe.
     """
 
     failures_in_a_row: int = 5
     failed_share: float = 0.5
     least_calls: int = 20
     window_s: float = 30.0
-    open_s: float = 15.0
+    pauses: RetryPlan = _STEADY
+
+
+def log_change(name: str, state: BreakerState, failures: int, calls: int) -> None:
+    """Log that a breaker opened after ``failures`` of the last ``calls``, or closed."""
+    if state is BreakerState.OPEN:
+        log(Event.BREAKER_OPENED, model=name, failures=failures, calls=calls)
+    else:
+        log(Event.BREAKER_CLOSED, model=name)
 
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """The breaker of one model, for use on one event loop. ``clock`` is monotonic, in seconds."""
+    """One breaker; threads may share it. ``clock`` is monotonic, in seconds.
 
-    model: str
+    ``tell`` hears of each change: the name, the new state, the failures and the calls that were counted.
+    """
+
+    name: str
     policy: BreakerPolicy
     clock: Callable[[], float]
+    tell: Callable[[str, BreakerState, int, int], None] = log_change
     _outcomes: deque[tuple[float, bool]] = field(default_factory=deque)
     _failed: int = 0
     _in_a_row: int = 0
     _opened_at: float | None = None
+    _openings: int = 0  # since it was last closed
     _answered_at: float = float("-inf")
     _probe: "Permit | None" = None
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
     def state(self) -> BreakerState:
-        """The current state. An open breaker becomes half-open after ``open_s`` seconds, without any call."""
-        if self._opened_at is None:
+        """The current state. An open breaker becomes half-open after its pause, without any call."""
+        opened_at = self._opened_at
+        if opened_at is None:
             return BreakerState.CLOSED
-        if self.clock() - self._opened_at >= self.policy.open_s:
-            return BreakerState.HALF_OPEN
-        return BreakerState.OPEN
+        paused = self.clock() - opened_at < self.policy.pauses.pause_s(self._openings)
+        return BreakerState.OPEN if paused else BreakerState.HALF_OPEN
 
     def admit(self) -> "Permit | None":
         """Return a permit for one call, or None. The caller must report the call's outcome to the permit, or give it back."""
-        match self.state:
-            case BreakerState.CLOSED:
-                return Permit(self, self.clock())
-            case BreakerState.HALF_OPEN if self._probe is None:
-                self._probe = Permit(self, self.clock())
-                return self._probe
+        with self._lock:
+            match self.state:
+                case BreakerState.CLOSED:
+                    return Permit(self, self.clock())
+                case BreakerState.HALF_OPEN if self._probe is None:
+                    self._probe = Permit(self, self.clock())
+                    return self._probe
         return None
+
+    def insist(self) -> "Permit":
+        """Return a permit in any state: whoever replays what waits may try at any time, and is the next probe."""
+        with self._lock:
+            permit = Permit(self, self.clock())
+            if self._opened_at is not None:
+                self._probe = permit
+            return permit
 
     def _record(self, permit: "Permit", ok: bool, *, cut_off: bool = False) -> None:
         now = self.clock()
@@ -74,7 +102,7 @@ class CircuitBreaker:
             if ok:
                 self._close()
             else:
-                self._opened_at = now
+                self._opened_at, self._openings = now, self._openings + 1
             return
         if self._opened_at is not None:
             return  # the call started before the breaker opened: its outcome is out of date
@@ -114,14 +142,14 @@ class CircuitBreaker:
             self._close()
 
     def _open(self) -> None:
-        log(Event.BREAKER_OPENED, model=self.model, failures=self._failed, calls=len(self._outcomes))
-        self._opened_at = self.clock()
+        self.tell(self.name, BreakerState.OPEN, self._failed, len(self._outcomes))
+        self._opened_at, self._openings = self.clock(), 1
         self._reset()
 
     def _close(self) -> None:
         self._opened_at = None
         self._reset()
-        log(Event.BREAKER_CLOSED, model=self.model)
+        self.tell(self.name, BreakerState.CLOSED, 0, 0)
 
     def _reset(self) -> None:
         self._outcomes.clear()
@@ -142,29 +170,29 @@ class Permit:
     _overdue: bool = False
 
     def succeeded(self) -> None:
-        """Report that the model answered, whatever the content."""
+        """Report that it was answered, whatever the content."""
         self._settle(True)
 
     def failed(self, *, cut_off: bool = False) -> None:
-        """Report that the model gave no answer: an error, or with ``cut_off`` a call that nobody waits for any more."""
+        """Report that there was no answer: an error, or with ``cut_off`` a call that nobody waits for any more."""
         self._settle(False, cut_off)
 
     def overdue(self) -> None:
         """Report that the call has run for so long that it will hardly be answered in time; an answer still settles it.
 
-        Otherwise a model that hangs would be noticed only when the first deadlines strike.
+        Otherwise what hangs would be noticed only when the first deadlines strike.
         """
         if not self._settled:
             self._breaker._wait_for(self)
 
     def throttled(self) -> None:
-        """Report that the model refused the call for its rate: it is alive, and the call says nothing else about it."""
+        """Report that the call was refused for its rate: who refuses is alive, and the call says nothing else about it."""
         if not self._settled:
             self._settled = True
             self._breaker._reached(self)
 
     def give_back(self) -> None:
-        """Return the permit unused: the call ended for a reason that does not depend on the model."""
+        """Return the permit unused: the call ended for another reason."""
         if not self._settled:
             self._settled = True
             self._breaker._give_back(self)
@@ -173,34 +201,35 @@ class Permit:
         if self._settled:
             return
         self._settled = True
-        if ok and self._overdue:
-            self._breaker._revoke()  # it was only slow
-        self._breaker._record(self, ok, cut_off=cut_off)
+        with self._breaker._lock:
+            if ok and self._overdue:
+                self._breaker._revoke()  # it was only slow
+            self._breaker._record(self, ok, cut_off=cut_off)
 
 
 @dataclass(slots=True)
 class Breakers:
-    """The breakers of all models of this process; each is created at the model's first call.
+    """The breakers of a process by name; each is created at the first call of its name.
 
-    While ``armed`` is False the process is still starting, and failures do not count against a model.
+    While ``armed`` is False the process is still starting, and failures do not count.
     """
 
     clock: Callable[[], float]
     policy: BreakerPolicy = field(default_factory=BreakerPolicy)
     armed: bool = True
-    _by_model: dict[str, CircuitBreaker] = field(default_factory=dict)
+    _by_name: dict[str, CircuitBreaker] = field(default_factory=dict)
 
-    def of(self, model: str) -> CircuitBreaker:
-        """Return the breaker of ``model``."""
-        breaker = self._by_model.get(model)
+    def of(self, name: str) -> CircuitBreaker:
+        """Return the breaker of ``name``."""
+        breaker = self._by_name.get(name)
         if breaker is None:
-            breaker = self._by_model[model] = CircuitBreaker(model, self.policy, self.clock)
+            breaker = self._by_name[name] = CircuitBreaker(name, self.policy, self.clock)
         return breaker
 
-    def admit(self, model: str) -> "Permit | None":
-        """Return a permit for one call of ``model``, or None; see ``CircuitBreaker.admit``."""
-        return self.of(model).admit() if self.armed else Permit(self.of(model), self.clock(), _settled=True)
+    def admit(self, name: str) -> "Permit | None":
+        """Return a permit for one call of ``name``, or None; see ``CircuitBreaker.admit``."""
+        return self.of(name).admit() if self.armed else Permit(self.of(name), self.clock(), _settled=True)
 
     def states(self) -> dict[str, BreakerState]:
-        """Return the state of every model that has been called."""
-        return {model: breaker.state for model, breaker in sorted(self._by_model.items())}
+        """Return the state of every name that has been called."""
+        return {name: breaker.state for name, breaker in sorted(self._by_name.items())}

@@ -3,9 +3,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from service.core.llm.breaker import BreakerPolicy, Breakers, BreakerState, CircuitBreaker
+from service.kit.delivery.breaker import BreakerPolicy, Breakers, BreakerState, CircuitBreaker
+from service.kit.frame.retries import RetryPlan
 
-POLICY = BreakerPolicy(failures_in_a_row=3, failed_share=0.5, least_calls=10, window_s=30, open_s=15)
+PAUSES = RetryPlan(first_s=15, longest_s=40)
+POLICY = BreakerPolicy(failures_in_a_row=3, failed_share=0.5, least_calls=10, window_s=30, pauses=PAUSES)
+OPEN_S = 15
 
 
 class Time:
@@ -76,7 +79,7 @@ def test_failures_older_than_the_window_are_not_counted(breaker, time):
 def test_after_open_s_a_successful_probe_closes_the_breaker(breaker, time):
     with capture_logs() as logs:
         open_it(breaker)
-        time.now += POLICY.open_s
+        time.now += OPEN_S
         assert breaker.state is BreakerState.HALF_OPEN
         probe = breaker.admit()
         assert probe is not None
@@ -87,19 +90,32 @@ def test_after_open_s_a_successful_probe_closes_the_breaker(breaker, time):
     assert breaker.admit() is not None
 
 
-def test_a_failed_probe_opens_the_breaker_again_for_open_s(breaker, time):
+def test_each_failed_probe_opens_the_breaker_for_longer_until_it_was_closed(breaker, time):
     open_it(breaker)
-    time.now += POLICY.open_s
-    breaker.admit().failed()
-    time.now += POLICY.open_s - 0.1
-    assert breaker.admit() is None
-    time.now += 0.1
+    for open_s in (OPEN_S, 30, 40, 40):
+        time.now += open_s - 0.1
+        assert breaker.admit() is None
+        time.now += 0.1
+        breaker.admit().failed()
+    breaker.insist().succeeded()
+    open_it(breaker)
+    time.now += OPEN_S
     assert breaker.admit() is not None
+
+
+def test_who_insists_is_the_next_probe_whatever_the_state(breaker, time):
+    breaker.insist().succeeded()
+    open_it(breaker)
+    insists = breaker.insist()
+    time.now += OPEN_S
+    assert breaker.admit() is None
+    insists.succeeded()
+    assert breaker.state is BreakerState.CLOSED
 
 
 def test_a_probe_that_is_given_back_frees_the_slot_for_the_next_probe(breaker, time):
     open_it(breaker)
-    time.now += POLICY.open_s
+    time.now += OPEN_S
     breaker.admit().give_back()
     assert breaker.admit() is not None
 
@@ -115,7 +131,7 @@ def test_only_the_first_reported_outcome_of_a_call_counts(breaker):
 def test_calls_started_before_the_breaker_opened_do_not_keep_it_open(breaker, time):
     late = [breaker.admit() for _ in range(3)]
     open_it(breaker)
-    time.now += POLICY.open_s - 1
+    time.now += OPEN_S - 1
     for permit in late:
         permit.failed()
     time.now += 1
@@ -171,7 +187,7 @@ def test_there_is_at_most_one_probe_and_every_open_breaker_can_close_again(steps
                 held.append(permit)
     for permit in held:
         permit.give_back()
-    time.now += POLICY.open_s + 0.001
+    time.now += 40.001
     permit = breaker.admit()
     assert permit is not None
     permit.succeeded()

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from service.kit.aws.shared_state import SharedState
 from service.kit.frame.errors import StoreError
+from service.kit.records.shared_state import SharedState
 from service.kit.telemetry.log import Event, log
 
 EVERY_S = 1.0

@@ -1,0 +1,1 @@
+"""Things that must arrive: inbox, outbox, retry plan, breaker, lease, dead letters."""
