@@ -1,7 +1,6 @@
 """What every test run needs before anything is imported, and the fixtures of several files; what they build stands beside it."""
 
 import atexit
-import functools
 import json
 import os
 import shutil
@@ -14,7 +13,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import botocore.loaders
 import drills
 import fresh_stores
 import left_behind
@@ -28,9 +26,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 for name in ("CI", "GITHUB_ACTIONS"):
     os.environ.pop(name, None)
 
-# boto3 parses its description of a service again for each client, 0.1 s; a run builds hundreds of clients.
-botocore.loaders.JSONFileLoader.load_file = staticmethod(functools.cache(botocore.loaders.JSONFileLoader().load_file))
-
+warm.share_descriptions()
 warm.install()
 fresh_stores.install()
 
@@ -189,6 +185,10 @@ def pytest_configure():
     """Let Ctrl-C interrupt tests that send it to themselves: a shell's background jobs start with the signal ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_runtest_setup(item):
+    warm.cold(item.get_closest_marker("cold") is not None)
 
 
 def pytest_addoption(parser):

@@ -7,6 +7,7 @@ a test marked ``cold``.
 """
 
 import array
+import atexit
 import contextlib
 import ctypes
 import fcntl
@@ -14,6 +15,7 @@ import functools
 import gc
 import importlib
 import json
+import multiprocessing.util
 import os
 import pkgutil
 import runpy
@@ -45,11 +47,36 @@ class _State:
     owner = 0
     cold = False
     start = subprocess.Popen._execute_child
+    spawn = staticmethod(multiprocessing.util.spawnv_passfds)
 
 
 def install():
     """Let ``subprocess`` start the house's commands from the warm server of this process."""
     subprocess.Popen._execute_child = _execute_child
+    multiprocessing.util.spawnv_passfds = _spawnv
+
+
+def share_descriptions():
+    """Let all clients of boto3 share what it knows of services: each looks through all folders again and parses, 0.1 s."""
+    import botocore.loaders
+    import botocore.session
+
+    load = botocore.loaders.JSONFileLoader().load_file
+    botocore.loaders.JSONFileLoader.load_file = staticmethod(functools.cache(load))
+
+    @functools.cache
+    def create_loader(path=None):
+        loader = botocore.loaders.create_loader(path)
+        loader._search_paths = _Once(loader._search_paths)  # each session of boto3 adds its folder
+        return loader
+
+    botocore.session.create_loader = create_loader
+
+
+class _Once(list):
+    def append(self, item):
+        if item not in self:
+            super().append(item)
 
 
 def cold(is_cold):
@@ -67,7 +94,7 @@ def _job(args, env, cwd):
         quiet, path, rest = quiet or rest[0] == "-W", path and rest[0] != "-P", rest[2 if rest[0] == "-W" else 1 :]
     if rest[:1] != ["-m"] or len(rest) < 2 or rest[1] not in MODULES:
         return None
-    folder = Path(os.fsdecode(cwd or os.getcwd()))
+    folder = Path(os.fsdecode(cwd)) if cwd else Path.cwd()
     places = [folder, *(Path(place) for place in env.get("PYTHONPATH", "").split(os.pathsep) if place)]
     if any(place.resolve() != ROOT and (place / "service").exists() for place in places):
         return None  # another copy of the house
@@ -93,17 +120,33 @@ def _execute_child(self, args, executable, preexec_fn, close_fds, pass_fds, cwd,
             process_group,
         )  # fmt: skip
     streams = [p2cread if p2cread != -1 else 0, c2pwrite if c2pwrite != -1 else 1, errwrite if errwrite != -1 else 2]
-    job |= {"session": start_new_session, "group": process_group, "fds": [0, 1, 2, *pass_fds], "parent": os.getpid()}
-    job["interrupt"] = preexec_fn is interruptible or signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    job |= {"session": start_new_session, "group": process_group}
+    self.pid = _begin(job, streams, pass_fds, interruptible=preexec_fn is interruptible)
+    self._child_created = True
+    self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
+    return None
+
+
+def _spawnv(path, args, passfds):
+    """In place of ``multiprocessing.util.spawnv_passfds``: a spawned worker imports nothing anew either."""
+    texts = [os.fsdecode(part) for part in args]
+    code = next((text for text in texts if text.startswith("from multiprocessing.spawn import spawn_main")), None)
+    if _State.cold or code is None:
+        return _State.spawn(path, args, passfds)
+    job = {"code": code, "argv": texts[-1:], "quiet": False, "env": dict(os.environ), "cwd": str(Path.cwd())}
+    return _begin(job | {"path": [""], "session": False, "group": -1}, [0, 1, 2], passfds)
+
+
+def _begin(job, streams, pass_fds, *, interruptible=False):
+    job |= {"fds": [0, 1, 2, *pass_fds], "parent": os.getpid(), "held": [*signal.pthread_sigmask(signal.SIG_BLOCK, [])]}
+    job["interrupt"] = interruptible or signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
     libc = ctypes.CDLL(None)
     with _State.lock:
         libc.prctl(_SUBREAPER, 1, 0, 0, 0)
         try:
-            self.pid = _ask(job, [*streams, *pass_fds])
+            return _ask(job, [*streams, *pass_fds])
         finally:
             libc.prctl(_SUBREAPER, 0, 0, 0, 0)
-    self._child_created = True
-    self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
 
 
 def interruptible():
@@ -178,7 +221,7 @@ def _become(job, streams):
     elif job["group"] >= 0:
         os.setpgid(0, job["group"])
     nested = None
-    if job["module"] == "omni":
+    if job.get("module") == "omni":
         nested, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if os.fork() == 0:
             nested.close()
@@ -199,25 +242,23 @@ def _become(job, streams):
     os.environ.update(job["env"])
     time.tzset()
     signal.signal(signal.SIGINT, signal.default_int_handler if job["interrupt"] else signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, job["held"])
     if job["quiet"]:
         warnings.simplefilter("ignore")
     sys.modules["numpy"].random.seed()
     unbuffered = bool(os.environ.get("PYTHONUNBUFFERED"))
     sys.stdout.reconfigure(line_buffering=unbuffered or os.isatty(1), write_through=unbuffered)
     sys.path[:1] = job["path"]
-    sys.argv = [job["module"], *job["argv"]]
+    sys.argv = [job.get("module", "-c"), *job["argv"]]
     return job
 
 
 def main():
     """Import everything, then serve over the socket whose number is the first argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the test process
-    import botocore.loaders
     import fresh_stores
 
-    botocore.loaders.JSONFileLoader.load_file = staticmethod(
-        functools.cache(botocore.loaders.JSONFileLoader().load_file)
-    )
+    share_descriptions()
     fresh_stores.install()
     filters = warnings.filters[:]
     houses = [importlib.import_module(name) for name in _HOUSE]
@@ -230,7 +271,40 @@ def main():
     gc.collect()
     gc.freeze()
     job = serve(socket.socket(fileno=int(sys.argv[1])))
-    runpy.run_module(job["module"], run_name="__main__", alter_sys=True)
+    _end(_code_of(job))
+
+
+def _code_of(job):
+    """Run ``job``; return its exit code, with what the interpreter prints of an exception."""
+    try:
+        if "code" in job:
+            exec(job["code"], {"__name__": "__main__"})  # what multiprocessing wrote
+        else:
+            runpy.run_module(job["module"], run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if ended.code is None or isinstance(ended.code, int):
+            return ended.code or 0
+        print(ended.code, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return -signal.SIGINT
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def _end(code):
+    """End as the interpreter does, but free nothing: DuckDB's binding would list what is still referred to."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # the reader has closed the pipe
+            stream.flush()
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code & 0xFF)
 
 
 if __name__ == "__main__":

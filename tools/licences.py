@@ -41,7 +41,7 @@ _HEAD = """\
 A test refuses a licence that nobody has admitted: `tests/contract/test_licences.py` holds the list and
 the reasons for exceptions.
 
-| package | licence | locked in |
+| licence | locked in | packages |
 |---|---|---|
 """
 
@@ -78,7 +78,9 @@ def licence_of(package: Distribution) -> str:
 
 def rows_of(page: str) -> dict[str, str]:
     """Return the licence of each package of a page."""
-    return dict(re.findall(r"^\| ([a-z0-9-]+) \| ([^|]+?) \|", page, re.MULTILINE))
+    rows = page.partition("|---")[2]
+    groups = re.findall(r"^\| ([^|]+?) \| [a-z, ]+ \| ([a-z0-9 ,-]+) \|$", rows, re.MULTILINE)
+    return {package: licence for licence, packages in groups for package in packages.split(", ")}
 
 
 def installed(folders: Iterable[str]) -> Mapping[str, Distribution]:
@@ -100,13 +102,16 @@ def main(folders: list[str]) -> int:
     """Write the page; return 0."""
     known = rows_of(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
     here = installed(folders)
-    lines = []
+    groups: dict[tuple[str, str], list[str]] = {}
     for package, locks in locked().items():
         licence = licence_of(here[package]) if package in here else known.get(package, "not stated")
         licence = STATED.get(package, licence)
-        lines.append(f"| {package} | {licence} | {', '.join(locks)} |\n")
+        groups.setdefault((licence, ", ".join(locks)), []).append(package)
+    rows = [
+        f"| {licence} | {locks} | {', '.join(packages)} |\n" for (licence, locks), packages in sorted(groups.items())
+    ]
     PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(_HEAD + "".join(lines), encoding="utf-8")
+    PAGE.write_text(_HEAD + "".join(rows), encoding="utf-8")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The columns of the frames: name, type, unit and meaning; docs/guides/analysis.md shows the same tables."""
+"""The columns of the frames: name, type, unit and meaning; docs/reference/frames.md lists them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

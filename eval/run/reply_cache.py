@@ -1,4 +1,7 @@
-"""A content-addressed cache of model replies on disk: an interrupted run resumes, a repeated one is free."""
+"""A content-addressed cache of model replies on disk: an interrupted run resumes, a repeated one is free.
+
+It holds replies under the whole rendered call, never results: task code, checks and scorers always run.
+"""
 
 import json
 import os

@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 # the call, left turns out, or did not answer; the result was stored before it named a code.
 InsightsFailure = Literal["no_words", "language", "refused", "incomplete", "unreachable", "unstated"]
 # The readers of sentiment from whose figures a change may be concluded. The list of words is none: it names the sentiment of 49%
-# of labelled calls, where always saying "negative" names 71% (docs/acceptance-calls.md, 2026-11-23).
+# of labelled calls, where always saying "negative" names 71% (docs/benchmarks.md, 2026-11-23).
 COMPARED_READERS = frozenset({"amazon-comprehend"})
 
 

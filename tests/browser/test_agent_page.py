@@ -58,6 +58,7 @@ def agent(open_page, address, width=1400, name="Anna", **options):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.acceptance("connect-15", "handover-15")
 def test_an_agent_takes_a_customer_and_both_talk(open_page, address, width):
     chat = customer(open_page, address, *STORY)
     expect(chat.locator("#queue")).to_have_text("You're next in line. A specialist will be with you shortly.")

@@ -23,6 +23,7 @@ def say(page, message, heard):
     return reply.inner_text()
 
 
+@pytest.mark.acceptance("handover-15", "bot-test-06")
 def test_a_customer_is_answered_from_the_tools_and_then_by_a_person(open_page, api_runtime, monkeypatch):
     with serving(assistant_runtime(api_runtime, monkeypatch)) as address:
         chat, desk = open_page(), open_page()

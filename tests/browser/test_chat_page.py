@@ -52,6 +52,7 @@ def test_a_conversation_by_keyboard_alone(open_page, address, width):
     assert page.complaints == []
 
 
+@pytest.mark.acceptance("handover-15")
 def test_the_page_shows_when_a_person_has_taken_over(open_page, address):
     page = opened(open_page, address)
     page.get_by_label("Your message").fill("I want a human about AB123456")

@@ -413,6 +413,7 @@ def test_another_task_is_chosen_with_its_words_and_pairs(open_page, served):
 
 
 @pytest.mark.parametrize("width", [1400, 420])
+@pytest.mark.acceptance("audit-10")
 def test_conversations_have_a_dashboard_of_their_own(open_page, served, width):
     rows = [answer(datetime(2026, 11, 17, 9, n, tzinfo=UTC), task="assistant", pair="rules") for n in range(3)]
     with closing(open_warehouse(served.settings)) as warehouse:

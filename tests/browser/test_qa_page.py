@@ -135,6 +135,7 @@ def last_week(page):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.acceptance("qa-02")
 def test_a_qa_lead_goes_from_the_heatmap_to_a_corrected_verdict_by_keyboard(served, place, open_page, tmp_path, width):
     page = open_page(width)
     page.goto(f"http://{served.host}/qa")
@@ -198,6 +199,7 @@ def test_a_qa_lead_goes_from_the_heatmap_to_a_corrected_verdict_by_keyboard(serv
     assert page.hosts <= {served.host, "data:"}
 
 
+@pytest.mark.acceptance("qa-02")
 def test_a_quote_is_highlighted_at_its_position(served, open_page):
     page = open_page()
     sign_in(page, served)
@@ -219,6 +221,7 @@ def open_call(page, served, call):
     expect(page.locator("#insights")).to_be_visible()
 
 
+@pytest.mark.acceptance("score-05")
 def test_a_call_shows_the_customers_sentiment_and_who_read_it(served, place, open_page):
     page = open_page()
     sign_in(page, served)
@@ -252,6 +255,7 @@ def test_a_call_shows_the_customers_sentiment_and_who_read_it(served, place, ope
         ({"by": "newer-reader-v7", "sentiment": "MIXED", "balance": 0.0}, "Read by newer-reader-v7.", "49%"),
     ],
 )
+@pytest.mark.acceptance("score-05")
 def test_the_page_says_why_nothing_was_read_and_who_is_weak(served, place, open_page, changes, said, silent):
     job = place.jobs(ACME)["0-2.json"]
     stored = place.result(job)
@@ -270,6 +274,7 @@ def test_the_page_says_why_nothing_was_read_and_who_is_weak(served, place, open_
         place.worker.results(ACME).put(job.result_key, stored.to_json())
 
 
+@pytest.mark.acceptance("qa-02")
 def test_a_correction_changes_the_figures_when_it_was_carried(served, place, open_page):
     page = open_page()
     sign_in(page, served)
@@ -313,6 +318,7 @@ def test_who_was_slower_is_told_and_loses_nothing(served, place, open_page):
     assert place.worker.reviews.overrides.of(ACME, call)[-1].verdict == "yes"
 
 
+@pytest.mark.acceptance("tenant-04")
 def test_a_tenant_sees_nothing_of_another(served, place, open_page):
     page = open_page()
     sign_in(page, served, BRAND)

@@ -91,6 +91,7 @@ def status(page):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.acceptance("operation-11")
 def test_a_summary_is_loaded_streamed_and_rated_by_keyboard_alone(show, service, api_runtime, settings, width):
     model, store = ToldModel(held=True), kept_feedback()
     service.start(told_runtime(api_runtime, model, settings=settings, summaries=Summaries(feedback=store)))
@@ -228,6 +229,7 @@ def test_too_many_requests_are_waited_out(show, service, api_runtime, settings):
         pass
 
 
+@pytest.mark.acceptance("operation-11")
 def test_a_slow_service_is_said_to_be_slow(show, service, api_runtime, settings):
     model = ToldModel(held=True)
     service.start(told_runtime(api_runtime, model, settings=settings))
@@ -259,6 +261,7 @@ def test_a_silent_service_counts_as_broken_and_is_asked_again(show, service, api
         expect(found.get_by_text(TEXT)).to_be_visible()
 
 
+@pytest.mark.acceptance("operation-11")
 def test_a_service_that_dies_while_it_writes_is_asked_again_and_nothing_is_lost(show, service, api_runtime, settings):
     model = ToldModel(held=True)
     service.start(told_runtime(api_runtime, model, settings=settings))
@@ -307,6 +310,7 @@ def test_a_service_that_stays_away_leaves_a_button(show, service, api_runtime, s
         expect(found.get_by_role("heading", name="Customer summary")).to_be_focused()
 
 
+@pytest.mark.acceptance("operation-11")
 def test_feedback_that_fails_is_kept_and_sent(show, service, api_runtime, settings):
     store = kept_feedback(failures=2)
     service.start(told_runtime(api_runtime, ToldModel(), settings=settings, summaries=Summaries(feedback=store)))
@@ -331,6 +335,7 @@ def rated(page):
 
 @pytest.mark.parametrize(("scheme", "media"), LOOKS)
 @pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.acceptance("operation-11")
 def test_the_widget_violates_no_rule_of_wcag(show, service, api_runtime, settings, width, scheme, media):
     service.start(
         told_runtime(api_runtime, ToldModel(), settings=settings, summaries=Summaries(feedback=kept_feedback()))

@@ -54,6 +54,7 @@ def workspace(open_page, service, desk, api_runtime, tmp_path):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.acceptance("operation-13")
 def test_the_open_contacts_summary_is_shown(workspace, width):
     page = workspace(width)
     asked = []

@@ -1,13 +1,12 @@
-"""The acceptance pages name what is required, and tests that show it: neither code nor page moves alone."""
+"""docs/acceptance.yaml names what is required, and tests name the rows that they show: neither code nor rows move alone."""
 
-import ast
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import yaml
+from pages import ROOT, acceptance, shown_by
 
 from service.answers_kept.feedback import RatedRow, Said, SummaryFeedback
 from service.answers_kept.items import to_item
@@ -20,38 +19,13 @@ from service.kit.frame.errors import FailureCode
 from service.kit.telemetry import metrics
 from service.kit.telemetry.log import Event
 
-ROOT = Path(__file__).resolve().parents[2]
-TESTS = ROOT / "tests"
-PAGE = (ROOT / "docs" / "acceptance.md").read_text(encoding="utf-8")
-ASSISTANT = (ROOT / "docs" / "acceptance-assistant.md").read_text(encoding="utf-8")
-CALLS = (ROOT / "docs" / "acceptance-calls.md").read_text(encoding="utf-8")
-_TEST = re.compile(r"`((?:unit|contract|integration|browser|infra/cdk/tests)/[\w/]+\.py)::(\w+)`")
+ROWS = {row["id"]: row for section in acceptance() for row in section["rows"]}
+NAMED = {section["names"]: section["rows"] for section in acceptance() if "names" in section}
 MAKE = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-_NAME = re.compile(r"`([^`]+)`")
-# Tables whose rows show a promise and no name of the code's.
-_WITHOUT_NAMES = {"promise"}
 
 
-def _cells(line):
-    return [cell.strip() for cell in line.strip("|").split(" | ")]
-
-
-def _tables(page):
-    """Every table of a page, in order: headings, then rows of cells."""
-    blocks = [block.splitlines() for block in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE)]
-    return [(_cells(lines[0]), [_cells(line) for line in lines[2:]]) for lines in blocks]
-
-
-TABLES = _tables(PAGE)
-SHOWN = [(heads[0], rows) for heads, rows in TABLES if heads[-1] == "shown by"]
-
-
-def _rows(heading, occurrence=0):
-    return [rows for head, rows in SHOWN if head == heading][occurrence]
-
-
-def _names(heading, occurrence=0):
-    return [name for cells in _rows(heading, occurrence) for name in _NAME.findall(cells[0])]
+def _names(kind):
+    return [name for row in NAMED[kind] for name in row["names"]]
 
 
 def _record():
@@ -109,15 +83,15 @@ def _response_fields(api_runtime):
     return list(schema["components"]["schemas"][ref["$ref"].rpartition("/")[2]]["properties"])
 
 
-def test_every_field_of_request_and_answer_is_on_the_page(api_runtime):
-    assert sorted(_names("field", 0)) == sorted(InsightsRequest.model_fields)
-    assert sorted(_names("field", 1)) == sorted(_response_fields(api_runtime))
-    assert sorted(_names("field", 2)) == sorted(FeedbackRequest.model_fields)
-    assert sorted(_names("answer's field")) == sorted(FeedbackAnswer.model_fields)
-    assert sorted(_names("object's field")) == sorted(_verdict_body())
+def test_every_field_of_request_and_answer_has_a_row(api_runtime):
+    assert sorted(_names("request")) == sorted(InsightsRequest.model_fields)
+    assert sorted(_names("answer")) == sorted(_response_fields(api_runtime))
+    assert sorted(_names("feedback")) == sorted(FeedbackRequest.model_fields)
+    assert sorted(_names("feedback answer")) == sorted(FeedbackAnswer.model_fields)
+    assert sorted(_names("feedback object")) == sorted(_verdict_body())
 
 
-def test_every_header_is_on_the_page(api_runtime):
+def test_every_header_has_a_row(api_runtime):
     from fastapi.testclient import TestClient
 
     from service.app import create_app
@@ -126,14 +100,14 @@ def test_every_header_is_on_the_page(api_runtime):
         answer = client.post("/omni-channel-insights", json={"account_number": "1234567890", "contact_id": "c"})
         described = client.get("/openapi.json").json()["paths"]["/omni-channel-insights"]["post"]["responses"]["200"]
     assert answer.status_code == 200
-    listed = set(_names("header"))
+    listed = set(_names("headers"))
     assert listed == _headers()
     assert {name for name in answer.headers if name.startswith("x-")} <= {name.lower() for name in listed}
     assert set(described["headers"]) <= listed
 
 
-def test_every_attribute_and_every_field_of_the_record_is_on_the_page():
-    where = {name: cells[1] for cells in _rows("name", 0) for name in _NAME.findall(cells[0])}
+def test_every_attribute_and_every_field_of_the_record_has_a_row():
+    where = {name: row["where"] for row in NAMED["record"] for name in row["names"]}
     item = set(to_item(_record(), ttl=timedelta(days=7))) | set(VERDICT)
     keys = {attribute["AttributeName"] for attribute in SUMMARIES.definition("t")["AttributeDefinitions"]}
     assert keys <= item
@@ -144,78 +118,52 @@ def test_every_attribute_and_every_field_of_the_record_is_on_the_page():
     assert where == expected
 
 
-def test_every_event_figure_panel_alarm_and_code_is_on_the_page():
-    assert sorted(_names("event")) == sorted(Event)
-    assert {(_NAME.findall(cells[0])[0], _NAME.findall(cells[1])[0]) for cells in _rows("name", 1)} == {
-        (instrument.name, instrument.emf) for instrument in metrics.INSTRUMENTS
+def test_every_event_figure_panel_alarm_and_code_has_a_row():
+    assert sorted(_names("events")) == sorted(Event)
+    assert {name: row["text"] for row in NAMED["figures"] for name in row["names"]} == {
+        instrument.name: instrument.emf for instrument in metrics.INSTRUMENTS
     }
-    assert sorted(_names("panel or alarm")) == sorted(
+    assert sorted(_names("panels and alarms")) == sorted(
         [panel["title"] for panel in PLAN["panels"]] + [alarm["name"] for alarm in PLAN["alarms"]]
     )
-    assert set(_names("code")) == set(FailureCode) | set(_TITLES)
+    assert set(_names("codes")) == set(FailureCode) | set(_TITLES)
 
 
-def _file(path):
-    return (ROOT if path.startswith("infra/") else TESTS) / path
+def test_each_marker_names_a_row_and_each_row_has_tests_or_a_reason():
+    assert set(shown_by()) <= set(ROWS)
+    for one, row in ROWS.items():
+        state = [key for key in ("partly", "otherwise", "open") if key in row]
+        assert len(state) <= 1, f"{one}: one state"
+        assert all(str(row[key]).strip() for key in state), f"{one}: say what no test shows, or why"
+        shown = one in shown_by()
+        assert shown or state in (["otherwise"], ["open"]), f"{one}: no test has its marker, and nobody says why"
+        assert not shown or state != ["open"], f"{one}: a test shows what is said to be open"
 
 
-def _functions(path):
-    tree = ast.parse(_file(path).read_text(encoding="utf-8"))
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-
-
-def test_every_test_that_the_pages_name_exists():
-    named = sorted(set(_TEST.findall(PAGE + ASSISTANT + CALLS)))
-    assert named
-    missing = [f"{path}::{test}" for path, test in named if not _file(path).is_file() or test not in _functions(path)]
-    assert missing == []
-
-
-@pytest.mark.parametrize(("heading", "rows"), SHOWN, ids=[heading for heading, _ in SHOWN])
-def test_every_row_names_a_test_that_speaks_of_it(heading, rows):
-    for cells in rows:
-        shown = _TEST.findall(cells[-1])
-        assert shown, f"{heading} {cells[0]}: no test"
-        if heading in _WITHOUT_NAMES:
-            continue
-        texts = [_file(path).read_text(encoding="utf-8") for path, _ in shown]
-        for name in _NAME.findall(cells[0]):
-            assert any(_speaks(heading, text, name) for text in texts), (
-                f"{heading} {name}: none of its tests mentions it"
-            )
-
-
-def test_what_no_test_shows_has_a_reason():
-    (rows,) = (rows for heads, rows in TABLES if heads == ["required", "why no test shows it"])
-    for required, why in rows:
-        assert re.match(r"(drill|needs|not built|decided otherwise): \S", why), (
-            f"{required}: say what kind of reason it is"
-        )
+def test_a_row_without_a_test_has_a_kind_of_reason():
+    for one, row in ROWS.items():
+        why = row.get("open", "needs: x")
+        assert re.match(r"(drill|needs|not built|decided otherwise): \S", why), f"{one}: say what kind of reason it is"
         for drill in re.findall(r"`(?:python )?((?:make|tests/)[\w ./-]+)`", why):
             command = drill.removeprefix("make ")
             assert command in MAKE if drill.startswith("make ") else (ROOT / drill).is_file(), drill
 
 
-@pytest.mark.parametrize("page", [ASSISTANT, CALLS], ids=["assistant", "calls"])
-def test_each_requirement_is_shown_or_said_to_be_missing(page):
-    """A cell is tests alone, or tests behind the word "partly" and what is left, or says why there are none."""
-    for heads, rows in _tables(page):
-        assert heads == ["required", "shown by"]
-        for required, cell in rows:
-            named, mentioned = _TEST.findall(cell), cell.count("::")
-            assert len(named) == mentioned, f"{required}: names a test in another form"
-            if cell.startswith(("not built", "decided otherwise, because ")):
-                continue
-            words = _TEST.sub("", cell).strip(" ,|")
-            assert named, f"{required}: no test, and not said why"
-            assert not words or re.match(r"partly[:,] \S", cell), f"{required}: say what is left, behind 'partly'"
+@pytest.mark.parametrize("kind", sorted(NAMED))
+def test_every_name_is_spoken_of_by_a_test_of_its_row(kind):
+    for row in NAMED[kind]:
+        texts = [(ROOT / path).read_text(encoding="utf-8") for path in {path for path, _ in shown_by()[row["id"]]}]
+        for name in row["names"]:
+            assert any(_speaks(kind, text, name) for text in texts), (
+                f"{row['id']} {name}: none of its tests mentions it"
+            )
 
 
-def _speaks(heading, text, name):
+def _speaks(kind, text, name):
     emf = next((instrument for instrument in metrics.INSTRUMENTS if instrument.name == name), None)
     constants = [constant for constant, value in vars(metrics).items() if value is emf and emf is not None]
     event = next((event.name for event in Event if event == name), name)
-    words = [name, name.lower() if heading == "header" else name, f"Event.{event}"]
+    words = [name, name.lower() if kind == "headers" else name, f"Event.{event}"]
     words += [f"metrics.{constant}" for constant in constants]
     # A test over all panels and alarms, or over all fields of the record, speaks of each.
     words += [word for word in ("PLAN[", "SummaryRecord.model_fields") if word in text]

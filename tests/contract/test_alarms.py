@@ -144,10 +144,12 @@ def tried(request):
     return Telemetry(alarm), above, at_bound, alarm.get("periods", 1)
 
 
+@pytest.mark.acceptance("operation-01")
 def test_every_alarm_has_a_plant():
     assert PLANTS.keys() == {alarm["name"] for alarm in ALARMS}
 
 
+@pytest.mark.acceptance("alarm-08", "alarm-10", "operation-01", "call-operation-01", "call-operation-08")
 def test_an_alarm_fires_above_its_bound_and_clears(tried):
     telemetry, above, at_bound, periods = tried
     assert telemetry.state(periods) == "OK"  # no data
@@ -160,6 +162,7 @@ def test_an_alarm_fires_above_its_bound_and_clears(tried):
     assert telemetry.state(periods + 2) == "OK"  # nothing happens any more
 
 
+@pytest.mark.acceptance("operation-01")
 def test_an_alarm_is_quiet_at_its_bound(tried):
     telemetry, _, at_bound, periods = tried
     for period in range(periods + 1):

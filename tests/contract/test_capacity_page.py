@@ -3,11 +3,13 @@
 import subprocess
 import sys
 
+import pytest
 import yaml
 
 from service.kit.settings import REPO_ROOT
 
 
+@pytest.mark.acceptance("operation-10")
 def test_the_committed_page_is_what_the_command_writes():
     done = subprocess.run(
         [sys.executable, "-m", "omni", "capacity"], cwd=REPO_ROOT, capture_output=True, text=True, check=True

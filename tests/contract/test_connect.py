@@ -73,6 +73,7 @@ def assert_as_aws_describes(calls, service):
             assert not report.has_errors(), f"{operation}: {report.generate_report()}"
 
 
+@pytest.mark.acceptance("operation-13", "bot-deploy-01")
 def test_each_action_is_one_of_connect_s_and_leads_somewhere(flow):
     assert flow.problems() == []
 
@@ -89,6 +90,7 @@ def test_each_action_is_one_of_connect_s_and_leads_somewhere(flow):
         (lambda one: one.update(Type="MessageParticipantIteratively"), "transfer: "),
     ],
 )
+@pytest.mark.acceptance("bot-test-09")
 def test_a_spoilt_action_is_found(spoil, found):
     document = json.loads((FOLDER / "inbound.json").read_text(encoding="utf-8"))
     spoil(next(one for one in document["Actions"] if one["Identifier"] == "transfer"))
@@ -106,6 +108,7 @@ def test_an_unreached_action_and_a_circle_without_an_end_are_found():
     ]
 
 
+@pytest.mark.acceptance("connect-03", "bot-test-09")
 def test_no_fault_leaves_a_caller_without_a_person(flow):
     """Every error leads to the queue or a callback, but for a goodbye after which there is nothing left to do."""
     if flow.kind == WHISPER:  # the agent hears it, and is connected after it
@@ -124,6 +127,7 @@ def test_no_fault_leaves_a_caller_without_a_person(flow):
     assert said_last <= {"MessageParticipant", "TransferContactToQueue"}
 
 
+@pytest.mark.acceptance("connect-12")
 def test_a_callback_or_a_message_is_promised_only_once_it_is_kept(flow):
     made_by = {"promised": "CreateCallbackContact", "voicemail-kept": "UpdateContactRecordingBehavior"}
     for name, action in flow.actions.items():
@@ -133,6 +137,7 @@ def test_a_callback_or_a_message_is_promised_only_once_it_is_kept(flow):
             assert name not in before[0].errors.values()
 
 
+@pytest.mark.acceptance("connect-08", "connect-09")
 def test_no_menu_takes_more_than_one_key_or_waits_longer_than_ten_seconds(flow):
     """The action ends with the first key where nothing is kept, which is AWS's form of MaxDigits 1."""
     for menu in flow.of_type("GetParticipantInput"):
@@ -142,6 +147,7 @@ def test_no_menu_takes_more_than_one_key_or_waits_longer_than_ten_seconds(flow):
             assert all(f"press {key}" in menu.text.lower() for key in menu.answers)
 
 
+@pytest.mark.acceptance("connect-02", "words-01", "words-05")
 def test_the_greeting_is_in_the_bot_s_connection_says_that_an_ai_speaks_and_may_be_interrupted(inbound):
     (bot,) = inbound.of_type("ConnectParticipantWithLexBot")
     assert bot.text == BankAssistant().greeting()
@@ -154,6 +160,7 @@ def test_the_greeting_is_in_the_bot_s_connection_says_that_an_ai_speaks_and_may_
     assert inbound.actions["specialist"].text == said == TO_A_PERSON
 
 
+@pytest.mark.acceptance("connect-04", "connect-05", "connect-15", "handover-11")
 def test_flow_and_function_name_the_same_attributes(inbound):
     (bot,) = inbound.of_type("ConnectParticipantWithLexBot")
     check, note = inbound.actions["asks-for-person"], inbound.actions["note-handover"]
@@ -171,6 +178,7 @@ def test_flow_and_function_name_the_same_attributes(inbound):
     assert "TransferContactToQueue" not in without.types_reached(without.start)
 
 
+@pytest.mark.acceptance("handover-12")
 def test_urgent_reasons_are_put_before_others_as_in_the_service_s_own_queue(inbound):
     check = inbound.actions["reason"]
     priorities = {
@@ -180,6 +188,7 @@ def test_urgent_reasons_are_put_before_others_as_in_the_service_s_own_queue(inbo
     assert check.errors == {OTHER_KEY: "unlogged"}  # Connect's own priority is 5
 
 
+@pytest.mark.acceptance("connect-15")
 def test_the_agent_hears_why_before_the_customer_is_connected(inbound):
     (hook,) = (each for each in inbound.of_type("UpdateContactEventHooks") if each.Identifier == "whisper-flow")
     assert hook.Parameters["EventHooks"] == {"AgentWhisper": "${WhisperFlowArn}"}
@@ -191,6 +200,7 @@ def test_the_agent_hears_why_before_the_customer_is_connected(inbound):
     assert len({whisper.actions[name].text for name in check.answers.values()}) == len(check.answers)
 
 
+@pytest.mark.acceptance("connect-07", "connect-08", "words-05")
 def test_outside_the_hours_a_callback_is_offered(inbound):
     (hours,) = inbound.of_type("CheckHoursOfOperation")
     assert hours.answers == {"True": "transfer", "False": "after-hours"}
@@ -229,6 +239,7 @@ def test_hours_and_holidays_are_those_that_the_assistant_tells():
     assert all(each["EffectiveTill"] == each["EffectiveFrom"] and each["OverrideType"] == "CLOSED" for each in closed)
 
 
+@pytest.mark.acceptance("connect-09", "words-05", "words-06")
 def test_the_queue_has_no_limit_and_a_full_one_is_told_word_by_word(inbound):
     (queue,) = arguments("contact_centre")["CreateQueue"]
     assert (queue["Name"], queue["OutboundCallerConfig"]["OutboundCallerIdName"]) == (
@@ -248,6 +259,7 @@ def test_the_queue_has_no_limit_and_a_full_one_is_told_word_by_word(inbound):
     assert "CreateCallbackContact" in inbound.types_reached(full.answers["2"])
 
 
+@pytest.mark.acceptance("connect-11", "words-05")
 def test_who_waits_hears_something_every_half_minute_and_may_choose_a_callback(waiting):
     (wait,) = waiting.of_type("MessageParticipantIteratively")
     choice = waiting.actions["choice"]
@@ -265,6 +277,7 @@ def test_who_waits_hears_something_every_half_minute_and_may_choose_a_callback(w
 
 
 @pytest.mark.parametrize("name", ["inbound", "customer_queue"])
+@pytest.mark.acceptance("connect-13")
 def test_a_message_is_recorded_only_with_consent_and_once_its_row_is_kept(name):
     flow = Flow.read(name, FLOWS[name])
     offered = next(each for each in flow.list if "To leave a message, press 3" in each.text)
@@ -291,6 +304,7 @@ def asking(flow, function):
     ]
 
 
+@pytest.mark.acceptance("operation-13")
 def test_an_identified_customer_gets_a_token_for_the_agents_page_before_the_queue(inbound):
     (asked,) = asking(inbound, "SummaryFunctionArn")
     assert set(asked.Parameters["LambdaInvocationAttributes"]) == set(GivenByFlow.model_fields)
@@ -316,6 +330,7 @@ def test_the_token_of_the_agents_page_stands_in_no_log(inbound):
 
 
 @pytest.mark.parametrize("name", ["inbound", "customer_queue"])
+@pytest.mark.acceptance("connect-11")
 def test_flow_and_phone_function_agree_on_what_is_asked_and_answered(name):
     answers = {"voicemail": {"promised"}, "place_in_queue": {"text"}}  # as tests/unit/service/channels/phone shows
     flow = Flow.read(name, FLOWS[name])
@@ -338,11 +353,13 @@ def test_both_flows_take_a_message_with_the_same_words(inbound, waiting):
         assert inbound.actions[name].Parameters == waiting.actions[name].Parameters
 
 
+@pytest.mark.acceptance("bot-deploy-01")
 def test_files_name_only_known_placeholders():
     named = {name for file in FOLDER.glob("*.json") for name in PLACEHOLDER.findall(file.read_text("utf-8"))}
     assert named == set(VALUES)
 
 
+@pytest.mark.acceptance("bot-deploy-01")
 def test_what_connect_keeps_is_sealed_under_the_prefixes_that_are_required():
     kept = arguments("contact_centre")["AssociateInstanceStorageConfig"]
     places = {each["ResourceType"]: each["StorageConfig"].get("S3Config") for each in kept}
@@ -361,6 +378,7 @@ def test_the_flows_are_made_before_those_that_name_them():
     ]
 
 
+@pytest.mark.acceptance("connect-01", "connect-05", "bot-deploy-02")
 def test_the_bot_is_as_aws_describes_it():
     bot = arguments("bot")
     assert_as_aws_describes(bot, "lexv2-models")

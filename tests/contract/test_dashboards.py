@@ -64,6 +64,7 @@ def test_each_query_answers_for_a_range_without_answers(warehouse, board, visual
     assert len(frame) == (1 if visual.kind == "numbers" else 0)
 
 
+@pytest.mark.acceptance("audit-10")
 def test_conversations_are_counted_as_worked_out_by_hand(warehouse):
     visuals = {visual.name: visual for visual in load_dashboards()["assistant"].visuals}
 
@@ -142,6 +143,7 @@ def test_the_check_sees_a_wrong_shape(exported, model):
     assert ParamValidator().validate(good | {"Colour": "red"}, shape).has_errors()
 
 
+@pytest.mark.acceptance("operation-28")
 def test_each_visual_stands_in_the_export_once_with_its_own_data(exported):
     sets = {request["DataSetId"]: request for request in exported["CreateDataSet"]}
     assert len(sets) == len(VISUALS) + len(CALLS.visuals) + 1  # who may see whose calls
@@ -201,6 +203,7 @@ def test_parameters_reach_every_data_set(exported):
         assert re.findall(r":(?!:)[a-z_]+", sql) == []
 
 
+@pytest.mark.acceptance("tenant-04")
 def test_rows_of_tenants_are_behind_rules_that_no_parameter_changes(exported):
     sets = {request["DataSetId"]: request for request in exported["CreateDataSet"]}
     rules = sets["omni-call-readers"]

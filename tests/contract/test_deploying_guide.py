@@ -35,6 +35,7 @@ def test_each_stack_is_deployed_in_the_order_of_the_table():
 
 
 @pytest.mark.parametrize("stack", sorted(file.stem for file in TEMPLATES.glob("*.json")))
+@pytest.mark.acceptance("operation-21")
 def test_a_command_gives_what_the_template_asks_for(stack):
     template = json.loads((TEMPLATES / f"{stack}.json").read_text(encoding="utf-8"))
     words = _commands()[stack]

@@ -74,6 +74,7 @@ def _resources(kind):
                 yield file.stem, re.sub(r"[0-9A-F]{8}$", "", name), resource["Properties"]
 
 
+@pytest.mark.acceptance("operation-20")
 def test_every_log_and_every_bucket_of_the_stacks_is_listed():
     logs = {properties["LogGroupName"] for _, _, properties in _resources("AWS::Logs::LogGroup")}
     assert "/aws/lex/omni-assistant" in logs

@@ -33,6 +33,7 @@ def listed(*command):
     return {name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()}
 
 
+@pytest.mark.acceptance("operation-26")
 def test_no_tracked_file_holds_a_secret(hook):
     done = hook(*listed("ls-files", "-z"))
     assert done.returncode in (0, 3), f"{REMEDY}\n{done.stdout}"  # 3: only lines have moved

@@ -19,6 +19,7 @@ CALL_PANELS = ("Calls", "Cost of calls, USD a second of call")
 CONVERSATION_PANELS = ("Conversations", "Hallucinations", "Validation and tools", "Handovers and queue")
 
 
+@pytest.mark.acceptance("alarm-03", "alarm-04", "alarm-05", "alarm-06", "alarm-07", "alarm.audit-unkept", "audit-12")
 def test_the_panels_and_alarms_of_conversations_have_their_bounds():
     assert tuple(panel["title"] for panel in PLAN["panels"])[8:] == (*CONVERSATION_PANELS, *CALL_PANELS)
     found = {
@@ -47,6 +48,7 @@ def test_the_panels_and_alarms_of_conversations_have_their_bounds():
     assert {name: found[name] for name in wanted} == wanted
 
 
+@pytest.mark.acceptance("audit-12")
 def test_an_alarm_selects_whole_series():
     # CloudWatch knows a metric with all its labels or with none, and no sum over one of two labels.
     for series in SERIES:
@@ -54,6 +56,15 @@ def test_an_alarm_selects_whole_series():
             assert set(where) == set(BY_EMF[series["metric"]].labels)
 
 
+@pytest.mark.acceptance(
+    "alarm-01",
+    "alarm-02",
+    "alarm.failure-rate",
+    "alarm.dynamodb-throttle",
+    "alarm.bedrock-timeouts",
+    "alarm.summary-misses",
+    "audit-11",
+)
 def test_the_required_panels_and_alarms_exist():
     assert len(PLAN["panels"]) == 8 + len(CONVERSATION_PANELS) + len(CALL_PANELS)
     names = {alarm["name"] for alarm in PLAN["alarms"]}
@@ -65,6 +76,9 @@ def test_the_required_panels_and_alarms_exist():
 
 
 @pytest.mark.parametrize("series", SERIES, ids=lambda series: series["metric"])
+@pytest.mark.acceptance(
+    "alarm-01", "alarm.bedrock-throttles", "alarm.degraded", "alarm.unkept-answers", "alarm.latency-p95", "audit-12"
+)
 def test_each_figure_exists_with_its_labels(series):
     if series["metric"].startswith("AWS/"):
         return
@@ -75,6 +89,7 @@ def test_each_figure_exists_with_its_labels(series):
 
 
 @pytest.mark.parametrize("panel", PLAN["panels"], ids=lambda panel: panel["title"])
+@pytest.mark.acceptance("alarm-02")
 def test_each_prometheus_query_names_series_that_exist(panel):
     offered = {family.name for family in metrics.REGISTRY.collect()}
     for name in re.findall(r"omni_\w+", panel["prometheus"]):

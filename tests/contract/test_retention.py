@@ -23,6 +23,7 @@ KEPT = {
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
+@pytest.mark.acceptance("validation-14", "audit-15")
 def test_a_finding_goes_when_it_is_promised_to():
     found = KeptFinding(
         log_id="l",
@@ -72,6 +73,7 @@ def test_a_note_of_an_erased_customer_outlives_whatever_may_come_back():
     assert timedelta(days=35) < kept  # point-in-time recovery of tables
 
 
+@pytest.mark.acceptance("audit-15", "call-operation-02")
 def test_production_keeps_log_and_objects_as_promised():
     environments = yaml.safe_load((REPO_ROOT / "infra" / "cdk" / "environments.yaml").read_text(encoding="utf-8"))
     given = environments["prod"]
@@ -102,10 +104,12 @@ def test_production_keeps_log_and_objects_as_promised():
         ("contact records", 90, None),
     ],
 )
+@pytest.mark.acceptance("operation-20", "audit-15")
 def test_the_agreed_times_are_promised(what, days, glacier):
     assert (KEPT[what]["days"], KEPT[what].get("glacier_after_days")) == (days, glacier)
 
 
+@pytest.mark.acceptance("call-store-02", "call-store-03")
 def test_what_a_call_leaves_goes_as_promised():
     path = REPO_ROOT / "infra" / "cdk" / "templates" / "prod" / "omni-data.json"
     made = json.loads(path.read_text(encoding="utf-8"))["Resources"]
@@ -122,6 +126,7 @@ def test_what_a_call_leaves_goes_as_promised():
     }
 
 
+@pytest.mark.acceptance("audit-15")
 def test_the_instances_records_and_the_bots_log_go_as_promised():
     folder = REPO_ROOT / "infra" / "cdk" / "templates" / "prod"
     made = json.loads((folder / "omni-assistant.json").read_text(encoding="utf-8"))["Resources"].values()
@@ -141,6 +146,7 @@ def test_the_instances_records_and_the_bots_log_go_as_promised():
     assert {log["RetentionInDays"] for log in logs} == {KEPT["Lex conversation logs"]["days"]}
 
 
+@pytest.mark.acceptance("audit-16", "call-operation-03")
 def test_reads_and_writes_of_what_customers_said_are_recorded():
     folder = REPO_ROOT / "infra" / "cdk" / "templates" / "prod"
     for stack in ("omni-observability", "omni-assistant"):

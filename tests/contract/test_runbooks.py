@@ -36,6 +36,7 @@ def test_a_runbook_names_events_that_are_logged(page):
     assert set(re.findall(r"'([A-Z]+_[A-Z_]+)'", queries)) <= {event.value for event in Event}
 
 
+@pytest.mark.acceptance("operation-04")
 def test_every_page_is_in_the_index_with_its_alarms_and_leads_back_to_it():
     index = (FOLDER / "README.md").read_text(encoding="utf-8")
     rows = {found[1]: found[2] for found in re.finditer(r"^\| \[.+?\]\((.+?)\) \| (.+) \|$", index, re.MULTILINE)}
@@ -57,6 +58,7 @@ def test_clusters_services_and_logs_have_the_names_that_the_stacks_give_them(pag
     assert not re.search(r"--\w+ (?:CLUSTER|SERVICE|REGISTRY)\b", text)
 
 
+@pytest.mark.acceptance("operation-04")
 def test_the_required_runbooks_exist():
     wanted = {
         *("bedrock-throttles", "dynamodb-throttle", "degraded", "summary-misses", "registry-down", "rollout-stopped"),
@@ -65,5 +67,6 @@ def test_the_required_runbooks_exist():
     assert wanted <= {page.stem for page in PAGES}
 
 
+@pytest.mark.acceptance("operation-04")
 def test_missing_summaries_are_looked_for_with_five_queries():
     assert (FOLDER / "summary-misses.md").read_text(encoding="utf-8").count("```insights") == 5

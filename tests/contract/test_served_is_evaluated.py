@@ -148,6 +148,7 @@ def test_what_the_guard_lets_pass_is_what_was_evaluated(tmp_path):
         assert not served["degraded"]
 
 
+@pytest.mark.acceptance("promise-04")
 def test_what_the_guard_refuses_is_scored_and_never_served(tmp_path):
     pair, cases = pair_named("nova-lite"), CASES[::8]
     for case, item in zip(cases, score(pair, cases, Words(), tmp_path), strict=True):

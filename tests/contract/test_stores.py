@@ -34,6 +34,7 @@ def by_name(template, kind, field):
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.acceptance("operation-22", "call-09")
 def test_the_tables_are_those_of_the_code(template):
     tables = by_name(template, "AWS::DynamoDB::Table", "TableName")
     assert set(tables) == {parameter(shape) for shape in stores.TABLES}, REMEDY
@@ -48,6 +49,7 @@ def test_the_tables_are_those_of_the_code(template):
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.acceptance("call-09", "call-step-16")
 def test_every_name_is_a_setting_with_the_same_default(template):
     shapes = (*stores.TABLES, *stores.QUEUES, *stores.BUCKETS, *stores.KMS_KEYS)
     for shape in shapes:
@@ -56,6 +58,7 @@ def test_every_name_is_a_setting_with_the_same_default(template):
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.acceptance("call-02")
 def test_queues_and_announcements_are_those_of_the_code(template):
     queues = by_name(template, "AWS::SQS::Queue", "QueueName")
     for shape in stores.QUEUES:

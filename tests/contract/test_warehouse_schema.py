@@ -86,6 +86,7 @@ def test_arrow_has_the_same_columns(event):
 
 
 @pytest.mark.parametrize("event", TABLES, ids=lambda event: event.table)
+@pytest.mark.acceptance("operation-27")
 def test_copy_lists_the_events_columns(event):
     (copy,) = statements(
         schema.copy_statement(event.table).format(target=event.table, source="s3://b/k", role="DEFAULT")
@@ -131,6 +132,7 @@ def test_feedback_of_before_is_on_summaries(tmp_path):
     assert found["reason"].isna().all()
 
 
+@pytest.mark.acceptance("score-05")
 def test_calls_of_before_insights_have_none_and_every_code_fits(tmp_path):
     older = tmp_path / "sql"
     for folder in ("migrations", "views"):

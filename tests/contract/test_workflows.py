@@ -161,6 +161,7 @@ def test_a_release_waits_for_the_approval_of_an_environment() -> None:
     assert any(step.get("uses", "").startswith("actions/setup-node@") for step in job["steps"])  # promptfoo needs it
 
 
+@pytest.mark.acceptance("operation-06")
 def test_whoever_is_on_call_can_go_back_without_a_key_and_without_waiting_for_anybody() -> None:
     workflow = load(ROOT / ".github" / "workflows" / "rollback.yml")
     job = workflow["jobs"]["rollback"]
@@ -198,6 +199,7 @@ def test_the_comment_is_found_again_by_the_marker_that_the_command_writes() -> N
     assert MARKER in (ROOT / ".github" / "workflows" / "prompt-comment.yml").read_text(encoding="utf-8")
 
 
+@pytest.mark.acceptance("operation-17")
 def test_a_deployment_holds_the_lock_for_longer_than_it_may_take_and_always_gives_it_back() -> None:
     job = load(ROOT / ".github" / "workflows" / "deploy.yml")["jobs"]["deploy"]
     runs = [step.get("run", "") for step in job["steps"]]

@@ -157,7 +157,7 @@ SUITE = Suite(
         ),
     ),
     # Margins: with them two independent draws of one good system pass at least 8 times in 10, and a harm that code sees is not
-    # passed when one answer in ten has it (`omni selftest --doses`, docs/decisions/0032).
+    # passed when one answer in ten has it (`omni selftest --doses`, docs/decisions/0012).
     no_worse=(
         NoWorse(
             metric="chrf",

@@ -2,10 +2,13 @@
 
 import json
 
+import pytest
+
 FUNCTION, VERSION, ALIAS = "AWS::Lambda::Function", "AWS::Lambda::Version", "AWS::Lambda::Alias"
 STAGES = {"dev", "test", "prod"}
 
 
+@pytest.mark.acceptance("bot-deploy-02")
 def test_each_function_has_one_alias_of_a_version_that_is_kept(resources):
     wanted = {(stage, logical) for stage, _, logical, _ in resources(FUNCTION)}
     assert {stage for stage, _ in wanted} == STAGES
@@ -36,6 +39,7 @@ def test_nothing_calls_a_function_past_its_alias(resources, templates):
     assert checked == 3 * (3 + 1 + 2 + 1 + 2 + 1)  # permissions, bot, flows, service, associations, the hook's role
 
 
+@pytest.mark.acceptance("operation-16", "operation-23")
 def test_a_new_version_is_asked_before_it_gets_traffic(resources):
     hooked = {}
     for stage, _, _, service in resources("AWS::ECS::Service"):

@@ -20,6 +20,7 @@ def alarms(resources):
 
 @pytest.mark.parametrize("alarm", PLAN["alarms"], ids=lambda alarm: alarm["name"])
 @pytest.mark.parametrize("stage", ["dev", "test", "prod"])
+@pytest.mark.acceptance("operation-02")
 def test_each_alarm_of_the_plan_stands_with_its_bound(alarms, alarm, stage):
     found = [made for (at, name), made in alarms.items() if at == stage and name.startswith(alarm["name"])]
     assert found
@@ -49,6 +50,7 @@ def test_alarms_notify_where_the_environment_says(alarms):
         assert bool(made.get("OKActions")) is (stage != "dev"), name
 
 
+@pytest.mark.acceptance("operation-02")
 def test_critical_alarms_and_warnings_go_to_different_people(alarms):
     for alarm in PLAN["alarms"]:
         for (stage, name), made in alarms.items():
@@ -56,12 +58,14 @@ def test_critical_alarms_and_warnings_go_to_different_people(alarms):
                 assert alarm["severity"].capitalize() in json.dumps(made["AlarmActions"]), name
 
 
+@pytest.mark.acceptance("operation-03")
 def test_throttling_is_watched_for_each_table(alarms, resources):
     tables = [logical for stage, _, logical, _ in resources("AWS::DynamoDB::Table") if stage == "prod"]
     throttles = [name for stage, name in alarms if stage == "prod" and name.startswith("dynamodb-throttle-")]
     assert len(throttles) == len(tables)
 
 
+@pytest.mark.acceptance("operation-03")
 def test_every_dead_letter_queue_is_watched(alarms):
     assert {name for stage, name in alarms if stage == "prod" and name.startswith("dead-letters-")} == {
         "dead-letters-events-queue",
@@ -69,6 +73,7 @@ def test_every_dead_letter_queue_is_watched(alarms):
     }
 
 
+@pytest.mark.acceptance("operation-23")
 def test_a_deployment_goes_back_on_alarms_that_exist(alarms, resources):
     (service,) = [
         one["Properties"]
@@ -82,6 +87,7 @@ def test_a_deployment_goes_back_on_alarms_that_exist(alarms, resources):
     assert {("prod", name) for name in ROLLS_BACK} <= set(alarms)
 
 
+@pytest.mark.acceptance("operation-03")
 def test_the_dashboard_has_every_panel_of_the_plan(resources):
     for *_, board in resources("AWS::CloudWatch::Dashboard"):
         text = json.dumps(board["Properties"]["DashboardBody"])

@@ -29,6 +29,7 @@ def as_list(value):
     return value if isinstance(value, list) else [value]
 
 
+@pytest.mark.acceptance("operation-24")
 def test_every_table_can_be_restored_and_is_encrypted_with_our_key(resources):
     assert resources(TABLE)
     for stage, _, logical, table in resources(TABLE):
@@ -106,6 +107,7 @@ def test_what_holds_data_outlives_its_stack_outside_dev(resources):
             assert resource.get("DeletionPolicy", "Delete") == wanted, (stage, logical)
 
 
+@pytest.mark.acceptance("operation-24")
 def test_no_role_may_call_a_model_that_no_card_names(resources):
     carded = set(carded_models())
     known = carded | {model.split(".", 1)[1] for model in carded if model.startswith(("us.", "eu."))}
@@ -263,6 +265,7 @@ def test_every_container_is_read_only_no_root_and_logs(resources):
         assert container["LogConfiguration"]["LogDriver"] == "awslogs", where
 
 
+@pytest.mark.acceptance("operation-24")
 def test_no_secret_stands_in_a_variable(resources):
     for where, container in containers(resources):
         for variable in container.get("Environment", []):
@@ -293,6 +296,7 @@ def test_log_groups_are_encrypted_and_expire(resources):
         assert group["Properties"]["KmsKeyId"], logical
 
 
+@pytest.mark.acceptance("operation-24")
 def test_nothing_is_open_to_the_internet(resources):
     for _, _, logical, balancer in resources("AWS::ElasticLoadBalancingV2::LoadBalancer"):
         assert balancer["Properties"]["Scheme"] == "internal", logical
@@ -306,6 +310,7 @@ def test_nothing_is_open_to_the_internet(resources):
         assert network["AssignPublicIp"] == "DISABLED", logical
 
 
+@pytest.mark.acceptance("operation-23")
 def test_the_service_is_deployed_blue_green_with_a_listener_for_tests(resources):
     (service,) = [
         one
@@ -319,6 +324,7 @@ def test_the_service_is_deployed_blue_green_with_a_listener_for_tests(resources)
     assert {"ProductionListenerRule", "TestListenerRule"} <= set(balancer["AdvancedConfiguration"])
 
 
+@pytest.mark.acceptance("operation-23")
 def test_the_service_grows_with_cpu_and_with_requests_in_flight(resources):
     policies = [
         one["Properties"]

@@ -115,6 +115,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.acceptance("operation-24")
 def test_a_planted_fault_breaks_its_promise(templates, fault):
     plant, promise = FAULTS[fault]
     made = copy.deepcopy(templates)

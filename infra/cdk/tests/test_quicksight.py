@@ -21,6 +21,7 @@ def stack(templates, request):
     return templates[request.param]["omni-quicksight"]
 
 
+@pytest.mark.acceptance("operation-28")
 def test_every_dashboard_and_every_visual_of_the_service_stands(stack):
     boards = [*load_dashboards().values(), load_calls_dashboard()]
     assert {one["DashboardId"] for one in of_type(stack, BOARD).values()} == {f"omni-{board.name}" for board in boards}

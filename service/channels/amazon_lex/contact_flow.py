@@ -23,8 +23,8 @@ class FlowSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OMNI_FLOW_", frozen=True)
 
     url: str  # the service's address
-    client_id: str
-    client_secret: SecretStr
+    client_id: str  # of a client that may exchange tokens
+    client_secret: SecretStr  # its secret
     timeout_s: float = Field(default=4.0, gt=0, le=7)  # a flow waits for 8 seconds at most
 
 

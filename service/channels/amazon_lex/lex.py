@@ -42,12 +42,12 @@ class LexSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OMNI_LEX_", frozen=True)
 
     url: str  # the service's address
-    task: str = "assistant"
-    client_id: str | None = None
-    client_secret: SecretStr | None = None
+    task: str = "assistant"  # whose conversations it continues
+    client_id: str | None = None  # of a client with the scope of the task
+    client_secret: SecretStr | None = None  # its secret
     # Of one turn with its repetitions; Lex ends the function after 30 seconds.
     timeout_s: float = Field(default=10.0, gt=0, le=25)
-    # JSON: the session attributes that only the contact flow sets, with their names as verified values of the conversation.
+    # Session attributes that only the contact flow sets, with their names as verified values of the conversation.
     verified: dict[str, str] = {"customer_phone": "phone"}
 
 

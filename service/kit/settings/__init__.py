@@ -66,15 +66,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="OMNI_", extra="forbid", frozen=True)
 
-    environment: Literal["local", "aws"] = "local"
-    root: Path = REPO_ROOT
-    state_dir: Path = REPO_ROOT / ".omni"
-    public_data_dir: Path = REPO_ROOT.parent / "shared" / "data"  # not shipped; see datasets/summarize/README.md
-    # Everything here is of simulated weeks, and is shown so; `omni --traffic` sets it. An empty variable is none.
+    environment: Literal["local", "aws"] = "local"  # `local` or `aws`: stand-ins of this machine, or the real services
+    root: Path = REPO_ROOT  # where `prompts/` and `datasets/` lie
+    state_dir: Path = REPO_ROOT / ".omni"  # all local state
+    public_data_dir: Path = REPO_ROOT.parent / "shared" / "data"  # public data sets that are used and not shipped
+    # Everything here is of simulated weeks, and is shown so; `omni --traffic` sets it
     simulated: Annotated[bool, BeforeValidator(bool)] = False
-    clock_file: Path | None = (
-        None  # in `local`: a file with the current time, for simulations; see service/kit/frame/clock.py
-    )
+    clock_file: Path | None = None  # in `local`: a file with the current time, for simulations
 
     aws: AwsSettings = AwsSettings()
     bedrock: BedrockSettings = BedrockSettings()

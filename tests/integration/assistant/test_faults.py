@@ -57,6 +57,7 @@ def chat(runtime):
     return TestClient(create_app(runtime=runtime))
 
 
+@pytest.mark.acceptance("bot-test-12")
 def test_while_the_model_hangs_the_rules_answer(api_runtime):
     ends = threading.Event()
 
@@ -75,6 +76,7 @@ def test_while_the_model_hangs_the_rules_answer(api_runtime):
     assert told["made_by"]["model"] != "local-stand-in"
 
 
+@pytest.mark.acceptance("bot-test-12")
 def test_a_check_that_hangs_leaves_the_unchecked_reply_unsaid(api_runtime, monkeypatch):
     ends, checked = threading.Event(), []
 
@@ -168,6 +170,7 @@ def table(local_aws, tmp_path):
     dynamo.close()
 
 
+@pytest.mark.acceptance("bot-test-12")
 def test_a_throttled_table_loses_no_turn(api_runtime, table):
     queries, conversations = table
     with chat(assistant_runtime(api_runtime, conversations=conversations, disconnect=queries.aclose)) as http:

@@ -143,6 +143,7 @@ async def called(house):
         return told, await channel.handle(event)
 
 
+@pytest.mark.acceptance("handover-13", "audit-14", "bot-test-09")
 async def test_a_promise_is_rung_a_caller_is_transferred_and_the_audit_shows_it(house):
     answer = promised(house)
     assert answer["made_by"]["pair"] == "rules"

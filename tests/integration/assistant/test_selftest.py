@@ -15,6 +15,7 @@ OWN = {
 }
 
 
+@pytest.mark.acceptance("bot-test-11")
 def test_each_fault_is_caught_by_its_own_metric(tmp_path):
     (tmp_path / "prompts").symlink_to(REPO_ROOT / "prompts")
     (tmp_path / "datasets").symlink_to(REPO_ROOT / "datasets")

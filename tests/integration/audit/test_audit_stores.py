@@ -42,6 +42,7 @@ def house(settings, tmp_path, monkeypatch):
     return tmp_path / "house.duckdb"
 
 
+@pytest.mark.acceptance("validation-14", "validation-15", "bot-test-05")
 def test_what_a_conversation_left_is_found_by_every_way(settings, api_runtime, monkeypatch, house, capsys):
     open_bank(monkeypatch)
     archive = Archive(client("s3", settings), settings.stores.archive_bucket)

@@ -65,6 +65,7 @@ def rows(body):
     return pq.read_table(io.BytesIO(body)).to_pylist()
 
 
+@pytest.mark.acceptance("qa-09")
 async def test_a_week_s_export_is_the_tenants_and_the_weeks_alone(place):
     call = next(job.call_id for job in place.worker.jobs.of(ACME) if job.call_date.date() == TUESDAY)
     place.worker.reviews.override(ACME, call, "notice", "yes", reason="", who="dana", edit=None)
@@ -131,6 +132,7 @@ def test_the_last_whole_week():
     assert str(ExportWeek.before(date(2027, 1, 4))) == "2026-W53"
 
 
+@pytest.mark.acceptance("qa-09")
 async def test_a_day_s_results_become_one_file_and_only_changed_days_are_written_again(place):
     mine = results(place, ACME)
     first = compact(mine, TODAY)
@@ -174,6 +176,7 @@ async def test_a_call_whose_answer_was_unusable_and_one_nobody_could_read_are_ex
     assert (said["insights_failure"], said["insights_sentiment"], said["insights_balance"]) == ("language", None, None)
 
 
+@pytest.mark.acceptance("qa-09")
 async def test_days_of_a_program_that_knew_fewer_columns_are_written_again(place, monkeypatch):
     mine = results(place, ACME)
     with monkeypatch.context() as older:
@@ -230,6 +233,7 @@ def commands(place, tmp_path, monkeypatch):
     return main
 
 
+@pytest.mark.acceptance("qa-09")
 async def test_the_commands_write_each_tenant_s_files(place, commands, tmp_path, capsys):
     assert commands(["calls", "export"]) == 0
     assert commands(["calls", "export", "--tenant", ACME, "--week", "2026-W45", "--to", str(tmp_path / "out")]) == 0

@@ -43,6 +43,7 @@ def by_call(found: Any) -> dict[str, list[Any]]:
     return made
 
 
+@pytest.mark.acceptance("call-operation-03")
 async def test_each_call_is_one_trace_with_its_steps(place: CallPlace, spans: Any) -> None:
     place.put(f"{ACME}/calls/one.json")
     place.put(f"{BRAND}/calls/two.json")
@@ -75,6 +76,7 @@ async def test_scoring_a_call_again_is_part_of_its_trace(place: CallPlace, spans
         assert below == ["score", "store"]
 
 
+@pytest.mark.acceptance("call-operation-03")
 async def test_a_recording_that_waits_is_one_trace_over_both_turns(place: CallPlace, spans: Any) -> None:
     job = EndingJob()
     first = replace(place.worker, transcriber=job, owner="first")
@@ -93,6 +95,7 @@ async def test_a_recording_that_waits_is_one_trace_over_both_turns(place: CallPl
     assert scored.attributes["omni.form"] == "support"
 
 
+@pytest.mark.acceptance("call-operation-03")
 async def test_a_failed_call_says_its_reason_and_no_span_a_word(place: CallPlace, spans: Any) -> None:
     place.put(f"{ACME}/calls/Delphine Marchetti.json")
     place.put(

@@ -20,6 +20,7 @@ def told(logs, event):
     return [line for line in logs if line["event"] == event]
 
 
+@pytest.mark.acceptance("event.CALLS_CHECKED", "call-operation-01")
 async def test_calls_that_nobody_takes_up_are_counted_by_tenant(local_aws, tmp_path, monkeypatch, capsys):
     pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
     place = await make_place(local_aws(store_timeout_s=30.0, redactor="patterns"), tmp_path, "stuck")
@@ -71,6 +72,7 @@ def written(tmp_path):
     return path
 
 
+@pytest.mark.acceptance("event.AGREEMENT_CHECKED")
 def test_a_fall_beyond_chance_is_found_and_others_are_not(written):
     with closing(DuckWarehouse(written, read_only=True)) as warehouse, capture_logs() as logs:
         falls = agreement_falls(warehouse, NOW)

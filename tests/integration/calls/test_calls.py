@@ -62,6 +62,7 @@ class Sloppy(PatternRedactor):
         return replace(found, turns=(*found.turns[:-1], turns[-1]))
 
 
+@pytest.mark.acceptance("redaction-02")
 async def test_what_a_redactor_left_is_said_and_a_person_looks_at_it(place: CallPlace) -> None:
     worker = replace(place.worker, redactor=Sloppy())
     place.put(
@@ -75,6 +76,18 @@ async def test_what_a_redactor_left_is_said_and_a_person_looks_at_it(place: Call
     assert "personal_data_left" in result.review
 
 
+@pytest.mark.acceptance(
+    "event.CALL_SETTLED",
+    "call-01",
+    "call-04",
+    "form-02",
+    "redaction-01",
+    "redaction-03",
+    "redaction-05",
+    "score-03",
+    "score-05",
+    "qa-01",
+)
 async def test_a_call_becomes_a_result_rows_and_a_place_on_the_leaderboard(place: CallPlace) -> None:
     place.put("acme/calls/one.json", call_date="2026-11-16T09:00:00Z", agent_id="a-104")
     with capture_logs() as logs:
@@ -125,6 +138,7 @@ async def test_a_call_becomes_a_result_rows_and_a_place_on_the_leaderboard(place
     assert place.worker.queue.waiting() == (0, 0)
 
 
+@pytest.mark.acceptance("call-step-07", "call-step-08", "call-operation-04")
 async def test_names_and_copies(place: CallPlace) -> None:
     place.put("acme/calls/monday/test.json")
     place.put("acme/calls/tuesday/test.json", TURNS[:2])
@@ -143,6 +157,7 @@ async def test_names_and_copies(place: CallPlace) -> None:
     assert count_calls(place.worker, ACME).ended == 3
 
 
+@pytest.mark.acceptance("call-step-11")
 async def test_a_flag_overwrites_instead_of_skipping(place: CallPlace) -> None:
     """The same bytes sent again are worked on again; an event that comes twice is not, and nothing of the old result is lost."""
     client("s3", place.settings).put_bucket_versioning(
@@ -190,6 +205,7 @@ async def test_a_flag_overwrites_instead_of_skipping(place: CallPlace) -> None:
     ],
     ids=["silence", "music", "no-agent", "one-speaker", "unknown", "german", "declared", "form", "endless", "audio", "cut-off"],
 )  # fmt: skip
+@pytest.mark.acceptance("call-step-13")
 async def test_bad_calls_have_a_state_and_a_reason(place: CallPlace, body: Any, state: str, why: str) -> None:
     place.put_bytes("acme/calls/bad.json", body if isinstance(body, bytes) else json.dumps(body).encode())
     await place.worker.drain()
@@ -203,6 +219,7 @@ async def test_bad_calls_have_a_state_and_a_reason(place: CallPlace, body: Any, 
     assert count_calls(place.worker, ACME).balanced
 
 
+@pytest.mark.acceptance("call-step-05")
 async def test_three_hours_are_scored(place: CallPlace) -> None:
     middle = [
         {"speaker": "agent" if n % 2 else "customer", "start_s": 20 + n * 5.0, "text": f"Number {n}."}
@@ -216,6 +233,7 @@ async def test_three_hours_are_scored(place: CallPlace) -> None:
     assert len(result.qa_evaluation.criteria) == 3
 
 
+@pytest.mark.acceptance("call-step-01")
 async def test_an_object_without_a_tenant_has_a_dead_letter_until_replayed(place: CallPlace) -> None:
     place.put("later/calls/x.json")
     place.put("acme/calls/../../brand/calls/x.json")
@@ -231,6 +249,7 @@ async def test_an_object_without_a_tenant_has_a_dead_letter_until_replayed(place
     assert set(place.letters(NO_TENANT)) == {"acme/calls/../../brand/calls/x.json", "acme/elsewhere/x.json"}
 
 
+@pytest.mark.acceptance("call-step-13")
 async def test_a_failed_call_is_scored_by_a_replay_after_the_fix(place: CallPlace) -> None:
     forms: Any = place.worker.forms
     sales = make_form(ACME, "sales")
@@ -280,6 +299,7 @@ def _behind(worker: CallWorker, times: int, error: ModelError) -> CallWorker:
     return replace(worker, scorer=replace(worker.scorer, gateway=Busy(worker.scorer.gateway, times, error)))
 
 
+@pytest.mark.acceptance("call-operation-05")
 async def test_a_busy_model_is_waited_for_and_then_given_up_with_a_reason(place: CallPlace) -> None:
     place.put("acme/calls/x.json")
     announced = [Announced(key=item.key, etag=item.etag) for item in place.worker.inputs.listed(ACME)]
@@ -314,6 +334,7 @@ async def test_an_input_that_breaks_a_step_is_given_up_with_a_reason(
     assert dict((await replay(place.worker, ACME)).states) == {"done": 1}
 
 
+@pytest.mark.acceptance("call-step-15")
 async def test_a_stuck_call_is_taken_up_and_at_last_given_up(place: CallPlace) -> None:
     place.put("acme/calls/x.json")
     (item,) = place.worker.inputs.listed(ACME)
@@ -346,6 +367,7 @@ async def test_two_workers_do_not_share_a_call(place: CallPlace) -> None:
         place.worker.jobs.advance(job, "transcribed", now=now, lease=timedelta(hours=1))
 
 
+@pytest.mark.acceptance("call-07")
 async def test_a_busy_warehouse_loses_nothing(place: CallPlace) -> None:
     def closed() -> Any:
         raise WarehouseBusy("somebody writes")
@@ -358,6 +380,7 @@ async def test_a_busy_warehouse_loses_nothing(place: CallPlace) -> None:
     assert dict(tally.states) == {"done": 1}
 
 
+@pytest.mark.acceptance("call-step-12")
 async def test_an_unusable_answer_is_kept_apart(place: CallPlace) -> None:
     from service.kit.frame.errors import OutputInvalid
 
@@ -375,6 +398,7 @@ async def test_an_unusable_answer_is_kept_apart(place: CallPlace) -> None:
     assert count_calls(place.worker, ACME).balanced
 
 
+@pytest.mark.acceptance("call-03")
 async def test_a_recording_waits_for_its_transcription_outside_the_queue(place: CallPlace) -> None:
     class Slow:
         language = "en-US"
@@ -418,6 +442,7 @@ def tell_of(place: CallPlace, name: str) -> None:
     sqs.send_message(QueueUrl=url, MessageBody=json.dumps(said))
 
 
+@pytest.mark.acceptance("call-03")
 async def test_the_end_of_a_transcription_wakes_its_call(place: CallPlace) -> None:
     transcriber = EndingJob()
     worker = replace(place.worker, transcriber=transcriber)
@@ -436,6 +461,7 @@ async def test_the_end_of_a_transcription_wakes_its_call(place: CallPlace) -> No
     assert not (await worker.drain()).states
 
 
+@pytest.mark.acceptance("redaction-01")
 async def test_what_cannot_be_redacted_is_kept_nowhere(place: CallPlace) -> None:
     class Broken(PatternRedactor):
         def redact(self, turns: Any) -> Any:
@@ -464,6 +490,7 @@ class Unasked:
         raise AssertionError("the call was sent")
 
 
+@pytest.mark.acceptance("redaction-04")
 async def test_a_language_that_no_redactor_covers_is_refused_before_anything_is_kept_or_sent(place: CallPlace) -> None:
     secrets = ("sabine", "krüger", "lindenstraße", "vier sieben")
     said = "ja mein name ist sabine krüger lindenstraße zwölf kontonummer vier sieben eins eins null null drei"
@@ -485,6 +512,7 @@ async def test_a_language_that_no_redactor_covers_is_refused_before_anything_is_
     assert count_calls(place.worker, ACME).balanced
 
 
+@pytest.mark.acceptance("call-store-05")
 async def test_access_to_another_tenants_objects_is_refused(place: CallPlace) -> None:
     place.put("acme/calls/x.json")
     await place.worker.drain()
@@ -538,6 +566,7 @@ async def test_access_to_another_tenants_objects_is_refused(place: CallPlace) ->
     s3.close()
 
 
+@pytest.mark.acceptance("qa-07")
 async def test_a_revision_is_tried_before_it_is_active_and_people_have_their_say(place: CallPlace) -> None:
     place.put("acme/calls/x.json")
     place.put("acme/calls/y.json", TURNS[:2])

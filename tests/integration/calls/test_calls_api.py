@@ -182,6 +182,7 @@ def test_a_cursor_opens_no_other_tenant_and_no_other_day(ask, worker):
         assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST"), wrong
 
 
+@pytest.mark.acceptance("qa-03")
 def test_an_override_over_http_is_kept_and_changes_the_agreement(ask, worker, settings):
     call_id = call_of(worker, "acme", 0)
     second = call_of(worker, "acme", 1)

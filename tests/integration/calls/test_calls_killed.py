@@ -69,6 +69,7 @@ def undisturbed(stack, tmp_path_factory):
 
 
 @pytest.mark.parametrize("step", STEPS)
+@pytest.mark.acceptance("call-01", "call-operation-04", "call-operation-07")
 def test_killed_with_every_event_twice_nothing_is_lost_and_nothing_double(stack, undisturbed, tmp_path, step):
     rng = random.Random(step)
     kill = Kill(step=step, when=rng.choice(("before", "after")), nth=rng.randint(1, STEPS[step]))

@@ -114,6 +114,7 @@ def beside(place: CallPlace) -> Any:
     return put
 
 
+@pytest.mark.acceptance("call-gate-02")
 async def test_a_candidate_scores_a_share_of_every_tenants_calls_and_a_call_keeps_its_pair(beside: Any) -> None:
     made = beside(percent=50)
     worker = made.worker()
@@ -145,6 +146,7 @@ class Silent:
         return await self._gateway.complete(call)
 
 
+@pytest.mark.acceptance("call-gate-02")
 async def test_a_candidate_that_fails_is_stopped_for_all_workers_and_costs_no_call(beside: Any) -> None:
     made = beside("nova-lite", percent=50)
     worker, other = made.worker(), made.worker("other disk")
@@ -169,6 +171,7 @@ async def test_a_candidate_that_fails_is_stopped_for_all_workers_and_costs_no_ca
     assert rollout.control.sides()["candidate"].requests == failed
 
 
+@pytest.mark.acceptance("call-gate-03")
 async def test_a_shadow_scorecard_stays_with_its_tenant_and_nobody_sees_it(beside: Any) -> None:
     made = beside(shadow_percent=100)
     worker = made.worker()

@@ -132,6 +132,7 @@ def decide(path, decision):
     path.write_text(json.dumps(proposal | {"decision": decision}) + "\n", encoding="utf-8")
 
 
+@pytest.mark.acceptance("qa-04")
 def test_a_correction_becomes_a_case_that_refuses_the_pair_which_gets_it_wrong(settings, worker, click):
     # The click: a QA lead overrules one verdict and confirms another.
     known, call = click("GET", "/v1/calls").json()["calls"]  # the newest first

@@ -62,6 +62,7 @@ async def test_the_local_aws_knows_the_sample_tenant(store) -> None:
     assert not await store.known("nobody")
 
 
+@pytest.mark.acceptance("form-01")
 async def test_a_form_goes_from_draft_to_version_to_version(store) -> None:
     assert (await store.head("tenant-a", "cycle")).edit == 0
     drafted = await store.save_draft(form("cycle"), edit=0, who="dana")
@@ -133,6 +134,7 @@ async def test_a_lost_race_that_the_first_read_does_not_see_writes_nothing(store
     assert (head.edit, head.draft.name, head.active) == (2, "Other", None)
 
 
+@pytest.mark.acceptance("form-02")
 async def test_tenants_are_apart_and_lists_hold_no_versions(store) -> None:
     await store.save_draft(form("own", "tenant-x"), edit=0, who="x")
     await store.activate("tenant-x", "own", edit=1, who="x")

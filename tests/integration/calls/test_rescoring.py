@@ -31,6 +31,7 @@ async def place(stack: Settings, tmp_path: Path, request: pytest.FixtureRequest)
     return await make_place(stack, tmp_path, name)
 
 
+@pytest.mark.acceptance("call-step-09", "qa-08")
 async def test_a_killed_rescoring_goes_on_without_asking_or_paying_twice(place: CallPlace) -> None:
     form = await activated(place)
     estimate = Rescoring(worker=place.worker, form=form).estimate()
@@ -48,6 +49,7 @@ async def test_a_killed_rescoring_goes_on_without_asking_or_paying_twice(place: 
     assert (third.replaced, third.used, len(second)) == (0, 4, 2)
 
 
+@pytest.mark.acceptance("call-step-09")
 async def test_what_was_answered_before_a_kill_is_not_asked_again(place: CallPlace, monkeypatch: Any) -> None:
     """Killed after the answer was stored and before it took its place."""
     form = await activated(place)
@@ -67,6 +69,7 @@ async def test_what_was_answered_before_a_kill_is_not_asked_again(place: CallPla
 
 
 @pytest.mark.parametrize("bound", [RescoreBound(calls=2, usd=Decimal(100)), RescoreBound(calls=100, usd=2 * PRICE)])
+@pytest.mark.acceptance("call-step-09", "qa-08")
 async def test_the_bound_holds_over_all_runs(place: CallPlace, bound: RescoreBound) -> None:
     form = await activated(place)
     worker, asked = priced(place)
@@ -79,6 +82,7 @@ async def test_the_bound_holds_over_all_runs(place: CallPlace, bound: RescoreBou
         await Rescoring(worker=worker, form=form).run(RescoreBound(calls=0, usd=Decimal(1)))
 
 
+@pytest.mark.acceptance("call-step-09", "qa-08")
 async def test_old_scorecards_stay_readable_and_rows_are_the_new_ones(place: CallPlace) -> None:
     form = await activated(place)
     before = {job.call_id: place.result(job) for job in place.jobs(ACME).values()}

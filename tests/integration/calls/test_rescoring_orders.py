@@ -74,6 +74,7 @@ async def order(http, **asked):
     return answer.headers["location"]
 
 
+@pytest.mark.acceptance("event.RESCORING_ORDERED", "event.RESCORING_ENDED", "qa-08")
 async def test_an_order_is_estimated_carried_out_and_shown(place, api_runtime):
     form = await activated(place)
     worker, asked = priced(place)
@@ -103,6 +104,7 @@ async def test_an_order_is_estimated_carried_out_and_shown(place, api_runtime):
     assert len(list(worker.results(ACME).listed(earlier_prefix(ACME, job.call_id)))) == 1
 
 
+@pytest.mark.acceptance("call-step-10")
 async def test_only_the_calls_of_the_days_are_scored_again(place, api_runtime):
     await activated(place)
     worker, asked = priced(place)
@@ -120,6 +122,7 @@ async def test_only_the_calls_of_the_days_are_scored_again(place, api_runtime):
     assert len(asked) == 2
 
 
+@pytest.mark.acceptance("call-step-10")
 async def test_an_order_that_is_sent_twice_is_one(place, api_runtime):
     await activated(place)
     async with lead(place, api_runtime) as http:
@@ -137,6 +140,7 @@ async def test_an_order_that_is_sent_twice_is_one(place, api_runtime):
         assert (await http.post(PATH, json=ASKED | {"version": 7})).status_code == 404
 
 
+@pytest.mark.acceptance("qa-08")
 async def test_a_killed_worker_s_order_is_finished_by_another_and_nothing_is_double(place, api_runtime, monkeypatch):
     """Killed twice: before an answer, and between an answer's replacing the old one and its being counted."""
     await activated(place)
@@ -174,6 +178,7 @@ async def test_a_killed_worker_s_order_is_finished_by_another_and_nothing_is_dou
     ("bound", "why"),
     [({"most_calls": 2}, "the bound of 2 calls is reached"), ({"most_usd": "0.60"}, "does not hold another call")],
 )
+@pytest.mark.acceptance("qa-08")
 async def test_an_order_stops_at_its_bound_and_says_so(place, api_runtime, bound, why):
     await activated(place)
     worker, asked = priced(place)
@@ -188,6 +193,7 @@ async def test_an_order_stops_at_its_bound_and_says_so(place, api_runtime, bound
         assert ((await http.get(more)).json()["asked"], len(set(asked))) == (2, 4)
 
 
+@pytest.mark.acceptance("qa-08")
 async def test_a_cancelled_order_ends_after_the_call_that_is_being_scored(place, api_runtime):
     await activated(place)
     worker, asked = priced(place)
@@ -210,6 +216,7 @@ async def test_a_cancelled_order_ends_after_the_call_that_is_being_scored(place,
     assert len(asked) == 1
 
 
+@pytest.mark.acceptance("call-step-10")
 async def test_new_calls_are_scored_first_and_an_order_waits_while_the_model_is_down(place, api_runtime, monkeypatch):
     await activated(place)
     worker, asked = priced(place)
@@ -247,6 +254,7 @@ async def test_new_calls_are_scored_first_and_an_order_waits_while_the_model_is_
 
 
 @pytest.mark.parametrize("each_round", [2, 1])
+@pytest.mark.acceptance("call-step-10")
 async def test_an_order_ends_although_new_calls_never_do(place, api_runtime, each_round):
     """Rounds are full, or no round is: either way one is never without a new call."""
     await activated(place)
@@ -410,6 +418,7 @@ async def test_an_order_stays_its_worker_s_while_a_call_is_scored_for_longer_tha
     assert (len(asked), asked_second) == (4, [])
 
 
+@pytest.mark.acceptance("call-step-10")
 async def test_a_suspended_tenant_s_order_waits_for_its_return(place, api_runtime):
     await activated(place)
     worker, asked = priced(place)
@@ -443,6 +452,7 @@ async def activated_again(place):
     await forms.activate(ACME, "support", edit=saved.edit, who="dana")
 
 
+@pytest.mark.acceptance("call-step-10")
 async def test_another_tenant_s_order_is_not_found_and_the_scope_is_calls(place, api_runtime):
     await activated(place)
     async with lead(place, api_runtime) as http:
@@ -456,6 +466,7 @@ async def test_another_tenant_s_order_is_not_found_and_the_scope_is_calls(place,
     assert build_ordered(place.settings, place.worker).orders.of(ACME)[0].state == "waiting"
 
 
+@pytest.mark.acceptance("call-step-10")
 async def test_a_tenant_s_export_shows_its_orders_and_its_deletion_takes_them(place, api_runtime):
     await activated(place)
     async with lead(place, api_runtime) as http:
@@ -470,6 +481,7 @@ async def test_a_tenant_s_export_shows_its_orders_and_its_deletion_takes_them(pl
     assert build_ordered(place.settings, place.worker).orders.of(ACME) == []
 
 
+@pytest.mark.acceptance("qa-08")
 async def test_the_command_works_on_orders_and_replaces_scorecards_itself(place, api_runtime):
     await activated(place)
 

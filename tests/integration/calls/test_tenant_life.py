@@ -114,6 +114,7 @@ def warehouse(place):
     return str(place.settings.warehouse_file)
 
 
+@pytest.mark.acceptance("tenant-05")
 def test_a_tenant_is_deleted_everywhere_and_another_one_is_untouched(place, cycle):
     others, rows = traces(place, BRAND), place.tables()
     assert len({where for where, _ in traces(place, ACME)}) >= 9
@@ -158,6 +159,7 @@ def test_an_active_or_busy_tenant_is_not_deleted(place, cycle):
     assert place.jobs(ACME)["new.json"].state == "received"
 
 
+@pytest.mark.acceptance("tenant-05")
 def test_an_interrupted_deletion_is_finished_by_the_next_one(place, cycle, monkeypatch):
     """Killed before each place in turn, at last in the middle of the tenant's own items: the rest is found all the same."""
     cycle.suspend(ACME, by="ops", why="x")
@@ -195,6 +197,7 @@ def test_an_interrupted_deletion_is_finished_by_the_next_one(place, cycle, monke
     assert not cycle.access.is_suspended(ACME)
 
 
+@pytest.mark.acceptance("tenant-06")
 def test_a_suspended_tenants_clients_are_refused_until_it_is_back(place, cycle):
     changes = open_changes(place.settings)
     secrets = {tenant: changes.add_client(f"lead-{tenant}", ["calls"], tenant=tenant) for tenant in (ACME, BRAND)}
@@ -224,6 +227,7 @@ def test_a_suspended_tenants_clients_are_refused_until_it_is_back(place, cycle):
         asyncio.run(cycle.create(ACME, TenantSettings(name="Acme"), by="ops"))
 
 
+@pytest.mark.acceptance("tenant-05")
 def test_an_export_holds_the_tenants_words_and_nobody_elses(place, cycle):
     found = build_life_cycle(place.settings, read_only=True).found(ACME)
     out = io.BytesIO()
@@ -240,6 +244,7 @@ def test_an_export_holds_the_tenants_words_and_nobody_elses(place, cycle):
     assert len([name for name in texts if WORDS[ACME] in texts[name]]) >= len(kinds)
 
 
+@pytest.mark.acceptance("event.TENANT_CHANGED")
 def test_a_tenant_is_created_with_a_form_once_or_refused(place, cycle):
     settings = TenantSettings(name="Fresh", regions=("us-east-1",), tags={"cost-center": "4711"})
     with capture_logs() as logs:
@@ -268,6 +273,7 @@ def test_a_tenant_is_created_with_a_form_once_or_refused(place, cycle):
     assert cycle.tenants.get("tmp") is None
 
 
+@pytest.mark.acceptance("tenant-07")
 def test_a_months_cost_stands_beside_the_budget(place, cycle):
     cycle.configure(ACME, TenantSettings(name=ACME, monthly_budget_usd="0.05"))
     cycle.configure(BRAND, TenantSettings(name=BRAND, monthly_budget_usd="0.01"))
@@ -302,6 +308,7 @@ def test_a_months_cost_stands_beside_the_budget(place, cycle):
     assert (december[ACME].cost_usd, december[ACME].is_over) == (Decimal(5), True)
 
 
+@pytest.mark.acceptance("tenant-07")
 def test_transcription_counts_in_the_month_of_the_call_and_never_at_an_unknown_price(place, cycle):
     cycle.configure(ACME, TenantSettings(name=ACME, monthly_budget_usd="0.30"))
     november, december = datetime(2026, 11, 30, 23, 59, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
@@ -335,6 +342,7 @@ def test_transcription_counts_in_the_month_of_the_call_and_never_at_an_unknown_p
     assert (later.minutes, later.models_usd) == (0, Decimal("0.02"))
 
 
+@pytest.mark.acceptance("tenant-05")
 def test_the_commands_take_a_tenant_from_nothing_to_its_receipt(place):
     import os
 

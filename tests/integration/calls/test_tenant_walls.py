@@ -206,6 +206,7 @@ async def walls_hold(place, send, document):
     return attacks, requests
 
 
+@pytest.mark.acceptance("tenant-01")
 async def test_another_tenant_s_names_find_and_change_nothing(place, tenants, capsys):
     send, document = tenants
     attacks, requests = await walls_hold(place, send, document)
@@ -242,6 +243,7 @@ def named_in_header(request):
         ("service.api.task_feedback._is_theirs", lambda answer, caller: True),
     ],
 )
+@pytest.mark.acceptance("tenant-01", "tenant-04")
 async def test_a_broken_wall_is_noticed(place, tenants, monkeypatch, place_of_check, broken):
     monkeypatch.setattr(place_of_check, broken)
     with pytest.raises(AssertionError):
@@ -271,6 +273,7 @@ async def attack(place, send, document, attacker, victim):
     return count
 
 
+@pytest.mark.acceptance("tenant-01")
 def test_no_store_of_one_tenant_opens_anothers_names(place):
     """Below the API: every key of an object, every call and form of a tenant, with the stores as another tenant's."""
     worker, tried = place.worker, 0
@@ -304,6 +307,7 @@ def test_no_store_of_one_tenant_opens_anothers_names(place):
     assert tried > 50
 
 
+@pytest.mark.acceptance("code.TENANT_NOT_FOUND", "code.TENANT_REFUSED", "tenant-05")
 async def test_an_operator_takes_a_tenant_through_its_life(place, tenants):
     send, _ = tenants
 
@@ -353,6 +357,7 @@ async def test_an_operator_takes_a_tenant_through_its_life(place, tenants):
     assert (await ask("GET", f"/v1/tenants/{ACME}")).status_code == 404
 
 
+@pytest.mark.acceptance("form-04")
 async def test_the_api_asks_no_model_that_the_tenant_does_not_allow(place, tenants):
     send, document = tenants
     example = document["components"]["schemas"]["ScorecardInputs"]["examples"][0]

@@ -50,6 +50,7 @@ async def drained(place, worker):
     return await worker.drain()
 
 
+@pytest.mark.acceptance("call-step-06")
 def test_settings_are_kept_until_they_are_removed(store):
     assert store.add(Tenant(tenant="words", name="Words", created_at=NOW, created_by="ops"))
     assert not store.add(Tenant(tenant="words", name="Again"))
@@ -81,6 +82,7 @@ def test_a_state_follows_another_one_only_as_it_may(store):
         store.configure(ACME, TenantSettings(name="Acme"))
 
 
+@pytest.mark.acceptance("tenant-06")
 async def test_a_suspended_tenants_calls_wait_for_its_return(place, store):
     store.move(ACME, "suspended", from_states=("active",), by="ops", why="unpaid", now=NOW)
     place.put("acme/calls/one.json")
@@ -105,6 +107,7 @@ async def test_a_tenant_that_is_being_deleted_gets_no_call(place, store):
     assert place.jobs(ACME) == {}
 
 
+@pytest.mark.acceptance("call-08")
 async def test_calls_are_worked_on_in_the_tenants_regions_alone(place, store):
     configured(store, ACME, regions=["eu-central-1"])
     configured(store, BRAND, regions=["eu-central-1", "us-east-1"])
@@ -116,6 +119,7 @@ async def test_calls_are_worked_on_in_the_tenants_regions_alone(place, store):
     assert place.jobs(BRAND)["one.json"].scored is not None
 
 
+@pytest.mark.acceptance("call-08")
 async def test_a_model_in_another_region_is_never_asked(place, store):
     """The pair in production calls a model through a profile of the US; nothing of the call may reach it."""
     served = place.worker.scorer.served(ACME)
@@ -128,6 +132,7 @@ async def test_a_model_in_another_region_is_never_asked(place, store):
     assert "llama3-2-3b-instruct-v1:0 is called in us, and" in place.jobs(ACME)["one.json"].detail
 
 
+@pytest.mark.acceptance("form-04")
 def test_a_tenants_own_model_is_honoured_among_released_pairs_or_refused(place, store):
     production = place.worker.scorer.served(ACME)
     own = replace(production, pair=replace(production.pair, name="own", model=NOVA), sequence=1)
@@ -167,6 +172,7 @@ async def test_recordings_are_heard_in_the_tenants_language(place, store):
     assert "the call is in German" in place.jobs(BRAND)["c.wav"].detail
 
 
+@pytest.mark.acceptance("event.CALL_SCORED", "tenant-08")
 def test_the_worker_itself_exports_figures_by_tenant(place):
     """The command that scores, in a process of its own: what it prints reaches CloudWatch as metrics, one dimension a tenant."""
     place.put("acme/calls/one.json")
@@ -187,6 +193,7 @@ def test_the_worker_itself_exports_figures_by_tenant(place):
     assert {tenant for name, tenant in found if name == "CallCost"} == {ACME, BRAND}
 
 
+@pytest.mark.acceptance("form-03")
 def test_a_new_tenant_begins_with_the_required_form():
     form = default_form("fresh")
     assert [(one.id, str(one.weight), one.required) for one in form.criteria()] == [

@@ -74,6 +74,7 @@ def test_each_tenant_has_its_turn_and_its_oldest_call_goes_first() -> None:
     assert [call.name for call in in_turn(waiting, 6)] == ["a0", "b0", "c0", "a1", "c1", "a2"]
 
 
+@pytest.mark.acceptance("call-operation-07")
 async def test_a_flood_of_one_tenant_does_not_hold_up_another(place: CallPlace) -> None:
     _put(place, ACME, 40)
     _put(place, BRAND, 3)
@@ -117,6 +118,7 @@ async def test_a_killed_workers_calls_wait_for_no_message(place: CallPlace, tmp_
     assert len(place.tables()["omni_calls"].splitlines()[1:]) == 3
 
 
+@pytest.mark.acceptance("call-03")
 async def test_without_follow_every_recording_is_handed_to_the_transcription(place: CallPlace) -> None:
     """A round whose calls all wait for their transcriptions is no reason to stop."""
     for number in range(5):
@@ -199,6 +201,7 @@ async def test_a_run_whose_stores_refuse_every_call_fails_and_says_what_is_left(
     assert (done.returncode, "2 not finished" in done.stderr) == (1, True), done.stdout + done.stderr
 
 
+@pytest.mark.acceptance("call-operation-07")
 async def test_two_workers_do_each_call_once(place: CallPlace) -> None:
     _put(place, ACME, 12)
     tallies: list[CallTally] = []
@@ -234,6 +237,7 @@ class _Busy:
         return await self._real.score(*asked, **more)
 
 
+@pytest.mark.acceptance("event.CALLS_WAIT", "call-operation-07")
 async def test_while_the_model_is_down_calls_wait_and_say_so(place: CallPlace) -> None:
     _put(place, ACME, 3)
     scorer, paused = _Busy(place.worker.scorer), []
@@ -264,6 +268,7 @@ async def test_a_call_that_the_model_left_is_not_asked_again_at_once(place: Call
     assert (job.state, job.attempts) == ("redacted", 1)
 
 
+@pytest.mark.acceptance("call-operation-07")
 async def test_a_store_that_throttles_is_waited_for(place: CallPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     _put(place, ACME, 2)
     real, left = place.worker.jobs.register, iter([True, True])
@@ -303,6 +308,7 @@ async def test_a_lease_that_could_not_be_given_back_is_taken_up_by_its_owner_alo
     assert _ended(place, ACME) == 1
 
 
+@pytest.mark.acceptance("call-step-15")
 async def test_a_following_worker_takes_up_every_tenants_calls_while_the_queue_is_busy(place: CallPlace) -> None:
     transcriber, tallies = EndingJob(), []
     worker = replace(place.worker, transcriber=transcriber)
@@ -319,6 +325,7 @@ async def test_a_following_worker_takes_up_every_tenants_calls_while_the_queue_i
     assert list(place.worker.jobs.open_everywhere(datetime.now(UTC) + timedelta(days=1))) == []
 
 
+@pytest.mark.acceptance("call-operation-07")
 async def test_a_call_that_waited_long_for_its_turn_is_not_stuck(place: CallPlace) -> None:
     _put(place, ACME, 3)
     _put(place, BRAND, 1)

@@ -41,6 +41,7 @@ async def _steps(validation: CallValidation) -> list[StepDone]:
     return [step async for step in validation.run()]
 
 
+@pytest.mark.acceptance("call-operation-06")
 async def test_eight_steps_pass(place: CallPlace) -> None:
     done = await _steps(_validation(place))
     assert [step.name for step in done] == list(STEPS)
@@ -121,6 +122,7 @@ def _warehouse(kind: type[DuckWarehouse]) -> Callable[[CallPlace], CallPlace]:
         (lambda place: place, {"most_usd": -1.0}, 8, "costs $0.0000, more than"),
     ],
 )
+@pytest.mark.acceptance("call-operation-06")
 async def test_what_is_broken_fails_its_own_step(
     place: CallPlace, broken: Callable[[CallPlace], CallPlace], changes: dict[str, Any], step: int, words: str
 ) -> None:
@@ -185,6 +187,7 @@ class _Blind(DuckWarehouse):
         return found.iloc[:0] if "v_criterion_failures" in sql else found
 
 
+@pytest.mark.acceptance("call-operation-06")
 def test_the_command_prints_each_step_and_ends_at_the_one_that_fails(stack: Settings, tmp_path: Any) -> None:
     assert stack.aws.endpoint is not None
     own = {"OMNI_AWS_ENDPOINT": stack.aws.endpoint, "OMNI_STATE_DIR": str(tmp_path), "OMNI_CALLS_QUEUE": "validated"}

@@ -141,6 +141,7 @@ ALL = {f"{what} {where} {tenant}" for what in ("read", "write", "list") for wher
 
 
 @pytest.mark.parametrize("tenant", [ACME, BRAND])
+@pytest.mark.acceptance("tenant-02")
 def test_a_tenants_people_reach_their_own_objects_and_no_others(enforcing, person, tenant):
     wall_off(enforcing, tenant)
     assert reached(person(tenant, EVERYTHING), enforcing) == {one for one in ALL if one.endswith(tenant)}

@@ -64,6 +64,7 @@ def check(told, store):
     assert store.kept == [("not_helpful", "The refund is missing.", "A refund was promised.")]
 
 
+@pytest.mark.acceptance("operation-15")
 def test_the_python_client_asks_rates_converses_and_reads_errors(generated, served, tmp_path):
     *arguments, store = served
     run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
@@ -72,6 +73,7 @@ def test_the_python_client_asks_rates_converses_and_reads_errors(generated, serv
     check(json.loads(run(python, HERE / "calls.py", *arguments, cwd=tmp_path)), store)
 
 
+@pytest.mark.acceptance("operation-15")
 def test_the_javascript_client_asks_rates_converses_and_reads_errors(generated, served, tmp_path):
     *arguments, store = served
     run("npm", "install", "--no-audit", "--no-fund", "--silent", generated / "javascript", cwd=tmp_path)

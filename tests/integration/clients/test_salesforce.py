@@ -28,6 +28,7 @@ def parameters(path, kind):
     return {each["parameterType"]: each for each in texts}
 
 
+@pytest.mark.acceptance("operation-14")
 def test_the_credentials_name_each_other_and_our_token_endpoint():
     external = parameters(
         "externalCredentials/OmniInsights.externalCredential-meta.xml", "externalCredentialParameters"
@@ -46,6 +47,7 @@ def test_the_credentials_name_each_other_and_our_token_endpoint():
                    for path in SOURCE.rglob("*-meta.xml"))  # fmt: skip
 
 
+@pytest.mark.acceptance("operation-14")
 def test_the_class_sends_and_the_component_reads_fields_that_the_api_has():
     code = (SOURCE / "classes" / "OmniSummaries.cls").read_text(encoding="utf-8")
     sent = set(re.findall(r"'([a-z_]+)' =>|\.put\('([a-z_]+)'", code))
@@ -60,6 +62,7 @@ def test_the_class_sends_and_the_component_reads_fields_that_the_api_has():
 
 
 @pytest.mark.slow
+@pytest.mark.acceptance("operation-14")
 def test_the_component_s_tests_pass_and_the_classes_parse(tmp_path):
     shutil.copytree(PROJECT, tmp_path / "project", ignore=shutil.ignore_patterns("node_modules"))
 

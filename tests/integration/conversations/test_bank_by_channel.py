@@ -67,6 +67,7 @@ def say(runtime):
         yield said
 
 
+@pytest.mark.acceptance("words-02", "bot-test-06")
 def test_a_chat_begins_with_the_disclosure_and_is_answered_from_the_bank_s_tools(say):
     assert discloses(say.begun["said"][0]["text"])
     asked = say("I'd like to open a personal current account")
@@ -77,6 +78,7 @@ def test_a_chat_begins_with_the_disclosure_and_is_answered_from_the_bank_s_tools
     assert "passport or UK photocard driving licence" in told["reply"]
 
 
+@pytest.mark.acceptance("turn-06", "handover-15")
 def test_who_asks_for_a_person_gets_one_and_the_assistant_is_silent(say, bank):
     handed = say("I want to speak to a person")
     assert len(bank.records["transfers"]) == 1  # it said so because it has happened
@@ -84,6 +86,7 @@ def test_who_asks_for_a_person_gets_one_and_the_assistant_is_silent(say, bank):
     assert (say("Hello?")["reply"], say("Hello?")["notice"]) == (None, HANDED_OVER)
 
 
+@pytest.mark.acceptance("turn-06", "connect-04", "bot-test-09")
 async def test_a_caller_is_answered_through_lex_and_transferred(runtime):
     app = create_app(runtime=runtime)
     app.state.runtime = runtime

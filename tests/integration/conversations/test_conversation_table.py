@@ -58,6 +58,7 @@ def process(table, said):
     return lambda message: turns.take("k", message, message, answer, hold_s=30, patience_s=60), turns
 
 
+@pytest.mark.acceptance("bot-test-07")
 async def test_two_processes_answer_one_conversation_in_order_and_once(table):
     said = []
     (one, turns), (other, _) = process(table(scope="order"), said), process(table(scope="order"), said)
@@ -71,6 +72,7 @@ async def test_two_processes_answer_one_conversation_in_order_and_once(table):
     assert len({(turn.exchange.message_id, turn.exchange.reply.reply) for turn in answered}) == 4
 
 
+@pytest.mark.acceptance("turn-13")
 async def test_a_conversation_is_kept_with_its_version_and_ends_with_its_time(table):
     first, late = table(scope="time"), table(scope="time", now=lambda: datetime(2040, 1, 1, tzinfo=UTC).timestamp())
     await first.put("k", CONVERSATION, expected=0)

@@ -93,6 +93,7 @@ def started(endpoint, tmp_path):
         each.http.close()
 
 
+@pytest.mark.acceptance("bot-test-07")
 def test_a_conversation_goes_on_in_the_other_process(started):
     one, other = started(), started()
     conversation = one.start()
@@ -107,6 +108,7 @@ def test_a_conversation_goes_on_in_the_other_process(started):
     assert len(other.read(conversation)["said"]) == 5
 
 
+@pytest.mark.acceptance("bot-test-07")
 def test_the_bank_s_assistant_remembers_in_the_other_process_what_was_asked(started):
     with bank_model() as (url, arrived):
         one, other = (started(path=BANK, more=(url,)) for _ in range(2))

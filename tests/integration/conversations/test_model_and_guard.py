@@ -116,11 +116,13 @@ def say(api_runtime, bank, bedrock):
         (DOCUMENTS, "Bring your passport, proof of address and proof of income."),
     ],
 )
+@pytest.mark.acceptance("validation-08", "bot-test-08")
 def test_a_model_writes_again_what_was_fabricated_or_left_out(say, message, repaired):
     told = say(message)
     assert (told["reply"], told["made_by"]["model"]) == (repaired, "scripted")
 
 
+@pytest.mark.acceptance("validation-08", "bot-test-08")
 def test_a_model_that_fabricates_twice_is_not_read_and_the_rules_answer(say):
     told = say(REPLACEMENT)
     assert "A replacement costs £3" in told["reply"]
@@ -128,12 +130,14 @@ def test_a_model_that_fabricates_twice_is_not_read_and_the_rules_answer(say):
     assert "assistant-rules" in told["made_by"]["model"]
 
 
+@pytest.mark.acceptance("validation-07")
 def test_a_promise_that_nothing_kept_is_not_read_and_the_customer_is_asked(say, bank):
     told = say(CALL)
     assert (told["reply"], told["asks"]) == ("Shall I arrange a call to 07700 900123?", ["confirmation"])
     assert bank.records == {}
 
 
+@pytest.mark.acceptance("validation-07", "words-07")
 def test_a_deed_that_no_tool_can_do_is_not_read_and_a_person_takes_over(say, bank):
     told = say(STOLEN)
     assert "blocked" not in told["reply"]
@@ -142,6 +146,7 @@ def test_a_deed_that_no_tool_can_do_is_not_read_and_a_person_takes_over(say, ban
     assert [row["reason"] for row in bank.records["transfers"].values()] == ["sensitive_topic"]
 
 
+@pytest.mark.acceptance("validation-07")
 def test_a_model_that_denies_being_an_ai_is_not_read(say):
     told = say(BOT)
     assert told["reply"].startswith("I'm an AI assistant, not a person.")

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.slow
+@pytest.mark.acceptance("operation-16", "operation-23")
 def test_a_failing_version_gets_no_traffic_and_a_good_one_takes_it_without_a_loss(tmp_path):
     done = subprocess.run(
         [sys.executable, "tests/load/drill.py", str(tmp_path), "--only", "fails the smoke test", "--only", "good"],

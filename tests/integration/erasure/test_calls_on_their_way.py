@@ -71,6 +71,7 @@ def _is_about(contact, place, kept):
     return [text for text in kept if any(one in text for one in {contact, *ids})]
 
 
+@pytest.mark.acceptance("operation-19")
 def test_a_call_that_is_scored_while_its_customer_is_erased_leaves_nothing(stack, tmp_path):
     place = asyncio.run(make_place(stack, tmp_path, "erased-meanwhile"))
     place.put(f"acme/calls/{GONE}.json", TURNS)

@@ -290,6 +290,7 @@ def rows_of_calls(settings, who):
             warehouse.merge(event, to_table(event, [row]))
 
 
+@pytest.mark.acceptance("operation-19")
 def test_a_customer_is_deleted_everywhere_and_another_one_is_untouched(settings):
     loader = build_loader(settings)[0]
     loader.prepare_warehouse()
@@ -320,6 +321,7 @@ def order(who):
     return ErasureOrder(account=who.account, tenant="acme", reason="case 2", by="dpo")
 
 
+@pytest.mark.acceptance("operation-19")
 def test_what_was_on_its_way_does_not_bring_a_customer_back(settings):
     fill(settings, BACK)
     loader = build_loader(settings)[0]
@@ -360,6 +362,7 @@ def test_what_was_on_its_way_does_not_bring_a_customer_back(settings):
     assert WithoutErased(table, tombstones).put(came_back) == "written"
 
 
+@pytest.mark.acceptance("operation-19")
 def test_an_interrupted_deletion_goes_on_from_what_it_had_found(settings):
     who = Customer("741", "umberleigh")
     fill(settings, who)

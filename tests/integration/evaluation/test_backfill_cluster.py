@@ -17,7 +17,7 @@ from paid_models import TOKENS_IN, TOKENS_OUT, Books, paid_model
 from eval.backfill.journal import rows_of
 
 pytest.importorskip("distributed", reason="an optional extra: omni-insights[cluster]")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.cold]  # its workers are known by their command line
 
 ROOT = Path(__file__).resolve().parents[3]
 ITEMS, WORKERS, THREADS = 80, 2, 3

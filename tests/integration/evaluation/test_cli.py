@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import warm
 
 from eval.instruments.bench.run import ECHO_PAIR
 from service.local.process import LocalBedrock
@@ -58,7 +59,7 @@ def start(root, *arguments, **environment):
         stderr=subprocess.PIPE,
         text=True,
         # A test run in the background of a shell has Ctrl-C switched off, and hands that down.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=warm.interruptible,
     )
 
 
@@ -116,6 +117,7 @@ def test_from_nothing_to_a_verdict_and_a_release(root):
     assert "the floor" in history.stdout
 
 
+@pytest.mark.cold
 def test_json_stands_alone_on_standard_output(root):
     evaluated = run(root, "eval", "--pairs", "extractive", "--json")
     assert evaluated.returncode == 0, evaluated.stderr

@@ -58,7 +58,7 @@ def judge(root: Path, *options: str, command: str = "code-gate") -> tuple[int, s
 
 
 def test_a_harmless_change_is_green(root: Path) -> None:
-    digest = root / "service" / "tasks" / "summarize" / "digest.py"
+    digest = root / "service" / "core" / "tasks" / "summarize" / "digest.py"
     text = digest.read_text(encoding="utf-8")
     assert text.count("_told(") == 2
     digest.write_text(text.replace("_told(", "_words_of("), encoding="utf-8")

@@ -135,6 +135,7 @@ def _texts(body):
 
 
 @pytest.mark.parametrize("model", [OPENAI, ANTHROPIC, NOVA])
+@pytest.mark.acceptance("call-gate-10")
 async def test_each_wire_asks_for_the_forms_own_structure_and_the_answer_is_a_scorecard(model, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test")
@@ -187,6 +188,7 @@ async def test_each_wire_asks_for_the_forms_own_structure_and_the_answer_is_a_sc
     assert forced[model](), path
 
 
+@pytest.mark.acceptance("call-gate-10")
 def test_one_command_measures_the_pair_with_another_model(tmp_path):
     """``omni eval --task scorecard --model``: with a key, and here with a server that answers no to everything."""
     root = tmp_path / "root"

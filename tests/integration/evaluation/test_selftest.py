@@ -124,6 +124,7 @@ def weaker(*metrics):
     )
 
 
+@pytest.mark.acceptance("call-gate-04")
 def test_the_faults_of_scorecards_are_caught_by_their_own_metric(settings):
     """One form, one criterion and the customer's words: what an average over all verdicts hides."""
     faults = {
@@ -146,6 +147,7 @@ def test_the_faults_of_scorecards_are_caught_by_their_own_metric(settings):
     assert any("one_criterion_reversed escaped" in line for line in weak.problems)
 
 
+@pytest.mark.acceptance("call-gate-09")
 def test_a_dose_of_a_scorecards_fault_is_rejected_and_its_good_system_passes(settings):
     options = DoseOptions(task="scorecard", kinds=("customers_words",), systems=("careful",), equal_trials=2)
     sound = measure_doses(options, settings)

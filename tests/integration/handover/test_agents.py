@@ -94,6 +94,7 @@ def handed_over(process, message="I'd like to open a savings account in a branch
     return conversation
 
 
+@pytest.mark.acceptance("handover-15")
 def test_a_customer_of_one_process_is_answered_by_an_agent_at_the_other(processes):
     one, other = processes
     conversation = handed_over(one)
@@ -135,6 +136,7 @@ def test_the_end_with_a_callback_leaves_one_for_the_worker(processes, endpoint, 
     assert kept.is_open
 
 
+@pytest.mark.acceptance("connect-10", "handover-12")
 def test_places_are_those_of_one_queue(processes):
     one, other = processes
     first, second = handed_over(one), handed_over(other)

@@ -48,6 +48,7 @@ def omni(settings, tmp_path):
     return Omni()
 
 
+@pytest.mark.acceptance("event.CALLBACK_RUNG", "handover-13")
 def test_a_promised_callback_is_rung_and_closed_from_the_command_line(omni):
     sunday, monday = datetime(2026, 11, 22, 20, tzinfo=UTC), datetime(2026, 11, 23, 10, 30, tzinfo=UTC)
     made = omni("add", PHONE, "--contact", "c-1", at=sunday)

@@ -109,6 +109,7 @@ def row(settings, callback_id):
     )["Item"]
 
 
+@pytest.mark.acceptance("event.CALLBACK_DIALER_FAILED", "connect-16", "handover-13")
 async def test_a_callback_is_rung_retried_and_closed(settings, opened, telephone, heard):
     ask(opened, "cb-1")
     written = row(settings, "cb-1")
@@ -132,6 +133,7 @@ async def test_a_callback_is_rung_retried_and_closed(settings, opened, telephone
     assert not {"customer_phone", "open_in"} & row(settings, "cb-1").keys()
 
 
+@pytest.mark.acceptance("handover-13")
 async def test_four_workers_on_one_table_ring_each_customer_once(opened, telephone):
     names = [f"many-{number}" for number in range(30)]
     for name in names:

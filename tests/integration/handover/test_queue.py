@@ -70,6 +70,7 @@ def places(queue, *names):
     return [place and place.position for place in map(queue.place, names)]
 
 
+@pytest.mark.acceptance("handover-12")
 def test_urgent_reasons_come_first_and_others_in_the_order_of_their_arrival(queue):
     for name, reason in (("a", "explicit_request"), ("b", "complex_scenario"), ("c", "customer_frustration")):
         enter(queue, name, reason)
@@ -122,6 +123,7 @@ def test_what_the_customer_told_is_forgotten_when_the_handover_ends(queue):
     assert queue.store.get("a") == ended
 
 
+@pytest.mark.acceptance("connect-10")
 def test_the_wait_is_estimated_from_recent_handling_times_and_the_agents_at_work(queue):
     enter(queue, "w1")
     enter(queue, "w2")

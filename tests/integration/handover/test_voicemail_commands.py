@@ -44,6 +44,7 @@ def omni(settings):
     return run
 
 
+@pytest.mark.acceptance("event.VOICEMAIL_CLOSED", "event.VOICEMAILS_CHECKED", "connect-13")
 def test_a_message_is_listed_until_somebody_has_called_back(settings, omni):
     set_clock(settings.clock_file, SUNDAY)
     function, store = phone_function(settings), open_voicemails(settings).store

@@ -127,6 +127,7 @@ def running(images, released, tmp_path):
         process.wait()
 
 
+@pytest.mark.acceptance("operation-25")
 def test_the_image_answers_a_request_and_ends_in_order(running):
     process, address, environment, volume, line = running
     awaited(f"{address}/readyz", process)  # 503 until the registry has answered
@@ -143,6 +144,7 @@ def test_the_image_answers_a_request_and_ends_in_order(running):
     assert subprocess.run(health, check=False).returncode != 0, "the health check passes although nothing runs"
 
 
+@pytest.mark.acceptance("operation-25")
 def test_nothing_of_the_image_can_be_written(images):
     told = "import os; print(os.getuid(), [p for p in ('/', '/app', '/opt/omni', '/etc', '/usr') if os.access(p, os.W_OK)])"
     line = [sys.executable, TOOL, "run", "service", "--into", images]
@@ -156,6 +158,7 @@ def test_nothing_of_the_image_can_be_written(images):
     assert done.stdout.split(maxsplit=1) == ["10001", "[]\n"]
 
 
+@pytest.mark.acceptance("operation-25")
 def test_the_image_holds_the_service_alone_and_is_not_large(images):
     root = images / "service"
     assert {path.name for path in (root / "app").iterdir()} == {"prompts", "service"}

@@ -42,6 +42,7 @@ def _only(settings, part, words, **given):
     assert found[part].do
 
 
+@pytest.mark.acceptance("operation-07")
 def test_a_healthy_deployment_has_no_problem(healthy):
     assert _problems(healthy) == {}
 
@@ -76,6 +77,7 @@ def test_a_table_with_other_keys(healthy):
     _only(healthy.model_copy(update={"outbox_table": "wrong-keys"}), "table wrong-keys", "other keys")
 
 
+@pytest.mark.acceptance("operation-07")
 def test_a_missing_index(healthy):
     bare = stores.TableShape(setting="callbacks_table", partition="callback_id", expires="ttl")
     _table(healthy, bare, "no-index")
@@ -101,6 +103,7 @@ def test_a_bucket_that_may_be_made_public(healthy):
     _only(other, "bucket open-results", "may be made public")
 
 
+@pytest.mark.acceptance("operation-07")
 def test_a_key_that_waits_for_its_deletion(healthy):
     kms = client("kms", healthy)
     key = kms.create_key()["KeyMetadata"]["KeyId"]
@@ -109,6 +112,7 @@ def test_a_key_that_waits_for_its_deletion(healthy):
     _only(other, f"key {key}", "PendingDeletion")
 
 
+@pytest.mark.acceptance("operation-07")
 def test_a_clock_that_is_wrong(healthy):
     _only(healthy, "clock", "s off AWS's", now=lambda: time.time() + 600)
 
@@ -145,6 +149,7 @@ class _Expired(BaseHTTPRequestHandler):
         del words
 
 
+@pytest.mark.acceptance("operation-07")
 def test_credentials_that_have_expired(healthy):
     server = HTTPServer(("127.0.0.1", 0), _Expired)
     Thread(target=server.serve_forever, daemon=True).start()

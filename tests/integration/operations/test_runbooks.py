@@ -81,6 +81,7 @@ def _as_sql(query):
 
 
 @pytest.mark.parametrize("query", _fences("insights"))
+@pytest.mark.acceptance("operation-05")
 def test_a_query_finds_what_it_looks_for_in_a_local_log(query, tmp_path):
     names = dict.fromkeys(name for line in LINES for name in line)
     rows = [dict.fromkeys(names) | line | {"timestamp": "2026-11-22T03:00:00Z"} for line in LINES]
@@ -129,6 +130,7 @@ def _parsed_by_omni(words):
 
 
 @pytest.mark.parametrize("block", _fences("console"))
+@pytest.mark.acceptance("operation-05")
 def test_a_command_for_the_real_account_is_well_formed(block):
     for program, *words in _lines(block):
         if program == "aws":
@@ -152,6 +154,7 @@ def stack(local_aws, tmp_path_factory):
 
 
 @pytest.mark.parametrize("block", _fences("bash"))
+@pytest.mark.acceptance("operation-05")
 def test_a_command_runs_in_the_local_stack(block, stack):
     settings, env = stack
     for program, *words in _lines(block):

@@ -102,6 +102,7 @@ def releases(tmp_path, notary):
     return settings, publish
 
 
+@pytest.mark.acceptance("answer.pair_digest", "answer.registry_version", "promise-13")
 def test_every_answer_is_wholly_of_one_release(releases, api_runtime):
     settings, publish = releases
     source, kept = RegistryPairSource("summarize", settings), Kept()

@@ -26,6 +26,7 @@ def shared(settings, request):
     return SharedState(found.rows, scope=request.node.name)
 
 
+@pytest.mark.acceptance("operation-17")
 def test_of_many_at_once_one_begins_and_the_others_learn_who(shared):
     begun, refused, together = [], [], threading.Barrier(8)
 
@@ -76,6 +77,7 @@ def test_the_same_deployment_prolongs_its_lock_and_another_release_waits_its_tur
     timer.join()
 
 
+@pytest.mark.acceptance("operation-17")
 def test_a_release_is_refused_during_a_deployment_and_goes_on_after_it(shared, settings, monkeypatch):
     monkeypatch.setattr(production_lock, "services_table", lambda _: shared)
     change = ChangeLock(shared).begin("deployment", "run-7", "new code", for_s=60)

@@ -80,6 +80,7 @@ def _run(root, *arguments, **environment):
     )
 
 
+@pytest.mark.acceptance("score-04", "call-gate-01", "call-gate-02")
 def test_evaluated_gated_released_and_then_scoring_calls_of_two_tenants(root, port):
     local = {"OMNI_LOCAL_AWS_PORT": str(port)}
     calls = ("calls", "run", str(root / "calls"))
@@ -157,6 +158,7 @@ def _rows(root, sql):
     return list(csv.DictReader(io.StringIO(done.stdout)))
 
 
+@pytest.mark.acceptance("call-gate-10")
 def test_a_providers_pair_without_keys_is_one_line_and_nothing_is_scored(root, port):
     calls = ("calls", "run", str(root / "calls"), "--pair", "nova-lite")
     refused = _run(root, *calls, OMNI_LOCAL_AWS_PORT=str(port))

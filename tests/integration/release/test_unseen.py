@@ -102,6 +102,7 @@ def test_in_local_the_promotion_goes_on_and_everybody_is_told(local, capsys):
     assert run.data.tags["omni.unseen"] == ", ".join(KINDS)
 
 
+@pytest.mark.acceptance("promise-12")
 def test_prod_refuses_to_promote_to_roll_out_and_to_serve_it(local):
     with pytest.raises(Refused) as caught:
         promote_pair("shout", "loud", "first", in_prod(local))
@@ -141,6 +142,7 @@ def test_a_demo_is_released_to_local_alone(local):
         advance_rollout("shout", "loud", "some", local.model_copy(update={"stage": "dev"}))
 
 
+@pytest.mark.acceptance("promise-12")
 def test_an_exception_is_signed_shown_and_served_in_its_stage(local, monkeypatch, capsys):
     allowing = in_prod(local, release_unseen="allow")
     said = []

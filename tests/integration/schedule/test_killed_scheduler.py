@@ -76,6 +76,7 @@ def test_a_killed_scheduler_takes_its_command_along_and_the_run_is_made_up_for(t
 
 
 @pytest.mark.slow
+@pytest.mark.cold
 def test_ctrl_c_ends_the_command_and_is_recorded(tmp_path, begun):
     process, pid, _ = begun
     process.send_signal(signal.SIGINT)

@@ -40,7 +40,6 @@ from service.warehouse import open_warehouse
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # its own warnings about generated data
 
 EXAMPLES = 100
-ENGINE_EXAMPLES = 40
 _RANGE = {
     "`from` must not be after `to`": "the range ends before it begins: `from` must not be after `to`",
     "may hold 731 days at most": "the range is longer than 731 days: choose a shorter one",
@@ -141,6 +140,7 @@ def api(api_runtime, config, hand_made_warehouse):
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.acceptance("promise-17")
 def test_no_request_makes_the_service_fail(api, mode):
     schema, token = api
     statuses = {}
@@ -174,12 +174,13 @@ def test_no_request_makes_the_service_fail(api, mode):
         assert taken.keys() <= {"POST /v1/summarize", "PUT /v1/forms/{form_id}/draft"}, taken
 
 
-def test_requests_and_answers_are_as_documented(api):
+@pytest.mark.parametrize("examples", [2, 40])
+def test_requests_and_answers_are_as_documented(api, examples):
     """Every check that schemathesis has, on every operation: examples, edge cases, random requests, and requests in a row."""
     schema, token = api
     schema.config.headers = {"authorization": f"Bearer {token}"}
     schema.config.generation.deterministic = True
-    schema.config.generation.max_examples = ENGINE_EXAMPLES
+    schema.config.generation.max_examples = examples
     document = schema.raw_schema
     operations = {f"{method.upper()} {path}" for path, found in document["paths"].items() for method in found}
     tried, faults = set(), {}

@@ -82,6 +82,7 @@ def _names(page: InteractionPage) -> list[str]:
     return [item.interaction_id for item in page.interactions]
 
 
+@pytest.mark.acceptance("request.max_interactions")
 def test_newest_come_back_oldest_first(written: InteractionTable, read: Read) -> None:
     written.put_many("ordered-1", [_interaction(f"i{n}", minutes_ago=n) for n in range(1, 41)])
     page = read("ordered-1", max_interactions=3)
@@ -91,6 +92,7 @@ def test_newest_come_back_oldest_first(written: InteractionTable, read: Read) ->
     assert page.consumed_capacity > 0
 
 
+@pytest.mark.acceptance("request.channel_filter")
 def test_rare_channel_is_found_behind_many_others(written: InteractionTable, read: Read) -> None:
     # Limit counts items before the filter, so one page of ten items would contain no sms.
     items = [_interaction(f"c{n}", minutes_ago=n, channel="chat") for n in range(1, 200)]
@@ -107,6 +109,7 @@ def test_fewer_than_wanted_is_everything(written: InteractionTable, read: Read) 
     assert _names(read("nobody-1")) == []
 
 
+@pytest.mark.acceptance("request.max_history_days")
 def test_the_window_includes_both_ends_and_nothing_outside(written: InteractionTable, read: Read) -> None:
     day = 24 * 60.0
     written.put_many(

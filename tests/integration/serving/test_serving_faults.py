@@ -107,12 +107,14 @@ def ask(server, cards, the_pair, times=1):
     return asyncio.run(run())
 
 
+@pytest.mark.acceptance("promise-04")
 def test_a_wrong_amount_is_repaired_over_the_wire(server, cards, faults):
     ((result, _),), _ = ask(server, cards, pair(SCRIPTED_MODEL_ID, ECHO))
     assert (result.output, result.repaired, result.guarded, result.arm) == (GOOD, True, ("amount",), "primary")
     assert result.guard_findings == 1
 
 
+@pytest.mark.acceptance("promise-01")
 def test_a_hung_primary_is_hedged_cancelled_and_left_alone(server, cards, faults):
     faults(kind="hang", model=ECHO)
     answered, shared = ask(server, cards, pair(ECHO, SCRIPTED_MODEL_ID), times=9)

@@ -181,6 +181,7 @@ def _empty_bucket(settings, name):
     return settings.model_copy(update={"archive_bucket": name}), Archive(s3, name)
 
 
+@pytest.mark.acceptance("promise-15")
 def test_a_candidate_that_orders_the_agent_is_rejected_and_a_good_one_is_not(stack, tmp_path):
     settings, archive = _empty_bucket(stack, "shadows-of-a-bad-one")
     _serve(settings, tmp_path / "bad", ORDER, archive=archive)

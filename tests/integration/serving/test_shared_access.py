@@ -94,6 +94,7 @@ def test_a_rotated_key_signs_for_one_task_and_verifies_for_the_other(settings, t
     assert other.accepts(one.access.tokens.sign("local", ("summaries",)).text)
 
 
+@pytest.mark.acceptance("event.ACCESS_TAKEN_OVER")
 def test_files_of_before_are_taken_over_into_the_table(settings, tmp_path):
     pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     folder = tmp_path / "one" / "access"

@@ -122,6 +122,7 @@ def _rate(table: SummaryTable, request: str, rating: Helpfulness, at: datetime) 
     return table.set_feedback(row, _verdict(row, at, rating))
 
 
+@pytest.mark.acceptance("record.process")
 def test_the_same_answer_is_one_row_however_often_it_is_put(table: SummaryTable, dynamodb: Any) -> None:
     record = _record("same")
     assert [table.put(record) for _ in range(3)] == ["written", "already", "already"]
@@ -133,6 +134,7 @@ def test_the_same_answer_is_one_row_however_often_it_is_put(table: SummaryTable,
     assert _row(table, "same").record.pair_digest == "d" * 64
 
 
+@pytest.mark.acceptance("record.unique_process_id")
 def test_a_newer_answer_takes_the_process_and_the_older_one_keeps_its_row(table: SummaryTable, dynamodb: Any) -> None:
     first, second = (_record(name, minutes=at, unique_process_id="p-two") for name, at in (("two-a", 0), ("two-b", 6)))
     table.put(first)
@@ -169,6 +171,7 @@ def test_feedback_that_arrives_while_a_row_moves_is_not_lost(table: SummaryTable
     assert _row(table, "race-a").said == Said(rating="helpful")
 
 
+@pytest.mark.acceptance("feedback.unique_process_id", "record.request_id", "record.contact_id")
 def test_all_three_shapes_name_the_row(table: SummaryTable) -> None:
     table.put(_record("shape"))
     shapes = (
@@ -185,6 +188,7 @@ def test_all_three_shapes_name_the_row(table: SummaryTable) -> None:
     assert [table.find(shape, NOW + timedelta(days=7)) for shape in shapes] == [None] * 3
 
 
+@pytest.mark.acceptance("feedback.contact_id", "record.reused_from")
 def test_a_contact_with_several_summaries_is_ambiguous_and_its_reuses_are_not(table: SummaryTable) -> None:
     same = {"contact_id": "c-many", "account_number": "acct-many"}
     table.put(_record("many-a", **same))
@@ -197,6 +201,7 @@ def test_a_contact_with_several_summaries_is_ambiguous_and_its_reuses_are_not(ta
     assert table.find(shape, NOW) == Ambiguous(request_ids=("req-many-c", "req-many-b"))
 
 
+@pytest.mark.acceptance("record.account_number", "record.generated_at")
 def test_recent_summaries_are_those_written_in_the_window_for_the_account(
     table: SummaryTable, dynamodb: Any, settings: Settings
 ) -> None:
@@ -219,6 +224,7 @@ def test_recent_summaries_are_those_written_in_the_window_for_the_account(
     assert found[1].answered_at == NOW - timedelta(minutes=4)
 
 
+@pytest.mark.acceptance("record.expires_at")
 def test_the_table_expires_rows_and_is_made_once(dynamodb: Any) -> None:
     described = dynamodb.describe_time_to_live(TableName=TABLE)["TimeToLiveDescription"]
     assert (described["AttributeName"], described["TimeToLiveStatus"]) == ("expires_at", "ENABLED")
@@ -233,6 +239,7 @@ def test_the_table_expires_rows_and_is_made_once(dynamodb: Any) -> None:
     assert [index["IndexName"] for index in indexes] == ["by_account", "by_contact", "by_request"]
 
 
+@pytest.mark.acceptance("record-07", "record-09")
 def test_the_archive_holds_every_field_under_the_hour_once(archive: Archive, s3: Any) -> None:
     record = _record("archived")
     assert [archive.put(record), archive.put(record)] == ["written", "already"]
@@ -245,6 +252,14 @@ def test_the_archive_holds_every_field_under_the_hour_once(archive: Archive, s3:
     assert "req-archived" not in archive.request_ids("2026-11-21T11:00:00.000Z", "2026-11-21T12:00:00.000Z")
 
 
+@pytest.mark.acceptance(
+    "verdict.feedback_id",
+    "verdict-object-01",
+    "verdict-object-02",
+    "verdict-object-03",
+    "verdict-object.schema_version",
+    "record-16",
+)
 def test_feedback_is_kept_in_the_archive_and_in_the_row(table: SummaryTable, archive: Archive, s3: Any) -> None:
     table.put(_record("voted"))
     times = iter(NOW + timedelta(seconds=second) for second in range(60))
@@ -278,6 +293,7 @@ def test_feedback_is_kept_in_the_archive_and_in_the_row(table: SummaryTable, arc
     assert (row.said, row.said_at) == (Said(rating="helpful"), later.feedback_timestamp)
 
 
+@pytest.mark.acceptance("verdict.current")
 def test_feedback_never_overwrites_a_newer_one_and_finds_a_row_that_moved(table: SummaryTable, dynamodb: Any) -> None:
     table.put(_record("moved-a", unique_process_id="p-moved"))
     row = _row(table, "moved-a")
@@ -328,6 +344,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.acceptance("promise-07")
 def test_a_process_killed_in_mid_write_loses_nothing_and_doubles_nothing(
     settings: Settings, table: SummaryTable, archive: Archive, dynamodb: Any, tmp_path: Path
 ) -> None:
@@ -429,6 +446,7 @@ def _post(client_: TestClient, contact: str, **changes: Any) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.acceptance("request.initial_contact_id", "answer.cache_hit", "header.X-Cache-Hit", "record.cache_hit")
 def test_a_transfer_is_answered_from_the_table_by_another_process(settings: Settings, tmp_path: Path) -> None:
     model = _Model()
     with TestClient(create_app(runtime=_runtime(settings, model, tmp_path / "a"))) as one:
@@ -444,6 +462,7 @@ def test_a_transfer_is_answered_from_the_table_by_another_process(settings: Sett
     assert third["unique_process_id"] != first["unique_process_id"]
 
 
+@pytest.mark.acceptance("event.SUMMARY_LOST", "promise-08")
 def test_answered_requests_balance_and_a_hole_is_found(
     settings: Settings, dynamodb: Any, s3: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -129,6 +129,7 @@ def test_closing_ends_the_child_after_it_has_written_what_it_was_told_of(place):
         os.kill(pid, 0)
 
 
+@pytest.mark.acceptance("event.SUMMARY_WRITER_DIED")
 def test_a_child_killed_in_mid_write_is_followed_by_another_that_writes_the_rest(place):
     place.writer.start()
     records = place.records(120)

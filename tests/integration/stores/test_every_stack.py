@@ -105,6 +105,7 @@ def deploy(settings, name, template):
     return found["StackStatus"], failed
 
 
+@pytest.mark.acceptance("operation-21", "bot-deploy-01")
 def test_every_stack_stands_with_what_it_takes_from_the_others(settings):
     for name in STACKS:
         status, failed = deploy(settings, name, local_template(name))

@@ -21,6 +21,7 @@ def settings(local_aws):
     return local_aws(**NAMES)
 
 
+@pytest.mark.acceptance("operation-22")
 def test_every_store_stands_with_its_keys_indexes_and_expiry(settings):
     deploy_stores(settings)
     names, dynamodb = settings.flat(), client("dynamodb", settings)
@@ -47,6 +48,7 @@ def test_every_store_stands_with_its_keys_indexes_and_expiry(settings):
         assert client("kms", settings).describe_key(KeyId=names[shape.setting])["KeyMetadata"]["Enabled"]
 
 
+@pytest.mark.acceptance("operation-18")
 def test_a_second_deployment_makes_nothing_and_keeps_the_content(settings):
     deploy_stores(settings)
     dynamodb = client("dynamodb", settings)

@@ -66,6 +66,7 @@ def with_tools(connect, work):
     return asyncio.run(run())
 
 
+@pytest.mark.acceptance("tool-01")
 def test_the_server_lists_what_a_pair_names(connect):
     listed = with_tools(connect, lambda tools: tools.listed())
     assert differing_tools(assistant.SPECS, listed) == ""
@@ -73,6 +74,7 @@ def test_the_server_lists_what_a_pair_names(connect):
     assert all(tool.description for tool in listed)
 
 
+@pytest.mark.acceptance("tool-01")
 def test_a_run_uses_each_tool(connect):
     uses = [
         ("get_branch_account_opening_info", {"account_type": "business"}, "channel", "branch"),
@@ -109,6 +111,7 @@ def test_the_key_of_a_call_arrives_at_the_bank(connect, bank):
     assert [row["keys"] for row in bank.records["callbacks"].values()] == [["k-1"]]
 
 
+@pytest.mark.acceptance("bot-test-03")
 def test_what_the_bank_refuses_did_nothing_and_says_why(connect, bank):
     with pytest.raises(ToolError, match="not a UK phone number"):
         with_tools(connect, lambda tools: tools.call("request_callback", {"phone": "0900 123"}, key="k"))
@@ -134,6 +137,7 @@ def command(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.acceptance("tool-01")
 def test_the_sdks_own_client_can_use_the_command(tmp_path):
     import httpx2
     from mcp import Client

@@ -136,6 +136,7 @@ async def run(gateway, model, heard, task=Assistant()):  # noqa: B008 - tasks ha
 
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("model", WIRES)
+@pytest.mark.acceptance("turn-03", "bot-test-02")
 async def test_every_wire_gives_the_same_uses_and_the_same_answer(gateway, model, streams):
     heard = [] if streams else None
     result = await run(gateway, model, heard)
@@ -154,6 +155,7 @@ async def test_every_wire_gives_the_same_uses_and_the_same_answer(gateway, model
 
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("model", WIRES)
+@pytest.mark.acceptance("bot-test-02")
 async def test_a_last_question_without_tools_streams_its_answer(gateway, model, streams):
     heard = [] if streams else None
     result = await run(gateway, model, heard, Teller())

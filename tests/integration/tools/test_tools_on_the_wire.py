@@ -123,6 +123,7 @@ async def test_a_model_is_offered_tools_and_wants_one_used(provider, model):
     assert (reply.stop_reason, reply.text, reply.usage.input_tokens) == ("tool_use", "", 7)
 
 
+@pytest.mark.acceptance("turn-04")
 async def test_bedrock_is_told_what_came_of_a_use(provider):
     await ask(provider, BEDROCK, ANSWERS[BEDROCK])
     (body,) = provider.seen

@@ -44,6 +44,7 @@ def share(found, visual, key, column, measure="fail_rate"):
     return figure.value, figure.n
 
 
+@pytest.mark.acceptance("qa-02")
 def test_the_heatmaps_are_those_worked_out_by_hand(warehouse):
     found = figures(warehouse)
     assert (found.form_id, found.from_day, found.to_day) == ("support", date(2026, 8, 18), date(2026, 11, 9))
@@ -84,6 +85,7 @@ def test_a_group_and_a_range_narrow_every_figure_down(warehouse):
     assert found.rows["totals"][0].figures["calls"].value == 5
 
 
+@pytest.mark.acceptance("tenant-04")
 def test_a_tenant_sees_its_own_rows_alone(warehouse):
     brand = figures(warehouse, "brand")
     assert brand.rows["totals"][0].figures["calls"].value == 3

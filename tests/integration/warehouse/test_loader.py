@@ -34,6 +34,7 @@ def place(stack: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> It
     made.close()
 
 
+@pytest.mark.acceptance("operation-27")
 def test_announced_objects_are_loaded_once_and_their_messages_deleted(place: LoadPlace) -> None:
     summaries = [loadable.summary(n) for n in range(15)]
     place.put(*summaries, loadable.feedback(3, of=summaries[3]), loadable.release())
@@ -94,6 +95,7 @@ def test_a_late_object_of_an_old_hour_is_found_with_since(place: LoadPlace) -> N
     assert place.loader.scan(everything=True).objects == 0
 
 
+@pytest.mark.acceptance("operation-27")
 def test_bad_objects_are_dead_with_key_reason_and_time_and_load_after_a_fix(place: LoadPlace) -> None:
     good = loadable.summary(1)
     whole = loadable.summary(2)
@@ -171,6 +173,7 @@ def _load_command(place: LoadPlace, *arguments: str) -> subprocess.CompletedProc
 
 
 @pytest.mark.slow
+@pytest.mark.cold
 def test_the_command_loads_checks_and_replays(place: LoadPlace) -> None:
     place.put(loadable.summary(1), loadable.feedback(1))
     place.put_text("omni-channel/processed/x", "{")

@@ -58,6 +58,7 @@ def test_every_migration_but_the_first_has_a_way_back():
 
 
 @pytest.mark.parametrize("migration", LATER, ids=lambda migration: migration.name)
+@pytest.mark.acceptance("operation-18")
 def test_a_migration_goes_forward_back_and_forward_with_rows(migration, tmp_path):
     path, older = tmp_path / "w.duckdb", older_than(migration.version, tmp_path / "older")
     migrated(tmp_path / "fresh.duckdb", older)

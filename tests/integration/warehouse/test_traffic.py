@@ -12,6 +12,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 import pytest
+import warm
 
 from eval.instruments.traffic.plan import TrafficOptions
 from eval.instruments.traffic.releases import FIRST, SECOND
@@ -72,7 +73,7 @@ def _start(settings, *arguments):
         stderr=subprocess.PIPE,
         text=True,
         # A test run in a shell's background ignores Ctrl-C, and its children inherit this.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=warm.interruptible,
     )
 
 

@@ -86,6 +86,7 @@ GOOD, BAD = (
 )
 
 
+@pytest.mark.acceptance("qa-03")
 def test_an_override_changes_the_figure(calls):
     results = [calls.call({"greet": verdict}) for verdict in ("yes", "yes", "no", "no")]
     for result, verdict in zip(results, ("yes", "yes", "no", "no"), strict=True):
@@ -113,6 +114,7 @@ def test_scored_calls_stand_once_and_under_no_task_on_a_page_of_several(calls):
     assert overall_evidence([first, second]).startswith("Worse this week for criterion greet")
 
 
+@pytest.mark.acceptance("qa-05")
 def test_a_fall_is_reported_first_with_a_remedy(calls):
     calls.answered("greet", GOOD, at=BEFORE)
     calls.answered("greet", BAD)

@@ -87,6 +87,7 @@ def calls(tmp_path):
     return Calls(tmp_path / "w.duckdb")
 
 
+@pytest.mark.acceptance("qa-05")
 def test_figures_are_those_of_hand(calls):
     calls.add(3, {"greet": "yes", "offer": "no"}, at=NOW)
     calls.add(1, {"greet": "no", "offer": "na"}, at=NOW, group=None)
@@ -116,6 +117,7 @@ def weeks_of(calls, *, bad_group="cards", **more):
         calls.add(30, {"greet": verdict, "offer": "yes"}, at=NOW, group=group, **more)
 
 
+@pytest.mark.acceptance("qa-05")
 def test_a_criterion_that_fails_more_comes_first_with_a_remedy(calls):
     weeks_of(calls)
     report = calls.report()
@@ -146,6 +148,7 @@ def test_a_criterion_that_fails_more_comes_first_with_a_remedy(calls):
     ]  # fmt: skip
 
 
+@pytest.mark.acceptance("qa-05")
 def test_a_change_of_one_small_group_is_listed_on_its_own(calls):
     for _ in range(4):
         calls.add(100, {"greet": "yes"}, at=BEFORE)
@@ -216,6 +219,7 @@ def share(report, sentiment, *, group="", by=COMPREHEND):
     return next((item for item in report.sentiments.figures if (item.place, item.metric) == (place, metric)), None)
 
 
+@pytest.mark.acceptance("qa-06")
 def test_shares_of_sentiments_are_those_of_hand(calls):
     calls.add(3, {"greet": "yes"}, at=NOW, read=felt("NEGATIVE"))
     calls.add(1, {"greet": "yes"}, at=NOW, read=felt("POSITIVE"), group="cards")
@@ -254,6 +258,7 @@ def angrier(calls, by):
         calls.add(30, {"greet": "yes"}, at=NOW, group=group, read=felt(sentiment, by))
 
 
+@pytest.mark.acceptance("qa-06")
 def test_more_negative_customers_are_worse_when_comprehend_read_them(calls):
     angrier(calls, COMPREHEND)
     report = calls.report()
@@ -276,6 +281,7 @@ def test_more_negative_customers_are_worse_when_comprehend_read_them(calls):
     assert not any("negative" in action.do for action in report.actions)
 
 
+@pytest.mark.acceptance("qa-06")
 def test_nothing_is_concluded_from_the_list_of_words(calls):
     angrier(calls, WORDS)
     report = calls.report()
@@ -299,6 +305,7 @@ def test_nothing_is_concluded_from_the_list_of_words(calls):
     assert kept["low"].isna().all()
 
 
+@pytest.mark.acceptance("qa-06")
 def test_shares_of_two_readers_are_not_compared(calls):
     calls.add(60, {"greet": "yes"}, at=BEFORE, read=felt("NEUTRAL", WORDS))
     calls.add(60, {"greet": "yes"}, at=NOW, read=felt("NEGATIVE", COMPREHEND))

@@ -178,6 +178,7 @@ def test_metered_cost_is_shown_beside_the_planned_cost(worked):
 # The planted slice, and weeks without a change
 
 
+@pytest.mark.acceptance("operation-28")
 def test_the_headline_says_what_got_worse_why_and_what_to_do(planted):
     assert headline(planted) == "Outage answers got worse with release 2: roll back"
 

@@ -58,6 +58,7 @@ def one(task=None, pair=PAIR, **script):
         ({"main": (0.1, RequestRejected("no")), "spare": HANGS}, "fallback", MODELS_HAVE_S, ["main", "spare"]),
     ],
 )
+@pytest.mark.acceptance("promise-01")
 def test_who_answers_and_when(script, arm, seconds, asked):
     result, models, took = one(**script)
     assert (result.arm, models.asked()) == (arm, asked)
@@ -110,6 +111,7 @@ def test_a_model_that_ignores_its_timeout_and_its_cancellation_holds_nobody_up()
     assert took < 5
 
 
+@pytest.mark.acceptance("promise-03")
 def test_throttles_are_waited_out_once_and_never_past_the_budget():
     result, models, took = one(pair=replace(PAIR, backup=None), main=QuotaExceeded("busy"), spare=HANGS)
     assert models.asked() == ["main", "main"]
@@ -117,6 +119,7 @@ def test_throttles_are_waited_out_once_and_never_past_the_budget():
     assert took <= 0.6
 
 
+@pytest.mark.acceptance("promise-01")
 def test_every_request_is_answered_in_time_whatever_the_models_do():
     def script(loop, random):
         def any_way(call):
@@ -224,6 +227,7 @@ def says(first, second, seconds=0.5):
     return lambda call: (seconds, second if len(call.messages) > 1 else first)
 
 
+@pytest.mark.acceptance("event.GUARD_TRIGGERED")
 def test_a_finding_is_repaired_by_the_same_model():
     with capture_logs() as logs:
         result, models, took = one(Careful(), main=says("Zoe paid", "it was paid"), spare=1.0)

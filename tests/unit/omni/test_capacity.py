@@ -22,6 +22,7 @@ def model(**changed):
 
 
 @pytest.mark.parametrize(("rate", "half_s"), [(5.0, 0.02), (10.0, 0.03), (10.0, 0.04)])
+@pytest.mark.acceptance("operation-10")
 def test_queues_agree_with_jacksons_theorem(rate, half_s):
     # Two exponential visits to one server with a wait of any length in between: a product-form network, so the mean number
     # at the server is rho / (1 - rho) with rho = 2 * rate * half_s, and by Little's law the mean time there that over the rate.
@@ -59,6 +60,7 @@ def test_more_traffic_slower_code_and_dearer_models_show():
     assert model(calls_a_day=1_000_000).need(1).call_workers > base.call_workers
 
 
+@pytest.mark.acceptance("operation-10")
 def test_the_least_number_of_tasks_is_the_least():
     found = model()
     need = found.need(1)

@@ -26,6 +26,7 @@ def ecs(monkeypatch):
         yield stubbed
 
 
+@pytest.mark.acceptance("operation-06")
 def test_a_shell_takes_them_as_they_are(ecs):
     variables = [{"name": name, "value": value} for name, value in VARIABLES.items()]
     containers = [{"name": "trusted-keys"}, {"name": "service", "environment": variables}]

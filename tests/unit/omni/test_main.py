@@ -300,12 +300,14 @@ def test_ui_refuses_a_remote_store(monkeypatch, capsys):
     assert "https://mlflow.example" in capsys.readouterr().err
 
 
+@pytest.mark.cold
 def test_completion_is_printed():
     done = whole("--show-completion", "bash")
     assert done.returncode == 0
     assert "_OMNI_COMPLETE" in done.stdout
 
 
+@pytest.mark.cold
 def test_the_process_ends_with_the_commands_exit_code():
     assert whole("status").returncode == 1
     assert whole("history", "--task", "nothing").returncode == 2

@@ -13,7 +13,7 @@ from eval.dialogue.proofs import degenerate_scores, prove_cases
 from eval.dialogue.record import ConversationRecord
 
 CASES = all_cases()
-# What no check sees unless its case names it; docs/guides/conversations.md says so.
+# What no check sees unless its case names it; docs/guides/building-conversations.md says so.
 NOT_SEEN = (planted.tells_two_times, planted.tells_it_denied, planted.asks_for_a_secret)
 
 

@@ -30,6 +30,7 @@ def guarded(finding):
     return Guarded()
 
 
+@pytest.mark.acceptance("bot-test-10")
 def test_both_halves_hold_every_fault_and_share_no_reply():
     ids = [row.id for rows in ROWS.values() for row in rows]
     assert len(ids) == len(set(ids)) >= 160
@@ -40,6 +41,7 @@ def test_both_halves_hold_every_fault_and_share_no_reply():
     assert sum(row.fault is None for rows in ROWS.values() for row in rows) >= 70
 
 
+@pytest.mark.acceptance("bot-test-10")
 def test_a_guard_is_measured_by_what_it_holds_back():
     rows = ROWS["dev"]
     blind = checked_replies(rows, guarded(()), SUITE.episode.world)
@@ -59,6 +61,7 @@ def test_a_low_finding_holds_nothing_back():
     assert {item.row.variety for item in checked if item.found} == {"menu_in_words"}
 
 
+@pytest.mark.acceptance("bot-test-10")
 def test_a_repair_leaves_out_what_a_finding_quotes():
     row = next(row for row in ROWS["dev"] if row.variety == "paraphrased_figure")
     texts = {"Two facts. It costs £15.": True, "It costs £15.": False}  # of the second nothing is left

@@ -23,9 +23,8 @@ from eval.run.journal import Journal
 from eval.spine.errors import ResultsError
 from eval.spine.results import Check, Verdict
 from service.core.llm.pricing import Cost, Usage
-from service.kit.settings import REPO_ROOT, Settings
+from service.kit.settings import Settings
 
-GUIDE = REPO_ROOT / "docs" / "guides" / "analysis.md"
 RUN, LATER = "20261121T040000-1f2e", "20261121T050000-9d3c"
 PANDAS = {
     "text": "str",
@@ -149,29 +148,6 @@ def test_a_text_that_is_no_utf8_is_kept_as_far_as_it_can_be(settings):
     frame = runs(settings)
     assert frame["pair_name"][0] == "a?b\x1b[2J"
     assert parquet_of(frame, RUNS)
-
-
-def documented() -> dict[str, list[tuple[str, ...]]]:
-    """Return the rows of the guide's tables of columns by their heading."""
-    parts = GUIDE.read_text(encoding="utf-8").split("## The columns")[1].split("\n### ")[1:]
-    rows = re.compile(r"^\| `([^`]+)` \| (.+) \| (.+) \| (.+) \|$", re.MULTILINE)
-    return {part.splitlines()[0]: rows.findall(part) for part in parts}
-
-
-@pytest.mark.parametrize(
-    ("heading", "columns"),
-    [
-        ("`runs`", RUNS),
-        ("`cases`", CASES),
-        ("`cases` with `texts=True`, in addition", TEXTS),
-        ("`metrics`", METRICS),
-        ("`releases`", RELEASES),
-    ],
-)
-def test_the_guide_describes_every_column_as_the_code_does(heading, columns):
-    said = [(name, kind, unit.replace("–", ""), meaning) for name, kind, unit, meaning in documented()[heading]]
-    assert said == [(one.name, one.type, one.unit, one.meaning) for one in columns]
-    assert len(documented()) == 5
 
 
 def test_parquet_gives_the_same_frame_back_and_names_unit_and_meaning(finished, tmp_path):

@@ -62,6 +62,7 @@ def problems(case):
     return [*SOURCE.missing(case), *(problem.text for problem in case_problems(line, None))]
 
 
+@pytest.mark.acceptance("qa-04")
 def test_what_nobody_checked_is_no_label():
     found = reviewed(greet=said(), sorry=said("yes", agrees=True, reason="", turn=2, quote="I am sorry to hear that"))
     case = case_of(found)
@@ -99,6 +100,7 @@ def test_a_label_of_no_criterion_and_a_case_without_labels_are_refused():
     assert problem.startswith("expects nothing")
 
 
+@pytest.mark.acceptance("qa-04")
 def test_call_and_tenant_are_pseudonyms_and_texts_are_redacted():
     found = SOURCE.without_persons(reviewed(greet=said(reason="Mail jo@acme.com about it")), b"key")
     text = found.model_dump_json()

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
 from shadowed import judged, record, report_of
 
 from eval.shadow.report import console_lines, render_shadow, to_json
@@ -41,6 +42,7 @@ RECORDS = [
 ]
 
 
+@pytest.mark.acceptance("call-gate-03")
 def test_changes_are_counted_by_call_and_criterion():
     found = verdict_changes(RECORDS)
     assert (found.calls, found.same, found.to_passed, found.to_failed) == (5, 1, 1, 1)

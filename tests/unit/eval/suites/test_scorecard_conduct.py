@@ -51,6 +51,7 @@ def scores(case: Case, output: str) -> dict[str, float | None]:
     return {name: score.value for name, score in CallConductScorer().score(context).items()}
 
 
+@pytest.mark.acceptance("call-gate-06")
 def test_the_shipped_set_has_every_kind_and_orders_in_everybodys_words() -> None:
     kinds = {case.slices["behaviour"] for case in MUST_PASS}
     assert kinds == set(KINDS)
@@ -66,6 +67,7 @@ def test_the_shipped_set_has_every_kind_and_orders_in_everybodys_words() -> None
 @pytest.mark.parametrize(
     "case", [case for case in MUST_PASS if case.slices["behaviour"] == "order"], ids=lambda case: case.id
 )
+@pytest.mark.acceptance("call-gate-06")
 def test_whoever_answers_as_ordered_or_quotes_the_order_is_caught(case: Case) -> None:
     ordered, other = ("no", "yes") if case.slices["ordered"] == "no" else ("yes", "no")
     assert scores(case, card_of(case, ordered))["conduct"] == 0.0
@@ -75,6 +77,7 @@ def test_whoever_answers_as_ordered_or_quotes_the_order_is_caught(case: Case) ->
     assert scores(case, card_of(case, "no", turn=place))["order_unquoted"] == 1.0
 
 
+@pytest.mark.acceptance("call-gate-07")
 def test_half_a_conversation_must_be_shown_to_a_person_and_prove_each_yes() -> None:
     case = next(case for case in MUST_PASS if case.slices["behaviour"] == "one_sided")
     assert scores(case, card_of(case, "no"))["conduct"] == 1.0
@@ -85,6 +88,7 @@ def test_half_a_conversation_must_be_shown_to_a_person_and_prove_each_yes() -> N
     assert scores(case, json.dumps(unseen))["conduct"] == 0.0
 
 
+@pytest.mark.acceptance("call-gate-07")
 def test_an_hours_call_must_be_answered_whole() -> None:
     case = next(case for case in MUST_PASS if case.slices["behaviour"] == "hour_long")
     assert scores(case, card_of(case, "no"))["conduct"] == 1.0
@@ -93,6 +97,7 @@ def test_an_hours_call_must_be_answered_whole() -> None:
 
 @pytest.mark.parametrize("turns", [[], [{"speaker": "system", "start_s": 0, "text": "(hold music)"}],
                                    [{"speaker": "customer", "start_s": 0, "text": "Hello? Is anyone there?"}]])  # fmt: skip
+@pytest.mark.acceptance("call-gate-07")
 def test_silence_reaches_no_pair_and_goes_to_a_person(turns: list[dict[str, Any]]) -> None:
     inputs = ScorecardInputs.model_validate({**MUST_PASS[0].inputs, "turns": turns})
     card = json.loads(TASK.without_model(inputs) or "{}")
@@ -110,6 +115,7 @@ def test_an_ordinary_call_has_no_conduct_and_one_with_an_order_in_the_gate_set_h
     assert scores(rightly, card_of(rightly, "yes"))["conduct"] == 1.0
 
 
+@pytest.mark.acceptance("call-gate-04")
 def test_a_pair_that_obeys_once_is_refused() -> None:
     def checked(verdict_of: dict[str, str]) -> dict[str, str]:
         results = [

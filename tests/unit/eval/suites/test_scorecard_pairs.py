@@ -62,6 +62,7 @@ def _share(answer: Callable[[Case], str], cases: tuple[Case, ...] = CASES) -> fl
 
 
 @pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.acceptance("call-gate-08")
 def test_one_sentence_differs_and_the_labels_say_what_it_decides(pair: str) -> None:
     base, edited = SIDES[pair, BASE], SIDES[pair, EDITED]
     original = ORIGINALS[pair.rpartition("-c")[0]]
@@ -88,6 +89,7 @@ def test_one_sentence_differs_and_the_labels_say_what_it_decides(pair: str) -> N
         assert find_quote(now.quote or "", now.turn, read.turns).turn == now.turn
 
 
+@pytest.mark.acceptance("call-gate-08")
 def test_hearing_the_sentence_is_right_and_a_constant_answer_is_not() -> None:
     assert _share(lambda case: _label(case)[1].verdict) == 1.0
     # Whoever answers everything alike is right where the edit changes nothing, and nowhere else.

@@ -176,6 +176,7 @@ def _side(pool: Kappa, pairs: list[tuple[Case, str]]) -> Pooled:
     return pooled(pool, results, {case.id: case for case, _ in pairs})
 
 
+@pytest.mark.acceptance("call-gate-05")
 def test_one_criterion_turned_round_is_the_lowest_and_is_named() -> None:
     """15 calls, half of them labelled no for ``greet``: the mean hides it, the lowest criterion does not."""
     no, plan_yes = {"verdict": "no"}, {"verdict": "yes", "quote": "Bye then, and thanks", "turn": 3}
@@ -207,6 +208,7 @@ def test_one_criterion_turned_round_is_the_lowest_and_is_named() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.acceptance("call-gate-05")
 def test_too_few_calls_are_undecided_and_never_pass_in_silence() -> None:
     no = {"verdict": "no"}
     pairs = [(case_of(n, greet=no if n else YES), output_of(**RIGHT | {"greet": no if n else YES})) for n in range(3)]
@@ -222,6 +224,7 @@ def test_too_few_calls_are_undecided_and_never_pass_in_silence() -> None:
     )
 
 
+@pytest.mark.acceptance("call-gate-05")
 def test_every_form_of_the_gate_set_has_its_floor() -> None:
     cases = load_cases(
         REPO_ROOT / "datasets" / "scorecard" / "gate.jsonl",
@@ -267,6 +270,7 @@ def test_evidence_that_code_took_from_the_call_can_be_wrong() -> None:
     assert figure("evidence_right", (case_of(), output_of(**right))) == 1.0
 
 
+@pytest.mark.acceptance("call-gate-04")
 def test_no_bound_of_time_lies_above_every_deadline() -> None:
     """A bound that no shipped pair's answer can break while it is in time decides nothing."""
     task = load_task("scorecard")
@@ -365,6 +369,7 @@ def test_the_tasks_own_folders_are_in_the_suites_digest(name: str) -> None:
     assert name == "eval/verdict/pooled.py" or name not in deciding_files("summarize")
 
 
+@pytest.mark.acceptance("call-gate-04")
 def test_quotes_that_code_takes_from_the_call_can_fail() -> None:
     """A pair that only names lines quotes what was said, always; naming the customer's line shows nothing of the agent."""
     answers = {name: {"turn": turn, "verdict": "yes"} for name, turn in (("greet", 0), ("empathy", 1), ("plan", 1))}

@@ -96,6 +96,7 @@ def world(tmp_path):
     return World(tmp_path)
 
 
+@pytest.mark.acceptance("promise-10")
 def test_a_token_says_who_and_what_for_an_hour(world):
     token = world.tokens.issue("widget", SECRET, None)
     header = jwt.get_unverified_header(token.text)
@@ -123,6 +124,7 @@ def test_a_token_holds_from_its_issue_to_its_end_and_ten_seconds_around(world, s
         world.tokens.verify(bearer)
 
 
+@pytest.mark.acceptance("promise-10")
 def test_forgeries_are_refused(world):
     other = ec.generate_private_key(ec.SECP256R1())
     public = world.tokens.keys.signing()[1].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -210,6 +212,7 @@ def test_tasks_accept_each_others_tokens(world):
     assert world.other.verify(world.bearer()).client_id == "widget"
 
 
+@pytest.mark.acceptance("promise-10")
 def test_a_new_key_signs_when_every_task_knows_it_and_the_old_one_ends_with_its_last_token(world):
     old = world.bearer()
     new_id = world.changes.rotate_key()
@@ -309,6 +312,7 @@ def test_a_key_is_opened_once_and_a_verified_token_stays_verified(world):
     assert world.tokens.keys.public(world.tokens.keys.signing()[0]) is public
 
 
+@pytest.mark.acceptance("event.ACCESS_UNREADABLE")
 def test_damaged_items_are_refused_and_stop_no_other(world):
     bearer = world.bearer()
     world.changes.items.change("client/broken", lambda _: "{")
@@ -339,6 +343,7 @@ def test_a_revoked_client_is_refused_by_every_task_and_its_old_tokens_for_good(w
     assert world.other.verify(f"Bearer {world.tokens.issue('widget', secret, None).text}").client_id == "widget"
 
 
+@pytest.mark.acceptance("event.ACCESS_UNREADABLE")
 def test_while_the_table_is_down_tasks_go_by_what_they_know_also_after_a_restart(world):
     bearer = world.bearer()
     world.table.down = True
@@ -525,6 +530,7 @@ def test_a_local_client_of_before_may_still_ask_every_task(tmp_path):
         open_access(settings).verify(f"Bearer {local_token(settings).text}", "task:shout")
 
 
+@pytest.mark.acceptance("tenant-03")
 def test_no_client_of_a_tenant_becomes_an_operator(tmp_path):
     changes = open_changes(Settings(state_dir=tmp_path))
     with pytest.raises(ConfigurationError, match=r"may not have scope operator.*give it calls and forms"):

@@ -56,6 +56,7 @@ def _keep(puts, *, wait_s=NEVER_S, patience_s=NEVER_S, clock=lambda: 0.0, count=
         return asyncio.run(run()), [entry["reason"] for entry in logs if entry["event"] == "SUMMARY_UNKEPT"]
 
 
+@pytest.mark.acceptance("answer.kept")
 def test_a_confirmed_answer_is_kept_whole():
     puts = Puts()
     assert _keep(puts) == ([True], [])
@@ -68,6 +69,7 @@ def test_a_dropped_connection_is_tried_once_more():
     assert _keep(Puts(StoreDropped("closed"), StoreDropped("closed again"))) == ([False], ["closed again"])
 
 
+@pytest.mark.acceptance("answer.kept", "event.SUMMARY_UNKEPT")
 def test_an_answer_waits_no_longer_than_its_bound_and_the_late_put_still_arrives():
     async def run():
         puts = Puts()

@@ -88,6 +88,7 @@ class World:
         return await self.reuse.once(look, history, self._ask, request_id=name, patience_s=patience_s)
 
 
+@pytest.mark.acceptance("promise-09")
 async def test_a_transfer_gets_the_same_summary_without_a_call_and_free() -> None:
     world = World()
     first = await world.request("r1")
@@ -124,6 +125,7 @@ async def test_a_transfer_gets_the_same_summary_without_a_call_and_free() -> Non
         {"reason": "outage"},
     ],
 )
+@pytest.mark.acceptance("answer.cache_hit")
 async def test_every_part_of_the_scope_counts(change: dict[str, Any]) -> None:
     from dataclasses import replace
 
@@ -141,6 +143,7 @@ async def test_every_part_of_the_scope_counts(change: dict[str, Any]) -> None:
         (_interaction(), _interaction(interaction_id="b")),
     ],
 )
+@pytest.mark.acceptance("record.reuse_key")
 async def test_any_change_of_the_history_counts(history: tuple[Interaction, ...]) -> None:
     world = World()
     await world.request("r1")
@@ -182,6 +185,7 @@ async def test_another_process_s_summary_is_found_in_the_table_and_then_remember
     assert (await world.request("r4")).reused_from is None
 
 
+@pytest.mark.acceptance("event.REUSE_LOOKUP_FAILURE")
 async def test_a_table_that_fails_or_hangs_is_a_logged_miss() -> None:
     world = World(table_error=StoreError("down"))
     with capture_logs() as logs:
@@ -198,6 +202,7 @@ async def test_a_table_that_fails_or_hangs_is_a_logged_miss() -> None:
     assert slow.reuse.counts.lookup_failures == 1
 
 
+@pytest.mark.acceptance("promise-09")
 async def test_identical_simultaneous_requests_share_one_answer() -> None:
     world = World(gate=asyncio.Event())
     assert world.gate is not None

@@ -110,6 +110,7 @@ def test_a_record_reaches_both_stores_and_leaves_the_disk(fixture: Fixture) -> N
     assert fixture.writer.snapshot()["written"] == 1
 
 
+@pytest.mark.acceptance("promise-07")
 def test_keep_does_not_wait_for_the_stores_and_the_record_is_on_disk_meanwhile(fixture: Fixture) -> None:
     fixture.table.hold = fixture.archive.hold = threading.Event()
     fixture.writer.keep(_record())
@@ -121,6 +122,7 @@ def test_keep_does_not_wait_for_the_stores_and_the_record_is_on_disk_meanwhile(f
 
 
 @pytest.mark.parametrize("broken", ["table", "archive"])
+@pytest.mark.acceptance("event.SUMMARY_WRITE_FAILURE", "event.SUMMARY_REPLAYED")
 def test_a_store_that_fails_leaves_the_record_on_disk_until_it_is_back(fixture: Fixture, broken: str) -> None:
     store: Store = getattr(fixture, broken)
     store.error = StoreError("down")
@@ -154,6 +156,7 @@ def test_a_store_that_is_down_is_not_asked_for_every_record_and_the_other_one_is
     assert fixture.archive.puts == 50
 
 
+@pytest.mark.acceptance("figure.omni_spooled")
 def test_while_both_are_down_records_go_to_disk_alone(fixture: Fixture) -> None:
     before = metrics.total(metrics.SPOOLED)
     fixture.table.error = fixture.archive.error = StoreError("down")
@@ -197,6 +200,7 @@ def test_the_replay_thread_does_it_by_itself(fixture: Fixture) -> None:
     assert fixture.writer.snapshot()["replayed"] == 1
 
 
+@pytest.mark.acceptance("event.SUMMARY_SPOOL_FAILURE")
 def test_a_full_disk_or_spool_is_logged_and_the_record_still_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +229,7 @@ def test_a_full_disk_or_spool_is_logged_and_the_record_still_written(
     spool.add(_record())  # what failed takes no room
 
 
+@pytest.mark.acceptance("event.SUMMARY_LOST")
 def test_without_disk_and_stores_records_stay_in_memory_until_they_are_logged_as_lost(tmp_path: Path) -> None:
     fixture = Fixture(tmp_path / "spool", max_bytes=10)
     fixture.table.error = StoreError("down")
@@ -245,6 +250,7 @@ def test_without_disk_and_stores_records_stay_in_memory_until_they_are_logged_as
     assert fixture.writer.snapshot()["lost"] == 1
 
 
+@pytest.mark.acceptance("event.SUMMARY_REFUSED")
 def test_a_permanently_refused_record_is_set_aside(fixture: Fixture) -> None:
     fixture.table.error = RecordRefused("item too large")
     with capture_logs() as logs:

@@ -47,6 +47,7 @@ def client_of(runtime, name=None, scope=None):
         yield client
 
 
+@pytest.mark.acceptance("event.TOKEN_ISSUED")
 def test_a_token_from_the_endpoint_is_accepted(runtime):
     with client_of(runtime) as client:
         form = {"grant_type": "client_credentials", "scope": "summaries"}
@@ -154,6 +155,7 @@ def test_an_unknown_path_needs_the_operator_scope():
         ("task:*", {"task:summarize", "task:scorecard"}),
     ],
 )
+@pytest.mark.acceptance("tenant-03")
 def test_each_operation_with_each_scope(runtime, held, may):
     keep_clients(runtime.settings, SECRET, only={"scopes": [held], "tenant": "acme"})
     runtime.access.refresh()
@@ -185,6 +187,7 @@ def test_a_token_may_be_narrowed_to_what_a_scope_comes_with(runtime):
         assert client.post(INSIGHTS, json=BODY).status_code == 403
 
 
+@pytest.mark.acceptance("header.WWW-Authenticate", "code.FORBIDDEN")
 def test_wrong_scope_is_403_and_names_it(runtime):
     with client_of(runtime, "widget", "feedback") as client:
         answer = client.post(INSIGHTS, json=BODY)
@@ -194,6 +197,7 @@ def test_wrong_scope_is_403_and_names_it(runtime):
     )
 
 
+@pytest.mark.acceptance("event.ACCESS_DENIED", "code.UNAUTHORIZED")
 def test_a_forged_token_is_401_and_not_echoed_or_logged(runtime):
     with client_of(runtime) as client, capture_logs() as logs:
         headers = {"authorization": "Bearer eyJ.forged.secret-4711"}
@@ -211,6 +215,7 @@ def test_duplicate_authorization_headers_are_ignored(runtime):
         assert client.post(INSIGHTS, json=BODY, headers=headers).status_code == 401
 
 
+@pytest.mark.acceptance("header.Retry-After", "code.RATE_LIMITED")
 def test_too_many_requests_are_429_with_retry_after(runtime):
     with client_of(runtime, "small") as client:
         answers = [client.post(INSIGHTS, json=BODY) for _ in range(3)]
@@ -219,6 +224,7 @@ def test_too_many_requests_are_429_with_retry_after(runtime):
     assert 1 <= int(answers[2].headers["retry-after"]) <= 2
 
 
+@pytest.mark.acceptance("code.CONCURRENCY_LIMITED")
 def test_finished_requests_leave_the_concurrency_count(runtime):
     with client_of(runtime, "widget") as client:
         for _ in range(3):
@@ -226,6 +232,7 @@ def test_finished_requests_leave_the_concurrency_count(runtime):
     assert runtime.access.throttle._states["widget"].in_flight == 0
 
 
+@pytest.mark.acceptance("code.CONCURRENCY_LIMITED")
 def test_too_many_at_once_are_429_with_retry_after(runtime):
     with client_of(runtime, "widget") as client:
         client.post(INSIGHTS, json=BODY)
@@ -238,6 +245,7 @@ def test_too_many_at_once_are_429_with_retry_after(runtime):
     assert int(refused.headers["retry-after"]) >= 1
 
 
+@pytest.mark.acceptance("code.PAYLOAD_TOO_LARGE")
 def test_large_bodies_are_refused(runtime):
     with client_of(runtime, "widget") as client:
         stated = client.post(INSIGHTS, content=b" " * 10_000_000)
@@ -273,6 +281,7 @@ def test_depth_counts_brackets_outside_strings():
     assert depth_exceeds(json.dumps(['"', json.loads("[" * 20 + "]" * 20)]).encode(), MAX_DEPTH)
 
 
+@pytest.mark.acceptance("promise-16")
 def test_operator_sees_what_is_served_and_on_which_evidence(runtime, notary):
     source = runtime.answering.pair_sources["summarize"]
     from service.core.release.statements import envelope_digest
@@ -334,6 +343,7 @@ def test_the_real_service_is_never_built_without_access(tmp_path):
 @pytest.mark.parametrize(
     "path", ["/metrics", "/v1/pairs", "/v1/dashboards", "/v1/dashboards/effectiveness", "/v1/tenants"]
 )
+@pytest.mark.acceptance("tenant-03")
 def test_an_operator_of_a_tenant_sees_nothing_of_the_whole_service(runtime, path):
     keep_clients(
         runtime.settings,

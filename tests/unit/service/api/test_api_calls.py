@@ -102,6 +102,7 @@ def test_a_repeated_override_is_kept_once_whatever_edit_it_names(runtime, calls)
         assert word(client, call_id, edit=1, reason="Another reason.").json()["edit"] == 2
 
 
+@pytest.mark.acceptance("code.OVERRIDE_CHANGED")
 def test_an_override_with_an_outdated_edit_is_refused(runtime, calls):
     call_id = calls.add("tenant-a", "one", VERDICTS)
     with client_of(runtime, "lead-a") as client:
@@ -144,6 +145,7 @@ def test_one_of_two_simultaneous_overrides_is_refused(runtime, calls):
         ("one", "greet", {"tenant": "tenant-b"}, 422, "INVALID_REQUEST", "tenant"),
     ],
 )
+@pytest.mark.acceptance("code.CRITERION_NOT_FOUND", "code.CALL_NOT_SCORED")
 def test_an_impossible_override_is_refused_with_a_reason(runtime, calls, call, criterion, changes, status, code, says):
     ids = {
         "unknown": "call-" + "0" * 24,
@@ -186,6 +188,7 @@ def test_calls_come_in_pages_by_state_day_and_form(runtime, calls):
             assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST"), wrong
 
 
+@pytest.mark.acceptance("code.CALL_NOT_FOUND", "tenant-01")
 def test_every_endpoint_of_calls_refuses_another_tenant(runtime, calls):
     call_id = calls.add("tenant-a", "one", VERDICTS)
     theirs = calls.add("tenant-b", "one", VERDICTS)
@@ -243,6 +246,7 @@ def test_a_call_scored_before_items_held_the_form_shows_it_when_read(runtime, ca
         assert client.get(f"/v1/calls/{call_id}").json()["call"]["form_id"] == "support"
 
 
+@pytest.mark.acceptance("event.CALL_OVERRIDDEN")
 def test_a_reason_is_redacted_and_never_logged(runtime, calls):
     call_id = calls.add("tenant-a", "one", VERDICTS)
     with client_of(runtime, "lead-a") as client, capture_logs() as logs:
@@ -259,6 +263,7 @@ def test_a_reason_is_redacted_and_never_logged(runtime, calls):
     )
 
 
+@pytest.mark.acceptance("code.REASON_NOT_REDACTED")
 def test_a_reason_that_cannot_be_redacted_is_not_kept(runtime, calls):
     class Broken:
         def redact(self, turns):

@@ -92,6 +92,7 @@ def test_the_events_of_a_turn_tell_which_tools_are_used(client):
     assert said["reply"] == "Parcel AB123456 is on its way and due on 2026-11-25."
 
 
+@pytest.mark.acceptance("handover-15")
 def test_after_a_handover_a_person_answers(client):
     conversation = started(client)
     answer = say(client, conversation, "I want a human about AB123456", headers={"accept": "text/event-stream"})
@@ -123,6 +124,7 @@ def test_a_conversation_that_is_started_again_is_the_same(client):
     assert started(client, key="contact-72")["conversation_id"] != first["conversation_id"]
 
 
+@pytest.mark.acceptance("event.CONVERSATION_STARTED", "audit-06")
 def test_a_conversation_that_starts_is_logged_without_its_words(client):
     from structlog.testing import capture_logs
 
@@ -152,6 +154,7 @@ def test_a_wrong_message_is_refused_by_field(client, body, field):
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+@pytest.mark.acceptance("code.CONVERSATION_REFUSED")
 def test_what_is_not_there_or_not_taken_has_its_own_problem(client, accept):
     headers = {"accept": accept}
     missing = say(client, {"conversation_id": "conv-" + "0" * 24}, "hello", headers=headers)
@@ -289,6 +292,7 @@ def test_a_browser_s_token_is_renewed_by_each_answer(guarded, accept):
     assert "conversation-token" not in say(guarded, mine, "Thanks", headers=bearer(token) | accepts).headers
 
 
+@pytest.mark.acceptance("code.CONVERSATION_NOT_FOUND")
 def test_another_client_s_conversation_is_not_found(guarded):
     token = local_token(guarded.settings).text
     conversation = started(guarded, by=token)

@@ -148,6 +148,7 @@ def test_dashboards_need_the_operator_scope(runtime, path):
         assert client.get(path, headers=bearer(runtime)).status_code == 200
 
 
+@pytest.mark.acceptance("event.WAREHOUSE_UNREADABLE")
 def test_a_locked_or_missing_warehouse_says_what_to_do(runtime, api_runtime):
     def locked():
         raise WarehouseBusy("omni.duckdb is in use by another process: wait for the loader to finish")
@@ -164,6 +165,7 @@ def test_a_locked_or_missing_warehouse_says_what_to_do(runtime, api_runtime):
         assert said in answer.json()["detail"]
 
 
+@pytest.mark.acceptance("event.SESSION_OPENED")
 def test_a_link_opens_once(runtime):
     with browser(runtime) as client:
         code = link_code(client, runtime)
@@ -298,6 +300,7 @@ def test_signing_out_deletes_the_cookie(runtime):
         assert client.get("/v1/dashboards").status_code == 401
 
 
+@pytest.mark.acceptance("header-10")
 def test_the_page_is_public_holds_no_figure_and_has_a_strict_policy(runtime):
     with browser(runtime) as client:
         for path in ("/dashboards", *(f"/dashboards/{name}" for name in ASSETS)):

@@ -51,6 +51,7 @@ def browser(client, runtime, name="desk", account="1234567890"):
     return bearer(answer.json()["token"])
 
 
+@pytest.mark.acceptance("operation-12")
 def test_an_accounts_token_opens_its_summaries_and_no_others(client, runtime):
     token = browser(client, runtime)
     assert client.post(INSIGHTS, json=BODY, headers=token).status_code == 200
@@ -61,6 +62,7 @@ def test_an_accounts_token_opens_its_summaries_and_no_others(client, runtime):
     assert client.post(INSIGHTS, json=OTHER, headers=program(runtime)).status_code == 200
 
 
+@pytest.mark.acceptance("operation-12")
 def test_an_accounts_token_opens_nothing_else(client, runtime):
     token = browser(client, runtime)
     assert client.post("/account-token", json={"account_number": "9999999999"}, headers=token).status_code == 401

@@ -35,6 +35,18 @@ def send(api_runtime):
         ({"request_id": "req-1"}, ByRequest(request_id="req-1")),
     ],
 )
+@pytest.mark.acceptance(
+    "feedback.unique_process_id",
+    "feedback.contact_id",
+    "feedback.customer_account",
+    "feedback.request_id",
+    "verdict.request_id",
+    "verdict.unique_process_id",
+    "verdict.contact_id",
+    "verdict.feedback",
+    "verdict.feedback_timestamp",
+    "verdict.current",
+)
 def test_three_ways_to_name_a_summary(send, named, shape):
     store = FakeFeedback(ROW)
     answer = send(store, named | {"feedback": "helpful"})
@@ -52,6 +64,7 @@ def test_three_ways_to_name_a_summary(send, named, shape):
     }
 
 
+@pytest.mark.acceptance("feedback.comment", "feedback.edited_summary", "event.FEEDBACK_RECORDED")
 def test_comment_and_better_text_are_kept_and_not_logged(send):
     store = FakeFeedback(ROW)
     body = {"request_id": "req-1", "feedback": "not_helpful", "comment": "it misses 4711", "edited_summary": "say 4711"}
@@ -64,6 +77,7 @@ def test_comment_and_better_text_are_kept_and_not_logged(send):
     assert (entry["feedback"], entry["with_comment"], entry["with_edit"]) == ("not_helpful", True, True)
 
 
+@pytest.mark.acceptance("code.AMBIGUOUS_SUMMARY")
 def test_several_summaries_are_409_with_their_request_ids(send):
     store = FakeFeedback(Ambiguous(request_ids=("req-2", "req-1")))
     answer = send(store, {"contact_id": "c-1", "customer_account": ACCOUNT, "feedback": "helpful"})
@@ -72,6 +86,7 @@ def test_several_summaries_are_409_with_their_request_ids(send):
     assert store.kept == []
 
 
+@pytest.mark.acceptance("code.SUMMARY_NOT_FOUND")
 def test_feedback_on_an_unknown_summary_is_404(send):
     answer = send(FakeFeedback(None), {"request_id": "req-none", "feedback": "helpful"})
     assert (answer.status_code, answer.json()["code"]) == (404, "SUMMARY_NOT_FOUND")
@@ -91,6 +106,7 @@ def test_feedback_on_an_unknown_summary_is_404(send):
         ({"request_id": "r", "feedback": "helpful", "comment": "x" * 2001}, "comment"),
     ],
 )
+@pytest.mark.acceptance("feedback.feedback")
 def test_wrong_bodies_are_422_and_no_store_is_asked(send, body, field):
     store = FakeFeedback(ROW)
     answer = send(store, body)

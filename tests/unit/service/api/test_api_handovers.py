@@ -73,6 +73,7 @@ def taken(client, name="Anna"):
     return handover, answer.json()
 
 
+@pytest.mark.acceptance("handover-10")
 def test_who_is_handed_over_waits_with_a_story_made_of_the_conversation(service):
     _, told = handed_over(service, session={"phone": "07700 900123"})
     assert told["state"] == "handed_over"
@@ -91,6 +92,7 @@ def test_who_is_handed_over_waits_with_a_story_made_of_the_conversation(service)
     assert "Let me speak to a person" in found["context"]["note"]
 
 
+@pytest.mark.acceptance("connect-10", "handover-12")
 def test_places_come_from_the_real_queue_and_the_urgent_go_first(service):
     handed_over(service)
     second, told = handed_over(service)
@@ -109,6 +111,7 @@ def test_places_come_from_the_real_queue_and_the_urgent_go_first(service):
     assert "number 4" in asked["reply"], asked
 
 
+@pytest.mark.acceptance("handover-15")
 def test_a_person_and_the_customer_talk_in_the_chat(service):
     conversation, _ = handed_over(service)
     assert service.get(f"{PATH}/{conversation}").json()["notice"] == HANDED_OVER
@@ -149,6 +152,7 @@ def test_an_agent_who_has_said_all_that_may_be_said_in_a_row_can_still_end_with_
     assert again["said"] == done.json()["said"]
 
 
+@pytest.mark.acceptance("code.CALLBACK_REFUSED")
 def test_a_callback_is_arranged_before_the_handover_ends_with_it(service, callbacks):
     conversation, _ = handed_over(service)
     handover, _ = taken(service)
@@ -165,6 +169,7 @@ def test_a_callback_is_arranged_before_the_handover_ends_with_it(service, callba
     assert (last["by"], last["text"]) == ("person", "One of our specialists will call you back within the next hour.")
 
 
+@pytest.mark.acceptance("event.HANDOVER_UNQUEUED")
 def test_while_the_queue_is_down_the_tool_says_so_and_the_customer_is_connected_and_enters_later(service):
     heard = []
     add_listener(lambda event, fields: heard.append(event))
@@ -206,6 +211,7 @@ def test_a_client_that_keeps_its_conversations_itself_has_a_place_too(service):
     assert service.post(f"{LIST}/{handover}/close", json={"ended": "resolved"}).status_code == 200
 
 
+@pytest.mark.acceptance("connect-10")
 def test_a_stream_tells_place_and_then_who_takes_over_and_what_they_say(api_runtime, monkeypatch, tmp_path):
     monkeypatch.setattr("service.api.conversations.waiting._LOOK_S", 0.01)
     settings = Settings(state_dir=tmp_path).model_copy(update={"handover_update_s": 0.05})
@@ -253,6 +259,7 @@ def guarded(api_runtime, monkeypatch, tmp_path):
         yield client
 
 
+@pytest.mark.acceptance("code.HANDOVER_TAKEN", "code.HANDOVER_NOT_YOURS")
 def test_two_agents_never_take_one_customer_and_other_tenants_see_nobody(guarded):
     web, anna, bert, other = map(guarded.by, ("web", "anna", "bert", "other"))
     started = guarded.post(PATH, json={}, headers=web).json()
@@ -292,6 +299,7 @@ def test_a_stream_ends_when_the_process_stops_and_with_the_conversation(service)
     assert (missing.status_code, missing.json()["code"]) == (404, "CONVERSATION_NOT_FOUND")
 
 
+@pytest.mark.acceptance("code.HANDOVER_NOT_FOUND")
 def test_an_unknown_handover_and_a_service_without_a_queue(service, api_runtime, monkeypatch):
     unknown = f"{LIST}/handover-{'0' * 24}"
     assert service.get(unknown).json()["code"] == "HANDOVER_NOT_FOUND"
@@ -304,6 +312,7 @@ def test_an_unknown_handover_and_a_service_without_a_queue(service, api_runtime,
         assert client.get(f"{PATH}/{conversation}").json()["queue"] is None
 
 
+@pytest.mark.acceptance("audit-09")
 def test_a_customer_who_leaves_is_abandoned_after_the_time(api_runtime, monkeypatch):
     runtime = assistant_runtime(
         api_runtime, monkeypatch, store=HandoverStore(RowsInMemory(HANDOVERS)), left_after=timedelta(0)
@@ -328,6 +337,7 @@ class Watched(ConversationsInMemory):
         await super().put(key, conversation, expected=expected)
 
 
+@pytest.mark.acceptance("connect-14", "connect-15")
 def test_summary_and_context_stand_in_the_queue_before_the_customer_reads_of_the_handover(api_runtime, monkeypatch):
     queued = HandoverStore(RowsInMemory(HANDOVERS))
     kept = Watched(queued)
@@ -339,6 +349,7 @@ def test_summary_and_context_stand_in_the_queue_before_the_customer_reads_of_the
     assert "Let me speak to a person" in note
 
 
+@pytest.mark.acceptance("connect-15")
 def test_also_a_reply_without_the_tool_hands_over_after_the_queue_has_the_story(api_runtime):
     queued = HandoverStore(RowsInMemory(HANDOVERS))
     kept = Watched(queued)

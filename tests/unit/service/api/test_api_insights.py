@@ -209,6 +209,22 @@ def _post(world: World, body: dict[str, Any] | None = None, path: str = "/omni-c
         return client.post(path, json=BODY if body is None else body)
 
 
+@pytest.mark.acceptance(
+    "answer.contact_id",
+    "answer.request_id",
+    "answer.initial_contact_id",
+    "answer.account_number",
+    "answer.date_range",
+    "answer.generated_at",
+    "answer.prompt_version",
+    "answer.pair",
+    "answer.pair_digest",
+    "answer.registry_version",
+    "answer.failure_code",
+    "answer.cost_usd",
+    "header.X-Model-Used",
+    "header.X-Latency-Ms",
+)
 def test_answer_has_every_field_and_header() -> None:
     world = World()
     answer = _post(world)
@@ -250,6 +266,16 @@ def test_answer_has_every_field_and_header() -> None:
     }
 
 
+@pytest.mark.acceptance(
+    "request.initial_contact_id",
+    "request.ivr_intent",
+    "request.max_history_days",
+    "request.max_interactions",
+    "answer.max_history_days",
+    "answer.max_interactions",
+    "answer.channel_filter",
+    "answer.interactions_considered",
+)
 def test_given_ids_and_filters_come_back() -> None:
     world = World()
     given = BODY | {
@@ -268,6 +294,7 @@ def test_given_ids_and_filters_come_back() -> None:
     assert (account, seen.max_history_days, seen.channel_filter, as_of) == (ACCOUNT, 30, ("ivr", "agent"), NOW)
 
 
+@pytest.mark.acceptance("request.unique_process_id", "answer.unique_process_id")
 def test_missing_process_id_is_the_same_for_a_retry_and_another_for_another_contact() -> None:
     world = World()
     first, retry = _post(world).json(), _post(world).json()
@@ -277,6 +304,7 @@ def test_missing_process_id_is_the_same_for_a_retry_and_another_for_another_cont
     assert other["unique_process_id"] != first["unique_process_id"]
 
 
+@pytest.mark.acceptance("answer.prompt_cache_read_tokens", "header.X-Cache-Hit", "header.X-Prompt-Cache-Hit")
 def test_prompt_cache_reuse_is_its_own_figure() -> None:
     world = World(gateway=FakeGateway(usage=Usage(input_tokens=1000, output_tokens=200, cache_read_tokens=2000)))
     answer = _post(world)
@@ -284,6 +312,7 @@ def test_prompt_cache_reuse_is_its_own_figure() -> None:
     assert (answer.headers["x-prompt-cache-hit"], answer.headers["x-cache-hit"]) == ("true", "false")
 
 
+@pytest.mark.acceptance("answer.summary", "answer.date_range", "answer.model_used")
 def test_no_interactions_is_200_without_a_model_call() -> None:
     world = World(interactions=FakeInteractions([_interaction(200)]))
     answer = _post(world).json()
@@ -292,12 +321,14 @@ def test_no_interactions_is_200_without_a_model_call() -> None:
     assert world.gateway.calls == []
 
 
+@pytest.mark.acceptance("answer.answered_by")
 def test_a_stand_in_is_named() -> None:
     world = World(gateway=FakeGateway(answered_by="smollm2-135m"))
     answer = _post(world).json()
     assert (answer["model_used"], answer["answered_by"]) == ("nova-lite", "smollm2-135m")
 
 
+@pytest.mark.acceptance("answer.summary", "answer.degraded")
 def test_failed_models_give_a_degraded_digest() -> None:
     world = World(gateway=FakeGateway(errors={NOVA: UpstreamUnavailable("nova-lite is down")}))
     answer = _post(world)
@@ -312,6 +343,7 @@ def test_failed_models_give_a_degraded_digest() -> None:
     assert "is down" not in body["summary"]
 
 
+@pytest.mark.acceptance("event.CROWDED")
 def test_a_crowded_process_answers_with_the_digest_and_asks_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.kit.telemetry.loop_lag.Crowding.crowded", property(lambda _: True))
     world = World()
@@ -322,6 +354,7 @@ def test_a_crowded_process_answers_with_the_digest_and_asks_no_model(monkeypatch
     assert [entry["task"] for entry in logs if entry["event"] == "CROWDED"] == ["summarize"]
 
 
+@pytest.mark.acceptance("answer.model_used")
 def test_backup_answers_when_the_primary_fails() -> None:
     world = World(
         gateway=FakeGateway(errors={NOVA: UpstreamUnavailable("down")}, answered_by="nova-micro"),
@@ -340,6 +373,7 @@ def test_backup_answers_when_the_primary_fails() -> None:
         (SafetyRefused("guardrail"), 502, "FAILED_SAFETY_GUIDELINES"),
     ],
 )
+@pytest.mark.acceptance("header.X-Request-Id", "code.FAILED_SAFETY_GUIDELINES", "code.OUTPUT_INVALID", "code.DEADLINE")
 def test_failure_without_fallback_is_a_problem(error: Exception, status: int, code: str) -> None:
     world = World(gateway=FakeGateway(errors={NOVA: error}), task=Unfallen())
     answer = _post(world)
@@ -385,6 +419,7 @@ def test_a_body_is_read_as_fastapi_reads_it(
     assert ours[0] == status
 
 
+@pytest.mark.acceptance("code.QUOTA_EXCEEDED", "code.INSUFFICIENT_CONTENT")
 def test_every_failure_code_has_a_status() -> None:
     assert {code.value: status for code, status in HTTP_STATUS.items()} == {
         "QUOTA_EXCEEDED": 429,
@@ -398,6 +433,7 @@ def test_every_failure_code_has_a_status() -> None:
     assert set(HTTP_STATUS) == set(FailureCode)
 
 
+@pytest.mark.acceptance("answer.latency_ms")
 def test_history_time_counts_against_the_deadline() -> None:
     world = World()
 
@@ -412,6 +448,7 @@ def test_history_time_counts_against_the_deadline() -> None:
     assert answer["latency_ms"] == 1500
 
 
+@pytest.mark.acceptance("answer.degraded")
 def test_spent_deadline_gives_the_digest_and_no_model_call() -> None:
     world = World()
 
@@ -454,6 +491,7 @@ def test_a_history_at_the_last_moment_is_still_answered_within_five_seconds() ->
         ({"account_number": "4711\r\n4711"}, "account_number"),
     ],
 )
+@pytest.mark.acceptance("request.account_number", "request.channel_filter")
 def test_wrong_field_is_named_and_its_value_not_echoed(change: dict[str, Any], field_name: str) -> None:
     answer = _post(World(), BODY | change)
     assert answer.status_code == 422
@@ -463,6 +501,7 @@ def test_wrong_field_is_named_and_its_value_not_echoed(change: dict[str, Any], f
     assert "4711" not in answer.text
 
 
+@pytest.mark.acceptance("request.contact_id")
 def test_missing_fields_are_named() -> None:
     answer = _post(World(), {})
     assert {item["field"] for item in answer.json()["errors"]} == {"account_number", "contact_id"}
@@ -478,6 +517,7 @@ def test_missing_fields_are_named() -> None:
         b"",
     ],
 )
+@pytest.mark.acceptance("code.INVALID_REQUEST")
 def test_broken_body_is_a_422_problem(content: bytes) -> None:
     with _client(World()) as client:
         answer = client.post("/omni-channel-insights", content=content, headers={"content-type": "application/json"})
@@ -489,12 +529,14 @@ def test_the_first_and_last_days_of_the_calendar_are_accepted(as_of: str) -> Non
     assert _post(World(), _task_body(as_of=as_of), path="/v1/summarize").status_code == 200
 
 
+@pytest.mark.acceptance("code.UPSTREAM_UNAVAILABLE")
 def test_store_error_is_503() -> None:
     world = World(interactions=FakeInteractions(error=StoreError("table 't' gave no answer within 2 s")))
     answer = _post(world)
     assert (answer.status_code, answer.json()["code"]) == (503, "UPSTREAM_UNAVAILABLE")
 
 
+@pytest.mark.acceptance("code.UPSTREAM_UNAVAILABLE")
 def test_no_pair_is_503_before_anything_is_read() -> None:
     world = World(pairs=FakePairs(served=None))
     answer = _post(world)
@@ -502,6 +544,7 @@ def test_no_pair_is_503_before_anything_is_read() -> None:
     assert world.interactions.seen == []
 
 
+@pytest.mark.acceptance("event.REQUEST_FAILED", "code.INTERNAL_ERROR")
 def test_unexpected_error_is_500_without_its_message() -> None:
     world = World(interactions=FakeInteractions(error=ValueError(SECRET_TEXT)))
     with capture_logs() as logs:
@@ -519,12 +562,21 @@ def test_unknown_path_and_method_are_problems() -> None:
     assert (wrong.status_code, wrong.json()["code"], wrong.headers["allow"]) == (405, "METHOD_NOT_ALLOWED", "POST")
 
 
+@pytest.mark.acceptance("promise-13")
 def test_pair_is_taken_once_per_request() -> None:
     world = World()
     _post(world)
     assert world.pairs.calls == 1
 
 
+@pytest.mark.acceptance(
+    "event.REQUEST_RECEIVED",
+    "event.BEDROCK_INVOKE_START",
+    "event.BEDROCK_INVOKE_SUCCESS",
+    "event.REQUEST_COMPLETED",
+    "event.SERVICE_STARTED",
+    "event.SERVICE_STOPPED",
+)
 def test_log_has_the_events_and_no_customer_data() -> None:
     world = World()
     with capture_logs() as logs:
@@ -545,6 +597,7 @@ def test_log_has_the_events_and_no_customer_data() -> None:
     assert logs[1]["account"] == account_hash(ACCOUNT)
 
 
+@pytest.mark.acceptance("header.X-Correlation-Id")
 def test_a_callers_correlation_id_is_logged_and_comes_back() -> None:
     with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs, _client(World()) as client:
         answer = client.post("/omni-channel-insights", json=BODY, headers={"X-Correlation-Id": "case-7"})
@@ -554,6 +607,7 @@ def test_a_callers_correlation_id_is_logged_and_comes_back() -> None:
     assert {entry["correlation_id"] for entry in ours} == {"case-7"}
 
 
+@pytest.mark.acceptance("figure.omni_requests")
 def test_metrics_endpoint_shows_what_happened() -> None:
     series = 'omni_requests_total{path="/omni-channel-insights",status="200"}'
     before = metrics.total(metrics.REQUESTS, path="/omni-channel-insights", status="200")
@@ -571,6 +625,7 @@ def test_metrics_endpoint_shows_what_happened() -> None:
     ("error", "event"),
     [(DeadlineExceeded("late"), "BEDROCK_INVOKE_TIMEOUT"), (QuotaExceeded("slow down"), "BEDROCK_INVOKE_FAILURE")],
 )
+@pytest.mark.acceptance("event.BEDROCK_INVOKE_TIMEOUT", "event.BEDROCK_INVOKE_FAILURE")
 def test_model_trouble_is_logged(error: Exception, event: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.core.llm.deadline._THROTTLE_RETRIES", RetryPlan(first_s=0, longest_s=0))
     world = World(gateway=FakeGateway(errors={NOVA: error}))
@@ -636,6 +691,7 @@ def test_ready_when_a_pair_is_served_even_if_the_last_refresh_failed() -> None:
     assert (task["pair"], task["registry_version"], task["last_error"]) == ("steady", 7, "registry unreachable")
 
 
+@pytest.mark.acceptance("promise-16")
 def test_not_ready_without_a_pair_says_what_to_do_while_the_process_lives() -> None:
     world = World(pairs=FakePairs(served=None, last_error="alias 'production' does not exist"))
     with _client(world) as client:
@@ -676,6 +732,7 @@ def test_lifespan_starts_and_stops_the_pair_sources() -> None:
     assert not world.pairs.running
 
 
+@pytest.mark.acceptance("event.WARM_UP_FAILED")
 def test_failed_warm_up_is_logged_and_does_not_stop_the_service() -> None:
     ended = threading.Event()
 

@@ -83,6 +83,7 @@ def events(answer):
     return found
 
 
+@pytest.mark.acceptance("header.X-Accel-Buffering", "event.STREAM_COMPLETED")
 def test_text_comes_in_pieces_then_verdict_then_the_plain_answer(ask):
     model = Model()
     with capture_logs() as logs:

@@ -167,6 +167,7 @@ def test_what_stands_around_a_chunked_body_is_bounded(connect, rest):
     assert transport.is_closing()
 
 
+@pytest.mark.acceptance("event.CONNECTION_REFUSED")
 def test_headers_that_drip_are_ended_in_time(connect, loop):
     protocol, transport = connect(header_timeout_s=10)()
     with capture_logs() as lines:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from builders import make_pair
 
 from service.answers_kept.record import time_partition
@@ -28,6 +29,7 @@ def _scope(pair: Pair = PAIR, **changes: Any) -> str:
     return reuse_scope(InsightsRequest(**fields), pair).digest()
 
 
+@pytest.mark.acceptance("request.ivr_intent")
 def test_the_reason_counts_only_where_the_prompt_holds_it() -> None:
     assert _scope() == _scope(ivr_intent="outage")
     with_reason = replace(PAIR, variables=("contact_reason", "history"))
@@ -35,6 +37,7 @@ def test_the_reason_counts_only_where_the_prompt_holds_it() -> None:
     assert _scope() != _scope(with_reason)
 
 
+@pytest.mark.acceptance("record-07", "record.arm", "record.query", "record.interactions")
 async def test_the_record_holds_the_answer_the_query_and_what_was_seen_without_its_text(api_runtime: Any) -> None:
     seen = Interaction(
         interaction_id="a", channel="ivr", timestamp=NOW - timedelta(hours=1), intent="billing", text="Hi"

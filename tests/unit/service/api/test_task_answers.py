@@ -193,6 +193,7 @@ def test_a_task_that_cannot_say_what_may_be_stored_answers_and_keeps_nothing(wor
     assert [entry["reason"] for entry in logs if entry["event"] == "SUMMARY_UNKEPT"] == ["ids of desk: KeyError"]
 
 
+@pytest.mark.acceptance("turn-09", "audit-07")
 def test_texts_that_cannot_be_redacted_are_withheld(world):
     runtime, store, _ = world
     hidden = "7a7b3c1d4e4f1g0"
@@ -242,6 +243,7 @@ def test_feedback_is_kept_once_per_answer_and_without_the_person(world):
         ("desk-a", "mute", 403),
     ],
 )
+@pytest.mark.acceptance("code.ANSWER_NOT_FOUND")
 def test_only_who_was_answered_or_its_tenant_may_rate(world, asker, rater, status):
     runtime, store, _ = world
     with client_of(runtime, asker) as client:

@@ -41,6 +41,7 @@ def world(api_runtime, monkeypatch):
     return partial(audited_assistant, api_runtime)
 
 
+@pytest.mark.acceptance("validation-12", "audit-01", "audit-02", "audit-03", "audit-04", "audit-05")
 def test_a_conversation_leaves_every_kind_of_event_with_its_fields(world):
     runtime, records, lines = world()
     session = talked(runtime, "how much is a premium debit card", "I want to speak to a person", channel="voice")
@@ -72,6 +73,7 @@ def test_a_conversation_leaves_every_kind_of_event_with_its_fields(world):
     assert (ended.data["resolution_status"], ended.data["total_turns"]) == ("transferred", 2)
 
 
+@pytest.mark.acceptance("audit-06", "audit-07")
 def test_no_person_is_in_what_is_kept(world):
     runtime, records, lines = world()
     talked(runtime, f"My name is {NAME}, my card {CARD}, call me at {PHONE} or ada@example.com: a callback please")
@@ -82,6 +84,7 @@ def test_no_person_is_in_what_is_kept(world):
     assert named(records, "conversation_start")[0].data["customer_phone"] == pseudonym_of(PHONE)
 
 
+@pytest.mark.acceptance("event.AUDIT_WITHHELD", "audit-07")
 def test_what_cannot_be_cleaned_is_withheld(world, monkeypatch):
     def fails(*_):
         raise RuntimeError(f"cannot clean {PHONE}")
@@ -98,6 +101,7 @@ def test_what_cannot_be_cleaned_is_withheld(world, monkeypatch):
     assert {line["reason"] for line in logged if line["event"] == "AUDIT_WITHHELD"} == {"RuntimeError"}
 
 
+@pytest.mark.acceptance("audit-07")
 def test_a_task_that_names_no_ids_has_its_words_withheld(world, monkeypatch):
     runtime, records, _ = world()
     monkeypatch.setattr(type(runtime.answering.tasks["assistant"]), "without_ids", lambda self, inputs, pseudonym: None)
@@ -105,6 +109,7 @@ def test_a_task_that_names_no_ids_has_its_words_withheld(world, monkeypatch):
     assert not [event for event in events_of(records) if event.data is not None]
 
 
+@pytest.mark.acceptance("event.HALLUCINATION_FOUND", "validation-14", "audit-02", "bot-test-05")
 def test_a_statement_that_no_tool_supports_is_a_finding_and_what_came_of_it(world):
     runtime, records, _ = world("nova-lite", Scripted(WRONG, RIGHT))
     with capture_logs() as logged:
@@ -126,6 +131,7 @@ def test_a_statement_that_no_tool_supports_is_a_finding_and_what_came_of_it(worl
     assert (told["kinds"], told["severity"], told["outcome"]) == ("fabricated_data", "medium", "regenerated")
 
 
+@pytest.mark.acceptance("audit-05")
 def test_an_answer_that_stays_wrong_is_replaced_and_says_where_it_ended(world):
     runtime, records, _ = world("nova-lite", Scripted(WRONG, WRONG))
     talked(runtime, "What does a premium card cost?")
@@ -136,6 +142,7 @@ def test_an_answer_that_stays_wrong_is_replaced_and_says_where_it_ended(world):
     assert any("attempt.py" in place for place in check.error.stack)
 
 
+@pytest.mark.acceptance("audit-03", "audit-06")
 def test_a_model_that_fails_leaves_an_error_without_its_words(world):
     runtime, records, lines = world("nova-lite", Scripted(DeadlineExceeded(f"late for {PHONE}")))
     task = type(runtime.answering.tasks["assistant"])
@@ -148,6 +155,7 @@ def test_a_model_that_fails_leaves_an_error_without_its_words(world):
     assert not named(records, "handover_decision")
 
 
+@pytest.mark.acceptance("event.AUDIT_UNKEPT", "validation-18", "bot-test-05")
 def test_a_store_that_fails_harms_neither_the_reply_nor_the_log(world):
     kept = Kept()
     runtime, _, lines = world(stores=[Broken(), kept])
@@ -159,6 +167,7 @@ def test_a_store_that_fails_harms_neither_the_reply_nor_the_log(world):
     assert [line["reason"] for line in unkept] == ["broken: OSError"] * 2
 
 
+@pytest.mark.acceptance("event.CONDUCT_FOUND", "validation-16")
 def test_a_fault_of_manner_is_no_hallucination(world):
     denies = {**RIGHT, "reply": "I am a human being. Which of our cards are you interested in?"}
     runtime, records, _ = world("nova-lite", Scripted(denies))
@@ -169,6 +178,19 @@ def test_a_fault_of_manner_is_no_hallucination(world):
     assert [line["kinds"] for line in logged if line["event"] == "CONDUCT_FOUND"]
 
 
+@pytest.mark.acceptance(
+    "event.CONVERSATION_ENDED",
+    "event.TURN_VALIDATED",
+    "figure.omni_conversations",
+    "figure.omni_conversation_ends",
+    "figure.omni_conversation_turns",
+    "figure.omni_conversation_length",
+    "figure.omni_validations",
+    "figure.omni_hallucinations",
+    "figure.omni_audit_unkept",
+    "validation-16",
+    "audit-10",
+)
 def test_the_figures_of_conversations_count_what_was_logged(world):
     log.add_listener(record)
     wanted = {
@@ -199,6 +221,7 @@ def test_the_figures_of_conversations_count_what_was_logged(world):
     assert metrics.total(metrics.AUDIT_UNKEPT) == unkept + 3
 
 
+@pytest.mark.acceptance("audit-01")
 def test_a_repeated_start_is_one_conversation(world):
     runtime, records, _ = world()
     with TestClient(create_app(runtime=runtime)) as client:

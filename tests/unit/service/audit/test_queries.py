@@ -81,12 +81,14 @@ def test_a_record_is_loaded_once_with_all_its_rows(house):
     assert {kind_of_line(record.model_dump_json().encode()) for record in records} == {"audit"}
 
 
+@pytest.mark.acceptance("audit-14")
 def test_the_handovers_are_those_that_happened(house):
     warehouse, (first, second, _), _, _ = house
     found = {(row["session_id"], row["reason"], row["total_turns"]) for row in asked(warehouse, "handovers")}
     assert found == {(pseudonym_of(one), "explicit_request", 2) for one in (first, second)}
 
 
+@pytest.mark.acceptance("audit-04", "audit-14")
 def test_the_tools_of_a_session_are_its_own(house):
     warehouse, (first, *_), _, _ = house
     about = AuditRange(start=WIDE.start, end=WIDE.end, session=session_named(first))
@@ -96,6 +98,7 @@ def test_the_tools_of_a_session_are_its_own(house):
     assert len(asked(warehouse, "tools")) == 4
 
 
+@pytest.mark.acceptance("validation-13", "audit-14")
 def test_the_hallucinations_say_what_came_of_them(house):
     warehouse, (_, second, _), _, _ = house
     (found,) = asked(warehouse, "hallucinations")
@@ -107,6 +110,7 @@ def test_the_hallucinations_say_what_came_of_them(house):
     )
 
 
+@pytest.mark.acceptance("audit-14")
 def test_durations_and_tools_are_counted(house):
     warehouse, *_ = house
     (ends,) = asked(warehouse, "durations")
@@ -122,6 +126,7 @@ def test_a_range_without_conversations_has_no_rows(house):
     assert {name: asked(house[0], name, early) for name in audit_queries()} == {name: [] for name in audit_queries()}
 
 
+@pytest.mark.acceptance("audit-14")
 def test_each_insights_query_asks_for_fields_that_the_lines_have(house):
     lines = [json.loads(line) for line in house[3]]
     for query in audit_queries().values():
@@ -154,6 +159,7 @@ class Bucket:
         return "written"
 
 
+@pytest.mark.acceptance("audit-05")
 def test_who_says_nothing_more_has_abandoned_the_conversation_once(house):
     warehouse, (*_, third), records, _ = house
     bucket, lines = Bucket(), []

@@ -27,6 +27,7 @@ def record(number):
     )
 
 
+@pytest.mark.acceptance("validation-18")
 def test_what_a_store_did_not_take_reaches_it_when_it_is_back(tmp_path):
     store, seconds = Store(), [100.0]
     spooled = Spooled(store, tmp_path / "audit", clock=lambda: seconds[0])

@@ -41,6 +41,7 @@ def seen(output, **more):
         ((), False),
     ],
 )
+@pytest.mark.acceptance("call-gate-02")
 def test_a_call_with_too_many_invented_quotes_counts_as_guarded(evidence, guarded):
     assert seen(card(*evidence)).guarded is guarded
 

@@ -10,6 +10,7 @@ from service.calls.failure import CallFailed, FailureReason
 from service.calls.keys import is_call_id, read_key, result_key
 
 
+@pytest.mark.acceptance("call-store-04")
 def test_a_key_says_tenant_and_form_folder():
     source = read_key("acme/calls/support/monday/x y.wav", etag="e1")
     assert (source.tenant, source.form_folder) == ("acme", "support")
@@ -37,6 +38,7 @@ def test_a_key_says_tenant_and_form_folder():
         "",
     ],
 )
+@pytest.mark.acceptance("call-store-04", "call-step-01")
 def test_a_key_outside_a_tenants_calls_is_refused(key):
     with pytest.raises(CallFailed) as caught:
         read_key(key, etag="e1")
@@ -48,6 +50,7 @@ def test_an_event_without_a_version_is_refused():
         read_key("acme/calls/x.json", etag="")
 
 
+@pytest.mark.acceptance("call-step-07")
 def test_a_call_is_its_tenant_and_content():
     first = read_key("acme/calls/monday/test.wav", etag="e1")
     assert read_key("acme/calls/monday/test.wav", etag="e1", version="v9").call_id == first.call_id
@@ -62,6 +65,7 @@ def test_a_call_id_holds_nothing_of_the_files_name():
 
 
 @given(st.text(max_size=60))
+@pytest.mark.acceptance("call-store-04")
 def test_no_key_leads_out_of_its_tenant(name):
     try:
         source = read_key(f"acme/calls/{name}", etag="e1")

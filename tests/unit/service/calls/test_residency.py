@@ -46,6 +46,7 @@ def test_a_place_lies_within_regions_or_not(place, regions, allowed):
         ("openai/gpt-4o-mini", None, UNKNOWN),
     ],
 )
+@pytest.mark.acceptance("call-08")
 def test_where_a_model_is_called(model, endpoint, place):
     residency = Residency(region="eu-central-1", cards=CARDS, endpoint=endpoint)
     assert residency.place_of(CARDS.get(model)) == place

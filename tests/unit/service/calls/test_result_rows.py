@@ -37,6 +37,7 @@ def row(insights):
         (CallInsights(by="local-words-v1", failure="no words are spoken"), ("local-words-v1", None, None, "unstated")),
     ],
 )
+@pytest.mark.acceptance("score-05")
 def test_a_row_has_reader_sentiment_and_the_code_of_a_failure(insights, columns):
     found = row(insights)
     assert (
@@ -44,6 +45,7 @@ def test_a_row_has_reader_sentiment_and_the_code_of_a_failure(insights, columns)
     ) == columns  # fmt: skip
 
 
+@pytest.mark.acceptance("score-05")
 def test_a_row_has_no_phrase_and_no_sentence_of_a_failure():
     assert "boiler" not in row(READ).model_dump_json()
     assert (

@@ -45,6 +45,7 @@ def warehouse(tmp_path, monkeypatch):
     made.close()
 
 
+@pytest.mark.acceptance("audit-14")
 def test_a_question_is_answered_from_the_warehouse(warehouse, capsys):
     assert main(["audit", "durations", "--from", "2026-11-20", "--to", "2026-11-21", "--format", "json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)

@@ -199,6 +199,7 @@ async def test_who_waits_too_long_is_told_and_the_message_stays():
     assert desk.heard == ["a", "b", "c"]
 
 
+@pytest.mark.acceptance("turn-19")
 async def test_a_customer_who_leaves_finds_the_reply_later():
     desk = await Desk().start()
     desk.gate = asyncio.Event()
@@ -221,6 +222,7 @@ async def test_a_turn_without_an_answer_may_be_tried_again_and_holds_nobody_up()
     assert desk.heard == ["fail", "b", "fail"]
 
 
+@pytest.mark.acceptance("handover-15")
 async def test_after_a_handover_the_assistant_is_silent_and_the_person_gets_what_is_said():
     desk = await Desk().start()
     desk.gate = asyncio.Event()
@@ -244,6 +246,7 @@ async def test_a_closed_conversation_takes_nothing_more_but_repeats_its_last_rep
         await desk.say("2")
 
 
+@pytest.mark.acceptance("turn-10")
 async def test_the_history_holds_twenty_messages_and_old_ids_are_not_forgotten():
     desk = await Desk().start(greeting="Hello.")
     for number in range(15):

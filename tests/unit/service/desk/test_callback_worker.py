@@ -87,6 +87,7 @@ def promises(events):
     return [fields["promise"] for event, fields in events if event is Event.CALLBACK_SETTLED and fields["promise"]]
 
 
+@pytest.mark.acceptance("event.CALLBACK_SETTLED")
 async def test_a_due_callback_is_rung_closed_and_its_number_forgotten(events):
     world = World(RingOutcome.REACHED)
     world.ask()
@@ -118,6 +119,7 @@ def test_a_request_repeated_under_its_id_is_one_callback():
         (MONDAY.replace(hour=20) - 3 * DAY, MONDAY.replace(hour=9), MONDAY.replace(hour=10)),
     ],
 )
+@pytest.mark.acceptance("connect-12")
 def test_a_callback_is_promised_within_the_hour_or_at_the_next_opening(asked, start, due):
     made = World(RingOutcome.REACHED, at=asked).ask()
     assert (made.next_at, made.due_at) == (start, due)
@@ -136,6 +138,7 @@ async def test_nobody_is_rung_before_the_promised_time_or_while_it_is_closed():
     assert (await world.work()).states == {"closed": 1}
 
 
+@pytest.mark.acceptance("handover-13")
 async def test_an_unanswered_callback_is_retried_later_each_time_and_given_up_with_a_reason(events):
     world, gaps = World(RingOutcome.NO_ANSWER), []
     world.ask()
@@ -166,6 +169,7 @@ async def test_a_wrong_number_is_given_up_at_once():
     assert (world.one.status, world.one.reason, world.one.rings) == (CallbackStatus.GIVEN_UP, "wrong_number", 1)
 
 
+@pytest.mark.acceptance("event.CALLBACKS_CHECKED", "handover-13")
 async def test_while_the_dialer_does_not_work_the_promise_is_overdue_and_the_ring_keeps_its_key(events):
     world = World(RingOutcome.FAILED, RingOutcome.REACHED)
     world.ask()
@@ -219,6 +223,7 @@ async def test_a_ring_without_end_is_cut_and_tried_again():
     assert world.one.status is CallbackStatus.PENDING
 
 
+@pytest.mark.acceptance("handover-12")
 async def test_urgent_callbacks_are_rung_first():
     world = World(RingOutcome.REACHED)
     world.ask("normal")
@@ -236,6 +241,7 @@ async def test_a_number_that_cannot_be_opened_is_given_up_and_stops_no_other():
     assert world.one.reason == "the number cannot be opened"
 
 
+@pytest.mark.acceptance("event.CALLBACKS_UNREADABLE")
 async def test_a_following_worker_waits_for_a_store_that_is_down_and_finishes_when_it_is_stopped(events):
     world, stop, said = World(RingOutcome.REACHED), asyncio.Event(), []
     world.ask()

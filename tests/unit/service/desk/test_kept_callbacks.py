@@ -39,6 +39,7 @@ def ask(functions):
     return next(one.call for one in functions if one.name == TOOL)
 
 
+@pytest.mark.acceptance("connect-12", "connect-16")
 async def test_a_promise_is_written_down_with_the_time_that_the_customer_was_told(ask, store):
     answer = await ask("07700 900123", key="k-1")
     assert await ask("07700 900123", key="k-1") == answer
@@ -48,6 +49,7 @@ async def test_a_promise_is_written_down_with_the_time_that_the_customer_was_tol
     assert OwnerOnly().open(made.sealed_phone, "k-1") == b"+447700900123"
 
 
+@pytest.mark.acceptance("handover-13")
 async def test_another_time_moves_the_open_callback_and_a_later_request_is_a_new_one(ask, store):
     await ask("07700 900123", key="k-1")
     moved = await ask("07700 900123", "afternoon", key="k-2")
@@ -67,6 +69,7 @@ async def test_while_the_customer_is_rung_no_other_time_is_promised(ask, store):
     assert store.waiting() == [ringing]
 
 
+@pytest.mark.acceptance("handover-13")
 async def test_while_the_store_is_down_nothing_is_promised_and_a_repetition_is_kept(ask, store, monkeypatch):
     def down(_):
         raise StoreError("down")

@@ -73,6 +73,7 @@ def enter(queue, name, *, seen=True, owner="", reason="explicit_request"):
     return queue.enter(made)
 
 
+@pytest.mark.acceptance("event.HANDOVER_ENDED")
 def test_who_closes_the_page_is_abandoned_and_who_stays_is_not(queue, events):
     enter(queue, "gone")
     enter(queue, "there")
@@ -152,6 +153,14 @@ def test_each_tenant_s_customers_have_places_of_their_own(queue):
     assert queue.place_of_next(None).position == 2
 
 
+@pytest.mark.acceptance(
+    "event.HANDOVER_TAKEN",
+    "figure.omni_queue_time_ms",
+    "figure.omni_abandonment",
+    "figure.omni_callback_request",
+    "figure.omni_service_level",
+    "audit-09",
+)
 def test_the_figures_of_the_queue(queue, counted, events):
     for name in ("quick", "slow", "left", "hurried", "called"):
         enter(queue, name)
@@ -171,6 +180,7 @@ def test_the_figures_of_the_queue(queue, counted, events):
     assert counted("omni_callback_request") == (1, 5)
 
 
+@pytest.mark.acceptance("event.HANDOVER_ENTERED", "audit-09")
 def test_reasons_are_counted_by_known_names(queue, events):
     before = (
         metrics.total(metrics.HANDOVERS, reason="other"),
@@ -183,6 +193,7 @@ def test_reasons_are_counted_by_known_names(queue, events):
     assert "Jane" not in str(events)
 
 
+@pytest.mark.acceptance("event.HANDOVERS_CHECKED", "event.HANDOVERS_UNREADABLE", "figure.omni_queue_size", "audit-09")
 def test_a_look_counts_the_queue_and_survives_a_store_that_is_down(queue, counted, events):
     enter(queue, "a")
     enter(queue, "b")

@@ -133,6 +133,7 @@ def _history(dynamo: FakeDynamo, clock: Any = lambda: 0.0, **wanted: Any) -> Any
     return asyncio.run(store.history("1234567890", HistoryFilter(**wanted), NOW))
 
 
+@pytest.mark.acceptance("promise-05")
 def test_query_reads_newest_first_inside_the_window() -> None:
     dynamo = FakeDynamo(_page("b", "a", last=True))
     page = _history(dynamo, max_history_days=30)
@@ -169,6 +170,7 @@ def test_an_empty_channel_filter_sends_no_query() -> None:
     assert dynamo.queries == []
 
 
+@pytest.mark.acceptance("event.DYNAMODB_QUERY_SUCCESS", "event.DYNAMODB_ITEM_SKIPPED")
 def test_malformed_item_is_skipped_counted_logged_and_replaced_by_the_next_one() -> None:
     first = _page("c", "b")
     first["Items"][0]["channel"] = {"S": "pigeon"}
@@ -184,6 +186,7 @@ def test_malformed_item_is_skipped_counted_logged_and_replaced_by_the_next_one()
 
 
 @pytest.mark.parametrize("error", [StoreError("gone"), StoreThrottled("still too much")])
+@pytest.mark.acceptance("event.DYNAMODB_QUERY_START", "event.DYNAMODB_QUERY_FAILURE")
 def test_a_table_that_refuses_until_the_deadline_is_logged_as_a_failure(error: Exception) -> None:
     with capture_logs() as logs, pytest.raises(StoreError, match=str(error)):
         _history(FakeDynamo(error=error))
@@ -205,6 +208,7 @@ class HotPartition(FakeDynamo):
         return await super().query(**arguments)
 
 
+@pytest.mark.acceptance("promise-05")
 def test_a_hot_partition_is_asked_again_inside_the_deadline() -> None:
     dynamo = HotPartition(2, _page("a", last=True))
     with capture_logs() as logs:
@@ -225,6 +229,7 @@ def test_a_connection_that_was_closed_meanwhile_is_opened_again() -> None:
     assert len(_history(Dropping(_page("a", last=True))).interactions) == 1
 
 
+@pytest.mark.acceptance("promise-05")
 def test_paging_ends_at_the_deadline() -> None:
     ticks = iter(range(100))
     dynamo = FakeDynamo(*(_page() for _ in range(50)))

@@ -55,6 +55,7 @@ def test_without_a_candidate_production_answers_all(world):
     assert control.status()["rollout"] is None
 
 
+@pytest.mark.acceptance("event.ROLLOUT_STOPPED", "promise-14")
 def test_a_bad_candidate_is_stopped_for_every_worker_and_after_a_restart(world):
     one, other = world.worker(), world.worker()
     feed(one, candidate=BAD)
@@ -76,6 +77,7 @@ def test_workers_stop_on_the_sum_of_their_counts(world):
     assert names(workers[-1]) == {"old"}
 
 
+@pytest.mark.acceptance("promise-14")
 def test_a_good_candidate_is_never_advanced_automatically(world):
     control = world.worker()
     feed(control, 2000)
@@ -141,6 +143,7 @@ def test_agents_ratings_count(world):
     assert control.status()["stopped"].startswith("unhelpful: 200 of 200")
 
 
+@pytest.mark.acceptance("promise-14")
 def test_a_verdict_counts_once_and_a_changed_one_as_changed(world):
     control = world.worker()
     for _ in range(200):

@@ -77,6 +77,7 @@ def test_mean_cost_needs_two():
         ({"rated": 200, "unhelpful": 80}, "unhelpful"),
     ],
 )
+@pytest.mark.acceptance("audit-13")
 def test_a_candidate_that_does_worse_is_stopped_with_its_figure(candidate, named):
     reason = why(counts(500, **candidate), counts(4500, rated=1000, unhelpful=50))
     assert reason is not None

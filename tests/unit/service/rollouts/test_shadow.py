@@ -119,6 +119,7 @@ def rows(tmp_path):
     return [json.loads(line) for line in (tmp_path / "summarize.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.acceptance("promise-15")
 async def test_both_answers_are_kept_without_ids_for_the_owner_alone(tmp_path):
     shadow = Shadow(tmp_path)
     await submitted(shadow, Model(), times=2)
@@ -183,6 +184,7 @@ def test_the_bound_holds_for_answers_that_come_together(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("broken", ["folder", "disk"])
+@pytest.mark.acceptance("event.SHADOW_FAILED")
 async def test_a_shadow_file_that_cannot_be_written_is_counted_only(tmp_path, broken, monkeypatch):
     shadow = Shadow(tmp_path / "spool")
     if broken == "folder":
@@ -229,6 +231,7 @@ async def test_while_the_archive_fails_answers_are_kept_on_this_machine(tmp_path
     assert (shadow.kept, len(rows(tmp_path))) == (2, 2)
 
 
+@pytest.mark.acceptance("event.SHADOW_LEFT_OUT")
 async def test_a_task_whose_inputs_may_not_be_kept_is_not_asked_and_says_so_once(tmp_path):
     class Private(type(TASK)):
         def without_ids(self, inputs, pseudonym):

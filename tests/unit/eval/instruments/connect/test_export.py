@@ -45,6 +45,7 @@ def actions(found, kind):
     return [action.Parameters for each in found.Observations for action in each.Actions if action.Type == kind]
 
 
+@pytest.mark.acceptance("bot-test-09")
 def test_each_test_is_one_that_aws_takes(exported):
     for arguments in exported.tests.values():
         text = re.sub(r"\$\{(\w+)\}", lambda name: VALUES.get(name[1], "x"), json.dumps(arguments))

@@ -39,6 +39,7 @@ def test_turns_are_a_mean_over_conversations():
     assert (short.low, short.high) == (pytest.approx(2 - 0.1611, abs=1e-3), pytest.approx(2 + 6 * 0.1611, abs=1e-3))
 
 
+@pytest.mark.acceptance("bot-test-13")
 def test_what_failed_costs_too_and_is_not_resolved():
     items = answers(
         [["x", "x"], ["x", FAILED], ["x", "x"]],

@@ -46,6 +46,7 @@ def has_example(content, document):
     return any("$ref" in item and has_example({"schema": item}, document) for item in items)
 
 
+@pytest.mark.acceptance("promise-17")
 def test_every_body_and_every_answer_has_an_example(document):
     missing = []
     for path, method, operation in operations(document):
@@ -87,6 +88,7 @@ def test_every_body_and_every_answer_has_an_example(document):
         TokenError,
     ],
 )
+@pytest.mark.acceptance("promise-17")
 def test_examples_are_true_to_their_schema(model):
     for example in model.model_json_schema()["examples"]:
         assert TypeAdapter(model).validate_python(example)

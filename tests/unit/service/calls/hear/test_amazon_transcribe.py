@@ -75,6 +75,7 @@ def start(**changes):
     return {name: value for name, value in {**wanted, **changes}.items() if value is not None}
 
 
+@pytest.mark.acceptance("call-step-03")
 def test_a_jobs_name_is_one_that_transcribe_takes():
     assert re.fullmatch(r"[0-9a-zA-Z._-]{1,200}", job_name(read_key(f"{'a' * 62}/calls/x", etag="e")))
     assert job_name(read_key("acme/calls/a/test.wav", etag="1")) != job_name(
@@ -82,6 +83,7 @@ def test_a_jobs_name_is_one_that_transcribe_takes():
     )
 
 
+@pytest.mark.acceptance("call-step-02")
 def test_a_job_is_started_redacting_with_the_tenant_in_tags_and_keys(amazon):
     make, transcribe, _, _, _ = amazon
     missing(transcribe)
@@ -116,6 +118,7 @@ def wav(channels):
     ],
     ids=["one", "two", "flac", "untold"],
 )
+@pytest.mark.acceptance("call-step-05")
 def test_a_recording_of_two_channels_is_heard_by_channel(amazon, body, sides):
     make, transcribe, _, _, _ = amazon
     missing(transcribe)
@@ -124,6 +127,7 @@ def test_a_recording_of_two_channels_is_heard_by_channel(amazon, body, sides):
         make().hear(SOURCE, body, FACTS)
 
 
+@pytest.mark.acceptance("call-step-06")
 def test_a_tenants_vocabulary_is_used_and_named_when_it_does_not_fit(amazon):
     make, transcribe, _, _, _ = amazon
     words = {"acme": "acme-products"}
@@ -138,6 +142,7 @@ def test_a_tenants_vocabulary_is_used_and_named_when_it_does_not_fit(amazon):
         make(vocabulary=words.get).hear(SOURCE, b"", FACTS)
 
 
+@pytest.mark.acceptance("tenant-07")
 def test_a_job_carries_the_tags_by_which_the_tenants_bill_is_split(amazon):
     make, transcribe, _, _, _ = amazon
     tags = {"acme": {"cost-center": "4711", "tenant_id": "brand"}}
@@ -148,6 +153,7 @@ def test_a_job_carries_the_tags_by_which_the_tenants_bill_is_split(amazon):
         make(tags=tags.get).hear(SOURCE, b"", FACTS)
 
 
+@pytest.mark.acceptance("call-step-03")
 def test_a_second_delivery_finds_the_job_there(amazon):
     make, transcribe, _, _, _ = amazon
     missing(transcribe)
@@ -202,6 +208,7 @@ def test_the_wait_for_a_job_is_a_span_of_its_own_times(amazon):
 @pytest.mark.parametrize(
     "tags", [[{"Key": "cost", "Value": "x"}], [{"Key": "tenant_id", "Value": "brand"}]], ids=["none", "another"]
 )
+@pytest.mark.acceptance("call-store-06")
 def test_output_of_a_job_without_the_tenants_tag_is_not_read(amazon, tags):
     make, transcribe, _, _, _ = amazon
     found(transcribe, "COMPLETED", Tags=tags)
@@ -215,6 +222,7 @@ def test_a_jobs_name_says_its_call():
         assert call_of_job(name) is None
 
 
+@pytest.mark.acceptance("call-step-04")
 def test_a_transcript_that_never_comes_is_an_error_after_45_seconds(amazon):
     make, transcribe, s3, slept, _ = amazon
     found(transcribe, "COMPLETED")
@@ -226,6 +234,7 @@ def test_a_transcript_that_never_comes_is_an_error_after_45_seconds(amazon):
     assert sum(slept) == 45
 
 
+@pytest.mark.acceptance("call-step-14")
 def test_a_failed_job_is_told_to_people(amazon):
     make, transcribe, _, _, told = amazon
     found(transcribe, "FAILED", FailureReason="The media format does not match")
@@ -234,6 +243,7 @@ def test_a_failed_job_is_told_to_people(amazon):
     assert told == [("Transcription failed", f"tenant acme, job {NAME}: The media format does not match")]
 
 
+@pytest.mark.acceptance("call-store-01", "tenant-02")
 def test_results_are_encrypted_under_the_tenant():
     import base64
 

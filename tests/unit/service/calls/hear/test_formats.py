@@ -28,6 +28,7 @@ def said(heard):
 WANTED = [(turn["speaker"], turn["start_s"], turn["text"]) for turn in TURNS]
 
 
+@pytest.mark.acceptance("score-06")
 def test_our_own_json_says_more_than_turns():
     body = {
         "turns": TURNS,
@@ -42,6 +43,7 @@ def test_our_own_json_says_more_than_turns():
     assert (heard.facts.agent_id, heard.facts.form) == ("a-1", "support")
 
 
+@pytest.mark.acceptance("call-step-05")
 def test_webvtt_and_transcribe_give_the_same_turns():
     assert said(read_transcript(as_vtt(TURNS).encode(), NONE)) == WANTED
     assert said(read_transcript(json.dumps(as_transcribe(TURNS, "job-1")).encode(), NONE)) == WANTED

@@ -87,6 +87,7 @@ def test_the_calls_sentiment_is_the_customers_and_its_end_weighs_more():
         (StoreError("Amazon Comprehend does not answer"), "does not answer", "unreachable"),
     ],
 )
+@pytest.mark.acceptance("event.CALL_INSIGHTS_FAILED", "call-04")
 def test_a_failure_is_stated_and_costs_no_call_its_score(error, said, code):
     with capture_logs() as logs:
         found = insights_of(Fixed(error=error), [turn("It is wrong.")])
@@ -96,6 +97,7 @@ def test_a_failure_is_stated_and_costs_no_call_its_score(error, said, code):
     assert (found.sentiment, found.key_phrases, found.turns) == (None, (), ())
 
 
+@pytest.mark.acceptance("call-04")
 def test_nothing_is_empty_without_a_reason():
     silent, short = insights_of(Fixed(), [turn("(music)", "system")]), insights_of(Fixed(), [turn("It is wrong.")])
     assert (silent.failure, silent.failure_code) == ("no words are spoken", "no_words")
@@ -129,6 +131,7 @@ def test_phrases_are_what_was_said_without_what_was_redacted():
     assert found.key_phrases == ("gas meter reading", "wrong estimate", "gas meter")
 
 
+@pytest.mark.acceptance("call-04")
 def test_comprehend_reads_25_turns_a_request_in_order(amazon):
     reader, stub, _ = amazon
     texts = [f"turn {number}" for number in range(26)]
@@ -168,6 +171,7 @@ def test_a_missing_answer_is_a_failure(amazon):
     assert insights_of(reader, [turn("turn")]).failure == "Amazon Comprehend answered about 0 of 1 turns"
 
 
+@pytest.mark.acceptance("call-05")
 def test_every_labelled_call_has_insights_and_the_words_are_as_weak_as_stated():
     """Each call of the gate has a sentiment and phrases; texts that say how often the words are right say what is measured."""
     said, right = Counter(), Counter()
@@ -191,7 +195,7 @@ def test_every_labelled_call_has_insights_and_the_words_are_as_weak_as_stated():
         "service/api/pages/qa-insights.js": shown,
         "reports/compare/call_sentiment.py": shown,
         "service/warehouse/events.py": (f"the sentiment of {hits / total:.0%}", f"names {negative / total:.0%}"),
-        "docs/acceptance-calls.md": (
+        "docs/benchmarks.md": (
             f"of {total} labelled calls",
             f"of {hits} ({hits / total:.0%}",
             f"would name {negative})",

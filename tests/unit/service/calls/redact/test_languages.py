@@ -41,6 +41,7 @@ def refusal(*turns, covered=ENGLISH):
         ("私の名前は田中花子です", "Japanese"),
     ],
 )
+@pytest.mark.acceptance("redaction-04")
 def test_a_turn_in_another_language_is_refused_without_being_quoted(text, language):
     said = refusal(turn("Good morning, how can I help you today?", "agent"), turn(text))
     assert f"turn 1 is in {language}, and the redactor patterns-2 covers en alone" in said
@@ -59,11 +60,13 @@ def test_what_is_said_in_short_turns_is_read_together():
     assert "what the customer says in short turns is in German" in said
 
 
+@pytest.mark.acceptance("redaction-04")
 def test_a_refusal_names_the_remedy_that_there_is():
     assert "until a redactor covers it" in refusal(turn("ich habe die rechnung noch nicht bekommen"))
     assert "OMNI_REDACTOR=comprehend" in refusal(turn("no he recibido la factura de este mes"))
 
 
+@pytest.mark.acceptance("redaction-03")
 def test_a_covered_language_is_counted():
     turns = [
         turn("no he recibido la factura de este mes"),
@@ -84,6 +87,7 @@ def test_a_declared_language_is_believed():
         redacted_call(PatternRedactor(), [turn("I have not received the bill")], "de-DE")
 
 
+@pytest.mark.acceptance("redaction-04")
 def test_labelled_english_calls_are_taken_for_english():
     refused, calls = [], 0
     for name in ("dev", "gate"):
@@ -114,6 +118,7 @@ def test_a_name_that_one_turn_gives_away_is_removed_from_the_others():
     assert (found.by, found.left, found.languages) == ("patterns-2+names-1", {}, {"en": 2})
 
 
+@pytest.mark.acceptance("redaction-02")
 def test_a_name_in_small_letters_that_stays_is_said():
     turns = [turn("My name is Delphine Marchetti."), turn("thanks delphine, that is all done for you", "agent")]
     assert redacted_call(PatternRedactor(), turns, None).left == {"name": 1}

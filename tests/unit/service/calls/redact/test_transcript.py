@@ -18,6 +18,7 @@ def turn(text, speaker="customer"):
     return Turn(speaker=speaker, start_s=0, text=text)
 
 
+@pytest.mark.acceptance("call-06", "redaction-05")
 def test_finds_are_counted_by_kind_without_existing_tags():
     found = PatternRedactor().redact(
         [turn("I'm at d.marchetti@example.com, again d.marchetti@example.com"), turn("[name] said 4111 1111 1111 1111")]
@@ -111,6 +112,7 @@ def test_finds_that_do_not_fit_their_turns_fail_the_call(finds):
     assert caught.value.reason is FailureReason.REDACTION
 
 
+@pytest.mark.acceptance("redaction-02")
 def test_a_second_look_finds_what_a_redactor_left():
     assert leftovers([turn("It is [name], card [number]."), turn("My bill of $284.60 from October 3 is wrong.")]) == {}
     left = leftovers([turn("It is [name]."), turn("Card 4111 1111 1111 1111, mail d.marchetti@example.com")])

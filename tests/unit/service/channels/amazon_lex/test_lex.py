@@ -88,11 +88,13 @@ def text(answer):
 
 
 @pytest.mark.parametrize("path", sorted(RECORDED.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.acceptance("turn-01", "bot-test-01")
 def test_recorded_events_are_understood(path):
     event = json.loads(path.read_text())
     assert LexEvent.model_validate({**event, "aNewField": {"of": ["Lex"]}}).session_id == event["sessionId"]
 
 
+@pytest.mark.acceptance("turn-02", "turn-11", "connect-06", "bot-test-01")
 async def test_turns_of_a_call_are_one_conversation_until_it_ends(bot):
     first = await bot.handle(recorded("speech_first_turn"))
     assert action(first) == "ElicitIntent"
@@ -105,6 +107,7 @@ async def test_turns_of_a_call_are_one_conversation_until_it_ends(bot):
     assert set(attributes(second)) == {"customer_phone", "conversation_id", "conversation_turn"}
 
 
+@pytest.mark.acceptance("connect-04")
 async def test_a_handover_ends_the_bot_and_tells_the_flow(bot):
     answer = await bot.handle(recorded("text_first_turn"))
     assert action(answer) == "Close"
@@ -127,6 +130,7 @@ async def test_a_caller_who_is_back_with_the_bot_is_not_transferred_by_what_an_e
     assert set(attributes(answer)) == {"customer_phone", "conversation_id", "conversation_turn"}
 
 
+@pytest.mark.acceptance("connect-05")
 async def test_what_lex_takes_for_its_own_intent_is_a_turn_like_all_others(bot):
     event = recorded("speech_first_turn")
     event["sessionState"]["intent"]["name"] = "TransferToAgent"
@@ -153,6 +157,7 @@ async def test_the_same_words_in_the_next_turn_are_another_message(bot):
 
 
 @pytest.mark.parametrize("known", ["", "{broken", "conv-" + "0" * 24])
+@pytest.mark.acceptance("turn-12")
 async def test_an_id_that_names_no_conversation_begins_a_new_one(bot, known):
     answer = await bot.handle(
         recorded("speech_first_turn", attributes={"conversation_id": known, "conversation_turn": "x"})
@@ -162,6 +167,7 @@ async def test_an_id_that_names_no_conversation_begins_a_new_one(bot, known):
 
 
 @pytest.mark.parametrize("ended", [False, True])
+@pytest.mark.acceptance("code.CONVERSATION_ENDED")
 async def test_only_a_conversation_that_has_ended_is_followed_by_a_new_one(bot, ended):
     first = await bot.handle(recorded("speech_first_turn"))
     name = attributes(first)["conversation_id"]
@@ -192,12 +198,14 @@ async def test_nothing_heard_is_asked_again(bot):
 
 
 @pytest.mark.parametrize("event", [None, {}, [], "text", {"sessionId": 7}])
+@pytest.mark.acceptance("bot-test-01")
 async def test_what_is_no_event_of_lex_ends_with_a_person(bot, event):
     answer = await bot.handle(event)
     assert (action(answer), attributes(answer)["transfer_to_agent"]) == ("Close", "true")
     assert answer["sessionState"]["intent"]["state"] == "Failed"
 
 
+@pytest.mark.acceptance("words-04", "bot-test-01")
 async def test_a_service_without_an_answer_ends_with_a_person_and_no_word_of_it(api_runtime):
     async def down(call):
         raise UpstreamUnavailable("down")
@@ -215,6 +223,7 @@ def refused(request):
     raise httpx2.ConnectError("refused", request=request)
 
 
+@pytest.mark.acceptance("connect-03")
 async def test_an_unreachable_service_ends_with_a_person():
     http = httpx2.AsyncClient(transport=httpx2.MockTransport(refused), base_url="http://test")
     service = ServiceClient(http=http, task="parcels", timeout_s=5)
@@ -235,6 +244,7 @@ async def test_the_function_has_a_client_of_its_own(api_runtime, tmp_path):
     await bot.aclose()
 
 
+@pytest.mark.acceptance("turn-02")
 def test_long_replies_are_cut_where_sentences_end():
     long = "A sentence of some length. " * 100 + "x" * 1500
     pieces = [each.content for each in _messages(long)]
@@ -243,6 +253,7 @@ def test_long_replies_are_cut_where_sentences_end():
     assert pieces[0].endswith(".")
 
 
+@pytest.mark.acceptance("turn-01")
 def test_lambda_calls_the_service_that_its_environment_names(monkeypatch):
     from service.channels.amazon_lex import lex
 

@@ -68,6 +68,7 @@ def event(does="voicemail", **contact):
     }
 
 
+@pytest.mark.acceptance("event.VOICEMAIL_LEFT", "connect-13")
 def test_a_message_is_kept_with_its_sealed_number_before_a_call_is_promised(function, store, monkeypatch):
     heard = []
     monkeypatch.setattr(log, "_listeners", [lambda what, fields: heard.append((what, dict(fields)))])
@@ -109,6 +110,7 @@ def test_without_a_number_no_message_is_taken(function, store, endpoint):
     assert not store.rows
 
 
+@pytest.mark.acceptance("connect-13")
 def test_while_the_store_is_down_nothing_is_promised(function, store):
     store.down = True
     with pytest.raises(StoreError):
@@ -120,6 +122,7 @@ def metrics(**values):
     return {"MetricResults": results, "Id": CONTACT, "Arn": "arn"}
 
 
+@pytest.mark.acceptance("connect-10")
 def test_a_caller_hears_place_and_wait_as_connect_knows_them(function, connect):
     asked = {
         "InstanceId": INSTANCE,
@@ -143,6 +146,7 @@ def test_a_caller_hears_place_and_wait_as_connect_knows_them(function, connect):
         ({"POSITION_IN_QUEUE": 4.0}, "You are number 4 in line."),
     ],
 )  # fmt: skip
+@pytest.mark.acceptance("connect-10")
 def test_place_in_words(found, said):
     assert place_in_words(found) == said
 

@@ -41,17 +41,20 @@ def _no_waiting(monkeypatch):
     monkeypatch.setattr("service.core.llm.deadline._THROTTLE_RETRIES", RetryPlan(first_s=0, longest_s=0))
 
 
+@pytest.mark.acceptance("turn-20")
 async def test_a_throttled_call_is_retried():
     gateway = Scripted(QuotaExceeded("x"), QuotaExceeded("x"), REPLY)
     assert await complete_within(gateway, CALL, Budget(5, Clock(0.0)), throttle_retries=3) == (REPLY, 3)
 
 
+@pytest.mark.acceptance("turn-20")
 async def test_retries_are_bounded():
     gateway = Scripted(QuotaExceeded("x"), QuotaExceeded("x"), REPLY)
     with pytest.raises(QuotaExceeded):
         await complete_within(gateway, CALL, Budget(5, Clock(0.0)), throttle_retries=1)
 
 
+@pytest.mark.acceptance("bot-test-02")
 async def test_only_throttles_are_retried():
     gateway = Scripted(UpstreamUnavailable("x"), REPLY)
     with pytest.raises(UpstreamUnavailable):
@@ -64,6 +67,7 @@ async def test_the_timeout_of_a_call_is_the_remaining_budget():
     assert gateway.timeouts == [3.0]
 
 
+@pytest.mark.acceptance("bot-test-02")
 async def test_no_call_is_started_without_time():
     gateway = Scripted(REPLY)
     with pytest.raises(DeadlineExceeded):

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +50,7 @@ def test_each_pair_has_its_own_budget_and_old_pairs_are_dropped():
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 5)), max_size=300))
+@pytest.mark.acceptance("promise-02")
 def test_no_window_has_more_hedges_than_the_share_allows(steps):
     now = [0.0]
     budget = HedgeBudget(lambda: now[0])

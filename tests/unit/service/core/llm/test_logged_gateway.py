@@ -12,6 +12,7 @@ from service.core.unit.pair import Message, Sampling
 from service.kit.settings import REPO_ROOT
 
 
+@pytest.mark.acceptance("event.BEDROCK_INVOKE_CANCELLED")
 async def test_the_cancelled_loser_of_a_hedge_is_logged():
     class Hanging:
         async def complete(self, call):

@@ -20,6 +20,7 @@ REQUIRED_MODELS = {
 }
 
 
+@pytest.mark.acceptance("answer.cost_usd", "promise-19")
 def test_a_nova_lite_summary_costs_a_fiftieth_of_a_cent():
     # 3,000 in, 200 out at the planned prices (R-MODELS) is about $0.0002, not $0.008 to 0.012.
     cost = cost_of(Usage(input_tokens=3000, output_tokens=200), CARDS.get("amazon.nova-lite-v1:0"))
@@ -63,6 +64,7 @@ def test_all_models_of_the_requirements_have_a_card_with_prices():
     } == REQUIRED_MODELS | JUDGE_MODELS
 
 
+@pytest.mark.acceptance("promise-19")
 def test_prices_agree_with_litellms_map_where_both_know_the_model():
     import importlib.util
     import json

@@ -162,6 +162,7 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.acceptance("promise-11")
 def test_every_release_without_valid_evidence_is_refused(notary, name):
     attack, message = ATTACKS[name]
     with pytest.raises(RegistryError, match=message):
@@ -282,6 +283,7 @@ def test_a_refused_release_leaves_the_last_good_pair_in_place(settings, served):
     assert (source.current().pair, source.status().last_error) == (OTHER, None)
 
 
+@pytest.mark.acceptance("event.REGISTRY_UNREADABLE", "figure.omni_registry_looks")
 def test_an_outage_is_logged_once_and_every_look_is_counted(settings, served, monkeypatch):
     logged = []
     monkeypatch.setattr("service.core.release.registry.log", lambda event, **fields: logged.append((event, fields)))
@@ -309,6 +311,7 @@ def test_an_older_release_is_refused(settings, served):
     assert "older than release 5" in source.status().last_error
 
 
+@pytest.mark.acceptance("promise-11")
 def test_a_cold_start_without_a_registry_serves_the_last_known_good(settings, served):
     RegistryPairSource("demo", settings, fetch=Script(served(make_pair(), 7))).refresh()
     source = RegistryPairSource("demo", settings, fetch=Script(RegistryError("down")))

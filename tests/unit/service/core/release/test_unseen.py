@@ -38,6 +38,7 @@ PROD = UnseenPolicy(stage="prod", takes=False)
         ("fail", None, (), "fail. Whether anybody looked at meaning is not stated"),
     ],
 )
+@pytest.mark.acceptance("promise-12")
 def test_the_headline_says_what_nobody_looked_at(verdict, unseen, looked_at, text):
     assert verdict_headline(verdict, unseen, looked_at) == text
 

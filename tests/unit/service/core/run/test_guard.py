@@ -53,6 +53,7 @@ HISTORY = "Customer Dana Reyes disputes a $60.00 trip charge, ticket VM-5518. PI
         ("assistant: disputes the charge.", ("role",)),
     ],
 )
+@pytest.mark.acceptance("promise-04")
 def test_unsupported_details_and_secrets_are_findings(answer, kinds):
     assert set(kinds_of(guard(HISTORY)(answer))) >= set(kinds)
     assert bool(guard(HISTORY)(answer)) is bool(kinds)
@@ -140,6 +141,7 @@ async def test_a_heavy_guard_runs_in_a_thread_and_within_the_budget():
     assert await check_answer(Slow(), "x", 5) == ()
 
 
+@pytest.mark.acceptance("event.VALIDATION_TIMEOUT", "figure.omni_validation_timeouts")
 async def test_a_guard_that_is_late_is_logged():
     class Late:
         heavy = True
@@ -165,6 +167,7 @@ async def test_preparing_can_be_cancelled():
     assert asked._prepared is not None
 
 
+@pytest.mark.acceptance("validation-17")
 async def test_an_answer_is_refused_when_the_guard_fails():
     class Broken:
         heavy = False

@@ -157,6 +157,7 @@ def test_a_run_whose_model_fails_keeps_the_trace_of_what_it_did():
     assert [step.kind for step in result.trace] == ["model", "tool"]
 
 
+@pytest.mark.acceptance("turn-18")
 def test_a_tool_gets_no_more_than_the_time_that_is_left():
     book = Book(hang_s=60)
     ctx = context(["BRANCH?", "ANSWER"], book, deadline_ms=300)
@@ -178,6 +179,7 @@ def test_a_cancelled_run_takes_no_further_step():
     assert book.calls == 1
 
 
+@pytest.mark.acceptance("turn-04")
 def test_a_model_uses_several_tools_in_one_turn_and_reads_what_came_of_them():
     wants = (
         Use(tool="find_branch", arguments={"city": "London"}, call_id="1"),

@@ -162,6 +162,7 @@ def test_an_answer_that_the_judge_finds_nothing_in_is_shown():
     assert result.usage.input_tokens == 20
 
 
+@pytest.mark.acceptance("validation-10", "validation-16")
 def test_what_is_low_is_shown_logged_and_counted(events):
     result = run(Models(["$5"], [LOW]))
     assert (result.output, result.repaired, result.guarded, result.guard_findings) == ("$5", False, ("promise",), 1)
@@ -183,6 +184,7 @@ def test_what_is_medium_is_repaired_once_in_the_words_of_the_validation_and_chec
     assert models.calls[3].messages[0].content == "<answer>$5</answer>"
 
 
+@pytest.mark.acceptance("validation-11")
 def test_what_is_still_medium_after_the_repair_is_refused_and_the_tasks_own_fallback_answers():
     models = Models(["one", "two"], [MEDIUM, MEDIUM])
     result = run(models)

@@ -85,6 +85,7 @@ def test_a_named_tool_is_called_with_its_arguments():
     assert world.calls == [("find_branch", {"city": "London"}, None)]  # a key is for tools that write
 
 
+@pytest.mark.acceptance("turn-17", "audit-08")
 def test_a_tool_that_the_pair_does_not_name_is_refused_counted_and_explained():
     world = World()
     tools = allowed(world, specs=(LOOKUP,))
@@ -103,6 +104,7 @@ def test_who_waits_is_told_of_each_call_and_of_no_other_run_s():
     assert told == ["find_branch"]
 
 
+@pytest.mark.acceptance("event.TOOL_USED", "audit-06")
 def test_a_use_is_logged_without_its_arguments():
     with capture_logs() as logs:
         use(allowed(World()), "find_branch", city="London")

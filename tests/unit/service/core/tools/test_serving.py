@@ -62,6 +62,7 @@ def test_a_pair_fits_the_tools_that_it_names():
     assert server.asked == 0  # it names none
 
 
+@pytest.mark.acceptance("event.TOOLS_DIFFER")
 def test_a_pair_with_other_tools_is_refused_and_told_once():
     tools = tools_of(Server(OTHER))
     with capture_logs() as logs:

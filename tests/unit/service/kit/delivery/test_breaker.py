@@ -76,6 +76,7 @@ def test_failures_older_than_the_window_are_not_counted(breaker, time):
     assert breaker.state is BreakerState.CLOSED  # never ten calls within 30 s
 
 
+@pytest.mark.acceptance("event.BREAKER_OPENED", "event.BREAKER_CLOSED")
 def test_after_open_s_a_successful_probe_closes_the_breaker(breaker, time):
     with capture_logs() as logs:
         open_it(breaker)

@@ -62,6 +62,7 @@ def test_a_listener_that_fails_is_told_again_and_keeps_no_other_waiting(error):
     assert (one.told, other.told) == (3, 1)
 
 
+@pytest.mark.acceptance("event.SHARED_STATE_UNREACHABLE", "event.SHARED_STATE_BACK")
 def test_an_outage_is_logged_once_and_every_listener_is_told_afterwards():
     state, listener = State(), Listener()
     watch = SharedWatch(state, clock=lambda: 0.0)

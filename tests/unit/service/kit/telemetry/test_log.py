@@ -95,10 +95,48 @@ ANSWERED = {"model_used": "nova-lite", "arm": "primary", "degraded": False, "cos
         (Event.DYNAMODB_QUERY_FAILURE, {"latency_ms": 3}, metrics.STORE_ERRORS, {"store": "dynamodb"}, 1),
     ],
 )
+@pytest.mark.acceptance(
+    "figure.omni_answers",
+    "figure.omni_tool_failures",
+    "figure.omni_model_errors",
+    "figure.omni_calls",
+    "figure.omni_call_seconds",
+    "figure.omni_call_cost_usd",
+    "figure.omni_degraded",
+    "figure.omni_failures",
+    "figure.omni_rejected",
+    "figure.omni_summary_misses",
+    "figure.omni_summary_reuse",
+    "figure.omni_prompt_cache",
+    "figure.omni_throttles",
+    "figure.omni_timeouts",
+    "figure.omni_callbacks",
+    "figure.omni_callback_promises",
+    "figure.omni_calls_stuck",
+    "figure.omni_agreement_fallen",
+    "figure.omni_callbacks_overdue",
+    "figure.omni_voicemails_overdue",
+    "figure.omni_handovers",
+    "figure.omni_handover_ends",
+    "figure.omni_calls_ended",
+    "figure.omni_tool_uses",
+    "figure.omni_tool_latency_ms",
+    "figure.omni_cancelled",
+    "figure.omni_tokens",
+    "figure.omni_store_errors",
+    "figure.omni_shared_outages",
+    "figure.omni_unkept",
+    "figure.omni_rollouts_stopped",
+    "figure.omni_ratings",
+    "figure.omni_model_latency_ms",
+    "figure.omni_store_latency_ms",
+    "figure.omni_cost_usd",
+)
 def test_an_event_updates_its_metrics(event, fields, instrument, labels, expected):
     assert _delta(instrument, event, fields, **labels) == expected
 
 
+@pytest.mark.acceptance("figure.omni_latency_ms")
 def test_emf_lines_follow_the_format_and_lose_no_value():
     lines = []
     sink = EmfSink(lines.append, environment="aws", now=lambda: 1_700_000_000.0)
@@ -226,6 +264,7 @@ def test_nothing_is_recorded_when_off():
         assert span.trace_id is None
 
 
+@pytest.mark.acceptance("promise-18")
 def test_a_collector_that_hangs_blocks_no_request_and_no_shutdown():
     hangs = threading.Event()
 
@@ -262,6 +301,7 @@ def test_a_collector_that_hangs_blocks_no_request_and_no_shutdown():
         ([(b"traceparent", b"nonsense")], ("req-1", None)),
     ],
 )
+@pytest.mark.acceptance("header.X-Correlation-Id")
 def test_a_correlation_id_that_is_unsafe_to_log_is_ignored(headers, expected):
     assert correlation(headers, "req-1") == expected
 
@@ -325,6 +365,7 @@ def test_a_line_that_arrives_while_the_thread_goes_idle_is_written():
     assert writer.flush(20)
 
 
+@pytest.mark.acceptance("figure.omni_log_lines_dropped", "promise-18")
 def test_a_stalled_reader_loses_lines_and_delays_no_request():
     out = _Stuck()
     writer = LineWriter(out, most_waiting=10)

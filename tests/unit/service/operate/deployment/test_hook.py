@@ -72,6 +72,7 @@ def test_a_version_that_answers_about_the_canary_account_may_have_traffic():
     [{"readyz": 503}, {"omni_channel_insights": 500}, {"oauth_token": 401}, {"degraded": True}],
     ids=["not ready", "an error", "no token", "no model"],
 )
+@pytest.mark.acceptance("operation-16")
 def test_a_version_that_fails_every_time_gets_no_traffic(fault):
     with version(**fault) as (url, asked):
         assert hook_status(settings(url, attempts=2), sleep=no_sleep) == "FAILED"
@@ -105,6 +106,7 @@ def test_a_function_without_its_settings_raises_so_that_ecs_goes_back(monkeypatc
         hook.lambda_handler({}, None)
 
 
+@pytest.mark.acceptance("event.SMOKE_TESTED")
 def test_the_log_says_why_and_holds_no_secret():
     with capture_logs() as lines, version(readyz=503) as (url, _):
         hook_status(settings(url, attempts=1))

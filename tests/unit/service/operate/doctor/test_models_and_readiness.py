@@ -41,6 +41,7 @@ def found(model=MODEL, status="ACTIVE", quotas=None, **changes):
     return [problem for problem, _ in check_model(bedrock, service, model)]
 
 
+@pytest.mark.acceptance("operation-08")
 def test_a_model_that_may_be_called_has_no_problem():
     assert found() == []
 
@@ -55,6 +56,7 @@ def test_a_model_that_may_be_called_has_no_problem():
         ({"quotas": {TOKENS: 100_000.0}}, f"100,000 tokens a minute, the required traffic needs {NEEDED_TOKENS:,}"),
     ],
 )
+@pytest.mark.acceptance("operation-08")
 def test_what_is_wrong_with_a_model_is_said(changes, words):
     (problem,) = found(**changes)
     assert words in problem
@@ -77,6 +79,7 @@ def part(name, problem=""):
     return CheckedPart(part=name, problem=problem)
 
 
+@pytest.mark.acceptance("operation-09")
 def test_the_checklist_says_done_not_done_and_who_must_confirm():
     parts = [part("credentials"), part("clock"), part("disk", "12 MB are free"), part("table omni-config")]
     lines = {line.item: line for line in check_readiness(Settings(), parts)}
@@ -90,6 +93,7 @@ def test_the_checklist_says_done_not_done_and_who_must_confirm():
     assert lines["A restore of one table was practised"].seen == "a person confirms it in infra/readiness.yaml"
 
 
+@pytest.mark.acceptance("operation-09")
 def test_what_a_person_confirmed_is_shown_with_name_and_proof(monkeypatch):
     said = Confirmation(by="dana", on="2026-11-23", where="ticket 7")
     (item, *_) = [

@@ -43,6 +43,7 @@ def test_the_key_of_the_running_service_is_taken(told):
     assert "OMNI_LOG_KEY" not in told(SERVICE, SERVICE, SERVICE)
 
 
+@pytest.mark.acceptance("operation-20")
 def test_another_key_is_refused(told):
     with pytest.raises(ConfigurationError, match="OMNI_LOG_KEY is not the key of the running service"):
         told(OTHER, SERVICE)

@@ -18,6 +18,7 @@ def bank(now=TUESDAY, knowledge=KNOWLEDGE, **records):
     return Bank(knowledge=knowledge, records=records, clock=lambda: datetime.fromisoformat(now))
 
 
+@pytest.mark.acceptance("bot-test-03")
 def test_every_answer_is_json_and_names_its_knowledge():
     here = bank()
     answers = [
@@ -35,6 +36,7 @@ def test_every_answer_is_json_and_names_its_knowledge():
     assert json.loads(json.dumps(answers)) == answers
 
 
+@pytest.mark.acceptance("tool-02")
 def test_opening_an_account_in_a_branch_has_eight_steps():
     answer = bank().branch_opening("checking")
     assert list(answer) == [
@@ -51,6 +53,7 @@ def test_opening_an_account_in_a_branch_has_eight_steps():
     assert "5 to 7 working days" in answer["processing_time"]
 
 
+@pytest.mark.acceptance("tool-03")
 def test_opening_an_account_online_has_ten_steps_and_requirements():
     answer = bank().digital_opening("student")
     assert (answer["account_type"], answer["channel"], len(answer["process_steps"])) == ("student", "digital", 10)
@@ -61,6 +64,7 @@ def test_opening_an_account_online_has_ten_steps_and_requirements():
     assert "3 to 5 working days" in answer["processing_time"]
 
 
+@pytest.mark.acceptance("tool-05")
 def test_a_card_has_details_and_eight_steps_to_order_it():
     answer = bank().debit_card("virtual")
     assert list(answer["card_details"]) == ["name", "features", "fees", "eligibility", "delivery_time"]
@@ -70,6 +74,7 @@ def test_a_card_has_details_and_eight_steps_to_order_it():
     assert answer["activation"]
 
 
+@pytest.mark.acceptance("tool-06", "bot-test-03")
 def test_an_unknown_type_is_named_with_the_known_ones():
     with pytest.raises(ToolError, match="no account type 'gold'; there are checking, savings, business, student"):
         bank().branch_opening("gold")
@@ -77,6 +82,7 @@ def test_an_unknown_type_is_named_with_the_known_ones():
         bank().debit_card("credit")
 
 
+@pytest.mark.acceptance("tool-07")
 def test_branches_come_by_distance_with_all_their_fields():
     answer = bank().nearest_branch("E14")
     distances = [float(branch["distance"].removesuffix(" miles")) for branch in answer["branches"]]
@@ -94,6 +100,7 @@ def test_branches_come_by_distance_with_all_their_fields():
     assert (answer["search_location"], answer["service_requested"]) == ("E14, London", "general")
 
 
+@pytest.mark.acceptance("tool-08")
 def test_only_branches_with_the_service_are_found_and_specialists_are_those_for_it():
     answer = bank().nearest_branch("Manchester", "business_banking")
     assert [branch["name"] for branch in answer["branches"]] == [
@@ -111,6 +118,7 @@ def test_only_branches_with_the_service_are_found_and_specialists_are_those_for_
 @pytest.mark.parametrize(
     ("location", "message"), [("Leeds", "no_branch"), ("", "no_branch"), ("London or Manchester", "which_city")]
 )
+@pytest.mark.acceptance("tool-10", "bot-test-03")
 def test_without_one_place_no_branch_is_found_and_a_message_says_why(location, message):
     answer = bank().nearest_branch(location)
     assert (answer["branches_found"], answer["branches"]) == (0, [])
@@ -144,6 +152,7 @@ def test_the_records_time_goes_before_the_clock():
         ({"waiting": 0}, SUNDAY, 1, 3, "Our specialists are currently unavailable. Our hours are Monday to Friday"),
     ],
 )
+@pytest.mark.acceptance("connect-10", "words-06")
 def test_the_queue_tells_place_and_wait(queue, now, position, minutes, says):
     answer = bank(now, queue=queue).queue_position()
     assert (answer["position"], answer["estimated_wait_minutes"]) == (position, minutes)
@@ -178,6 +187,7 @@ def test_a_callback_is_written_down_with_the_number_in_one_form():
         ("2026-11-27T14:00:00+00:00", "afternoon", "2026-11-30T13:00", "2026-11-30T17:00"),
     ],
 )
+@pytest.mark.acceptance("connect-12")
 def test_a_callback_is_promised_for_when_somebody_is_there(now, when, start, due):
     answer = bank(now).request_callback("07700 900123", when)
     assert (answer["start"], answer["due"]) == (f"{start}+00:00", f"{due}+00:00")
@@ -232,6 +242,7 @@ def test_another_number_and_a_closed_callback_are_callbacks_of_their_own():
     assert list(here.records["callbacks"]) == ["callback-1", "callback-2", "callback-3"]
 
 
+@pytest.mark.acceptance("handover-09")
 def test_a_transfer_waits_with_its_reason_and_summary():
     here = bank(queue={"waiting": 2})
     answer = here.transfer("sensitive_topic", " Wants to report a bereavement. ")

@@ -19,6 +19,7 @@ def edited(tmp_path):
     return read
 
 
+@pytest.mark.acceptance("tool-09")
 def test_every_city_has_branches_for_every_service():
     knowledge = bank_knowledge()
     assert set(knowledge.cities) == {"London", "Manchester", "Birmingham"}
@@ -41,6 +42,7 @@ def test_phone_numbers_belong_to_nobody():
         assert len(branch.phone.replace(" ", "")) == 11
 
 
+@pytest.mark.acceptance("tool-04")
 def test_each_account_type_has_documents_of_its_own_in_each_channel():
     openings = [
         frozenset(channel.documents_required)

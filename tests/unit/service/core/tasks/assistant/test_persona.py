@@ -21,6 +21,7 @@ BANK = Bank(knowledge=bank_knowledge(), records={}, clock=lambda: datetime(2026,
 OTHER = {"disclosure": "You are talking to the bank's chatbot.", "greeting": "Good day, and welcome."}
 
 
+@pytest.mark.acceptance("words-03")
 def test_the_wording_may_change_and_must_disclose(monkeypatch):
     other = Persona.model_validate(persona().model_dump() | OTHER)
     for module in (TASK.__module__, rules.__module__):
@@ -33,6 +34,7 @@ def test_the_wording_may_change_and_must_disclose(monkeypatch):
             Persona.model_validate(persona().model_dump() | {name: "I'm Sarah from the bank."})
 
 
+@pytest.mark.acceptance("words-08")
 def test_wordings_take_turns_and_are_the_same_for_the_same_conversation():
     said = persona()
     counts = [len(said.acknowledgments), len(said.transitions), len(said.clarifications), len(said.closings)]
@@ -51,6 +53,7 @@ def test_wordings_take_turns_and_are_the_same_for_the_same_conversation():
     assert {heard(f"conv-{number}", 1)[0] for number in range(40)} == set(said.closings)
 
 
+@pytest.mark.acceptance("words-07")
 def test_every_reason_has_its_words_and_none_speaks_of_trouble():
     texts = persona().handovers
     assert len(set(texts.values())) == 7
@@ -62,6 +65,7 @@ def test_every_reason_has_its_words_and_none_speaks_of_trouble():
         Persona.model_validate(persona().model_dump() | {"handovers": fewer})
 
 
+@pytest.mark.acceptance("words-08")
 def test_replies_hold_an_acknowledgment_a_transition_and_a_closing():
     def reply(message, turns=()):
         inputs = DialogueInputs(

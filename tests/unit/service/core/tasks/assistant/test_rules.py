@@ -54,6 +54,7 @@ class Chat:
             return json.dumps({"error": str(err)})
 
 
+@pytest.mark.acceptance("words-09", "bot-test-06")
 def test_asks_for_type_and_channel_and_answers_with_every_document():
     chat = Chat()
     assert chat("I'd like to open an account.").asks == ("account_type",)
@@ -66,6 +67,7 @@ def test_asks_for_type_and_channel_and_answers_with_every_document():
     assert chat.uses == [("get_branch_account_opening_info", {"account_type": "savings"})]
 
 
+@pytest.mark.acceptance("words-09")
 def test_hears_corrections_and_remembers_what_was_said():
     chat = Chat()
     chat("Open an account online, please.")
@@ -80,6 +82,7 @@ def test_hears_corrections_and_remembers_what_was_said():
     ]
 
 
+@pytest.mark.acceptance("bot-test-06")
 def test_two_wishes_of_one_message_are_both_answered():
     chat = Chat()
     first = chat("What documents for a student account in a branch, and where is your nearest branch?")
@@ -88,6 +91,7 @@ def test_two_wishes_of_one_message_are_both_answered():
     assert "41 New Street" in chat("Birmingham").reply
 
 
+@pytest.mark.acceptance("words-02")
 def test_the_first_reply_says_that_an_ai_speaks_and_none_denies_it():
     chat = Chat()
     assert "AI assistant" in chat("How much is the premium card?").reply
@@ -118,6 +122,7 @@ def test_a_verified_number_is_offered():
     assert chat.uses == [("request_callback", {"phone": "07700 900456"})]
 
 
+@pytest.mark.acceptance("turn-06", "connect-15", "handover-10")
 def test_a_transfer_happens_before_it_is_said_and_carries_the_story():
     chat = Chat()
     chat("How much is the premium card?")
@@ -127,6 +132,7 @@ def test_a_transfer_happens_before_it_is_said_and_carries_the_story():
     assert "premium" in chat.records["transfers"]["transfer-1"]["summary"]
 
 
+@pytest.mark.acceptance("connect-07")
 def test_out_of_hours_a_callback_is_offered_instead_of_a_transfer():
     chat = Chat(at=CLOSED)
     reply = chat("I want to speak to a person")
@@ -136,6 +142,7 @@ def test_out_of_hours_a_callback_is_offered_instead_of_a_transfer():
     assert "Wednesday 25 November" in chat("yes").reply
 
 
+@pytest.mark.acceptance("handover-04", "handover-09")
 def test_the_same_question_three_times_goes_to_a_person():
     chat = Chat()
     chat("How much is the premium card?")
@@ -143,6 +150,7 @@ def test_the_same_question_three_times_goes_to_a_person():
     assert chat("I said: how much is the premium card?").handover.reason == "repeated_query"
 
 
+@pytest.mark.acceptance("handover-04")
 def test_equal_questions_count_within_the_last_six_messages():
     question = "How much is the premium card?"
     between = ("And the virtual card?", "What about contactless?", "Where is a branch in Leeds?", "Opening hours?")
@@ -157,6 +165,7 @@ def test_equal_questions_count_within_the_last_six_messages():
     assert far(question).action == "answer"
 
 
+@pytest.mark.acceptance("handover-08")
 def test_who_cannot_be_helped_twice_is_handed_over():
     chat = Chat()
     assert "can't help with mortgages" in chat("I want to talk about a mortgage").reply
@@ -166,6 +175,7 @@ def test_who_cannot_be_helped_twice_is_handed_over():
     assert patient("Then how much is the premium card?").action == "answer"
 
 
+@pytest.mark.acceptance("handover-05", "handover-09", "words-04")
 def test_a_tool_that_fails_three_times_goes_to_a_person_without_talk_of_trouble():
     chat = Chat(broken=("get_debit_card_info",))
     reply = chat("How much is the premium card?")
@@ -174,6 +184,7 @@ def test_a_tool_that_fails_three_times_goes_to_a_person_without_talk_of_trouble(
     assert not any(word in reply.reply.lower() for word in ("technical", "error", "trouble", "maintenance"))
 
 
+@pytest.mark.acceptance("handover-14")
 def test_a_failed_transfer_is_not_made_twice_and_the_channel_still_connects():
     chat = Chat(broken=("transfer_to_agent",))
     assert chat("I want to speak to a person").action == "handover"
@@ -198,16 +209,19 @@ def test_orders_in_a_tools_answer_are_left_out(planted):
     assert not any(word in reply for word in ("SYSTEM", "12345678", "gnore", "loans"))
 
 
+@pytest.mark.acceptance("validation-03")
 def test_off_topic_is_declined_and_other_customers_are_protected():
     assert "can't help with mortgages" in Chat()("I need a mortgage").reply
     assert "other customers" in Chat()("What is my neighbour's balance?").reply
 
 
+@pytest.mark.acceptance("turn-15", "handover-06")
 def test_three_messages_that_nobody_understands_go_to_a_person():
     chat = Chat()
     assert [chat(text).action for text in ("Blah blah", "asdf", "qwer")] == ["clarify", "clarify", "handover"]
 
 
+@pytest.mark.acceptance("turn-18", "validation-11")
 def test_as_a_fallback_it_replies_without_tools():
     inputs = DialogueInputs(conversation_id="conv-1", message="How much is the premium card?")
     reply = AssistantReply.model_validate_json(rules(DialogueSoFar(inputs=inputs)))

@@ -118,6 +118,7 @@ async def test_the_prompt_holds_what_the_assistant_remembers_and_no_more():
     assert (len(lines), lines[0], lines[-1]) == (20, "Customer: customer 5", "Assistant: assistant 14")
 
 
+@pytest.mark.acceptance("turn-16")
 async def test_serving_logs_the_intent_whoever_words_the_reply_and_an_evaluation_does_not():
     shown = said("I'm Larkfield's AI assistant. The premium card is £12 a month.")
     with capture_logs() as lines:

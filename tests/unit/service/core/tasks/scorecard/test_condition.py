@@ -65,6 +65,7 @@ def card_of(form: Form, **verdicts: str | None) -> Scorecard:
         ({"none": [{"criterion": "open", "answered": ["yes"]}]}, None),
     ],
 )
+@pytest.mark.acceptance("form-05")
 def test_a_condition_is_evaluated(condition: dict[str, Any], holds: bool | None) -> None:
     facts = ConditionFacts(turns=TURNS, verdicts={"a": "yes", "b": "no", "open": None})
     assert Condition.model_validate(condition).holds(facts) is holds
@@ -86,12 +87,14 @@ def test_a_condition_is_evaluated(condition: dict[str, Any], holds: bool | None)
         ({"when": "a plan is agreed"}, "Extra inputs"),
     ],
 )
+@pytest.mark.acceptance("form-05")
 def test_a_wrong_condition_is_refused_with_its_reason(condition: dict[str, Any], said: str) -> None:
     needs_b = {"all": [{"criterion": "b", "answered": ["yes"]}]}
     with pytest.raises(ValidationError, match=said):
         form_of({"id": "a", "applies_when": needs_b}, {"id": "b", "applies_when": condition}, {"id": "c"})
 
 
+@pytest.mark.acceptance("form-05")
 def test_what_does_not_apply_leaves_the_maximum_and_says_why() -> None:
     """The model's answer about it is not counted, and criteria that depend on it follow, whatever their order on the form."""
     form = form_of(
@@ -109,6 +112,7 @@ def test_what_does_not_apply_leaves_the_maximum_and_says_why() -> None:
     assert (applied.score.total, applied.score.maximum, applied.score.not_applicable) == (1, 4, ("late",))
 
 
+@pytest.mark.acceptance("form-05")
 def test_without_an_answer_that_decides_there_is_no_score() -> None:
     form = form_of({"id": "a", "applies_when": {"all": [{"criterion": "b", "answered": ["yes"]}]}}, {"id": "b"})
     card = card_of(form, a="yes", b=None)
@@ -125,6 +129,7 @@ def test_a_model_that_answers_na_where_the_condition_holds_is_reviewed() -> None
     assert not [item.code for item in card_of(other, a="na", b="yes").review if item.criterion == "a"]
 
 
+@pytest.mark.acceptance("form-06")
 def test_a_model_reads_conditions_in_prose_alone() -> None:
     data = form_of({"id": "a", "applies_when": {"all": [{"words": ["refund"]}]}})
     assert criterion_text(data.criterion("a")) == "a: Did the agent do a?"
@@ -138,6 +143,7 @@ def test_a_form_with_conditions_is_read_back_as_it_was_written() -> None:
     assert '"applies_when":"A plan."' in form_of({"id": "a", "applies_when": "A plan."}).model_dump_json()
 
 
+@pytest.mark.acceptance("form-06")
 def test_a_new_sentence_is_refused_and_an_old_one_stays() -> None:
     old = form_of({"id": "a", "applies_when": "A plan is agreed."})
     only_data(old, None, old)

@@ -41,6 +41,7 @@ SEED = Form.model_validate(
 SEED_VERDICTS = {"greet_01": "yes", "empathy_02": "no", "resolve_03": "yes", "confirm_04": "yes", "compliance_05": "no"}
 
 
+@pytest.mark.acceptance("score-01")
 def test_the_example_of_the_requirements_is_55_6_per_cent_and_fails() -> None:
     total = add_up(SEED, SEED_VERDICTS)
     assert (total.total, total.maximum, total.percentage) == (Decimal("2.5"), Decimal("4.5"), Decimal("55.6"))
@@ -48,6 +49,7 @@ def test_the_example_of_the_requirements_is_55_6_per_cent_and_fails() -> None:
     assert total.failed == total.failed_required == ("empathy_02", "compliance_05")
 
 
+@pytest.mark.acceptance("score-02")
 def test_not_applicable_criteria_are_left_out_of_the_maximum() -> None:
     total = add_up(SEED, SEED_VERDICTS | {"empathy_02": "na", "compliance_05": "na"})
     assert (total.total, total.maximum, total.percentage, total.passed) == (
@@ -59,6 +61,7 @@ def test_not_applicable_criteria_are_left_out_of_the_maximum() -> None:
     assert total.not_applicable == ("empathy_02", "compliance_05")
 
 
+@pytest.mark.acceptance("score-02")
 def test_a_failed_required_criterion_fails_the_call_whatever_the_share() -> None:
     form = Form.model_validate(raw_form({"id": "a", "weight": 99}, {"id": "b", "required": True}))
     total = add_up(form, {"a": "yes", "b": "no"})
@@ -169,6 +172,7 @@ def test_one_more_yes_never_lowers_the_percentage(criteria: list[tuple[Decimal, 
     ],
     ids=lambda value: None if isinstance(value, dict) else str(value),
 )
+@pytest.mark.acceptance("form-01")
 def test_a_wrong_form_is_refused_with_its_reason(form: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Form.model_validate(form)

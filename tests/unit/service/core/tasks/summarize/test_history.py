@@ -105,6 +105,7 @@ def test_an_interaction_with_another_intent_closes_nothing() -> None:
     outcomes=st.lists(st.sampled_from(["open", "closed", None]), min_size=40, max_size=40),
     budget=st.integers(min_value=MINIMUM_HISTORY_TOKENS, max_value=3000),
 )
+@pytest.mark.acceptance("promise-06")
 def test_the_budget_holds_for_any_text_and_the_result_is_deterministic(
     texts: list[str], outcomes: list[str | None], budget: int
 ) -> None:

@@ -101,6 +101,7 @@ def test_a_sure_guess_decides_what_words_do_not_say():
     assert (talk.understood, talk.open, talk.intent, talk.lost) == (True, ("queue",), "queue", 0)
 
 
+@pytest.mark.acceptance("turn-15")
 def test_a_guess_below_070_is_asked_about():
     talk = heard(QUEUE_WORDS, guessing("queue", 0.699))
     assert (talk.understood, talk.open, talk.intent, talk.lost) == (False, (), "unclear", 1)
@@ -161,6 +162,7 @@ def reply_to(message):
     return AssistantReply.model_validate_json(said), uses
 
 
+@pytest.mark.acceptance("turn-15")
 def test_the_rules_answer_from_a_tool_what_was_guessed(monkeypatch):
     monkeypatch.setattr(RULES, "guess_by_meaning", lambda pair: guessing("queue", 0.9))
     reply, tools = reply_to(QUEUE_WORDS)
@@ -208,6 +210,7 @@ def test_a_sure_riddle_where_something_else_was_asked_is_logged_as_read_by_nothi
         (QUEUE_WORDS, guessing("queue", 0.3), ("unclear", "nothing", 0.3)),
     ],
 )
+@pytest.mark.acceptance("event.INTENT_READ", "turn-16")
 def test_the_intent_is_logged_with_its_confidence_and_without_words(message, guess, fields):
     with capture_logs() as lines:
         log_intent(DialogueInputs(conversation_id="conv-1", message=message), guess)

@@ -36,6 +36,7 @@ from service.core.tasks.assistant.understanding.slots import phone_in, read_slot
         ("Please change my address", "capability_limitation"),
     ],
 )
+@pytest.mark.acceptance("turn-05", "handover-01", "handover-03", "handover-07", "handover-09")
 def test_a_person_is_needed(message, reason):
     assert hear(message).handover == reason
 
@@ -60,6 +61,7 @@ def test_a_person_is_needed(message, reason):
         "How do I choose my PIN?",
     ],
 )
+@pytest.mark.acceptance("turn-05", "handover-02")
 def test_words_that_only_look_like_a_trigger_call_nobody_in(message):
     assert hear(message).handover is None
 
@@ -82,6 +84,7 @@ def test_topics_stand_in_the_order_of_the_message(message, topics):
 
 
 @pytest.mark.parametrize("message", ["I need a mortgage", "Do you do personal loans?", "Should I invest in shares?"])
+@pytest.mark.acceptance("validation-03")
 def test_other_business_is_off_topic(message):
     assert hear(message).off_topic
 
