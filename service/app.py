@@ -77,7 +77,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None,
     app.add_middleware(Embedding)
     app.add_middleware(RequestScope)
     add_problem_handlers(app)
-    _add_routes(app, runtime.tasks.values() if runtime else [load_task(name) for name in task_names()])
+    _add_routes(app, runtime.answering.tasks.values() if runtime else [load_task(name) for name in task_names()])
     return app
 
 

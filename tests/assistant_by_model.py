@@ -4,6 +4,7 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from builders import changed
 from parcel_desk import desk
 from parcel_service import Code, Source
 
@@ -53,12 +54,12 @@ def assistant_runtime(build, *, model=None, deadline_ms=60_000, hedge_delay_ms=3
         served = made.settings.model_copy(update={"bedrock_endpoint": model})
         gateway = build_gateway(served, cards, task.in_process)
         gateway.warm_up()  # as a service does before it is ready
-        made = replace(made, gateway=gateway)
+        made = changed(made, gateway=gateway)
     offered = build_task_tools(made.settings, {"assistant": task.tool_functions}, None)
     checking = threading.Thread(target=offered["assistant"].check, args=(loaded,))  # as before a pair is served
     checking.start()
     checking.join()
-    return replace(made, tools=offered)
+    return changed(made, tools=offered)
 
 
 def texts(conversation):

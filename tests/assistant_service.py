@@ -4,6 +4,7 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from builders import changed
 from parcel_service import Code, Source
 
 from service.core.run.task import load_task
@@ -51,4 +52,4 @@ def assistant_runtime(build, monkeypatch, *, store=None, book=None, left_after=N
     checking = threading.Thread(target=offered["assistant"].check, args=(pair,))  # as before a pair is served
     checking.start()
     checking.join()
-    return replace(made, tools=offered)
+    return changed(made, tools=offered)

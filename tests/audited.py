@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 
+from builders import changed
 from parcel_service import Code, Source
 from starlette.testclient import TestClient
 
@@ -94,7 +95,7 @@ def audited_assistant(api_runtime, pair_name="rules", gateway=None, stores=None)
     offered = build_task_tools(made.settings, {"assistant": task.tool_functions}, None)
     offered["assistant"].check(pair)
     audit = Auditor(now=made.now, environment="local", stores=stores or [kept], write=lines.append, threads=1)
-    return replace(made, tools=offered, audit=audit), kept.records, lines
+    return changed(made, tools=offered, audit=audit), kept.records, lines
 
 
 def talked(runtime, *messages, channel="chat", session=SESSION, status=200):

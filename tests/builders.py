@@ -7,7 +7,9 @@ from decimal import Decimal
 
 from eval.spine.cases import Case, Expectations
 from eval.spine.results import CaseResult, Score
+from service.answers_kept.feedback import Recorded
 from service.answers_kept.record import SummaryRecord
+from service.calls.build import CallDesks
 from service.calls.keys import CallObject, result_key
 from service.calls.redact.transcript import PatternRedactor
 from service.calls.result import CallResult
@@ -22,6 +24,9 @@ from service.core.release.attestation import GateAttestation
 from service.core.run.task import TaskResult
 from service.core.unit.pair import Message, OutputRules, Pair, Part, Sampling, ServingPolicy
 from service.kit.aws.bounded import StoreThreads
+from service.runtime import Runtime
+from service.runtime.answering import Answering
+from service.runtime.conversing import Conversing
 
 REFERENCES = [
     "The customer disputes a late fee of forty dollars and waits for a call.",
@@ -150,6 +155,55 @@ def case_result(n, output, *, live=True, measured_in=None, ms=100.0, failure=Non
         measured_in=measured_in,
         scores={k: Score(value=v) if v is not None else Score(value=None, unscored="x") for k, v in values.items()},
     )
+
+
+_GROUPS = {
+    **dict.fromkeys("cards gateway interactions tasks pair_sources rollouts shadow tools warm_up".split(), "answering"),
+    **dict.fromkeys(("conversations", "handovers", "audit"), "conversing"),
+    **dict.fromkeys(("calls", "forms", "rescorings", "tenants"), "calls"),
+}
+_FIELDS = {"conversations": "store", "calls": "reviews"}
+
+
+def grouped(changes):
+    """Sort flat fields of a runtime into its groups: a dict of fields by the group's name, "" for the runtime's own."""
+    found = {"": {}, "answering": {}, "conversing": {}, "calls": {}}
+    for name, value in changes.items():
+        found[_GROUPS.get(name, "")][_FIELDS.get(name, name)] = value
+    clocks = {name: changes[name] for name in ("now", "ids") if name in changes}
+    found["conversing"] |= clocks
+    return found
+
+
+def changed(runtime, **changes):
+    """A runtime like another one, with fields of it or of its groups changed."""
+    parts = grouped(changes)
+    groups = {name: replace(getattr(runtime, name), **fields) for name, fields in parts.items() if name and fields}
+    return replace(runtime, **groups, **parts[""])
+
+
+def runtime_of(**fields):
+    """A runtime made of its own and its groups' fields."""
+    parts = grouped(fields)
+    groups = {"conversing": Conversing(**parts["conversing"]), "calls": CallDesks(**parts["calls"])}
+    return Runtime(answering=Answering(**parts["answering"]), **groups, **parts[""])
+
+
+class FakeFeedback:
+    """A feedback store that finds ``found``, or what it returns for a target, and notes what was asked and said."""
+
+    def __init__(self, found, *, effect="first"):
+        self.found, self.effect, self.asked, self.kept = found, effect, [], []
+
+    async def find(self, target):
+        self.asked.append(target)
+        return self.found(target) if callable(self.found) else self.found
+
+    async def record(self, row, said):
+        self.kept.append(said)
+        return Recorded(
+            feedback_id="fb-1", object_key="k", feedback_timestamp="2025-12-08T15:00:00Z", effect=self.effect
+        )
 
 
 class FakeForms:

@@ -100,7 +100,9 @@ def local_aws(tmp_path_factory):
 
 @pytest.fixture
 def api_runtime(tmp_path):
-    """Build a runtime of fakes around a two-interaction customer; keyword arguments replace its fields."""
+    """Build a runtime of fakes around a two-interaction customer; keyword arguments replace its fields or its groups'."""
+    from builders import changed, runtime_of
+
     from service.core.llm.model_call import ModelReply
     from service.core.llm.pricing import Usage
     from service.core.release.served import PairSourceStatus, ServedPair
@@ -110,7 +112,6 @@ def api_runtime(tmp_path):
     from service.core.unit.pair_file import load_pair
     from service.interactions.reader import InteractionPage
     from service.kit.settings import REPO_ROOT, Settings
-    from service.runtime import Runtime
 
     now = datetime(2025, 12, 8, 14, 30, tzinfo=UTC)
     cards = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
@@ -150,7 +151,7 @@ def api_runtime(tmp_path):
         stop = start
 
     def build(**changes):
-        runtime = Runtime(
+        runtime = runtime_of(
             settings=Settings(state_dir=tmp_path / "state"),
             cards=cards,
             gateway=Code(),
@@ -159,7 +160,7 @@ def api_runtime(tmp_path):
             pair_sources={"summarize": Source()},
             now=lambda: now,
         )
-        made = replace(runtime, **changes)
+        made = changed(runtime, **changes)
         # On a busy machine the loop is late, and a crowded service answers without its model.
         return replace(made, settings=made.settings.model_copy(update={"crowded_from_s": 0.0}))
 

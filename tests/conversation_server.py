@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uvicorn
 from assistant_by_model import assistant_runtime, open_bank
+from builders import runtime_of
 from parcel_service import parcel_runtime
 
 from service.app import create_app
@@ -19,7 +20,6 @@ from service.kit.aws.clients import client
 from service.kit.aws.queries import DynamoQueries
 from service.kit.settings import Settings
 from service.kit.telemetry.log import configure_logging
-from service.runtime import Runtime
 
 
 def serve(port, endpoint, model_s, folder, model=None):
@@ -33,7 +33,9 @@ def serve(port, endpoint, model_s, folder, model=None):
         await asyncio.sleep(model_s)
 
     def build(**changes):
-        return Runtime(settings=settings, interactions=None, disconnect=queries.aclose, clock=time.monotonic, **changes)
+        return runtime_of(
+            settings=settings, interactions=None, disconnect=queries.aclose, clock=time.monotonic, **changes
+        )
 
     if model is None:
         runtime = parcel_runtime(build, before, deadline_ms=5_000, conversations=table)

@@ -7,8 +7,9 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import uvicorn
+from builders import FakeFeedback, changed, summary_record
 
-from service.answers_kept.feedback import Recorded, SummaryRow
+from service.answers_kept.feedback import RatedRow
 from service.app import create_app
 from service.core.llm.logged_gateway import LoggedGateway
 from service.core.llm.model_call import ModelReply
@@ -63,24 +64,16 @@ class Desk:
         self._server.server_close()
 
 
-class KeptFeedback:
+def kept_feedback(failures=0):
     """A feedback store that fails as often as it is told, and keeps the rest."""
+    failing = iter(range(failures))
 
-    def __init__(self, failures=0):
-        self.failures, self.kept = failures, []
-
-    async def resolve(self, shape):
-        if self.failures:
-            self.failures -= 1
+    def found(target):
+        if next(failing, None) is not None:
             raise StoreError("table 'omni-summaries' gave no answer within 2 s")
-        names = ("item_key", "unique_process_id", "contact_id", "initial_contact_id", "generated_at", "model_used")
-        fields = dict.fromkeys((*names, "answered_by", "prompt_version", "pair", "pair_digest"), "x")
-        flags = {"cache_hit": False, "degraded": False, "latency_ms": 1}
-        return SummaryRow(request_id=shape.request_id, account_number=ACCOUNT, **fields, **flags)
+        return RatedRow(key="x", record=summary_record(request_id=target.request_id, account_number=ACCOUNT))
 
-    async def record(self, row, verdict, comment=None, edited_summary=None):
-        self.kept.append((verdict, comment, edited_summary))
-        return Recorded(feedback_id="fb-1", object_key="k", feedback_timestamp="2025-12-08T15:00:00Z", effect="first")
+    return FakeFeedback(found)
 
 
 class RestartableService:
@@ -143,13 +136,15 @@ class ToldModel:
 def told_runtime(api_runtime, model, **changes):
     """Return a runtime that serves nova-lite's pair with this model, without a backup and without a hurry."""
     made = api_runtime(**changes)
-    source = made.pair_sources["summarize"]
+    source = made.answering.pair_sources["summarize"]
     pair = load_pair(
         REPO_ROOT / "prompts" / "summarize" / "nova-lite.prompty",
-        cards=made.cards,
-        task_variables=made.tasks["summarize"].variables,
+        cards=made.answering.cards,
+        task_variables=made.answering.tasks["summarize"].variables,
     )
     source.served = replace(
         source.served, pair=replace(pair, backup=None, serving=replace(pair.serving, deadline_ms=60_000))
     )
-    return replace(made, gateway=LoggedGateway(StreamingGateway(model), made.cards), pair_sources={"summarize": source})
+    return changed(
+        made, gateway=LoggedGateway(StreamingGateway(model), made.answering.cards), pair_sources={"summarize": source}
+    )

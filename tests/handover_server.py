@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from assistant_service import assistant_runtime
+from builders import runtime_of
 
 from service.access.control import open_access
 from service.app import create_app
@@ -20,7 +21,6 @@ from service.kit.aws.clients import client
 from service.kit.aws.queries import DynamoQueries
 from service.kit.settings import Settings
 from service.kit.telemetry.log import configure_logging
-from service.runtime import Runtime
 
 
 def serve(port, endpoint, folder, handovers):
@@ -34,7 +34,9 @@ def serve(port, endpoint, folder, handovers):
         return datetime.now(UTC)
 
     def build(**changes):
-        return Runtime(settings=settings, interactions=None, disconnect=queries.aclose, clock=time.monotonic, **changes)
+        return runtime_of(
+            settings=settings, interactions=None, disconnect=queries.aclose, clock=time.monotonic, **changes
+        )
 
     runtime = assistant_runtime(
         build,

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from builders import summary_record
 
 from service.answers_kept.answer_record import AnswerVerdict, KeptAnswer
-from service.answers_kept.record import utc_text
-from service.loading.objects import FeedbackRecord, Fetched, ReleasePromise, ReleaseRecord
+from service.answers_kept.record import FeedbackRecord, utc_text
+from service.loading.objects import Fetched, ReleasePromise, ReleaseRecord
 
 NOW = datetime(2025, 11, 21, 13, 0, tzinfo=UTC)  # past for every clock that runs these tests
 

@@ -4,7 +4,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from builders import make_pair
+from builders import changed, make_pair
 from throwaway.parcels.task import LIVE, SPECS, Parcels
 
 from service.core.llm.model_call import ModelReply
@@ -91,4 +91,4 @@ def parcel_runtime(api_runtime, before=None, deadline_ms=None, **changes):
     checking = threading.Thread(target=tools["parcels"].check, args=(PAIR,))  # as before a pair is served
     checking.start()
     checking.join()
-    return replace(made, tools=tools)
+    return changed(made, tools=tools)

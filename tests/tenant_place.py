@@ -63,7 +63,7 @@ async def make_tenants(stack, folder, name):
         order_rescoring(made.settings, tenant)
     made.worker.tenants.tenants.add(Tenant(tenant=CHAIN, name=CHAIN))
     await made.worker.drain()
-    reviews = build_runtime(made.settings, guarded=False).calls
+    reviews = build_runtime(made.settings, guarded=False).calls.reviews
     for tenant in (ACME, BRAND):
         call = scored_call(made, tenant)
         reviews.override(

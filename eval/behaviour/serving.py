@@ -22,10 +22,9 @@ from service.app import create_app
 from service.core.release.served import PairSourceStatus, ServedPair
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair import Pair
-from service.kit.records.shared_watch import SharedWatch
 from service.kit.settings import Settings
 from service.local.process import LocalBedrock
-from service.runtime import Runtime, build_runtime
+from service.runtime import Runtime, Shared, build_runtime
 
 _START_S = 30.0
 
@@ -74,21 +73,17 @@ def serve_pair(pair: Pair, settings: Settings, *, change: Callable[[Runtime], Ru
         structlog.configure(logger_factory=structlog.PrintLoggerFactory(stack.enter_context(log.open("a"))))
         stack.callback(structlog.reset_defaults)
         runtime = build_runtime(settings, guarded=False)
-        runtime = replace(runtime, pair_sources={**runtime.pair_sources, pair.task: FilePairSource(pair)})
-        # Other tasks' sources would query the registry for pairs that this run does not need.
-        runtime = replace(
-            runtime,
-            tasks={pair.task: runtime.tasks[pair.task]},
-            pair_sources={pair.task: runtime.pair_sources[pair.task]},
+        answering = replace(
+            runtime.answering,
+            # Other tasks' sources would query the registry for pairs that this run does not need.
+            tasks={pair.task: runtime.answering.tasks[pair.task]},
+            pair_sources={pair.task: FilePairSource(pair)},
             # Only this pair answers, and its answers are not stored for customers.
             rollouts={},
-            shared=None,
-            watch=SharedWatch(None),
             shadow=None,
-            # An answer to a test case is not a customer's summary: do not store it, and do not reuse it for another case.
-            summaries=Summaries(),
-            feedback=None,
         )
+        # An answer to a test case is not a customer's summary: do not store it, and do not reuse it for another case.
+        runtime = replace(runtime, answering=answering, shared=Shared(), summaries=Summaries())
         yield stack.enter_context(running(create_app(settings, change(runtime) if change else runtime)))
 
 

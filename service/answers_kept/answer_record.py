@@ -4,8 +4,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from service.answers_kept.feedback import Helpfulness
-from service.answers_kept.record import SummaryRecord, time_partition
+from service.answers_kept.record import Helpfulness, SummaryRecord, time_partition
 from service.core.release.served import RolloutArm
 from service.core.run.task import Arm
 
@@ -104,6 +103,10 @@ class AnswerVerdict(BaseModel):
     def object_key(self) -> str:
         """The record's own key in S3."""
         return f"{time_partition(ANSWER_FEEDBACK_PREFIX, self.feedback_timestamp)}{self.feedback_id}.json"
+
+    def to_json(self) -> str:
+        """Return the record as one JSON object."""
+        return self.model_dump_json()
 
 
 ServedRecord = SummaryRecord | KeptAnswer

@@ -1,20 +1,16 @@
 """The table of answers of all tasks: one row per answered request, with its newest feedback, for as long as a row lives."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Literal
-
-from botocore.exceptions import ClientError
+from datetime import datetime
+from typing import Literal
 
 from service.answers_kept.answer_record import AnswerVerdict, KeptAnswer, ServedRecord
-from service.answers_kept.feedback import Effect
+from service.answers_kept.feedback import ByRequest, Effect, FeedbackTarget, RatedRow, Said
+from service.answers_kept.rated_table import CONDITION_FAILED, RowsOfRequests, code_of
 from service.answers_kept.table import SummaryTable
-from service.kit.aws.bounded import ItemChanged, RecordRefused
+from service.kit.aws.bounded import RecordRefused, translated
 from service.kit.aws.stores import ANSWERS
 from service.kit.delivery.writer import Store
 from service.kit.frame.errors import StoreError
-from service.kit.records.conditions import Changes, absent, at_least, below, either, every, present
-from service.kit.records.dynamo import DynamoRows
 from service.kit.records.tombstones import Tombstones
 from service.kit.telemetry.fields import account_hash
 
@@ -23,20 +19,8 @@ _KEY, _TTL = ANSWERS.partition, ANSWERS.expires
 _NO_TABLE = frozenset({"ResourceNotFoundException", "AccessDeniedException"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerRow:
-    """An answer with its newest feedback, None without one."""
-
-    answer: KeptAnswer
-    verdict: AnswerVerdict | None = None
-
-
-class AnswerTable:
+class AnswerTable(RowsOfRequests):
     """Reads and writes one DynamoDB table. Blocking; every method raises ``StoreError`` when the table does not answer."""
-
-    def __init__(self, client: Any, table: str, *, ttl: timedelta) -> None:
-        self._rows = DynamoRows(client, ANSWERS, table, timeout_s=0)
-        self._ttl = ttl
 
     def put(self, record: KeptAnswer) -> Literal["written", "already"]:
         """Write ``record`` unless it is there: a row that has feedback keeps it.
@@ -44,57 +28,48 @@ class AnswerTable:
         Raises:
             RecordRefused: also if there is no such table; ``omni reconcile --restore`` writes the rows when there is.
         """
+        expires = int((datetime.fromisoformat(record.generated_at) + self._ttl).timestamp())
         item = {
-            _KEY: record.request_id,
-            "task": record.task,
-            "generated_at": record.generated_at,
-            "answer": record.to_json(),
-            _TTL: int((datetime.fromisoformat(record.generated_at) + self._ttl).timestamp()),
+            _KEY: {"S": record.request_id},
+            "task": {"S": record.task},
+            "generated_at": {"S": record.generated_at},
+            "answer": {"S": record.to_json()},
+            _TTL: {"N": str(expires)},
         }
         try:
-            self._rows.put(item, when=absent(_KEY))
-        except ItemChanged:
-            return "already"
+            with translated(self._store):
+                self._client.put_item(
+                    TableName=self._table, Item=item, ConditionExpression=f"attribute_not_exists({_KEY})"
+                )
         except StoreError as err:
-            refused = err.__cause__
-            if isinstance(refused, ClientError) and refused.response.get("Error", {}).get("Code") in _NO_TABLE:
+            if code_of(err) == CONDITION_FAILED:
+                return "already"
+            if code_of(err) in _NO_TABLE:
                 raise RecordRefused(str(err)) from err
             raise
         return "written"
 
-    def get(self, request_id: str, now: datetime) -> AnswerRow | None:
-        """Return the row of a request; None if there is none, or it has expired."""
-        item = self._rows.get((request_id,))
-        if item is None or item[_TTL] <= now.timestamp():
+    def find(self, target: FeedbackTarget, now: datetime) -> RatedRow[KeptAnswer] | None:
+        """Return the row of a request; None if there is none, or it has expired. Answers of tasks have no other name."""
+        item = self._item({_KEY: target.request_id}) if isinstance(target, ByRequest) else None
+        if item is None or int(item[_TTL]["N"]) <= now.timestamp():
             return None
-        verdict = item.get("verdict")
-        return AnswerRow(
-            answer=KeptAnswer.model_validate_json(item["answer"]),
-            verdict=None if verdict is None else AnswerVerdict.model_validate_json(verdict),
-        )
+        answer, said, at = KeptAnswer.model_validate_json(item["answer"]["S"]), None, ""
+        if "verdict" in item:
+            verdict = AnswerVerdict.model_validate_json(item["verdict"]["S"])
+            at = verdict.feedback_timestamp
+            said = Said(
+                rating=verdict.helpful_feedback,
+                reason=verdict.reason,
+                comment=verdict.comment,
+                edited=verdict.edited_output,
+                by=verdict.by,
+            )
+        return RatedRow(key=answer.request_id, record=answer, said=said, said_at=at)
 
-    def set_feedback(self, verdict: AnswerVerdict) -> Effect:
+    def set_feedback(self, row: RatedRow[KeptAnswer], verdict: AnswerVerdict) -> Effect:
         """Write feedback into its answer's row and return its effect; ``late`` also when the row is gone."""
-        changes = Changes(
-            sets={
-                "verdict": verdict.model_dump_json(),
-                "helpful_feedback": verdict.helpful_feedback,
-                "feedback_timestamp": verdict.feedback_timestamp,
-            }
-        )
-        is_newer = either(absent("feedback_timestamp"), below("feedback_timestamp", verdict.feedback_timestamp))
-        try:
-            # The write returns the old values: of two simultaneous clicks only one is the first.
-            old = self._rows.update((verdict.request_id,), changes, when=every(present(_KEY), is_newer), returns="old")
-        except ItemChanged:
-            return "late"
-        before = old.get("helpful_feedback")
-        return "first" if before is None else "same" if before == verdict.helpful_feedback else "changed"
-
-    def request_ids(self, since: str, until: str) -> list[str]:
-        """Return the request ids of the rows answered in ``[since, until)``. Reads the whole table: for reconciliation."""
-        answered = every(at_least("generated_at", since), below("generated_at", until))
-        return [item[_KEY] for item in self._rows.scan(where=answered, only=(_KEY,))]
+        return self._rate({_KEY: row.key}, verdict, {"verdict": verdict.to_json()})
 
 
 class RecordTables:

@@ -8,7 +8,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from pydantic import ValidationError
 
-from service.answers_kept.feedback import SummaryRow
+from service.answers_kept.feedback import RatedRow, Said
 from service.answers_kept.record import Reusable, SummaryRecord
 from service.kit.aws.stores import SUMMARIES
 from service.kit.frame.errors import StoreError
@@ -87,34 +87,19 @@ def to_reusable(item: SummaryItem) -> Reusable | None:
     )
 
 
-def to_row(item: SummaryItem) -> SummaryRow:
+def to_row(item: SummaryItem) -> RatedRow[SummaryRecord]:
     """Return the row that feedback is recorded for.
 
     Raises:
         StoreError: the item is malformed.
     """
-    record, fields = to_record(item), _plain(item)
-    return SummaryRow(
-        item_key=fields[PARTITION_KEY],
-        unique_process_id=record.unique_process_id,
-        request_id=record.request_id,
-        account_number=record.account_number,
-        contact_id=record.contact_id,
-        initial_contact_id=record.initial_contact_id,
-        generated_at=record.generated_at,
-        model_used=record.model_used,
-        answered_by=record.answered_by,
-        prompt_version=record.prompt_version,
-        pair=record.pair,
-        pair_digest=record.pair_digest,
-        latency_ms=record.latency_ms,
-        cache_hit=record.cache_hit,
-        degraded=record.degraded,
-        helpful_feedback=fields.get("helpful_feedback"),
-        feedback_timestamp=fields.get("feedback_timestamp"),
-        comment=fields.get("comment"),
-        edited_summary=fields.get("edited_summary"),
-    )
+    fields, said, at = _plain(item), None, ""
+    if "helpful_feedback" in fields:
+        at = fields["feedback_timestamp"]
+        said = Said(
+            rating=fields["helpful_feedback"], comment=fields.get("comment"), edited=fields.get("edited_summary")
+        )
+    return RatedRow(key=fields[PARTITION_KEY], record=to_record(item), said=said, said_at=at)
 
 
 def is_expired(item: SummaryItem, now: datetime) -> bool:

@@ -1,7 +1,9 @@
-"""The record of one answered request, as kept in DynamoDB, in S3 and in the spool."""
+"""The records of a summary and of the feedback on it, as kept in DynamoDB, in S3 and in the spool."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +15,7 @@ from service.core.unit.interaction import Interaction
 PROCESSED_PREFIX = "omni-channel/processed/"
 FEEDBACK_PREFIX = "omni-channel/feedback/"
 RELEASES_PREFIX = "omni-channel/releases/"
+Helpfulness = Literal["helpful", "not_helpful"]
 
 
 class SeenInteraction(BaseModel):
@@ -93,6 +96,42 @@ class SummaryRecord(BaseModel):
     def to_json(self) -> str:
         """Return the record as one JSON object."""
         return self.model_dump_json()
+
+
+class FeedbackRecord(BaseModel):
+    """One feedback on a summary; ``generated_at`` is the time of the rated summary."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    feedback_id: str = Field(min_length=1)
+    feedback_timestamp: str
+    schema_version: int = 0
+    helpful_feedback: Helpfulness
+    comment: str | None = None
+    edited_summary: str | None = None
+    unique_process_id: str
+    request_id: str = Field(min_length=1)
+    account_number: str = Field(min_length=1)
+    contact_id: str = Field(min_length=1)
+    initial_contact_id: str
+    generated_at: str
+    model_used: str
+    answered_by: str
+    prompt_version: str
+    pair: str
+    pair_digest: str
+    latency_ms: int
+    cache_hit: bool
+    degraded: bool
+
+    @property
+    def object_key(self) -> str:
+        """The record's own key in S3."""
+        return f"{time_partition(FEEDBACK_PREFIX, self.feedback_timestamp)}{self.feedback_id}.json"
+
+    def to_json(self) -> str:
+        """Return the record as one JSON object."""
+        return json.dumps(self.model_dump(), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

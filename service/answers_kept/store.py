@@ -6,15 +6,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from service.answers_kept.answer_record import ServedRecord
-from service.answers_kept.feedback import Feedback
 from service.answers_kept.reuse import Reuse
 from service.kit.aws.queries import EventLoopTables
 from service.kit.settings import Settings
 
 if TYPE_CHECKING:
-    from service.answers_kept.answer_feedback import AnswerFeedback
     from service.answers_kept.answer_table import AnswerTable
     from service.answers_kept.archive import Archive
+    from service.answers_kept.feedback import AnswerFeedback, SummaryFeedback
     from service.answers_kept.table import SummaryTable
     from service.answers_kept.writer import AnswerOutbox, AnswerWriter
 
@@ -46,7 +45,7 @@ class Summaries:
         self,
         reuse: Reuse | None = None,
         writer: RecordKeeper | None = None,
-        feedback: Feedback | None = None,
+        feedback: "SummaryFeedback | None" = None,
         outbox: "AnswerOutbox | None" = None,
         answer_feedback: "AnswerFeedback | None" = None,
     ) -> None:
@@ -103,9 +102,8 @@ def build_summaries(
     clock: Callable[[], float],
 ) -> Summaries:
     """Build the stores of ``settings`` from two boto3 clients and the event loop's ``queries``; contacts nothing."""
-    from service.answers_kept.answer_feedback import AnswerFeedbackStore
     from service.answers_kept.answer_table import RecordTables, WithoutErased
-    from service.answers_kept.feedback_store import FeedbackStore
+    from service.answers_kept.feedback import AnswerFeedback, SummaryFeedback
     from service.answers_kept.recent import RecentSummaries
     from service.answers_kept.writer import answer_outbox, answer_writer, open_outbox, open_spool
     from service.answers_kept.writer_process import WriterProcess
@@ -129,8 +127,8 @@ def build_summaries(
     return Summaries(
         reuse=Reuse(window_s=settings.summaries.reuse_window_s, recent=recent.of_account, now=now, clock=clock),
         writer=WriterProcess(settings, open_spool(settings), here) if in_child else here(),
-        feedback=FeedbackStore(table, archive, timeout_s=timeout_s, now=now),
-        answer_feedback=AnswerFeedbackStore(answers, archive, timeout_s=timeout_s, now=now),
+        feedback=SummaryFeedback(table, archive, timeout_s=timeout_s, now=now),
+        answer_feedback=AnswerFeedback(answers, archive, timeout_s=timeout_s, now=now),
         outbox=answer_outbox(settings, outbox, queries),
     )
 

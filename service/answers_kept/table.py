@@ -1,19 +1,11 @@
 """The table ``SummaryCache``: one row per answered request; a process's newest answer has the process id as its key."""
 
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime
+from typing import Literal
 
 from botocore.exceptions import ClientError
 
-from service.answers_kept.feedback import (
-    Ambiguous,
-    ByContact,
-    ByProcess,
-    Effect,
-    FeedbackTarget,
-    Helpfulness,
-    SummaryRow,
-)
+from service.answers_kept.feedback import Ambiguous, ByContact, ByProcess, Effect, FeedbackTarget, RatedRow
 from service.answers_kept.items import (
     BY_CONTACT,
     BY_REQUEST,
@@ -25,7 +17,8 @@ from service.answers_kept.items import (
     to_item,
     to_row,
 )
-from service.answers_kept.record import SummaryRecord
+from service.answers_kept.rated_table import CONDITION_FAILED, RowsOfRequests, code_of
+from service.answers_kept.record import FeedbackRecord, SummaryRecord
 from service.kit.aws.bounded import translated
 from service.kit.frame.errors import StoreError
 
@@ -35,14 +28,8 @@ _RACES = 5
 _MOST_OF_A_CONTACT = 50
 
 
-class SummaryTable:
+class SummaryTable(RowsOfRequests):
     """Reads and writes one DynamoDB table. Blocking; every method raises ``StoreError`` when the table does not answer."""
-
-    def __init__(self, client: Any, table: str, *, ttl: timedelta) -> None:
-        self._client = client
-        self._table = table
-        self._store = f"table {table!r}"
-        self._ttl = ttl
 
     def put(self, record: SummaryRecord) -> WriteOutcome:
         """Write ``record`` once, however often it is put. An older answer never replaces a newer one, and none is lost.
@@ -77,7 +64,7 @@ class SummaryTable:
                 )
         except StoreError as err:
             refused = err.__cause__
-            if isinstance(refused, ClientError) and _code(refused) == "ConditionalCheckFailedException":
+            if isinstance(refused, ClientError) and code_of(err) == CONDITION_FAILED:
                 present: SummaryItem | None = refused.response.get("Item") or self._get(item[PARTITION_KEY]["S"])
                 if present is not None:
                     return present
@@ -115,25 +102,25 @@ class SummaryTable:
                     ]
                 )
         except StoreError as err:
-            if isinstance(err.__cause__, ClientError) and _code(err.__cause__) == "TransactionCanceledException":
+            if code_of(err) == "TransactionCanceledException":
                 return False
             raise
         return True
 
-    def resolve(self, shape: FeedbackTarget, now: datetime) -> SummaryRow | Ambiguous | None:
-        """See ``service.answers_kept.feedback.Feedback.resolve``; treats expired rows as missing."""
-        if isinstance(shape, ByProcess):
-            return self._row(shape.unique_process_id, now)
-        if isinstance(shape, ByContact):
-            return self._of_contact(shape, now)
-        found = self._index(BY_REQUEST, "request_id = :value", shape.request_id)
+    def find(self, target: FeedbackTarget, now: datetime) -> RatedRow[SummaryRecord] | Ambiguous | None:
+        """See ``service.answers_kept.feedback.FeedbackStore.find``; treats expired rows as missing."""
+        if isinstance(target, ByProcess):
+            return self._row(target.unique_process_id, now)
+        if isinstance(target, ByContact):
+            return self._of_contact(target, now)
+        found = self._index(BY_REQUEST, "request_id = :value", target.request_id)
         return self._row(found[0][PARTITION_KEY]["S"], now) if found else None
 
-    def _of_contact(self, shape: ByContact, now: datetime) -> SummaryRow | Ambiguous | None:
+    def _of_contact(self, target: ByContact, now: datetime) -> RatedRow[SummaryRecord] | Ambiguous | None:
         found = [
             item
-            for item in self._index(BY_CONTACT, "contact_id = :value", shape.contact_id)
-            if item["account_number"]["S"] == shape.account_number and not is_expired(item, now)
+            for item in self._index(BY_CONTACT, "contact_id = :value", target.contact_id)
+            if item["account_number"]["S"] == target.account_number and not is_expired(item, now)
         ]
         if not found:
             return None
@@ -159,77 +146,23 @@ class SummaryTable:
         items: list[SummaryItem] = answer["Items"]
         return items
 
-    def _row(self, key: str, now: datetime) -> SummaryRow | None:
+    def _row(self, key: str, now: datetime) -> RatedRow[SummaryRecord] | None:
         item = self._get(key)
         return None if item is None or is_expired(item, now) else to_row(item)
 
     def _get(self, key: str) -> SummaryItem | None:
-        with translated(self._store):
-            answer = self._client.get_item(TableName=self._table, Key={PARTITION_KEY: {"S": key}}, ConsistentRead=True)
-        item: SummaryItem | None = answer.get("Item")
-        return item
+        return self._item({PARTITION_KEY: key})
 
-    def set_feedback(
-        self, row: SummaryRow, verdict: Helpfulness, at: str, comment: str | None, edited_summary: str | None
-    ) -> Effect:
+    def set_feedback(self, row: RatedRow[SummaryRecord], verdict: FeedbackRecord) -> Effect:
         """Write feedback into its summary's row and return its effect; ``late`` also when the row is gone."""
-        sets = ["helpful_feedback = :verdict", "feedback_timestamp = :at"]
-        values = {":verdict": {"S": verdict}, ":at": {"S": at}, ":request": {"S": row.request_id}}
-        removes = []
-        # "comment" is one of DynamoDB's reserved words.
-        names = {"#comment": "comment", "#edited": "edited_summary"}
-        for name, text in (("#comment", comment), ("#edited", edited_summary)):
-            if text is None:
-                removes.append(name)
-            else:
-                sets.append(f"{name} = :{name[1:]}")
-                values[f":{name[1:]}"] = {"S": text}
-        expression = f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removes)}" if removes else "")
-        # The row may have moved to its side key since it was resolved.
-        for key in dict.fromkeys([row.item_key, side_key(row.unique_process_id, row.request_id)]):
-            try:
-                with translated(self._store):
-                    # The write returns the old values: of two simultaneous clicks only one is the first.
-                    answer = self._client.update_item(
-                        TableName=self._table,
-                        Key={PARTITION_KEY: {"S": key}},
-                        UpdateExpression=expression,
-                        ConditionExpression="request_id = :request AND "
-                        "(attribute_not_exists(feedback_timestamp) OR feedback_timestamp < :at)",
-                        ExpressionAttributeNames=names,
-                        ExpressionAttributeValues=values,
-                        ReturnValues="UPDATED_OLD",
-                    )
-                before = answer.get("Attributes", {}).get("helpful_feedback", {}).get("S")
-                return "first" if before is None else "same" if before == verdict else "changed"
-            except StoreError as err:
-                if not isinstance(err.__cause__, ClientError) or _code(err.__cause__) != (
-                    "ConditionalCheckFailedException"
-                ):
-                    raise
+        texts = {"comment": verdict.comment, "edited_summary": verdict.edited_summary}
+        # The row may have moved to its side key since it was found.
+        for key in dict.fromkeys([row.key, side_key(verdict.unique_process_id, verdict.request_id)]):
+            effect = self._rate({PARTITION_KEY: key}, verdict, texts)
+            if effect != "late":
+                return effect
         return "late"
-
-    def request_ids(self, since: str, until: str) -> list[str]:
-        """Return the request ids of the rows answered in ``[since, until)``.
-
-        Reads the whole table: only for reconciliation.
-        """
-        found: list[str] = []
-        with translated(self._store):
-            pages = self._client.get_paginator("scan").paginate(
-                TableName=self._table,
-                ProjectionExpression="request_id",
-                FilterExpression="generated_at >= :since AND generated_at < :until",
-                ExpressionAttributeValues={":since": {"S": since}, ":until": {"S": until}},
-            )
-            for page in pages:
-                found.extend(item["request_id"]["S"] for item in page["Items"])
-        return found
 
 
 def _age_key(item: SummaryItem) -> tuple[str, str]:
     return item["generated_at"]["S"], item["request_id"]["S"]
-
-
-def _code(err: ClientError) -> str:
-    return str(err.response.get("Error", {}).get("Code", ""))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, cast
+from typing import cast
 
 import anyio.to_thread
 from fastapi import Request
@@ -57,10 +57,12 @@ def tools_of_run(task: str, inputs: BaseModel, *, served: ServedPair, request: R
     Equal writing calls of one conversation are made once, and one client's conversation is never another's.
     """
     runtime = runtime_of(request)
-    if not served.pair.tools or task not in runtime.tools:
+    if not served.pair.tools or task not in runtime.answering.tools:
         return None
-    conversation = runtime.tasks[task].conversation(inputs)
-    return runtime.tools[task].for_run(served.pair, f"{owner_of(request)}/{conversation or request.state.request_id}")
+    conversation = runtime.answering.tasks[task].conversation(inputs)
+    return runtime.answering.tools[task].for_run(
+        served.pair, f"{owner_of(request)}/{conversation or request.state.request_id}"
+    )
 
 
 async def pair_for_tenant(runtime: Runtime, task: str, tenant: str | None, unit: str | None) -> tuple[ServedPair, bool]:
@@ -72,10 +74,10 @@ async def pair_for_tenant(runtime: Runtime, task: str, tenant: str | None, unit:
         TenantRefused: there is none.
         RegistryError: no verified pair has been found yet.
     """
-    desk = runtime.tenants
+    desk = runtime.calls.tenants
     if tenant is None or desk is None or await desk.tenants.threads.run(desk.is_free, tenant):
-        return runtime.pair_for(task, unit), True
-    production = runtime.pair_sources[task].current()
+        return runtime.answering.pair_for(task, unit), True
+    production = runtime.answering.pair_sources[task].current()
     try:
         return await anyio.to_thread.run_sync(desk.served, tenant, production), False
     except CallFailed as err:
@@ -103,8 +105,8 @@ async def answer(
     deadline_ms = served.pair.serving.deadline_ms
     context = TaskContext(
         pair=served.pair,
-        gateway=runtime.gateway,
-        cards=runtime.cards,
+        gateway=runtime.answering.gateway,
+        cards=runtime.answering.cards,
         chain="serve",
         patience=max(deadline_ms - timer.elapsed_ms(), 0.0) / deadline_ms,
         clock=runtime.clock,
@@ -112,16 +114,22 @@ async def answer(
         tools=tools,
         crowded=runtime.crowding.crowded,
     )
-    result: TaskResult = await runtime.tasks[task].run(inputs, context)
-    rollout = runtime.rollouts.get(task)
+    result: TaskResult = await runtime.answering.tasks[task].run(inputs, context)
+    rollout = runtime.answering.rollouts.get(task)
     if rollout is not None:
         rollout.observe(served.pair.digest, observation(result, timer))
-        candidate = rollout.shadow(runtime.tasks[task].unit(inputs)) if shadows else None
-        if candidate is not None and runtime.shadow is not None and not context.crowded:
+        candidate = rollout.shadow(runtime.answering.tasks[task].unit(inputs)) if shadows else None
+        if candidate is not None and runtime.answering.shadow is not None and not context.crowded:
             # The tools that the candidate names, which need not be those of the pair that has answered.
-            reading = runtime.tools[task].for_shadow(candidate.served.pair) if task in runtime.tools else None
+            reading = (
+                runtime.answering.tools[task].for_shadow(candidate.served.pair)
+                if task in runtime.answering.tools
+                else None
+            )
             unseen = replace(context, tools=reading)
-            runtime.shadow.submit(runtime.tasks[task], inputs, unseen, result, candidate, now=runtime.now())
+            runtime.answering.shadow.submit(
+                runtime.answering.tasks[task], inputs, unseen, result, candidate, now=runtime.now()
+            )
     if result.failure is not None:
         raise TaskFailedError(result)
     return result
@@ -140,7 +148,7 @@ def observation(result: TaskResult, timer: Timer) -> Observation:
 
 def short_name(model: str, runtime: Runtime) -> str:
     """Return a model's short name, or ``model`` itself when it has no card ("none", the name of a stand-in)."""
-    return runtime.cards.get(model).short_name if model in runtime.cards else model
+    return runtime.answering.cards.get(model).short_name if model in runtime.answering.cards else model
 
 
 def usd(result: TaskResult) -> str | None:
@@ -151,14 +159,3 @@ def usd(result: TaskResult) -> str | None:
 def decimal_text(value: Decimal) -> str:
     """Return ``value`` without exponent and without trailing zeros."""
     return format(value.normalize(), "f")
-
-
-def usage_fields(result: TaskResult) -> dict[str, Any]:
-    """Return the metered tokens by kind."""
-    usage = result.usage
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_tokens": usage.cache_read_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
-    }

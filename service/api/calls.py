@@ -203,7 +203,7 @@ async def _run_review(request: Request, calls: CallReviews, ask: Callable[[], _T
 
 
 def _calls(request: Request) -> CallReviews:
-    calls = runtime_of(request).calls
+    calls = runtime_of(request).calls.reviews
     if calls is None:
         raise StoreError("this service keeps no calls: it has no AWS endpoint (locally: omni serve)")
     return calls

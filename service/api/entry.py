@@ -20,7 +20,7 @@ def entry_of(
 
     ``conversation`` is the kept one; None if the caller keeps its conversations itself.
     """
-    queue = runtime_of(request).handovers
+    queue = runtime_of(request).conversing.handovers
     if queue is None or not isinstance(task, DialogueTask) or not isinstance(inputs, DialogueInputs):
         return None
     if conversation is None:
@@ -32,7 +32,7 @@ def entry_of(
 
 def entry_again(task: DialogueTask[Any], request: Request, conversation: KeptConversation) -> HandoverEntry | None:
     """Return the entry of a conversation that was handed over already, as it was at that message; None if that is gone."""
-    queue, said = runtime_of(request).handovers, conversation.shown
+    queue, said = runtime_of(request).conversing.handovers, conversation.shown
     handed = [at for at, each in enumerate(said) if each.reply is not None and each.reply.action == "handover"]
     if queue is None or not handed or handed[-1] == 0:
         return None

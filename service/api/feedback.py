@@ -5,7 +5,18 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from service.answers_kept.feedback import Ambiguous, ByContact, ByProcess, ByRequest, FeedbackTarget, SummaryRow
+from service.answers_kept.feedback import (
+    Ambiguous,
+    ByContact,
+    ByProcess,
+    ByRequest,
+    FeedbackStore,
+    FeedbackTarget,
+    RatedRow,
+    Record,
+    Recorded,
+    Said,
+)
 from service.api.answering import runtime_of
 from service.api.http.problems import RESPONSES, Problem, problem
 from service.api.http.tenancy import may_see
@@ -134,14 +145,14 @@ class FeedbackAnswer(BaseModel):
 )
 async def feedback(body: FeedbackRequest, request: Request) -> FeedbackAnswer | Response:
     """Keep whether a summary helped the agent. A repeat changes nothing; a later, different verdict replaces the first."""
-    store = runtime_of(request).feedback
+    store = runtime_of(request).summaries.feedback
     if store is None:
         raise StoreError("this service keeps no summaries, so there is nothing to give feedback on")
     request_id = request.state.request_id
     # A browser's token is for one account; that of another one is not found, so that nobody learns which summaries exist.
     theirs = body.customer_account is None or may_see(request, body.customer_account)
-    row = await store.resolve(body.shape()) if theirs else None
-    if row is None or (isinstance(row, SummaryRow) and not may_see(request, row.account_number)):
+    row = await store.find(body.shape()) if theirs else None
+    if row is None or (isinstance(row, RatedRow) and not may_see(request, row.record.account_number)):
         detail = "there is no such summary, or it is older than seven days"
         return problem(request_id, status=404, code="SUMMARY_NOT_FOUND", detail=detail)
     if isinstance(row, Ambiguous):
@@ -149,26 +160,39 @@ async def feedback(body: FeedbackRequest, request: Request) -> FeedbackAnswer | 
         return problem(
             request_id, status=409, code="AMBIGUOUS_SUMMARY", detail=detail, request_ids=list(row.request_ids)
         )
-    kept = await store.record(row, body.feedback, comment=body.comment, edited_summary=body.edited_summary)
-    if kept.effect in ("first", "changed"):  # a repeated click counts once
-        for rollout in runtime_of(request).rollouts.values():  # each counts only the pairs that it compares
-            rollout.rate(row.pair_digest, helpful=body.feedback == "helpful", changed=kept.effect == "changed")
-    log(
-        Event.FEEDBACK_RECORDED,
-        account=account_hash(row.account_number),
-        summary_request_id=row.request_id,
-        feedback=body.feedback,
-        model_used=row.model_used,
-        pair=row.pair,
-        with_comment=body.comment is not None,
-        with_edit=body.edited_summary is not None,
-    )
+    said = Said(rating=body.feedback, comment=body.comment, edited=body.edited_summary)
+    kept = await rate(request, store, row, said, account=account_hash(row.record.account_number))
     return FeedbackAnswer(
         feedback_id=kept.feedback_id,
-        request_id=row.request_id,
-        unique_process_id=row.unique_process_id,
-        contact_id=row.contact_id,
+        request_id=row.record.request_id,
+        unique_process_id=row.record.unique_process_id,
+        contact_id=row.record.contact_id,
         feedback=body.feedback,
         feedback_timestamp=kept.feedback_timestamp,
         current=kept.current,
     )
+
+
+async def rate(
+    request: Request, store: FeedbackStore[Record], row: RatedRow[Record], said: Said, **about: str
+) -> Recorded:
+    """Keep a feedback, count it for the rollouts, and log it with the fields ``about``.
+
+    Raises:
+        StoreError: a store failed.
+    """
+    kept, record = await store.record(row, said), row.record
+    if kept.effect in ("first", "changed"):  # a repeated click counts once
+        for rollout in runtime_of(request).answering.rollouts.values():  # each counts only the pairs that it compares
+            rollout.rate(record.pair_digest, helpful=said.rating == "helpful", changed=kept.effect == "changed")
+    log(
+        Event.FEEDBACK_RECORDED,
+        **about,
+        summary_request_id=record.request_id,
+        feedback=said.rating,
+        model_used=record.model_used,
+        pair=record.pair,
+        with_comment=said.comment is not None,
+        with_edit=said.edited is not None,
+    )
+    return kept

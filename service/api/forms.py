@@ -191,7 +191,7 @@ async def activate_form(form_id: _FormId, body: ActivateRequest, request: Reques
 
 
 def _forms(request: Request) -> Forms:
-    forms = runtime_of(request).forms
+    forms = runtime_of(request).calls.forms
     if forms is None:
         raise StoreError("this service keeps no forms: it has no AWS endpoint (locally: omni serve)")
     return forms

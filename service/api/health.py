@@ -84,7 +84,7 @@ def readiness_of(runtime: Runtime) -> Readiness:
     """Return the pair that each task serves, and a reason for each required task without one."""
     tasks: dict[str, TaskReadiness] = {}
     reasons: list[str] = []
-    for name, source in sorted(runtime.pair_sources.items()):
+    for name, source in sorted(runtime.answering.pair_sources.items()):
         required = name in runtime.settings.serving.required_tasks
         status = source.status()
         tasks[name] = state = TaskReadiness(

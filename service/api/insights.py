@@ -2,8 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Coroutine
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
@@ -11,16 +10,19 @@ from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from service.answers_kept.items import is_side_key
-from service.answers_kept.reuse import ReuseOutcome
-from service.api.answering import Timer, answer, runtime_of, short_name, start_timer, usd
+from service.answers_kept.record import SeenInteraction, SummaryRecord
+from service.answers_kept.reuse import ReuseLookup, ReuseOutcome, ReuseScope
+from service.api.answer_path import Answered, Face, answer_request
+from service.api.answering import runtime_of
 from service.api.http.problems import RESPONSES
 from service.api.http.tenancy import AccountRefused, may_see
-from service.api.kept import reuse_scope, summary_record
 from service.api.streaming import stream, wants_stream
 from service.core.release.served import ServedPair
+from service.core.run.task import TaskResult
 from service.core.tasks.summarize import Summarize, SummarizeInputs
 from service.core.unit.channel import RecordedChannel
 from service.core.unit.interaction import HistoryFilter, Interaction, date_range
+from service.core.unit.pair import Pair
 from service.interactions.reader import InteractionPage
 from service.kit.telemetry.log import Event, account_hash, log
 from service.runtime import Runtime
@@ -163,6 +165,9 @@ async def _plain_body(request: Request) -> InsightsRequest | None:
         return None
 
 
+_RESPONSE_FIELDS = InsightsResponse.model_fields.keys()
+_NOT_KEPT = ("as_of", "interactions")  # of the inputs
+_REASON = "contact_reason"
 router = APIRouter(route_class=_PlainRoute)
 
 
@@ -186,157 +191,100 @@ async def summarise(body: InsightsRequest, request: Request) -> InsightsResponse
     Raises:
         ServiceError: no pair, no history in time, or no answer; carries the failure code.
     """
-    runtime = runtime_of(request)
-    timer = start_timer(runtime)
-    now = runtime.now()
-    account = account_hash(body.account_number)
     log(
         Event.REQUEST_RECEIVED,
         path=PATH,
-        account=account,
+        account=account_hash(body.account_number),
         max_history_days=body.max_history_days,
         max_interactions=body.max_interactions,
     )
-    served = runtime.pair_for(Summarize.name, body.account_number)
-    reuse = runtime.summaries.reuse
-    lookup = reuse.begin(
-        reuse_scope(
-            body,
-            account_number=body.account_number,
-            initial_contact_id=body.initial_contact_id or body.contact_id,
-            ivr_intent=body.ivr_intent,
-            pair=served.pair,
+    face = SummaryFace(body, runtime_of(request))
+    answered = await answer_request(face, request)
+    kept = {name: getattr(face.record, name) for name in SummaryRecord.model_fields.keys() & _RESPONSE_FIELDS}
+    latency = {"latency_ms": answered.facts["latency_ms"]}
+    return InsightsResponse(**kept | latency, failure_code=None, kept=answered.kept)
+
+
+class SummaryFace(Face[SummarizeInputs]):
+    """``POST /omni-channel-insights``: a face of ``/v1/summarize`` that reads the history itself and may reuse a summary."""
+
+    record: SummaryRecord  # once it is kept
+    _inputs: SummarizeInputs
+    _page: InteractionPage
+    _lookup: ReuseLookup
+    _outcome: ReuseOutcome
+
+    def __init__(self, body: InsightsRequest, runtime: Runtime) -> None:
+        super().__init__(runtime.answering.tasks[Summarize.name], runtime, tenant=None, unit=body.account_number)
+        self._body = body
+        self._initial = body.initial_contact_id or body.contact_id
+
+    async def read(self, served: ServedPair) -> SummarizeInputs:
+        """Read the history; the search for a summary to reuse begins before."""
+        body, now, reuse = self._body, self.runtime.now(), self.runtime.summaries.reuse
+        self._lookup = reuse.begin(reuse_scope(body, served.pair))
+        try:
+            self._page = await self.runtime.answering.interactions.history(body.account_number, body, now)
+        except BaseException:
+            reuse.drop(self._lookup)
+            raise
+        asked = {name: getattr(body, name) for name in InsightsRequest.model_fields}
+        process = body.unique_process_id or _process_id(body.account_number, self._initial, body.contact_id)
+        ids = {"initial_contact_id": self._initial, "unique_process_id": process}
+        self._inputs = SummarizeInputs(**asked | ids, as_of=now, interactions=self._page.interactions)
+        return self._inputs
+
+    async def once(self, ask: Callable[[], Awaitable[TaskResult]], *, request_id: str, patience_s: float) -> TaskResult:
+        """Return a recent summary of the same interactions, or else what ``ask`` returns."""
+        self._outcome = await self.runtime.summaries.reuse.once(
+            self._lookup, self._page.interactions, ask, request_id=request_id, patience_s=patience_s
         )
-    )
-    try:
-        page = await runtime.interactions.history(body.account_number, body, now)
-    except BaseException:
-        reuse.drop(lookup)
-        raise
-    inputs = _inputs(body, page, now)
-    answered = await reuse.once(
-        lookup,
-        page.interactions,
-        lambda: answer(Summarize.name, inputs, served=served, runtime=runtime, timer=timer),
-        request_id=request.state.request_id,
-        patience_s=max(served.pair.serving.deadline_ms - timer.elapsed_ms(), 0.0) / 1000,
-    )
-    insights = _response(
-        inputs, answered, page=page, served=served, runtime=runtime, timer=timer, request_id=request.state.request_id
-    )
-    kept = await _keep(insights, inputs, page, answered, served=served, request=request, timer=timer)
-    insights = insights.model_copy(update={"kept": kept, "latency_ms": round(timer.elapsed_ms())})
-    _log_completed(insights, account=account, arm=answered.result.arm)
-    return insights
+        return self._outcome.result
+
+    async def keep(self, answered: Answered, *, patience_s: float) -> bool:
+        """Keep the summary with what it was made of."""
+        inputs, page = self._inputs, self._page
+        self.record = SummaryRecord(
+            **answered.facts,
+            **{name: getattr(inputs, name) for name in SummarizeInputs.model_fields if name not in _NOT_KEPT},
+            summary=answered.output,
+            date_range=_range_text(page.interactions),
+            cache_hit=self._outcome.reused_from is not None,
+            reused_from=self._outcome.reused_from,
+            reuse_key=self._outcome.reuse_key,
+            interactions_considered=len(page.interactions),
+            query=page.query,
+            interactions=tuple(SeenInteraction.of(item) for item in page.interactions),
+        )
+        return await self.runtime.summaries.keep(self.record, patience_s=patience_s)
+
+    def logged(self, answered: Answered) -> Mapping[str, Any]:
+        """See ``Face.logged``."""
+        return {
+            "path": PATH,
+            "account": account_hash(self._body.account_number),
+            "cache_hit": self.record.cache_hit,
+            "interactions": self.record.interactions_considered,
+        }
 
 
-async def _keep(
-    insights: InsightsResponse,
-    inputs: SummarizeInputs,
-    page: InteractionPage,
-    answered: ReuseOutcome,
-    *,
-    served: ServedPair,
-    request: Request,
-    timer: Timer,
-) -> bool:
-    runtime = runtime_of(request)
-    caller = getattr(request.state, "caller", None)  # None without access control (the harness)
-    return await runtime.summaries.keep(
-        summary_record(
-            insights.model_dump(),
-            inputs,
-            page,
-            answered,
-            client="unknown" if caller is None else caller.client_id,
-            rollout_arm=served.rollout_arm,
-            environment=runtime.settings.environment,
-        ),
-        patience_s=max(served.pair.serving.deadline_ms - timer.elapsed_ms(), 0.0) / 1000,
-    )
-
-
-def _log_completed(insights: InsightsResponse, *, account: str, arm: str) -> None:
-    log(
-        Event.REQUEST_COMPLETED,
-        path=PATH,
-        account=account,
-        model_used=insights.model_used,
-        answered_by=insights.answered_by,
-        arm=arm,
-        degraded=insights.degraded,
-        cache_hit=insights.cache_hit,
-        latency_ms=insights.latency_ms,
-        cost_usd=insights.cost_usd,
-        pair=insights.pair,
-        registry_version=insights.registry_version,
-        interactions=insights.interactions_considered,
-    )
-
-
-def _inputs(body: InsightsRequest, page: InteractionPage, as_of: datetime) -> SummarizeInputs:
-    initial = body.initial_contact_id or body.contact_id
-    process = body.unique_process_id or _process_id(body.account_number, initial, body.contact_id)
-    return SummarizeInputs(
-        as_of=as_of,
+def reuse_scope(body: InsightsRequest, pair: Pair) -> ReuseScope:
+    """Return the fields that must equal an earlier request's for its summary to be reused."""
+    return ReuseScope(
         account_number=body.account_number,
-        contact_id=body.contact_id,
-        initial_contact_id=initial,
-        unique_process_id=process,
-        ivr_intent=body.ivr_intent,
-        interactions=page.interactions,
+        initial_contact_id=body.initial_contact_id or body.contact_id,
         max_history_days=body.max_history_days,
         max_interactions=body.max_interactions,
         channel_filter=body.channel_filter,
+        pair_digest=pair.digest,
+        # With the contact reason in the prompt, the summary depends on it.
+        reason=body.ivr_intent if any(_REASON in prompt.variables for prompt in pair.prompts) else "",
     )
 
 
 def _process_id(account_number: str, initial_contact_id: str, contact_id: str) -> str:
     # A JSON list keeps ("a", "bc") and ("ab", "c") apart.
     return str(uuid.uuid5(_PROCESS_NAMESPACE, json.dumps([account_number, initial_contact_id, contact_id])))
-
-
-def _response(
-    inputs: SummarizeInputs,
-    answered: ReuseOutcome,
-    *,
-    page: InteractionPage,
-    served: ServedPair,
-    runtime: Runtime,
-    timer: Timer,
-    request_id: str,
-) -> InsightsResponse:
-    result = answered.result
-    assert result.output is not None
-    assert inputs.initial_contact_id is not None
-    assert inputs.unique_process_id is not None
-    return InsightsResponse(
-        contact_id=inputs.contact_id,
-        request_id=request_id,
-        unique_process_id=inputs.unique_process_id,
-        initial_contact_id=inputs.initial_contact_id,
-        account_number=inputs.account_number,
-        summary=result.output,
-        date_range=_range_text(page.interactions),
-        model_used=short_name(result.model, runtime),
-        answered_by=short_name(result.answered_by, runtime),
-        cache_hit=answered.reused_from is not None,
-        prompt_cache_read_tokens=result.usage.cache_read_tokens,
-        latency_ms=round(timer.elapsed_ms()),
-        generated_at=runtime.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        max_history_days=inputs.max_history_days,
-        max_interactions=inputs.max_interactions,
-        channel_filter=inputs.channel_filter,
-        prompt_version=f"v{served.pair.version}",
-        pair=served.pair.name,
-        pair_digest=served.pair.digest,
-        registry_version=served.registry_version,
-        degraded=result.degraded,
-        failure_code=None,
-        cost_usd=usd(result),
-        interactions_considered=len(page.interactions),
-        kept=False,  # until it is
-    )
 
 
 def _range_text(interactions: tuple[Interaction, ...]) -> str | None:

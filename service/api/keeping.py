@@ -1,6 +1,7 @@
-"""Keeps the answers of ``POST /v1/<task>``: takes persons out of inputs and output, and makes the record that is stored."""
+"""The face of ``POST /v1/<task>``: takes persons out of inputs and output, and makes the record that is stored."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,16 +10,14 @@ from pydantic import BaseModel
 
 from service.access.tokens import Caller
 from service.answers_kept.answer_record import KeptAnswer, KeptToolCall
-from service.answers_kept.record import utc_text
-from service.api.answering import short_name, usd
+from service.api.answer_path import Answered, Face
+from service.api.answering import runtime_of
 from service.core.redaction.free_text import RedactionFailed
 from service.core.redaction.persons import Persons, json_text
 from service.core.redaction.texts import WITHHELD
 from service.core.release.served import ServedPair
-from service.core.run.task import Task, TaskResult
+from service.core.run.task import Task
 from service.kit.telemetry.log import Event, account_hash, log
-from service.runtime import Runtime
-from service.warehouse.events import SCHEMA_VERSION
 
 # A text column of Redshift takes 65,535 bytes.
 _MOST_BYTES = 60_000
@@ -36,65 +35,48 @@ class _Ready:
     withheld: tuple[str, ...] = ()
 
 
-class Keeping:
-    """Keeps one request's answer. The inputs are redacted in a thread while the model answers: no request waits for it."""
+class TaskFace(Face[BaseModel]):
+    """``POST /v1/<task>``: the request brings the inputs. They are redacted in a thread while the model answers."""
 
-    def __init__(self, task: Task[Any], inputs: BaseModel, runtime: Runtime) -> None:
-        """Begin with the inputs; without any store, nothing happens here."""
-        self._task = task.name
-        self._runtime = runtime
+    def __init__(self, task: Task[Any], inputs: BaseModel, request: Request) -> None:
+        super().__init__(task, runtime_of(request), tenant=task.tenant(inputs), unit=task.unit(inputs))
+        self._inputs = inputs
+        self._caller: Caller | None = getattr(request.state, "caller", None)
         self._ready: asyncio.Future[_Ready | None] | None = None
-        if runtime.summaries.keeps:
-            self._ready = asyncio.ensure_future(asyncio.to_thread(_without_persons, task, inputs))
 
-    async def keep(
-        self,
-        result: TaskResult,
-        *,
-        served: ServedPair,
-        request: Request,
-        request_id: str,
-        latency_ms: int,
-        patience_s: float,
-    ) -> bool | None:
-        """Keep an answer; return whether it is stored durably already, None if this task's answers are not kept. Never raises."""
+    async def read(self, served: ServedPair) -> BaseModel:
+        """Return the inputs, and begin to redact them; without any store, nothing happens here."""
+        if self.runtime.summaries.keeps:
+            self._ready = asyncio.ensure_future(asyncio.to_thread(_without_persons, self.task, self._inputs))
+        return self._inputs
+
+    async def keep(self, answered: Answered, *, patience_s: float) -> bool | None:
+        """See ``Face.keep``. Never raises."""
         ready = None if self._ready is None else await self._ready
         if ready is None:
             return None
         try:
-            assert result.output is not None
-            clean = await _cleaned(result.output, ready.persons)
-            record = self._record(
-                ready, result, clean, served=served, request=request, request_id=request_id, latency_ms=latency_ms
-            )
+            assert answered.result.output is not None
+            output, why = await _cleaned(answered.result.output, ready.persons)
+            record = self._record(ready, answered, output, why)
         except Exception as err:  # an answer is not lost to its agent because its record cannot be made
-            log(Event.SUMMARY_UNKEPT, reason=f"no record of {self._task}: {type(err).__name__}")
+            log(Event.SUMMARY_UNKEPT, reason=f"no record of {self.task.name}: {type(err).__name__}")
             return False
-        return await self._runtime.summaries.keep(record, patience_s=patience_s)
+        return await self.runtime.summaries.keep(record, patience_s=patience_s)
 
-    def _record(
-        self,
-        ready: _Ready,
-        result: TaskResult,
-        clean: tuple[str, tuple[str, ...]],
-        *,
-        served: ServedPair,
-        request: Request,
-        request_id: str,
-        latency_ms: int,
-    ) -> KeptAnswer:
-        caller: Caller | None = getattr(request.state, "caller", None)  # None without access control (the harness)
-        output, why = clean
-        offered = {tool.name for tool in served.pair.tools}
+    def logged(self, answered: Answered) -> Mapping[str, Any]:
+        """See ``Face.logged``."""
+        return {"task": self.task.name, **({} if answered.kept is None else {"kept": answered.kept})}
+
+    def _record(self, ready: _Ready, answered: Answered, output: str, why: tuple[str, ...]) -> KeptAnswer:
+        offered = {tool.name for tool in answered.served.pair.tools}
         return KeptAnswer(
-            task=self._task,
-            request_id=request_id,
-            client="unknown" if caller is None else caller.client_id,
-            tenant=None if caller is None else caller.tenant,
+            **answered.facts,
+            task=self.task.name,
+            tenant=None if self._caller is None else self._caller.tenant,
             customer=ready.customer,
             conversation=ready.conversation,
             persons=ready.persons.pseudonyms,
-            generated_at=utc_text(self._runtime.now()),
             inputs=ready.inputs,
             output=output,
             withheld=(*ready.withheld, *why),
@@ -103,29 +85,9 @@ class Keeping:
                 KeptToolCall(
                     name=step.name if step.name in offered else "unknown", status=step.status, reason=step.reason
                 )
-                for step in result.trace
+                for step in answered.result.trace
                 if step.kind == "tool"
             ),
-            model_used=short_name(result.model, self._runtime),
-            answered_by=short_name(result.answered_by, self._runtime),
-            arm=result.arm,
-            degraded=result.degraded,
-            pair=served.pair.name,
-            pair_digest=served.pair.digest,
-            prompt_version=f"v{served.pair.version}",
-            registry_version=served.registry_version,
-            rollout_arm=served.rollout_arm,
-            environment=self._runtime.settings.environment,
-            latency_ms=latency_ms,
-            cost_usd=usd(result),
-            input_tokens=result.usage.input_tokens,
-            output_tokens=result.usage.output_tokens,
-            prompt_cache_read_tokens=result.usage.cache_read_tokens,
-            prompt_cache_write_tokens=result.usage.cache_write_tokens,
-            guard_findings=result.guard_findings,
-            guard_kinds=tuple(sorted(result.guarded)),
-            repaired=result.repaired,
-            schema_version=SCHEMA_VERSION,
         )
 
 

@@ -131,12 +131,12 @@ class PairsAnswer(BaseModel):
 async def pairs(request: Request) -> PairsAnswer:
     """Return the pair that answers each task, with its release and evidence."""
     runtime = runtime_of(request)
-    found = [_in_service(task, runtime) for task in sorted(runtime.pair_sources)]
+    found = [_in_service(task, runtime) for task in sorted(runtime.answering.pair_sources)]
     return PairsAnswer(environment=runtime.settings.environment, pairs=[pair for pair in found if pair is not None])
 
 
 def _in_service(task: str, runtime: Runtime) -> PairInService | None:
-    status = runtime.pair_sources[task].status()
+    status = runtime.answering.pair_sources[task].status()
     served = status.served
     if served is None:
         return None
@@ -160,7 +160,7 @@ def _in_service(task: str, runtime: Runtime) -> PairInService | None:
 
 
 def _rollout(task: str, runtime: Runtime) -> dict[str, Any] | None:
-    control = runtime.rollouts.get(task)
+    control = runtime.answering.rollouts.get(task)
     status = None if control is None else control.status()
     if control is None or status is None or status["pair"] is None:
         return None

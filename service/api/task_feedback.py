@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.access.tokens import Caller
 from service.answers_kept.answer_record import FeedbackReason, KeptAnswer
+from service.answers_kept.feedback import ByRequest, RatedRow, Said
 from service.api.answering import runtime_of
+from service.api.feedback import rate
 from service.api.http.problems import RESPONSES, Problem, problem
 from service.core.run.task import Task
 from service.kit.frame.errors import StoreError
-from service.kit.telemetry.log import Event, log
 
 _RequestId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -98,41 +99,27 @@ def task_feedback_router(tasks: Iterable[Task[Any]]) -> APIRouter:
 def _endpoint(task: str) -> Callable[..., Awaitable[TaskFeedbackAnswer | Response]]:
     async def task_feedback(body: TaskFeedback, request: Request) -> TaskFeedbackAnswer | Response:
         """Keep whether an answer helped. A repeat changes nothing; a later, different rating replaces the first."""
-        runtime = runtime_of(request)
-        store = runtime.answer_feedback
+        store = runtime_of(request).summaries.answer_feedback
         if store is None:
             raise StoreError("this service keeps no answers, so there is nothing to give feedback on")
         caller: Caller | None = getattr(request.state, "caller", None)  # None without access control (the harness)
-        row = await store.find(body.request_id)
-        if row is None or row.answer.task != task or not _is_theirs(row.answer, caller):
+        row = await store.find(ByRequest(request_id=body.request_id))
+        if not isinstance(row, RatedRow) or row.record.task != task or not _is_theirs(row.record, caller):
             # The same for an answer of somebody else: nobody learns which requests exist.
             detail = f"there is no such answer of {task} to this client or its tenant, or it has expired"
             return problem(request.state.request_id, status=404, code="ANSWER_NOT_FOUND", detail=detail)
-        kept = await store.record(
-            row,
-            body.rating,
-            by="unknown" if caller is None else caller.client_id,
+        said = Said(
+            rating=body.rating,
             reason=body.reason,
             comment=body.comment,
-            edited_output=body.edited_output,
+            edited=body.edited_output,
+            by="unknown" if caller is None else caller.client_id,
         )
-        rollout = runtime.rollouts.get(task)
-        if rollout is not None and kept.effect in ("first", "changed"):  # a repeated click counts once
-            rollout.rate(row.answer.pair_digest, helpful=body.rating == "helpful", changed=kept.effect == "changed")
-        log(
-            Event.FEEDBACK_RECORDED,
-            task=task,
-            summary_request_id=row.answer.request_id,
-            feedback=body.rating,
-            model_used=row.answer.model_used,
-            pair=row.answer.pair,
-            with_comment=body.comment is not None,
-            with_edit=body.edited_output is not None,
-        )
+        kept = await rate(request, store, row, said, task=task)
         return TaskFeedbackAnswer(
             feedback_id=kept.feedback_id,
             task=task,
-            request_id=row.answer.request_id,
+            request_id=row.record.request_id,
             rating=body.rating,
             feedback_timestamp=kept.feedback_timestamp,
             current=kept.current,

@@ -1,36 +1,17 @@
 """POST /v1/<task> for every discovered task: accepts the task's own inputs, returns one generic answer."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from service.api.answering import (
-    answer,
-    pair_for_tenant,
-    runtime_of,
-    short_name,
-    start_timer,
-    tools_of_run,
-    usage_fields,
-    usd,
-)
-from service.api.entry import entry_of
-from service.api.http.problems import RESPONSES, TaskFailedError
-from service.api.http.tenancy import require_tenant
-from service.api.keeping import Keeping
-from service.audit.step import ConversationFacts
+from service.api.answer_path import answer_request
+from service.api.http.problems import RESPONSES
+from service.api.keeping import TaskFace
 from service.conversations.model import KeptConversation
-from service.core.release.served import ServedPair
-from service.core.run.dialogue.task import DialogueTask
-from service.core.run.dialogue.turn import DialogueInputs
-from service.core.run.task import Arm, Task, TaskResult
-from service.desk.entering import with_queue
-from service.kit.frame.errors import OutputInvalid
+from service.core.run.task import Arm, Task
 from service.kit.telemetry.log import Event, log
-from service.runtime import Runtime
 
 _EXAMPLE: dict[str, Any] = {
     "task": "summarize",
@@ -147,119 +128,18 @@ async def ask_task(
     request_id: str | None = None,
     conversation: KeptConversation | None = None,
 ) -> TaskAnswer:
-    """Run a task for a request, keep its answer, and return it; ``tell_tool`` gets the name of each tool before its call.
-
-    The answer is kept as that of ``request_id``, None for the request's own. ``conversation`` is the kept one before this turn.
-
-    Raises:
-        ServiceError: there is no answer.
-        TenantRefused: the inputs are about another tenant.
-    """
-    name = task.name
-    request_id = request_id or request.state.request_id
-    timer = start_timer(runtime := runtime_of(request))
-    tenant, unit = runtime.tasks[name].tenant(inputs), runtime.tasks[name].unit(inputs)
-    require_tenant(request, tenant)
-    served, shadows = await pair_for_tenant(runtime, name, tenant, unit)
-    tools = tools_of_run(name, inputs, served=served, request=request)
-    entry = entry_of(task, inputs, request, conversation)
-    if tools is not None:
-        tools = replace(tools, tell=tell_tool, tools=with_queue(tools.tools, entry))
-    keeping = Keeping(runtime.tasks[name], inputs, runtime)
-    running = answer(name, inputs, served=served, runtime=runtime, timer=timer, tools=tools, shadows=shadows)
-    result, output = await _audited(running, task, inputs, served, runtime, conversation, request_id)
-    if entry is not None:
-        await entry.settled(output)  # before the customer reads that a person takes over
-    kept = await keeping.keep(
-        result,
-        served=served,
-        request=request,
-        request_id=request_id,
-        latency_ms=round(timer.elapsed_ms()),
-        patience_s=max(served.pair.serving.deadline_ms - timer.elapsed_ms(), 0.0) / 1000,
+    """Run a task for a request, keep its answer, and return it as ``model``. See ``answer_request``."""
+    face = TaskFace(task, inputs, request)
+    answered = await answer_request(
+        face, request, tell_tool=tell_tool, request_id=request_id, conversation=conversation
     )
-    done = model(
-        task=name,
-        request_id=request_id,
-        output=output,
-        pair=served.pair.name,
-        prompt_version=f"v{served.pair.version}",
-        pair_digest=served.pair.digest,
-        registry_version=served.registry_version,
-        model=short_name(result.model, runtime),
-        answered_by=short_name(result.answered_by, runtime),
-        arm=result.arm,
-        degraded=result.degraded,
-        latency_ms=round(timer.elapsed_ms()),
-        cost_usd=usd(result),
-        usage=UsageFields(**usage_fields(result)),
+    usage = answered.result.usage
+    return model(
+        **{name: fact for name, fact in answered.facts.items() if name in model.model_fields},
+        task=task.name,
+        output=answered.output,
+        model=answered.facts["model_used"],
+        usage=UsageFields(**{name: getattr(usage, name) for name in UsageFields.model_fields}),
         failure=None,
-        kept=kept,
+        kept=answered.kept,
     )
-    _log_completed(done)
-    return done
-
-
-def conversation_facts(conversation: KeptConversation) -> ConversationFacts:
-    """Return what the audit needs to know of a kept conversation."""
-    called = (tool for each in conversation.messages if each.made_by is not None for tool in each.made_by.tools)
-    return ConversationFacts(
-        channel=conversation.channel,
-        started_at=conversation.started_at,
-        turns=conversation.turns,
-        tools=tuple(dict.fromkeys(called)),
-        session=conversation.session,
-    )
-
-
-async def _audited(
-    running: Awaitable[TaskResult],
-    task: Task[Any],
-    inputs: BaseModel,
-    served: ServedPair,
-    runtime: Runtime,
-    conversation: KeptConversation | None,
-    request_id: str,
-) -> tuple[TaskResult, Any]:
-    """Return a run's result and its output; a turn of a conversation is audited, also one that failed."""
-    audit = runtime.audit
-    if audit is None or not isinstance(task, DialogueTask) or not isinstance(inputs, DialogueInputs):
-        result = await running
-        return result, _output_of(task, result)
-    facts = None if conversation is None else conversation_facts(conversation)
-    turn = audit.begin(task, inputs, served, facts=facts, correlation_id=request_id)
-    try:
-        result = await running
-    except TaskFailedError as err:
-        audit.ended(task, turn, err.result, None)
-        raise
-    output = _output_of(task, result)
-    audit.ended(task, turn, result, output)
-    return result, output
-
-
-def _log_completed(done: TaskAnswer) -> None:
-    log(
-        Event.REQUEST_COMPLETED,
-        task=done.task,
-        model_used=done.model,
-        answered_by=done.answered_by,
-        arm=done.arm,
-        degraded=done.degraded,
-        latency_ms=done.latency_ms,
-        cost_usd=done.cost_usd,
-        pair=done.pair,
-        registry_version=done.registry_version,
-        **({} if done.kept is None else {"kept": done.kept}),
-    )
-
-
-def _output_of(task: Task[Any], result: TaskResult) -> Any:
-    """Return the output as the answer holds it: a text, or an object of the task's model."""
-    assert result.output is not None
-    if task.output_model is None:
-        return result.output
-    try:
-        return task.output_model.model_validate_json(result.output)
-    except ValidationError as err:  # of the task's own code: a fallback, or what needs no model
-        raise OutputInvalid(f"the output of task {task.name!r} is not as its model says") from err

@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.answers_kept.answer_record import AnswerVerdict, KeptAnswer
-from service.answers_kept.record import SummaryRecord
+from service.answers_kept.record import FeedbackRecord, SummaryRecord
 from service.audit.record import AuditRecord
 from service.core.redaction.texts import PersonalText, TextRedactor
 from service.loading.arrow_tables import table_of
 from service.loading.audit_rows import audit_rows
 from service.loading.checks import broken_rows
-from service.loading.objects import BadObject, DeadReason, FeedbackRecord, Fetched, ObjectKind, Record, read_object
+from service.loading.objects import BadObject, DeadReason, Fetched, ObjectKind, Record, read_object
 from service.loading.rows import (
     WarehouseRow,
     answer_rows,

@@ -3,10 +3,11 @@
 from datetime import datetime
 
 from service.answers_kept.answer_record import AnswerVerdict, KeptAnswer
+from service.answers_kept.record import FeedbackRecord
 from service.audit.record import AuditRecord
 from service.kit.records.tombstones import Tombstones
 from service.kit.telemetry.fields import account_hash
-from service.loading.objects import FeedbackRecord, Record, ReleaseRecord
+from service.loading.objects import Record, ReleaseRecord
 
 
 def is_erased(tombstones: Tombstones, record: Record) -> bool:

@@ -16,6 +16,7 @@ from service.answers_kept.record import (
     FEEDBACK_PREFIX,
     PROCESSED_PREFIX,
     RELEASES_PREFIX,
+    FeedbackRecord,
     SummaryRecord,
     time_partition,
     utc_text,
@@ -60,38 +61,6 @@ class BadObject(ServiceError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
-
-
-class FeedbackRecord(BaseModel):
-    """One verdict as ``service.answers_kept.feedback_store`` writes it; ``generated_at`` is the time of the rated summary."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    feedback_id: str = Field(min_length=1)
-    feedback_timestamp: str
-    helpful_feedback: Literal["helpful", "not_helpful"]
-    comment: str | None = None
-    edited_summary: str | None = None
-    unique_process_id: str
-    request_id: str = Field(min_length=1)
-    account_number: str = Field(min_length=1)
-    contact_id: str = Field(min_length=1)
-    initial_contact_id: str
-    generated_at: str
-    model_used: str
-    answered_by: str
-    prompt_version: str
-    pair: str
-    pair_digest: str
-    latency_ms: int
-    cache_hit: bool
-    degraded: bool
-    schema_version: int = 0
-
-    @property
-    def object_key(self) -> str:
-        """The record's own key in S3."""
-        return f"{time_partition(FEEDBACK_PREFIX, self.feedback_timestamp)}{self.feedback_id}.json"
 
 
 class ReleasePromise(BaseModel):

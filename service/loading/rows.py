@@ -11,14 +11,14 @@ from functools import lru_cache
 from typing import Any
 
 from service.answers_kept.answer_record import AnswerVerdict, KeptAnswer
-from service.answers_kept.record import SummaryRecord
+from service.answers_kept.record import FeedbackRecord, SummaryRecord
 from service.audit.record import AuditRecord
 from service.core.redaction.free_text import RedactionFailed, redacted_text
 from service.core.redaction.persons import json_text, output_texts, texts_in, with_output_texts, with_texts
 from service.core.redaction.texts import PersonalText
 from service.kit.telemetry.log import account_hash
 from service.loading.audit_rows import audit_texts
-from service.loading.objects import BadObject, DeadReason, FeedbackRecord, Record, ReleaseRecord
+from service.loading.objects import BadObject, DeadReason, Record, ReleaseRecord
 
 WarehouseRow = tuple[Any, ...]
 _TASK = "summarize"  # records of summaries do not name their task

@@ -105,7 +105,7 @@ def test_a_service_that_is_started_again_goes_on_with_the_conversation(open_page
     page.get_by_label("Your message").fill("Yes, please.")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Not connected. Your message is kept")).to_be_visible()
-    other = parcel_runtime(api_runtime, conversations=runtime.conversations)
+    other = parcel_runtime(api_runtime, conversations=runtime.conversing.store)
     with serving(other, int(address.rpartition(":")[2])):
         expect(page.get_by_text("Parcel AB123456 goes to 12 Elm Street")).to_be_visible()
     assert len(said(page)) == 5

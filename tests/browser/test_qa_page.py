@@ -4,13 +4,13 @@ import re
 import socket
 import threading
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 import uvicorn
 from axe import LOOKS, violations
+from builders import changed
 from call_place import ACME, BRAND, make_place
 from playwright.sync_api import expect
 
@@ -91,8 +91,8 @@ def served(place, api_runtime):
         for tenant in (ACME, BRAND, "newcomer")
     }
     secrets["desk"] = open_changes(settings).add_client("lead-desk", ["handovers"], tenant=ACME)
-    reviews = build_runtime(settings, guarded=False).calls
-    runtime = replace(
+    reviews = build_runtime(settings, guarded=False).calls.reviews
+    runtime = changed(
         api_runtime(settings=settings),
         access=open_access(settings),
         calls=reviews,

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 from axe import LOOKS, WIDTHS, violations
-from desk_page import ACCOUNT, PIECES, Desk, KeptFeedback, RestartableService, ToldModel, told_runtime
+from builders import changed
+from desk_page import ACCOUNT, PIECES, Desk, RestartableService, ToldModel, kept_feedback, told_runtime
 from playwright.sync_api import expect
 
 from service.access.account_tokens import account_token
@@ -92,8 +93,8 @@ def status(page):
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.acceptance("operation-11")
 def test_a_summary_is_loaded_streamed_and_rated_by_keyboard_alone(show, service, api_runtime, settings, width):
-    model, store = ToldModel(held=True), KeptFeedback()
-    service.start(told_runtime(api_runtime, model, settings=settings, feedback=store))
+    model, store = ToldModel(held=True), kept_feedback()
+    service.start(told_runtime(api_runtime, model, settings=settings, summaries=Summaries(feedback=store)))
     page = show(width)
     with in_state(page, "loading"):
         expect(status(page)).to_have_text("Reading the customer's history…")
@@ -274,8 +275,8 @@ def test_a_service_that_dies_while_it_writes_is_asked_again_and_nothing_is_lost(
     with in_state(page, "interrupted"):
         expect(found.get_by_text("The connection broke off.")).to_be_visible()
         expect(found.get_by_text("The customer disputes a bill")).to_be_visible()
-    store = KeptFeedback()
-    service.start(told_runtime(api_runtime, ToldModel(), settings=settings, feedback=store))
+    store = kept_feedback()
+    service.start(told_runtime(api_runtime, ToldModel(), settings=settings, summaries=Summaries(feedback=store)))
     with in_state(page, "ready"):
         expect(found.get_by_text(TEXT)).to_be_visible()
     service.stop()
@@ -283,7 +284,7 @@ def test_a_service_that_dies_while_it_writes_is_asked_again_and_nothing_is_lost(
     expect(status(page)).to_have_text("Not saved yet. Trying again…")
     found.get_by_label("What should we know?").fill("It saved me a minute.")
     found.get_by_role("button", name="Send").click()
-    service.start(told_runtime(api_runtime, ToldModel(), settings=settings, feedback=store))
+    service.start(told_runtime(api_runtime, ToldModel(), settings=settings, summaries=Summaries(feedback=store)))
     expect(status(page)).to_have_text("Thank you. Your feedback is saved.")
     assert store.kept == [("helpful", "It saved me a minute.", None)]
 
@@ -294,7 +295,7 @@ def test_a_service_that_stays_away_leaves_a_button(show, service, api_runtime, s
             raise StoreError("table 'ucdp-interactions' gave no answer within 2 s")
 
     runtime = told_runtime(api_runtime, ToldModel(), settings=settings)
-    service.start(replace(runtime, interactions=Broken()))
+    service.start(changed(runtime, interactions=Broken()))
     page = show(clock=True)
     for _ in range(6):
         with in_state(page, re.compile("limited|error")):
@@ -311,8 +312,8 @@ def test_a_service_that_stays_away_leaves_a_button(show, service, api_runtime, s
 
 @pytest.mark.acceptance("operation-11")
 def test_feedback_that_fails_is_kept_and_sent(show, service, api_runtime, settings):
-    store = KeptFeedback(failures=2)
-    service.start(told_runtime(api_runtime, ToldModel(), settings=settings, feedback=store))
+    store = kept_feedback(failures=2)
+    service.start(told_runtime(api_runtime, ToldModel(), settings=settings, summaries=Summaries(feedback=store)))
     page = show()
     with in_state(page, "ready") as found:
         found.get_by_role("button", name="Helpful", exact=True).click()
@@ -336,7 +337,9 @@ def rated(page):
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.acceptance("operation-11")
 def test_the_widget_violates_no_rule_of_wcag(show, service, api_runtime, settings, width, scheme, media):
-    service.start(told_runtime(api_runtime, ToldModel(), settings=settings, feedback=KeptFeedback()))
+    service.start(
+        told_runtime(api_runtime, ToldModel(), settings=settings, summaries=Summaries(feedback=kept_feedback()))
+    )
     page = show(width, color_scheme=scheme)
     with in_state(page, "ready"):
         rated(page)
@@ -350,7 +353,9 @@ def test_the_widget_violates_no_rule_of_wcag(show, service, api_runtime, setting
 
 
 def test_the_keyboard_reaches_every_control_in_order(show, service, api_runtime, settings):
-    service.start(told_runtime(api_runtime, ToldModel(), settings=settings, feedback=KeptFeedback()))
+    service.start(
+        told_runtime(api_runtime, ToldModel(), settings=settings, summaries=Summaries(feedback=kept_feedback()))
+    )
     page = show()
     with in_state(page, "ready"):
         rated(page).get_by_role("heading").focus()

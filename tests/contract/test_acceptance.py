@@ -8,8 +8,7 @@ import pytest
 import yaml
 from pages import ROOT, acceptance, shown_by
 
-from service.answers_kept.feedback import SummaryRow
-from service.answers_kept.feedback_store import FeedbackStore
+from service.answers_kept.feedback import RatedRow, Said, SummaryFeedback
 from service.answers_kept.items import to_item
 from service.answers_kept.record import SummaryRecord
 from service.api.feedback import FeedbackAnswer, FeedbackRequest
@@ -61,9 +60,8 @@ def _verdict_body():
         def set_feedback(self, *_):
             return True
 
-    known = dict.fromkeys(SummaryRow.__slots__, "x")
-    store = FeedbackStore(Table(), Archive(), timeout_s=1, now=lambda: datetime(2026, 11, 21, tzinfo=UTC))
-    store._record(SummaryRow(**known), "helpful", None, None)
+    store = SummaryFeedback(Table(), Archive(), timeout_s=1, now=lambda: datetime(2026, 11, 21, tzinfo=UTC))
+    store._record(RatedRow(key="k", record=_record()), Said(rating="helpful"))
     return kept
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
+from builders import runtime_of
 from starlette.testclient import TestClient
 
 from eval.run.reply_cache import ReplyCache
@@ -22,7 +23,6 @@ from service.core.unit.cards import ModelCards
 from service.core.unit.pair_file import load_pair
 from service.interactions.reader import InteractionPage
 from service.kit.settings import Settings
-from service.runtime import Runtime
 
 SETTINGS = Settings(crowded_from_s=0)
 CARDS = ModelCards.load(SETTINGS.prompts_dir / "models.yaml")
@@ -106,7 +106,7 @@ def score(pair, cases, gateway, tmp_path):
 
 
 def serve(pair, case, gateway, task=TASK):
-    runtime = Runtime(
+    runtime = runtime_of(
         settings=SETTINGS,
         cards=CARDS,
         gateway=gateway,

@@ -16,13 +16,13 @@ from eval.instruments.traffic.run import plan_traffic, traffic_folder
 from eval.instruments.traffic.stories import Episode
 from eval.instruments.traffic.truth import summary_of, write_truth
 from figures.command_line import omni
-from service.answers_kept.record import SeenInteraction, SummaryRecord, utc_text
+from service.answers_kept.record import FeedbackRecord, SeenInteraction, SummaryRecord, utc_text
 from service.core.llm.pricing import estimated_tokens
 from service.core.tasks.summarize.history import history_text
 from service.core.unit.cards import ModelCards
 from service.kit.frame.canonical import sha256_hex
 from service.kit.settings import Settings
-from service.loading.objects import FeedbackRecord, ReleaseRecord
+from service.loading.objects import ReleaseRecord
 from service.warehouse.events import SCHEMA_VERSION
 
 _MODEL = "amazon.nova-micro-v1:0"

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.sse import EventSourceResponse, format_sse_event
 
 from service.access.conversation_tokens import conversation_token
+from service.api.answer_path import conversation_facts
 from service.api.answering import owner_of, runtime_of
 from service.api.conversations.models import (
     ConversationAnswer,
@@ -21,7 +22,7 @@ from service.api.conversations.models import (
 from service.api.conversations.waiting import FOLLOWED_EXAMPLE, WaitingCustomer
 from service.api.http.problems import RESPONSES, Problem, ProblemResponse, problem, problem_of
 from service.api.streaming import MEDIA_TYPE, wants_stream
-from service.api.tasks import answer_model, ask_task, conversation_facts
+from service.api.tasks import answer_model, ask_task
 from service.conversations.model import (
     ConversationEnded,
     ConversationRefused,
@@ -112,12 +113,12 @@ def _start(task: DialogueTask[Any]) -> Handler:
             greeting=task.greeting(),
             session=body.session,
         )
-        conversation = await runtime.turns.start(_key(task, owner, begun.id), begun)
+        conversation = await runtime.conversing.turns.start(_key(task, owner, begun.id), begun)
         if conversation is begun:
             log(Event.CONVERSATION_STARTED, task=task.name, channel=body.channel)
-            if runtime.audit is not None:
+            if runtime.conversing.audit is not None:
                 facts = conversation_facts(begun)
-                runtime.audit.started(task, begun.id, facts, correlation_id=request.state.request_id)
+                runtime.conversing.audit.started(task, begun.id, facts, correlation_id=request.state.request_id)
         response.headers["Cache-Control"] = "no-store"
         token, lifetime_s = None, 0
         if runtime.access is not None:
@@ -213,9 +214,11 @@ async def _turn(
             tools=tuple(dict.fromkeys(used)),
         )
 
-    deadline_s = runtime.pair_for(task.name, key).pair.serving.deadline_ms / 1000
+    deadline_s = runtime.answering.pair_for(task.name, key).pair.serving.deadline_ms / 1000
     hold_s = deadline_s + _SLACK_S
-    turn = await runtime.turns.take(key, message_id, said, answering, hold_s=hold_s, patience_s=hold_s + deadline_s)
+    turn = await runtime.conversing.turns.take(
+        key, message_id, said, answering, hold_s=hold_s, patience_s=hold_s + deadline_s
+    )
     if turn.reply is None and turn.conversation.state == "open":
         raise UpstreamUnavailable("the message got no answer; send it again under the same message_id")
     return turn

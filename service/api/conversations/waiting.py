@@ -45,7 +45,7 @@ class WaitingCustomer:
         Raises:
             ConversationMissing: there is no such conversation.
         """
-        conversation = await self._runtime.turns.find(self._key)
+        conversation = await self._runtime.conversing.turns.find(self._key)
         return ConversationAnswer.of(conversation, await self._place(conversation))
 
     async def follow(self, found: ConversationAnswer) -> AsyncIterator[bytes]:
@@ -57,7 +57,7 @@ class WaitingCustomer:
         while found.state != "closed" and time.monotonic() < ends and not self._runtime.leaving.is_set():
             await asyncio.sleep(_LOOK_S)
             try:
-                conversation = await self._runtime.turns.find(self._key)
+                conversation = await self._runtime.conversing.turns.find(self._key)
             except ConversationMissing:
                 return
             except StoreError:  # it comes back, and so does the page
@@ -79,7 +79,7 @@ class WaitingCustomer:
                 yield format_sse_event(comment="still here")
 
     async def _place(self, conversation: KeptConversation) -> PlaceInQueue | None:
-        if not _waits(conversation) or self._runtime.handovers is None:
+        if not _waits(conversation) or self._runtime.conversing.handovers is None:
             return None
         try:
             return await anyio.to_thread.run_sync(self._placed, conversation)
@@ -88,7 +88,7 @@ class WaitingCustomer:
             return None
 
     def _placed(self, conversation: KeptConversation) -> PlaceInQueue | None:
-        queue = self._runtime.handovers
+        queue = self._runtime.conversing.handovers
         assert queue is not None
         name = handover_id_of(self._task.name, owner_of(self._request), conversation.id)
         known = queue.see(name, again_after=_SEEN_AGAIN_AFTER)

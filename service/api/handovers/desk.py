@@ -66,9 +66,9 @@ class AgentDesk:
     @property
     def queue(self) -> HandoverQueue:
         """The queue of this service."""
-        if self.runtime.handovers is None:
+        if self.runtime.conversing.handovers is None:
             raise HandoverMissing("this service has no queue of handovers")
-        return self.runtime.handovers
+        return self.runtime.conversing.handovers
 
     async def listed(self) -> tuple[list[CustomerHandover], list[CustomerHandover]]:
         """Return those who wait, by rank, and those whom this agent has taken, newest first."""
@@ -96,7 +96,7 @@ class AgentDesk:
         """Return a handover that this agent has taken, with the conversation; None if this service does not keep that."""
         found = await self._own(handover_id)
         try:
-            return found, await self.runtime.turns.find(_key(found))
+            return found, await self.runtime.conversing.turns.find(_key(found))
         except ConversationMissing:
             return found, None
 
@@ -139,7 +139,7 @@ class AgentDesk:
 
     async def _callback(self, handover: CustomerHandover, asked: CloseRequest) -> str:
         """Arrange a callback with the task's own tool, which checks the number and knows the hours; return its promise."""
-        offered = self.runtime.tools.get(handover.task)
+        offered = self.runtime.answering.tools.get(handover.task)
         if offered is None:
             raise CallbackRefused(f"task {handover.task!r} has no tool that arranges callbacks; end it otherwise")
         tools = offered.open_tools()
@@ -158,7 +158,7 @@ class AgentDesk:
         self, handover: CustomerHandover, decide: Callable[[KeptConversation], KeptConversation]
     ) -> KeptConversation | None:
         try:
-            return await self.runtime.turns.change(_key(handover), decide)
+            return await self.runtime.conversing.turns.change(_key(handover), decide)
         except ConversationMissing:
             return None
 

@@ -108,7 +108,7 @@ async def call_failures(
 async def call_transcript(call_id: _CallId, request: Request, response: Response) -> TranscriptAnswer | Response:
     """Return one call's redacted transcript, with the position of each turn in the recording."""
     response.headers.update(_NO_STORE)
-    tenant, calls = tenant_of(request), runtime_of(request).calls
+    tenant, calls = tenant_of(request), runtime_of(request).calls.reviews
     if calls is None:
         raise StoreError("this service keeps no calls: it has no AWS endpoint (locally: omni serve)")
     try:

@@ -127,7 +127,7 @@ async def cancel_rescoring(rescoring_id: _RescoringId, request: Request) -> Resc
 
 
 def _desk(request: Request) -> RescoringDesk:
-    desk = runtime_of(request).rescorings
+    desk = runtime_of(request).calls.rescorings
     if desk is None:
         raise StoreError("this service keeps no calls: it has no AWS endpoint (locally: omni serve)")
     return desk

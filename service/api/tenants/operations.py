@@ -147,7 +147,7 @@ async def _cycle(request: Request, *, read_only: bool = False) -> TenantLifeCycl
     from service.privacy.tenants.build import build_life_cycle
 
     runtime = runtime_of(request)
-    if runtime.tenants is None:
+    if runtime.calls.tenants is None:
         raise StoreError("this service keeps no tenants: it has no AWS endpoint (locally: omni serve)")
     return await anyio.to_thread.run_sync(partial(build_life_cycle, runtime.settings, read_only=read_only))
 

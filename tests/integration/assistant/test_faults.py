@@ -4,12 +4,12 @@ import asyncio
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
 from assistant_by_model import PATH, as_a_model, assistant_runtime, bank_model, open_bank, texts
+from builders import changed
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 from tool_server import TOKEN, served
@@ -121,7 +121,7 @@ def test_after_the_tool_server_is_killed_a_person_is_called_without_talk_of_trou
                 update={"tools_servers": {"assistant": address}, "tools_tokens": {"assistant": SecretStr(TOKEN)}}
             )
             remote = build_task_tools(elsewhere, {"assistant": tools.FUNCTIONS}, None)
-            http = chat(replace(runtime, tools=remote)).__enter__()
+            http = chat(changed(runtime, tools=remote)).__enter__()
             talk = Chat(http)
             assert "£12" in talk.say(FEE)["reply"]
         replies = [
@@ -217,4 +217,4 @@ async def test_a_lex_event_that_comes_twice_is_answered_once(api_runtime, bank):
     assert first["sessionState"]["sessionAttributes"]["transfer_to_agent"] == "true"
     assert len(bank.records["transfers"]) == 1
     assert HANDED_OVER not in json.dumps(third)
-    await runtime.tools["assistant"].aclose()
+    await runtime.answering.tools["assistant"].aclose()

@@ -108,7 +108,7 @@ def ask(settings, worker, api_runtime):
     tokens = {tenant: access.tokens.issue(f"lead-{tenant}", secret, None).text for tenant, secret in secrets.items()}
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        reviews = build_runtime(settings).calls  # as a service has them
+        reviews = build_runtime(settings).calls.reviews  # as a service has them
         app = create_app(runtime=api_runtime(settings=settings, access=access, calls=reviews))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -106,7 +106,9 @@ def click(settings, api_runtime):
     token = access.tokens.issue("lead", secret, None).text
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        app = create_app(runtime=api_runtime(settings=settings, access=access, calls=build_runtime(settings).calls))
+        app = create_app(
+            runtime=api_runtime(settings=settings, access=access, calls=build_runtime(settings).calls.reviews)
+        )
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

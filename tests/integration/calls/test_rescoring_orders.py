@@ -52,7 +52,7 @@ async def lead(place, api_runtime, tenant=ACME, scopes=("calls",)):
     token = open_access(settings).tokens.issue(f"lead-of-{tenant}", secret, None).text
     built = build_runtime(settings, guarded=False)
     runtime = api_runtime(
-        settings=settings, access=open_access(settings), rescorings=built.rescorings, tenants=built.tenants
+        settings=settings, access=open_access(settings), rescorings=built.calls.rescorings, tenants=built.calls.tenants
     )
     app = create_app(runtime=runtime)
     async with app.router.lifespan_context(app):

@@ -16,11 +16,13 @@ import anyio.to_thread
 import httpx
 import pytest
 from access_place import keep_clients
+from builders import changed
 from call_place import ACME, BRAND
 from tenant_place import CHAIN, ORDERED, TENANTS, WAITING, WORDS, make_tenants, scored_call, stored
 
 from service.access.clients import SCOPES, new_secret
 from service.access.control import open_access
+from service.answers_kept.store import Summaries
 from service.app import create_app
 from service.calls.reviews import CallMissing
 from service.calls.store.objects import WallBreached
@@ -81,7 +83,7 @@ async def tenants(place, api_runtime):
     cards = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
     task = load_task("scorecard")
     file = REPO_ROOT / "prompts" / "scorecard" / "keywords.prompty"
-    source = copy.copy(runtime.pair_sources["summarize"])
+    source = copy.copy(runtime.answering.pair_sources["summarize"])
     source.served = replace(source.served, pair=load_pair(file, cards=cards, task_variables=task.variables))
     built = build_runtime(settings, guarded=False)
     tokens = {}
@@ -93,17 +95,16 @@ async def tenants(place, api_runtime):
     keep_clients(settings, SECRET, ops=["tenants"])
     tokens[OPERATOR] = open_access(settings).tokens.issue("ops", SECRET, None).text
     app = create_app(
-        runtime=replace(
+        runtime=changed(
             runtime,
-            tasks=runtime.tasks | {"scorecard": task},
-            pair_sources=runtime.pair_sources | {"scorecard": source},
-            gateway=built.gateway,
-            feedback=built.feedback,
-            answer_feedback=built.answer_feedback,
-            forms=built.forms,
-            calls=built.calls,
-            rescorings=built.rescorings,
-            tenants=replace(built.tenants, released=list),  # nothing else is released
+            tasks=runtime.answering.tasks | {"scorecard": task},
+            pair_sources=runtime.answering.pair_sources | {"scorecard": source},
+            gateway=built.answering.gateway,
+            summaries=Summaries(feedback=built.summaries.feedback, answer_feedback=built.summaries.answer_feedback),
+            forms=built.calls.forms,
+            calls=built.calls.reviews,
+            rescorings=built.calls.rescorings,
+            tenants=replace(built.calls.tenants, released=list),  # nothing else is released
             access=open_access(settings),
             handovers=open_handovers(settings, lambda: datetime.now(UTC)),
             dashboards=DashboardReader(lambda: open_warehouse(settings, read_only=True)),
@@ -238,7 +239,7 @@ def named_in_header(request):
         ("service.dashboards.calls.of_tenant", of_everyone),
         ("service.api.forms.tenant_of", named_in_query),
         ("service.api.forms.tenant_of", named_in_header),
-        ("service.api.tasks.require_tenant", lambda request, tenant: None),
+        ("service.api.answer_path.require_tenant", lambda request, tenant: None),
         ("service.api.task_feedback._is_theirs", lambda answer, caller: True),
     ],
 )

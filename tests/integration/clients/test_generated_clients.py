@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from assistant_service import assistant_runtime
-from desk_page import PIECES, KeptFeedback, RestartableService, ToldModel, told_runtime
+from desk_page import PIECES, RestartableService, ToldModel, kept_feedback, told_runtime
 
 from service.access.control import local_token, open_access
+from service.answers_kept.store import Summaries
 from service.kit.settings import REPO_ROOT, Settings
 
 pytestmark = pytest.mark.slow
@@ -36,9 +37,11 @@ def generated(tmp_path_factory):
 def served(api_runtime, monkeypatch, tmp_path):
     """Addresses of the summaries and of the assistant, a token, and the feedback that was kept."""
     settings = Settings(state_dir=tmp_path / "state")
-    access, store = open_access(settings), KeptFeedback()
+    access, store = open_access(settings), kept_feedback()
     summaries, assistant = RestartableService(), RestartableService()
-    summaries.start(told_runtime(api_runtime, ToldModel(), settings=settings, access=access, feedback=store))
+    summaries.start(
+        told_runtime(api_runtime, ToldModel(), settings=settings, access=access, summaries=Summaries(feedback=store))
+    )
     assistant.start(assistant_runtime(api_runtime, monkeypatch, settings=settings, access=access))
     yield f"http://{summaries.address}", f"http://{assistant.address}", local_token(settings).text, store
     summaries.stop()

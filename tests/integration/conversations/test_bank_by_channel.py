@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from builders import changed
 from parcel_service import Code, Source
 from starlette.testclient import TestClient
 
@@ -47,7 +48,7 @@ def runtime(api_runtime, bank):
     made = api_runtime(tasks={"assistant": task}, pair_sources={"assistant": source}, gateway=Code(task), cards=cards)
     offered = build_task_tools(made.settings, {"assistant": task.tool_functions}, None)
     offered["assistant"].check(pair)  # as before a pair is served
-    return replace(made, tools=offered)
+    return changed(made, tools=offered)
 
 
 @pytest.fixture
@@ -102,4 +103,4 @@ async def test_a_caller_is_answered_through_lex_and_transferred(runtime):
     ended = (await channel.handle(event))["sessionState"]
     assert (ended["dialogAction"]["type"], ended["sessionAttributes"]["transfer_to_agent"]) == ("Close", "true")
     assert ended["sessionAttributes"]["handover_reason"] == "explicit_request"
-    await runtime.tools["assistant"].aclose()
+    await runtime.answering.tools["assistant"].aclose()

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from builders import changed
 from parcel_service import Source
 from starlette.testclient import TestClient
 
@@ -97,7 +98,7 @@ def say(api_runtime, bank, bedrock):
     made = api_runtime(tasks={"assistant": task}, pair_sources={"assistant": source}, gateway=gateway, cards=cards)
     offered = build_task_tools(made.settings, {"assistant": task.tool_functions}, None)
     offered["assistant"].check(source.served.pair)  # as before a pair is served
-    with TestClient(create_app(runtime=replace(made, tools=offered))) as client:
+    with TestClient(create_app(runtime=changed(made, tools=offered))) as client:
         begun = client.post(PATH, json={"session": {"phone": "07700 900123"}}).json()
 
         def said(message):

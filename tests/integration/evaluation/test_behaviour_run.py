@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from builders import changed
 
 from eval.behaviour.assertions import OwnBounds
 from eval.behaviour.cases import build_cases
@@ -94,7 +95,7 @@ def run(engine, *, cases, pair, folder, tmp_path):
     settings = SETTINGS.model_copy(update={"state_dir": tmp_path, "bedrock_endpoint": "http://127.0.0.1:9"})
 
     def change(runtime):
-        return replace(runtime, gateway=engine, warm_up=None)
+        return changed(runtime, gateway=engine, warm_up=None)
 
     with serve_pair(pair, settings, change=change) as service:
         rows = ask(cases, pair=pair, service=service, folder=folder, work=tmp_path / "run", concurrency=4)
@@ -108,7 +109,7 @@ def alone(engine, *, cases, pair, folder, tmp_path):
     work.mkdir()
     requests = work / "requests.json"
     requests.write_text(json.dumps({case.id: dict(case.inputs) for case in cases}), encoding="utf-8")
-    with serve_pair(pair, settings, change=lambda made: replace(made, gateway=engine, warm_up=None)) as service:
+    with serve_pair(pair, settings, change=lambda made: changed(made, gateway=engine, warm_up=None)) as service:
         config = configuration(
             cases,
             service=service,

@@ -242,23 +242,25 @@ def test_the_service_answers_a_share_with_the_candidate_and_others_unseen(settin
     runtime = build_runtime(settings, guarded=False)
     with TestClient(create_app(runtime=runtime)) as client:
         for _ in range(100):
-            runtime.rollouts["shout"].tick()
+            runtime.answering.rollouts["shout"].tick()
             answered = client.post("/v1/shout", json={"text": "x"}).status_code == 200
-            if answered and runtime.rollouts["shout"].status()["percent"]:  # production and candidate were both found
+            if (
+                answered and runtime.answering.rollouts["shout"].status()["percent"]
+            ):  # production and candidate were both found
                 break
             time.sleep(0.1)
-        runtime.rollouts["shout"].tick()
+        runtime.answering.rollouts["shout"].tick()
         texts = [f"hello {number}" for number in range(60)]
         first = {text: _ask(client, text) for text in texts}
         assert set(first.values()) == {"v1.0.0", "v1.1.0"}
         assert {text: _ask(client, text) for text in texts} == first
-        client.portal.call(runtime.shadow.drain)
-        runtime.rollouts["shout"].tick()
-        sides = runtime.rollouts["shout"].status()["sides"]
+        client.portal.call(runtime.answering.shadow.drain)
+        runtime.answering.rollouts["shout"].tick()
+        sides = runtime.answering.rollouts["shout"].status()["sides"]
     served = sum(version == "v1.1.0" for version in first.values())
     assert sides["candidate"]["requests"] == 2 * served
     rows = [json.loads(line) for line in (settings.state_dir / "shadow" / "shout.jsonl").read_text().splitlines()]
-    assert 0 < len(rows) == runtime.shadow.kept
+    assert 0 < len(rows) == runtime.answering.shadow.kept
     assert all(row["unseen"]["pair_digest"] != row["shown"]["pair_digest"] for row in rows)
     assert all(row["unseen"]["output"].startswith("HELLO") or row["unseen"]["output"] == "X" for row in rows)
     assert not any(text in json.dumps(row["inputs"]) for row in rows for text in texts)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import loadable
 import pytest
 import schemathesis
-from builders import FakeCalls, FakeForms, make_pair
+from builders import FakeCalls, FakeFeedback, FakeForms, make_pair
 from hypothesis import HealthCheck, given, settings
 from parcel_service import parcel_runtime
 from schemathesis import GenerationMode, engine
@@ -23,8 +23,8 @@ from schemathesis.specs.openapi.checks import (
 from typed_task import Labels
 
 from service.access.control import LOCAL_TENANT, local_token, open_access
-from service.answers_kept.answer_table import AnswerRow
-from service.answers_kept.feedback import Ambiguous, Recorded, SummaryRow
+from service.answers_kept.feedback import Ambiguous, RatedRow
+from service.answers_kept.store import Summaries
 from service.app import create_app
 from service.calls.failure import FailureReason
 from service.calls.rescorings import RescoringDesk
@@ -82,32 +82,13 @@ class Either:
         return await (self.parcels if call.model in self.parcels.task.in_process else self.others).complete(call)
 
 
-class Feedback:
-    """Finds one, several or no summary, by the id's length."""
-
-    async def resolve(self, shape):
-        found = (None, Ambiguous(request_ids=("req-2", "req-1")), ROW)
-        return found[len(str(shape)) % 3]
-
-    async def record(self, row, verdict, comment=None, edited_summary=None):
-        return Recorded(feedback_id="fb", object_key="k", feedback_timestamp="2025-12-08T15:00:00Z", effect="first")
-
-
-class TaskFeedback:
-    """Finds an answer of every second length of id."""
-
-    async def find(self, request_id):
-        return AnswerRow(answer=loadable.answer(task="summarize", client="local")) if len(request_id) % 2 else None
-
-    async def record(self, row, rating, *, by, reason=None, comment=None, edited_output=None):
-        return Recorded(feedback_id="fb", object_key="k", feedback_timestamp="2025-12-08T15:00:00Z", effect="first")
-
-
-ROW = SummaryRow(
-    item_key="p", unique_process_id="p", request_id="req-1", account_number="1234567890", contact_id="c",
-    initial_contact_id="c", generated_at="t", model_used="m", answered_by="m", prompt_version="v1", pair="p",
-    pair_digest="d", latency_ms=1, cache_hit=False, degraded=False,
-)  # fmt: skip
+ROW = RatedRow(key="p", record=loadable.summary(account_number="1234567890"))
+ANSWER = RatedRow(key="p", record=loadable.answer(task="summarize", client="local"))
+# One, several or no summary, by the id's length; an answer of every second length of id.
+SUMMARIES_RATED = FakeFeedback(
+    lambda shape: (None, Ambiguous(request_ids=("req-2", "req-1")), ROW)[len(str(shape)) % 3]
+)
+ANSWERS_RATED = FakeFeedback(lambda shape: ANSWER if len(shape.request_id) % 2 else None)
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +107,8 @@ def api(api_runtime, config, hand_made_warehouse):
     calls.get = lambda tenant, call_id: list(calls.jobs.values())[int(call_id[-1], 16) % 3]  # nobody guesses an id
     made, parcels = api_runtime(), parcel_runtime(api_runtime)
     labels_pair = SimpleNamespace(
-        current=lambda: replace(made.pair_sources["summarize"].served, pair=make_pair(task="labels")),
-        status=made.pair_sources["summarize"].status,
+        current=lambda: replace(made.answering.pair_sources["summarize"].served, pair=make_pair(task="labels")),
+        status=made.answering.pair_sources["summarize"].status,
         start=lambda: None,
         stop=lambda: None,
     )
@@ -141,19 +122,18 @@ def api(api_runtime, config, hand_made_warehouse):
         threads=calls.reviews.threads,
     )
     runtime = api_runtime(
-        tasks={**made.tasks, **parcels.tasks, "labels": Labels()},
-        pair_sources={**made.pair_sources, **parcels.pair_sources, "labels": labels_pair},
-        gateway=Either(parcels.gateway, made.gateway),
-        cards=ModelCards([*made.cards, *parcels.cards]),
-        tools=parcels.tools,
+        tasks={**made.answering.tasks, **parcels.answering.tasks, "labels": Labels()},
+        pair_sources={**made.answering.pair_sources, **parcels.answering.pair_sources, "labels": labels_pair},
+        gateway=Either(parcels.answering.gateway, made.answering.gateway),
+        cards=ModelCards([*made.answering.cards, *parcels.answering.cards]),
+        tools=parcels.answering.tools,
         settings=config,
         calls=calls.reviews,
         access=open_access(config),
-        feedback=Feedback(),
-        answer_feedback=TaskFeedback(),
+        summaries=Summaries(feedback=SUMMARIES_RATED, answer_feedback=ANSWERS_RATED),
         forms=forms,
         rescorings=rescorings,
-        tenants=build_desk(config, made.cards, dynamodb=client("dynamodb", config)),
+        tenants=build_desk(config, made.answering.cards, dynamodb=client("dynamodb", config)),
         dashboards=DashboardReader(lambda: open_warehouse(config, read_only=True)),
     )
     return schemathesis.openapi.from_asgi("/openapi.json", create_app(runtime=runtime)), local_token(config).text

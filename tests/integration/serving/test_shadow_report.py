@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from builders import runtime_of
 from fastapi.testclient import TestClient
 
 from service.answers_kept.archive import Archive
@@ -27,7 +28,6 @@ from service.kit.aws.queries import DynamoQueries
 from service.kit.settings import REPO_ROOT
 from service.rollouts.control import RolloutControl
 from service.rollouts.shadow import Shadow
-from service.runtime import Runtime
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -128,7 +128,7 @@ def _serve(settings, folder, candidate, *, archive):
     control = RolloutControl("summarize", Source(), lambda: found, folder / "rollout")
     control.tick()
     queries = DynamoQueries.beside(client("dynamodb", settings, attempts=1), settings)
-    runtime = Runtime(
+    runtime = runtime_of(
         settings=settings.model_copy(update={"state_dir": folder}),
         cards=CARDS,
         gateway=Models(candidate),
@@ -148,8 +148,8 @@ def _serve(settings, folder, candidate, *, archive):
             )
             assert answered.status_code == 200, answered.text
             assert ORDER not in answered.text
-        http.portal.call(runtime.shadow.drain)
-    assert (runtime.shadow.kept, runtime.shadow.failed) == (len(CUSTOMERS), 0)
+        http.portal.call(runtime.answering.shadow.drain)
+    assert (runtime.answering.shadow.kept, runtime.answering.shadow.failed) == (len(CUSTOMERS), 0)
 
 
 def _report(settings, folder, *, endpoint):

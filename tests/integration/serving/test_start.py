@@ -6,10 +6,10 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from dataclasses import replace
 
 import pytest
 import uvicorn
+from builders import changed
 from starlette.testclient import TestClient
 
 from service.app import create_app
@@ -48,8 +48,8 @@ class Late:
 @pytest.fixture
 def late(api_runtime):
     runtime = api_runtime()
-    source = Late(runtime.pair_sources["summarize"])
-    return replace(runtime, pair_sources={"summarize": source}), source
+    source = Late(runtime.answering.pair_sources["summarize"])
+    return changed(runtime, pair_sources={"summarize": source}), source
 
 
 def accepts(port):

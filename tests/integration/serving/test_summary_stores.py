@@ -14,18 +14,25 @@ from typing import Any
 
 import pytest
 import structlog
-from builders import make_pair, summary_record
+from builders import make_pair, runtime_of, summary_record
 from fastapi.testclient import TestClient
 from made_tables import make_table
 
 from service.__main__ import main
 from service.answers_kept.archive import Archive
-from service.answers_kept.feedback import Ambiguous, ByContact, ByProcess, ByRequest, SummaryRow
-from service.answers_kept.feedback_store import FeedbackStore
+from service.answers_kept.feedback import (
+    Ambiguous,
+    ByContact,
+    ByProcess,
+    ByRequest,
+    RatedRow,
+    Said,
+    SummaryFeedback,
+)
 from service.answers_kept.items import side_key, to_item
 from service.answers_kept.recent import RecentSummaries
 from service.answers_kept.reconcile import reconcile
-from service.answers_kept.record import Reusable, SeenInteraction, SummaryRecord, utc_text
+from service.answers_kept.record import FeedbackRecord, Helpfulness, Reusable, SeenInteraction, SummaryRecord, utc_text
 from service.answers_kept.store import build_summaries
 from service.answers_kept.table import SummaryTable
 from service.answers_kept.writer import answer_spool, answer_writer
@@ -100,10 +107,19 @@ def _item(dynamodb: Any, key: str) -> dict[str, Any] | None:
     return found
 
 
-def _row(table: SummaryTable, request: str) -> SummaryRow:
-    row = table.resolve(ByRequest(request_id=f"req-{request}"), NOW)
-    assert isinstance(row, SummaryRow)
+def _row(table: SummaryTable, request: str) -> RatedRow[SummaryRecord]:
+    row = table.find(ByRequest(request_id=f"req-{request}"), NOW)
+    assert isinstance(row, RatedRow)
     return row
+
+
+def _verdict(row: RatedRow[SummaryRecord], at: datetime, rating: Helpfulness, **said: Any) -> FeedbackRecord:
+    return SummaryFeedback._verdict(row.record, Said(rating=rating, **said), utc_text(at))
+
+
+def _rate(table: SummaryTable, request: str, rating: Helpfulness, at: datetime) -> str:
+    row = _row(table, request)
+    return table.set_feedback(row, _verdict(row, at, rating))
 
 
 @pytest.mark.acceptance("record.process")
@@ -115,20 +131,20 @@ def test_the_same_answer_is_one_row_however_often_it_is_put(table: SummaryTable,
     assert item["expires_at"] == {"N": str(int((NOW + TTL).timestamp()))}
     assert "query" not in item
     assert "interactions" not in item
-    assert _row(table, "same").pair_digest == "d" * 64
+    assert _row(table, "same").record.pair_digest == "d" * 64
 
 
 @pytest.mark.acceptance("record.unique_process_id")
 def test_a_newer_answer_takes_the_process_and_the_older_one_keeps_its_row(table: SummaryTable, dynamodb: Any) -> None:
     first, second = (_record(name, minutes=at, unique_process_id="p-two") for name, at in (("two-a", 0), ("two-b", 6)))
     table.put(first)
-    assert table.set_feedback(_row(table, "two-a"), "helpful", utc_text(NOW), None, None) == "first"
+    assert _rate(table, "two-a", "helpful", NOW) == "first"
     assert table.put(second) == "written"
-    newest = table.resolve(ByProcess(unique_process_id="p-two"), NOW)
-    assert isinstance(newest, SummaryRow)
-    assert (newest.request_id, newest.helpful_feedback) == ("req-two-b", None)
+    newest = table.find(ByProcess(unique_process_id="p-two"), NOW)
+    assert isinstance(newest, RatedRow)
+    assert (newest.record.request_id, newest.said) == ("req-two-b", None)
     older = _row(table, "two-a")
-    assert (older.item_key, older.helpful_feedback) == (side_key("p-two", "req-two-a"), "helpful")
+    assert (older.key, older.said) == (side_key("p-two", "req-two-a"), Said(rating="helpful"))
     # Replays in any order change nothing.
     assert [table.put(item) for item in (first, second, first)] == ["already"] * 3
 
@@ -137,22 +153,22 @@ def test_an_older_answer_that_comes_late_never_takes_the_place_of_a_newer_one(ta
     late, newer = (_record(name, minutes=at, unique_process_id="p-late") for name, at in (("late-a", 0), ("late-b", 6)))
     assert table.put(newer) == "written"
     assert table.put(late) == "behind"
-    row = table.resolve(ByProcess(unique_process_id="p-late"), NOW)
-    assert isinstance(row, SummaryRow)
-    assert row.request_id == "req-late-b"
-    assert _row(table, "late-a").request_id == "req-late-a"
+    row = table.find(ByProcess(unique_process_id="p-late"), NOW)
+    assert isinstance(row, RatedRow)
+    assert row.record.request_id == "req-late-b"
+    assert _row(table, "late-a").record.request_id == "req-late-a"
 
 
 def test_feedback_that_arrives_while_a_row_moves_is_not_lost(table: SummaryTable, dynamodb: Any) -> None:
     table.put(_record("race-a", unique_process_id="p-race"))
     seen = _item(dynamodb, "p-race")
     assert seen is not None
-    assert table.set_feedback(_row(table, "race-a"), "helpful", utc_text(NOW), None, None) == "first"
+    assert _rate(table, "race-a", "helpful", NOW) == "first"
     newer = _record("race-b", minutes=1, unique_process_id="p-race")
     # What put would do with a row that it read before the feedback.
     assert table._replace(seen, to_item(newer, ttl=TTL)) is False
     assert table.put(newer) == "written"
-    assert _row(table, "race-a").helpful_feedback == "helpful"
+    assert _row(table, "race-a").said == Said(rating="helpful")
 
 
 @pytest.mark.acceptance("feedback.unique_process_id", "record.request_id", "record.contact_id")
@@ -163,13 +179,13 @@ def test_all_three_shapes_name_the_row(table: SummaryTable) -> None:
         ByContact(contact_id="c-shape", account_number="acct-shape"),
         ByRequest(request_id="req-shape"),
     )
-    rows = [table.resolve(shape, NOW) for shape in shapes]
+    rows = [table.find(shape, NOW) for shape in shapes]
     assert rows[0] == rows[1] == rows[2]
-    assert isinstance(rows[0], SummaryRow)
-    assert table.resolve(ByContact(contact_id="c-shape", account_number="somebody-else"), NOW) is None
-    assert table.resolve(ByRequest(request_id="req-never"), NOW) is None
-    assert table.resolve(ByProcess(unique_process_id="p-never"), NOW) is None
-    assert [table.resolve(shape, NOW + timedelta(days=7)) for shape in shapes] == [None] * 3
+    assert isinstance(rows[0], RatedRow)
+    assert table.find(ByContact(contact_id="c-shape", account_number="somebody-else"), NOW) is None
+    assert table.find(ByRequest(request_id="req-never"), NOW) is None
+    assert table.find(ByProcess(unique_process_id="p-never"), NOW) is None
+    assert [table.find(shape, NOW + timedelta(days=7)) for shape in shapes] == [None] * 3
 
 
 @pytest.mark.acceptance("feedback.contact_id", "record.reused_from")
@@ -178,11 +194,11 @@ def test_a_contact_with_several_summaries_is_ambiguous_and_its_reuses_are_not(ta
     table.put(_record("many-a", **same))
     table.put(_record("many-b", minutes=1, cache_hit=True, reused_from="req-many-a", reuse_key=None, **same))
     shape = ByContact(contact_id="c-many", account_number="acct-many")
-    row = table.resolve(shape, NOW)
-    assert isinstance(row, SummaryRow)
-    assert row.request_id == "req-many-b"
+    row = table.find(shape, NOW)
+    assert isinstance(row, RatedRow)
+    assert row.record.request_id == "req-many-b"
     table.put(_record("many-c", minutes=2, **same))
-    assert table.resolve(shape, NOW) == Ambiguous(request_ids=("req-many-c", "req-many-b"))
+    assert table.find(shape, NOW) == Ambiguous(request_ids=("req-many-c", "req-many-b"))
 
 
 @pytest.mark.acceptance("record.account_number", "record.generated_at")
@@ -247,12 +263,12 @@ def test_the_archive_holds_every_field_under_the_hour_once(archive: Archive, s3:
 def test_feedback_is_kept_in_the_archive_and_in_the_row(table: SummaryTable, archive: Archive, s3: Any) -> None:
     table.put(_record("voted"))
     times = iter(NOW + timedelta(seconds=second) for second in range(60))
-    store = FeedbackStore(table, archive, timeout_s=10.0, now=lambda: next(times))
+    store = SummaryFeedback(table, archive, timeout_s=10.0, now=lambda: next(times))
 
     async def vote(verdict: Any, comment: str | None) -> Any:
-        row = await store.resolve(ByRequest(request_id="req-voted"))
-        assert isinstance(row, SummaryRow)
-        return await store.record(row, verdict, comment)
+        row = await store.find(ByRequest(request_id="req-voted"))
+        assert isinstance(row, RatedRow)
+        return await store.record(row, Said(rating=verdict, comment=comment))
 
     first = asyncio.run(vote("not_helpful", "misses the refund"))
     assert first.current is True
@@ -274,7 +290,7 @@ def test_feedback_is_kept_in_the_archive_and_in_the_row(table: SummaryTable, arc
     assert later.object_key != first.object_key
     assert (first.effect, later.effect) == ("first", "changed")
     row = _row(table, "voted")
-    assert (row.helpful_feedback, row.comment, row.feedback_timestamp) == ("helpful", None, later.feedback_timestamp)
+    assert (row.said, row.said_at) == (Said(rating="helpful"), later.feedback_timestamp)
 
 
 @pytest.mark.acceptance("verdict.current")
@@ -282,9 +298,9 @@ def test_feedback_never_overwrites_a_newer_one_and_finds_a_row_that_moved(table:
     table.put(_record("moved-a", unique_process_id="p-moved"))
     row = _row(table, "moved-a")
     table.put(_record("moved-b", minutes=1, unique_process_id="p-moved"))
-    later, earlier = utc_text(NOW + timedelta(minutes=2)), utc_text(NOW)
-    assert table.set_feedback(row, "helpful", later, "fine", None) == "first"
-    assert table.set_feedback(row, "not_helpful", earlier, None, None) == "late"
+    later, earlier = NOW + timedelta(minutes=2), NOW
+    assert table.set_feedback(row, _verdict(row, later, "helpful", comment="fine")) == "first"
+    assert table.set_feedback(row, _verdict(row, earlier, "not_helpful")) == "late"
     item = _item(dynamodb, side_key("p-moved", "req-moved-a"))
     assert item is not None
     assert (item["helpful_feedback"]["S"], item["comment"]["S"]) == ("helpful", "fine")
@@ -402,7 +418,7 @@ def _runtime(settings: Settings, model: _Model, spool: Path) -> Runtime:
     dynamodb, s3 = (client(name, settings, attempts=1) for name in ("dynamodb", "s3"))
     settings = settings.model_copy(update={"spool_dir": spool})
     queries = DynamoQueries.beside(dynamodb, settings)
-    return Runtime(
+    return runtime_of(
         settings=settings,
         cards=ModelCards.load(settings.prompts_dir / "models.yaml"),
         gateway=model,
@@ -507,11 +523,11 @@ def test_an_emptied_table_is_named_and_its_rows_come_back_from_the_archive(
     assert capsys.readouterr().out.startswith("12 rows were written again from S3\n")
     assert main(["reconcile", "--hours", "1", "--restore"]) == 0
     assert capsys.readouterr().out.startswith("0 rows")
-    row = SummaryTable(dynamodb, "emptied", ttl=TTL).resolve(
+    row = SummaryTable(dynamodb, "emptied", ttl=TTL).find(
         ByRequest(request_id=answers[3]["request_id"]), datetime.now(UTC)
     )
-    assert isinstance(row, SummaryRow)
-    assert row.contact_id == "emptied-3"
+    assert isinstance(row, RatedRow)
+    assert row.record.contact_id == "emptied-3"
     dynamodb.close()
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import uvicorn
+from builders import changed
 from desk_task import ACCOUNT, CARD, CONVERSATION, NAME, PHONE, Desk, DeskPairs, desk_inputs
 from queues import UntilEmpty
 
@@ -21,6 +22,7 @@ from eval.spine.case_rules import CaseRules
 from eval.spine.cases import Case
 from reports.run import write_weekly
 from service.access.control import account_key, local_token
+from service.answers_kept.feedback import ByRequest
 from service.answers_kept.reconcile import reconcile, restore_rows
 from service.answers_kept.store import build_answer_table, build_table_and_archive
 from service.answers_kept.writer import open_outbox
@@ -50,7 +52,7 @@ class Code:
 
 @contextmanager
 def served(settings):
-    runtime = replace(
+    runtime = changed(
         build_runtime(settings),
         cards=ModelCards([CARD]),
         gateway=Code(),
@@ -190,8 +192,8 @@ def test_a_task_is_answered_kept_rated_loaded_and_harvested_without_the_person(l
     dynamodb.delete_item(TableName=settings.summaries.answers_table, Key={"request_id": {"S": asked}})
     assert reconcile(settings, hours=2, logs=(), path="none", now=datetime.now(UTC)).without_row == [asked]
     assert restore_rows(settings, hours=2, now=datetime.now(UTC)) == (1, 0)
-    found = answers.get(asked, datetime.now(UTC))
-    assert (found.answer.task, found.verdict) == ("desk", None)
-    assert answers.get(asked, datetime.now(UTC) + timedelta(days=8)) is None
+    found = answers.find(ByRequest(request_id=asked), datetime.now(UTC))
+    assert (found.record.task, found.said) == ("desk", None)
+    assert answers.find(ByRequest(request_id=asked), datetime.now(UTC) + timedelta(days=8)) is None
     dynamodb.close()
     s3.close()

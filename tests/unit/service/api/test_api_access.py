@@ -7,6 +7,7 @@ from dataclasses import replace
 import jwt
 import pytest
 from access_place import keep_clients
+from builders import changed
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
@@ -158,7 +159,7 @@ def test_an_unknown_path_needs_the_operator_scope():
 def test_each_operation_with_each_scope(runtime, held, may):
     keep_clients(runtime.settings, SECRET, only={"scopes": [held], "tenant": "acme"})
     runtime.access.refresh()
-    app = create_app(runtime=replace(runtime, tasks={name: load_task(name) for name in ("summarize", "scorecard")}))
+    app = create_app(runtime=changed(runtime, tasks={name: load_task(name) for name in ("summarize", "scorecard")}))
     operations = [(path, method) for path, item in app.openapi()["paths"].items() for method in item]
     assert {scope_of(path) for path, _ in operations} == {
         None,
@@ -282,7 +283,7 @@ def test_depth_counts_brackets_outside_strings():
 
 @pytest.mark.acceptance("promise-16")
 def test_operator_sees_what_is_served_and_on_which_evidence(runtime, notary):
-    source = runtime.pair_sources["summarize"]
+    source = runtime.answering.pair_sources["summarize"]
     from service.core.release.statements import envelope_digest
 
     pair = source.served.pair
@@ -314,7 +315,7 @@ def test_evidence_that_does_not_state_what_nobody_looked_at_is_shown_as_null(run
 
 
 def _shown(runtime, notary, evidence, **release):
-    source = runtime.pair_sources["summarize"]
+    source = runtime.answering.pair_sources["summarize"]
     pair = source.served.pair
     source.served = replace(
         source.served,
@@ -334,9 +335,9 @@ def test_pairs_without_statements_are_shown_without_evidence(runtime):
 def test_the_real_service_is_never_built_without_access(tmp_path):
     served = build_runtime(Settings(state_dir=tmp_path))
     assert served.access is not None
-    assert served.handovers is not None
+    assert served.conversing.handovers is not None
     alone = build_runtime(Settings(state_dir=tmp_path), guarded=False)
-    assert (alone.access, alone.handovers) == (None, None)
+    assert (alone.access, alone.conversing.handovers) == (None, None)
 
 
 @pytest.mark.parametrize(

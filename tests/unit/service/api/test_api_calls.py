@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from access_place import keep_clients
-from builders import CALL_DATE, FakeCalls
+from builders import CALL_DATE, FakeCalls, changed
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
@@ -270,7 +270,7 @@ def test_a_reason_that_cannot_be_redacted_is_not_kept(runtime, calls):
             raise CallFailed(FailureReason.REDACTION, "turn 0: broke")
 
     call_id = calls.add("tenant-a", "one", VERDICTS)
-    with client_of(replace(runtime, calls=replace(calls.reviews, redactor=Broken())), "lead-a") as client:
+    with client_of(changed(runtime, calls=replace(calls.reviews, redactor=Broken())), "lead-a") as client:
         answer = word(client, call_id)
     assert (answer.status_code, answer.json()["code"], calls.said) == (422, "REASON_NOT_REDACTED", {})
 
@@ -288,7 +288,7 @@ def test_a_missing_or_failing_call_store_is_reported(runtime, calls):
         raise StoreError("table 'calls' cannot be reached")
 
     calls.page = down
-    for answering in (runtime, replace(runtime, calls=None)):
+    for answering in (runtime, changed(runtime, calls=None)):
         with client_of(answering, "lead-a") as client:
             answer = client.get("/v1/calls")
             assert (answer.status_code, answer.json()["code"]) == (503, "UPSTREAM_UNAVAILABLE")

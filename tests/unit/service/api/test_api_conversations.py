@@ -108,7 +108,7 @@ def test_after_a_handover_a_person_answers(client):
 
 def test_verified_values_reach_the_task(client):
     conversation = started(client, session={"parcel": "AB123456"})
-    task = client.app.state.runtime.tasks["parcels"]
+    task = client.app.state.runtime.answering.tasks["parcels"]
     seen, sources = [], task.sources
     task.sources = lambda inputs: seen.append(dict(inputs.session)) or sources(inputs)
     say(client, conversation, "Where is AB123456?")
@@ -213,12 +213,12 @@ async def test_two_messages_at_once_are_answered_in_order(api_runtime):
         said = (await client.get(f"{PATH}/{conversation}")).json()["said"]
     assert all(reply.startswith("Parcel AB123456") for reply in replies)  # the second turn knew the first
     assert [each["by"] for each in said] == ["assistant", *["customer", "assistant"] * 2]
-    for tools in runtime.tools.values():
+    for tools in runtime.answering.tools.values():
         await tools.aclose()
 
 
 def test_a_message_that_its_request_has_left_gets_an_answer_and_a_request_id_of_its_own(client):
-    store, name = client.app.state.runtime.conversations, started(client)["conversation_id"]
+    store, name = client.app.state.runtime.conversing.store, started(client)["conversation_id"]
     key = f"parcels//{name}"
 
     def kept():

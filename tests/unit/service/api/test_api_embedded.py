@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import pytest
 from access_place import keep_clients
+from builders import FakeFeedback, summary_record
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
 from service.access.clients import new_secret
 from service.access.control import open_access
-from service.answers_kept.feedback import Recorded, SummaryRow
+from service.answers_kept.feedback import RatedRow, Said
+from service.answers_kept.store import Summaries
 from service.app import create_app
 from service.kit.settings import Settings
 
@@ -18,23 +20,7 @@ BODY = {"account_number": "1234567890", "contact_id": "abc-123-xyz"}
 OTHER = {"account_number": "9999999999", "contact_id": "abc-123-xyz"}
 DESK = "https://desk.example.com"
 SECRET = new_secret()
-ROW = SummaryRow(
-    item_key="p-1",
-    unique_process_id="p-1",
-    request_id="req-1",
-    account_number="1234567890",
-    contact_id="abc",
-    initial_contact_id="abc",
-    generated_at="2025-12-08T14:30:00.000Z",
-    model_used="nova-lite",
-    answered_by="nova-lite",
-    prompt_version="v1.2.0",
-    pair="nova-lite",
-    pair_digest="d" * 64,
-    latency_ms=1847,
-    cache_hit=False,
-    degraded=False,
-)
+ROW = RatedRow(key="p-1", record=summary_record(account_number="1234567890", contact_id="abc"))
 
 
 @pytest.fixture
@@ -85,35 +71,20 @@ def test_an_accounts_token_opens_nothing_else(client, runtime):
     assert "1234567890" not in str(token)
 
 
-class Rows:
-    """A feedback store with one summary of the account 1234567890."""
-
-    def __init__(self):
-        self.asked, self.kept = [], []
-
-    async def resolve(self, shape):
-        self.asked.append(shape)
-        return ROW
-
-    async def record(self, row, verdict, comment=None, edited_summary=None):
-        self.kept.append(verdict)
-        return Recorded(feedback_id="fb-1", object_key="k", feedback_timestamp="t", effect="first")
-
-
 def test_an_accounts_token_rates_its_own_summaries_and_finds_no_others(runtime):
-    store = Rows()
-    with TestClient(create_app(runtime=replace(runtime, feedback=store))) as client:
+    store = FakeFeedback(ROW)
+    with TestClient(create_app(runtime=replace(runtime, summaries=Summaries(feedback=store)))) as client:
         theirs, others = browser(client, runtime), browser(client, runtime, account="9999999999")
         rating = {"request_id": "req-1", "feedback": "helpful"}
         assert client.post("/feedback", json=rating, headers=theirs).status_code == 200
-        assert store.kept == ["helpful"]
+        assert store.kept == [Said(rating="helpful")]
         refused = client.post("/feedback", json=rating, headers=others)
         assert (refused.status_code, refused.json()["code"]) == (404, "SUMMARY_NOT_FOUND")
         # Named by contact and account, the store is not even asked: several summaries would be listed by their ids.
         before = len(store.asked)
         named = {"contact_id": "abc", "customer_account": "1234567890", "feedback": "helpful"}
         assert client.post("/feedback", json=named, headers=others).status_code == 404
-        assert (len(store.asked), store.kept) == (before, ["helpful"])
+        assert (len(store.asked), store.kept) == (before, [Said(rating="helpful")])
         assert client.post("/feedback", json=named, headers=program(runtime)).status_code == 200
 
 

@@ -1,54 +1,27 @@
 """POST /feedback: three ways to name a summary, one verdict, and what is refused."""
 
 import pytest
+from builders import FakeFeedback, summary_record
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from service.answers_kept.feedback import Ambiguous, ByContact, ByProcess, ByRequest, Recorded, SummaryRow
+from service.answers_kept.feedback import Ambiguous, ByContact, ByProcess, ByRequest, RatedRow, Said
+from service.answers_kept.store import Summaries
 from service.app import create_app
 from service.kit.frame.errors import StoreError
 
 ACCOUNT = "1234567890"
-ROW = SummaryRow(
-    item_key="p-1",
-    unique_process_id="p-1",
-    request_id="req-1",
-    account_number=ACCOUNT,
-    contact_id="c-1",
-    initial_contact_id="c-1",
-    generated_at="2025-12-08T14:30:00.000Z",
-    model_used="nova-lite",
-    answered_by="nova-lite",
-    prompt_version="v1.2.0",
-    pair="nova-lite",
-    pair_digest="d" * 64,
-    latency_ms=1847,
-    cache_hit=False,
-    degraded=False,
-)
+ROW = RatedRow(key="p-1", record=summary_record(unique_process_id="p-1", account_number=ACCOUNT, contact_id="c-1"))
 
 
-class FakeFeedback:
-    def __init__(self, found=ROW, error=None, effect="first"):
-        self.found, self.error, self.effect, self.asked, self.kept = found, error, effect, [], []
-
-    async def resolve(self, shape):
-        self.asked.append(shape)
-        if self.error:
-            raise self.error
-        return self.found
-
-    async def record(self, row, verdict, comment=None, edited_summary=None):
-        self.kept.append((row, verdict, comment, edited_summary))
-        return Recorded(
-            feedback_id="fb-1", object_key="k", feedback_timestamp="2025-12-08T15:00:00Z", effect=self.effect
-        )
+def failing(target):
+    raise StoreError("table 't' gave no answer within 2 s")
 
 
 @pytest.fixture
 def send(api_runtime):
     def post(store, body, **changes):
-        with TestClient(create_app(runtime=api_runtime(feedback=store, **changes))) as client:
+        with TestClient(create_app(runtime=api_runtime(summaries=Summaries(feedback=store), **changes))) as client:
             return client.post("/feedback", json=body)
 
     return post
@@ -75,11 +48,11 @@ def send(api_runtime):
     "verdict.current",
 )
 def test_three_ways_to_name_a_summary(send, named, shape):
-    store = FakeFeedback()
+    store = FakeFeedback(ROW)
     answer = send(store, named | {"feedback": "helpful"})
     assert answer.status_code == 200
     assert store.asked == [shape]
-    assert store.kept == [(ROW, "helpful", None, None)]
+    assert store.kept == [Said(rating="helpful")]
     assert answer.json() == {
         "feedback_id": "fb-1",
         "request_id": "req-1",
@@ -93,11 +66,11 @@ def test_three_ways_to_name_a_summary(send, named, shape):
 
 @pytest.mark.acceptance("feedback.comment", "feedback.edited_summary", "event.FEEDBACK_RECORDED")
 def test_comment_and_better_text_are_kept_and_not_logged(send):
-    store = FakeFeedback()
+    store = FakeFeedback(ROW)
     body = {"request_id": "req-1", "feedback": "not_helpful", "comment": "it misses 4711", "edited_summary": "say 4711"}
     with capture_logs() as logs:
         send(store, body)
-    assert store.kept == [(ROW, "not_helpful", "it misses 4711", "say 4711")]
+    assert store.kept == [Said(rating="not_helpful", comment="it misses 4711", edited="say 4711")]
     assert "4711" not in str(logs)
     assert ACCOUNT not in str(logs)
     (entry,) = (entry for entry in logs if entry["event"] == "FEEDBACK_RECORDED")
@@ -135,7 +108,7 @@ def test_feedback_on_an_unknown_summary_is_404(send):
 )
 @pytest.mark.acceptance("feedback.feedback")
 def test_wrong_bodies_are_422_and_no_store_is_asked(send, body, field):
-    store = FakeFeedback()
+    store = FakeFeedback(ROW)
     answer = send(store, body)
     assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST")
     assert [item["field"] for item in answer.json()["errors"]] == [field]
@@ -143,7 +116,7 @@ def test_wrong_bodies_are_422_and_no_store_is_asked(send, body, field):
     assert store.asked == []
 
 
-@pytest.mark.parametrize("store", [None, FakeFeedback(error=StoreError("table 't' gave no answer within 2 s"))])
+@pytest.mark.parametrize("store", [None, FakeFeedback(failing)])
 def test_no_store_is_503(send, store):
     answer = send(store, {"request_id": "r", "feedback": "helpful"})
     assert (answer.status_code, answer.json()["code"]) == (503, "UPSTREAM_UNAVAILABLE")
@@ -165,8 +138,8 @@ class FakeRollout:
 @pytest.mark.parametrize(
     ("effect", "counted", "current"),
     [
-        ("first", [(ROW.pair_digest, True, False)], True),
-        ("changed", [(ROW.pair_digest, True, True)], True),
+        ("first", [(ROW.record.pair_digest, True, False)], True),
+        ("changed", [(ROW.record.pair_digest, True, True)], True),
         ("same", [], True),
         ("late", [], False),
     ],
@@ -174,7 +147,9 @@ class FakeRollout:
 def test_a_rollout_counts_each_feedback_once(send, effect, counted, current):
     rollout = FakeRollout()
     answer = send(
-        FakeFeedback(effect=effect), {"request_id": "req-1", "feedback": "helpful"}, rollouts={"summarize": rollout}
+        FakeFeedback(ROW, effect=effect),
+        {"request_id": "req-1", "feedback": "helpful"},
+        rollouts={"summarize": rollout},
     )
     assert rollout.rated == counted
     assert answer.json()["current"] is current

@@ -1,11 +1,10 @@
 """Forms over HTTP: the tenant is the token's, wrong forms are explained, and nobody overwrites what they have not read."""
 
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 from access_place import keep_clients
-from builders import FakeForms
+from builders import FakeForms, changed
 from fastapi.testclient import TestClient
 
 from service.access.clients import new_secret
@@ -140,7 +139,7 @@ def test_a_form_id_has_only_characters_for_keys(runtime, form_id):
 
 
 def test_a_service_without_a_store_says_so(runtime):
-    with client_of(replace(runtime, forms=None), "lead-a") as client:
+    with client_of(changed(runtime, forms=None), "lead-a") as client:
         assert client.get("/v1/forms").status_code == 503
 
 
@@ -155,7 +154,7 @@ def scorecard_inputs(tenant):
 )
 def test_a_call_is_scored_for_its_own_tenant_only(runtime, name, tenant, refused):
     class Source:
-        served = runtime.pair_sources["summarize"].current()
+        served = runtime.answering.pair_sources["summarize"].current()
 
         def current(self):
             return self.served
@@ -165,7 +164,7 @@ def test_a_call_is_scored_for_its_own_tenant_only(runtime, name, tenant, refused
 
         stop = start
 
-    runtime = replace(runtime, pair_sources={**runtime.pair_sources, "scorecard": Source()})
+    runtime = changed(runtime, pair_sources={**runtime.answering.pair_sources, "scorecard": Source()})
     with client_of(runtime, name) as client:
         answer = client.post("/v1/scorecard", json=scorecard_inputs(tenant))
     assert (answer.status_code == 403) is refused

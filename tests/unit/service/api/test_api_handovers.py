@@ -41,7 +41,7 @@ def service(api_runtime, monkeypatch, callbacks):
     book = CallbackBook(store=callbacks, sealer=OwnerOnly(), now=lambda: datetime.now(UTC))
     runtime = assistant_runtime(api_runtime, monkeypatch, book=book)
     with TestClient(create_app(runtime=runtime)) as client:
-        client.queue = runtime.handovers
+        client.queue = runtime.conversing.handovers
         yield client
 
 
@@ -321,7 +321,7 @@ def test_a_customer_who_leaves_is_abandoned_after_the_time(api_runtime, monkeypa
     with TestClient(create_app(runtime=runtime)) as client:
         handed_over(client)
         assert client.get(LIST).json()["waiting"] == []
-        (left,) = runtime.handovers.store.latest("closed", most=1)
+        (left,) = runtime.conversing.handovers.store.latest("closed", most=1)
         assert left.ended == "abandoned"
 
 

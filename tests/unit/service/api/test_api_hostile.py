@@ -1,8 +1,7 @@
 """Requests that mean two things, collide with our own keys, or make an error say too much."""
 
-from dataclasses import replace
-
 import pytest
+from builders import changed
 from starlette.testclient import TestClient
 
 from service.api.http.problems import without_paths
@@ -81,7 +80,7 @@ class Nothing:
 
 
 def test_no_answer_names_a_folder_of_this_machine(api_runtime):
-    runtime = replace(api_runtime(), pair_sources={"summarize": Nothing()})
+    runtime = changed(api_runtime(), pair_sources={"summarize": Nothing()})
     with TestClient(create_app(runtime=runtime)) as client:
         answers = [client.get("/readyz"), client.post("/omni-channel-insights", json=BODY)]
     assert [answer.status_code for answer in answers] == [503, 503]

@@ -4,13 +4,14 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+from builders import changed, runtime_of
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
@@ -177,7 +178,7 @@ class World:
 
     def runtime(self, **changes: Any) -> Runtime:
         cards = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
-        runtime = Runtime(
+        runtime = runtime_of(
             settings=Settings(),
             cards=cards,
             gateway=LoggedGateway(self.gateway, cards),
@@ -188,7 +189,7 @@ class World:
             clock=lambda: self.time_s,
             ids=self.next_id,
         )
-        return replace(runtime, **changes)
+        return changed(runtime, **changes)
 
 
 class Unfallen(Summarize):

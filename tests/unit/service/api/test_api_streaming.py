@@ -58,15 +58,15 @@ def ask(api_runtime):
     def post(model=None, headers=SSE, **changes):
         runtime = api_runtime(**changes)
         if model is not None:
-            task = runtime.tasks["summarize"]
-            source = runtime.pair_sources["summarize"]
+            task = runtime.answering.tasks["summarize"]
+            source = runtime.answering.pair_sources["summarize"]
             pair = load_pair(
                 REPO_ROOT / "prompts" / "summarize" / "nova-lite.prompty",
-                cards=runtime.cards,
+                cards=runtime.answering.cards,
                 task_variables=task.variables,
             )
             source.served = replace(source.served, pair=replace(pair, backup=None))
-            gateway = LoggedGateway(StreamingGateway(model), runtime.cards)
+            gateway = LoggedGateway(StreamingGateway(model), runtime.answering.cards)
             runtime = api_runtime(gateway=gateway, pair_sources={"summarize": source}, **changes)
         with TestClient(create_app(runtime=runtime)) as client:
             return client.post(PATH, json=BODY, headers=headers)

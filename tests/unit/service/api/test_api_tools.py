@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
-from builders import make_pair
+from builders import changed, make_pair
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 from tool_server import FUNCTIONS, written
@@ -82,7 +81,7 @@ class Source:
 def runtime(api_runtime):
     task = Callbacks()
     made = api_runtime(tasks={"callbacks": task}, pair_sources={"callbacks": Source(make_pair(tools=(CALLBACK,)))})
-    return replace(made, tools=build_task_tools(made.settings, {"callbacks": task.tool_functions}, None))
+    return changed(made, tools=build_task_tools(made.settings, {"callbacks": task.tool_functions}, None))
 
 
 @pytest.fixture
@@ -117,7 +116,7 @@ def test_what_the_guard_of_tools_forbids_is_told_and_not_done(client):
 
 
 def test_one_client_s_conversation_is_not_another_s(runtime):
-    served, inputs = runtime.pair_sources["callbacks"].served, Wish(said="", phone="", conversation="conv-1")
+    served, inputs = runtime.answering.pair_sources["callbacks"].served, Wish(said="", phone="", conversation="conv-1")
 
     def run_id(**caller):
         state = SimpleNamespace(request_id="req-1", caller=SimpleNamespace(**caller))
@@ -149,7 +148,7 @@ def test_a_candidate_s_shadow_has_its_own_reading_tools_though_production_names_
 
     shadows = Shadows()
     source = Source(make_pair())
-    changed = replace(runtime, pair_sources={"callbacks": source}, rollouts={"callbacks": Rollouts()}, shadow=shadows)
-    inputs, timer = Wish(said="", phone=""), start_timer(changed)
-    asyncio.run(answer("callbacks", inputs, served=source.served, runtime=changed, timer=timer))
+    other = changed(runtime, pair_sources={"callbacks": source}, rollouts={"callbacks": Rollouts()}, shadow=shadows)
+    inputs, timer = Wish(said="", phone=""), start_timer(other)
+    asyncio.run(answer("callbacks", inputs, served=source.served, runtime=other, timer=timer))
     assert set(shadows.tools.specs) == {LOOKUP.name}

@@ -36,7 +36,8 @@ def app(api_runtime):
     made = api_runtime()
     return create_app(
         runtime=api_runtime(
-            tasks={**made.tasks, "labels": Labels()}, pair_sources={**made.pair_sources, "labels": Source()}
+            tasks={**made.answering.tasks, "labels": Labels()},
+            pair_sources={**made.answering.pair_sources, "labels": Source()},
         )
     )
 

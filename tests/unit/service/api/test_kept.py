@@ -2,19 +2,20 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from builders import make_pair
 
-from service.answers_kept.record import SummaryRecord, time_partition, utc_text
-from service.answers_kept.reuse import ReuseOutcome
+from service.answers_kept.record import time_partition
 from service.answers_kept.store import Summaries
-from service.api.kept import reuse_scope, summary_record
+from service.api.answer_path import Answered, answer_facts
+from service.api.insights import InsightsRequest, SummaryFace, reuse_scope
 from service.core.llm.pricing import Usage
+from service.core.release.served import ServedPair
 from service.core.run.task import TaskResult
-from service.core.tasks.summarize import SummarizeInputs
-from service.core.unit.interaction import HistoryFilter, Interaction
+from service.core.unit.interaction import Interaction
 from service.core.unit.pair import Pair
 from service.interactions.reader import InteractionPage
 from service.warehouse.events import SCHEMA_VERSION
@@ -24,8 +25,8 @@ PAIR = make_pair("summarize")
 
 
 def _scope(pair: Pair = PAIR, **changes: Any) -> str:
-    fields = {"account_number": "1234", "initial_contact_id": "i", "ivr_intent": "billing"} | changes
-    return reuse_scope(HistoryFilter(), pair=pair, **fields).digest()
+    fields = {"account_number": "1234", "contact_id": "i", "ivr_intent": "billing"} | changes
+    return reuse_scope(InsightsRequest(**fields), pair).digest()
 
 
 @pytest.mark.acceptance("request.ivr_intent")
@@ -37,29 +38,15 @@ def test_the_reason_counts_only_where_the_prompt_holds_it() -> None:
 
 
 @pytest.mark.acceptance("record-07", "record.arm", "record.query", "record.interactions")
-def test_the_record_holds_the_answer_the_query_and_what_was_seen_without_its_text() -> None:
+async def test_the_record_holds_the_answer_the_query_and_what_was_seen_without_its_text(api_runtime: Any) -> None:
     seen = Interaction(
         interaction_id="a", channel="ivr", timestamp=NOW - timedelta(hours=1), intent="billing", text="Hi"
     )
-    inputs = SummarizeInputs(
-        as_of=NOW, account_number="1234", contact_id="c", ivr_intent="billing", interactions=(seen,)
-    )
-    response = dict.fromkeys(SummaryRecord.model_fields, "x") | {
-        "cache_hit": True,
-        "prompt_cache_read_tokens": 0,
-        "latency_ms": 3,
-        "generated_at": utc_text(NOW),
-        "max_history_days": 90,
-        "max_interactions": 10,
-        "channel_filter": None,
-        "registry_version": 1,
-        "degraded": False,
-        "interactions_considered": 1,
-        "failure_code": None,
-    }
-    later = {name for name, field in SummaryRecord.model_fields.items() if not field.is_required()}
-    for name in {"ivr_intent", "arm"} | later - {"prompt_cache_read_tokens"}:
-        del response[name]
+
+    class History:
+        async def history(self, *_: Any) -> InteractionPage:
+            return InteractionPage(interactions=(seen,), query="Query t: one account")
+
     result = TaskResult(
         output="x",
         arm="backup",
@@ -71,22 +58,50 @@ def test_the_record_holds_the_answer_the_query_and_what_was_seen_without_its_tex
         guard_findings=3,
         repaired=True,
     )
-    record = summary_record(
-        response,
-        inputs,
-        InteractionPage(interactions=(seen,), query="Query t: one account"),
-        ReuseOutcome(result=result, reuse_key=None, reused_from="req-0"),
-        client="salesforce",
-        rollout_arm="candidate",
-        environment="local",
-    )
-    assert (record.arm, record.reused_from, record.summary_id, record.query) == (
-        "backup",
-        "req-0",
-        "req-0",
-        "Query t: one account",
-    )
-    assert record.model_dump(include=later - {"reused_from", "reuse_key", "query", "interactions"}) == {
+
+    async def ask() -> TaskResult:
+        return result
+
+    served = ServedPair(
+        pair=PAIR, registry_version=1, sequence=1, released_at="t", released_by="d", source="registry", rollout_arm="candidate"
+    )  # fmt: skip
+    runtime = api_runtime(interactions=History(), now=lambda: NOW)
+    caller = SimpleNamespace(client_id="salesforce")
+    request: Any = SimpleNamespace(state=SimpleNamespace(caller=caller))
+    face = SummaryFace(InsightsRequest(account_number="1234", contact_id="c", ivr_intent="billing"), runtime)
+    await face.read(served)
+    await face.once(ask, request_id="x", patience_s=1.0)
+    facts = answer_facts(result, served, request, runtime) | {"request_id": "x", "latency_ms": 3}
+    answered = Answered(request_id="x", result=result, output="x", served=served, facts=facts)
+    assert await face.keep(answered, patience_s=1.0) is False
+    record = face.record
+    assert record.model_dump(exclude={"unique_process_id", "interactions"}) == {
+        "request_id": "x",
+        "account_number": "1234",
+        "contact_id": "c",
+        "initial_contact_id": "c",
+        "ivr_intent": "billing",
+        "summary": "x",
+        "date_range": "2026-11-21 to 2026-11-21",
+        "model_used": "m",
+        "answered_by": "m",
+        "arm": "backup",
+        "cache_hit": False,
+        "reused_from": None,
+        "reuse_key": None,
+        "prompt_cache_read_tokens": 6,
+        "latency_ms": 3,
+        "generated_at": "2026-11-21T23:59:00.000Z",
+        "max_history_days": 90,
+        "max_interactions": 10,
+        "channel_filter": None,
+        "prompt_version": f"v{PAIR.version}",
+        "pair": PAIR.name,
+        "pair_digest": PAIR.digest,
+        "registry_version": 1,
+        "degraded": False,
+        "cost_usd": "0",
+        "interactions_considered": 1,
         "client": "salesforce",
         "rollout_arm": "candidate",
         "environment": "local",
@@ -97,6 +112,7 @@ def test_the_record_holds_the_answer_the_query_and_what_was_seen_without_its_tex
         "guard_kinds": ("amount", "secret"),
         "repaired": True,
         "schema_version": SCHEMA_VERSION,
+        "query": "Query t: one account",
     }
     assert [item.model_dump() for item in record.interactions] == [
         {"channel": "ivr", "timestamp": "2026-11-21T22:59:00.000Z", "intent": "billing"}

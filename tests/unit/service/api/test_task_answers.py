@@ -4,6 +4,7 @@ import json
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from access_place import keep_clients
@@ -13,11 +14,10 @@ from structlog.testing import capture_logs
 
 from service.access.clients import new_secret
 from service.access.control import open_access
-from service.answers_kept.answer_feedback import AnswerFeedbackStore
 from service.answers_kept.answer_record import KeptAnswer, read_served
-from service.answers_kept.answer_table import AnswerRow
+from service.answers_kept.feedback import AnswerFeedback, RatedRow, Said
 from service.answers_kept.store import Summaries
-from service.api.keeping import Keeping
+from service.api.keeping import TaskFace
 from service.app import create_app
 from service.core.llm.model_call import ModelReply
 from service.core.llm.pricing import Usage
@@ -45,20 +45,21 @@ class Store:
 
     def keep(self, record, *, patience_s=0.0, kept=False):
         self.records.append(record)
-        self.rows[record.request_id] = AnswerRow(answer=record)
+        self.rows[record.request_id] = RatedRow(key=record.request_id, record=record)
 
-    def get(self, request_id, now):
-        return self.rows.get(request_id)
+    def find(self, target, now):
+        return self.rows.get(target.request_id)
 
-    def set_feedback(self, verdict):
-        row = self.rows[verdict.request_id]
-        before = row.verdict
-        if before is not None and before.feedback_timestamp >= verdict.feedback_timestamp:
+    def set_feedback(self, row, verdict):
+        row = self.rows[row.key]
+        if row.said_at >= verdict.feedback_timestamp:
             return "late"
-        self.rows[verdict.request_id] = replace(row, verdict=verdict)
-        if before is None:
+        texts = {"comment": verdict.comment, "edited": verdict.edited_output}
+        said = Said(rating=verdict.helpful_feedback, reason=verdict.reason, by=verdict.by, **texts)
+        self.rows[row.key] = replace(row, said=said, said_at=verdict.feedback_timestamp)
+        if row.said is None:
             return "first"
-        return "same" if before.helpful_feedback == verdict.helpful_feedback else "changed"
+        return "same" if row.said.rating == said.rating else "changed"
 
     def put_json(self, key, text):
         self.objects.setdefault(key, text)
@@ -100,8 +101,11 @@ def world(api_runtime, tmp_path):
         gateway=Code(),
         tasks={"desk": Desk()},
         pair_sources={"desk": DeskPairs()},
-        summaries=Summaries(writer=store, outbox=Outbox(True)),
-        answer_feedback=AnswerFeedbackStore(store, store, timeout_s=5.0, now=lambda: clock[0]),
+        summaries=Summaries(
+            writer=store,
+            outbox=Outbox(True),
+            answer_feedback=AnswerFeedback(store, store, timeout_s=5.0, now=lambda: clock[0]),
+        ),
         now=lambda: clock[0],
     )
     return runtime, store, clock
@@ -220,7 +224,7 @@ def test_feedback_is_kept_once_per_answer_and_without_the_person(world):
         assert (changed["rating"], changed["current"]) == ("helpful", True)
         clock[0] -= timedelta(hours=1)
         assert rate(client, asked, "not_helpful").json()["current"] is False
-    assert store.rows[asked].verdict.helpful_feedback == "helpful"
+    assert store.rows[asked].said.rating == "helpful"
     for planted in PLANTED:
         assert planted not in "".join(store.objects.values())
     kept = json.loads(next(iter(store.objects.values())))
@@ -259,7 +263,7 @@ def test_an_answer_of_another_task_is_not_found(world):
     with client_of(runtime, "alone") as client:
         asked = answered(client)["request_id"]
         row = store.rows[asked]
-        store.rows[asked] = replace(row, answer=row.answer.model_copy(update={"task": "other"}))
+        store.rows[asked] = replace(row, record=row.record.model_copy(update={"task": "other"}))
         assert rate(client, asked).status_code == 404
 
 
@@ -273,15 +277,17 @@ def test_feedback_of_another_form_is_refused(world, wrong):
 
 def test_without_a_store_there_is_nothing_to_rate(world):
     runtime, _, _ = world
-    with client_of(replace(runtime, answer_feedback=None), "alone") as client:
+    with client_of(replace(runtime, summaries=Summaries()), "alone") as client:
         assert rate(client, "req-1").status_code == 503
 
 
 async def test_the_answer_does_not_wait_for_a_record_that_cannot_be_made(world):
     runtime, store, _ = world
-    keeping = Keeping(Desk(), DeskInputs.model_validate(desk_inputs()), runtime)
+    request = SimpleNamespace(app=SimpleNamespace(state=SimpleNamespace(runtime=runtime)), state=None)
+    face = TaskFace(Desk(), DeskInputs.model_validate(desk_inputs()), request)
+    await face.read(None)
     with capture_logs() as logs:
-        kept = await keeping.keep(None, served=None, request=None, request_id="req-1", latency_ms=1, patience_s=1.0)
+        kept = await face.keep(None, patience_s=1.0)
     assert kept is False
     assert store.records == []
     assert [entry["reason"] for entry in logs] == ["no record of desk: AttributeError"]

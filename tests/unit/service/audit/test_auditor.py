@@ -1,6 +1,5 @@
 """What the audit keeps of a conversation that the service answers: every event in its form, no person, and no fault unseen."""
 
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -21,6 +20,7 @@ from audited import (
     open_bank,
     talked,
 )
+from builders import changed
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
@@ -104,7 +104,7 @@ def test_what_cannot_be_cleaned_is_withheld(world, monkeypatch):
 @pytest.mark.acceptance("audit-07")
 def test_a_task_that_names_no_ids_has_its_words_withheld(world, monkeypatch):
     runtime, records, _ = world()
-    monkeypatch.setattr(type(runtime.tasks["assistant"]), "without_ids", lambda self, inputs, pseudonym: None)
+    monkeypatch.setattr(type(runtime.answering.tasks["assistant"]), "without_ids", lambda self, inputs, pseudonym: None)
     talked(runtime, "how much is a premium debit card")
     assert not [event for event in events_of(records) if event.data is not None]
 
@@ -145,8 +145,8 @@ def test_an_answer_that_stays_wrong_is_replaced_and_says_where_it_ended(world):
 @pytest.mark.acceptance("audit-03", "audit-06")
 def test_a_model_that_fails_leaves_an_error_without_its_words(world):
     runtime, records, lines = world("nova-lite", Scripted(DeadlineExceeded(f"late for {PHONE}")))
-    task = type(runtime.tasks["assistant"])
-    runtime = replace(runtime, tasks={"assistant": type("Bare", (task,), {"fallback_model": None})()})
+    task = type(runtime.answering.tasks["assistant"])
+    runtime = changed(runtime, tasks={"assistant": type("Bare", (task,), {"fallback_model": None})()})
     talked(runtime, "What does a premium card cost?", status=504)
     failed = next(event for event in events_of(records) if event.level == "ERROR")
     assert failed.event_type == "bedrock_invocation"

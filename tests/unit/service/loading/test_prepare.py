@@ -1,31 +1,21 @@
 """Preparing objects: which are accepted, how texts and accounts are redacted, and why an object is dead."""
 
 import json
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import loadable
 import pytest
 
-from service.answers_kept.feedback import SummaryRow
-from service.answers_kept.feedback_store import FeedbackStore
-from service.answers_kept.record import SummaryRecord, utc_text
+from service.answers_kept.feedback import RatedRow, Said, SummaryFeedback
+from service.answers_kept.record import FeedbackRecord, SummaryRecord, utc_text
 from service.core.redaction.texts import RedactedText, TextRedactor
 from service.kit.telemetry.fields import set_account_key
 from service.kit.telemetry.log import account_hash
 from service.loading import rows
 from service.loading.arrow_tables import schema_of
 from service.loading.batch import prepare
-from service.loading.objects import (
-    MAX_OBJECT_BYTES,
-    BadObject,
-    DeadReason,
-    FeedbackRecord,
-    Fetched,
-    kind_of,
-    kind_of_line,
-)
+from service.loading.objects import MAX_OBJECT_BYTES, BadObject, DeadReason, Fetched, kind_of, kind_of_line
 from service.warehouse.events import (
     EVENTS,
     SCHEMA_VERSION,
@@ -286,14 +276,12 @@ class _Table:
 async def test_verdicts_are_read_as_the_feedback_store_writes_them():
     archive = _Archive()
     record = loadable.summary()
-    fields = {name: getattr(record, name) for name in SummaryRow.__dataclass_fields__ if hasattr(record, name)}
-    row = SummaryRow(item_key="k", **fields)
-    store = FeedbackStore(_Table(), archive, timeout_s=5, now=lambda: loadable.NOW)
-    await store.record(row, "not_helpful", comment="no", edited_summary="yes")
+    store = SummaryFeedback(_Table(), archive, timeout_s=5, now=lambda: loadable.NOW)
+    await store.record(RatedRow(key="k", record=record), Said(rating="not_helpful", comment="no", edited="yes"))
     read = FeedbackRecord.model_validate_json(archive.text)
     assert read.object_key == archive.key
     assert set(json.loads(archive.text)) == set(FeedbackRecord.model_fields)
-    assert asdict(row)["contact_id"] == read.contact_id
+    assert (read.contact_id, read.comment, read.edited_summary) == (record.contact_id, "no", "yes")
 
 
 def test_every_table_has_a_schema_with_its_columns_in_order():

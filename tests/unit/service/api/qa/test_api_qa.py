@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 from access_place import keep_clients
+from builders import changed
 from fastapi.testclient import TestClient
 from scored_calls import planted
 
@@ -117,8 +118,7 @@ def test_a_transcript_is_the_tenants_and_may_be_gone(runtime, made):
 
 def test_a_service_without_a_warehouse_or_calls_says_so(runtime):
     for field, path in (("dashboards", "/v1/calls/figures"), ("calls", f"/v1/calls/call-{0:024x}/transcript")):
-        object.__setattr__(runtime, field, None)
-        with client_of(runtime, "lead") as client:
+        with client_of(changed(runtime, **{field: None}), "lead") as client:
             assert client.get(path).status_code == 503
 
 

@@ -64,7 +64,7 @@ class Bot:
         return answer
 
     async def aclose(self):
-        for tools in self.runtime.tools.values():
+        for tools in self.runtime.answering.tools.values():
             await tools.aclose()
 
 
@@ -146,14 +146,14 @@ async def test_an_event_that_comes_again_is_answered_once(bot):
     event = recorded("speech_first_turn", "Yes, please.", attributes(first), "second")
     assert await bot.handle(event) == await bot.handle(event)
     assert len(LIVE["keys"]) == 1
-    assert bot.runtime.gateway.calls == 2 + 3  # find and ask; find, redirect, and say so
+    assert bot.runtime.answering.gateway.calls == 2 + 3  # find and ask; find, redirect, and say so
 
 
 async def test_the_same_words_in_the_next_turn_are_another_message(bot):
     first = await bot.handle(recorded("text_first_turn", "Where is my parcel?"))
-    calls = bot.runtime.gateway.calls
+    calls = bot.runtime.answering.gateway.calls
     await bot.handle(recorded("text_first_turn", "Where is my parcel?", attributes(first)))
-    assert bot.runtime.gateway.calls > calls
+    assert bot.runtime.answering.gateway.calls > calls
 
 
 @pytest.mark.parametrize("known", ["", "{broken", "conv-" + "0" * 24])
@@ -171,7 +171,7 @@ async def test_an_id_that_names_no_conversation_begins_a_new_one(bot, known):
 async def test_only_a_conversation_that_has_ended_is_followed_by_a_new_one(bot, ended):
     first = await bot.handle(recorded("speech_first_turn"))
     name = attributes(first)["conversation_id"]
-    store = bot.runtime.turns.store
+    store = bot.runtime.conversing.turns.store
     key = f"parcels//{name}"
     found = await store.get(key)
     waits = (found.conversation.message("customer", f"m-{each}", "Hm", bot.runtime.now()) for each in range(4))
