@@ -22,10 +22,10 @@ from service.calls.store.states import CallJob
 from service.core.llm.pricing import Cost, Usage
 from service.core.release.attestation import GateAttestation
 from service.core.run.task import TaskResult
-from service.core.unit.pair import Message, OutputRules, Pair, Part, Sampling, ServingPolicy
+from service.core.unit.pair import OutputRules, Pair, Part, PromptMessage, Sampling, ServingPolicy
 from service.kit.aws.bounded import StoreThreads
 from service.runtime import Runtime
-from service.runtime.answering import Answering
+from service.runtime.answering import AnsweringParts
 from service.runtime.conversing import Conversing
 
 REFERENCES = [
@@ -41,9 +41,9 @@ CASES = {
 
 def make_pair(task="demo", name="p", version="1.0.0", system=None, asked="<history>{{history}}</history>", **changes):
     """A pair of one message; its variables are those that the message names."""
-    messages = [Message(role="user", content=asked)]
+    messages = [PromptMessage(role="user", content=asked)]
     if system is not None:
-        messages.insert(0, Message(role="system", content=system))
+        messages.insert(0, PromptMessage(role="system", content=system))
     fields = {
         "name": name,
         "task": task,
@@ -66,7 +66,7 @@ def make_part(name="judge", model="j", asked="<answer>{{answer}}</answer>", **ch
         "model": model,
         "backup": None,
         "sampling": Sampling(max_output_tokens=10),
-        "messages": (Message(role="user", content=asked),),
+        "messages": (PromptMessage(role="user", content=asked),),
         "variables": tuple(re.findall(r"{{(\w+)}}", asked)),
     }
     return Part(**fields | changes)
@@ -186,7 +186,7 @@ def runtime_of(**fields):
     """A runtime made of its own and its groups' fields."""
     parts = grouped(fields)
     groups = {"conversing": Conversing(**parts["conversing"]), "calls": CallDesks(**parts["calls"])}
-    return Runtime(answering=Answering(**parts["answering"]), **groups, **parts[""])
+    return Runtime(answering=AnsweringParts(**parts["answering"]), **groups, **parts[""])
 
 
 class FakeFeedback:

@@ -15,7 +15,7 @@ from service.calls.failure import Waiting
 from service.calls.hear.transcriber import Heard
 from service.calls.keys import job_name
 from service.calls.result import CallResult
-from service.calls.tenants.tenant import Tenant
+from service.calls.tenants.tenant import ConfiguredTenant
 from service.calls.worker.build import build_worker
 from service.calls.worker.dead_letters import CallLetters
 from service.calls.worker.worker import CallWorker
@@ -116,7 +116,7 @@ async def make_place(stack: Settings, folder: Path, name: str) -> CallPlace:
 
 async def add_tenant(worker: CallWorker, tenant: str, form: Form | None = None) -> None:
     forms: Any = worker.forms
-    worker.tenants.tenants.add(Tenant(tenant=tenant, name=tenant))
+    worker.tenants.tenants.add(ConfiguredTenant(tenant=tenant, name=tenant))
     form = form or make_form(tenant)
     saved = await forms.save_draft(form, edit=0, who="dana")
     await forms.activate(tenant, form.form_id, edit=saved.edit, who="dana")

@@ -15,7 +15,7 @@ from service.core.llm.reliability import Reliability
 from service.core.run.task import Task, TaskContext
 from service.core.statements.answers.finding import Finding
 from service.core.unit.cards import ModelCard, ModelCards, Prices
-from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.core.unit.pair import OutputRules, Pair, PromptMessage, Sampling, ServingPolicy
 from service.kit.frame.errors import DeadlineExceeded, OutputInvalid, UpstreamUnavailable
 
 PRICES = Prices(input=Decimal(1), output=Decimal(2), source="test", date="2026-11-21")
@@ -35,7 +35,7 @@ PAIR = Pair(
     sampling=Sampling(max_output_tokens=9),
     output=OutputRules(schema="s", max_words=9),
     serving=ServingPolicy(deadline_ms=5000, hedge_delay_ms=2000),
-    messages=(Message(role="user", content="<text>{{text}}</text>"),),
+    messages=(PromptMessage(role="user", content="<text>{{text}}</text>"),),
     variables=("text",),
 )
 PROMPT_TOKENS = 4  # "<text>x</text>", 14 characters, at four a token

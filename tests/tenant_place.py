@@ -11,7 +11,7 @@ from call_place import ACME, BRAND, add_tenant, make_form, make_place
 from service.answers_kept.record import utc_text
 from service.answers_kept.store import build_answer_table
 from service.calls.store.rescorings import RescoringOrder, RescoringOrders
-from service.calls.tenants.tenant import Tenant
+from service.calls.tenants.tenant import ConfiguredTenant
 from service.desk.build import open_handovers
 from service.desk.handover import CustomerHandover, HandoverSummary
 from service.kit.aws.clients import client
@@ -61,7 +61,7 @@ async def make_tenants(stack, folder, name):
         keep_answer(made.settings, tenant)
         queue_customer(made.settings, tenant)
         order_rescoring(made.settings, tenant)
-    made.worker.tenants.tenants.add(Tenant(tenant=CHAIN, name=CHAIN))
+    made.worker.tenants.tenants.add(ConfiguredTenant(tenant=CHAIN, name=CHAIN))
     await made.worker.drain()
     reviews = build_runtime(made.settings, guarded=False).calls.reviews
     for tenant in (ACME, BRAND):

@@ -43,7 +43,7 @@ class Counterpart(Protocol):
 
 
 @dataclass(slots=True)
-class Customer:
+class ScriptedCustomer:
     """See ``Counterpart``. Equal scripts, cases and repeats say the same to the same replies."""
 
     script: CustomerScript

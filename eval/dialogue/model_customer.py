@@ -7,7 +7,7 @@ from eval.dialogue.scenario import CONFIRMATION, CustomerScript
 from eval.spine.episode import Ask
 from service.core.llm.model_call import ModelCall
 from service.core.run.dialogue.turn import MOST_CHARS, DialogueReply
-from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.core.unit.pair import OutputRules, Pair, PromptMessage, Sampling, ServingPolicy
 from service.kit.frame.errors import ModelError
 
 END = "[END]"
@@ -31,7 +31,7 @@ def customer_pair(model: str) -> Pair:
         sampling=Sampling(max_output_tokens=120, temperature=0.7),
         output=OutputRules(schema="customer-v1", max_words=120),
         serving=ServingPolicy(),
-        messages=(Message(role="system", content=_SYSTEM), Message(role="user", content=_ASKED)),
+        messages=(PromptMessage(role="system", content=_SYSTEM), PromptMessage(role="user", content=_ASKED)),
         variables=("script", "said"),
     )
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from eval.dialogue.customer import Counterpart, Customer, Over
+from eval.dialogue.customer import Counterpart, Over, ScriptedCustomer
 from eval.dialogue.model_customer import ModelCustomer, customer_pair
 from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
 from eval.dialogue.scenario import ConversationScenario, CustomerScript
@@ -133,7 +133,7 @@ class DialogueEpisode:
 
     def _customer(self, script: CustomerScript, case_id: str, repeat: int, ask: Ask | None) -> Counterpart:
         if self.customer is None:
-            return Customer(script, case_id, repeat)
+            return ScriptedCustomer(script, case_id, repeat)
         if ask is None:
             raise ConfigurationError("a model plays the customers, and nobody can ask it")
         return ModelCustomer(script, self.customer, ask)

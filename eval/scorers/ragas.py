@@ -15,7 +15,7 @@ from typing import Any
 from eval.spine.results import Score
 from eval.spine.scorer import ScorerContext, unscored
 from service.core.llm.model_call import Gateway, ModelCall
-from service.core.unit.pair import Message, Sampling
+from service.core.unit.pair import PromptMessage, Sampling
 from service.kit.frame.errors import ConfigurationError, ModelError
 
 _MAX_OUTPUT_TOKENS = 3_000  # the statements of one summary, each with a verdict and its reason
@@ -153,8 +153,10 @@ def _gateway_llm(gateway: Gateway, model: str, timeout_s: float) -> Any:
             call = ModelCall(
                 model=model,
                 messages=(
-                    Message(role="system", content="Fill in the form that is asked for, with JSON and nothing else."),
-                    Message(role="user", content=prompt),
+                    PromptMessage(
+                        role="system", content="Fill in the form that is asked for, with JSON and nothing else."
+                    ),
+                    PromptMessage(role="user", content=prompt),
                 ),
                 sampling=Sampling(max_output_tokens=_MAX_OUTPUT_TOKENS),
                 timeout_s=timeout_s,

@@ -54,7 +54,7 @@ WITHOUT_A_SAY = {
     "service/local": "stands in for services; a model counts by its id, as a provider's does",
     "service/kit/frame/process": "runs work in other processes, and pauses the garbage collector",
     "service/core/release": "reads and verifies releases",
-    "service/runtime.py": "builds clients",
+    "service/runtime": "builds clients",
     "service/kit/settings": "says where things are; what decides stands in pair and suite",
     "service/answers_kept": "keeps answers that were given",
     "service/kit/telemetry": "logs, counts and traces",

@@ -38,7 +38,8 @@ def capacity_page(model: CapacityModel) -> str:
 def needed_tasks(model: CapacityModel) -> str:
     """Return as YAML how many tasks the required traffic needs (null: no number up to 64); the readiness checklist reads it."""
     tasks = model.need(1).tasks
-    return f"# Written by `omni capacity --write`.\ntasks_needed: {'null' if tasks is None else tasks}\n"
+    said = "# How many tasks the required traffic needs. The capacity model writes this file."
+    return f"{said}\ntasks_needed: {'null' if tasks is None else tasks}\n"
 
 
 def _rows(model: CapacityModel, needs: Sequence[CapacityNeed]) -> list[tuple[str, list[str]]]:

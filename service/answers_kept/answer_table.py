@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 
 from service.answers_kept.answer_record import AnswerVerdict, KeptAnswer, ServedRecord
-from service.answers_kept.feedback import ByRequest, Effect, FeedbackTarget, RatedRow, Said
+from service.answers_kept.feedback import ByRequest, Effect, FeedbackTarget, RatedRow, SaidFeedback
 from service.answers_kept.rated_table import CONDITION_FAILED, RowsOfRequests, code_of
 from service.answers_kept.table import SummaryTable
 from service.kit.aws.bounded import RecordRefused, translated
@@ -58,7 +58,7 @@ class AnswerTable(RowsOfRequests):
         if "verdict" in item:
             verdict = AnswerVerdict.model_validate_json(item["verdict"]["S"])
             at = verdict.feedback_timestamp
-            said = Said(
+            said = SaidFeedback(
                 rating=verdict.helpful_feedback,
                 reason=verdict.reason,
                 comment=verdict.comment,

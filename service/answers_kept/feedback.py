@@ -19,7 +19,7 @@ from service.warehouse.events import SCHEMA_VERSION
 # The effect of a feedback on its answer's row: the first one, a different one than before, the same again, or none because the
 # row holds a newer one.
 Effect = Literal["first", "changed", "same", "late"]
-Verdict = FeedbackRecord | AnswerVerdict
+FeedbackVerdict = FeedbackRecord | AnswerVerdict
 Record = TypeVar("Record", bound=ServedRecord)
 
 
@@ -56,7 +56,7 @@ class Ambiguous:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class SaidFeedback:
     """What somebody said about an answer; ``by`` is their client. A summary's feedback has neither a reason nor a client."""
 
     rating: Helpfulness
@@ -72,7 +72,7 @@ class RatedRow(Generic[Record]):
 
     key: str
     record: Record
-    said: Said | None = None
+    said: SaidFeedback | None = None
     said_at: str = ""
 
 
@@ -122,7 +122,7 @@ class FeedbackStore(ABC, Generic[Record]):
         """
         return await self._threads.run(self._table.find, target, self._now())
 
-    async def record(self, row: RatedRow[Record], said: Said) -> Recorded:
+    async def record(self, row: RatedRow[Record], said: SaidFeedback) -> Recorded:
         """Keep a feedback in S3 and in the answer's row. Repeating the row's current feedback changes nothing.
 
         Raises:
@@ -130,7 +130,7 @@ class FeedbackStore(ABC, Generic[Record]):
         """
         return await self._threads.run(self._record, row, said)
 
-    def _record(self, row: RatedRow[Record], said: Said) -> Recorded:
+    def _record(self, row: RatedRow[Record], said: SaidFeedback) -> Recorded:
         said = self._cleaned(said, row.record)
         repeated = row.said == said
         # A double click counts once: the same moment gives the same id, object and row.
@@ -145,13 +145,13 @@ class FeedbackStore(ABC, Generic[Record]):
         )
 
     @staticmethod
-    def _cleaned(said: Said, about: Record) -> Said:
+    def _cleaned(said: SaidFeedback, about: Record) -> SaidFeedback:
         """Return what may be stored of a feedback."""
         return said
 
     @staticmethod
     @abstractmethod
-    def _verdict(about: Record, said: Said, at: str) -> Verdict:
+    def _verdict(about: Record, said: SaidFeedback, at: str) -> FeedbackVerdict:
         """Return the object that a feedback is kept as."""
 
 
@@ -159,7 +159,7 @@ class SummaryFeedback(FeedbackStore[SummaryRecord]):
     """Feedback on summaries of ``POST /omni-channel-insights``; the warehouse's loader takes persons out of it."""
 
     @staticmethod
-    def _verdict(about: SummaryRecord, said: Said, at: str) -> FeedbackRecord:
+    def _verdict(about: SummaryRecord, said: SaidFeedback, at: str) -> FeedbackRecord:
         texts = (said.comment, said.edited)
         return FeedbackRecord(
             **_named("feedback", about.request_id, at, said.rating, *texts),
@@ -174,12 +174,12 @@ class AnswerFeedback(FeedbackStore[KeptAnswer]):
     """Feedback on answers of ``POST /v1/<task>``, without the persons that the answer's record knows."""
 
     @staticmethod
-    def _cleaned(said: Said, about: KeptAnswer) -> Said:
+    def _cleaned(said: SaidFeedback, about: KeptAnswer) -> SaidFeedback:
         comment, edited = (_without_persons(text, about) for text in (said.comment, said.edited))
-        return Said(rating=said.rating, reason=said.reason, comment=comment, edited=edited, by=said.by)
+        return SaidFeedback(rating=said.rating, reason=said.reason, comment=comment, edited=edited, by=said.by)
 
     @staticmethod
-    def _verdict(about: KeptAnswer, said: Said, at: str) -> AnswerVerdict:
+    def _verdict(about: KeptAnswer, said: SaidFeedback, at: str) -> AnswerVerdict:
         texts = (said.comment, said.edited)
         return AnswerVerdict(
             **_named("answer-feedback", about.request_id, at, said.rating, said.reason, *texts),
@@ -199,7 +199,7 @@ def _named(kind: str, request_id: str, at: str, *said: str | None) -> Mapping[st
     return {"feedback_id": feedback_id, "feedback_timestamp": at, "schema_version": SCHEMA_VERSION}
 
 
-def _copied(about: ServedRecord, kind: type[Verdict]) -> Mapping[str, Any]:
+def _copied(about: ServedRecord, kind: type[FeedbackVerdict]) -> Mapping[str, Any]:
     """Return the fields of the answer that its feedback is reported by."""
     shared = kind.model_fields.keys() & type(about).model_fields.keys() - {"schema_version"}
     return {name: getattr(about, name) for name in shared}

@@ -8,7 +8,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from pydantic import ValidationError
 
-from service.answers_kept.feedback import RatedRow, Said
+from service.answers_kept.feedback import RatedRow, SaidFeedback
 from service.answers_kept.record import Reusable, SummaryRecord
 from service.kit.aws.stores import SUMMARIES
 from service.kit.frame.errors import StoreError
@@ -96,7 +96,7 @@ def to_row(item: SummaryItem) -> RatedRow[SummaryRecord]:
     fields, said, at = _plain(item), None, ""
     if "helpful_feedback" in fields:
         at = fields["feedback_timestamp"]
-        said = Said(
+        said = SaidFeedback(
             rating=fields["helpful_feedback"], comment=fields.get("comment"), edited=fields.get("edited_summary")
         )
     return RatedRow(key=fields[PARTITION_KEY], record=to_record(item), said=said, said_at=at)

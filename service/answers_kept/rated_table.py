@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from service.answers_kept.feedback import Effect, Verdict
+from service.answers_kept.feedback import Effect, FeedbackVerdict
 from service.kit.aws.bounded import translated
 from service.kit.frame.errors import StoreError
 
@@ -42,7 +42,7 @@ class RowsOfRequests:
         item: dict[str, Any] | None = answer.get("Item")
         return item
 
-    def _rate(self, key: Mapping[str, str], verdict: Verdict, texts: Mapping[str, str | None]) -> Effect:
+    def _rate(self, key: Mapping[str, str], verdict: FeedbackVerdict, texts: Mapping[str, str | None]) -> Effect:
         """Write feedback and its ``texts`` (None: the attribute goes) into a row; ``late`` also when it is not that request's."""
         wanted = {
             "helpful_feedback": verdict.helpful_feedback,

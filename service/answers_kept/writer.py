@@ -9,19 +9,19 @@ from service.kit.aws.queries import TablePuts
 from service.kit.aws.stores import OUTBOX
 from service.kit.delivery.outbox import LeftBehind, Outbox, Sweep
 from service.kit.delivery.outbox_table import OutboxTable
-from service.kit.delivery.shape import Shape, Told
+from service.kit.delivery.shape import DeliveryOutcome, Shape
 from service.kit.delivery.spool import Spool
 from service.kit.delivery.writer import SpooledWriter, Store
 from service.kit.settings import Settings
 from service.kit.telemetry import metrics
 from service.kit.telemetry.log import Event, log
 
-_EVENTS: Mapping[Told, Event] = {
-    Told.UNSPOOLED: Event.SUMMARY_SPOOL_FAILURE,
-    Told.FAILED: Event.SUMMARY_WRITE_FAILURE,
-    Told.REFUSED: Event.SUMMARY_REFUSED,
-    Told.REPLAYED: Event.SUMMARY_REPLAYED,
-    Told.LOST: Event.SUMMARY_LOST,
+_EVENTS: Mapping[DeliveryOutcome, Event] = {
+    DeliveryOutcome.UNSPOOLED: Event.SUMMARY_SPOOL_FAILURE,
+    DeliveryOutcome.FAILED: Event.SUMMARY_WRITE_FAILURE,
+    DeliveryOutcome.REFUSED: Event.SUMMARY_REFUSED,
+    DeliveryOutcome.REPLAYED: Event.SUMMARY_REPLAYED,
+    DeliveryOutcome.LOST: Event.SUMMARY_LOST,
 }
 
 AnswerWriter = SpooledWriter[ServedRecord]
@@ -29,10 +29,10 @@ AnswerSpool = Spool[ServedRecord]
 AnswerOutbox = Outbox[ServedRecord]
 
 
-def _tell(told: Told, request_id: str, why: str) -> None:
-    if told is Told.WAITING:
+def _tell(told: DeliveryOutcome, request_id: str, why: str) -> None:
+    if told is DeliveryOutcome.WAITING:
         metrics.count(metrics.SPOOLED)
-    elif told is Told.UNKEPT:
+    elif told is DeliveryOutcome.UNKEPT:
         log(Event.SUMMARY_UNKEPT, reason=why)
     else:
         about = ({"request_id": request_id} if request_id else {}) | ({"error": why} if why else {})

@@ -15,7 +15,7 @@ from service.answers_kept.feedback import (
     RatedRow,
     Record,
     Recorded,
-    Said,
+    SaidFeedback,
 )
 from service.api.answering import runtime_of
 from service.api.http.problems import RESPONSES, Problem, problem
@@ -160,7 +160,7 @@ async def feedback(body: FeedbackRequest, request: Request) -> FeedbackAnswer | 
         return problem(
             request_id, status=409, code="AMBIGUOUS_SUMMARY", detail=detail, request_ids=list(row.request_ids)
         )
-    said = Said(rating=body.feedback, comment=body.comment, edited=body.edited_summary)
+    said = SaidFeedback(rating=body.feedback, comment=body.comment, edited=body.edited_summary)
     kept = await rate(request, store, row, said, account=account_hash(row.record.account_number))
     return FeedbackAnswer(
         feedback_id=kept.feedback_id,
@@ -174,7 +174,7 @@ async def feedback(body: FeedbackRequest, request: Request) -> FeedbackAnswer | 
 
 
 async def rate(
-    request: Request, store: FeedbackStore[Record], row: RatedRow[Record], said: Said, **about: str
+    request: Request, store: FeedbackStore[Record], row: RatedRow[Record], said: SaidFeedback, **about: str
 ) -> Recorded:
     """Keep a feedback, count it for the rollouts, and log it with the fields ``about``.
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.access.tokens import Caller
 from service.answers_kept.answer_record import FeedbackReason, KeptAnswer
-from service.answers_kept.feedback import ByRequest, RatedRow, Said
+from service.answers_kept.feedback import ByRequest, RatedRow, SaidFeedback
 from service.api.answering import runtime_of
 from service.api.feedback import rate
 from service.api.http.problems import RESPONSES, Problem, problem
@@ -108,7 +108,7 @@ def _endpoint(task: str) -> Callable[..., Awaitable[TaskFeedbackAnswer | Respons
             # The same for an answer of somebody else: nobody learns which requests exist.
             detail = f"there is no such answer of {task} to this client or its tenant, or it has expired"
             return problem(request.state.request_id, status=404, code="ANSWER_NOT_FOUND", detail=detail)
-        said = Said(
+        said = SaidFeedback(
             rating=body.rating,
             reason=body.reason,
             comment=body.comment,

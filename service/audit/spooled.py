@@ -7,7 +7,7 @@ from pathlib import Path
 
 from service.audit.auditor import AuditStore
 from service.audit.record import AuditRecord
-from service.kit.delivery.shape import Shape, Told
+from service.kit.delivery.shape import DeliveryOutcome, Shape
 from service.kit.delivery.spool import Spool, SpoolError
 from service.kit.frame.errors import StoreError
 from service.kit.telemetry.log import Event, log
@@ -17,7 +17,7 @@ _AT_ONCE = 100
 _PAUSE_S = 10.0
 
 
-def _tell(told: Told, audit_id: str, why: str) -> None:
+def _tell(told: DeliveryOutcome, audit_id: str, why: str) -> None:
     log(Event.AUDIT_UNKEPT, request_id=audit_id, reason=why or told.value)
 
 
@@ -51,7 +51,7 @@ class Spooled:
             try:
                 self._spool.add(record)
             except SpoolError as err:
-                _tell(Told.UNSPOOLED, record.audit_id, str(err))
+                _tell(DeliveryOutcome.UNSPOOLED, record.audit_id, str(err))
             raise
         self.replay()
 

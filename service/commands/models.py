@@ -132,13 +132,13 @@ async def _ask(gateway: "LiteLLMGateway", card: "ModelCard") -> ModelCheck:
 
 def _call(model: str) -> "ModelCall":
     from service.core.llm.model_call import ModelCall
-    from service.core.unit.pair import Message, Sampling
+    from service.core.unit.pair import PromptMessage, Sampling
 
     return ModelCall(
         model=model,
         messages=(
-            Message(role="system", content="You answer in a few words."),
-            Message(role="user", content="Which colour has a clear sky at noon? Name the colour."),
+            PromptMessage(role="system", content="You answer in a few words."),
+            PromptMessage(role="user", content="Which colour has a clear sky at noon? Name the colour."),
         ),
         # Models that think before they answer need room for it.
         sampling=Sampling(max_output_tokens=400),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from service.conversations.model import Holder, KeptConversation, MadeBy, Waiting
+from service.conversations.model import Holder, KeptConversation, MadeBy, MessageWaiting
 from service.core.run.dialogue.turn import DialogueReply
 from service.core.unit.channel import Channel
 
@@ -36,7 +36,8 @@ def from_former(key: str, text: str) -> KeptConversation:
     for said in _said(conversation, former.get("exchanges", ())):
         conversation = conversation.placed(said)
     waiting = (
-        Waiting(message=_heard(conversation, each), tries=each.get("tries", 0)) for each in former.get("waiting", ())
+        MessageWaiting(message=_heard(conversation, each), tries=each.get("tries", 0))
+        for each in former.get("waiting", ())
     )
     holder = former.get("holder")
     return conversation.model_copy(

@@ -65,7 +65,7 @@ class KeptMessage(Message):
     made_by: MadeBy | None = None
 
 
-class Waiting(_Kept):
+class MessageWaiting(_Kept):
     """A message that was taken in and is not answered yet; ``tries`` counts the processes that began to answer it.
 
     It has its place in the conversation once it is answered; one that got no answer and was sent again has it already.
@@ -111,7 +111,7 @@ class KeptConversation(Conversation):
     last_seq: int = 0
     heard: int = 0
     places: Mapping[str, int] = Field(default_factory=dict)
-    waiting: tuple[Waiting, ...] = ()
+    waiting: tuple[MessageWaiting, ...] = ()
     holder: Holder | None = None
     messages: tuple[KeptMessage, ...] = Field(default=(), exclude=True)
 
@@ -234,7 +234,7 @@ class KeptConversation(Conversation):
             raise ConversationRefused(f"{MOST_WAITING} messages wait for their answers already; send this one later")
         alone = not self.waiting and not self.is_held(message.at)
         # One that got no answer keeps its place when the customer sends it again.
-        changed = self._on(message.channel)._changed(waiting=(*self.waiting, Waiting(message=known or message)))
+        changed = self._on(message.channel)._changed(waiting=(*self.waiting, MessageWaiting(message=known or message)))
         return changed.held(holder) if alone else changed
 
     def held(self, holder: Holder) -> Self:

@@ -90,7 +90,7 @@ def load(settings: Settings) -> None:
 
     from service.access.control import LOCAL_TENANT
     from service.calls.tenants.store import build_tenants
-    from service.calls.tenants.tenant import Tenant
+    from service.calls.tenants.tenant import ConfiguredTenant
     from service.interactions.table import InteractionTable
     from service.kit.aws.clients import client
     from service.local.samples import sample_histories
@@ -101,5 +101,5 @@ def load(settings: Settings) -> None:
     store = InteractionTable(dynamodb, settings.stores.interactions_table)
     for account, interactions in sample_histories(datetime.now(UTC).date()).items():
         store.replace(account, interactions)
-    build_tenants(settings, dynamodb=dynamodb).add(Tenant(tenant=LOCAL_TENANT, name="Demo Tenant"))
+    build_tenants(settings, dynamodb=dynamodb).add(ConfiguredTenant(tenant=LOCAL_TENANT, name="Demo ConfiguredTenant"))
     dynamodb.close()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answering:
+class AnsweringParts:
     """What a run of a task needs. ``warm_up`` prepares the gateway, None if it needs nothing."""
 
     cards: ModelCards
@@ -67,7 +67,7 @@ def build_answering(
     dynamodb: Any,
     bucket: "Archive | None",
     now: Callable[[], datetime],
-) -> Answering:
+) -> AnsweringParts:
     """Build what ``settings`` describe; contacts nothing.
 
     Raises:
@@ -84,7 +84,7 @@ def build_answering(
     gateway = build_gateway(settings, cards, code)
     tools = build_task_tools(settings, _tool_functions(settings, tasks, shared, dynamodb, now), shared)
     sources = _pair_sources(settings, tools, shared, bucket, watch)
-    return Answering(
+    return AnsweringParts(
         cards=cards,
         gateway=LoggedGateway(StreamingGateway(gateway), cards),
         interactions=build_interactions(settings, queries),

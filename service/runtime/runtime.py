@@ -20,7 +20,7 @@ from service.kit.records.shared_watch import SharedWatch
 from service.kit.settings import Settings
 from service.kit.telemetry.log import Event, log
 from service.kit.telemetry.loop_lag import Crowding
-from service.runtime.answering import Answering
+from service.runtime.answering import AnsweringParts
 from service.runtime.conversing import Conversing
 
 _LOOK_AGAIN_S = 0.05
@@ -43,7 +43,7 @@ class Runtime:
     """
 
     settings: Settings
-    answering: Answering
+    answering: AnsweringParts
     summaries: Summaries = field(default_factory=Summaries)
     conversing: Conversing = field(default_factory=Conversing)
     calls: CallDesks = field(default_factory=CallDesks)

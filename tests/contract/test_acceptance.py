@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pages import ROOT, acceptance, shown_by
 
-from service.answers_kept.feedback import RatedRow, Said, SummaryFeedback
+from service.answers_kept.feedback import RatedRow, SaidFeedback, SummaryFeedback
 from service.answers_kept.items import to_item
 from service.answers_kept.record import SummaryRecord
 from service.api.feedback import FeedbackAnswer, FeedbackRequest
@@ -61,7 +61,7 @@ def _verdict_body():
             return True
 
     store = SummaryFeedback(Table(), Archive(), timeout_s=1, now=lambda: datetime(2026, 11, 21, tzinfo=UTC))
-    store._record(RatedRow(key="k", record=_record()), Said(rating="helpful"))
+    store._record(RatedRow(key="k", record=_record()), SaidFeedback(rating="helpful"))
     return kept
 
 

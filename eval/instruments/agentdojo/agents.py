@@ -16,7 +16,7 @@ from service.core.run.task_result import TaskResult
 from service.core.tools.allowed import AllowedTools
 from service.core.tools.use import TracedStep
 from service.core.unit.cards import ModelCard, ModelCards, Prices
-from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy, ToolSpec
+from service.core.unit.pair import OutputRules, Pair, PromptMessage, Sampling, ServingPolicy, ToolSpec
 from service.core.unit.question import Said, Use
 
 _MODEL = "local.agentdojo-script-v1"
@@ -133,7 +133,9 @@ class WiredScript:
             sampling=Sampling(max_output_tokens=1_000),
             output=OutputRules(schema="reply", max_words=1_000),
             serving=ServingPolicy(deadline_ms=60_000),
-            messages=(Message(role="user", content="<history>{{history}}</history><message>{{message}}</message>"),),
+            messages=(
+                PromptMessage(role="user", content="<history>{{history}}</history><message>{{message}}</message>"),
+            ),
             variables=("history", "message"),
             tools=self.tools,
         )

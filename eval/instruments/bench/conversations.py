@@ -28,7 +28,7 @@ from service.core.llm.pricing import Usage
 from service.core.run.dialogue.task import DialogueTask
 from service.core.run.dialogue.turn import DialogueInputs
 from service.core.unit.cards import ModelCard, ModelCards, Prices
-from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy, ToolSpec
+from service.core.unit.pair import OutputRules, Pair, PromptMessage, Sampling, ServingPolicy, ToolSpec
 from service.core.unit.question import Use
 from service.kit.frame.display.terminal import say
 from service.kit.telemetry.log import configure_logging
@@ -60,8 +60,8 @@ _PAIR = Pair(
     output=OutputRules(schema="bench", max_words=500),
     serving=ServingPolicy(),
     messages=(
-        Message(role="system", content="Answer the customer. " * 100),
-        Message(role="user", content="<history>{{history}}</history><message>{{message}}</message>"),
+        PromptMessage(role="system", content="Answer the customer. " * 100),
+        PromptMessage(role="user", content="<history>{{history}}</history><message>{{message}}</message>"),
     ),
     variables=("history", "message"),
     tools=(_LOOK_UP,),

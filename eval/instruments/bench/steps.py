@@ -32,7 +32,7 @@ from service.core.tools.mcp.server import build_server, in_process
 from service.core.tools.port import Tools
 from service.core.tools.provenance import Sources
 from service.core.unit.cards import ModelCard, ModelCards, Prices
-from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy, ToolSpec
+from service.core.unit.pair import OutputRules, Pair, PromptMessage, Sampling, ServingPolicy, ToolSpec
 from service.core.unit.question import Question, ToolTurn, Use
 from service.kit.frame.display.terminal import say
 from service.kit.telemetry.log import configure_logging
@@ -118,7 +118,10 @@ _PAIR = Pair(
     sampling=Sampling(max_output_tokens=300),
     output=OutputRules(schema="bench", max_words=500),
     serving=ServingPolicy(),
-    messages=(Message(role="system", content=_RULES), Message(role="user", content="<said>{{said}}</said>")),
+    messages=(
+        PromptMessage(role="system", content=_RULES),
+        PromptMessage(role="user", content="<said>{{said}}</said>"),
+    ),
     variables=("said",),
     tools=_SPECS,
 )

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from service.calls.tenants.tenant import Tenant, TenantSettings
+from service.calls.tenants.tenant import ConfiguredTenant, TenantSettings
 from service.kit.frame.strict import NO_SPACE
 from service.privacy.tenants.receipts import TenantReceipt
 
@@ -36,13 +36,13 @@ class TenantRequest(TenantSettings):
     model_config = ConfigDict(json_schema_extra={"examples": [_SETTINGS]})
 
 
-class TenantAnswer(Tenant):
+class TenantAnswer(ConfiguredTenant):
     """A tenant: its settings and its state."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_TENANT]})
 
     @classmethod
-    def of(cls, tenant: Tenant) -> "TenantAnswer":
+    def of(cls, tenant: ConfiguredTenant) -> "TenantAnswer":
         """Return the answer that shows ``tenant``."""
         return cls.model_validate(tenant.model_dump())
 

@@ -17,7 +17,7 @@ from service.api.answering import runtime_of
 from service.api.http.problems import RESPONSES, Problem, ProblemResponse, problem
 from service.api.tenants.models import DeletionAnswer, ReasonRequest, TenantAnswer, TenantList, TenantRequest
 from service.calls.tenants.store import TenantChanged, TenantMissing
-from service.calls.tenants.tenant import Tenant, TenantSettings
+from service.calls.tenants.tenant import ConfiguredTenant, TenantSettings
 from service.kit.frame.errors import ServiceError, StoreError
 from service.privacy.tenants.life_cycle import TenantChangeRefused, TenantLifeCycle
 
@@ -160,9 +160,9 @@ async def _done(request: Request, what: Callable[[TenantLifeCycle], _T], *, read
         return _refused(err, request)
 
 
-async def _shown(request: Request, what: Callable[[TenantLifeCycle], Tenant]) -> Any:
+async def _shown(request: Request, what: Callable[[TenantLifeCycle], ConfiguredTenant]) -> Any:
     found = await _done(request, what)
-    return TenantAnswer.of(found) if isinstance(found, Tenant) else found
+    return TenantAnswer.of(found) if isinstance(found, ConfiguredTenant) else found
 
 
 def _who(request: Request) -> str:

@@ -17,7 +17,7 @@ from service.kit.aws.bounded import ItemChanged
 from service.kit.aws.stores import CALLS
 from service.kit.records.conditions import (
     Changes,
-    Condition,
+    RowCondition,
     absent,
     at_least,
     begins,
@@ -232,13 +232,13 @@ class CallJobs:
         unchanged = every(below("updated_at", _text(before)), begins("sk", _CALL))
         yield from map(job_of, self._rows.scan(where=unchanged, index=_BY_OPEN))
 
-    def _of(self, tenant: str, where: Condition | None = None) -> Iterator[CallJob]:
+    def _of(self, tenant: str, where: RowCondition | None = None) -> Iterator[CallJob]:
         return self._query(Query(partition=_partition(tenant), sort=begins("sk", _CALL), where=where))
 
     def _query(self, query: Query) -> Iterator[CallJob]:
         return map(job_of, self._rows.query(query))
 
-    def _update(self, job: CallJob, changes: Changes, when: Condition) -> None:
+    def _update(self, job: CallJob, changes: Changes, when: RowCondition) -> None:
         try:
             self._rows.update(_key(job.tenant, job.call_id), changes, when=when)
         except ItemChanged as err:
@@ -262,7 +262,7 @@ def job_of(item: Item) -> CallJob:
     )
 
 
-def _held(job: CallJob) -> Condition:
+def _held(job: CallJob) -> RowCondition:
     return _LEASE.held(job.owner or "")
 
 

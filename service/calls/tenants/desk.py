@@ -8,7 +8,7 @@ from cachetools import TTLCache
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.tenants.residency import Residency
 from service.calls.tenants.store import TenantStore
-from service.calls.tenants.tenant import Tenant
+from service.calls.tenants.tenant import ConfiguredTenant
 from service.core.release.served import ServedPair
 
 # A suspended tenant's calls stop within this time.
@@ -16,7 +16,7 @@ KNOWN_FOR_S = 5.0
 _KNOWN_AT_ONCE = 10_000
 
 
-def _known() -> TTLCache[str, Tenant]:
+def _known() -> TTLCache[str, ConfiguredTenant]:
     return TTLCache(_KNOWN_AT_ONCE, KNOWN_FOR_S)
 
 
@@ -31,9 +31,9 @@ class TenantDesk:
     tenants: TenantStore
     residency: Residency
     released: Callable[[], Sequence[ServedPair]] | None
-    _of: TTLCache[str, Tenant] = field(default_factory=_known, init=False, repr=False, compare=False)
+    _of: TTLCache[str, ConfiguredTenant] = field(default_factory=_known, init=False, repr=False, compare=False)
 
-    async def admit(self, tenant: str) -> Tenant:
+    async def admit(self, tenant: str) -> ConfiguredTenant:
         """Return a tenant whose calls may be worked on here.
 
         Raises:
@@ -73,14 +73,14 @@ class TenantDesk:
         known = self._find(tenant)
         return known is None or (known.model is None and not known.regions)
 
-    def _find(self, tenant: str) -> Tenant | None:
+    def _find(self, tenant: str) -> ConfiguredTenant | None:
         known = self._of.get(tenant)
         if known is None and (known := self.tenants.get(tenant)) is not None:
             self._of[tenant] = known
         return known
 
 
-def _admitted(tenant: Tenant | None, name: str, residency: Residency) -> Tenant:
+def _admitted(tenant: ConfiguredTenant | None, name: str, residency: Residency) -> ConfiguredTenant:
     if tenant is None:
         raise CallFailed(FailureReason.UNKNOWN_TENANT, "the tenant does not exist: add it, then replay")
     if tenant.state != "active":

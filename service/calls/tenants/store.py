@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from service.calls.tenants.tenant import Tenant, TenantSettings, TenantState
+from service.calls.tenants.tenant import ConfiguredTenant, TenantSettings, TenantState
 from service.kit.aws.bounded import ItemChanged, StoreThreads
 from service.kit.aws.stores import CONFIG
 from service.kit.frame.errors import ServiceError, StoreError
@@ -44,17 +44,17 @@ class TenantStore:
         self._rows = rows
         self.threads = StoreThreads(f"table {rows.name!r}", timeout_s=timeout_s)
 
-    def get(self, tenant: str) -> Tenant | None:
+    def get(self, tenant: str) -> ConfiguredTenant | None:
         """Return the tenant, or None."""
         item = self._rows.get(_key(tenant))
         return None if item is None else _tenant(item)
 
-    def all(self) -> list[Tenant]:
+    def all(self) -> list[ConfiguredTenant]:
         """Return all tenants by id. Reads the whole table, which holds forms besides."""
         found = map(_tenant, self._rows.scan(where=equal(CONFIG.sort, META)))
         return sorted(found, key=lambda one: one.tenant)
 
-    def add(self, tenant: Tenant) -> bool:
+    def add(self, tenant: ConfiguredTenant) -> bool:
         """Add a tenant; return False and change nothing when it exists."""
         item = key_attributes(CONFIG, _key(tenant.tenant)) | _texts(tenant.model_dump(mode="json", exclude={"tenant"}))
         try:
@@ -73,7 +73,7 @@ class TenantStore:
         known = self.get(tenant)
         return {} if known is None else dict(known.tags)
 
-    def configure(self, tenant: str, wanted: TenantSettings) -> Tenant:
+    def configure(self, tenant: str, wanted: TenantSettings) -> ConfiguredTenant:
         """Replace a tenant's settings and return it.
 
         Raises:
@@ -83,7 +83,7 @@ class TenantStore:
 
     def move(
         self, tenant: str, state: TenantState, *, from_states: tuple[TenantState, ...], by: str, why: str, now: datetime
-    ) -> Tenant:
+    ) -> ConfiguredTenant:
         """Put a tenant into another state and return it.
 
         Raises:
@@ -93,7 +93,7 @@ class TenantStore:
         at = now.isoformat(timespec="milliseconds")
         return self._change(tenant, {"state": state, "state_at": at, "state_by": by, "state_why": why}, from_states)
 
-    def _change(self, tenant: str, fields: Mapping[str, Any], from_states: tuple[TenantState, ...]) -> Tenant:
+    def _change(self, tenant: str, fields: Mapping[str, Any], from_states: tuple[TenantState, ...]) -> ConfiguredTenant:
         texts = _texts(fields)
         gone = [_ATTRIBUTES.get(name, name) for name in fields if _ATTRIBUTES.get(name, name) not in texts]
         allowed = one_of("state", from_states)
@@ -127,7 +127,7 @@ def _texts(fields: Mapping[str, Any]) -> Item:
     }
 
 
-def _tenant(item: Item) -> Tenant:
+def _tenant(item: Item) -> ConfiguredTenant:
     names = {kept: name for name, kept in _ATTRIBUTES.items()}
     fields = {
         names.get(name, name): json.loads(value) if name in _JSON else value
@@ -136,6 +136,6 @@ def _tenant(item: Item) -> Tenant:
     }
     tenant = item[CONFIG.partition].removeprefix(_PARTITION)
     try:
-        return Tenant.model_validate(fields | {"tenant": tenant})
+        return ConfiguredTenant.model_validate(fields | {"tenant": tenant})
     except ValidationError as err:
         raise StoreError(f"the item of tenant {tenant!r} is damaged: {err.error_count()} wrong fields") from err

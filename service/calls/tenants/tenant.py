@@ -58,7 +58,7 @@ class TenantSettings(BaseModel):
     tags: Annotated[dict[TagName, TagValue], _TAGS] = Field(default_factory=dict, max_length=20)
 
 
-class Tenant(TenantSettings):
+class ConfiguredTenant(TenantSettings):
     """A tenant as it is kept. ``state_at``, ``state_by`` and ``state_why``: since when it is in its state, on whose word and why.
 
     A tenant of before tenants had a life cycle has no times.

@@ -73,14 +73,14 @@ async def _prepare(settings: "Settings") -> None:
     from service.calls.store.form_store import build_forms
     from service.calls.tenants.default_form import DEFAULT_FORM, default_form
     from service.calls.tenants.store import build_tenants
-    from service.calls.tenants.tenant import Tenant
+    from service.calls.tenants.tenant import ConfiguredTenant
     from service.kit.aws.clients import client
 
     dynamodb = client("dynamodb", settings)
     tenants = build_tenants(settings, dynamodb=dynamodb)
     forms = build_forms(settings, dynamodb=dynamodb, now=lambda: datetime.now(UTC))
     for name in (_TENANT, _OTHER):
-        tenants.add(Tenant(tenant=name, name=name))
+        tenants.add(ConfiguredTenant(tenant=name, name=name))
         head = await forms.head(name, DEFAULT_FORM)
         if head.active is None:
             saved = await forms.save_draft(default_form(name), edit=head.edit, who="omni calls validate")

@@ -14,7 +14,7 @@ from service.kit.frame.display.terminal import say
 from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from service.calls.tenants.tenant import Tenant, TenantSettings
+    from service.calls.tenants.tenant import ConfiguredTenant, TenantSettings
     from service.privacy.tenants.life_cycle import TenantLifeCycle
 
 tenant = typer.Typer(
@@ -264,7 +264,7 @@ def _settings(kept: dict[str, Any], changes: dict[str, Any]) -> "TenantSettings"
         raise ConfigurationError(f"--{first['loc'][0]}: {first['msg']}") from None
 
 
-def _line(found: "Tenant") -> str:
+def _line(found: "ConfiguredTenant") -> str:
     said = [f"{found.tenant}: {found.state}, {found.name}"]
     if found.state != "active":
         said.append(f"since {found.state_at:%Y-%m-%d %H:%M} UTC ({found.state_why}, {found.state_by})")

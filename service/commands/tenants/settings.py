@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from service.calls.tenants.tenant import Tenant as KeptTenant
+    from service.calls.tenants.tenant import ConfiguredTenant as KeptTenant
     from service.kit.settings import Settings
 
 

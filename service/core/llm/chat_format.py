@@ -7,7 +7,7 @@ from typing import Any
 from service.core.llm.failures import charged
 from service.core.llm.model_call import ModelCall, ModelReply, StopReason
 from service.core.llm.pricing import Usage, estimated_tokens
-from service.core.unit.pair import Message, ToolSpec
+from service.core.unit.pair import PromptMessage, ToolSpec
 from service.core.unit.question import ToolTurn, Use
 from service.kit.frame.errors import OutputInvalid
 
@@ -22,7 +22,7 @@ def messages_of(call: ModelCall) -> list[dict[str, Any]]:
     """Return the messages and turns of ``call``; the system message is marked for the provider's cache if the call says so."""
     messages = [_message(message, cache=call.cache_prefix and message.role == "system") for message in call.messages]
     for turn in call.turns:
-        messages += [_message(turn, cache=False)] if isinstance(turn, Message) else _tool_turn(turn)
+        messages += [_message(turn, cache=False)] if isinstance(turn, PromptMessage) else _tool_turn(turn)
     return messages
 
 
@@ -73,7 +73,7 @@ def usage_from_texts(call: ModelCall, text: str, uses: Iterable[Use]) -> Usage:
 def texts_of(call: ModelCall) -> Iterator[str]:
     """Yield the texts that a call sends, to estimate its tokens."""
     for message in (*call.messages, *call.turns):
-        if isinstance(message, Message):
+        if isinstance(message, PromptMessage):
             yield message.content
         else:
             yield from (message.text, *message.contents)
@@ -139,7 +139,7 @@ def _tool_turn(turn: ToolTurn) -> list[dict[str, Any]]:
     return [{"role": "assistant", "content": turn.text or None, "tool_calls": calls}, *results]
 
 
-def _message(message: Message, *, cache: bool) -> dict[str, Any]:
+def _message(message: PromptMessage, *, cache: bool) -> dict[str, Any]:
     if not cache:
         return {"role": message.role, "content": message.content}
     block = {"type": "text", "text": message.content, "cache_control": {"type": "ephemeral"}}

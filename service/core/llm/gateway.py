@@ -35,7 +35,7 @@ from service.core.llm.servers import is_own_host, server_of
 from service.core.llm.stream_tap import whole_answer
 from service.core.llm.streaming import OnText
 from service.core.unit.cards import ModelCard, ModelCards
-from service.core.unit.pair import Message, Sampling
+from service.core.unit.pair import PromptMessage, Sampling
 from service.core.unit.question import Said
 from service.kit.aws.clients import LOCAL_KEY
 from service.kit.frame.errors import DeadlineExceeded, ModelError, RequestRejected, SafetyRefused, UpstreamUnavailable
@@ -158,7 +158,7 @@ class LiteLLMGateway:
             if card.wire == "bedrock":
                 call = ModelCall(
                     model=card.id,
-                    messages=(Message(role="system", content="."), Message(role="user", content=".")),
+                    messages=(PromptMessage(role="system", content="."), PromptMessage(role="user", content=".")),
                     sampling=Sampling(max_output_tokens=1),
                     timeout_s=1.0,
                 )

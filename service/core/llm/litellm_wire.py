@@ -28,7 +28,7 @@ from service.core.llm.servers import ModelServer, is_plain, server_of, server_va
 from service.core.llm.stream_tap import whole_answer
 from service.core.llm.streaming import OnText
 from service.core.unit.cards import ModelCard
-from service.core.unit.pair import Message, Sampling
+from service.core.unit.pair import PromptMessage, Sampling
 from service.kit.frame.errors import ModelUnusable, SafetyRefused, UpstreamUnavailable
 
 _CLIENT_TIMEOUT_S = 600.0
@@ -79,7 +79,7 @@ class LiteLLMWire:
     async def _rehearse(self, card: ModelCard) -> None:
         call = ModelCall(
             model=card.id,
-            messages=(Message(role="system", content="."), Message(role="user", content=".")),
+            messages=(PromptMessage(role="system", content="."), PromptMessage(role="user", content=".")),
             sampling=Sampling(max_output_tokens=1),
             timeout_s=1.0,
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from service.core.llm.pricing import Usage
-from service.core.unit.pair import Message, Sampling, ToolSpec
+from service.core.unit.pair import PromptMessage, Sampling, ToolSpec
 from service.core.unit.question import DialogueTurn, Said, Use
 
 StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "tool_use", "other"]
@@ -23,7 +23,7 @@ class ModelCall:
     """
 
     model: str
-    messages: tuple[Message, ...]
+    messages: tuple[PromptMessage, ...]
     sampling: Sampling
     timeout_s: float
     cache_prefix: bool = False

@@ -10,7 +10,7 @@ from typing import Protocol
 from service.core.statements.answers.finding import Finding, FindingKind, Severity
 from service.core.statements.answers.reading import AnswerSource, findings_in
 from service.core.unit.interaction import Interaction
-from service.core.unit.pair import Message
+from service.core.unit.pair import PromptMessage
 from service.kit.frame.errors import AnswerRefused, DeadlineExceeded
 from service.kit.telemetry.log import Event, log
 
@@ -195,7 +195,9 @@ _AGAIN = (
 _CORRECTED = "Write the whole answer once more in the same form, with this corrected. Do not mention this correction."
 
 
-def repair_messages(messages: Sequence[Message], answer: str, findings: Sequence[GuardFinding]) -> tuple[Message, ...]:
+def repair_messages(
+    messages: Sequence[PromptMessage], answer: str, findings: Sequence[GuardFinding]
+) -> tuple[PromptMessage, ...]:
     """Return the conversation that asks the model to repeat its answer without the findings."""
     worded, others = ([item for item in findings if bool(item.told) is told] for told in (True, False))
     shown = [item for item in others if item.value][:_MOST_NAMED]
@@ -216,8 +218,8 @@ def repair_messages(messages: Sequence[Message], answer: str, findings: Sequence
     parts.append(_AGAIN if others else _CORRECTED)
     return (
         *messages,
-        Message(role="assistant", content=answer),
-        Message(role="user", content=" ".join(parts)),
+        PromptMessage(role="assistant", content=answer),
+        PromptMessage(role="user", content=" ".join(parts)),
     )
 
 

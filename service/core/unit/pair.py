@@ -22,7 +22,7 @@ MINIMUM_HISTORY_TOKENS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class PromptMessage:
     """One chat message; its content is a template in a pair, and text in a rendered prompt."""
 
     role: Role
@@ -112,7 +112,7 @@ class Part:
     model: str
     backup: str | None
     sampling: Sampling
-    messages: tuple[Message, ...]
+    messages: tuple[PromptMessage, ...]
     variables: tuple[str, ...]
     cache_prefix: bool = False
 
@@ -126,11 +126,11 @@ class Part:
         # `<|` opens the role markers of most chat templates, which a model's server may read in a text, too.
         return re.compile(rf"<(?=\||\s*/?\s*(?:{'|'.join(map(re.escape, self.variables))})\b)", re.IGNORECASE)
 
-    def render(self, values: Mapping[str, str]) -> tuple[Message, ...]:
+    def render(self, values: Mapping[str, str]) -> tuple[PromptMessage, ...]:
         """Return the messages with all variables filled; ``values`` holds each. See ``Pair.render``."""
         safe = {name: self._borders.sub("‹", values[name]) for name in self.variables}
         return tuple(
-            Message(role=message.role, content=VARIABLE.sub(lambda match: safe[match[1]], message.content))
+            PromptMessage(role=message.role, content=VARIABLE.sub(lambda match: safe[match[1]], message.content))
             for message in self.messages
         )
 
@@ -154,7 +154,7 @@ class Pair:
     sampling: Sampling
     output: OutputRules
     serving: ServingPolicy
-    messages: tuple[Message, ...]
+    messages: tuple[PromptMessage, ...]
     variables: tuple[str, ...]
     cache_prefix: bool = False
     tools: tuple[ToolSpec, ...] = ()
@@ -272,7 +272,7 @@ class Pair:
         except (KeyError, TypeError) as err:
             raise PairError(f"stored pair has missing or unknown fields: {err}") from err
 
-    def render(self, values: Mapping[str, str], part: str = "") -> tuple[Message, ...]:
+    def render(self, values: Mapping[str, str], part: str = "") -> tuple[PromptMessage, ...]:
         """Return a part's messages with all variables filled in one pass, so that ``{{x}}`` in a value stays text.
 
         Tags like ``<history>`` and role markers like ``<|im_end|>`` inside a value are escaped: they are the borders between
@@ -306,7 +306,7 @@ def _part(fields: Mapping[str, Any]) -> Part:
 def _prompt(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "sampling": Sampling(**_tuples(fields["sampling"], "stop_sequences")),
-        "messages": tuple(Message(**message) for message in fields["messages"]),
+        "messages": tuple(PromptMessage(**message) for message in fields["messages"]),
         "variables": tuple(fields["variables"]),
     }
 

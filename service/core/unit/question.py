@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.core.unit.pair import Message
+from service.core.unit.pair import PromptMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class ToolTurn:
     contents: tuple[str, ...]
 
 
-DialogueTurn = Message | ToolTurn
+DialogueTurn = PromptMessage | ToolTurn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from service.kit.aws.bounded import PASSING
 from service.kit.delivery.breaker import BreakerPolicy, CircuitBreaker
-from service.kit.delivery.shape import Item, Shape, Told
+from service.kit.delivery.shape import DeliveryOutcome, Item, Shape
 from service.kit.frame.errors import StoreError
 from service.kit.frame.retries import RetryPlan
 
@@ -88,7 +88,7 @@ class Outbox(Generic[Item]):
             putting.exception()  # marks it as seen: nobody waits for a put that was late
 
     def _unkept(self, reason: str) -> bool:
-        self._shape.tell(Told.UNKEPT, "", reason)
+        self._shape.tell(DeliveryOutcome.UNKEPT, "", reason)
         return False
 
 
@@ -147,7 +147,7 @@ class Sweep(Generic[Item]):
         try:
             self._outbox.set_aside(name, reason)
         except StoreError as err:
-            self._tell(Told.FAILED, name, str(err))
+            self._tell(DeliveryOutcome.FAILED, name, str(err))
 
     def clear(self) -> None:
         """Delete the settled items from the outbox; what cannot be deleted is tried again."""
@@ -158,7 +158,7 @@ class Sweep(Generic[Item]):
         try:
             self._outbox.remove(names)
         except StoreError as err:
-            self._tell(Told.FAILED, "", str(err))
+            self._tell(DeliveryOutcome.FAILED, "", str(err))
             with self._lock:
                 self._settled.extend(names)
 

@@ -9,7 +9,7 @@ from typing import Any, Generic
 from service.kit.aws.bounded import ItemChanged, translated
 from service.kit.aws.queries import TablePuts
 from service.kit.aws.stores import TableShape
-from service.kit.delivery.shape import Item, Shape, Told
+from service.kit.delivery.shape import DeliveryOutcome, Item, Shape
 from service.kit.frame.errors import StoreError
 from service.kit.records.conditions import Changes, absent, at_most, every, present
 from service.kit.records.dynamo import DynamoRows
@@ -62,7 +62,7 @@ class OutboxTable(Generic[Item]):
                 yield self._shape.read(item["record"])
             except ValueError:
                 name = item[self._key]
-                self._shape.tell(Told.REFUSED, name, "DamagedOutboxItem")
+                self._shape.tell(DeliveryOutcome.REFUSED, name, "DamagedOutboxItem")
                 self.set_aside(name, "damaged")
 
     def remove(self, ids: Iterable[str]) -> None:

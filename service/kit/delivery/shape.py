@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
-class Told(StrEnum):
+class DeliveryOutcome(StrEnum):
     """What became of an item."""
 
     UNKEPT = "unkept"  # the outbox did not confirm it in time
@@ -33,4 +33,4 @@ class Shape(Generic[Item]):
     read: Callable[[str | bytes], Item]
     stem_of: Callable[[Item], str]
     id_in: Callable[[str], str]
-    tell: Callable[[Told, str, str], None]
+    tell: Callable[[DeliveryOutcome, str, str], None]

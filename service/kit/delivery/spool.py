@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Generic
 
-from service.kit.delivery.shape import Item, Shape, Told
+from service.kit.delivery.shape import DeliveryOutcome, Item, Shape
 from service.kit.frame.errors import ServiceError
 from service.kit.frame.files import OWNER_ONLY, write_whole
 
@@ -102,7 +102,7 @@ class Spool(Generic[Item]):
         except FileNotFoundError:
             return None
         except ValueError:
-            self.shape.tell(Told.REFUSED, self.shape.id_in(path.stem), "DamagedSpoolFile")
+            self.shape.tell(DeliveryOutcome.REFUSED, self.shape.id_in(path.stem), "DamagedSpoolFile")
             self.set_aside(path)
             return None
 

@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 from service.kit.aws.bounded import RecordRefused, patiently
 from service.kit.delivery.breaker import BreakerPolicy, BreakerState, CircuitBreaker
 from service.kit.delivery.outbox import Sweep
-from service.kit.delivery.shape import Item, Told
+from service.kit.delivery.shape import DeliveryOutcome, Item
 from service.kit.delivery.spool import Spool, SpoolError
 from service.kit.frame.errors import ServiceError, StoreError
 from service.kit.frame.retries import RetryPlan
@@ -154,7 +154,7 @@ class SpooledWriter(Generic[Item]):
         try:
             path = self._spool.add(item)
         except SpoolError as err:
-            self._shape.tell(Told.UNSPOOLED, name, str(err))
+            self._shape.tell(DeliveryOutcome.UNSPOOLED, name, str(err))
         self._accept(_Waiting(id=name, item=item, path=path, kept=kept))
 
     def take(self, path: Path) -> None:
@@ -170,7 +170,7 @@ class SpooledWriter(Generic[Item]):
             # While all stores are down, writing would only wait for timeouts: the file is enough, the replay retries it.
             down = all(door.paused for door in self._doors)
             if down or self._stop.is_set() or len(self._in_flight) >= _MOST_PENDING:
-                self._shape.tell(Told.WAITING, waiting.id, "")
+                self._shape.tell(DeliveryOutcome.WAITING, waiting.id, "")
                 self._find_room(waiting)
                 return
             self._in_flight.add(waiting.id)
@@ -181,9 +181,9 @@ class SpooledWriter(Generic[Item]):
         error = self._put(waiting.item, replay=replay)
         refused = isinstance(error, RecordRefused)
         if error is not None and not isinstance(error, _Paused):
-            self._shape.tell(Told.REFUSED if refused else Told.FAILED, waiting.id, str(error))
+            self._shape.tell(DeliveryOutcome.REFUSED if refused else DeliveryOutcome.FAILED, waiting.id, str(error))
         elif replay and error is None:
-            self._shape.tell(Told.REPLAYED, waiting.id, "")
+            self._shape.tell(DeliveryOutcome.REPLAYED, waiting.id, "")
         self._file_away(waiting, error)
         with self._lock:
             self._in_flight.discard(waiting.id)
@@ -195,7 +195,7 @@ class SpooledWriter(Generic[Item]):
             else:
                 self._counts.failures += 1
                 if not replay:
-                    self._shape.tell(Told.WAITING, waiting.id, "")
+                    self._shape.tell(DeliveryOutcome.WAITING, waiting.id, "")
                 self._find_room(waiting)
         return error is None or refused
 
@@ -232,7 +232,7 @@ class SpooledWriter(Generic[Item]):
 
     def _give_up(self, name: str) -> None:
         self._counts.lost += 1
-        self._shape.tell(Told.LOST, name, "")
+        self._shape.tell(DeliveryOutcome.LOST, name, "")
 
     def _replay_for_ever(self) -> None:
         while not self._stop.wait(self._replay_every_s):
@@ -242,7 +242,7 @@ class SpooledWriter(Generic[Item]):
                 self.replay()
                 self.sweep()
             except Exception as err:  # the thread must survive: tell the error and try again later
-                self._shape.tell(Told.FAILED, "", type(err).__name__)
+                self._shape.tell(DeliveryOutcome.FAILED, "", type(err).__name__)
 
     def replay(self) -> int:
         """Write the waiting items, oldest first, until all are settled or a store fails; return the number settled."""

@@ -33,7 +33,7 @@ class Placeholders:
         return {name: content for name, content in given.items() if content}
 
 
-class Condition(Protocol):
+class RowCondition(Protocol):
     """Something that is true of an item or not. A missing item has no attributes."""
 
     def text(self, given: Placeholders) -> str:
@@ -122,7 +122,7 @@ class _OneOf:
 @dataclass(frozen=True, slots=True)
 class _Joined:
     word: str
-    parts: tuple[Condition, ...]
+    parts: tuple[RowCondition, ...]
 
     def text(self, given: Placeholders) -> str:
         return f" {self.word} ".join(f"({part.text(given)})" for part in self.parts)
@@ -133,7 +133,7 @@ class _Joined:
 
 @dataclass(frozen=True, slots=True)
 class _Not:
-    part: Condition
+    part: RowCondition
 
     def text(self, given: Placeholders) -> str:
         return f"NOT ({self.part.text(given)})"
@@ -142,67 +142,67 @@ class _Not:
         return not self.part.holds(item)
 
 
-def equal(name: str, value: Value) -> Condition:
+def equal(name: str, value: Value) -> RowCondition:
     """The attribute has this value."""
     return _Compared(name, "=", value)
 
 
-def below(name: str, value: Value) -> Condition:
+def below(name: str, value: Value) -> RowCondition:
     """The attribute is smaller."""
     return _Compared(name, "<", value)
 
 
-def at_most(name: str, value: Value) -> Condition:
+def at_most(name: str, value: Value) -> RowCondition:
     """The attribute is smaller or equal."""
     return _Compared(name, "<=", value)
 
 
-def above(name: str, value: Value) -> Condition:
+def above(name: str, value: Value) -> RowCondition:
     """The attribute is larger."""
     return _Compared(name, ">", value)
 
 
-def at_least(name: str, value: Value) -> Condition:
+def at_least(name: str, value: Value) -> RowCondition:
     """The attribute is larger or equal."""
     return _Compared(name, ">=", value)
 
 
-def between(name: str, first: Value, last: Value) -> Condition:
+def between(name: str, first: Value, last: Value) -> RowCondition:
     """The attribute lies between the two, both included."""
     return _Between(name, first, last)
 
 
-def begins(name: str, prefix: str) -> Condition:
+def begins(name: str, prefix: str) -> RowCondition:
     """The attribute is a text that begins with ``prefix``."""
     return _Begins(name, prefix)
 
 
-def present(name: str) -> Condition:
+def present(name: str) -> RowCondition:
     """The item has the attribute."""
     return _There(name, True)
 
 
-def absent(name: str) -> Condition:
+def absent(name: str) -> RowCondition:
     """The item has no such attribute, or there is no item."""
     return _There(name, False)
 
 
-def one_of(name: str, values: Sequence[Value]) -> Condition:
+def one_of(name: str, values: Sequence[Value]) -> RowCondition:
     """The attribute has one of the values."""
     return _OneOf(name, tuple(values))
 
 
-def every(*parts: Condition) -> Condition:
+def every(*parts: RowCondition) -> RowCondition:
     """All of the conditions."""
     return _Joined("AND", parts)
 
 
-def either(*parts: Condition) -> Condition:
+def either(*parts: RowCondition) -> RowCondition:
     """At least one of the conditions."""
     return _Joined("OR", parts)
 
 
-def no(part: Condition) -> Condition:
+def no(part: RowCondition) -> RowCondition:
     """The opposite of a condition."""
     return _Not(part)
 

@@ -18,7 +18,7 @@ from service.kit.aws.bounded import (
 from service.kit.aws.queries import EventLoopTables, patient_query
 from service.kit.aws.stores import TableIndex, TableShape
 from service.kit.frame.errors import StoreError
-from service.kit.records.conditions import Changes, Condition, Placeholders, equal, every
+from service.kit.records.conditions import Changes, Placeholders, RowCondition, equal, every
 from service.kit.records.items import Item, Key, decoded_item, encoded_item
 from service.kit.records.rows import Query, RowPage, Write, all_pages, key_attributes
 
@@ -43,12 +43,12 @@ class DynamoRows:
         found = self._called("get_item", Key=_key(self.shape, key), ConsistentRead=True)
         return decoded_item(found["Item"]) if "Item" in found else None
 
-    def put(self, item: Item, *, when: Condition | None = None) -> None:
+    def put(self, item: Item, *, when: RowCondition | None = None) -> None:
         """See ``Rows.put``."""
         self._called("put_item", **put_arguments(item, when))
 
     def update(
-        self, key: Key, changes: Changes, *, when: Condition | None = None, returns: Literal["new", "old"] = "new"
+        self, key: Key, changes: Changes, *, when: RowCondition | None = None, returns: Literal["new", "old"] = "new"
     ) -> Item:
         """See ``Rows.update``."""
         found = self._called(
@@ -56,7 +56,7 @@ class DynamoRows:
         )
         return decoded_item(found.get("Attributes", {}))
 
-    def delete(self, key: Key, *, when: Condition | None = None) -> None:
+    def delete(self, key: Key, *, when: RowCondition | None = None) -> None:
         """See ``Rows.delete``."""
         self._called("delete_item", **_deleting(self.shape, key, when))
 
@@ -69,7 +69,7 @@ class DynamoRows:
         return all_pages(self, query)
 
     def scan(
-        self, *, where: Condition | None = None, index: TableIndex | None = None, only: Sequence[str] = ()
+        self, *, where: RowCondition | None = None, index: TableIndex | None = None, only: Sequence[str] = ()
     ) -> Iterator[Item]:
         """See ``Rows.scan``."""
         given = Placeholders()
@@ -136,7 +136,7 @@ class DynamoEventLoopRows:
         found = (await self.page(Query(partition=key[0], sort=sort))).items
         return found[0] if found else None
 
-    async def put(self, item: Item, *, when: Condition | None = None) -> None:
+    async def put(self, item: Item, *, when: RowCondition | None = None) -> None:
         """See ``Rows.put``."""
         put = partial(self._tables.put, TableName=self.name, **put_arguments(item, when))
         await STORE_RETRIES.run_async(put, on=PASSING, timeout_s=self._timeout_s)
@@ -169,7 +169,7 @@ def placed_writes(shape: TableShape, table: str, writes: Sequence[Write]) -> lis
     return placed
 
 
-def put_arguments(item: Item, when: Condition | None) -> dict[str, Any]:
+def put_arguments(item: Item, when: RowCondition | None) -> dict[str, Any]:
     """Return the arguments of PutItem besides the table."""
     given = Placeholders()
     return {"Item": encoded_item(item)} | _condition(when, given) | given.arguments()
@@ -198,13 +198,13 @@ def row_page(found: dict[str, Any]) -> RowPage:
     return RowPage(items=list(map(decoded_item, found["Items"])), next=None if not after else decoded_item(after))
 
 
-def _changing(shape: TableShape, key: Key, changes: Changes, when: Condition | None) -> dict[str, Any]:
+def _changing(shape: TableShape, key: Key, changes: Changes, when: RowCondition | None) -> dict[str, Any]:
     given = Placeholders()
     asked: dict[str, Any] = {"Key": _key(shape, key), "UpdateExpression": changes.text(given)}
     return asked | _condition(when, given) | given.arguments()
 
 
-def _deleting(shape: TableShape, key: Key, when: Condition | None) -> dict[str, Any]:
+def _deleting(shape: TableShape, key: Key, when: RowCondition | None) -> dict[str, Any]:
     given = Placeholders()
     return {"Key": _key(shape, key)} | _condition(when, given) | given.arguments()
 
@@ -213,7 +213,7 @@ def _key(shape: TableShape, key: Key) -> dict[str, Any]:
     return encoded_item(key_attributes(shape, key))
 
 
-def _condition(when: Condition | None, given: Placeholders) -> dict[str, Any]:
+def _condition(when: RowCondition | None, given: Placeholders) -> dict[str, Any]:
     return {} if when is None else {"ConditionExpression": when.text(given)}
 
 

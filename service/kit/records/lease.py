@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from service.kit.aws.bounded import ItemChanged
-from service.kit.records.conditions import Changes, Condition, absent, below, either, equal
+from service.kit.records.conditions import Changes, RowCondition, absent, below, either, equal
 from service.kit.records.items import Item, Key
 from service.kit.records.rows import Rows
 
@@ -17,11 +17,11 @@ class LeaseFields:
     owner: str = "owner"
     until: str = "lease_until"
 
-    def free(self, owner: str, now: float) -> Condition:
+    def free(self, owner: str, now: float) -> RowCondition:
         """Nobody but ``owner`` holds the lease at ``now``."""
         return either(absent(self.until), below(self.until, seconds(now)), equal(self.owner, owner))
 
-    def held(self, owner: str) -> Condition:
+    def held(self, owner: str) -> RowCondition:
         """The lease was last taken by ``owner``."""
         return equal(self.owner, owner)
 
@@ -57,10 +57,10 @@ class Lease:
         """Give the lease back; return False if another owner has it, and change nothing."""
         return self._change(Changes(removes=self._fields.both), self._fields.held(owner))
 
-    def _changed(self, sets: Item, when: Condition) -> bool:
+    def _changed(self, sets: Item, when: RowCondition) -> bool:
         return self._change(Changes(sets=sets), when)
 
-    def _change(self, changes: Changes, when: Condition) -> bool:
+    def _change(self, changes: Changes, when: RowCondition) -> bool:
         try:
             self._rows.update(self._key, changes, when=when)
         except ItemChanged:

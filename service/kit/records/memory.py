@@ -7,7 +7,7 @@ from typing import Literal
 
 from service.kit.aws.bounded import ItemChanged, RecordRefused
 from service.kit.aws.stores import TableIndex, TableShape
-from service.kit.records.conditions import Changes, Condition
+from service.kit.records.conditions import Changes, RowCondition
 from service.kit.records.items import Item, Key, Value
 from service.kit.records.rows import Query, RowPage, Write, all_pages, key_attributes, key_of
 
@@ -30,12 +30,12 @@ class RowsInMemory:
             found = self._items.get(key)
             return None if found is None else dict(found)
 
-    def put(self, item: Item, *, when: Condition | None = None) -> None:
+    def put(self, item: Item, *, when: RowCondition | None = None) -> None:
         """See ``Rows.put``."""
         self.together([Write(item=item, when=when)])
 
     def update(
-        self, key: Key, changes: Changes, *, when: Condition | None = None, returns: Literal["new", "old"] = "new"
+        self, key: Key, changes: Changes, *, when: RowCondition | None = None, returns: Literal["new", "old"] = "new"
     ) -> Item:
         """See ``Rows.update``."""
         with self._lock:
@@ -43,7 +43,7 @@ class RowsInMemory:
             self.together([Write(key=key, changes=changes, when=when)])
             return before if returns == "old" else self.get(key) or {}
 
-    def delete(self, key: Key, *, when: Condition | None = None) -> None:
+    def delete(self, key: Key, *, when: RowCondition | None = None) -> None:
         """See ``Rows.delete``."""
         self.together([Write(key=key, when=when)])
 
@@ -72,7 +72,7 @@ class RowsInMemory:
         return all_pages(self, query)
 
     def scan(
-        self, *, where: Condition | None = None, index: TableIndex | None = None, only: Sequence[str] = ()
+        self, *, where: RowCondition | None = None, index: TableIndex | None = None, only: Sequence[str] = ()
     ) -> Iterator[Item]:
         """See ``Rows.scan``."""
         for item in self._listed(index):
@@ -133,7 +133,7 @@ class AwaitedRows:
         """See ``Rows.get``."""
         return self._rows.get(key)
 
-    async def put(self, item: Item, *, when: Condition | None = None) -> None:
+    async def put(self, item: Item, *, when: RowCondition | None = None) -> None:
         """See ``Rows.put``."""
         self._rows.put(item, when=when)
 

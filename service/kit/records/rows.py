@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from service.kit.aws.stores import TableIndex, TableShape
-from service.kit.records.conditions import Changes, Condition
+from service.kit.records.conditions import Changes, RowCondition
 from service.kit.records.items import Item, Key
 
 
@@ -19,8 +19,8 @@ class Query:
 
     partition: str
     index: TableIndex | None = None
-    sort: Condition | None = None
-    where: Condition | None = None
+    sort: RowCondition | None = None
+    where: RowCondition | None = None
     newest_first: bool = False
     most: int | None = None
     after: Item | None = None
@@ -41,7 +41,7 @@ class Write:
     item: Item | None = None
     key: Key | None = None
     changes: Changes | None = None
-    when: Condition | None = None
+    when: RowCondition | None = None
 
 
 class Rows(Protocol):
@@ -58,7 +58,7 @@ class Rows(Protocol):
         """Return an item as last written, or None."""
         ...
 
-    def put(self, item: Item, *, when: Condition | None = None) -> None:
+    def put(self, item: Item, *, when: RowCondition | None = None) -> None:
         """Write a whole item.
 
         Raises:
@@ -67,12 +67,12 @@ class Rows(Protocol):
         ...
 
     def update(
-        self, key: Key, changes: Changes, *, when: Condition | None = None, returns: Literal["new", "old"] = "new"
+        self, key: Key, changes: Changes, *, when: RowCondition | None = None, returns: Literal["new", "old"] = "new"
     ) -> Item:
         """Change an item, which is made if it is missing; return it as it is now, or as it was before."""
         ...
 
-    def delete(self, key: Key, *, when: Condition | None = None) -> None:
+    def delete(self, key: Key, *, when: RowCondition | None = None) -> None:
         """Delete an item; a missing one is ignored."""
         ...
 
@@ -85,7 +85,7 @@ class Rows(Protocol):
         ...
 
     def scan(
-        self, *, where: Condition | None = None, index: TableIndex | None = None, only: Sequence[str] = ()
+        self, *, where: RowCondition | None = None, index: TableIndex | None = None, only: Sequence[str] = ()
     ) -> Iterator[Item]:
         """Yield the items of all partitions, in no order; reads the whole table or index, and sends ``only`` some attributes."""
         ...
@@ -105,7 +105,7 @@ class EventLoopRows(Protocol):
         """See ``Rows.get``."""
         ...
 
-    async def put(self, item: Item, *, when: Condition | None = None) -> None:
+    async def put(self, item: Item, *, when: RowCondition | None = None) -> None:
         """See ``Rows.put``."""
         ...
 

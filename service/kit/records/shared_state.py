@@ -15,7 +15,7 @@ from typing import Any
 from service.kit.aws.bounded import STORE_RETRIES, ItemChanged, StoreThrottled
 from service.kit.aws.stores import SHARED
 from service.kit.frame.errors import StoreError
-from service.kit.records.conditions import Changes, Condition, absent, at_most, below, between, either, equal
+from service.kit.records.conditions import Changes, RowCondition, absent, at_most, below, between, either, equal
 from service.kit.records.items import Item, Key
 from service.kit.records.rows import Query, Rows, Write, key_attributes
 from service.kit.settings import Settings
@@ -166,7 +166,7 @@ class SharedState:
         except ItemChanged as err:
             raise SharedStateChanged(f"{key!r} of {partition!r} was changed by another task") from err
 
-    def _expecting(self, expected: int | None) -> Condition | None:
+    def _expecting(self, expected: int | None) -> RowCondition | None:
         if expected == 0:
             # An expired item does not exist any more, although DynamoDB deletes it hours or days later.
             return either(absent(_VERSION), at_most(_EXPIRES, int(self._now())))

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from service.kit.aws.bounded import STORE_RETRIES, ItemChanged, StoreThrottled
 from service.kit.aws.stores import TableShape
-from service.kit.records.conditions import Condition, absent, at_most, either, equal
+from service.kit.records.conditions import RowCondition, absent, at_most, either, equal
 from service.kit.records.items import Item, Key
 from service.kit.records.rows import EventLoopRows, Query, RowPage, Rows, Write, key_attributes
 
@@ -94,13 +94,13 @@ class _Stored(Generic[T]):
         written = with_version(record, version_of(record) + 1) if self.form.version else record
         return written, self.item(written)
 
-    def expected(self, record: T) -> Condition | None:
+    def expected(self, record: T) -> RowCondition | None:
         if not self.form.version:
             return None
         version = version_of(record)
         return equal(self.form.version, version) if version else self.new()
 
-    def new(self) -> Condition:
+    def new(self) -> RowCondition:
         missing = absent(self.shape.partition)
         return missing if self.now is None else either(missing, at_most(self.shape.expires, int(self.now())))
 
@@ -195,7 +195,7 @@ class RecordTable(Generic[T]):
         """Return one page; see ``records``."""
         return self._stored.page(self.rows.page(self._stored.query(query)))
 
-    def _put(self, record: T, when: Condition | None) -> T:
+    def _put(self, record: T, when: RowCondition | None) -> T:
         written, item = self._stored.writing(record)
         try:
             self.rows.put(item, when=when)
@@ -248,7 +248,7 @@ class EventLoopRecordTable(Generic[T]):
             records += found.records
         return records
 
-    async def _put(self, record: T, when: Condition | None, beside: Sequence[Write] = ()) -> T:
+    async def _put(self, record: T, when: RowCondition | None, beside: Sequence[Write] = ()) -> T:
         written, item = self._stored.writing(record)
         try:
             if beside:

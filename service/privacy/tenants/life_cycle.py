@@ -13,7 +13,7 @@ from service.calls.store.states import CallJobs
 from service.calls.tenants.default_form import DEFAULT_FORM, default_form
 from service.calls.tenants.residency import Residency
 from service.calls.tenants.store import TenantMissing, TenantStore
-from service.calls.tenants.tenant import Tenant, TenantSettings
+from service.calls.tenants.tenant import ConfiguredTenant, TenantSettings
 from service.kit.frame.errors import PairError, ServiceError
 from service.kit.telemetry.log import Event, log
 from service.privacy.erasure.eraser import Eraser, Found
@@ -49,7 +49,7 @@ class TenantLifeCycle:
     now: Callable[[], datetime]
     sleep: Callable[[float], None] = time.sleep
 
-    async def create(self, tenant: str, settings: TenantSettings, *, by: str) -> Tenant:
+    async def create(self, tenant: str, settings: TenantSettings, *, by: str) -> ConfiguredTenant:
         """Add a tenant with an active default form, and return it; the settings of one that exists stay as they are.
 
         Raises:
@@ -59,7 +59,7 @@ class TenantLifeCycle:
         self._check(tenant, settings)
         if self.tenants.get(tenant) is None and self.access.is_suspended(tenant):
             raise TenantChangeRefused(_BEING_DELETED.format(tenant))
-        wanted = Tenant(
+        wanted = ConfiguredTenant(
             tenant=tenant, created_at=_to_ms(self.now()), created_by=by, **settings.model_dump(exclude_unset=True)
         )
         added = await self.tenants.threads.run(self.tenants.add, wanted)
@@ -95,7 +95,7 @@ class TenantLifeCycle:
         if refusal is not None:
             raise TenantChangeRefused(refusal)
 
-    def get(self, tenant: str) -> Tenant:
+    def get(self, tenant: str) -> ConfiguredTenant:
         """Return a tenant.
 
         Raises:
@@ -106,7 +106,7 @@ class TenantLifeCycle:
             raise TenantMissing(f"there is no tenant {tenant!r}: omni tenant list shows them")
         return known
 
-    def configure(self, tenant: str, settings: TenantSettings) -> Tenant:
+    def configure(self, tenant: str, settings: TenantSettings) -> ConfiguredTenant:
         """Replace a tenant's settings and return it.
 
         Raises:
@@ -119,7 +119,7 @@ class TenantLifeCycle:
         log(Event.TENANT_CHANGED, tenant=tenant, state="configured")
         return changed
 
-    def suspend(self, tenant: str, *, by: str, why: str) -> Tenant:
+    def suspend(self, tenant: str, *, by: str, why: str) -> ConfiguredTenant:
         """Refuse a tenant's clients and stop work on its calls within seconds; its data stays. A repeat changes nothing.
 
         Raises:
@@ -134,7 +134,7 @@ class TenantLifeCycle:
         log(Event.TENANT_CHANGED, tenant=tenant, state="suspended")
         return moved
 
-    def resume(self, tenant: str, *, by: str, why: str) -> Tenant:
+    def resume(self, tenant: str, *, by: str, why: str) -> ConfiguredTenant:
         """Let a suspended tenant's clients in again, and take its calls.
 
         Raises:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from service.calls.hear.transcriber import BILLED_TRANSCRIBER
-from service.calls.tenants.tenant import Tenant
+from service.calls.tenants.tenant import ConfiguredTenant
 from service.warehouse.port import Warehouse
 
 # A month's budget is near its end from here on.
@@ -57,7 +57,7 @@ class TenantSpending:
 
 
 def spending_of(
-    warehouse: Warehouse, tenants: Sequence[Tenant], month: date, *, minute_usd: Decimal | None
+    warehouse: Warehouse, tenants: Sequence[ConfiguredTenant], month: date, *, minute_usd: Decimal | None
 ) -> list[TenantSpending]:
     """Return each tenant's spending of the calendar month (UTC) that ``month`` lies in.
 

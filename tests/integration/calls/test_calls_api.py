@@ -12,7 +12,7 @@ from queues import UntilEmpty, announced
 
 from service.access.control import open_access, open_changes
 from service.calls.keys import read_key
-from service.calls.tenants.tenant import Tenant
+from service.calls.tenants.tenant import ConfiguredTenant
 from service.calls.worker.build import build_worker
 from service.calls.worker.people import carry
 from service.core.tasks.scorecard.form import Form
@@ -79,7 +79,7 @@ async def worker(settings):
     worker = build_worker(settings, pair="keywords")
     worker = replace(worker, queue=UntilEmpty(worker.queue), visible_after_s=1)
     for tenant in ("acme", "brand"):
-        worker.tenants.tenants.add(Tenant(tenant=tenant, name=tenant))
+        worker.tenants.tenants.add(ConfiguredTenant(tenant=tenant, name=tenant))
         head = await worker.forms.head(tenant, "support")
         if head.edit == 0:
             saved = await worker.forms.save_draft(form(tenant), edit=0, who="dana")

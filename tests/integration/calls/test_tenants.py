@@ -12,7 +12,7 @@ from service.calls.hear.transcriber import Heard
 from service.calls.tenants.default_form import default_form
 from service.calls.tenants.desk import TenantDesk
 from service.calls.tenants.store import TenantChanged, TenantMissing
-from service.calls.tenants.tenant import Tenant, TenantSettings
+from service.calls.tenants.tenant import ConfiguredTenant, TenantSettings
 from service.calls.worker.replay import replay
 from service.core.tasks.scorecard.transcript import Turn
 
@@ -52,8 +52,8 @@ async def drained(place, worker):
 
 @pytest.mark.acceptance("call-step-06")
 def test_settings_are_kept_until_they_are_removed(store):
-    assert store.add(Tenant(tenant="words", name="Words", created_at=NOW, created_by="ops"))
-    assert not store.add(Tenant(tenant="words", name="Again"))
+    assert store.add(ConfiguredTenant(tenant="words", name="Words", created_at=NOW, created_by="ops"))
+    assert not store.add(ConfiguredTenant(tenant="words", name="Again"))
     assert store.vocabulary("words") is store.vocabulary("nobody") is None
     full = {
         "vocabulary": "words-products", "model": NOVA, "regions": ["eu", "us-east-1"], "language": "es-US",

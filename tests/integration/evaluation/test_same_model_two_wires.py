@@ -7,7 +7,7 @@ import pytest
 from service.core.llm.gateway import LiteLLMGateway
 from service.core.llm.model_call import ModelCall
 from service.core.unit.cards import ModelCards
-from service.core.unit.pair import Message, Sampling
+from service.core.unit.pair import PromptMessage, Sampling
 from service.kit.settings import REPO_ROOT
 from service.local.process import LocalBedrock, LocalChatServer
 
@@ -23,7 +23,10 @@ def test_text_and_usage_are_the_same_and_only_the_origin_differs(prompt):
     def ask(model, **places):
         call = ModelCall(
             model=model,
-            messages=(Message(role="system", content="Answer briefly."), Message(role="user", content=prompt)),
+            messages=(
+                PromptMessage(role="system", content="Answer briefly."),
+                PromptMessage(role="user", content=prompt),
+            ),
             sampling=Sampling(max_output_tokens=30, temperature=0.0),
             timeout_s=120.0,
         )

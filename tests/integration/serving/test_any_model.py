@@ -11,7 +11,7 @@ import pytest
 from service.core.llm.gateway import LiteLLMGateway
 from service.core.llm.model_call import ModelCall
 from service.core.unit.cards import ModelCard, ModelCards
-from service.core.unit.pair import Message, Sampling
+from service.core.unit.pair import PromptMessage, Sampling
 from service.kit.frame.errors import (
     DeadlineExceeded,
     ModelError,
@@ -62,7 +62,10 @@ def gateway(model, url, **options):
 
 def call(model, **changes):
     fields = {
-        "messages": (Message(role="system", content="Be short."), Message(role="user", content="What colour?")),
+        "messages": (
+            PromptMessage(role="system", content="Be short."),
+            PromptMessage(role="user", content="What colour?"),
+        ),
         "sampling": Sampling(max_output_tokens=60, stop_sequences=("END",), top_p=0.9),
         "timeout_s": 10.0,
     }
@@ -257,7 +260,7 @@ import asyncio, sys, threading
 from service.core.unit.cards import ModelCard, ModelCards
 from service.core.llm.gateway import LiteLLMGateway
 from service.core.llm.model_call import ModelCall
-from service.core.unit.pair import Message, Sampling
+from service.core.unit.pair import PromptMessage, Sampling
 
 model, url, known = sys.argv[1], sys.argv[2], sys.argv[3] == "known"
 card = ModelCard(id=model, short_name="model", wire="litellm", runs="provider")
@@ -272,7 +275,7 @@ class Watch:
 async def main():
     await asyncio.to_thread(gateway.warm_up)
     sys.meta_path.insert(0, Watch())
-    messages = (Message(role="user", content="What colour?"),)
+    messages = (PromptMessage(role="user", content="What colour?"),)
     call = ModelCall(model=model, messages=messages, sampling=Sampling(max_output_tokens=9), timeout_s=60.0)
     for reply in (await gateway.complete(call), await gateway.stream(call, lambda _: None)):
         assert reply.text

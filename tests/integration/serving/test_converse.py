@@ -21,7 +21,7 @@ from service.core.llm.gateway import LiteLLMGateway
 from service.core.llm.model_call import ModelCall
 from service.core.llm.plain_call import plain_answer, plain_content, runtime_endpoint
 from service.core.unit.cards import ModelCards
-from service.core.unit.pair import Message, Sampling
+from service.core.unit.pair import PromptMessage, Sampling
 from service.kit.aws.clients import AwsKey
 from service.kit.frame.errors import ModelError, QuotaExceeded, UpstreamUnavailable
 from service.kit.settings import REPO_ROOT
@@ -84,7 +84,10 @@ def _app(plan):
 
 def call(model=NOVA, **changes):
     fields = {
-        "messages": (Message(role="system", content="Summarise. " * 30), Message(role="user", content="He paid.")),
+        "messages": (
+            PromptMessage(role="system", content="Summarise. " * 30),
+            PromptMessage(role="user", content="He paid."),
+        ),
         "sampling": Sampling(max_output_tokens=70, temperature=0.5),
         "timeout_s": 5.0,
     }
@@ -99,9 +102,9 @@ CALLS = {
     "structured at Nova": call(answer_schema=SCHEMA),
     "a turn to repair": call(
         messages=(
-            Message(role="user", content="Summarise."),
-            Message(role="assistant", content="He paid $5."),
-            Message(role="user", content="Once more without the amount."),
+            PromptMessage(role="user", content="Summarise."),
+            PromptMessage(role="assistant", content="He paid $5."),
+            PromptMessage(role="user", content="Once more without the amount."),
         )
     ),
 }
@@ -198,7 +201,7 @@ async def test_a_refusal_is_the_same_error(bedrock, gateway, name, status, kind,
 
 
 def spoken(*roles_and_texts):
-    return tuple(Message(role=role, content=text) for role, text in roles_and_texts)
+    return tuple(PromptMessage(role=role, content=text) for role, text in roles_and_texts)
 
 
 @pytest.mark.parametrize(
@@ -271,11 +274,12 @@ async def test_a_plain_call_imports_no_litellm(bedrock):
         "from service.core.unit.cards import ModelCards\n"
         "from service.core.llm.gateway import LiteLLMGateway\n"
         "from service.core.llm.model_call import ModelCall\n"
-        "from service.core.unit.pair import Message, Sampling\n"
+        "from service.core.unit.pair import PromptMessage, Sampling\n"
         "from service.kit.settings import REPO_ROOT\n"
         "cards = ModelCards.load(REPO_ROOT / 'prompts' / 'models.yaml')\n"
         "made = LiteLLMGateway(cards, region='eu-west-1', endpoint=sys.argv[1])\n"
-        "said = dict(messages=(Message(role='user', content='U'),), sampling=Sampling(max_output_tokens=9), timeout_s=60.0)\n"
+        "said = dict(messages=(PromptMessage(role='user', content='U'),), timeout_s=60.0)\n"
+        "said['sampling'] = Sampling(max_output_tokens=9)\n"
         f"asked = ModelCall(model={NOVA!r}, **said)\n"
         "print(asyncio.run(made.complete(asked)).text, 'litellm' in sys.modules)"
     )

@@ -10,7 +10,7 @@ import pytest
 from service.core.llm.gateway import LiteLLMGateway
 from service.core.llm.model_call import ModelCall
 from service.core.unit.cards import ModelCards
-from service.core.unit.pair import Message, Sampling
+from service.core.unit.pair import PromptMessage, Sampling
 from service.kit.aws.clients import client
 from service.kit.aws.queries import DynamoQueries
 from service.kit.frame.errors import ServiceError, StoreError
@@ -80,7 +80,7 @@ def settings(servers, tmp_path):
 
 CALL = ModelCall(
     model=MODEL,
-    messages=(Message(role="user", content="the customer disputes a bill"),),
+    messages=(PromptMessage(role="user", content="the customer disputes a bill"),),
     sampling=Sampling(max_output_tokens=20),
     timeout_s=10.0,
 )

@@ -10,7 +10,7 @@ from service.core.run.task import load_task
 from service.core.tasks.summarize import SummarizeInputs
 from service.core.unit.cards import ModelCards
 from service.core.unit.interaction import Interaction
-from service.core.unit.pair import Message
+from service.core.unit.pair import PromptMessage
 from service.core.unit.pair_file import load_pair
 from service.kit.settings import REPO_ROOT
 from service.local.converse_wire import ConverseRequest, WireTurn
@@ -102,7 +102,7 @@ async def test_over_http_a_hostile_message_is_no_new_turn(cards):
     pair, _ = rendered(cards, "smollm2-short", PLAIN)
 
     async def tokens(gateway, text):
-        messages = (Message(role="user", content=text),)
+        messages = (PromptMessage(role="user", content=text),)
         call = ModelCall(model=SMOL, messages=messages, sampling=pair.sampling, timeout_s=120.0)
         return (await gateway.complete(call)).usage.input_tokens
 

@@ -14,7 +14,7 @@ from service.core.run.task import TaskContext
 from service.core.tasks.summarize import TASK, SummarizeInputs
 from service.core.unit.cards import ModelCards
 from service.core.unit.interaction import Interaction
-from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.core.unit.pair import OutputRules, Pair, PromptMessage, Sampling, ServingPolicy
 from service.kit.delivery.breaker import BreakerState
 from service.kit.settings import REPO_ROOT
 from service.local.process import LocalBedrock
@@ -53,7 +53,7 @@ def pair(model, backup):
         sampling=Sampling(max_output_tokens=60),
         output=OutputRules(schema="s", max_words=200),
         serving=ServingPolicy(deadline_ms=3000, hedge_delay_ms=400),
-        messages=(Message(role="user", content="<history>{{history}}</history>"),),
+        messages=(PromptMessage(role="user", content="<history>{{history}}</history>"),),
         variables=("history",),
     )
 

@@ -10,7 +10,7 @@ import pytest
 from service.core.llm.gateway import LiteLLMGateway
 from service.core.llm.model_call import ModelCall
 from service.core.unit.cards import ModelCards
-from service.core.unit.pair import Message, Sampling
+from service.core.unit.pair import PromptMessage, Sampling
 from service.kit.frame.errors import DeadlineExceeded, QuotaExceeded, UpstreamUnavailable
 from service.kit.settings import REPO_ROOT
 from service.local.process import LocalBedrock
@@ -43,7 +43,7 @@ def _faults(server, rule):
 def _call(timeout_s=20.0):
     return ModelCall(
         model=ECHO,
-        messages=(Message(role="user", content="the customer disputes a bill of $284.60 since November"),),
+        messages=(PromptMessage(role="user", content="the customer disputes a bill of $284.60 since November"),),
         sampling=Sampling(max_output_tokens=200),
         timeout_s=timeout_s,
     )

@@ -26,7 +26,7 @@ from service.answers_kept.feedback import (
     ByProcess,
     ByRequest,
     RatedRow,
-    Said,
+    SaidFeedback,
     SummaryFeedback,
 )
 from service.answers_kept.items import side_key, to_item
@@ -114,7 +114,7 @@ def _row(table: SummaryTable, request: str) -> RatedRow[SummaryRecord]:
 
 
 def _verdict(row: RatedRow[SummaryRecord], at: datetime, rating: Helpfulness, **said: Any) -> FeedbackRecord:
-    return SummaryFeedback._verdict(row.record, Said(rating=rating, **said), utc_text(at))
+    return SummaryFeedback._verdict(row.record, SaidFeedback(rating=rating, **said), utc_text(at))
 
 
 def _rate(table: SummaryTable, request: str, rating: Helpfulness, at: datetime) -> str:
@@ -144,7 +144,7 @@ def test_a_newer_answer_takes_the_process_and_the_older_one_keeps_its_row(table:
     assert isinstance(newest, RatedRow)
     assert (newest.record.request_id, newest.said) == ("req-two-b", None)
     older = _row(table, "two-a")
-    assert (older.key, older.said) == (side_key("p-two", "req-two-a"), Said(rating="helpful"))
+    assert (older.key, older.said) == (side_key("p-two", "req-two-a"), SaidFeedback(rating="helpful"))
     # Replays in any order change nothing.
     assert [table.put(item) for item in (first, second, first)] == ["already"] * 3
 
@@ -168,7 +168,7 @@ def test_feedback_that_arrives_while_a_row_moves_is_not_lost(table: SummaryTable
     # What put would do with a row that it read before the feedback.
     assert table._replace(seen, to_item(newer, ttl=TTL)) is False
     assert table.put(newer) == "written"
-    assert _row(table, "race-a").said == Said(rating="helpful")
+    assert _row(table, "race-a").said == SaidFeedback(rating="helpful")
 
 
 @pytest.mark.acceptance("feedback.unique_process_id", "record.request_id", "record.contact_id")
@@ -268,7 +268,7 @@ def test_feedback_is_kept_in_the_archive_and_in_the_row(table: SummaryTable, arc
     async def vote(verdict: Any, comment: str | None) -> Any:
         row = await store.find(ByRequest(request_id="req-voted"))
         assert isinstance(row, RatedRow)
-        return await store.record(row, Said(rating=verdict, comment=comment))
+        return await store.record(row, SaidFeedback(rating=verdict, comment=comment))
 
     first = asyncio.run(vote("not_helpful", "misses the refund"))
     assert first.current is True
@@ -290,7 +290,7 @@ def test_feedback_is_kept_in_the_archive_and_in_the_row(table: SummaryTable, arc
     assert later.object_key != first.object_key
     assert (first.effect, later.effect) == ("first", "changed")
     row = _row(table, "voted")
-    assert (row.said, row.said_at) == (Said(rating="helpful"), later.feedback_timestamp)
+    assert (row.said, row.said_at) == (SaidFeedback(rating="helpful"), later.feedback_timestamp)
 
 
 @pytest.mark.acceptance("verdict.current")

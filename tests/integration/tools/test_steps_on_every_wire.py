@@ -12,7 +12,7 @@ from service.core.llm.streaming import StreamingGateway, TextSink, streaming_int
 from service.core.run.task import Task, TaskContext
 from service.core.tools.allowed import AllowedTools
 from service.core.unit.cards import ModelCard, ModelCards
-from service.core.unit.pair import Message, ToolSpec
+from service.core.unit.pair import PromptMessage, ToolSpec
 from service.core.unit.question import Question, ToolTurn
 from service.local.process import LocalBedrock, LocalChatServer
 
@@ -96,7 +96,7 @@ class Teller(Assistant):
             outcome = yield use
             contents.append(outcome.content)
         turn = ToolTurn(text=said.output, uses=said.uses, contents=tuple(contents))
-        turns = (turn, Message(role="user", content="Please tell me."))
+        turns = (turn, PromptMessage(role="user", content="Please tell me."))
         return (yield Question(values={"text": inputs.text}, document=inputs, read=str.strip, turns=turns))
 
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from service.core.llm.gateway import LiteLLMGateway
 from service.core.llm.model_call import ModelCall
 from service.core.unit.cards import ModelCards
-from service.core.unit.pair import Message, Sampling, ToolSpec
+from service.core.unit.pair import PromptMessage, Sampling, ToolSpec
 from service.core.unit.question import Use
 from service.kit.frame.errors import OutputInvalid, SafetyRefused, UpstreamUnavailable
 from service.kit.settings import REPO_ROOT
@@ -141,7 +141,7 @@ async def stream(provider, cards, model, parts, *, on_text=None, **changes):
     )
     fields = {
         "model": model,
-        "messages": (Message(role="system", content="Help."), Message(role="user", content="A branch?")),
+        "messages": (PromptMessage(role="system", content="Help."), PromptMessage(role="user", content="A branch?")),
         "sampling": Sampling(max_output_tokens=50),
         "timeout_s": 30.0,
         "tools": (FIND,),

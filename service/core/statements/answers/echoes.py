@@ -5,13 +5,13 @@ from functools import lru_cache
 
 from service.core.statements.answers.finding import Finding
 from service.core.statements.answers.prose import words_of
-from service.core.unit.pair import Message
+from service.core.unit.pair import PromptMessage
 
 # Shorter runs of words, such as "was told that the refund has been approved", occur in good summaries as well.
 _RUN_WORDS = 8
 
 
-def echoes_in(text: str, messages: Sequence[Message]) -> tuple[Finding, ...]:
+def echoes_in(text: str, messages: Sequence[PromptMessage]) -> tuple[Finding, ...]:
     """Return the first passage of eight words or more that ``text`` shares with ``messages``, a pair's templates."""
     known = [_runs_of(message.content) for message in messages]
     words = words_of(text).split()

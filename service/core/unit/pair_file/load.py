@@ -9,11 +9,11 @@ from service.core.unit.pair import (
     MINIMUM_HISTORY_TOKENS,
     VARIABLE,
     Artifact,
-    Message,
     OutputRules,
     Pair,
     PairRole,
     Part,
+    PromptMessage,
     Sampling,
     ServingPolicy,
     ToolSpec,
@@ -206,7 +206,7 @@ def _sampling(source: FrontMatter, key: str) -> Sampling:
     )
 
 
-def _cache_prefix(source: FrontMatter, key: str, messages: tuple[Message, ...]) -> bool:
+def _cache_prefix(source: FrontMatter, key: str, messages: tuple[PromptMessage, ...]) -> bool:
     cache_prefix = source.flag(key)
     if cache_prefix and VARIABLE.search(messages[0].content):
         source.fail(key, "cache_prefix needs a system message without variables: a changing prefix is never reused")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from service.core.unit.pair import VARIABLE, Message, Role
+from service.core.unit.pair import VARIABLE, PromptMessage, Role
 from service.core.unit.pair_file.front_matter import FrontMatter, near_or_all
 
 _ROLE_LINE = re.compile(r"^(system|user|assistant):[ \t]*$", re.MULTILINE)
@@ -20,7 +20,7 @@ class Templates:
     inputs_key: str = "inputs"
     called: str = "the body"
 
-    def messages(self) -> tuple[Message, ...]:
+    def messages(self) -> tuple[PromptMessage, ...]:
         """Return the messages.
 
         Raises:
@@ -41,7 +41,7 @@ class Templates:
                 line = self.line + self.text[: mark.start()].count("\n")
                 source.fail("", f"message {mark[1]!r} is empty", line=line)
             role: Role = mark[1]  # type: ignore[assignment]  # the pattern admits these three words only
-            messages.append(Message(role=role, content=content))
+            messages.append(PromptMessage(role=role, content=content))
         roles = [message.role for message in messages]
         if roles[0] != "system" or roles[-1] == "system" or "system" in roles[1:] or "user" not in roles:
             source.fail(
@@ -51,7 +51,7 @@ class Templates:
             )
         return tuple(messages)
 
-    def variables(self, messages: tuple[Message, ...], known: Collection[str]) -> tuple[str, ...]:
+    def variables(self, messages: tuple[PromptMessage, ...], known: Collection[str]) -> tuple[str, ...]:
         """Return the variables that the messages use, sorted.
 
         Raises:
@@ -96,7 +96,7 @@ class Templates:
             used[match[1]] = None
         return list(used)
 
-    def _check_enclosed(self, name: str, messages: tuple[Message, ...], line: int | None) -> None:
+    def _check_enclosed(self, name: str, messages: tuple[PromptMessage, ...], line: int | None) -> None:
         opened, closed = f"<{name}>", f"</{name}>"
         wrapped = rf"<{name}>\s*\{{\{{\s*{name}\s*\}}\}}\s*</{name}>"
         bodies = [message.content for message in messages if message.role == "user"]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from eval.dialogue.customer import Customer, Over
+from eval.dialogue.customer import Over, ScriptedCustomer
 from eval.dialogue.model_customer import ModelCustomer, customer_pair
 from eval.dialogue.scenario import CustomerScript
 from service.core.llm.model_call import ModelReply
@@ -20,7 +20,7 @@ KNOWS = {
 
 def customer(repeat=0, **script):
     given = {"goal": "get it", "opens": ["Hello.", "Hi.", "Good day.", "Morning."], "knows": KNOWS}
-    return Customer(CustomerScript.model_validate(given | script), "case", repeat)
+    return ScriptedCustomer(CustomerScript.model_validate(given | script), "case", repeat)
 
 
 def asks(*names, text="Tell me."):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.dialogue.customer import Customer, Over
+from eval.dialogue.customer import Over, ScriptedCustomer
 from eval.dialogue.scenario import CustomerScript
 from service.core.run.dialogue.turn import DialogueReply
 
@@ -60,7 +60,7 @@ ACCEPTED = {"contradiction": ("asked back",), "unknown": ("asked back", "does no
 def heard(turn):
     """Return the names of what the customer answered, or what else they made of the turn."""
     knows = {name: {"says": [f"<{name}>"], "asked_by": forms} for name, forms in ASKED_BY[turn["script"]].items()}
-    customer = Customer(
+    customer = ScriptedCustomer(
         CustomerScript.model_validate({"goal": "get help", "opens": ["Hello."], "knows": knows}), "case", 0
     )
     customer.opening()

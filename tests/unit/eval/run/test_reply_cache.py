@@ -11,12 +11,12 @@ from eval.spine.errors import RunAborted
 from eval.spine.results import Timing
 from service.core.llm.model_call import ModelCall, ModelReply
 from service.core.llm.pricing import Usage
-from service.core.unit.pair import Message, Sampling
+from service.core.unit.pair import PromptMessage, Sampling
 from service.kit.frame.errors import ModelError, ModelUnusable, QuotaExceeded, UpstreamUnavailable
 
 CALL = ModelCall(
     model="amazon.x",
-    messages=(Message(role="user", content="u"),),
+    messages=(PromptMessage(role="user", content="u"),),
     sampling=Sampling(max_output_tokens=7),
     timeout_s=1.0,
 )
@@ -62,7 +62,7 @@ async def timing_of(folder, run_id, *calls):
 
 
 async def test_a_cached_reply_marks_only_its_own_call_as_not_live(tmp_path):
-    first, second, third = (replace(CALL, messages=(Message(role="user", content=text),)) for text in "abc")
+    first, second, third = (replace(CALL, messages=(PromptMessage(role="user", content=text),)) for text in "abc")
     assert await timing_of(tmp_path, "run-1", first) == Timing(ms=10.0, live=True)
     assert await timing_of(tmp_path, "run-2", first) == Timing(ms=10.0, live=False, measured_in="run-1")
     for order in ((first, second), (second, first)):
@@ -77,7 +77,7 @@ async def test_a_cached_reply_marks_only_its_own_call_as_not_live(tmp_path):
 
 
 async def test_each_timing_covers_the_calls_since_the_last(tmp_path):
-    first, second = (replace(CALL, messages=(Message(role="user", content=text),)) for text in "ab")
+    first, second = (replace(CALL, messages=(PromptMessage(role="user", content=text),)) for text in "ab")
     await timing_of(tmp_path, "run-1", first)
     with closing(ReplyCache(tmp_path)) as cache:
         gateway = CachingGateway(Gateway("provider"), cache, "run-2", "pair", "inputs", 0)

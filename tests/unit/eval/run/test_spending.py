@@ -14,7 +14,7 @@ from service.core.llm.gateway import LiteLLMGateway
 from service.core.llm.model_call import ModelCall, ModelReply
 from service.core.llm.pricing import Usage
 from service.core.unit.cards import ModelCard, ModelCards, Prices
-from service.core.unit.pair import Message, Sampling, ToolSpec
+from service.core.unit.pair import PromptMessage, Sampling, ToolSpec
 from service.core.unit.question import ToolTurn, Use
 from service.kit.frame.errors import ModelUnusable, QuotaExceeded, SafetyRefused, UpstreamUnavailable
 
@@ -27,7 +27,7 @@ CARDS = ModelCards(
 )
 CALL = ModelCall(
     model="priced",
-    messages=(Message(role="user", content="x" * 500),),
+    messages=(PromptMessage(role="user", content="x" * 500),),
     sampling=Sampling(max_output_tokens=100),
     timeout_s=1.0,
 )

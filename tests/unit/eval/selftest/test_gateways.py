@@ -11,7 +11,7 @@ from eval.selftest.mutant import Habit, Mutant, MutantPlan
 from eval.spine.cases import Case, Expectations
 from service.core.llm.model_call import ModelCall, ModelReply
 from service.core.llm.pricing import Usage
-from service.core.unit.pair import Message, Sampling, ToolSpec
+from service.core.unit.pair import PromptMessage, Sampling, ToolSpec
 from service.core.unit.question import ToolTurn, Use
 from service.kit.frame.errors import ConfigurationError, RequestRejected
 
@@ -39,7 +39,7 @@ WHOLE = "owes 40 to us since long, and it is\ndue nov 3"
 
 
 def call(history=WHOLE, system="No bold.", **changes):
-    messages = (Message(role="system", content=system), Message(role="user", content=history))
+    messages = (PromptMessage(role="system", content=system), PromptMessage(role="user", content=history))
     fixed = {"model": "m", "messages": messages, "sampling": Sampling(max_output_tokens=9), "timeout_s": 1.0}
     return ModelCall(**fixed | {"document": Inputs(text="owes 40")} | changes)
 

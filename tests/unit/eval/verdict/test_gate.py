@@ -12,7 +12,7 @@ from service.core.llm.pricing import Usage
 from service.core.run.task import TaskResult
 from service.core.tools.use import TracedStep
 from service.core.unit.cards import ModelCard, ModelCards, Prices
-from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.core.unit.pair import OutputRules, Pair, PromptMessage, Sampling, ServingPolicy
 
 TODAY = dt.date(2026, 11, 21)
 PRICES = Prices(input=1, output=1, source="test", date=TODAY)
@@ -57,7 +57,7 @@ def pair(**changes):
         "sampling": Sampling(max_output_tokens=9),
         "output": OutputRules(schema="s", max_words=9),
         "serving": ServingPolicy(),
-        "messages": (Message(role="system", content="x"), Message(role="user", content="y")),
+        "messages": (PromptMessage(role="system", content="x"), PromptMessage(role="user", content="y")),
         "variables": (),
     }
     return Pair(**fields | changes)

@@ -16,7 +16,7 @@ from service.core.llm.model_call import ModelReply
 from service.core.llm.pricing import Usage
 from service.core.run.task import Task
 from service.core.unit.cards import ModelCard, ModelCards
-from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.core.unit.pair import OutputRules, Pair, PromptMessage, Sampling, ServingPolicy
 
 CARDS = ModelCards([ModelCard(id="main", short_name="main", wire="bedrock", runs="local", context_tokens=9)])
 
@@ -31,7 +31,7 @@ def pair(name, temperature):
         sampling=Sampling(max_output_tokens=9, temperature=temperature),
         output=OutputRules(schema="s", max_words=9),
         serving=ServingPolicy(),
-        messages=(Message(role="user", content=name),),
+        messages=(PromptMessage(role="user", content=name),),
         variables=(),
     )
 

@@ -24,7 +24,7 @@ from service.api.conversations.models import (
     TurnAnswer,
 )
 from service.app import create_app
-from service.conversations.model import Waiting
+from service.conversations.model import MessageWaiting
 from service.kit.frame.errors import UpstreamUnavailable
 from service.kit.settings import Settings
 
@@ -226,7 +226,7 @@ def test_a_message_that_its_request_has_left_gets_an_answer_and_a_request_id_of_
 
     found = kept()
     left = found.conversation.message("customer", "left", "Where is AB123456?", datetime(2020, 1, 1, tzinfo=UTC))
-    waiting = found.conversation.model_copy(update={"waiting": (Waiting(message=left),)})
+    waiting = found.conversation.model_copy(update={"waiting": (MessageWaiting(message=left),)})
     asyncio.run(store.put(key, waiting, over=found))
     mine = say(client, {"conversation_id": name}, "And will it come on Friday?", message_id="mine")
     first, second = (each for each in kept().conversation.messages if each.reply_to)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from service.access.clients import new_secret
 from service.access.control import open_access
-from service.answers_kept.feedback import RatedRow, Said
+from service.answers_kept.feedback import RatedRow, SaidFeedback
 from service.answers_kept.store import Summaries
 from service.app import create_app
 from service.kit.settings import Settings
@@ -77,14 +77,14 @@ def test_an_accounts_token_rates_its_own_summaries_and_finds_no_others(runtime):
         theirs, others = browser(client, runtime), browser(client, runtime, account="9999999999")
         rating = {"request_id": "req-1", "feedback": "helpful"}
         assert client.post("/feedback", json=rating, headers=theirs).status_code == 200
-        assert store.kept == [Said(rating="helpful")]
+        assert store.kept == [SaidFeedback(rating="helpful")]
         refused = client.post("/feedback", json=rating, headers=others)
         assert (refused.status_code, refused.json()["code"]) == (404, "SUMMARY_NOT_FOUND")
         # Named by contact and account, the store is not even asked: several summaries would be listed by their ids.
         before = len(store.asked)
         named = {"contact_id": "abc", "customer_account": "1234567890", "feedback": "helpful"}
         assert client.post("/feedback", json=named, headers=others).status_code == 404
-        assert (len(store.asked), store.kept) == (before, [Said(rating="helpful")])
+        assert (len(store.asked), store.kept) == (before, [SaidFeedback(rating="helpful")])
         assert client.post("/feedback", json=named, headers=program(runtime)).status_code == 200
 
 

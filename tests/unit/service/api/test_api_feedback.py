@@ -5,7 +5,7 @@ from builders import FakeFeedback, summary_record
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from service.answers_kept.feedback import Ambiguous, ByContact, ByProcess, ByRequest, RatedRow, Said
+from service.answers_kept.feedback import Ambiguous, ByContact, ByProcess, ByRequest, RatedRow, SaidFeedback
 from service.answers_kept.store import Summaries
 from service.app import create_app
 from service.kit.frame.errors import StoreError
@@ -52,7 +52,7 @@ def test_three_ways_to_name_a_summary(send, named, shape):
     answer = send(store, named | {"feedback": "helpful"})
     assert answer.status_code == 200
     assert store.asked == [shape]
-    assert store.kept == [Said(rating="helpful")]
+    assert store.kept == [SaidFeedback(rating="helpful")]
     assert answer.json() == {
         "feedback_id": "fb-1",
         "request_id": "req-1",
@@ -70,7 +70,7 @@ def test_comment_and_better_text_are_kept_and_not_logged(send):
     body = {"request_id": "req-1", "feedback": "not_helpful", "comment": "it misses 4711", "edited_summary": "say 4711"}
     with capture_logs() as logs:
         send(store, body)
-    assert store.kept == [Said(rating="not_helpful", comment="it misses 4711", edited="say 4711")]
+    assert store.kept == [SaidFeedback(rating="not_helpful", comment="it misses 4711", edited="say 4711")]
     assert "4711" not in str(logs)
     assert ACCOUNT not in str(logs)
     (entry,) = (entry for entry in logs if entry["event"] == "FEEDBACK_RECORDED")

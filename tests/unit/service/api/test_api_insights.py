@@ -26,7 +26,7 @@ from service.core.run.task import Task, load_task
 from service.core.tasks.summarize import Summarize
 from service.core.unit.cards import ModelCards
 from service.core.unit.interaction import HistoryFilter, Interaction
-from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.core.unit.pair import OutputRules, Pair, PromptMessage, Sampling, ServingPolicy
 from service.interactions.reader import InteractionPage
 from service.kit.frame.errors import (
     DeadlineExceeded,
@@ -77,8 +77,8 @@ def _pair(backup: str | None = None) -> Pair:
         output=OutputRules(schema="summary-text-v1", max_words=130, min_words=3),
         serving=ServingPolicy(),
         messages=(
-            Message(role="system", content="Summarise <history>."),
-            Message(role="user", content="<history>{{history}}</history>"),
+            PromptMessage(role="system", content="Summarise <history>."),
+            PromptMessage(role="user", content="<history>{{history}}</history>"),
         ),
         variables=("history",),
     )

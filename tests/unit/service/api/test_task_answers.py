@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from service.access.clients import new_secret
 from service.access.control import open_access
 from service.answers_kept.answer_record import KeptAnswer, read_served
-from service.answers_kept.feedback import AnswerFeedback, RatedRow, Said
+from service.answers_kept.feedback import AnswerFeedback, RatedRow, SaidFeedback
 from service.answers_kept.store import Summaries
 from service.api.keeping import TaskFace
 from service.app import create_app
@@ -55,7 +55,7 @@ class Store:
         if row.said_at >= verdict.feedback_timestamp:
             return "late"
         texts = {"comment": verdict.comment, "edited": verdict.edited_output}
-        said = Said(rating=verdict.helpful_feedback, reason=verdict.reason, by=verdict.by, **texts)
+        said = SaidFeedback(rating=verdict.helpful_feedback, reason=verdict.reason, by=verdict.by, **texts)
         self.rows[row.key] = replace(row, said=said, said_at=verdict.feedback_timestamp)
         if row.said is None:
             return "first"

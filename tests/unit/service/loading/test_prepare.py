@@ -7,7 +7,7 @@ from decimal import Decimal
 import loadable
 import pytest
 
-from service.answers_kept.feedback import RatedRow, Said, SummaryFeedback
+from service.answers_kept.feedback import RatedRow, SaidFeedback, SummaryFeedback
 from service.answers_kept.record import FeedbackRecord, SummaryRecord, utc_text
 from service.core.redaction.texts import RedactedText, TextRedactor
 from service.kit.telemetry.fields import set_account_key
@@ -277,7 +277,7 @@ async def test_verdicts_are_read_as_the_feedback_store_writes_them():
     archive = _Archive()
     record = loadable.summary()
     store = SummaryFeedback(_Table(), archive, timeout_s=5, now=lambda: loadable.NOW)
-    await store.record(RatedRow(key="k", record=record), Said(rating="not_helpful", comment="no", edited="yes"))
+    await store.record(RatedRow(key="k", record=record), SaidFeedback(rating="not_helpful", comment="no", edited="yes"))
     read = FeedbackRecord.model_validate_json(archive.text)
     assert read.object_key == archive.key
     assert set(json.loads(archive.text)) == set(FeedbackRecord.model_fields)

@@ -10,7 +10,7 @@ from service.calls.store.forms import FormChanged, FormMissing
 from service.calls.store.overrides import CallOverrides, Override, OverrideTaken
 from service.calls.store.rescorings import OrderMissing, RescoringOrder, RescoringOrders
 from service.calls.tenants.store import TenantChanged, TenantMissing, TenantStore
-from service.calls.tenants.tenant import Tenant, TenantSettings
+from service.calls.tenants.tenant import ConfiguredTenant, TenantSettings
 from service.core.tasks.scorecard.form import Form
 from service.kit.aws.stores import CALLS, CONFIG
 from service.kit.records.memory import RowsInMemory
@@ -96,8 +96,10 @@ def test_an_order_changes_by_its_edit_and_an_ended_one_is_not_open():
 def test_a_tenant_is_added_configured_and_moved_between_its_states():
     rows = RowsInMemory(CONFIG)
     tenants = TenantStore(rows, timeout_s=5)
-    assert tenants.add(Tenant(tenant="acme", name="Acme", model="nova-lite", regions=("eu",), tags={"team": "a"}))
-    assert not tenants.add(Tenant(tenant="acme", name="Other"))
+    assert tenants.add(
+        ConfiguredTenant(tenant="acme", name="Acme", model="nova-lite", regions=("eu",), tags={"team": "a"})
+    )
+    assert not tenants.add(ConfiguredTenant(tenant="acme", name="Other"))
     assert rows.get(("TENANT#acme", "META#v1")) == {
         "pk": "TENANT#acme", "sk": "META#v1", "name": "Acme", "bedrockModel": "nova-lite", "regions": '["eu"]',
         "tags": '{"team": "a"}', "state": "active",

@@ -16,7 +16,7 @@ from service.app import create_app
 from service.channels.amazon_lex.lex import SAY_AGAIN, TO_A_PERSON, LexChannel, _messages, lambda_handler
 from service.channels.amazon_lex.lex_models import LexEvent
 from service.channels.amazon_lex.service_client import ServiceClient
-from service.conversations.model import Waiting
+from service.conversations.model import MessageWaiting
 from service.kit.frame.errors import UpstreamUnavailable
 from service.kit.settings import Settings
 
@@ -175,7 +175,7 @@ async def test_only_a_conversation_that_has_ended_is_followed_by_a_new_one(bot, 
     key = f"parcels//{name}"
     found = await store.get(key)
     waits = (found.conversation.message("customer", f"m-{each}", "Hm", bot.runtime.now()) for each in range(4))
-    change = {"state": "closed"} if ended else {"waiting": tuple(Waiting(message=each) for each in waits)}
+    change = {"state": "closed"} if ended else {"waiting": tuple(MessageWaiting(message=each) for each in waits)}
     await store.put(key, found.conversation.model_copy(update=change), over=found)
     answer = await bot.handle(recorded("speech_first_turn", "And now?", attributes(first), "second"))
     # One that has too many messages waiting keeps its history, so the caller goes to a person.

@@ -14,7 +14,7 @@ from service.core.llm.gateway import LiteLLMGateway
 from service.core.llm.model_call import ModelCall
 from service.core.llm.pricing import Usage
 from service.core.unit.cards import ModelCard, ModelCards
-from service.core.unit.pair import Message, Sampling
+from service.core.unit.pair import PromptMessage, Sampling
 from service.kit.frame.errors import (
     DeadlineExceeded,
     QuotaExceeded,
@@ -60,7 +60,7 @@ def gateway(step, **options):
 
 def call(model="amazon.x", **changes):
     fields = {
-        "messages": (Message(role="system", content="s"), Message(role="user", content="u")),
+        "messages": (PromptMessage(role="system", content="s"), PromptMessage(role="user", content="u")),
         "sampling": Sampling(max_output_tokens=7, temperature=0.5, top_p=0.9, stop_sequences=("END",)),
         "timeout_s": 3.0,
     }
@@ -140,7 +140,7 @@ def _error(kind, **more):
 async def test_every_error_becomes_a_model_error_that_quotes_no_prompt(raised, kind):
     built, _ = gateway(raised)
     with pytest.raises(kind) as caught:
-        await built.complete(call(messages=(Message(role="user", content="SECRET TEXT"),)))
+        await built.complete(call(messages=(PromptMessage(role="user", content="SECRET TEXT"),)))
     assert "SECRET" not in str(caught.value)
 
 

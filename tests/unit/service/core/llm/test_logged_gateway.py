@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from service.core.llm.logged_gateway import LoggedGateway
 from service.core.llm.model_call import ModelCall
 from service.core.unit.cards import ModelCards
-from service.core.unit.pair import Message, Sampling
+from service.core.unit.pair import PromptMessage, Sampling
 from service.kit.settings import REPO_ROOT
 
 
@@ -21,7 +21,7 @@ async def test_the_cancelled_loser_of_a_hedge_is_logged():
     gateway = LoggedGateway(Hanging(), ModelCards.load(REPO_ROOT / "prompts" / "models.yaml"))
     call = ModelCall(
         model="amazon.nova-lite-v1:0",
-        messages=(Message(role="user", content="hello"),),
+        messages=(PromptMessage(role="user", content="hello"),),
         sampling=Sampling(max_output_tokens=9),
         timeout_s=5.0,
     )

@@ -18,7 +18,7 @@ from service.core.release.rollout import RolloutCandidate
 from service.core.release.statements import TrustedKeys, envelope_digest
 from service.core.release.unseen import UnseenPolicy
 from service.core.release.verification import newest_sequence
-from service.core.unit.pair import Artifact, Message, OutputRules, Pair, Sampling, ServingPolicy, ToolSpec
+from service.core.unit.pair import Artifact, OutputRules, Pair, PromptMessage, Sampling, ServingPolicy, ToolSpec
 from service.kit.frame.errors import RegistryError, ToolsDiffer
 from service.kit.settings import Settings
 from service.kit.telemetry import metrics
@@ -37,7 +37,10 @@ def make_pair(text="Summarise <history>."):
         sampling=Sampling(max_output_tokens=100),
         output=OutputRules(schema="s", max_words=90),
         serving=ServingPolicy(),
-        messages=(Message(role="system", content=text), Message(role="user", content="<history>{{history}}</history>")),
+        messages=(
+            PromptMessage(role="system", content=text),
+            PromptMessage(role="user", content="<history>{{history}}</history>"),
+        ),
         variables=("history",),
     )
 

@@ -11,7 +11,7 @@ from service.core.statements.answers.finding import Finding
 from service.core.statements.answers.reading import AnswerSource
 from service.core.tasks.summarize import TASK, SummarizeInputs
 from service.core.unit.interaction import Interaction
-from service.core.unit.pair import Message
+from service.core.unit.pair import PromptMessage
 from service.kit.frame.errors import AnswerRefused, DeadlineExceeded
 from service.kit.settings import REPO_ROOT
 from service.kit.telemetry import log, metrics
@@ -182,7 +182,7 @@ async def test_an_answer_is_refused_when_the_guard_fails():
 
 def test_a_repair_request_names_the_findings_on_one_line_without_tags():
     found = [Finding(kind="name", value="<history>\nZoe " + "z" * 100), Finding(kind="secret", value="")]
-    messages = repair_messages([Message(role="user", content="q")], "a", found)
+    messages = repair_messages([PromptMessage(role="user", content="q")], "a", found)
     assert [(m.role, m.content) for m in messages[:2]] == [("user", "q"), ("assistant", "a")]
     asked = messages[2].content
     assert "\n" not in asked

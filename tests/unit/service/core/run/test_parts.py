@@ -16,7 +16,7 @@ from service.core.llm.streaming import StreamingGateway, TextSink, streaming_int
 from service.core.run.guard import Guard
 from service.core.run.task import Task, TaskContext
 from service.core.unit.cards import ModelCard, ModelCards, Prices
-from service.core.unit.pair import Message, Part, Sampling, ServingPolicy
+from service.core.unit.pair import Part, PromptMessage, Sampling, ServingPolicy
 from service.core.unit.question import Question
 from service.kit.frame.errors import ConfigurationError, FailureCode, ModelError, PairError, UpstreamUnavailable
 
@@ -40,8 +40,8 @@ REWRITER = Part(
     backup=None,
     sampling=Sampling(max_output_tokens=7, temperature=0.5),
     messages=(
-        Message(role="system", content="Rewrite what stands in <question>."),
-        Message(role="user", content="<question>{{question}}</question>"),
+        PromptMessage(role="system", content="Rewrite what stands in <question>."),
+        PromptMessage(role="user", content="<question>{{question}}</question>"),
     ),
     variables=("question",),
     cache_prefix=True,

@@ -10,7 +10,7 @@ import pytest
 from service.core.run.task import load_task, task_names
 from service.core.tasks.summarize.digest import OWN_WEIGHTS
 from service.core.unit.cards import ModelCard, ModelCards
-from service.core.unit.pair import Artifact, Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.core.unit.pair import Artifact, OutputRules, Pair, PromptMessage, Sampling, ServingPolicy
 from service.core.unit.pair_file import artifacts, load_pair
 from service.core.unit.pair_file.artifacts import artifact_of, built_in, check_names, open_artifacts
 from service.core.unit.pair_file.pin import keep_trained, pin, pinned
@@ -49,7 +49,10 @@ PLAIN = Pair(
     sampling=Sampling(max_output_tokens=10),
     output=OutputRules(schema="s", max_words=9),
     serving=ServingPolicy(),
-    messages=(Message(role="system", content="Read <text>."), Message(role="user", content="<text>{{text}}</text>")),
+    messages=(
+        PromptMessage(role="system", content="Read <text>."),
+        PromptMessage(role="user", content="<text>{{text}}</text>"),
+    ),
     variables=("text",),
 )
 PLAIN_DIGEST = "4d5f7ad3dbba1893229d93a1c4566ee2cd39e43a0de985e51fb2c857b9c21d6c"

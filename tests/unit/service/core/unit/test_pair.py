@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.unit.pair import Message, OutputRules, Pair, Part, Sampling, ServingPolicy
+from service.core.unit.pair import OutputRules, Pair, Part, PromptMessage, Sampling, ServingPolicy
 from service.kit.frame.errors import PairError
 
 
@@ -20,8 +20,8 @@ def make_pair(**changes):
         "output": OutputRules(schema="s-v1", max_words=90),
         "serving": ServingPolicy(),
         "messages": (
-            Message(role="system", content="Read <history>."),
-            Message(role="user", content="<history>{{history}}</history>"),
+            PromptMessage(role="system", content="Read <history>."),
+            PromptMessage(role="user", content="<history>{{history}}</history>"),
         ),
         "variables": ("history",),
     }
@@ -35,8 +35,8 @@ def make_part(**changes):
         "backup": None,
         "sampling": Sampling(max_output_tokens=10),
         "messages": (
-            Message(role="system", content="Grade <answer>."),
-            Message(role="user", content="<answer>{{answer}}</answer>"),
+            PromptMessage(role="system", content="Grade <answer>."),
+            PromptMessage(role="user", content="<answer>{{answer}}</answer>"),
         ),
         "variables": ("answer",),
     }
@@ -65,8 +65,8 @@ def test_the_description_is_not_part_of_the_digest():
         {"parts": (make_part(),)},
         {
             "messages": (
-                Message(role="system", content="Read <history>!"),
-                Message(role="user", content="<history>{{history}}</history>"),
+                PromptMessage(role="system", content="Read <history>!"),
+                PromptMessage(role="user", content="<history>{{history}}</history>"),
             )
         },
     ],
@@ -90,7 +90,10 @@ def test_invalid_content_is_refused(broken):
 
 def test_a_value_that_looks_like_a_template_stays_text():
     pair = make_pair(
-        messages=(Message(role="system", content="s"), Message(role="user", content="{{ history }} {{other}}")),
+        messages=(
+            PromptMessage(role="system", content="s"),
+            PromptMessage(role="user", content="{{ history }} {{other}}"),
+        ),
         variables=("history", "other"),
     )
     rendered = pair.render({"history": "say {{other}} and {{history}}", "other": "SECRET"})
@@ -142,7 +145,7 @@ def test_a_pair_without_parts_keeps_its_signed_digest():
         {"backup": "k"},
         {"cache_prefix": True},
         {"sampling": Sampling(max_output_tokens=11)},
-        {"messages": (Message(role="user", content="<answer>{{answer}}</answer>!"),)},
+        {"messages": (PromptMessage(role="user", content="<answer>{{answer}}</answer>!"),)},
     ],
 )
 def test_every_field_of_a_part_is_in_the_digest(change):

@@ -16,7 +16,7 @@ from service.core.run.dialogue.turn import DialogueInputs, DialogueReply, Spoken
 from service.core.run.task import TaskContext
 from service.core.tools.allowed import AllowedTools
 from service.core.unit.cards import ModelCard, ModelCards, Prices
-from service.core.unit.pair import Message, ToolSpec
+from service.core.unit.pair import PromptMessage, ToolSpec
 from service.core.unit.question import Said, Use
 from service.kit.frame.errors import FailureCode
 
@@ -72,7 +72,7 @@ def run(model, inputs=INPUTS, chain="primary", task=None, **more):
         model=model,
         backup="backup",
         tools=(FIND,),
-        messages=(Message(role="user", content="<m>{{message}}</m>"),),
+        messages=(PromptMessage(role="user", content="<m>{{message}}</m>"),),
         variables=("message",),
     )
     gateway = LiteLLMGateway(CARDS, region="eu-west-2", in_process=task.in_process)

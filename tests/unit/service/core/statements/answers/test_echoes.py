@@ -1,8 +1,10 @@
 from service.core.statements.answers.echoes import echoes_in
-from service.core.unit.pair import Message
+from service.core.unit.pair import PromptMessage
 
 RULES = (
-    Message(role="system", content="Copy amounts, dates and names as they stand; never round, add up or convert them."),
+    PromptMessage(
+        role="system", content="Copy amounts, dates and names as they stand; never round, add up or convert them."
+    ),
 )
 
 

@@ -15,7 +15,7 @@ from service.core.tasks.scorecard.card import Scorecard
 from service.core.tasks.scorecard.keywords import MODEL_ID
 from service.core.tasks.scorecard.reading import LINES, QUOTES, answer_schema, read_answer
 from service.core.unit.cards import ModelCard, ModelCards, Prices
-from service.core.unit.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.core.unit.pair import OutputRules, Pair, PromptMessage, Sampling, ServingPolicy
 from service.kit.frame.errors import FailureCode, OutputInvalid, PairError
 
 PRICES = Prices(input=Decimal(1), output=Decimal(2), source="test", date="2026-11-21")
@@ -89,8 +89,10 @@ def a_pair(**changes: Any) -> Pair:
         "output": OutputRules(schema=QUOTES, max_words=9),
         "serving": ServingPolicy(),
         "messages": (
-            Message(role="system", content="<criteria> <transcript>"),
-            Message(role="user", content="<criteria>{{criteria}}</criteria><transcript>{{transcript}}</transcript>"),
+            PromptMessage(role="system", content="<criteria> <transcript>"),
+            PromptMessage(
+                role="user", content="<criteria>{{criteria}}</criteria><transcript>{{transcript}}</transcript>"
+            ),
         ),
         "variables": ("criteria", "transcript"),
     }
