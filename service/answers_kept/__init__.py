@@ -1,1 +1,1 @@
-"""Answers that were given: outbox, spool and stores behind them, reuse, feedback, reconciliation."""
+"""Answers that were given: their records and tables, reuse, feedback, reconciliation."""

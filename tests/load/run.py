@@ -143,7 +143,7 @@ def run(scenario, rig, proxy, folder, processes=1):
         except subprocess.TimeoutExpired:
             locust.kill()
             raise SystemExit(f"error: locust did not end; see {folder}") from None
-        if service.kit.frame.process.poll() is None and scenario.event != "kill":
+        if service.process.poll() is None and scenario.event != "kill":
             notes.append(meter.read(time.perf_counter() - started, records))
         if scenario.store_faults and not proxy.hits:
             notes.append("the fault was never met")

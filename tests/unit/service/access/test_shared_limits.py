@@ -57,7 +57,7 @@ def run(service, seconds, offered):
     for second in range(seconds):
         found.append(0)
         for tenth in range(10):
-            for task, each in zip(service.core.tasks, offered(second), strict=True):
+            for task, each in zip(service.tasks, offered(second), strict=True):
                 found[-1] += admitted(task, (each * (tenth + 1)) // 10 - (each * tenth) // 10)
             service.now += 0.1
         if second % BEAT_S == BEAT_S - 1:
@@ -85,28 +85,28 @@ def test_a_client_below_its_rate_is_never_refused_however_its_requests_are_sprea
 
 def test_a_burst_at_every_task_is_paid_before_the_client_goes_on():
     service = Service(5)
-    assert sum(admitted(task, 50) for task in service.core.tasks) == 5 * BURST
+    assert sum(admitted(task, 50) for task in service.tasks) == 5 * BURST
     service.beat()
     service.beat()
-    with pytest.raises(LimitExceeded) as refused, service.core.tasks[0].throttle.admit(caller()):
+    with pytest.raises(LimitExceeded) as refused, service.tasks[0].throttle.admit(caller()):
         pass
     assert refused.value.retry_after_s == pytest.approx((1 + 4 * BURST) / RATE)
     service.now += 4 * BURST / RATE
-    assert admitted(service.core.tasks[0], 1) == 0
+    assert admitted(service.tasks[0], 1) == 0
     service.now += 1 / RATE
-    assert admitted(service.core.tasks[0], 1) == 1
+    assert admitted(service.tasks[0], 1) == 1
 
 
 def test_a_client_that_is_new_to_a_task_was_seen_elsewhere():
     service = Service(2)
-    assert admitted(service.core.tasks[0], 15) == 15
-    service.beat(*service.core.tasks, service.core.tasks[1])
-    assert admitted(service.core.tasks[1], 50) in (BURST - 15, BURST)
+    assert admitted(service.tasks[0], 15) == 15
+    service.beat(*service.tasks, service.tasks[1])
+    assert admitted(service.tasks[1], 50) in (BURST - 15, BURST)
 
 
 def test_what_is_in_flight_elsewhere_counts():
     service = Service(2)
-    one, other = service.core.tasks
+    one, other = service.tasks
     with ExitStack() as stack:
         for _ in range(3):
             stack.enter_context(one.throttle.admit(caller(concurrent=4)))
@@ -121,10 +121,10 @@ def test_what_is_in_flight_elsewhere_counts():
 
 def test_a_task_that_hears_nothing_keeps_to_its_part_and_owes_nothing_afterwards():
     service = Service(4)
-    admitted(service.core.tasks[0], BURST)
+    admitted(service.tasks[0], BURST)
     service.table.down = True
     run(service, 20, lambda second: [0] * 4)  # until the bucket is full, and the outage is noticed
-    assert service.core.tasks[0].limits.tasks == 4
+    assert service.tasks[0].limits.tasks == 4
     found = sum(run(service, 100, lambda second: [30] * 4))
     assert found <= RATE * 100 + 4 * BURST
     service.table.down = False
@@ -145,8 +145,8 @@ def test_a_task_that_is_gone_is_forgotten_and_one_that_is_idle_is_not():
     service = Service(3)
     for _ in range(60):
         service.now += BEAT_S
-        service.beat(*service.core.tasks[:2])
-    assert [task.limits.tasks for task in service.core.tasks[:2]] == [2, 2]
+        service.beat(*service.tasks[:2])
+    assert [task.limits.tasks for task in service.tasks[:2]] == [2, 2]
 
 
 def test_an_idle_task_writes_at_every_fifth_beat_only():
@@ -161,9 +161,7 @@ def test_an_idle_task_writes_at_every_fifth_beat_only():
 def test_the_floor_of_the_hedges_is_shared_and_every_task_keeps_one():
     for n, each in ((1, 3), (2, 1), (3, 1), (6, 1)):
         service = Service(n)
-        assert [sum(task.reliability.hedges.of("p").allow() for _ in range(9)) for task in service.core.tasks] == [
-            each
-        ] * n
+        assert [sum(task.reliability.hedges.of("p").allow() for _ in range(9)) for task in service.tasks] == [each] * n
 
 
 def test_a_note_of_another_version_of_the_service_is_a_task_without_requests():
@@ -171,8 +169,8 @@ def test_a_note_of_another_version_of_the_service_is_a_task_without_requests():
     service.table.put_quietly("tasks", "other", '{"n": 3, "clients": {"widget": "many"}}', expires_at=9e9)
     service.table.put_quietly("tasks", "third", "nonsense", expires_at=9e9)
     service.beat()
-    assert service.core.tasks[0].limits.tasks == 3
-    assert admitted(service.core.tasks[0], 1) == 1
+    assert service.tasks[0].limits.tasks == 3
+    assert admitted(service.tasks[0], 1) == 1
 
 
 def test_without_a_table_there_is_nothing_to_share():
@@ -190,4 +188,4 @@ def test_an_answer_that_is_none_of_the_tables_counts_as_none():
 
     service.table.items = items
     service.beat()
-    assert admitted(service.core.tasks[0]) == 1
+    assert admitted(service.tasks[0]) == 1

@@ -56,18 +56,18 @@ def serves(control):
 
 
 def test_a_stop_by_one_task_reaches_the_others_and_outlives_every_disk(service):
-    one, other = service.core.run.task("one"), service.core.run.task("other")
+    one, other = service.task("one"), service.task("other")
     feed(one, seen=BAD)
     one.tick()
     assert serves(one) == {"old"}
     other.tick()
     assert serves(other) == {"old"}
     assert other.status()["stopped"] == one.status()["stopped"]
-    assert serves(service.core.run.task("a new disk")) == {"old"}
+    assert serves(service.task("a new disk")) == {"old"}
 
 
 def test_the_watch_wakes_a_task_when_another_one_stops_the_rollout(service):
-    one, other = service.core.run.task("one"), service.core.run.task("other")
+    one, other = service.task("one"), service.task("other")
     watch, woken = SharedWatch(service.table), []
     watch.on_change(rollout_partition("demo"), lambda: woken.append(other))
     watch.look()
@@ -79,7 +79,7 @@ def test_the_watch_wakes_a_task_when_another_one_stops_the_rollout(service):
 
 
 def test_tasks_judge_by_the_sum_of_their_counts(service):
-    tasks = [service.core.run.task(f"disk {n}") for n in range(4)]
+    tasks = [service.task(f"disk {n}") for n in range(4)]
     for task in tasks:
         feed(task, 60, seen=BAD)
         task.tick(look=False)
@@ -90,9 +90,9 @@ def test_tasks_judge_by_the_sum_of_their_counts(service):
 
 def test_the_last_step_seen_outlives_the_disk(service):
     service.registry.found = candidate(sequence=3, percent=0)
-    service.core.run.task()
+    service.task()
     service.registry.found = candidate(sequence=2)
-    control = service.core.run.task("a new disk")
+    control = service.task("a new disk")
     assert serves(control) == {"old"}
     assert "older than step 3" in control.status()["last_error"]
     assert "delete" in control.status()["last_error"]
@@ -101,7 +101,7 @@ def test_the_last_step_seen_outlives_the_disk(service):
 
 def test_a_task_with_an_empty_disk_shows_no_candidate_until_it_knows_of_no_stop(service):
     service.table.down = True
-    control = service.core.run.task("a new disk")
+    control = service.task("a new disk")
     assert serves(control) == {"old"}
     assert control.shadow("unit-1") is None
     assert "cannot be reached" in control.status()["shared_error"]
@@ -112,7 +112,7 @@ def test_a_task_with_an_empty_disk_shows_no_candidate_until_it_knows_of_no_stop(
 
 
 def test_an_outage_is_survived_with_local_counts_that_are_added_once_afterwards(service):
-    one, other = service.core.run.task("one"), service.core.run.task("other")
+    one, other = service.task("one"), service.task("other")
     feed(one, 40)
     one.tick()
     service.table.down = True
@@ -131,7 +131,7 @@ def test_an_outage_is_survived_with_local_counts_that_are_added_once_afterwards(
 
 
 def test_a_stop_during_an_outage_is_told_afterwards(service):
-    one, other = service.core.run.task("one"), service.core.run.task("other")
+    one, other = service.task("one"), service.task("other")
     service.table.down = True
     feed(one, seen=BAD)
     one.tick()
@@ -144,7 +144,7 @@ def test_a_stop_during_an_outage_is_told_afterwards(service):
 
 
 def test_a_write_whose_answer_is_lost_is_counted_once(service):
-    one, other = service.core.run.task("one"), service.core.run.task("other")
+    one, other = service.task("one"), service.task("other")
     service.table.silent = True
     feed(one, 30)
     one.tick()
@@ -160,15 +160,15 @@ def test_a_write_whose_answer_is_lost_is_counted_once(service):
 
 
 def test_what_a_process_left_on_disk_in_an_outage_is_sent_by_the_next_one_and_once_only(service):
-    service.core.run.task()
-    one = service.core.run.task()
+    service.task()
+    one = service.task()
     service.table.down = True
     feed(one, 30)
     one.tick()
     (left,) = service.root.rglob("counts-1-*")
     content = left.read_text(encoding="utf-8")
     service.table.down = False
-    after = service.core.run.task()
+    after = service.task()
     assert requests(after) == {"candidate": 30, "production": 30}  # seen, and not sent: its process may be alive
     os.utime(left, (1.0, 1.0))
     after.tick()
@@ -177,11 +177,11 @@ def test_what_a_process_left_on_disk_in_an_outage_is_sent_by_the_next_one_and_on
     left.write_text(content, encoding="utf-8")
     os.utime(left, (1.0, 1.0))
     after.tick()
-    assert requests(service.core.run.task("other")) == {"candidate": 30, "production": 30}
+    assert requests(service.task("other")) == {"candidate": 30, "production": 30}
 
 
 def test_a_minute_with_very_many_latencies_is_sent_in_parts(service):
-    one, other = service.core.run.task("one"), service.core.run.task("other")
+    one, other = service.task("one"), service.task("other")
     for n in range(600):
         one.observe(NEW.pair.digest, Observation(latency_ms=1.05**n if n < 300 else 1.0))
     one.tick()
@@ -191,7 +191,7 @@ def test_a_minute_with_very_many_latencies_is_sent_in_parts(service):
 
 
 def test_counts_survive_the_table_to_the_last_figure(service):
-    one, other = service.core.run.task("one"), service.core.run.task("other")
+    one, other = service.task("one"), service.task("other")
     for _ in range(3):
         one.observe(NEW.pair.digest, BAD)
     one.rate(NEW.pair.digest, helpful=False)
@@ -207,17 +207,17 @@ def test_counts_survive_the_table_to_the_last_figure(service):
 
 
 def test_counts_of_another_version_of_the_service_are_left_aside(service):
-    one = service.core.run.task("one")
+    one = service.task("one")
     feed(one, 10)
     one.tick()
     (key,) = (key for key, item in service.table.found.items() if any(name.startswith("n.") for name in item))
     service.table.rows.update(key, Changes(sets={"n.c.moods": 3, "n.c.ms_max": 9, "n.x.requests": 5}))
-    other = service.core.run.task("other")
+    other = service.task("other")
     assert requests(other) == {"candidate": 10, "production": 10}
 
 
 def test_an_hour_later_nothing_of_it_counts(service):
-    one = service.core.run.task("one")
+    one = service.task("one")
     feed(one, 90, seen=BAD)
     one.tick()
     service.now += 3700
@@ -228,7 +228,7 @@ def test_an_hour_later_nothing_of_it_counts(service):
 
 
 def test_a_new_step_counts_from_nothing_for_all_tasks(service):
-    one, other = service.core.run.task("one"), service.core.run.task("other")
+    one, other = service.task("one"), service.task("other")
     feed(one, 60)
     one.tick()
     service.registry.found = candidate(sequence=2)
@@ -241,12 +241,12 @@ def test_a_new_step_counts_from_nothing_for_all_tasks(service):
 
 
 def test_a_damaged_copy_on_disk_is_mended_from_the_table(service):
-    service.core.run.task("one")
+    service.task("one")
     (service.root / "one" / "state.json").write_text("{", encoding="utf-8")
-    assert serves(service.core.run.task("one")) == {"old", "new"}
+    assert serves(service.task("one")) == {"old", "new"}
     (service.root / "one" / "state.json").write_text("{", encoding="utf-8")
     service.table.down = True
-    assert serves(service.core.run.task("one")) == {"old"}
+    assert serves(service.task("one")) == {"old"}
 
 
 @pytest.mark.parametrize("down", [False, True])
@@ -255,14 +255,14 @@ def test_a_damaged_disk_stops_the_first_rollout_for_nobody_but_itself_until_the_
     (service.root / "one" / "state.json").write_text("{", encoding="utf-8")
     first, service.registry.found = service.registry.found, None
     service.table.down = down
-    one = service.core.run.task("one")
+    one = service.task("one")
     service.registry.found = first
     one.tick()
     assert serves(one) == ({"old"} if down else {"old", "new"})
-    assert service.core.run.task("one").choose(None).pair.name == "old"  # a restart in between takes nothing back
+    assert service.task("one").choose(None).pair.name == "old"  # a restart in between takes nothing back
     service.table.down = False
     one.tick()
-    other = service.core.run.task("other")
+    other = service.task("other")
     assert serves(other) == serves(one) == {"old", "new"}
     assert other.status()["stopped"] is one.status()["stopped"] is None
 
@@ -271,23 +271,23 @@ def test_a_disk_that_was_damaged_may_not_serve_a_step_by_a_copy_made_while_the_t
     (service.root / "one").mkdir(parents=True)
     (service.root / "one" / "state.json").write_text("{", encoding="utf-8")
     service.table.down = True
-    service.core.run.task("one")
-    assert serves(service.core.run.task("one")) == {"old"}
+    service.task("one")
+    assert serves(service.task("one")) == {"old"}
 
 
 def test_a_stop_without_a_step_in_the_table_stops_nothing(service):
     service.table.put(rollout_partition("demo"), "step", '{"sequence": 0, "stopped": "a disk was damaged"}')
-    assert serves(service.core.run.task("one")) == {"old", "new"}
+    assert serves(service.task("one")) == {"old", "new"}
 
 
 def test_a_damaged_item_stops_nothing_that_runs_and_is_named(service):
-    one = service.core.run.task("one")
+    one = service.task("one")
     partition = rollout_partition("demo")
     service.table.put(partition, "step", "{")
     one.tick()
     assert serves(one) == {"old", "new"}
     assert "delete it" in one.status()["shared_error"]
-    assert serves(service.core.run.task("a new disk")) == {"old"}
+    assert serves(service.task("a new disk")) == {"old"}
     service.table.delete(partition, "step")
     one.tick()
     assert one.status()["shared_error"] is None
@@ -295,7 +295,7 @@ def test_a_damaged_item_stops_nothing_that_runs_and_is_named(service):
 
 
 def test_a_rollout_without_traffic_writes_nothing(service):
-    one = service.core.run.task("one")
+    one = service.task("one")
     writes = service.table.writes
     for _ in range(5):
         one.tick()
@@ -303,7 +303,7 @@ def test_a_rollout_without_traffic_writes_nothing(service):
 
 
 def test_the_registry_may_be_gone_too(service):
-    one = service.core.run.task("one")
+    one = service.task("one")
     service.registry.found = RegistryError("down")
     service.table.down = True
     feed(one, seen=BAD)

@@ -90,24 +90,24 @@ def service(tmp_path, notary):
 
 
 def test_an_empty_disk_and_a_dead_registry_still_give_the_last_known_good(service):
-    service.core.run.task(service.core.release(1), "one")
-    service.core.run.task(service.core.release(2), "one")
-    source = service.core.run.task(DOWN)
+    service.task(service.release(1), "one")
+    service.task(service.release(2), "one")
+    source = service.task(DOWN)
     assert (source.current().sequence, source.current().source) == (2, "last_known_good")
     assert source.current().attestation_envelope
     assert source.status().last_error == str(DOWN)
 
 
 def test_a_registry_that_comes_back_takes_over(service):
-    service.core.run.task(service.core.release(1), "one")
-    source = service.core.run.task(DOWN)
-    source._fetch = lambda: service.core.release(2)
+    service.task(service.release(1), "one")
+    source = service.task(DOWN)
+    source._fetch = lambda: service.release(2)
     source.refresh()
     assert (source.current().sequence, source.current().source, source.status().last_error) == (2, "registry", None)
 
 
 def test_a_forged_copy_is_passed_over_and_named_if_there_is_no_other(service):
-    service.core.run.task(service.core.release(1), "one")
+    service.task(service.release(1), "one")
     (good,) = service.bucket.objects
     for name, text in {
         "00000009-0000.json": service.bucket.objects[good].replace("pair1", "evil1"),
@@ -116,9 +116,9 @@ def test_a_forged_copy_is_passed_over_and_named_if_there_is_no_other(service):
         "00000006-0000.json": service.bucket.objects[good],  # a copy of release 1 under the name of release 6
     }.items():
         service.bucket.objects[FOLDER + name] = text
-    assert service.core.run.task(DOWN).current().sequence == 1
+    assert service.task(DOWN).current().sequence == 1
     del service.bucket.objects[good]
-    source = service.core.run.task(DOWN)
+    source = service.task(DOWN)
     assert source.status().served is None
     assert "00000009-0000.json) is not served" in source.status().last_error
     assert "delete the object" in source.status().last_error
@@ -126,33 +126,33 @@ def test_a_forged_copy_is_passed_over_and_named_if_there_is_no_other(service):
 
 def test_a_stranger_s_release_is_no_copy(service):
     stranger = Notary()
-    service.copies(service.kit.settings()).keep(service.core.release(9, stranger))
-    source = service.core.run.task(DOWN)
+    service.copies(service.settings()).keep(service.release(9, stranger))
+    source = service.task(DOWN)
     assert source.status().served is None
     assert "not by a key trusted in" in source.status().last_error
 
 
 def test_an_older_copy_is_refused_where_the_newer_one_was_removed(service):
-    service.core.run.task(service.core.release(1), "one")
-    service.core.run.task(service.core.release(2), "one")
+    service.task(service.release(1), "one")
+    service.task(service.release(2), "one")
     del service.bucket.objects[max(service.bucket.objects)]
-    source = service.core.run.task(DOWN)
+    source = service.task(DOWN)
     assert source.status().served is None
     assert "is release 1, but release 2 was made" in source.status().last_error
 
 
 def test_the_ledgers_copy_refuses_an_older_copy_too(service):
-    served = service.core.release(1)
-    service.core.run.task(served, "one")
-    path = ledger_copy("demo", service.kit.settings())
+    served = service.release(1)
+    service.task(served, "one")
+    path = ledger_copy("demo", service.settings())
     path.parent.mkdir(parents=True)
     path.write_text(service.notary.sign(service.notary.release(make_pair(), 2)) + "\n", encoding="utf-8")
-    assert "but release 2 was made" in service.core.run.task(DOWN).status().last_error
+    assert "but release 2 was made" in service.task(DOWN).status().last_error
 
 
 def test_an_alias_moved_back_is_refused_by_a_task_that_never_saw_the_newer_release(service):
-    service.core.run.task(service.core.release(2), "one")
-    source = service.core.run.task(service.core.release(1))
+    service.task(service.release(2), "one")
+    source = service.task(service.release(1))
     assert "older than release 2 that a task of this service has served" in source.status().last_error
     assert "delete item 'newest' of 'test/release/demo' in table 'shared'" in source.status().last_error
     assert source.current().sequence == 2  # from the bucket
@@ -163,61 +163,61 @@ def test_a_forged_statement_in_the_table_holds_nobody_back(service):
     envelope = stranger.sign(stranger.release(make_pair(), 999))
     for text in (envelope, "{", ""):
         service.table.put(release_partition("demo"), "newest", text)
-        assert service.core.run.task(service.core.release(1), f"disk {len(text)}").status().last_error is None
-    assert service.copies(service.kit.settings()).newest() == 1  # and was replaced by a genuine one
+        assert service.task(service.release(1), f"disk {len(text)}").status().last_error is None
+    assert service.copies(service.settings()).newest() == 1  # and was replaced by a genuine one
 
 
 def test_the_newest_statement_is_never_replaced_by_an_older_one(service):
-    one = service.copies(service.kit.settings())
-    one.keep(service.core.release(3))
-    one.keep(service.core.release(2))
-    assert service.copies(service.kit.settings()).newest() == 3
+    one = service.copies(service.settings())
+    one.keep(service.release(3))
+    one.keep(service.release(2))
+    assert service.copies(service.settings()).newest() == 3
 
 
 def test_another_environments_statement_does_not_count(service):
     envelope = service.notary.sign(service.notary.release(make_pair(), 7, environment="aws"))
     service.table.put(release_partition("demo"), "newest", envelope)
-    assert service.copies(service.kit.settings()).newest() == 0
+    assert service.copies(service.settings()).newest() == 0
 
 
 def test_stores_that_are_down_are_named_and_written_when_they_are_back(service):
     service.table.down = service.bucket.down = True
-    source = service.core.run.task(service.core.release(1), "one")
+    source = service.task(service.release(1), "one")
     assert source.current().sequence == 1
     assert "its copy for other tasks cannot be written" in source.status().last_error
-    assert "cannot be reached" in service.core.run.task(DOWN).status().last_error
+    assert "cannot be reached" in service.task(DOWN).status().last_error
     service.table.down = service.bucket.down = False
     source.refresh()
     assert source.status().last_error is None
-    assert service.core.run.task(DOWN).current().sequence == 1
+    assert service.task(DOWN).current().sequence == 1
 
 
 def test_each_release_is_announced_once(service):
-    source = service.core.run.task(service.core.release(1), "one")
+    source = service.task(service.release(1), "one")
     source.refresh()
-    service.core.run.task(service.core.release(1), "other")
+    service.task(service.release(1), "other")
     assert service.table.changes() == {release_partition("demo"): 1}
-    service.core.run.task(service.core.release(2), "other")
+    service.task(service.release(2), "other")
     assert service.table.changes() == {release_partition("demo"): 2}
 
 
 def test_the_table_is_read_again_only_after_a_change(service):
-    copies = service.copies(service.kit.settings())
+    copies = service.copies(service.settings())
     assert copies.newest() == 0
-    service.copies(service.kit.settings("one")).keep(service.core.release(1))
+    service.copies(service.settings("one")).keep(service.release(1))
     assert copies.newest() == 0
     copies.look_again()
     assert copies.newest() == 1
 
 
 def test_a_change_that_is_announced_while_the_table_is_read_is_read_next_time(service):
-    copies, table = service.copies(service.kit.settings()), service.table
+    copies, table = service.copies(service.settings()), service.table
     read = table.get
 
     def overtaken(*asked):
         found = read(*asked)
         table.get = read
-        service.copies(service.kit.settings("one")).keep(service.core.release(1))
+        service.copies(service.settings("one")).keep(service.release(1))
         copies.look_again()
         return found
 
@@ -231,7 +231,7 @@ def test_a_bucket_that_answers_nonsense_does_not_end_the_refreshing(service):
         raise KeyError("Contents")
 
     service.bucket.listed = service.bucket.put_json = nonsense
-    assert "KeyError" in service.core.run.task(DOWN).status().last_error
-    source = service.core.run.task(service.core.release(1))
+    assert "KeyError" in service.task(DOWN).status().last_error
+    source = service.task(service.release(1))
     assert (source.current().sequence, "KeyError" in source.status().last_error) == (1, True)
-    assert service.core.run.task(DOWN).current().sequence == 1  # by its disk
+    assert service.task(DOWN).current().sequence == 1  # by its disk
