@@ -26,8 +26,8 @@ from service.kit.settings import REPO_ROOT
 NAMES = """
 eval gate behave sweep cases card results ui register promote rollback rollout rollout-end shadow history verify changed pr-gate
 serve up down status token client clients token-keys load-events sql reconcile dashboards releases report backfill traffic
-harvest schedule calls selftest calibrate simulate intents pin report-power capacity bench code-gate knowledge models tools callbacks
-voicemails audit customer tenant deploy doctor""".split()
+harvest schedule calls selftest calibrate simulate intents pin report-power capacity bench code-gate knowledge models tools
+callbacks voicemails audit customer tenant deploy doctor""".split()
 
 
 @pytest.fixture(autouse=True)
