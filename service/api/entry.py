@@ -34,9 +34,12 @@ def entry_again(task: DialogueTask[Any], request: Request, conversation: KeptCon
     """Return the entry of a conversation that was handed over already, as it was at that message; None if that is gone."""
     queue, said = runtime_of(request).conversing.handovers, conversation.shown
     handed = [at for at, each in enumerate(said) if each.reply is not None and each.reply.action == "handover"]
-    if queue is None or not handed or handed[-1] == 0:
+    if queue is None or not handed:
         return None
-    asked = handed[-1] - 1  # a reply stands right after the message that it answers
+    answered = said[handed[-1]].reply_to
+    asked = next((at for at, each in enumerate(said) if each.id == answered), None)
+    if asked is None:
+        return None
     inputs = task.input_model(
         conversation_id=conversation.id,
         message=said[asked].text,

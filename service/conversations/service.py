@@ -124,7 +124,9 @@ class Turns:
                 await asyncio.sleep(_LOOK_AGAIN_S * random.uniform(0.8, 1.2))
                 conversation = await self.find(key)
         message, reply = conversation.said(message_id), conversation.reply_to(message_id)
-        assert message is not None
+        if message is None:  # many others were placed behind it meanwhile
+            place = conversation.forgotten(message_id)
+            return await self._repeated(key, conversation, said, 0 if place is None else place)
         return TakenTurn(message=message, reply=reply, conversation=conversation, repeated=before is not None)
 
     async def change(self, key: str, decide: Callable[[KeptConversation], KeptConversation]) -> KeptConversation:
@@ -170,7 +172,10 @@ class Turns:
         if messages[0].text != said:
             raise ConversationRefused("this message id was used for another message; give each message its own")
         replies = (each for each in messages if each.author == "assistant" and each.reply_to == messages[0].id)
-        return TakenTurn(message=messages[0], reply=next(replies, None), conversation=conversation, repeated=True)
+        reply = next(replies, None)
+        if reply is None and conversation.state == "open":  # it was never answered, or much later
+            raise ConversationRefused("this message stands far back in the conversation, and its reply is gone")
+        return TakenTurn(message=messages[0], reply=reply, conversation=conversation, repeated=True)
 
     async def _answered(
         self, key: str, conversation: KeptConversation, answering: Answering, *, wanted: str

@@ -11,14 +11,15 @@ from service.conversations.former import from_former
 from service.conversations.model import MOST_READ, KeptConversation, KeptMessage
 from service.kit.aws.bounded import ItemChanged
 from service.kit.frame.errors import StoreError
-from service.kit.records.conditions import between, present
+from service.kit.records.conditions import between, equal
 from service.kit.records.items import Item
 from service.kit.records.rows import EventLoopRows, Query, Write
 from service.kit.records.table import EventLoopRecordTable, RecordChanged, RecordForm
 
-_STATE, _LAST_PLACE = "state", "9999999999"  # the state sorts behind every place
+_STATE, _PLACE_DIGITS = "state", 10  # the state sorts behind every place
 # Messages live this much longer than their conversation would have without a further write, so that few writes prolong them.
 _SLACK = 1 / 8
+_AT_ONCE = 25  # writes that prolong messages
 _MOST_TOGETHER = 95  # writes of one transaction, of which DynamoDB takes 100
 _READS = 5
 _READ_AGAIN_S = 0.02
@@ -170,7 +171,7 @@ class ConversationStore:
             is_former = over.version == 0
             last = 0 if is_former else over.conversation.last_seq
             if not is_former and over.lasting < until:
-                await self._prolong(key, longer)
+                await self._prolong(key, over.conversation.last_seq, longer)
             elif not is_former:
                 lasting = over.lasting
         state = Entry(
@@ -214,15 +215,25 @@ class ConversationStore:
         query = Query(partition=key, sort=places, newest_first=True, most=MOST_READ)
         return _until(last_seq, (await self._messages.page(query)).records)
 
-    async def _prolong(self, key: str, until: datetime) -> None:
-        """Keep all messages until a time. One that was erased meanwhile is not written again."""
-        query: Query | None = Query(partition=self._scoped(key), sort=between("seq", _place(1), _LAST_PLACE))
+    async def _prolong(self, key: str, last_seq: int, until: datetime) -> None:
+        """Keep the messages up to a place until a time. One that was erased or replaced meanwhile is not written again.
+
+        Behind that place may stand messages of an expired conversation with this id, which the table has not deleted yet.
+        """
+        if not last_seq:
+            return
+        places = between("seq", _place(1), _place(last_seq))
+        query: Query | None = Query(partition=self._scoped(key), sort=places)
         while query is not None:
             page = await self._rows.page(query)
-            for item in page.items:
-                with suppress(ItemChanged):
-                    await self._rows.put(item | {"expires_at": int(until.timestamp())}, when=present("seq"))
+            for start in range(0, len(page.items), _AT_ONCE):
+                part = page.items[start : start + _AT_ONCE]
+                await asyncio.gather(*(self._kept_until(item, until) for item in part))
             query = None if page.next is None else replace(query, after=page.next)
+
+    async def _kept_until(self, item: Item, until: datetime) -> None:
+        with suppress(ItemChanged):
+            await self._rows.put(item | {"expires_at": int(until.timestamp())}, when=equal("text", item["text"]))
 
     async def _forget(self, key: str, conversation: KeptConversation) -> None:
         places = [_STATE, *(_place(each.seq) for each in conversation.messages)]
@@ -242,7 +253,7 @@ class ConversationStore:
 
 
 def _place(seq: int) -> str:
-    return f"{seq:0{len(_LAST_PLACE)}d}"
+    return f"{seq:0{_PLACE_DIGITS}d}"
 
 
 def _message(entry: Entry) -> KeptMessage:
@@ -255,7 +266,10 @@ def _until(last_seq: int, newest_first: Iterable[Entry]) -> list[KeptMessage]:
 
 
 def _is_whole(messages: list[KeptMessage], last_seq: int) -> bool:
-    return not last_seq or (bool(messages) and messages[-1].seq == last_seq)
+    """Return whether the messages end at a place and none is missing between them: a page may show half of a write."""
+    if not last_seq or not messages:
+        return not last_seq
+    return messages[-1].seq == last_seq and len(messages) == last_seq - messages[0].seq + 1
 
 
 def _time(seconds: float) -> datetime:

@@ -135,7 +135,8 @@ def service_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
     return [
         may.table("interactions_table", READ),
         *(may.table(setting, READ, CHANGE) for setting in rows),
-        may.table("conversations_table", READ),  # of an earlier version
+        # Of an earlier version, whose processes still write while a deployment runs: they have the same role.
+        may.table("conversations_table", READ, CHANGE),
         may.table("outbox_table", SCAN),  # the writer looks for what a lost task left behind
         may.table("config_table", READ, CHANGE),
         may.table("callbacks_table", READ, ("dynamodb:PutItem",)),

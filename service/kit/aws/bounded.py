@@ -26,6 +26,7 @@ _THROTTLES = frozenset(
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
+        "TransactionConflictException",  # somebody else's transaction holds the item
     }
 )
 # The record itself is wrong, so a retry would fail again.

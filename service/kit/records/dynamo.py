@@ -24,7 +24,7 @@ from service.kit.records.rows import Query, RowPage, Write, all_pages, key_attri
 
 Result = TypeVar("Result")
 _LOST = "ConditionalCheckFailed"
-_BUSY = frozenset({"TransactionConflict", "ThrottlingError"})
+_BUSY = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
 
 
 class DynamoRows:

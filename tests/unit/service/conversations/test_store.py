@@ -124,8 +124,35 @@ async def test_an_erased_message_is_not_written_again_when_the_others_are_prolon
         return found
 
     shelf.rows.page = erased_meanwhile
-    await shelf.store._prolong("k", AT + timedelta(days=1))
+    await shelf.store._prolong("k", 2, AT + timedelta(days=1))
     assert sorted(shelf.items()) == ["0000000002", "state"]
+
+
+async def test_a_message_that_takes_an_expired_one_s_place_while_the_others_are_prolonged_stays():
+    shelf = await talk(["old"])
+    page, newer = shelf.rows.page, None
+
+    def replaced_meanwhile(query):
+        found = page(query)
+        shelf.rows.put(found.items[0] | {"text": newer})
+        return found
+
+    newer = shelf.items()["0000000001"]["text"].replace("said old", "said new")
+    shelf.rows.page = replaced_meanwhile
+    await shelf.store._prolong("k", 2, AT + timedelta(days=1))
+    assert shelf.items()["0000000001"]["text"] == newer
+
+
+async def test_what_an_expired_conversation_left_behind_the_newest_place_is_not_kept_longer():
+    shelf = await talk(["a", "b", "c"])
+    shelf.later(KEPT_S + 1)
+    left = shelf.items()["0000000006"]["expires_at"]
+    await shelf.turns.start("k", begun())
+    shelf.later(KEPT_S / 2)
+    await shelf.say("d")
+    shelf.later(KEPT_S / 2)
+    await shelf.say("e")
+    assert shelf.items()["0000000006"]["expires_at"] == left
 
 
 async def test_an_expired_conversation_s_messages_are_not_those_of_a_new_one_with_its_id():
@@ -160,6 +187,32 @@ async def test_a_read_in_the_middle_of_a_write_is_made_again():
     shelf.rows.half = 1000
     with pytest.raises(StoreError, match="missing"):
         await shelf.turns.find("k")
+
+
+async def test_a_message_that_a_read_lacks_in_the_middle_is_read_again():
+    shelf = await talk(["a", "b"])
+    page, reads = shelf.rows.page, []
+
+    def torn(query):
+        found = page(query)
+        reads.append(query)
+        return found if len(reads) > 1 else replace(found, items=[i for i in found.items if i["seq"] != "0000000003"])
+
+    shelf.rows.page = torn
+    assert [each.seq for each in (await shelf.turns.find("k")).messages] == [1, 2, 3, 4]
+
+
+async def test_a_message_far_back_that_was_never_answered_is_refused_and_not_asked_for_again():
+    shelf = await talk(["a"])
+
+    async def fails(before, message):
+        raise StoreError("no answer")
+
+    with pytest.raises(StoreError):
+        await shelf.turns.take("k", "lost", "said lost", fails, hold_s=5, patience_s=5)
+    await shelf.say(*(f"m{number}" for number in range(MOST_READ)))
+    with pytest.raises(ConversationRefused, match="far back"):
+        await shelf.turns.take("k", "lost", "said lost", answer, hold_s=5, patience_s=5)
 
 
 async def test_a_write_is_made_whole_or_not_at_all():
