@@ -19,6 +19,7 @@ import multiprocessing.util
 import os
 import pkgutil
 import runpy
+import secrets
 import signal
 import socket
 import subprocess
@@ -246,6 +247,8 @@ def _become(job, streams):
     if job["quiet"]:
         warnings.simplefilter("ignore")
     sys.modules["numpy"].random.seed()
+    # What a process draws when it imports must differ from its siblings'.
+    sys.modules["service.kit.telemetry.fields"].set_account_key(secrets.token_bytes(32))
     unbuffered = bool(os.environ.get("PYTHONUNBUFFERED"))
     sys.stdout.reconfigure(line_buffering=unbuffered or os.isatty(1), write_through=unbuffered)
     sys.path[:1] = job["path"]

@@ -67,7 +67,8 @@ def log_behaviour(outcome: BehaviourOutcome, settings: Settings) -> None:
     Raises:
         RegistryError: the store rejected it; the result on disk stays.
     """
-    with TrackingWorker(settings.registry.uri, log=settings.state_dir / "logs" / "tracking.log") as worker:
+    log = settings.state_dir / "logs" / "tracking.log"
+    with TrackingWorker(settings.registry.uri, log=log, prompts=settings.prompts_dir) as worker:
         worker.log_run(
             f"{outcome.result.task}/behaviour", behaviour_log(outcome, checks_of(outcome.result, outcome.suite))
         )

@@ -30,7 +30,7 @@ class TrackingWorker:
         log: Path,
         trusted_keys: Path | None = None,
         artifacts: Path | None = None,
-        prompts: Path = Path("prompts"),
+        prompts: Path,
     ) -> None:
         """Start the child; it begins to import mlflow at once.
 

@@ -118,7 +118,7 @@ def plain_refusal(model: str, status: int, content: bytes) -> ModelError | None:
     text = content.decode(errors="replace")
     if any(word in text for word in _TOLD_BY_WORDS):
         return None
-    if status == 429:
+    if status == 429 or (status in (500, 503) and "hrottlingException" in text):  # of a proxy; litellm reads it so, too
         return QuotaExceeded(f"{model} throttles us; lower the concurrency or raise the account's quota")
     if status in (500, 503):
         return UpstreamUnavailable(f"{model} failed (ServiceUnavailableError, status 503)")

@@ -123,7 +123,7 @@ class Spool(Generic[Item]):
 
     def _reserve(self, size: int) -> None:
         with self._lock:
-            if self._bytes is None:
+            if self._bytes is None or not self._folder.is_dir():  # somebody may have removed it
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._bytes = self._measure()
             if self._bytes + size > self._max_bytes and time.monotonic() - self._measured_at >= _MEASURE_EVERY_S:

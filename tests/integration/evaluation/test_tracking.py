@@ -202,7 +202,7 @@ def test_several_processes_may_meet_a_fresh_store(tmp_path):
 def test_a_store_that_is_no_database_is_one_clear_error(tmp_path):
     (tmp_path / "mlflow.db").write_text("not a database at all, and long enough to be noticed", encoding="utf-8")
     with (
-        TrackingWorker(f"sqlite:///{tmp_path}/mlflow.db", log=tmp_path / "log") as worker,
+        TrackingWorker(f"sqlite:///{tmp_path}/mlflow.db", log=tmp_path / "log", prompts=tmp_path) as worker,
         pytest.raises(RegistryError, match="damaged: move it away"),
     ):
         worker.production("demo")
@@ -232,7 +232,7 @@ def test_a_locked_store_is_one_clear_error(tracking, store, short_wait):
 
 
 def test_the_worker_answers_as_the_store_does(store):
-    with TrackingWorker(f"sqlite:///{store}/mlflow.db", log=store / "log") as worker:
+    with TrackingWorker(f"sqlite:///{store}/mlflow.db", log=store / "log", prompts=store) as worker:
         assert worker.production("nothing-here") is None
         worker._child.kill()
         with pytest.raises(RegistryError, match="tracking process ended"):

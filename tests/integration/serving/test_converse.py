@@ -186,6 +186,7 @@ async def test_warming_up_makes_each_models_call_and_sends_none(bedrock, gateway
         (424, "ModelErrorException", "The model failed"),
         (500, "InternalServerException", "unexpected error"),
         (503, "ServiceUnavailableException", "unable to process"),
+        (503, "ThrottlingException", "ThrottlingException: slow down"),
     ],
 )
 @pytest.mark.parametrize("name", ["plain", "cache point"])

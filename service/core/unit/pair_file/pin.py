@@ -43,8 +43,23 @@ def pin(path: Path, name: str, file: str | None = None) -> str:
             if number is None:
                 source.fail(key, f"artifact {name!r} has no {field!r}; add it")
             lines[number - 1] = re.sub(rf"(\b{field}:)[ \t]*[^\s,}}]*", rf"\g<1> {value}", lines[number - 1], count=1)
-    write_whole(path, "\n".join(lines))
+    new = "\n".join(lines)
+    _check_pinned(path, new, key, (file, digest))
+    write_whole(path, new)
     return digest
+
+
+def _check_pinned(path: Path, text: str, key: str, wanted: tuple[str, str]) -> None:
+    """Refuse a text that would not say what was pinned, as after entries in an unusual style."""
+    try:
+        source = FrontMatter(path, text.replace("\r\n", "\n"))
+        found = (source.get(f"{key}.file"), source.get(f"{key}.sha256"))
+    except PairError:
+        found = (None, None)
+    if found != wanted:
+        raise PairError(
+            f"{path}: the artifacts are written in a style that cannot be changed; write {key} by hand: {wanted}"
+        )
 
 
 def pinned(path: Path) -> tuple[str, ...]:

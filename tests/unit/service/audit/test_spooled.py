@@ -1,5 +1,6 @@
 """Audit records wait on disk while a store is down, and reach it afterwards, also by another process."""
 
+import shutil
 from datetime import UTC, datetime
 
 import pytest
@@ -81,3 +82,18 @@ def test_a_record_that_the_store_never_takes_holds_up_no_other(tmp_path):
         seconds[0] += 11
     assert sorted(store.taken) == ["req-2", "req-3"]
     assert [path.name for path in tmp_path.iterdir()] == ["req-1.json"]
+
+
+def test_a_folder_that_somebody_removes_is_made_again(tmp_path):
+    store, seconds = Store(), [100.0]
+    spooled = Spooled(store, tmp_path / "audit", clock=lambda: seconds[0])
+    store.down = True
+    with pytest.raises(StoreError):
+        spooled.put(record(1))
+    shutil.rmtree(tmp_path / "audit")
+    with pytest.raises(StoreError):
+        spooled.put(record(2))
+    store.down = False
+    seconds[0] += 11
+    assert spooled.replay() == 1
+    assert store.taken == ["req-2"]

@@ -79,3 +79,8 @@ def test_fitting_pins_the_weights_in_the_pairs_that_name_them_and_keeps_the_earl
     monkeypatch.setattr(measure, "learn", lambda lessons: WEIGHTS)
     assert measure.fit_floor(settings)[0] != file
     assert file.exists()
+
+
+def test_the_gate_set_is_never_learned_from():
+    assert "gate" in measure.MEASURED_ON
+    assert "gate" not in measure.LEARNED_FROM

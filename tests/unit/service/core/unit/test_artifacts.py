@@ -230,6 +230,15 @@ def test_pinning_writes_file_and_digest_and_nothing_else(folder, before):
         pin(path, "weights", "gone.json")
 
 
+@pytest.mark.parametrize("style", ["artifacts: {}\n", "artifacts: {others: {file: w.json, sha256: none}}\n"])
+def test_a_style_that_pinning_cannot_change_is_refused_and_the_file_stays(folder, style):
+    path = folder / "p.prompty"
+    path.write_text(before := declared().replace(NAMED, style), encoding="utf-8")
+    with pytest.raises(PairError, match=r"write artifacts\.weights by hand"):
+        pin(path, "weights", "w.json")
+    assert path.read_text(encoding="utf-8") == before
+
+
 def test_training_keeps_the_earlier_file_so_that_a_rollback_finds_it(folder):
     earlier = load(folder, declared())
     file, pairs = keep_trained(folder, "weights", "w", b"new")
