@@ -2,13 +2,22 @@
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from eval.spine.results import Score
 
 SCHEMA_NAMES = ("judge-grade-v1",)
+HarmClass = Literal["invention", "reversal", "roles", "promise", "omission"]
+# Kinds of harm by what a reader must do to see them; a judge is licensed by class (eval/judges/licence.py).
+HARM_CLASSES: Mapping[HarmClass, str] = {
+    "invention": "look for a statement in the source, and find none",
+    "reversal": "compare what came of a matter, its direction and its order",
+    "roles": "compare who did something, and to whom or what it belongs",
+    "promise": "tell what was promised, asked or claimed from what was done and established",
+    "omission": "notice a condition, a bound or a part that is missing from a statement",
+}
 _QUOTES_SHOWN = 3
 
 

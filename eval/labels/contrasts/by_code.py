@@ -1,0 +1,260 @@
+"""Edits by code: known changes to a good answer, drawn from a seed, so that nobody can have learned them by heart.
+
+Each rule is a pattern that makes a statement wrong wherever it applies; the harm has the class of what a reader must do to see it.
+``RIGHT`` rules change the form alone: a reader who objects to those objects to being edited. Of 120 wrong edits drawn and read on
+2026-11-23, {quality}.
+"""
+
+import hashlib
+import itertools
+import random
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from eval.labels.contrasts.inventions import CAUSES, INVENTIONS, Invention
+from eval.spine.judge_spec import HARM_CLASSES, HarmClass
+from service.core.statements.grounding.sentence import split_sentences
+
+RIGHT = "right"
+_ROUNDS = 3
+_DATE = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.? \d{1,2}\b"
+_FIGURE = r"(?:[$€£]\d|\d)"
+_NONE = re.compile(r"\b(?:no|not|nothing|nobody|none|never|neither|nor|without|unless|if)\b|n't\b", re.I)
+_SAID = (
+    "asked|asks|said|says|wants|wanted|wrote|called|reported|reports|disputes|disputed|believes|noticed|paid|signed|agreed|"
+    "refused|accepted|complained|requested|requests|moved|bought|sent|mailed|expects|fears|feared|uploaded|submitted|texted|"
+    "emailed|e-mailed|apologized|apologised|confirmed|thanked|insists|denies|denied|promised|offered|told"
+)
+_Change = Callable[[re.Match[str]], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeEdit:
+    """An edited ``text`` of one case's answer ``good``; ``harm_class`` is "right" where the edit changes the form alone."""
+
+    case_id: str
+    kind: str
+    harm_class: HarmClass | str
+    good: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    kind: str
+    harm_class: HarmClass | str
+    pattern: re.Pattern[str]
+    instead: str | _Change
+    positive: bool = False  # only in sentences without a word of denial
+
+
+def _rule(kind: str, harm_class: str, pattern: str, instead: str | _Change, *, positive: bool = False) -> _Rule:
+    return _Rule(kind, harm_class, re.compile(pattern), instead, positive)
+
+
+def _exchanged(kind: str, *pairs: tuple[str, str]) -> Iterator[_Rule]:
+    for one, other in pairs:
+        yield _rule(kind, "reversal", rf"\b{one}\b", other, positive=True)
+        yield _rule(kind, "reversal", rf"\b{other}\b", one, positive=True)
+
+
+_PAST = {
+    "decide": "decided", "reply": "replied", "answer": "answered", "call": "called", "visit": "visited", "pay": "paid",
+    "report": "reported", "send": "sent", "issue": "issued", "mail": "mailed", "replace": "replaced", "return": "returned",
+    "bring": "brought", "file": "filed", "test": "tested", "inspect": "inspected", "review": "reviewed", "check": "checked",
+    "refund": "refunded", "credit": "credited", "ship": "shipped", "repair": "repaired", "correct": "corrected",
+    "move": "moved", "cancel": "canceled", "get": "got", "receive": "received", "come": "came", "write": "wrote",
+    "start": "started", "install": "installed", "remove": "removed", "post": "posted", "arrive": "arrived",
+    "tell": "told", "confirm": "confirmed", "provide": "provided", "hear": "heard", "submit": "submitted", "meet": "met",
+}  # fmt: skip
+_PLAIN = "|".join(_PAST)
+
+
+def _done(match: re.Match[str]) -> str:
+    return f"{match['who']}{_PAST[match['verb']]}"
+
+
+_REVERSALS = (
+    _rule(
+        "negation",
+        "reversal",
+        r"\b(is|was|were|are|has been|have been|had been|did|does|will|can) (?=(?!to\b)[a-z])",
+        r"\1 not ",
+        positive=True,
+    ),
+    *_exchanged(
+        "outcome_reversed",
+        ("approved", "denied"),
+        ("granted", "refused"),
+        ("accepted", "rejected"),
+        ("upheld", "dismissed"),
+        ("eligible", "ineligible"),
+        ("was restored", "was cut off"),
+        ("is open", "is closed"),
+        ("stays open", "stays closed"),
+        ("still open", "already closed"),
+        ("was reversed", "was left standing"),
+        ("was waived", "was charged"),
+        ("was lifted", "was kept in place"),
+    ),
+    *_exchanged("money_direction", ("owes", "is owed"), ("overcharged", "undercharged"), ("was credited", "was charged")),
+    _rule("sequence_broken", "reversal", rf"\bbefore (?={_DATE}|[a-z]+ing\b)", "after "),
+    _rule("sequence_broken", "reversal", rf"\bafter (?={_DATE}|[a-z]+ing\b)", "before "),
+)
+_ROLES = (
+    _rule("roles_swapped", "roles", rf"(?<![\w'] )\b(?:She|He) (?={_SAID})", "The agent "),
+    _rule("roles_swapped", "roles", rf"\b(?:[Tt]he|[Aa]n) agent (?=(?:{_SAID})\b)", "the customer "),
+    _rule("roles_swapped", "roles", rf"\b(and|but) (?:she|he) (?=(?:{_SAID}|had)\b)", r"\1 the agent "),
+    _rule("roles_swapped", "roles", rf"(?:^|(?<=[.!?] ))[A-Z][a-zé]+ [A-Z][a-zé'-]+ (?=(?:{_SAID})\b)", "The agent "),
+    _rule("person_changed", "roles", r"\b(his|her) (wife|husband|son|daughter|mother|father|brother|sister|neighbou?r)\b",
+          lambda match: f"{match[1]} {'landlord' if match[2][0] in 'wmsb' else 'tenant'}"),
+    _rule("object_changed", "roles", r"\b(his|her|the customer's) (account|meter|bill|deposit|service)\b", r"the landlord's \2"),
+)  # fmt: skip
+_PROMISES = (
+    _rule("promise_as_done", "promise", rf"(?P<who>)\bwill (?P<verb>{_PLAIN})\b", _done, positive=True),
+    _rule("promise_as_done", "promise", rf"(?P<who>)\b(?:is|are|was|were) to (?P<verb>{_PLAIN})\b", _done, positive=True),
+    _rule("promise_as_done", "promise", rf"(?P<who>)\b(?:promised|plans|means|intends|offered|hopes|wants) to (?P<verb>{_PLAIN})\b",
+          _done, positive=True),
+    _rule("promise_as_done", "promise", r"\bwill be (\w+(?:ed|t|n))\b", r"was \1", positive=True),
+    _rule("promise_as_done", "promise", r"\b(?:is|are) to be (\w+(?:ed|t|n))\b", r"was \1", positive=True),
+    _rule("promise_as_done", "promise", rf"\b(?:is|are) (?:scheduled|booked|set|planned) for (?={_DATE})", "took place on ",
+          positive=True),
+    _rule("promise_as_done", "promise", rf"\bis due (?:on |by |back )?(?={_DATE})", "arrived on ", positive=True),
+    _rule("promise_as_done", "promise", rf"\b(?:decides|is to decide|rules) by (?={_DATE})", "decided on ", positive=True),
+    _rule("promise_as_done", "promise", r"\b(?:is|was) (?:promised|requested|asked for)\b", "was granted", positive=True),
+    _rule("promise_as_done", "promise", r"\b(?:asks|asked|wants) (?:for )?(?=(?:a|an|the|his|her) (?:refund|credit|call|written|"
+          r"payment|copy|letter|new|plan|full|waiver|answer|explanation))", "got ", positive=True),
+    _rule("promise_as_done", "promise", rf"(?P<who>)\b(?:has|have|had) yet to (?P<verb>{_PLAIN})\b", _done, positive=True),
+    _rule("promise_as_done", "promise", rf"\b(?:is|are|was|were) (?:expected|promised) (?:on |by |for )?(?={_DATE})", "came on ",
+          positive=True),
+    _rule("promise_as_done", "promise", rf"(?<=, )promised (?:for|by) (?={_DATE})", "given on ", positive=True),
+    _rule("promise_as_done", "promise", r"\bawaits (?=(?:a|an|the|his|her)\b)", "has ", positive=True),
+    _rule("promise_as_done", "promise", r"\b(?:is|are) (?:pending|under review|being reviewed)\b", "has been settled", positive=True),
+    _rule("claim_as_fact", "promise", r"\b(?:She|He|The customer|The caller) (?:says|said|believes|suspects|claims|thinks|insists) "
+          r"(?:that )?(?=(?:the|it|she|he|a|an|her|his|this|no|they|nobody|someone|somebody)\b)", "It is established that "),
+    _rule("claim_as_fact", "promise", r",? (?:she|he|the customer|the caller) (?:says|said|believes|thinks|claims)(?=[.,;])",
+          ", as the records prove"),
+    _rule("claim_as_fact", "promise", r"\b(?:reportedly|allegedly|apparently|supposedly|presumably)\b", "demonstrably"),
+)  # fmt: skip
+_OMISSIONS = (
+    _rule("condition_dropped", "omission", r",? (?:only )?(?:unless|provided|subject to|as long as) [^,.;]{4,80}(?=[,.;])", ""),
+    _rule("condition_dropped", "omission", r"(?<=[a-z\d]),? (?:only )?if [^,.;]{4,80}(?=[.;])", ""),
+    _rule("bound_turned", "omission", rf"(?<!decides )(?<!decide )\bby (?={_DATE})", "no earlier than "),
+    _rule("bound_turned", "omission", rf"(?<!\d )\b(?:until|through) (?={_DATE})", "from "),
+    _rule("bound_turned", "omission", rf"\b(?:up to|at most|no more than|less than) (?={_FIGURE})", "at least "),
+    _rule("bound_turned", "omission", rf"\b(?:at least|no less than|more than) (?={_FIGURE})", "at most "),
+    _rule("bound_turned", "omission", r"\bwithin (?=\w+ (?:business )?(?:days?|hours?|weeks?|months?))", "no sooner than "),
+    _rule("part_as_whole", "omission", r"\b(?:one|two|three|some|most|half|part) of (?=(?:the|his|her|their|its)\b)", "all of "),
+    _rule("part_as_whole", "omission", r"\b(?:[Oo]ne|[Ss]ome|[Ss]everal|[Mm]ost) (?=[a-z]+s\b)", "all "),
+    _rule("part_as_whole", "omission", r"\bpartly |\bpartially |\balmost |\bnearly ", "fully "),
+)  # fmt: skip
+_FORMS = (
+    _rule("other_form", RIGHT, r"\bOctober (?=\d)", "Oct "),
+    _rule("other_form", RIGHT, r"\bNovember (?=\d)", "Nov "),
+    _rule("other_form", RIGHT, r"\bSeptember (?=\d)", "Sept "),
+    _rule("other_form", RIGHT, r"\bOct (?=\d)", "October "),
+    _rule("other_form", RIGHT, r"\bNov (?=\d)", "November "),
+    _rule("other_form", RIGHT, r"\b(is|was|did|does|has|were) not\b", r"\1n't"),
+    _rule("other_form", RIGHT, r"(?<=\d)\.00\b", ""),
+    _rule("other_form", RIGHT, r"\be-mail", "email"),
+    _rule("other_form", RIGHT, r"(?<=\$\d\d)(?=[ ,;])(?!,\d)", ".00"),
+    _rule("other_form", RIGHT, r"(?<=\w) but (?=[a-z])", " yet "),
+)
+_RULES = (*_REVERSALS, *_ROLES, *_PROMISES, *_OMISSIONS, *_FORMS)
+_BY_CLASS: Mapping[str, tuple[_Rule, ...]] = {
+    name: tuple(rule for rule in _RULES if rule.harm_class == name) for name in (*HARM_CLASSES, RIGHT)
+}
+
+
+def edits_by_code(
+    answers: Iterable[tuple[str, str]],
+    sources: Mapping[str, str],
+    *,
+    seed: str,
+    wanted: Mapping[str, int],
+    besides: Collection[str] = (),
+) -> list[CodeEdit]:
+    """Return up to ``wanted`` edits of each class, spread over the answers; fewer where no more apply.
+
+    Args:
+        answers: (case id, good answer); an answer is edited again in a class only when all others were tried.
+        sources: by case id, what an answer may rest on; an invention must not stand there.
+        seed: decides which answers are edited, and where.
+        wanted: number of edits by ``HarmClass`` or ``RIGHT``.
+        besides: texts that are not made again.
+    """
+    ordered = sorted(answers, key=lambda item: hashlib.sha256(f"{seed}\0{item[0]}\0{item[1]}".encode()).digest())
+    found: list[CodeEdit] = []
+    for harm_class, count in wanted.items():
+        made: dict[str, CodeEdit] = {}
+        counts: dict[str, int] = {}
+        for again, (case_id, good) in itertools.product(range(_ROUNDS), ordered):
+            if len(made) >= count:
+                break
+            draws = random.Random(f"{seed}/{harm_class}/{again}/{case_id}/{good}")  # noqa: S311 - drawn again the same
+            edit = _edited(case_id, good, sources.get(case_id, good), harm_class, draws, counts)
+            if edit is not None and edit.text not in made and edit.text not in besides:
+                counts[edit.kind] = counts.get(edit.kind, 0) + 1
+                made[edit.text] = edit
+        found += made.values()
+    return found
+
+
+def _edited(
+    case_id: str, good: str, source: str, harm_class: str, draws: random.Random, counts: Mapping[str, int]
+) -> CodeEdit | None:
+    """Return an edit of ``good``, of the kind that was made least often so far; None if no rule applies."""
+    if harm_class == "invention":
+        return _invented(case_id, good, source, draws)
+    places = list(_places(good, _BY_CLASS[harm_class]))
+    if not places:
+        return None
+    fewest = min(counts.get(rule.kind, 0) for rule, _ in places)
+    rule, match = draws.choice([place for place in places if counts.get(place[0].kind, 0) == fewest])
+    new = rule.instead(match) if callable(rule.instead) else match.expand(rule.instead)
+    text = _capital_after_stop(good[: match.start()], new) + good[match.end() :]
+    return CodeEdit(case_id=case_id, kind=rule.kind, harm_class=harm_class, good=good, text=text)
+
+
+def _places(good: str, rules: Sequence[_Rule]) -> Iterator[tuple[_Rule, re.Match[str]]]:
+    spans = []
+    start = 0
+    for sentence in split_sentences(good):
+        place = good.find(sentence, start)
+        if place < 0:
+            continue
+        start = place + len(sentence)
+        spans.append((place, start, _NONE.search(sentence) is None))
+    for rule in rules:
+        for match in rule.pattern.finditer(good):
+            clean = any(first <= match.start() < last and positive for first, last, positive in spans)
+            if clean or not rule.positive:
+                yield rule, match
+
+
+def _capital_after_stop(before: str, new: str) -> str:
+    starts = not before.strip() or before.rstrip()[-1] in ".!?"
+    return before + (new[:1].upper() + new[1:] if starts else new)
+
+
+def _invented(case_id: str, good: str, source: str, draws: random.Random) -> CodeEdit | None:
+    """Return ``good`` with a sentence, or a reason, that its source does not mention."""
+    known = f"{source}\n{good}".lower()
+
+    def absent(items: Sequence[Invention]) -> list[Invention]:
+        return [item for item in items if not re.search(item.absent, known)]
+
+    sentences = [item for item in split_sentences(good) if item[-1] in ".!?"]
+    if draws.random() < 0.3 and (causes := absent(CAUSES)):  # noqa: PLR2004 - three in ten inventions are reasons
+        fits = [item for item in sentences if item.endswith(".") and "because" not in item and "since" not in item]
+        if fits:
+            sentence, cause = draws.choice(fits), draws.choice(causes)
+            text = good.replace(sentence, f"{sentence[:-1]}, because {cause.text}.", 1)
+            return CodeEdit(case_id=case_id, kind=cause.kind, harm_class="invention", good=good, text=text)
+    choices = absent(INVENTIONS)
+    if not choices or not sentences:
+        return None
+    chosen, sentence = draws.choice(choices), draws.choice(sentences)
+    text = good.replace(sentence, f"{sentence} {chosen.text}", 1)
+    return CodeEdit(case_id=case_id, kind=chosen.kind, harm_class="invention", good=good, text=text)
