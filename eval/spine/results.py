@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Self
 
+from eval.spine.accounts import SentenceAccount
 from figures.metric import Metric
 from service.core.llm.model_call import AnswerOrigin
 from service.core.release.unseen import verdict_headline
@@ -44,6 +45,7 @@ class Score:
 
     ``findings`` are the reasons for a low value, one short text each (``QuotingFinding`` where it quotes).
     ``applies`` is False where the case leaves nothing to score: it is then not missing from a comparison.
+    ``sentences`` are the answer's, in the score ``eval.spine.accounts.ACCOUNTED``.
     """
 
     value: float | None
@@ -51,6 +53,7 @@ class Score:
     findings: tuple[str, ...] = ()
     unscored: str | None = None
     applies: bool = True
+    sentences: tuple[SentenceAccount, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.value is None) != (self.unscored is not None):

@@ -1,11 +1,13 @@
 """The interface of a scorer, its input, and the handling of failed answers and crashed scorers as unscored values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
+from eval.spine.accounts import FreeText
 from eval.spine.cases import Case
 from eval.spine.results import Score
 from service.core.run.task import TaskResult
@@ -55,6 +57,20 @@ class Scorer(Protocol):
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
         """Return one score per name in ``scores``; only answered cases come here."""
+
+
+@runtime_checkable
+class ReadsFreeTexts(Protocol):
+    """The scorer of a suite that gives ``eval.spine.accounts.ACCOUNTED``: it tells which texts are accounted for by what."""
+
+    def free_texts(self, context: ScorerContext) -> tuple[FreeText, ...]:
+        """Return the answer's free texts with their sources; a sentence's ``place`` names its text."""
+        ...
+
+
+def free_texts(scorers: Sequence[Scorer], context: ScorerContext) -> tuple[FreeText, ...]:
+    """Return the free texts of an answer with their sources; none if the suite has no scorer that accounts for them."""
+    return next((scorer.free_texts(context) for scorer in scorers if isinstance(scorer, ReadsFreeTexts)), ())
 
 
 def safe_score(scorer: Scorer, context: ScorerContext) -> dict[str, Score]:
