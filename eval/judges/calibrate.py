@@ -15,9 +15,9 @@ from eval.judges.contrasts import ContrastMeasure, ask_about, measure
 from eval.judges.grading import GradingRun
 from eval.judges.jury import Jury, load_jury
 from eval.judges.labelled_rows import LLMBAR, SALES_EMAIL, OwnRows, load_own, load_public
-from eval.judges.licence import Licence, LicenceTerms, licence
+from eval.judges.licence import Licence, licence, terms_of
 from eval.labels.claims.labels import ClaimLabels, claims_digest, load_claims
-from eval.labels.contrasts.sets import contrasts_digest, has_contrasts
+from eval.labels.contrasts.sets import has_contrasts
 from eval.run.reply_cache import ReplyCache
 from eval.spine.judge_spec import JudgeSpec
 from eval.spine.suite import Suite
@@ -211,6 +211,8 @@ def _on_public(spec: JudgeSpec, labelled: LabelledAsker, setting: _Setting) -> l
 
 def _on_contrasts(labelled: LabelledAsker, bench: ContrastBench, setting: _Setting) -> ContrastMeasure:
     asker = labelled.asker
+    quarter = terms_of(setting.suite, setting.settings).quarters[0]
+    bench = bench.with_held(asker.jury.digest, quarter)
     line = counting(f"judge {asker.spec.rubric} on the contrast sets", len(bench.texts))
     score = asker.spec.score
     judged = ask_about(
@@ -219,15 +221,17 @@ def _on_contrasts(labelled: LabelledAsker, bench: ContrastBench, setting: _Setti
         bench.sources,
     )
     labelled.note(judged)
-    kinds, alarms, coverage = measure(bench.texts, judged, asker.spec)
+    found = measure(bench.texts, judged, asker.spec)
     return ContrastMeasure(
         set_digest=bench.sets.digest,
         claims_digest=setting.claims.digest if setting.claims is not None and asker.spec.asks_claims else None,
         max_undecided=asker.spec.max_undecided,
         cases=bench.cases,
-        kinds=bench.with_baselines(kinds, 0.0 if alarms is None else alarms.value),
-        false_alarms=alarms,
-        coverage=coverage,
+        kinds=bench.with_baselines(found.kinds, 0.0 if found.false_alarms is None else found.false_alarms.value),
+        classes=found.classes,
+        false_alarms=found.false_alarms,
+        coverage=found.coverage,
+        quarter=quarter,
         words_auc=None if bench.words is None else bench.words.auc,
     )
 
@@ -236,14 +240,9 @@ def _report(spec: JudgeSpec, record: Calibration, labelled: LabelledAsker, setti
     reasons: dict[str, int] = {}
     for reason in filter(None, labelled.reasons):
         reasons[reason] = reasons.get(reason, 0) + 1
-    granted, datasets_dir, task = None, setting.settings.datasets_dir, setting.task.name
+    granted = None
     if spec.kinds:
-        terms = LicenceTerms(
-            task=task,
-            set_digest=contrasts_digest(datasets_dir, task),
-            claims_digest=claims_digest(datasets_dir, task),
-        )
-        granted = licence(record, spec, terms)
+        granted = licence(record, spec, terms_of(setting.suite, setting.settings))
         short = granted.shortfall
     else:
         short = shortfall(

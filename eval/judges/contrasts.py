@@ -11,7 +11,7 @@ from eval.judges.asking import Asker, JudgedScores, JudgedText
 from eval.judges.jury import same_answer
 from eval.labels.contrasts.sets import ContrastSets
 from eval.spine.cases import Case, Dataset, stratified
-from eval.spine.judge_spec import JudgeSpec
+from eval.spine.judge_spec import HARM_CLASSES, JudgeSpec
 from eval.spine.results import Score
 from figures.arrays import Floats
 from figures.stats import Interval, rate_interval
@@ -30,6 +30,8 @@ class ContrastText:
     kept: bool
     text: str
     good: str | None = None
+    harm_class: str = ""
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +59,21 @@ class KindMeasure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassMeasure:
+    """One class of harm: ``n`` wrong edits, ``held`` of them made after the judge was fixed, and their ``recall``."""
+
+    name: str
+    n: int
+    held: int
+    recall: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContrastMeasure:
     """A judge on the contrast sets, with the digests of everything that it is valid for beside the judge's own.
 
-    ``false_alarms`` and ``coverage`` have the case as their unit, because the texts of a case differ in a few words only.
+    ``false_alarms``, ``coverage`` and the recall of a class have the case as their unit, because the texts of a case differ in a
+    few words only. ``quarter`` is that of the held edits.
     """
 
     set_digest: str
@@ -71,6 +84,12 @@ class ContrastMeasure:
     false_alarms: Interval | None
     coverage: Interval | None
     words_auc: Interval | None = None
+    classes: tuple[ClassMeasure, ...] = ()
+    quarter: str = ""
+
+    def of_class(self, name: str) -> ClassMeasure | None:
+        """Return what was measured on the class of harm ``name``."""
+        return next((item for item in self.classes if item.name == name), None)
 
     def kind(self, name: str) -> KindMeasure | None:
         """Return what was measured on the harm ``name``."""
@@ -102,6 +121,8 @@ def texts_of(sets: ContrastSets, cases: Mapping[str, Case]) -> list[ContrastText
             kept=item.kept,
             text=item.text,
             good=item.good,
+            harm_class=item.harm_class,
+            held=item.held,
         )
         for item in sets.of_cases(frozenset(cases))
     ]
@@ -129,12 +150,22 @@ def objection(score: Score, spec: JudgeSpec) -> bool | None:
     return score.value == 0.0 if spec.pairwise else score.value <= 0.5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A judge's figures on the contrast sets."""
+
+    kinds: tuple[KindMeasure, ...]
+    classes: tuple[ClassMeasure, ...]
+    false_alarms: Interval | None
+    coverage: Interval | None
+
+
 def measure(
     texts: Sequence[ContrastText],
     judged: Sequence[JudgedScores],
     spec: JudgeSpec,
-) -> tuple[tuple[KindMeasure, ...], Interval | None, Interval | None]:
-    """Return the measure of each kind, the rate of false alarms and the share of decided texts.
+) -> Measured:
+    """Return the measure of each kind and class, the rate of false alarms and the share of decided texts.
 
     A pairwise judge says nothing about a good answer alone, so those are left out.
     """
@@ -160,7 +191,24 @@ def measure(
     )
     decided = [(text.case_id, objects is not None) for text, objects, _ in rows]
     fine = [(text.case_id, objects) for text, objects, _ in rows if text.label != "wrong" and objects is not None]
-    return kinds, clustered_rate(fine), clustered_rate(decided)
+    return Measured(
+        kinds=kinds,
+        classes=classes_of([(text, objects is True) for text, objects, _ in rows]),
+        false_alarms=clustered_rate(fine),
+        coverage=clustered_rate(decided),
+    )
+
+
+def classes_of(rows: Sequence[tuple[ContrastText, bool]]) -> tuple[ClassMeasure, ...]:
+    """Return the measure of each class of harm among the texts that were objected to or not."""
+    found = []
+    for name in HARM_CLASSES:
+        of_class = [(text, objects) for text, objects in rows if text.harm_class == name]
+        recall = clustered_rate([(text.case_id, objects) for text, objects in of_class])
+        if recall is not None:
+            held = sum(text.held for text, _ in of_class)
+            found.append(ClassMeasure(name=name, n=len(of_class), held=held, recall=recall))
+    return tuple(found)
 
 
 _ORDER: dict[ContrastLabel, int] = {"wrong": 0, "right": 1, "good": 2}

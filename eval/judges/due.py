@@ -6,9 +6,7 @@ from datetime import datetime
 from eval.judges.calibration import Calibration, load
 from eval.judges.jury import load_jury
 from eval.judges.labelled_rows import CALIBRATION_SET, own_digest
-from eval.judges.licence import LicenceTerms, outdated
-from eval.labels.claims.labels import claims_digest
-from eval.labels.contrasts.sets import contrasts_digest
+from eval.judges.licence import LicenceTerms, outdated, terms_of
 from eval.spine.judge_spec import JudgeSpec
 from eval.suites import load_suite
 from service.core.unit.cards import ModelCards
@@ -32,13 +30,10 @@ def judges_due(task: str, settings: Settings, *, days: int, now: datetime) -> li
         PairError: a judge's file is missing or wrong.
     """
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    terms = LicenceTerms(
-        task=task,
-        set_digest=contrasts_digest(settings.datasets_dir, task),
-        claims_digest=claims_digest(settings.datasets_dir, task),
-    )
+    suite = load_suite(task)
+    terms = terms_of(suite, settings)
     found = []
-    for spec in load_suite(task).judges:
+    for spec in suite.judges:
         if not spec.bounded:
             continue
         jury = load_jury(spec.rubric, settings=settings, cards=cards)

@@ -10,7 +10,6 @@ from eval.judges.grading import GradingRun, refuse_same_answerer, refuse_self_ju
 from eval.judges.jury import Jury, load_jury
 from eval.judges.labelled_rows import own_digest, source_text
 from eval.labels.claims.labels import ClaimLabels, claims_digest, load_claims
-from eval.labels.contrasts.sets import contrasts_digest
 from eval.run.runner import Runner
 from eval.spine.cases import Case
 from eval.spine.judge_spec import JudgeSpec
@@ -158,15 +157,11 @@ def _standing(
 ) -> JudgeNote:
     """Return the note on a judge that was asked: whether it gates, on which kinds of harm, or why it does not."""
     from eval.judges.calibration import interval_text, load, shortfall  # bring scipy, so only where a judge was asked
-    from eval.judges.licence import LicenceTerms, licence
+    from eval.judges.licence import licence, terms_of
 
     record = load(settings.state_dir, jury.digest)
     if spec.kinds:
-        terms = LicenceTerms(
-            task=task.name,
-            set_digest=contrasts_digest(settings.datasets_dir, task.name),
-            claims_digest=claims_digest(settings.datasets_dir, task.name),
-        )
+        terms = terms_of(suite, settings)
         if not answered_by:
             return _note(jury, answered_by, "no licence, shown only: nobody answered as this judge")
         granted = licence(record, spec, terms, answered_by=answered_by)

@@ -2,9 +2,7 @@
 
 from eval.judges.calibration import load
 from eval.judges.jury import load_jury
-from eval.judges.licence import LicenceTerms, licence
-from eval.labels.claims.labels import claims_digest
-from eval.labels.contrasts.sets import contrasts_digest
+from eval.judges.licence import licence, terms_of
 from eval.release.signing import signer_to_release
 from eval.release.to_release import read_to_release, refuse_demo
 from eval.spine.errors import Refused
@@ -57,11 +55,7 @@ def _judges(suite: Suite, settings: Settings, reason: str) -> str:
 def _measured(suite: Suite, settings: Settings) -> tuple[list[str], set[str]]:
     """Return the rubrics of the judges that were never measured here, and the kinds that those measured are licensed for."""
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    terms = LicenceTerms(
-        task=suite.task,
-        set_digest=contrasts_digest(settings.datasets_dir, suite.task),
-        claims_digest=claims_digest(settings.datasets_dir, suite.task),
-    )
+    terms = terms_of(suite, settings)
     unmeasured, looked_at = [], set()
     for spec in suite.judges:
         if not (spec.kinds and spec.bounded):

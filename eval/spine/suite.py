@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from eval.spine.code_digest import deciding_code_digest
 from eval.spine.episode import CaseEpisode
-from eval.spine.judge_spec import JudgeSpec
+from eval.spine.judge_spec import HarmClass, JudgeSpec
 from eval.spine.pool import Pool
 from eval.spine.scorer import Scorer
 from figures.metric import Unit
@@ -103,10 +103,11 @@ class MustPass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedKind:
-    """A kind of harm that no code of the suite can see: it counts as looked at only where a judge was licensed for it."""
+    """A kind of harm that no code of the suite can see: it counts as looked at only where a judge was licensed for its class."""
 
     name: str
     description: str
+    harm_class: HarmClass = "invention"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

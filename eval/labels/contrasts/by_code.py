@@ -1,8 +1,7 @@
 """Edits by code: known changes to a good answer, drawn from a seed, so that nobody can have learned them by heart.
 
-Each rule is a pattern that makes a statement wrong wherever it applies; the harm has the class of what a reader must do to see it.
-``RIGHT`` rules change the form alone: a reader who objects to those objects to being edited. Of 120 wrong edits drawn and read on
-2026-11-23, {quality}.
+Each rule is a pattern that makes a statement wrong wherever it applies; its class is what a reader must do to see that. ``RIGHT``
+rules change the form alone: whoever objects to those objects to being edited.
 """
 
 import hashlib
@@ -13,7 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 
 from eval.labels.contrasts.inventions import CAUSES, INVENTIONS, Invention
-from eval.spine.judge_spec import HARM_CLASSES, HarmClass
+from eval.labels.contrasts.sets import MinimalEdit
+from eval.spine.judge_spec import HARM_CLASSES
 from service.core.statements.grounding.sentence import split_sentences
 
 RIGHT = "right"
@@ -29,21 +29,10 @@ _SAID = (
 _Change = Callable[[re.Match[str]], str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CodeEdit:
-    """An edited ``text`` of one case's answer ``good``; ``harm_class`` is "right" where the edit changes the form alone."""
-
-    case_id: str
-    kind: str
-    harm_class: HarmClass | str
-    good: str
-    text: str
-
-
 @dataclass(frozen=True, slots=True)
 class _Rule:
     kind: str
-    harm_class: HarmClass | str
+    harm_class: str
     pattern: re.Pattern[str]
     instead: str | _Change
     positive: bool = False  # only in sentences without a word of denial
@@ -98,7 +87,9 @@ _REVERSALS = (
         ("was waived", "was charged"),
         ("was lifted", "was kept in place"),
     ),
-    *_exchanged("money_direction", ("owes", "is owed"), ("overcharged", "undercharged"), ("was credited", "was charged")),
+    *_exchanged(
+        "money_direction", ("owes", "is owed"), ("overcharged", "undercharged"), ("was credited", "was charged")
+    ),
     _rule("sequence_broken", "reversal", rf"\bbefore (?={_DATE}|[a-z]+ing\b)", "after "),
     _rule("sequence_broken", "reversal", rf"\bafter (?={_DATE}|[a-z]+ing\b)", "before "),
 )
@@ -114,7 +105,7 @@ _ROLES = (
 _PROMISES = (
     _rule("promise_as_done", "promise", rf"(?P<who>)\bwill (?P<verb>{_PLAIN})\b", _done, positive=True),
     _rule("promise_as_done", "promise", rf"(?P<who>)\b(?:is|are|was|were) to (?P<verb>{_PLAIN})\b", _done, positive=True),
-    _rule("promise_as_done", "promise", rf"(?P<who>)\b(?:promised|plans|means|intends|offered|hopes|wants) to (?P<verb>{_PLAIN})\b",
+    _rule("promise_as_done", "promise", rf"(?P<who>)\b(?:promised|plans|means|intends|offered|hopes) to (?P<verb>{_PLAIN})\b",
           _done, positive=True),
     _rule("promise_as_done", "promise", r"\bwill be (\w+(?:ed|t|n))\b", r"was \1", positive=True),
     _rule("promise_as_done", "promise", r"\b(?:is|are) to be (\w+(?:ed|t|n))\b", r"was \1", positive=True),
@@ -130,11 +121,17 @@ _PROMISES = (
           positive=True),
     _rule("promise_as_done", "promise", rf"(?<=, )promised (?:for|by) (?={_DATE})", "given on ", positive=True),
     _rule("promise_as_done", "promise", r"\bawaits (?=(?:a|an|the|his|her)\b)", "has ", positive=True),
-    _rule("promise_as_done", "promise", r"\b(?:is|are) (?:pending|under review|being reviewed)\b", "has been settled", positive=True),
-    _rule("claim_as_fact", "promise", r"\b(?:She|He|The customer|The caller) (?:says|said|believes|suspects|claims|thinks|insists) "
+    _rule("promise_as_done", "promise", r"\b(?:is|are) (?:pending|under review)\b", "has been settled", positive=True),
+    _rule("claim_as_fact", "promise", r"\b(?:She|He|The customer|The caller) (?:says|said|believes|claims|thinks|insists) "
           r"(?:that )?(?=(?:the|it|she|he|a|an|her|his|this|no|they|nobody|someone|somebody)\b)", "It is established that "),
     _rule("claim_as_fact", "promise", r",? (?:she|he|the customer|the caller) (?:says|said|believes|thinks|claims)(?=[.,;])",
           ", as the records prove"),
+    _rule("promise_as_done", "promise", r"\bpromised (?=(?:a|an|the|him|her) )", "provided ", positive=True),
+    _rule("promise_as_done", "promise", r"\b(?:is|are) (?:scheduled|booked|queued|planned)\b(?! (?:for|on)\b)", "took place", positive=True),
+    _rule("promise_as_done", "promise", r"\b(?:is|are) (?:expected|promised)\b(?! (?:on|by|for|to)\b)", "has come", positive=True),
+    _rule("promise_as_done", "promise", r"\b(?:asks|asked|wants|wanted) (?:for )?(?=(?:a|an|the|his|her|their) )", "got ", positive=True),
+    _rule("promise_as_done", "promise", r"\b(?:asks|asked|wants|wanted) to be (?=\w+(?:ed|n|t)\b)", "was ", positive=True),
+    _rule("promise_as_done", "promise", r"\b(?:may|can) (?P<verb>[a-z]+)(?= (?:by|until|on|at) )", r"did \g<verb>", positive=True),
     _rule("claim_as_fact", "promise", r"\b(?:reportedly|allegedly|apparently|supposedly|presumably)\b", "demonstrably"),
 )  # fmt: skip
 _OMISSIONS = (
@@ -174,7 +171,8 @@ def edits_by_code(
     seed: str,
     wanted: Mapping[str, int],
     besides: Collection[str] = (),
-) -> list[CodeEdit]:
+    held: bool = False,
+) -> list[MinimalEdit]:
     """Return up to ``wanted`` edits of each class, spread over the answers; fewer where no more apply.
 
     Args:
@@ -183,30 +181,60 @@ def edits_by_code(
         seed: decides which answers are edited, and where.
         wanted: number of edits by ``HarmClass`` or ``RIGHT``.
         besides: texts that are not made again.
+        held: the edits are ``MinimalEdit.held``.
     """
     ordered = sorted(answers, key=lambda item: hashlib.sha256(f"{seed}\0{item[0]}\0{item[1]}".encode()).digest())
-    found: list[CodeEdit] = []
+    found: list[MinimalEdit] = []
     for harm_class, count in wanted.items():
-        made: dict[str, CodeEdit] = {}
+        made: dict[str, MinimalEdit] = {}
         counts: dict[str, int] = {}
         for again, (case_id, good) in itertools.product(range(_ROUNDS), ordered):
             if len(made) >= count:
                 break
-            draws = random.Random(f"{seed}/{harm_class}/{again}/{case_id}/{good}")  # noqa: S311 - drawn again the same
-            edit = _edited(case_id, good, sources.get(case_id, good), harm_class, draws, counts)
-            if edit is not None and edit.text not in made and edit.text not in besides:
-                counts[edit.kind] = counts.get(edit.kind, 0) + 1
-                made[edit.text] = edit
+            draws = random.Random(f"{seed}/{harm_class}/{again}/{case_id}/{good}")
+            edited = _edited(good, sources.get(case_id, good), harm_class, draws, counts)
+            if edited is not None and edited[1] not in made and edited[1] not in besides:
+                kind, text = edited
+                counts[kind] = counts.get(kind, 0) + 1
+                name = f"{'held' if held else 'code'}-{harm_class}-{len(made)}"
+                made[text] = _minimal(name, case_id, kind, harm_class, good, text, held=held)
         found += made.values()
     return found
 
 
+def _minimal(name: str, case_id: str, kind: str, harm_class: str, good: str, text: str, *, held: bool) -> MinimalEdit:
+    start = _shared(good, text)
+    same = min(_shared(good[::-1], text[::-1]), len(good) - start, len(text) - start)
+    while start > 0 and (start == len(good) - same or good.count(good[start : len(good) - same]) > 1):
+        start -= 1
+    wrong = harm_class != RIGHT
+    return MinimalEdit(
+        id=name,
+        case_id=case_id,
+        kind=kind,
+        wrong=wrong,
+        kept=False,
+        before=good[start : len(good) - same],
+        after=text[start : len(text) - same],
+        good=good,
+        harm_class=harm_class if wrong else "",
+        held=held,
+    )
+
+
+def _shared(one: str, other: str) -> int:
+    """Return how many letters both begin with."""
+    return next(
+        (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
+
+
 def _edited(
-    case_id: str, good: str, source: str, harm_class: str, draws: random.Random, counts: Mapping[str, int]
-) -> CodeEdit | None:
-    """Return an edit of ``good``, of the kind that was made least often so far; None if no rule applies."""
+    good: str, source: str, harm_class: str, draws: random.Random, counts: Mapping[str, int]
+) -> tuple[str, str] | None:
+    """Return an edit of ``good`` as kind and text, of the kind that was made least often so far; None if no rule applies."""
     if harm_class == "invention":
-        return _invented(case_id, good, source, draws)
+        return _invented(good, source, draws)
     places = list(_places(good, _BY_CLASS[harm_class]))
     if not places:
         return None
@@ -214,7 +242,7 @@ def _edited(
     rule, match = draws.choice([place for place in places if counts.get(place[0].kind, 0) == fewest])
     new = rule.instead(match) if callable(rule.instead) else match.expand(rule.instead)
     text = _capital_after_stop(good[: match.start()], new) + good[match.end() :]
-    return CodeEdit(case_id=case_id, kind=rule.kind, harm_class=harm_class, good=good, text=text)
+    return rule.kind, text
 
 
 def _places(good: str, rules: Sequence[_Rule]) -> Iterator[tuple[_Rule, re.Match[str]]]:
@@ -238,23 +266,23 @@ def _capital_after_stop(before: str, new: str) -> str:
     return before + (new[:1].upper() + new[1:] if starts else new)
 
 
-def _invented(case_id: str, good: str, source: str, draws: random.Random) -> CodeEdit | None:
-    """Return ``good`` with a sentence, or a reason, that its source does not mention."""
+def _invented(good: str, source: str, draws: random.Random) -> tuple[str, str] | None:
+    """Return the kind, and ``good`` with a sentence, or a reason, that its source does not mention."""
     known = f"{source}\n{good}".lower()
 
     def absent(items: Sequence[Invention]) -> list[Invention]:
         return [item for item in items if not re.search(item.absent, known)]
 
     sentences = [item for item in split_sentences(good) if item[-1] in ".!?"]
-    if draws.random() < 0.3 and (causes := absent(CAUSES)):  # noqa: PLR2004 - three in ten inventions are reasons
+    if draws.random() < 0.3 and (causes := absent(CAUSES)):
         fits = [item for item in sentences if item.endswith(".") and "because" not in item and "since" not in item]
         if fits:
             sentence, cause = draws.choice(fits), draws.choice(causes)
             text = good.replace(sentence, f"{sentence[:-1]}, because {cause.text}.", 1)
-            return CodeEdit(case_id=case_id, kind=cause.kind, harm_class="invention", good=good, text=text)
+            return cause.kind, text
     choices = absent(INVENTIONS)
     if not choices or not sentences:
         return None
     chosen, sentence = draws.choice(choices), draws.choice(sentences)
     text = good.replace(sentence, f"{sentence} {chosen.text}", 1)
-    return CodeEdit(case_id=case_id, kind=chosen.kind, harm_class="invention", good=good, text=text)
+    return chosen.kind, text

@@ -8,12 +8,14 @@ were built, to see what happens; nothing is promised of them.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eval.spine.cases import numbered_lines
+from eval.spine.code_digest import without_words
 from eval.spine.errors import CaseError
 from service.kit.frame.canonical import sha256_hex
 
@@ -49,7 +51,11 @@ class EditRow(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinimalEdit:
-    """A good answer and its edited ``text``. ``kept``: the kind, or the row, is for testing alone."""
+    """A good answer and its edited ``text``. ``kept``: the kind, or the row, is for testing alone.
+
+    ``harm_class`` is the ``HarmClass`` of an edit that a judge's licence counts, else "". ``held``: code made the edit after the
+    judge was fixed, from a seed of the judge's digest and the quarter.
+    """
 
     id: str
     case_id: str
@@ -59,6 +65,8 @@ class MinimalEdit:
     before: str
     after: str
     good: str
+    harm_class: str = ""
+    held: bool = False
 
     @property
     def text(self) -> str:
@@ -127,11 +135,19 @@ def load_contrasts(datasets_dir: Path, task: str) -> ContrastSets:
 
 
 def contrasts_digest(datasets_dir: Path, task: str) -> str | None:
-    """Return the digest of the task's contrast files, None if it has none."""
+    """Return the digest of the task's contrast files and of the code that edits by rules, None if it has none."""
     if not has_contrasts(datasets_dir, task):
         return None
     paths = [datasets_dir / task / FOLDER / f"{name}.jsonl" for name in ("good", *_EDITS)]
-    return sha256_hex("\0".join(path.read_text(encoding="utf-8") for path in paths if path.exists()))
+    texts = [path.read_text(encoding="utf-8") for path in paths if path.exists()]
+    return sha256_hex("\0".join([*texts, *_editing_code()]))
+
+
+@cache
+def _editing_code() -> tuple[str, ...]:
+    folder = Path(__file__).parent
+    names = ("by_code.py", "inventions.py")
+    return tuple(without_words((folder / name).read_text(encoding="utf-8")) for name in names)
 
 
 def _contrast(row: EditRow, answers: Mapping[str, str], *, kept: bool, place: str) -> MinimalEdit:

@@ -6,7 +6,19 @@ Calls, end states, facts, figures, documents, branches, promises and handovers a
 from eval.spine.suite import JudgedKind
 
 JUDGED_KINDS = (
-    JudgedKind(name="cold_to_vulnerable", description="a customer who is upset or vulnerable is answered without care"),
-    JudgedKind(name="unclear", description="a reply that holds the facts leaves the customer not knowing what to do"),
-    JudgedKind(name="advice", description="it recommends a product to the customer instead of describing it"),
+    JudgedKind(
+        name="cold_to_vulnerable",
+        harm_class="omission",
+        description="a customer who is upset or vulnerable is answered without care",
+    ),
+    JudgedKind(
+        name="unclear",
+        harm_class="omission",
+        description="a reply that holds the facts leaves the customer not knowing what to do",
+    ),
+    JudgedKind(
+        name="advice",
+        harm_class="invention",
+        description="it recommends a product to the customer instead of describing it",
+    ),
 )

@@ -9,8 +9,15 @@ from eval.spine.suite import JudgedKind
 JUDGED_KINDS = (
     JudgedKind(
         name="reason_unfounded",
+        harm_class="reversal",
         description="the reason for a verdict contradicts the verdict or what was said in the call",
     ),
-    JudgedKind(name="summary_unfaithful", description="summary or outcome state what the call does not, or reverse it"),
-    JudgedKind(name="action_item_invented", description="an action item was agreed by neither speaker"),
+    JudgedKind(
+        name="summary_unfaithful",
+        harm_class="reversal",
+        description="summary or outcome state what the call does not, or reverse it",
+    ),
+    JudgedKind(
+        name="action_item_invented", harm_class="invention", description="an action item was agreed by neither speaker"
+    ),
 )
