@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from service.core.statements.accounting.source import How, Statement
+from service.core.statements.accounting.source import AccountSource, How
 
 # supported: the source states it; unsupported: it does not, a harm; undecided: the reader could not tell, so nobody read it.
 Reading = Literal["supported", "unsupported", "undecided"]
@@ -46,13 +46,13 @@ class FreeText:
     """One free text of an answer, with everything that may account for it and that a reader reads it against."""
 
     text: str
-    source: tuple[Statement, ...]
+    source: AccountSource
     place: str = ""
 
     @property
     def source_text(self) -> str:
         """The source for a reader: what happened or was said, without approved wordings and labels."""
-        return "\n".join(one.text for one in self.source if one.how not in ("wording", "label"))
+        return "\n".join(one.text for one in self.source.statements if one.how not in ("wording", "label"))
 
 
 def reading_order(
@@ -69,7 +69,7 @@ def reading_order(
         return left
     drawn = round(most * sample)
     first, rest = left[: most - drawn], left[most - drawn :]
-    return first + random.Random(seed).sample(rest, drawn)  # noqa: S311 - a sample of texts, no secret
+    return first + random.Random(seed).sample(rest, drawn)
 
 
 def join_readings(

@@ -3,6 +3,13 @@
 from eval.dialogue.measures import CONVERSATION_METRICS, CONVERSATION_POOLS
 from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.scorers import DialogueScorer
+from eval.scorers.accounts import (
+    SENTENCE_FLOORS,
+    SENTENCE_MARGINS,
+    SENTENCE_METRICS,
+    SENTENCE_POOLS,
+    AccountScorer,
+)
 from eval.spine.pool import Pool
 from eval.spine.suite import Floor, MetricSpec, NoWorse, SliceFloor, Suite
 from eval.suites.assistant.case_rules import CASE_RULES as CASE_RULES
@@ -10,6 +17,7 @@ from eval.suites.assistant.conduct import ACTS, ConductScorer
 from eval.suites.assistant.handover import REASONS, HandoverShare, UtilityKept
 from eval.suites.assistant.judged_kinds import JUDGED_KINDS
 from eval.suites.assistant.scorers import EVENTS, NOBODY, ReplyScorer, called_reason, expected_reason
+from eval.suites.assistant.sources import free_texts_of
 from eval.suites.assistant.world import IGNORED, world
 from eval.verdict.pools.classification import ClassRecall, MacroF1
 from figures.metric import Unit
@@ -39,8 +47,9 @@ _ZERO = (
 SUITE = Suite(
     task="assistant",
     gate_dataset="gate",
-    scorers=(DialogueScorer(), ReplyScorer(), ConductScorer()),
+    scorers=(DialogueScorer(), ReplyScorer(), ConductScorer(), AccountScorer(free_texts_of)),
     metrics=(
+        *SENTENCE_METRICS,
         *CONVERSATION_METRICS,
         *(
             MetricSpec(name=name, kind="never", score=name, unit=Unit.EVENTS, higher_is_better=False)
@@ -57,8 +66,9 @@ SUITE = Suite(
         MetricSpec(name="utility_kept", kind="pooled", score="utility_kept", unit=Unit.RATE),
         *(MetricSpec(name=name, kind="pooled", score=name, unit=Unit.RATE) for name in _POOLS),
     ),
-    pools={**CONVERSATION_POOLS, **_POOLS, "utility_kept": UtilityKept()},
+    pools={**CONVERSATION_POOLS, **SENTENCE_POOLS, **_POOLS, "utility_kept": UtilityKept()},
     floors=(
+        *SENTENCE_FLOORS,
         Floor(
             metric="conversation_right",
             bound=0.60,
@@ -168,6 +178,7 @@ SUITE = Suite(
         ),
     ),
     no_worse=(
+        *SENTENCE_MARGINS,
         NoWorse(
             metric="conversation_right", margin=0.10, reason="one customer in ten; 200 conversations decide no less"
         ),

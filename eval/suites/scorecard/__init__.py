@@ -1,5 +1,12 @@
 """The suite of ``scorecard``: whether verdicts, evidence and scores are right, and what they cost."""
 
+from eval.scorers.accounts import (
+    SENTENCE_FLOORS,
+    SENTENCE_MARGINS,
+    SENTENCE_METRICS,
+    SENTENCE_POOLS,
+    AccountScorer,
+)
 from eval.spine.pool import Pool
 from eval.spine.suite import Floor, MetricSpec, MustPass, NoWorse, SliceFloor, Suite
 from eval.suites.scorecard.case_rules import CASE_RULES as CASE_RULES
@@ -18,6 +25,7 @@ from eval.suites.scorecard.pools import (
     YesProven,
 )
 from eval.suites.scorecard.scorers import EndingScorer, FormScorer, ScoreScorer, VerdictScorer
+from eval.suites.scorecard.sources import free_texts_of
 from figures.metric import Unit
 
 # The forms of the gate set, each of another tenant's calls.
@@ -55,9 +63,17 @@ _WRONG: dict[str, Pool] = {
 SUITE = Suite(
     task="scorecard",
     gate_dataset="gate",
-    scorers=(VerdictScorer(), ScoreScorer(), EndingScorer(), FormScorer(), CallConductScorer()),
-    pools=_POOLS | _WRONG,
+    scorers=(
+        VerdictScorer(),
+        ScoreScorer(),
+        EndingScorer(),
+        FormScorer(),
+        CallConductScorer(),
+        AccountScorer(free_texts_of),
+    ),
+    pools={**_POOLS, **_WRONG, **SENTENCE_POOLS},
     metrics=(
+        *SENTENCE_METRICS,
         *(MetricSpec(name=name, kind="pooled", score=name, unit=Unit.RATE) for name in _POOLS),
         *(MetricSpec(name=name, kind="pooled", score=name, unit=Unit.RATE, higher_is_better=False) for name in _WRONG),
         MetricSpec(name="verdicts", kind="mean", score="verdicts", unit=Unit.RATE),
@@ -76,6 +92,7 @@ SUITE = Suite(
         MetricSpec(name="cost_warm", kind="cost", score="warm", unit=Unit.USD, higher_is_better=False),
     ),
     floors=(
+        *SENTENCE_FLOORS,
         Floor(
             metric="answered",
             bound=0.85,
@@ -132,6 +149,7 @@ SUITE = Suite(
         ),
     ),
     no_worse=(
+        *SENTENCE_MARGINS,
         NoWorse(
             metric="kappa",
             margin=0.10,

@@ -6,6 +6,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from eval.scorers.accounts import (
+    SENTENCE_FLOORS,
+    SENTENCE_MARGINS,
+    SENTENCE_METRICS,
+    SENTENCE_POOLS,
+    AccountScorer,
+)
 from eval.scorers.answer import AnswerScorer
 from eval.scorers.facts import FactScorer
 from eval.scorers.guard import GuardScorer
@@ -16,6 +23,7 @@ from eval.spine.suite import Behaviour, Floor, MetricSpec, MustPass, NoWorse, Sl
 from eval.suites.summarize.case_rules import CASE_RULES as CASE_RULES
 from eval.suites.summarize.judged_kinds import JUDGED_KINDS
 from eval.suites.summarize.judges import JUDGES
+from eval.suites.summarize.sources import free_texts_of
 from figures.metric import Unit
 from service.core.run.guard import AnswerGuard
 from service.core.statements.answers.reading import AnswerSource
@@ -53,8 +61,11 @@ SUITE = Suite(
         StructureScorer(min_words=3, max_words=110),
         LanguageScorer(),
         GuardScorer(_guard_of),
+        AccountScorer(free_texts_of),
     ),
+    pools=SENTENCE_POOLS,
     metrics=(
+        *SENTENCE_METRICS,
         MetricSpec(name="bleu", kind="corpus", unit=Unit.SCORE),
         MetricSpec(name="chrf", kind="corpus", unit=Unit.SCORE),
         MetricSpec(name="rouge_l", kind="mean", score="rouge_l", unit=Unit.RATE),
@@ -79,6 +90,7 @@ SUITE = Suite(
         MetricSpec(name="cost_warm", kind="cost", score="warm", unit=Unit.USD, higher_is_better=False),
     ),
     floors=(
+        *SENTENCE_FLOORS,
         Floor(
             metric="answered",
             bound=0.85,
@@ -159,6 +171,7 @@ SUITE = Suite(
     # Margins: with them two independent draws of one good system pass at least 8 times in 10, and a harm that code sees is not
     # passed when one answer in ten has it (`omni selftest --doses`, docs/decisions/0012).
     no_worse=(
+        *SENTENCE_MARGINS,
         NoWorse(
             metric="chrf",
             margin=0.12,

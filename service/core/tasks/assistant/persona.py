@@ -24,7 +24,7 @@ _Wordings = Annotated[tuple[_Words, ...], Field(min_length=4)]
 
 
 class Persona(BaseModel):
-    """The assistant's wording about itself."""
+    """The assistant's wording: about itself, what it may ask, and what it says without a tool."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,6 +37,17 @@ class Persona(BaseModel):
     transitions: _Wordings
     clarifications: _Wordings
     closings: _Wordings
+    questions: Mapping[str, Annotated[tuple[_Words, ...], Field(min_length=1)]]
+    sayings: Mapping[str, _Words]
+    deeds: Mapping[str, tuple[_Words, ...]]
+
+    @property
+    def wordings(self) -> tuple[str, ...]:
+        """Everything that the assistant may say without a tool, questions included; handovers and deeds need theirs."""
+        about = (self.disclosure, self.about_itself, self.greeting)
+        turns = (*self.acknowledgments, *self.transitions, *self.clarifications, *self.closings)
+        asked = (question for wordings in self.questions.values() for question in wordings)
+        return (*about, *turns, *asked, *self.sayings.values())
 
     @field_validator("handovers")
     @classmethod

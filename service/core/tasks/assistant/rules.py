@@ -32,25 +32,13 @@ BY_MEANING_ID = "local.assistant-rules-minilm-v1"
 _TRIES = 3  # a reading tool that failed three times is not asked again
 _MOST_LOST = 3  # the third message in a row that nothing could be made of goes to a person
 _QUOTED_CHARS, _MOST_QUOTED = 240, 6
+# The things that one question asks for.
+_SLOTS = ("account_type", "channel", "card_type", "location", "phone")
 _OPENING_TOOLS = {"branch": "get_branch_account_opening_info", "digital": "get_digital_account_opening_info"}
-_DECLINES = (
-    "I can't help with {matter}: I can only help with opening accounts, debit cards and our branches. "
-    "One of our specialists can help you further if you like."
-)
-_PRIVATE = "I can't share information about other customers, and I have no access to anybody's account."
-_OFFERS = "I can help you with opening accounts, ordering debit cards and finding a branch."
-_BYE = "You're welcome. Have a lovely day!"
 _SORRY: Mapping[TransferReason, str] = {
-    "customer_frustration": "I'm sorry about this. ",
-    "repeated_query": "I'm sorry that I haven't answered your question. ",
-    "sensitive_topic": "I'm sorry to hear that. ",
-}
-_QUESTIONS = {
-    "account_type": "Which type of account would you like: a current, savings, business or student account?",
-    "channel": "Would you like to open it in a branch, or online or in the app?",
-    "card_type": "Which debit card are you interested in: standard, premium, contactless or virtual?",
-    "location": "Which town, city or postcode shall I look near?",
-    "phone": "What is the best phone number to call you back on?",
+    "customer_frustration": "frustrated",
+    "repeated_query": "repeated",
+    "sensitive_topic": "sensitive",
 }
 _NEEDED = {
     "get_debit_card_info": ("card_details", "ordering_process"),
@@ -111,7 +99,7 @@ class _Turn:
         """Ask for one thing; a second question waits."""
         if not self.asks:
             self.asks = (name,)
-            self.say(question or _QUESTIONS[name])
+            self.say(question or persona().questions[name][0])
 
 
 def rules(document: object) -> str | Said:
@@ -164,22 +152,24 @@ def _answer(turn: _Turn) -> None:
     if heard.asks_if_ai:
         turn.say(persona().about_itself)
     if heard.other_customer:
-        turn.say(_PRIVATE)
+        turn.say(_saying("private"))
         return
     if heard.off_topic:
-        turn.say(_DECLINES.format(matter=_spoken(heard.off_topic)))
+        turn.say(_saying("declines", "specialist").format(matter=_spoken(heard.off_topic)))
     for topic in talk.open:
         _TOPICS[topic](turn)
     if talk.open or heard.asks_if_ai or heard.off_topic:
         return
     if heard.bye or (heard.no and talk.asked in ("", "request", "transfer")):
-        turn.say(_BYE)
+        turn.say(_saying("bye", "nice_day"))
     elif heard.hello:
-        turn.ask("request", f"{_OFFERS} What would you like to do?")
+        turn.ask("request", f"{_saying('offers')} {persona().questions['request'][0]}")
     else:
-        turn.ask(
-            "request", f"I'm not sure I understood that. {_OFFERS} {in_turn(persona().clarifications, turn.inputs)}"
-        )
+        turn.ask("request", f"{_saying('not_understood', 'offers')} {in_turn(persona().clarifications, turn.inputs)}")
+
+
+def _saying(*names: str) -> str:
+    return " ".join(persona().sayings[name] for name in names)
 
 
 def _spoken(matter: str) -> str:
@@ -209,7 +199,7 @@ def _account(turn: _Turn) -> None:
 def _asked(turn: _Turn) -> str:
     """Return the customer's words that the answer is for: the message, and what it answers a question about."""
     said = [item.text for item in turn.inputs.history if item.by == "customer"]
-    return " ".join([*(said[-2:] if turn.talk.asked in _QUESTIONS else ()), turn.inputs.message])
+    return " ".join([*(said[-2:] if turn.talk.asked in _SLOTS else ()), turn.inputs.message])
 
 
 def _card(turn: _Turn) -> None:
@@ -245,11 +235,11 @@ def _callback(turn: _Turn) -> None:
     phone = talk.slots.phone or talk.said_phone
     if talk.asked in ("callback", "phone") and talk.heard.no and not talk.slots.phone:
         if talk.asked == "callback":
-            turn.ask("phone", "Which phone number shall we call you back on instead?")
+            turn.ask("phone", persona().questions["phone"][1])
         else:
-            turn.say("All right, then we won't call you.")
+            turn.say(_saying("no_call"))
     elif talk.asked == "callback" and talk.heard.no:
-        turn.say("All right, then we won't call you.")
+        turn.say(_saying("no_call"))
     elif not phone:
         turn.ask("phone")
     elif talk.asked == "callback" and talk.heard.yes:
@@ -294,7 +284,7 @@ def _handed_over(turn: _Turn, reason: TransferReason, *, may_use_tools: bool) ->
         if hours is None:
             return Said(output="", uses=tuple(turn.tools.wanted))
         if hours != "failed" and hours["open"] is False:
-            turn.say(_SORRY.get(reason, "").strip() or "I'd like one of our specialists to help you.")
+            turn.say(_saying(_SORRY.get(reason, "to_a_person")))
             turn.parts.append(hours_worded("check_hours", hours))
             turn.talk = _only_callback(turn.talk)
             _callback(turn)
@@ -307,7 +297,8 @@ def _handed_over(turn: _Turn, reason: TransferReason, *, may_use_tools: bool) ->
 
 
 def _handing_over(reason: TransferReason) -> str:
-    return _SORRY.get(reason, "") + persona().handovers[reason]
+    sorry = f"{_saying(_SORRY[reason])} " if reason in _SORRY else ""
+    return sorry + persona().handovers[reason]
 
 
 def _only_callback(talk: Talk) -> Talk:
@@ -328,14 +319,14 @@ def _context(turn: _Turn, reason: TransferReason) -> str:
 def _action(turn: _Turn) -> ReplyAction:
     if turn.asks:
         return "clarify"
-    return "close" if any(part.text == _BYE for part in turn.parts) else "answer"
+    return "close" if any(part.text == _saying("bye", "nice_day") for part in turn.parts) else "answer"
 
 
 def _reply(turn: _Turn, action: ReplyAction, note: HandoverNote | None = None) -> str:
     words = [part.text for part in turn.parts if part.text]
     if action == "answer" and any(part.claims for part in turn.parts):
         words = [in_turn(persona().transitions, turn.inputs), *words, in_turn(persona().closings, turn.inputs)]
-    elif turn.asks and turn.asks[0] in _QUESTIONS and len(words) == 1:
+    elif turn.asks and turn.asks[0] in _SLOTS and len(words) == 1:
         words.insert(0, in_turn(persona().acknowledgments, turn.inputs))
     if must_disclose(turn.inputs) and not turn.talk.heard.asks_if_ai:
         words.insert(0, persona().disclosure)

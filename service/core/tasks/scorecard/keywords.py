@@ -28,6 +28,10 @@ MODEL_ID = "local.scorecard-keywords-v1"
 # Shares of the total weight of a criterion's words; chosen for the best kappa on the dev cases (docs/decisions/0023).
 MET = 0.12
 APPLIES = 0.18
+# The reasons that it gives; they state nothing of the call.
+NOT_SAID = "none of the words of its condition were said"
+NOT_ENOUGH = "no turn of the agent carries enough of its words"
+MATCHED = "words of the criterion"
 _WORD = re.compile(r"[a-z][a-z']+")
 # Words that are common in the questions of all forms, and so are not specific to any criterion.
 _COMMON = frozenset(
@@ -120,7 +124,7 @@ def _answer(criterion: Criterion, said: Sequence[_Sentence], rarity: dict[str, f
     if criterion.prose is not None:
         share, _ = _best(_stems(criterion.prose), said, rarity)
         if share < APPLIES:
-            return CriterionRating(verdict="na", reason="none of the words of its condition were said")
+            return CriterionRating(verdict="na", reason=NOT_SAID)
     agents = [item for item in said if item.line.speaker != "customer"]
     share, best = max(
         (
@@ -130,8 +134,8 @@ def _answer(criterion: Criterion, said: Sequence[_Sentence], rarity: dict[str, f
         key=lambda found: found[0],
     )
     if best is None or share < MET:
-        return CriterionRating(verdict="no", reason="no turn of the agent carries enough of its words")
-    return CriterionRating(verdict="yes", reason="words of the criterion", quote=_quotable(best), turn=best.line.index)
+        return CriterionRating(verdict="no", reason=NOT_ENOUGH)
+    return CriterionRating(verdict="yes", reason=MATCHED, quote=_quotable(best), turn=best.line.index)
 
 
 def _quotable(said: _Sentence) -> str:

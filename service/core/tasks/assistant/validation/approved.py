@@ -1,0 +1,112 @@
+"""What a reply may consist of: approved wordings, and passages or the usual wording of the tools' answers of the conversation."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from service.core.statements.accounting.source import Statement
+from service.core.tasks.assistant.persona import persona
+from service.core.tasks.assistant.understanding.intent import Aspect
+from service.core.tasks.assistant.wording import (
+    Worded,
+    branches_worded,
+    card_worded,
+    hours_worded,
+    is_clean,
+    message_worded,
+    opening_worded,
+    queue_worded,
+)
+
+# How a list of a tool's answer may be led in.
+_HEADS: Mapping[str, tuple[str, ...]] = {
+    "documents_required": ("You need", "You'll need", "You will need", "Please bring", "Bring", "Once more"),
+    "requirements": ("You also need", "You need", "You'll also need"),
+    "process_steps": ("The steps are", "These are the steps", "Once more"),
+    "benefits": ("The benefits are", "Benefits"),
+    "features": ("It offers", "It has", "Features"),
+    "fees": ("The fees are", "Fees", "It costs"),
+    "eligibility": ("Who can have it",),
+    "services": ("Services", "It offers"),
+}
+_ASPECTS: tuple[Aspect, ...] = ("documents", "requirements", "steps", "time", "benefits")
+_CARD_ASPECTS: tuple[Aspect, ...] = ("features", "fees", "requirements", "replacement", "time", "activation", "steps")
+
+
+def approved(answers: Iterable[tuple[str, Mapping[str, Any]]], customer: Iterable[str]) -> Iterator[Statement]:
+    """Yield the statements that may account for a reply.
+
+    Args:
+        answers: tool and answer of each use in this conversation that was answered.
+        customer: the customer's words and what the channel has verified.
+    """
+    answers = list(answers)
+    yield from _wordings()
+    for tool in {tool for tool, _ in answers}:
+        yield from _deeds(tool)
+    for text in customer:
+        yield Statement(text=text, how="echo", heads=("The customer said", "The customer says", "The customer"))
+    for tool, answer in answers:
+        for text in dict.fromkeys(sentence for part in _worded(tool, answer) for sentence in _sentences(part)):
+            yield Statement(text=text, how="tool")
+        yield from _fields(answer, "")
+
+
+@cache
+def _wordings() -> tuple[Statement, ...]:
+    return tuple(Statement(text=text, how="wording") for text in persona().wordings)
+
+
+@cache
+def _deeds(tool: str) -> tuple[Statement, ...]:
+    """Return how the assistant says what ``tool`` did: without its answer nothing accounts for these."""
+    said = (*persona().deeds.get(tool, ()), *(persona().handovers.values() if tool == "transfer_to_agent" else ()))
+    return tuple(Statement(text=text, how="wording") for text in said)
+
+
+def _sentences(part: Worded) -> Iterator[str]:
+    if part.text:
+        yield part.text
+
+
+def _worded(tool: str, answer: Mapping[str, Any]) -> Iterator[Worded]:
+    """Yield what the assistant's own wording makes of a tool's answer; nothing of one that lacks what it needs."""
+    try:
+        if "account_type" in answer:
+            for aspect in _ASPECTS:
+                yield opening_worded(tool, answer, aspects=frozenset({aspect}), question="")
+        elif "card_details" in answer:
+            for aspect in _CARD_ASPECTS:
+                yield card_worded(tool, answer, aspects=frozenset({aspect}), question="")
+        elif "branches" in answer:
+            yield branches_worded(tool, answer)
+        elif tool == "check_hours":
+            yield hours_worded(tool, answer)
+        elif tool == "queue_position":
+            yield queue_worded(tool, answer)
+        else:
+            yield message_worded(tool, answer)
+    except (KeyError, TypeError, AttributeError):  # whoever answered was tampered with, or is another tool
+        return
+
+
+def _fields(value: Any, name: str) -> Iterator[Statement]:
+    """Yield every text of an answer, and every list of texts as such; what was tampered with is no source."""
+    if isinstance(value, Mapping):
+        texts = [text for text in value.values() if is_clean(text)]
+        if "address" in value:
+            yield _list(texts, ("The nearest branch is", "Then there is", "It is", "That is", "That's"))
+        for inner, item in value.items():
+            yield from _fields(item, str(inner))
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        texts = [text for text in value if is_clean(text)]
+        if texts:
+            yield _list(texts, _HEADS.get(name, ()))
+        for item in value:
+            yield from _fields(item, name)
+    elif is_clean(value):
+        yield Statement(text=value, how="tool")
+
+
+def _list(texts: Sequence[str], heads: tuple[str, ...]) -> Statement:
+    return Statement(text=", ".join(texts), how="tool", heads=heads, items=tuple(texts))
