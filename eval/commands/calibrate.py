@@ -7,10 +7,12 @@ import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, Concurrency, TaskName, names_of
 from figures.command_line import omni
+from service.commands.models import ApiBase, with_api_base
 from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
     from eval.judges.calibrate import CalibrateOptions, JudgeReport
+    from service.kit.settings import Settings
 
 _REASONS_SHOWN = 12  # each abstention of a claims judge may have a reason of its own
 
@@ -24,6 +26,7 @@ def calibrate(
         str | None,
         typer.Option(help="Judge model in place of the prompt files' own; of two, comma separated, both must agree."),
     ] = None,
+    api_base: ApiBase = None,
     repeats: Annotated[int, typer.Option(min=1, max=10, help="Grades per row; 2 or more measure self-agreement.")] = 3,
     sets: Annotated[
         str, typer.Option(help="Some of own, public, contrasts, comma separated.")
@@ -43,8 +46,9 @@ def calibrate(
 ) -> None:
     """Measure judges and detectors on labelled rows and contrast sets; only a judge that measures well enough may gate.
 
-    Exit code 0: every judge asked may gate, or the suite only shows it. 1: a judge that the suite gates on may not gate, or
-    with --due has to be measured again.
+    It says first how many questions that takes, what they cost and how long. Exit code 0: every judge asked may gate on all
+    that it was asked about, or the suite only shows it. 1: a judge that the suite gates on may not, none could be asked, or with
+    --due one has to be measured again.
     """
     if due is not None:
         _tell_due(task, due)
@@ -66,16 +70,15 @@ def calibrate(
         dev_cases=dev_cases,
         gate_cases=gate_cases,
     )
-    _measure(options)
+    _measure(options, api_base)
 
 
-def _measure(options: "CalibrateOptions") -> None:
+def _measure(options: "CalibrateOptions", api_base: str | None) -> None:
     from eval.judges.calibrate import calibrate as measure
     from eval.judges.detectors import detector_lines
     from eval.judges.guarded import reply_lines
-    from service.kit.settings import Settings
 
-    settings = Settings()
+    settings = _settings(options.model, api_base)
     for line in (*detector_lines(options.task, settings), *reply_lines(options.task, settings)):
         say(line)
     try:
@@ -86,8 +89,20 @@ def _measure(options: "CalibrateOptions") -> None:
     for report in reports:
         for line in _lines(report):
             say(line)
-    if any(report.shortfall and report.spec.bounded for report in reports):
+    if not reports or any(report.missing for report in reports):
         raise typer.Exit(1)
+
+
+def _settings(model: str | None, api_base: str | None) -> "Settings":
+    """Return the settings with the server that runs the judge's ``model``."""
+    from service.kit.frame.errors import ConfigurationError
+    from service.kit.settings import Settings
+
+    if api_base is None:
+        return Settings()
+    if model is None or "," in model:
+        raise ConfigurationError("--api-base is the address of the server of --model; name one model, too")
+    return with_api_base(Settings(), model, api_base)
 
 
 def _tell_due(task: str, days: int) -> None:
@@ -135,11 +150,15 @@ def _standing(report: "JudgeReport") -> list[str]:
     """Return whether the judge may gate, and on which kinds of harm."""
     if report.licence is not None:
         granted = report.licence
-        lines = [f"  licensed: {granted.summary}"] if granted.licensed else []
-        missed = [item for item in granted.kinds if not item.licensed]
-        if granted.licensed and missed:
-            lines.append(f"  no licence (recall's interval starts below that): {', '.join(map(str, missed))}")
-        return lines or [f"  no licence, shown only: {granted.shortfall}"]
+        if granted.refused:
+            return [f"  no licence, shown only: {granted.refused}"]
+        lines = (
+            [f"  licensed, given what each run measures on its own answers: {granted.summary}"]
+            if granted.licensed
+            else []
+        )
+        lines += [f"  no licence for {item}: {item.missing}" for item in granted.classes if not item.licensed]
+        return [*lines, *(f"  warning, {warning}" for warning in granted.warnings)]
     if report.shortfall:
         return [f"  uncalibrated, shown only: {report.shortfall}"]
     if not report.spec.bounded:

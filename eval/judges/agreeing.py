@@ -13,7 +13,7 @@ from eval.judges.grading import GradingQuestion, Judge
 from eval.judges.labelled_rows import CALIBRATION_SET, OwnRows, PublicRow, source_text
 from eval.run.progress import count_lines
 from eval.spine.cases import Case
-from eval.spine.judge_spec import Grade, preference
+from eval.spine.judge_spec import Grade, JudgeSpec, preference
 from service.core.run.task import Task
 
 
@@ -31,8 +31,8 @@ class LabelledAsker:
         spec = self.asker.spec
         sources = {case_id: source_text(task, case) for case_id, case in own.cases.items()}
         if spec.pairwise:
-            return self.pairs(CALIBRATION_SET, _own_pairs(self.asker, own, sources), own.digest)
-        texts = [JudgedText(case_id=row.case_id, text=row.summary, source=sources[row.case_id]) for row in own.rows]
+            return self.pairs(CALIBRATION_SET, _own_pairs(spec, own, sources), own.digest)
+        texts = own_texts(spec, task, own)
         labelled = [
             Labelled(row_id=row.id, group=row.case_id, good=row.label == "good", kind=row.kind, votes=votes)
             for row, votes in zip(own.rows, self.votes(texts, CALIBRATION_SET), strict=True)
@@ -132,7 +132,18 @@ def _vote(grades: Sequence[Grade]) -> bool | None:
     return votes.pop() if len(votes) == 1 else None
 
 
-def _own_pairs(asker: Asker, own: OwnRows, sources: dict[str, str]) -> list[PublicRow]:
+def own_texts(spec: JudgeSpec, task: Task[Any], own: OwnRows) -> list[JudgedText]:
+    """Return the texts of the calibration rows; for a pairwise judge each defect beside its good counterpart."""
+    sources = sources_of(task, list(own.cases.values()))
+    if spec.pairwise:
+        return [
+            JudgedText(case_id=row.row_id, text=row.summary, source=row.source, other=row.other)
+            for row in _own_pairs(spec, own, sources)
+        ]
+    return [JudgedText(case_id=row.case_id, text=row.summary, source=sources[row.case_id]) for row in own.rows]
+
+
+def _own_pairs(spec: JudgeSpec, own: OwnRows, sources: dict[str, str]) -> list[PublicRow]:
     by_id = {row.id: row for row in own.rows}
     return [
         PublicRow(
@@ -143,7 +154,7 @@ def _own_pairs(asker: Asker, own: OwnRows, sources: dict[str, str]) -> list[Publ
             other=row.summary,
         )
         for row in own.rows
-        if row.kind in asker.spec.bad_kinds and row.pair_id in by_id
+        if row.kind in spec.bad_kinds and row.pair_id in by_id
     ]
 
 

@@ -6,34 +6,42 @@ from functools import partial
 
 from eval.judges.grading import GradingQuestion, GradingRun, Judge
 from eval.judges.jury import Jury, agreed_scores
+from eval.judges.reading import SentenceRead, agreed, read_answer, score_of
 from eval.labels.claims.answers import ItemAnswer, read_answers
 from eval.labels.claims.labels import ClaimLabels
 from eval.labels.claims.questions import ClaimItem, batches, items_of, items_text
 from eval.labels.claims.verdicts import CRITICAL, STATED, scores_of, settle
+from eval.spine.accounts import Reading
 from eval.spine.judge_spec import JudgeSpec, combine, preference
 from eval.spine.results import Score
 from eval.spine.scorer import unscored
+from service.core.statements.grounding.sentence import split_sentences
 from service.kit.frame.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedText:
-    """A text about a case's ``source``. ``other`` is what a pairwise judge compares it with; ``repeat`` counts from 0."""
+    """A text about a case's ``source``. ``other`` is what a pairwise judge compares it with; ``repeat`` counts from 0.
+
+    ``sentences`` are what a reader reads, each with its document; None: all of the text against the source.
+    """
 
     case_id: str
     text: str
     source: str
     other: str | None = None
     repeat: int = 0
+    sentences: tuple[tuple[str, str], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedScores:
-    """The jury's scores of one text by name, each judge's own main score, and the names of what answered."""
+    """The jury's scores of one text by name, each judge's own main score, the names of what answered, and a reader's readings."""
 
     scores: dict[str, Score]
     by_judge: tuple[Score, ...]
     answered_by: frozenset[str]
+    readings: tuple[SentenceRead, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +58,10 @@ class Asker:
         """Return the scores of all texts, in order."""
 
         async def one(text: JudgedText) -> JudgedScores:
+            if self.spec.reads:
+                judged = await self._sentences(text)
+                self.progress(judged)
+                return judged
             found, names = [], set[str]()
             for judge in self.jury.judges:
                 scores, answered_by = await self._ask_one(judge, text)
@@ -75,6 +87,34 @@ class Asker:
         first = text.repeat * self.spec.repeats
         grades = [await self.bench.ask(judge, question, first + again) for again in range(self.spec.repeats)]
         return {self.spec.score: combine(grades)}, {grade.answered_by for grade in grades if grade.answered_by}
+
+    async def _sentences(self, text: JudgedText) -> JudgedScores:
+        """Return what the jury's readers say of each sentence; the same sentence of the same source is asked about once."""
+        asked = text.sentences
+        if asked is None:
+            asked = tuple((sentence, text.source) for sentence in split_sentences(text.text))
+        by_judge, names = [], set[str]()
+        for judge in self.jury.judges:
+            readings = []
+            for sentence, document in asked:
+                question = GradingQuestion(values={"document": document, "claim": sentence})
+                try:
+                    reply = await self.bench.reply(judge, question)
+                except ModelError as err:
+                    said: tuple[Reading, str] = ("undecided", f"the reader did not answer: {err.code.value}")
+                else:
+                    said = read_answer(reply.text)
+                    names |= {reply.answered_by} - {""}
+                readings.append(SentenceRead(sentence=sentence, reading=said[0], why=said[1]))
+            by_judge.append(readings)
+        readings = agreed(by_judge)
+        limit = self.spec.max_undecided
+        return JudgedScores(
+            scores={self.spec.score: score_of(readings, max_undecided=limit)},
+            by_judge=tuple(score_of(one, max_undecided=limit) for one in by_judge),
+            answered_by=frozenset(names),
+            readings=tuple(readings),
+        )
 
     async def _in_both_orders(self, judge: Judge, text: JudgedText) -> tuple[dict[str, Score], set[str]]:
         if text.other is None:

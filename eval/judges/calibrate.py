@@ -7,15 +7,16 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from eval.judges.agreeing import LabelledAsker, counting
-from eval.judges.asking import Asker
+from eval.judges.agreeing import LabelledAsker, counting, own_texts
+from eval.judges.asking import Asker, JudgedText
 from eval.judges.calibration import Agreement, Calibration, save, shortfall
 from eval.judges.contrast_texts import ContrastBench, open_contrasts
 from eval.judges.contrasts import ContrastMeasure, ask_about, measure
 from eval.judges.grading import GradingRun
 from eval.judges.jury import Jury, load_jury
-from eval.judges.labelled_rows import LLMBAR, SALES_EMAIL, OwnRows, load_own, load_public
+from eval.judges.labelled_rows import LLMBAR, SALES_EMAIL, OwnRows, PublicRow, load_own, load_public, own_digest
 from eval.judges.licence import Licence, licence, terms_of
+from eval.judges.plan import Plan, plan_of
 from eval.labels.claims.labels import ClaimLabels, claims_digest, load_claims
 from eval.labels.contrasts.sets import has_contrasts
 from eval.run.reply_cache import ReplyCache
@@ -43,6 +44,11 @@ class JudgeReport:
     calls: int
     failures: tuple[tuple[str, int], ...]
     licence: Licence | None = None
+
+    @property
+    def missing(self) -> bool:
+        """Whether the suite gates on this judge, and it may not gate on all that it was asked about."""
+        return self.spec.bounded and (bool(self.shortfall) or (self.licence is not None and not self.licence.whole))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +78,25 @@ class _Setting:
     settings: Settings
     task: Task[Any]
     suite: Suite
-    own: OwnRows
+    cards: ModelCards
+    own: OwnRows | None
     claims: ClaimLabels | None
     contrasts: ContrastBench | None
+    quarter: str
     say: Callable[[str], None]
+
+    def contrasts_for(self, jury: Jury) -> ContrastBench | None:
+        """Return the contrast sets with the edits that are held for this jury."""
+        return None if self.contrasts is None else self.contrasts.with_held(jury.digest, self.quarter)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """One jury and the contrast sets that it is measured on."""
+
+    spec: JudgeSpec
+    jury: Jury
+    contrasts: ContrastBench | None
 
 
 def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str], None]) -> list[JudgeReport]:
@@ -91,41 +112,82 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
     juries = _juries(options, suite, settings, cards, say)
     if not juries:
         return []
-    own = load_own(task, settings)
     setting = _Setting(
         options=options,
         settings=settings,
         task=task,
         suite=suite,
-        own=own,
+        cards=cards,
+        own=load_own(task, settings) if own_digest(task.name, settings) else None,
         claims=load_claims(settings.datasets_dir, task.name) if any(spec.asks_claims for spec, _ in juries) else None,
         contrasts=_contrasts(options, task, settings, say),
+        quarter=terms_of(suite, settings).quarters[0],
         say=say,
     )
+    asked = [_Asked(spec=spec, jury=jury, contrasts=setting.contrasts_for(jury)) for spec, jury in juries]
+    for one in asked:
+        say(str(_plan(one, setting)))
+    if PUBLIC in options.sets and not settings.public_data_dir.exists():
+        say(
+            f"public sets left out, there is no {settings.public_data_dir}; OMNI_PUBLIC_DATA_DIR names the folder that holds them"
+        )
     with ExitStack() as stack:
-        endpoint = settings.bedrock.endpoint
-        if endpoint is None and settings.environment == "local":
-            log = settings.state_dir / "logs" / "bedrock.log"
-            log.parent.mkdir(parents=True, exist_ok=True)
-            endpoint = stack.enter_context(LocalBedrock(("--preload",), log=log)).url
-        gateway = LiteLLMGateway(
-            cards,
-            region=settings.aws.region,
-            endpoint=endpoint,
-            stand_in=settings.bedrock.stand_in,
-            endpoints=settings.bedrock.model_endpoints,
-            https_only=settings.environment == "aws",
-        )
-        gateway.warm_up()
-        cache = stack.enter_context(closing(ReplyCache(settings.state_dir / "calls")))
-        bench = GradingRun(
-            gateway=gateway,
-            cache=cache,
-            run_id=f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-calibrate",
-            concurrency=options.concurrency or (2 if settings.environment == "local" else 8),
-            fresh=options.fresh,
-        )
-        return [_measure(spec, jury, bench, setting) for spec, jury in juries]
+        bench = _bench(stack, options, settings, cards, [jury for _, jury in juries])
+        return [_measure(one, bench, setting) for one in asked]
+
+
+def _bench(
+    stack: ExitStack, options: CalibrateOptions, settings: Settings, cards: ModelCards, juries: Sequence[Jury]
+) -> GradingRun:
+    """Return where the judges are asked; ``stack`` closes it, with the bundled server if one of them is asked there."""
+    endpoint = settings.bedrock.endpoint
+    here = any(cards.get(judge.pair.model).wire == "bedrock" for jury in juries for judge in jury.judges)
+    if endpoint is None and settings.environment == "local" and here:
+        log = settings.state_dir / "logs" / "bedrock.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        endpoint = stack.enter_context(LocalBedrock(("--preload",), log=log)).url
+    gateway = LiteLLMGateway(
+        cards,
+        region=settings.aws.region,
+        endpoint=endpoint,
+        stand_in=settings.bedrock.stand_in,
+        endpoints=settings.bedrock.model_endpoints,
+        https_only=settings.environment == "aws",
+    )
+    gateway.warm_up()
+    return GradingRun(
+        gateway=gateway,
+        cache=stack.enter_context(closing(ReplyCache(settings.state_dir / "calls"))),
+        run_id=f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-calibrate",
+        concurrency=_concurrency(options, settings),
+        fresh=options.fresh,
+    )
+
+
+def _concurrency(options: CalibrateOptions, settings: Settings) -> int:
+    return options.concurrency or (2 if settings.environment == "local" else 8)
+
+
+def _plan(asked: _Asked, setting: _Setting) -> Plan:
+    """Return what measuring a judge will ask."""
+    spec, options = asked.spec, setting.options
+    texts: list[JudgedText] = []
+    if OWN in options.sets and setting.own is not None:
+        texts += own_texts(spec, setting.task, setting.own) * options.repeats
+    if (found := _public(spec, setting)) is not None:
+        texts += [
+            JudgedText(case_id=row.row_id, text=row.summary, source=row.source, other=row.other) for row in found[1]
+        ] * options.repeats
+    if asked.contrasts is not None:
+        texts += asked.contrasts.asked(spec)
+    return plan_of(
+        spec,
+        asked.jury,
+        texts,
+        setting.cards,
+        claims=setting.claims,
+        concurrency=_concurrency(options, setting.settings),
+    )
 
 
 def _juries(
@@ -169,15 +231,15 @@ def _contrasts(
     return open_contrasts(task, settings, dev_cases=options.dev_cases, gate_cases=options.gate_cases)
 
 
-def _measure(spec: JudgeSpec, jury: Jury, bench: GradingRun, setting: _Setting) -> JudgeReport:
-    options, settings = setting.options, setting.settings
+def _measure(asked: _Asked, bench: GradingRun, setting: _Setting) -> JudgeReport:
+    options, settings, spec, jury = setting.options, setting.settings, asked.spec, asked.jury
     asker = Asker(spec=spec, jury=jury, bench=bench, claims=setting.claims)
     labelled = LabelledAsker(asker=asker, repeats=options.repeats)
     measured: list[Agreement] = []
-    if OWN in options.sets:
+    if OWN in options.sets and setting.own is not None:
         measured.append(labelled.own(setting.task, setting.own))
     measured += _on_public(spec, labelled, setting)
-    contrasts = None if setting.contrasts is None else _on_contrasts(labelled, setting.contrasts, setting)
+    contrasts = None if asked.contrasts is None else _on_contrasts(labelled, asked.contrasts, setting)
     record = Calibration(
         judge_digest=jury.digest,
         rubric=jury.rubric,
@@ -194,31 +256,30 @@ def _measure(spec: JudgeSpec, jury: Jury, bench: GradingRun, setting: _Setting) 
 
 
 def _on_public(spec: JudgeSpec, labelled: LabelledAsker, setting: _Setting) -> list[Agreement]:
-    """Measure on the public set that fits the rubric; none for a judge that needs labelled claims."""
-    fits = spec.pairwise or "swapped_amount" in spec.bad_kinds
-    if PUBLIC not in setting.options.sets or spec.asks_claims or not fits:
+    """Measure on the public set that fits the rubric, if there is one."""
+    found = _public(spec, setting)
+    if found is None:
         return []
+    return [labelled.pairs(*found) if spec.pairwise else labelled.rows(*found)]
+
+
+def _public(spec: JudgeSpec, setting: _Setting) -> tuple[str, tuple[PublicRow, ...], str] | None:
+    """Return name, rows and digest of the public set that fits the rubric; none fits one that reads claims or sentences."""
+    fits = spec.pairwise or "swapped_amount" in spec.bad_kinds
+    if PUBLIC not in setting.options.sets or spec.asks_claims or spec.reads or not fits:
+        return None
     name = LLMBAR if spec.pairwise else SALES_EMAIL
     public = load_public(name, setting.settings.public_data_dir)
-    if public is None:
-        setting.say(
-            f"judge {spec.rubric}: public set {name} left out, it is not in {setting.settings.public_data_dir}; "
-            "set OMNI_PUBLIC_DATA_DIR to the folder that holds it"
-        )
-        return []
-    return [labelled.pairs(name, *public) if spec.pairwise else labelled.rows(name, *public)]
+    return None if public is None else (name, *public)
 
 
 def _on_contrasts(labelled: LabelledAsker, bench: ContrastBench, setting: _Setting) -> ContrastMeasure:
     asker = labelled.asker
-    quarter = terms_of(setting.suite, setting.settings).quarters[0]
-    bench = bench.with_held(asker.jury.digest, quarter)
     line = counting(f"judge {asker.spec.rubric} on the contrast sets", len(bench.texts))
     score = asker.spec.score
     judged = ask_about(
         replace(asker, progress=lambda found: line(found.scores[score].unscored is not None)),
-        bench.texts,
-        bench.sources,
+        bench.asked(asker.spec),
     )
     labelled.note(judged)
     found = measure(bench.texts, judged, asker.spec)
@@ -231,7 +292,7 @@ def _on_contrasts(labelled: LabelledAsker, bench: ContrastBench, setting: _Setti
         classes=found.classes,
         false_alarms=found.false_alarms,
         coverage=found.coverage,
-        quarter=quarter,
+        quarter=setting.quarter,
         words_auc=None if bench.words is None else bench.words.auc,
     )
 
@@ -246,7 +307,10 @@ def _report(spec: JudgeSpec, record: Calibration, labelled: LabelledAsker, setti
         short = granted.shortfall
     else:
         short = shortfall(
-            record, spec, set_digest=setting.own.digest, max_unscored_rate=setting.suite.max_unscored_rate
+            record,
+            spec,
+            set_digest=None if setting.own is None else setting.own.digest,
+            max_unscored_rate=setting.suite.max_unscored_rate,
         )
     return JudgeReport(
         spec=spec,

@@ -58,7 +58,14 @@ def try_licence(judge: Judge, texts: Sequence[ContrastText], spec: JudgeSpec, cl
         classes=classes_of(rows),
     )
     record = Calibration(
-        judge_digest="", rubric=spec.rubric, model="", answered_by="", environment="", date="", repeats=1, contrasts=found
+        judge_digest="",
+        rubric=spec.rubric,
+        model="",
+        answered_by="",
+        environment="",
+        date="",
+        repeats=1,
+        contrasts=found,
     )
     terms = LicenceTerms(task="", set_digest="", claims_digest=None, classes=classes, quarters=("",))
     return licence(record, replace(spec, asks_claims=False), terms)

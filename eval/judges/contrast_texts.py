@@ -8,15 +8,17 @@ from functools import cache
 from typing import Any
 
 from eval.judges.agreeing import sources_of
+from eval.judges.asking import JudgedText
 from eval.judges.baseline import WordScores, flags_at, word_scores
 from eval.judges.contrasts import ContrastLabel, ContrastText, KindMeasure, choose_cases, texts_of
 from eval.judges.detectors import detector_values
 from eval.judges.licence import LEAST_EDITS, classes_by_kind
+from eval.judges.reading import Texts, result_of
 from eval.labels.contrasts.by_code import RIGHT, edits_by_code
 from eval.labels.contrasts.sets import ContrastSets, load_contrasts
 from eval.run.loaders import load_dataset
 from eval.spine.cases import Case
-from eval.spine.judge_spec import HARM_CLASSES
+from eval.spine.judge_spec import HARM_CLASSES, JudgeSpec
 from eval.spine.suite import Suite
 from eval.suites import load_suite
 from service.core.run.task import Task
@@ -29,7 +31,7 @@ _RIGHT, _HELD_RIGHT = 60, 120
 
 @dataclass(frozen=True, kw_only=True)
 class ContrastBench:
-    """Texts with their sources by case id; ``cases`` counts by dataset; ``by_code`` says whether a detector of the suite objects."""
+    """Texts with their sources by case id; ``cases`` counts by dataset; ``by_code``: does a detector of the suite object?"""
 
     sets: ContrastSets
     texts: tuple[ContrastText, ...]
@@ -37,11 +39,25 @@ class ContrastBench:
     cases: Mapping[str, int]
     words: WordScores | None
     by_code: Callable[[ContrastText], bool]
+    unread: Callable[[ContrastText], tuple[tuple[str, str], ...]]
+
+    def asked(self, spec: JudgeSpec) -> list[JudgedText]:
+        """Return what a judge is asked about: of each text, for a reader, the sentences that code does not account for."""
+        return [
+            JudgedText(
+                case_id=text.case_id,
+                text=text.text,
+                source=self.sources[text.case_id],
+                other=text.good,
+                sentences=self.unread(text) if spec.reads else None,
+            )
+            for text in self.texts
+        ]
 
     def with_held(self, judge_digest: str, quarter: str) -> "ContrastBench":
         """Return this bench with half as many edits again in each class, which nobody could know before the judge was fixed."""
         counts = Counter(text.harm_class for text in self.texts if text.harm_class)
-        wanted = {name: max(-(-counts[name] // 2), self._share(LEAST_HELD)) for name in HARM_CLASSES}
+        wanted: dict[str, int] = {name: max(-(-counts[name] // 2), self._share(LEAST_HELD)) for name in HARM_CLASSES}
         edits = edits_by_code(
             self._good,
             self.sources,
@@ -80,7 +96,9 @@ class ContrastBench:
         if self.words is not None:
             flags = flags_at(self.words, self.sets.contrasts, false_alarms)
         code = {text.id: self.by_code(text) for text in self.texts}
-        return tuple(replace(item, by_words=self._count(item, flags), by_code=self._count(item, code)) for item in kinds)
+        return tuple(
+            replace(item, by_words=self._count(item, flags), by_code=self._count(item, code)) for item in kinds
+        )
 
     def _count(self, item: KindMeasure, flags: Mapping[str, bool]) -> int | None:
         ids = [
@@ -112,6 +130,14 @@ def open_contrasts(task: Task[Any], settings: Settings, *, dev_cases: int, gate_
         found = detector_values(suite.scorers, task.name, cases[text.case_id], text.text)
         return any(value < 1.0 for value in found.values())
 
+    asked_of = Texts(task=task, suite=suite)
+
+    @cache
+    def unread(text: ContrastText) -> tuple[tuple[str, str], ...]:
+        case, result = cases[text.case_id], result_of(text.text)
+        left = asked_of.unread(case, result, asked_of.accounts(case, result))
+        return tuple((one.sentence, one.document) for one in left)
+
     return ContrastBench(
         sets=sets,
         texts=tuple(texts),
@@ -119,6 +145,7 @@ def open_contrasts(task: Task[Any], settings: Settings, *, dev_cases: int, gate_
         cases={name.partition("[")[0]: len(found) for name, found in chosen.items()},
         words=word_scores(sets.contrasts),
         by_code=objects,
+        unread=unread,
     )
 
 
@@ -133,7 +160,9 @@ def multiplied(sets: ContrastSets, sources: Mapping[str, str]) -> ContrastSets:
     """Return ``sets`` with edits by code, so that each class has ``LEAST_WRITTEN`` on all cases, and fewer on a part of them."""
     chosen = sets.of_cases(frozenset(sources))
     counts = Counter(item.harm_class for item in chosen if item.harm_class)
-    wanted = {name: max(0, share_of(LEAST_WRITTEN, sets, len(sources)) - counts[name]) for name in HARM_CLASSES}
+    wanted: dict[str, int] = {
+        name: max(0, share_of(LEAST_WRITTEN, sets, len(sources)) - counts[name]) for name in HARM_CLASSES
+    }
     good = [(name, text) for answers in sets.good.values() for name, text in answers.items() if name in sources]
     edits = edits_by_code(
         good, sources, seed=sets.digest, wanted={**wanted, RIGHT: share_of(_RIGHT, sets, len(sources))}

@@ -1,7 +1,7 @@
 """Measures a judge on good answers and their minimal edits: per kind how many it objects to and how many it leaves open."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -104,7 +104,7 @@ def choose_cases(datasets: Sequence[Dataset], counts: Sequence[int]) -> dict[str
     }
 
 
-def texts_of(sets: ContrastSets, cases: Mapping[str, Case]) -> list[ContrastText]:
+def texts_of(sets: ContrastSets, cases: Collection[str]) -> list[ContrastText]:
     """Return the good answers to ``cases`` and all their edits, case by case."""
     texts = [
         ContrastText(id=f"{case_id}:{writer}", case_id=case_id, label="good", kind=writer, kept=False, text=text)
@@ -131,16 +131,9 @@ def texts_of(sets: ContrastSets, cases: Mapping[str, Case]) -> list[ContrastText
     return sorted(texts, key=lambda text: order[text.case_id])
 
 
-def ask_about(asker: Asker, texts: Sequence[ContrastText], sources: Mapping[str, str]) -> list[JudgedScores]:
+def ask_about(asker: Asker, texts: Sequence[JudgedText]) -> list[JudgedScores]:
     """Return the jury's scores of all texts; a pairwise judge compares each edit with the answer that was edited."""
-    return asyncio.run(
-        asker.ask(
-            [
-                JudgedText(case_id=item.case_id, text=item.text, source=sources[item.case_id], other=item.good)
-                for item in texts
-            ]
-        )
-    )
+    return asyncio.run(asker.ask(texts))
 
 
 def objection(score: Score, spec: JudgeSpec) -> bool | None:

@@ -9,6 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from eval.judges import reading
 from eval.labels.claims import answers as claims_answers
 from eval.labels.claims.answers import CHOICES, claims_form
 from eval.run.reply_cache import CachingGateway, ReplyCache
@@ -26,6 +27,14 @@ from service.kit.settings import Settings
 GRADE_VARIABLES = frozenset({"source", "summary"})
 PREFERENCE_VARIABLES = frozenset({"source", "summary_a", "summary_b"})
 CLAIMS_VARIABLES = frozenset({"summary", "items"})
+# By output schema: the sets of inputs that a judge may have, and the only grades of those that have no own.
+_VARIABLES = {
+    **dict.fromkeys(SCHEMA_NAMES, (GRADE_VARIABLES, PREFERENCE_VARIABLES)),
+    claims_answers.SCHEMA_NAME: (CLAIMS_VARIABLES,),
+    reading.SCHEMA_NAME: (reading.READING_VARIABLES,),
+}
+_ALL_VARIABLES = frozenset(name for sets in _VARIABLES.values() for names in sets for name in names)
+_MENUS = {claims_answers.SCHEMA_NAME: CHOICES, reading.SCHEMA_NAME: reading.MENU}
 _Answer = TypeVar("_Answer")
 _THROTTLE_RETRIES = 12  # as the runner of cases: throttles are waited out inside the judge's deadline
 _REGION = re.compile(r"^(us|eu|apac|global)\.")
@@ -53,8 +62,15 @@ class Judge:
         return self.pair.output.schema == claims_answers.SCHEMA_NAME
 
     @property
-    def form(self) -> dict[str, Any]:
+    def reads(self) -> bool:
+        """Whether the judge says yes or no to single sentences, in no form."""
+        return self.pair.output.schema == reading.SCHEMA_NAME
+
+    @property
+    def form(self) -> dict[str, Any] | None:
         """The JSON schema of an answer."""
+        if self.reads:
+            return None
         return claims_form(self.menu) if self.asks_claims else answer_form(self.menu)
 
     @property
@@ -99,17 +115,16 @@ def load_judge(rubric: str, *, settings: Settings, cards: ModelCards, model: str
         PairError: the file is missing or wrong, has no menu, or the model has no card or is code.
     """
     path = settings.prompts_dir / "judges" / f"{rubric}.prompty"
-    pair = load_pair(path, cards=cards, task_variables=GRADE_VARIABLES | PREFERENCE_VARIABLES | CLAIMS_VARIABLES)
+    pair = load_pair(path, cards=cards, task_variables=_ALL_VARIABLES)
     schema, variables = pair.output.schema, frozenset(pair.variables)
-    known = (*SCHEMA_NAMES, claims_answers.SCHEMA_NAME)
-    if schema not in known:
-        raise PairError(f"{path}: output.schema {schema!r} is not a judge's; use {', '.join(known)}")
+    if schema not in _VARIABLES:
+        raise PairError(f"{path}: output.schema {schema!r} is not a judge's; use {', '.join(_VARIABLES)}")
     menu = [label.lower() for label in pair.output.labels]
-    if schema == claims_answers.SCHEMA_NAME and tuple(menu) != CHOICES:
-        raise PairError(f"{path}: output.labels must be {', '.join(CHOICES)}")
+    if schema in _MENUS and tuple(menu) != _MENUS[schema]:
+        raise PairError(f"{path}: output.labels must be {', '.join(_MENUS[schema])}")
     if not 2 <= len(menu) <= 7 or len(set(menu)) != len(menu):
         raise PairError(f"{path}: output.labels must be 2 to 7 different grades, from worst to best")
-    allowed = (CLAIMS_VARIABLES,) if schema == claims_answers.SCHEMA_NAME else (GRADE_VARIABLES, PREFERENCE_VARIABLES)
+    allowed = _VARIABLES[schema]
     if variables not in allowed:
         wanted = " or ".join(", ".join(sorted(names)) for names in allowed)
         raise PairError(f"{path}: a judge's inputs are {wanted}")
@@ -119,7 +134,7 @@ def load_judge(rubric: str, *, settings: Settings, cards: ModelCards, model: str
         pair = replace(pair, model=cards.get(model).id)
     if cards.get(pair.model).wire == "in_process":
         raise PairError(f"model {pair.model!r} is code and cannot judge; choose a language model")
-    return Judge(pair=pair)
+    return Judge(pair=reading.in_trained_form(pair) if schema == reading.SCHEMA_NAME else pair)
 
 
 def refuse_self_judging(judge: Judge, pairs: Sequence[Pair]) -> None:

@@ -8,8 +8,8 @@ measured on that run's own answers.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from eval.judges.calibration import Calibration, interval_text
@@ -63,6 +63,7 @@ class KindLicence:
     """One kind: the measured ``recall`` (None: no edit of this kind was asked about), and a ``warning`` where it is not sure."""
 
     kind: str
+    harm_class: str
     recall: Interval | None
     licensed: bool
     warning: str = ""
@@ -85,6 +86,12 @@ class Licence:
     def whole(self) -> bool:
         """Whether the judge is licensed for every class that it was asked about."""
         return not self.refused and all(item.licensed for item in self.classes)
+
+    def only(self, classes: tuple[ClassLicence, ...]) -> "Licence":
+        """Return this licence with ``classes`` in place of its own; a kind whose class is no longer licensed goes with it."""
+        gone = {item.name for item in classes if not item.licensed}
+        kinds = tuple(replace(item, licensed=item.licensed and item.harm_class not in gone) for item in self.kinds)
+        return replace(self, classes=classes, kinds=kinds)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -161,7 +168,7 @@ def licence(record: Calibration | None, spec: JudgeSpec, terms: LicenceTerms, *,
     names = dict.fromkeys(terms.classes[kind] for kind in spec.kinds if kind in terms.classes)
     classes = tuple(_class(name, found, needed) for name in names)
     granted = {item.name for item in classes if item.licensed}
-    kinds = tuple(_kind(kind, found, needed, terms.classes.get(kind) in granted) for kind in spec.kinds)
+    kinds = tuple(_kind(kind, terms.classes.get(kind, ""), found, needed, granted) for kind in spec.kinds)
     return Licence(classes=classes, kinds=kinds)
 
 
@@ -197,17 +204,20 @@ def _how_near(recall: Interval, needed: float) -> str:
     return f"{points:.0f} points of recall too few (on {cases} cases it takes {seen / cases:.2f})"
 
 
-def _kind(name: str, found: ContrastMeasure, needed: float, of_class: bool) -> KindLicence:
-    measured = found.kind(name)
+def _kind(name: str, harm_class: str, found: ContrastMeasure, needed: float, granted: Collection[str]) -> KindLicence:
+    measured, of_class = found.kind(name), harm_class in granted
     if measured is None:
-        return KindLicence(kind=name, recall=None, licensed=of_class, warning="no edit of this kind was asked about")
+        warning = "no edit of this kind was asked about"
+        return KindLicence(kind=name, harm_class=harm_class, recall=None, licensed=of_class, warning=warning)
     recall, warning = measured.rate, ""
     blind = recall.high is not None and recall.high < needed
     if blind:
         warning = f"recall {interval_text(recall)} on n={measured.n} is certainly below {needed:.2f}: not looked at"
     elif recall.low is None or recall.low < needed:
         warning = f"recall {interval_text(recall)} on n={measured.n} may be below {needed:.2f}"
-    return KindLicence(kind=name, recall=recall, licensed=of_class and not blind, warning=warning)
+    return KindLicence(
+        kind=name, harm_class=harm_class, recall=recall, licensed=of_class and not blind, warning=warning
+    )
 
 
 def outdated(record: Calibration | None, spec: JudgeSpec, terms: LicenceTerms, answered_by: str = "") -> str:

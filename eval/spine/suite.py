@@ -174,10 +174,10 @@ class Suite:
                     "higher_is_better=False and unit=Unit.EVENTS"
                 )
 
-        if self.episode is not None and (self.judges or self.behaviour is not None):
+        if self.episode is not None and (self.behaviour is not None or any(not spec.reads for spec in self.judges)):
             raise ConfigurationError(
-                f"the suite of task {self.task!r} plays conversations: judges and behaviour checks read single answers, so "
-                "leave `judges` and `behaviour` out"
+                f"the suite of task {self.task!r} plays conversations: of its judges only readers of sentences can be asked, and "
+                "behaviour checks read single answers, so leave other judges and `behaviour` out"
             )
 
     def case_model(self, input_model: type[BaseModel]) -> type[BaseModel]:

@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from eval.labels.contrasts.inventions import CAUSES, INVENTIONS, Invention
 from eval.labels.contrasts.sets import MinimalEdit
@@ -102,36 +103,34 @@ _ROLES = (
           lambda match: f"{match[1]} {'landlord' if match[2][0] in 'wmsb' else 'tenant'}"),
     _rule("object_changed", "roles", r"\b(his|her|the customer's) (account|meter|bill|deposit|service)\b", r"the landlord's \2"),
 )  # fmt: skip
+_told_done = partial(_rule, "promise_as_done", "promise", positive=True)
 _PROMISES = (
-    _rule("promise_as_done", "promise", rf"(?P<who>)\bwill (?P<verb>{_PLAIN})\b", _done, positive=True),
-    _rule("promise_as_done", "promise", rf"(?P<who>)\b(?:is|are|was|were) to (?P<verb>{_PLAIN})\b", _done, positive=True),
-    _rule("promise_as_done", "promise", rf"(?P<who>)\b(?:promised|plans|means|intends|offered|hopes) to (?P<verb>{_PLAIN})\b",
-          _done, positive=True),
-    _rule("promise_as_done", "promise", r"\bwill be (\w+(?:ed|t|n))\b", r"was \1", positive=True),
-    _rule("promise_as_done", "promise", r"\b(?:is|are) to be (\w+(?:ed|t|n))\b", r"was \1", positive=True),
-    _rule("promise_as_done", "promise", rf"\b(?:is|are) (?:scheduled|booked|set|planned) for (?={_DATE})", "took place on ",
-          positive=True),
-    _rule("promise_as_done", "promise", rf"\bis due (?:on |by |back )?(?={_DATE})", "arrived on ", positive=True),
-    _rule("promise_as_done", "promise", rf"\b(?:decides|is to decide|rules) by (?={_DATE})", "decided on ", positive=True),
-    _rule("promise_as_done", "promise", r"\b(?:is|was) (?:promised|requested|asked for)\b", "was granted", positive=True),
-    _rule("promise_as_done", "promise", r"\b(?:asks|asked|wants) (?:for )?(?=(?:a|an|the|his|her) (?:refund|credit|call|written|"
-          r"payment|copy|letter|new|plan|full|waiver|answer|explanation))", "got ", positive=True),
-    _rule("promise_as_done", "promise", rf"(?P<who>)\b(?:has|have|had) yet to (?P<verb>{_PLAIN})\b", _done, positive=True),
-    _rule("promise_as_done", "promise", rf"\b(?:is|are|was|were) (?:expected|promised) (?:on |by |for )?(?={_DATE})", "came on ",
-          positive=True),
-    _rule("promise_as_done", "promise", rf"(?<=, )promised (?:for|by) (?={_DATE})", "given on ", positive=True),
-    _rule("promise_as_done", "promise", r"\bawaits (?=(?:a|an|the|his|her)\b)", "has ", positive=True),
-    _rule("promise_as_done", "promise", r"\b(?:is|are) (?:pending|under review)\b", "has been settled", positive=True),
+    _told_done(rf"(?P<who>)\bwill (?P<verb>{_PLAIN})\b", _done),
+    _told_done(rf"(?P<who>)\b(?:is|are|was|were) to (?P<verb>{_PLAIN})\b", _done),
+    _told_done(rf"(?P<who>)\b(?:promised|plans|means|intends|offered|hopes) to (?P<verb>{_PLAIN})\b",
+          _done),
+    _told_done(r"\bwill be (\w+(?:ed|t|n))\b", r"was \1"),
+    _told_done(r"\b(?:is|are) to be (\w+(?:ed|t|n))\b", r"was \1"),
+    _told_done(rf"\b(?:is|are) (?:scheduled|booked|set|planned) for (?={_DATE})", "took place on "),
+    _told_done(rf"\bis due (?:on |by |back )?(?={_DATE})", "arrived on "),
+    _told_done(rf"\b(?:decides|is to decide|rules) by (?={_DATE})", "decided on "),
+    _told_done(r"\b(?:is|was) (?:promised|requested|asked for)\b", "was granted"),
+    _told_done(r"\b(?:asks|asked|wants) (?:for )?(?=(?:a|an|the|his|her) (?:refund|credit|call|written|"
+          r"payment|copy|letter|new|plan|full|waiver|answer|explanation))", "got "),
+    _told_done(rf"(?P<who>)\b(?:has|have|had) yet to (?P<verb>{_PLAIN})\b", _done),
+    _told_done(rf"\b(?:is|are|was|were) (?:expected|promised) (?:on |by |for )?(?={_DATE})", "came on "),
+    _told_done(rf"(?<=, )promised (?:for|by) (?={_DATE})", "given on "),
+    _told_done(r"\bawaits (?=(?:a|an|the|his|her)\b)", "has "),
+    _told_done(r"\b(?:is|are) (?:pending|under review)\b", "has been settled"),
     _rule("claim_as_fact", "promise", r"\b(?:She|He|The customer|The caller) (?:says|said|believes|claims|thinks|insists) "
           r"(?:that )?(?=(?:the|it|she|he|a|an|her|his|this|no|they|nobody|someone|somebody)\b)", "It is established that "),
     _rule("claim_as_fact", "promise", r",? (?:she|he|the customer|the caller) (?:says|said|believes|thinks|claims)(?=[.,;])",
           ", as the records prove"),
-    _rule("promise_as_done", "promise", r"\bpromised (?=(?:a|an|the|him|her) )", "provided ", positive=True),
-    _rule("promise_as_done", "promise", r"\b(?:is|are) (?:scheduled|booked|queued|planned)\b(?! (?:for|on)\b)", "took place", positive=True),
-    _rule("promise_as_done", "promise", r"\b(?:is|are) (?:expected|promised)\b(?! (?:on|by|for|to)\b)", "has come", positive=True),
-    _rule("promise_as_done", "promise", r"\b(?:asks|asked|wants|wanted) (?:for )?(?=(?:a|an|the|his|her|their) )", "got ", positive=True),
-    _rule("promise_as_done", "promise", r"\b(?:asks|asked|wants|wanted) to be (?=\w+(?:ed|n|t)\b)", "was ", positive=True),
-    _rule("promise_as_done", "promise", r"\b(?:may|can) (?P<verb>[a-z]+)(?= (?:by|until|on|at) )", r"did \g<verb>", positive=True),
+    _told_done(r"\bpromised (?=(?:a|an|the|him|her) )", "provided "),
+    _told_done(r"\b(?:is|are) (?:scheduled|booked|queued|planned)\b(?! (?:for|on)\b)", "took place"),
+    _told_done(r"\b(?:is|are) (?:expected|promised)\b(?! (?:on|by|for|to)\b)", "has come"),
+    _told_done(r"\b(?:asks|asked|wants|wanted) (?:for )?(?=(?:a|an|the|his|her|their) )", "got "),
+    _told_done(r"\b(?:asks|asked|wants|wanted) to be (?=\w+(?:ed|n|t)\b)", "was "),
     _rule("claim_as_fact", "promise", r"\b(?:reportedly|allegedly|apparently|supposedly|presumably)\b", "demonstrably"),
 )  # fmt: skip
 _OMISSIONS = (

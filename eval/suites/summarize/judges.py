@@ -39,6 +39,15 @@ JUDGES = (
         yes_or_no=True,
         reason="as for the judge of claims; the floor allows one unsupported summary in five for the noise of judge and cases",
     ),
+    JudgeSpec(
+        rubric="reader",
+        bad_kinds=_UNFAITHFUL,
+        kinds=_STATEMENTS,
+        reads=True,
+        margin=0.07,
+        yes_or_no=True,
+        reason="as for the judge of claims; it reads the sentences that code does not account for",
+    ),
     # Shown only: the labelled rows with a defect of these rubrics (8 and 24) are too few or too mixed to gate on.
     JudgeSpec(rubric="coverage", bad_kinds=("dropped_open_item",), reason="finds open matters that the summary omits"),
     JudgeSpec(
