@@ -108,7 +108,7 @@ def _settings(model: str | None, api_base: str | None) -> "Settings":
 def _tell_due(task: str, days: int) -> None:
     from datetime import UTC, datetime
 
-    from eval.judges.due import judges_due
+    from eval.judges.licensing.due import judges_due
     from service.kit.settings import Settings
 
     found = judges_due(task, Settings(), days=days, now=datetime.now(UTC))

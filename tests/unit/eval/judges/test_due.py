@@ -7,7 +7,7 @@ import pytest
 
 from eval.judges.calibration import Agreement, Calibration, save
 from eval.judges.contrasts import ContrastMeasure
-from eval.judges.due import judges_due
+from eval.judges.licensing.due import judges_due
 from eval.judges.jury import load_jury
 from eval.judges.labelled_rows import CALIBRATION_SET, own_digest
 from eval.labels.claims.labels import claims_digest

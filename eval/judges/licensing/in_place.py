@@ -37,7 +37,7 @@ class InPlace:
 def edits_of(accepted: Sequence[tuple[str, str]], sources: Mapping[str, str]) -> list[ContrastText]:
     """Return the edits of the ``accepted`` answers (case id, text), always the same, so that a run can be resumed."""
     seed = sha256_hex("\0".join(sorted({f"{case_id}\0{text}" for case_id, text in accepted})))
-    wanted: dict[str, int] = {name: EDITS_OF_A_CLASS for name in HARM_CLASSES} | {RIGHT: RIGHT_EDITS}
+    wanted: dict[str, int] = {**dict.fromkeys(map(str, HARM_CLASSES), EDITS_OF_A_CLASS), RIGHT: RIGHT_EDITS}
     return [
         ContrastText(
             id=edit.id,
