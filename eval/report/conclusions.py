@@ -12,7 +12,6 @@ from figures.command_line import is_simulated
 from figures.formatting import MISSING, events_in, format_interval, format_number, format_signed, plural
 from figures.metric import Unit
 from service.core.llm.model_call import AnswerOrigin
-from service.core.release.unseen import unseen_text
 from service.core.run.task_result import TaskResult
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def headline(evaluation: Evaluation) -> str:
         gate = judged[0].gate
         rest = gate.headline.removeprefix(gate.verdict.value)
         return f"{endings[gate.verdict]}{rest}."
-    unseen = dict.fromkeys(text for pair in judged if (text := unseen_text(pair.gate.unseen, pair.gate.looked_at)))
+    unseen = dict.fromkeys(text for pair in judged if (text := pair.gate.limits))
     limits = "".join(f" {text[0].upper()}{text[1:]}." for text in unseen)
     if not passing:
         return f"None of {len(judged)} {noun}s passes the gate.{limits}"

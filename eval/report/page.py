@@ -270,6 +270,7 @@ def _pair_json(pair: PairResult, evaluation: Evaluation) -> dict[str, Any]:
         "headline": pair.gate.headline,
         "unseen": list(pair.gate.unseen),
         "looked_at": list(pair.gate.looked_at),
+        "sentences": None if pair.gate.sentences is None else asdict(pair.gate.sentences),
         "checks": [_check_json(check) for check in pair.gate.checks],
         "baseline_digest": pair.gate.baseline_digest,
         **{group: {name: asdict(metric) for name, metric in getattr(pair, group).items()} for group in groups},
