@@ -285,11 +285,17 @@ def worst_results(results: Iterable[CaseResult], suite: Suite, limit: int | None
 
 
 def findings_of(item: CaseResult) -> list[ScoreFinding]:
-    """Return the findings of all scores of the result, each text once (two scores may name the same fault)."""
+    """Return the findings of all scores of the result, each text once (two scores may name the same fault).
+
+    A sentence that a judge found without support is one. What a scorer could not decide is none, whatever it noted.
+    """
     seen: dict[str, ScoreFinding] = {}
     for name, score in item.scores.items():
-        for text in score.findings:
+        for text in score.findings if score.value is not None or item.result.failure is not None else ():
             seen.setdefault(text, _finding(name, text))
+        for one in score.sentences:
+            if one.state == "unsupported":
+                seen.setdefault(one.text, _finding(name, QuotingFinding("a judge finds no support", quote=one.text)))
     return list(seen.values())
 
 

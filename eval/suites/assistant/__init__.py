@@ -238,6 +238,8 @@ SUITE = Suite(
     minimum_latency_calls=20,
     slices=("kind", "tool", "style", "reason", "twin", "vulnerable", "benign", "fault"),
     table=(
+        "sentences_accounted",
+        "sentences_unread",
         "conversation_right",
         "pass_4",
         "silence_right",

@@ -67,8 +67,9 @@ _DEEDS = {
 
 @cache
 def _approved_words() -> tuple[frozenset[str], ...]:
-    """Return the words of meaning of each entry of the approved questions."""
-    return tuple(content_of(" ".join(wordings)) for wordings in persona().questions.values())
+    """Return the words of meaning of each entry of the approved questions; the other wordings that ask are entries, too."""
+    entries = (" ".join(wordings) for wordings in persona().questions.values())
+    return tuple(content_of(text) for text in (*entries, *(text for text in persona().wordings if "?" in text)))
 
 
 @cache
