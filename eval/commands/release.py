@@ -103,7 +103,8 @@ def _plain(row: "HistoryRow") -> dict[str, Any]:
         "release": None if release is None else {name: getattr(release, name) for name in (*told, *signed)},
         "evidence": None
         if evidence is None
-        else {name: getattr(evidence, name) for name in (*measured, "environment", "answered_by", "origins")},
+        else {name: getattr(evidence, name) for name in (*measured, "environment", "answered_by", "origins")}
+        | {"sentences": None if evidence.sentences is None else asdict(evidence.sentences)},
         "verified": row.problem is None,
         "problem": row.problem,
     }

@@ -213,7 +213,7 @@ class Audit:
 def _although(release: Release | None, attestation: GateAttestation | None) -> str:
     if release is None or attestation is None:
         return ""
-    text = unseen_text(attestation.unseen, attestation.looked_at)
+    text = unseen_text(attestation.unseen, attestation.looked_at, attestation.sentences)
     allowed = f", an exception signed for stage {release.unseen_allowed_in!r}" if release.unseen_allowed_in else ""
     allowed += f" ({release.without_judge})" if allowed and release.without_judge else ""
     return f"although {text}{allowed}" if text else ""

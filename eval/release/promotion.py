@@ -247,7 +247,7 @@ def _needs_new_evidence(context: _ReleaseContext) -> bool:
     attestation, _ = read_attestation(envelope, context.keys, f"the gate attestation of release {newest.sequence}")
     elsewhere = not newest.is_for(context.settings.stage, context.settings.environment)
     policy = UnseenPolicy.of(context.settings)
-    return elsewhere or policy.lacks_exception(attestation.unseen, newest.unseen_allowed_in)
+    return elsewhere or policy.lacks_exception(attestation.unseen, newest.unseen_allowed_in, attestation.sentences)
 
 
 def _refuse_misbehaviour(pair: Pair, suite: Suite, settings: Settings) -> None:

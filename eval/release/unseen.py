@@ -1,4 +1,4 @@
-"""Decides whether a pair may be released although nobody looked at some kinds of harm, and tells the releaser so."""
+"""Decides whether a pair may be released although nobody looked at some sentences or kinds of harm, and tells the releaser so."""
 
 import sys
 from collections.abc import Callable
@@ -57,20 +57,20 @@ def exception_of(
         Refused: nobody looked at some kinds, and this stage takes no such evidence; names the kinds and the remedy.
     """
     reason = (without_judge or "").strip()
-    text = unseen_in_full(attestation.unseen, attestation.looked_at)
+    text = unseen_in_full(attestation.unseen, attestation.looked_at, attestation.sentences)
     if not text:
         if reason:
             say("note: a judge looked at every kind of harm; --without-judge is not needed and not recorded")
         return JudgeException()
     # An exception counts in its own stage alone, and is not carried from there into another stage's release.
     kept = earlier if earlier is not None and earlier.allowed_in == policy.stage else None
-    if not reason and policy.refuses(attestation.unseen, kept.allowed_in if kept else None):
+    if not reason and policy.refuses(attestation.unseen, kept.allowed_in if kept else None, attestation.sentences):
         raise Refused(
             f"{attestation.pair_name} {attestation.pair_digest[:12]} is not released in stage {policy.stage!r}: {text}. "
             f"{_remedy(attestation, suite)} To release it all the same, say why with --without-judge: it is signed into the "
             "release, and history, verify and /v1/pairs show it"
         )
-    if not policy.lacks_exception(attestation.unseen, None):
+    if not policy.lacks_exception(attestation.unseen, None, attestation.sentences):
         say(f"note: {text}. Stage {policy.stage!r} takes such evidence; test and prod refuse it")
         return JudgeException()
     say(f"note: {text}. The exception for stage {policy.stage!r} is signed into the release")

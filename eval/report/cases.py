@@ -19,6 +19,7 @@ from eval.report.conclusions import (
 )
 from eval.report.finding_counts import findings_sentence
 from eval.report.played import Demands
+from eval.report.sentences import SentenceView, sentence_views
 from eval.spine.cases import Case
 from eval.spine.results import CaseResult, Evaluation, PairResult
 from eval.spine.suite import Suite
@@ -79,6 +80,7 @@ class ShownAnswer:
     unscored: tuple[tuple[str, str], ...]
     scores: str
     figures: str
+    sentences: tuple[SentenceView, ...] = ()
     is_production: bool = False
     changes: tuple[TextPiece, ...] = ()  # compared with production's answer; empty if one of the two is missing
     in_common: str = ""
@@ -304,6 +306,7 @@ def _answer(case: Case, pair: PairResult, item: CaseResult, suite: Suite, place:
         unscored=() if result.failure is not None else tuple(sorted((name, str(reason)) for name, reason in reasons)),
         scores=" · ".join(f"{name} {_score_text(value)}" for name, value in values.items() if value is not None),
         figures=_figures(item),
+        sentences=sentence_views(item),
         is_production=pair.is_production,
     )
 

@@ -12,7 +12,6 @@ from figures.command_line import is_simulated
 from figures.formatting import MISSING, events_in, format_interval, format_number, format_signed, plural
 from figures.metric import Unit
 from service.core.llm.model_call import AnswerOrigin
-from service.core.release.unseen import unseen_text
 from service.core.run.task_result import TaskResult
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def headline(evaluation: Evaluation) -> str:
         gate = judged[0].gate
         rest = gate.headline.removeprefix(gate.verdict.value)
         return f"{endings[gate.verdict]}{rest}."
-    unseen = dict.fromkeys(text for pair in judged if (text := unseen_text(pair.gate.unseen, pair.gate.looked_at)))
+    unseen = dict.fromkeys(text for pair in judged if (text := pair.gate.limits))
     limits = "".join(f" {text[0].upper()}{text[1:]}." for text in unseen)
     if not passing:
         return f"None of {len(judged)} {noun}s passes the gate.{limits}"
@@ -286,11 +285,17 @@ def worst_results(results: Iterable[CaseResult], suite: Suite, limit: int | None
 
 
 def findings_of(item: CaseResult) -> list[ScoreFinding]:
-    """Return the findings of all scores of the result, each text once (two scores may name the same fault)."""
+    """Return the findings of all scores of the result, each text once (two scores may name the same fault).
+
+    A sentence that a judge found without support is one. What a scorer could not decide is none, whatever it noted.
+    """
     seen: dict[str, ScoreFinding] = {}
     for name, score in item.scores.items():
-        for text in score.findings:
+        for text in score.findings if score.value is not None or item.result.failure is not None else ():
             seen.setdefault(text, _finding(name, text))
+        for one in score.sentences:
+            if one.state == "unsupported":
+                seen.setdefault(one.text, _finding(name, QuotingFinding("a judge finds no support", quote=one.text)))
     return list(seen.values())
 
 

@@ -35,6 +35,7 @@ from eval.report.conclusions import (
 )
 from eval.report.finding_counts import fault_name, findings_sentence, results_with_faults
 from eval.report.reasons import CheckGroup, check_groups, with_cause
+from eval.report.sentences import sentence_lists
 from eval.spine.results import CaseResult, Evaluation, PairResult, Verdict
 from eval.spine.suite import Suite
 from figures.formatting import NOTE_MARK, format_mde, format_number, format_p, format_signed, metric_lines, plural
@@ -292,6 +293,8 @@ class _Printer:
             if gate.small_slices:
                 small = "; ".join(small_slice_text(check) for check in gate.small_slices)
                 self.say(f"slices too small to gate: {small}", "dim", indent=2)
+        for found in sentence_lists(self._evaluation):
+            self.say(f"{one_line(found.pair, 60)}: {found.counts}", "dim")
         unseen = unseen_kinds(self._evaluation, self._suite)
         if unseen:
             names = ", ".join(kind.name for kind in unseen)

@@ -7,7 +7,7 @@ from eval.report.conclusions import candidates, open_checks, replaced_models, ta
 from eval.spine.results import NOT_MEASURED, Evaluation, PairResult, Verdict, behaviour_verdict
 from eval.spine.suite import Suite
 from figures.command_line import REASON, omni
-from service.core.release.unseen import UnseenPolicy, unseen_text
+from service.core.release.unseen import UnseenPolicy
 from service.kit.frame.display.inert import one_line
 
 DEV = "dev"
@@ -71,8 +71,8 @@ def _after_pass(pair: PairResult, evaluation: Evaluation, suite: Suite, policy: 
         needed = f", and {evaluation.environment} requires" if required else ""
         behaviour = f"judge its behaviour too, which this run did not measure{needed}"
         steps = _step(behaviour, omni("gate", name, task=task))
-    if policy.refuses(pair.gate.unseen):
-        text = unseen_text(pair.gate.unseen, pair.gate.looked_at)
+    if policy.refuses(pair.gate.unseen, None, pair.gate.sentences):
+        text = pair.gate.limits
         judge = f"have a licensed judge look, as {text}, and stage {policy.stage} refuses that"
         return steps + _step(judge, omni("calibrate", task=task))
     return steps + _step("release it", omni("promote", name, *REASON, task=task))

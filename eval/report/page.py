@@ -36,6 +36,7 @@ from eval.report.junit import render_junit
 from eval.report.next_step import NextStep
 from eval.report.played import as_read
 from eval.report.reasons import check_groups, with_cause
+from eval.report.sentences import sentence_lists
 from eval.spine.cases import Case
 from eval.spine.results import CaseResult, Check, Evaluation, PairResult
 from eval.spine.suite import Suite
@@ -116,6 +117,7 @@ def render_html(
         calls=calls_sentence(evaluation),
         warning=stand_in_warning(evaluation),
         cards=view.pair_cards(evaluation, suite),
+        sentences=sentence_lists(evaluation),
         unseen=unseen_kinds(evaluation, suite),
         unseen_title=unseen_title(unseen_kinds(evaluation, suite)),
         who_sees=WHO_SEES,
@@ -195,6 +197,8 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
         codes = failures_by_code(results_of(pair))
         if codes:
             lines.append("  - no answer: " + ", ".join(f"{code} {count}" for code, count in codes))
+    if found := sentence_lists(e):
+        lines += ["", "## Sentences", "", *(f"- **{markdown(one.pair)}**: {markdown(one.counts)}" for one in found)]
     if unseen := unseen_kinds(e, suite):
         lines += [
             "",
@@ -209,7 +213,8 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
 
 def _verdict_cell(pair: PairResult) -> str:
     word, count = VERDICT_WORDS[pair.gate.verdict], unseen_count(pair)
-    return f"**{word}**, {count}" if count else f"**{word}**"
+    unread = "" if pair.gate.sentences is None else pair.gate.sentences.unread_text
+    return ", ".join(filter(None, (f"**{word}**", unread, count)))
 
 
 def _ceiling_lines(evaluation: Evaluation, suite: Suite) -> list[str]:
@@ -270,6 +275,7 @@ def _pair_json(pair: PairResult, evaluation: Evaluation) -> dict[str, Any]:
         "headline": pair.gate.headline,
         "unseen": list(pair.gate.unseen),
         "looked_at": list(pair.gate.looked_at),
+        "sentences": None if pair.gate.sentences is None else asdict(pair.gate.sentences),
         "checks": [_check_json(check) for check in pair.gate.checks],
         "baseline_digest": pair.gate.baseline_digest,
         **{group: {name: asdict(metric) for name, metric in getattr(pair, group).items()} for group in groups},

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from eval.spine.accounts import SentenceAccount
 from figures.metric import Metric
 from service.core.llm.model_call import AnswerOrigin
-from service.core.release.unseen import verdict_headline
+from service.core.release.unseen import ReadSentences, unseen_text, verdict_headline
 from service.core.run.task import TaskResult
 from service.core.unit.pair import PairRole
 
@@ -193,6 +193,7 @@ class GateResult:
 
     ``small_slices`` are slice floors with too few cases to gate; they are shown but do not count in the verdict. ``looked_at``
     and ``unseen`` divide the suite's ``judged_only`` kinds by name: those that a licensed judge looked at, and the others.
+    ``sentences`` counts what code or a reader accounts for; None where the suite has no free texts.
     """
 
     pair_name: str
@@ -205,6 +206,7 @@ class GateResult:
     look: InterimLook = field(default_factory=InterimLook)
     unseen: tuple[str, ...] = ()
     looked_at: tuple[str, ...] = ()
+    sentences: ReadSentences | None = None
 
     def check(self, kind: CheckKind, name: str) -> Check | None:
         """Return the check of this kind on metric ``name``, or None."""
@@ -221,7 +223,12 @@ class GateResult:
     @property
     def headline(self) -> str:
         """The verdict with what nobody looked at; reports print it in place of the bare verdict."""
-        return verdict_headline(self.verdict.value, self.unseen, self.looked_at)
+        return verdict_headline(self.verdict.value, self.unseen, self.looked_at, self.sentences)
+
+    @property
+    def limits(self) -> str:
+        """What nobody looked at, in a few words; "" if every sentence and every kind of harm was."""
+        return unseen_text(self.unseen, self.looked_at, self.sentences)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

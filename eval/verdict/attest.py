@@ -1,7 +1,7 @@
 """Builds a pair's gate attestation and the figures file whose digest the attestation holds."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,7 @@ def attest(
             behaviour=behaviour_verdict(pair.gate.checks),
             unseen=pair.gate.unseen,
             looked_at=pair.gate.looked_at,
+            sentences=pair.gate.sentences,
             counterpart=counterpart,
             documents=tuple(sorted(set(pair.documents.values()))),
             figures_digest=sha256_hex(figures),
@@ -102,6 +103,7 @@ def figures_text(pair: PairResult) -> str:
             "checks": [_check(check) for check in pair.gate.checks],
             "unseen": list(pair.gate.unseen),
             "looked_at": list(pair.gate.looked_at),
+            "sentences": None if pair.gate.sentences is None else asdict(pair.gate.sentences),
         }
     )
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from eval.scorers.accounts import read_sentences
 from eval.spine.results import CaseResult, Check, GateResult, InterimLook, Verdict
 from eval.spine.suite import Floor, NoWorse, SliceFloor, Suite
 from figures.metric import Metric, Unit
@@ -85,6 +86,7 @@ def decide(judgement: Judgement, rules: GateRules) -> GateResult:
         look=judgement.look,
         unseen=tuple(kind.name for kind in suite.judged_only if kind.name not in judgement.looked_at),
         looked_at=tuple(kind.name for kind in suite.judged_only if kind.name in judgement.looked_at),
+        sentences=read_sentences(judgement.answers, (figures.metrics, figures.backup)),
     )
 
 

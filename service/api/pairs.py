@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.answering import runtime_of, short_name
 from service.core.release.served import ServedPair
-from service.core.release.unseen import verdict_headline
+from service.core.release.unseen import ReadSentences, verdict_headline
 from service.kit.settings import Stage
 from service.runtime import Runtime
 
@@ -183,9 +183,10 @@ def _evidence(served: ServedPair) -> EvidenceFacts | None:
     if not said:
         return None
     unseen, looked_at = said.get("unseen"), said.get("looked_at", [])  # older attestations have neither
+    sentences = None if said.get("sentences") is None else ReadSentences(**said["sentences"])
     derived = {
         "dataset": said["dataset_name"],
-        "headline": verdict_headline(said["verdict"], unseen, looked_at),
+        "headline": verdict_headline(said["verdict"], unseen, looked_at, sentences),
         "unseen": unseen,
         "looked_at": looked_at,
     }

@@ -23,6 +23,7 @@ NOBODY = "none"
 # What each score counts: the guard's kinds of findings.
 EVENTS: Mapping[str, frozenset[str]] = {
     "fabricated": frozenset({"fabricated_data", "fabricated_requirement", "incorrect_documents", "incorrect_branch"}),
+    "asked_not_approved": frozenset({"question_not_approved"}),
     "documents_left_out": frozenset({"missing_documents"}),
     "told_off_topic": frozenset({"off_topic"}),
     "said_not_done": frozenset({"said_not_done"}),

@@ -275,6 +275,8 @@ SUITE = Suite(
         "late",
     ),
     table=(
+        "sentences_accounted",
+        "sentences_unread",
         "kappa",
         "kappa_macro",
         "kappa_least_form",

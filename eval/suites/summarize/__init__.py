@@ -308,6 +308,8 @@ SUITE = Suite(
     minimum_latency_calls=20,
     slices=("intent_family", "history", "resolution", "channels", "tempting_wrong"),
     table=(
+        "sentences_accounted",
+        "sentences_unread",
         "bleu",
         "chrf",
         "grounded",

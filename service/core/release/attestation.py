@@ -8,7 +8,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from service.core.llm.model_call import AnswerOrigin
 from service.core.release.statements import Statement, TrustedKeys, build_statement, read_claims
-from service.core.release.unseen import verdict_headline
+from service.core.release.unseen import ReadSentences, verdict_headline
 
 GATE_TYPE = "https://omni-insights.dev/gate/v1"  # a name; nothing is fetched
 _SUBJECT = ("pair_name", "pair_digest")
@@ -24,6 +24,7 @@ class GateAttestation:
 
     ``looked_at`` and ``unseen`` divide the kinds of harm that only a judge can see (``Suite.judged_only``): those that a
     licensed judge looked at, and those that nobody looked at. ``unseen`` None: older evidence, which does not state them.
+    ``sentences`` counts what code or a reader accounts for; None: older evidence.
 
     ``origins`` are those of all answers that the verdict rests on: the pair's, those of the pair in production that it was
     compared with, and those of the judges whose figures gate. Empty: older evidence, which does not state them.
@@ -54,6 +55,7 @@ class GateAttestation:
     behaviour: Literal["pass", "fail", "inconclusive", "not measured"] = "not measured"
     unseen: tuple[str, ...] | None = None
     looked_at: tuple[str, ...] = ()
+    sentences: ReadSentences | None = None
     counterpart: str = ""
     documents: tuple[str, ...] = ()
     figures_digest: str
@@ -69,11 +71,11 @@ class GateAttestation:
     @property
     def headline(self) -> str:
         """The verdict with what nobody looked at."""
-        return verdict_headline(self.verdict, self.unseen, self.looked_at)
+        return verdict_headline(self.verdict, self.unseen, self.looked_at, self.sentences)
 
     def statement(self) -> dict[str, Any]:
         """Return the in-toto statement to sign."""
-        left_out = {*_SUBJECT, *(name for name in ("counterpart", "documents") if not getattr(self, name))}
+        left_out = {*_SUBJECT, *(name for name in ("counterpart", "documents", "sentences") if not getattr(self, name))}
         predicate = _ADAPTER.dump_python(self, mode="json", exclude=left_out)
         return build_statement(f"{self.task}/{self.pair_name}", self.pair_digest, GATE_TYPE, predicate)
 

@@ -127,15 +127,16 @@ def verify_released(
 
 
 def refuse_unseen(what: str, attestation: GateAttestation, allowed_in: Stage | None, policy: UnseenPolicy) -> None:
-    """Refuse evidence in which nobody looked at some kinds of harm, unless ``policy`` or the signed exception takes it.
+    """Refuse evidence in which nobody looked at some sentences or kinds of harm, unless the stage or a signed exception takes it.
 
     Raises:
         RegistryError: naming the kinds and the remedy; ``what`` names the statement.
     """
-    if not policy.refuses(attestation.unseen, allowed_in):
+    if not policy.refuses(attestation.unseen, allowed_in, attestation.sentences):
         return
+    text = unseen_in_full(attestation.unseen, attestation.looked_at, attestation.sentences)
     raise RegistryError(
-        f"{what} is not taken in stage {policy.stage!r}: {unseen_in_full(attestation.unseen, attestation.looked_at)}. Calibrate "
+        f"{what} is not taken in stage {policy.stage!r}: {text}. Calibrate "
         "a judge of these kinds (`omni calibrate`), then `omni eval` and release again; or release again in this stage with "
         "--without-judge and the reason, which is signed into the release"
     )

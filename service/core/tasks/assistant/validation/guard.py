@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from service.core.run.dialogue.turn import DialogueInputs
 from service.core.run.guard import Objection
 from service.core.tasks.assistant.reply import AssistantReply
+from service.core.tasks.assistant.validation.closed import closed_findings
 from service.core.tasks.assistant.validation.facts import fact_findings
 from service.core.tasks.assistant.validation.promises import promise_findings
 from service.core.tasks.assistant.validation.seen import SeenTurn
@@ -15,7 +16,9 @@ from service.core.tools.use import TracedStep
 
 def reply_findings(reply: AssistantReply, seen: SeenTurn) -> tuple[Objection, ...]:
     """Return what is wrong with a reply, each finding once."""
-    return tuple(dict.fromkeys((*fact_findings(reply, seen), *promise_findings(reply, seen))))
+    return tuple(
+        dict.fromkeys((*fact_findings(reply, seen), *promise_findings(reply, seen), *closed_findings(reply, seen)))
+    )
 
 
 @dataclass(frozen=True, slots=True)
