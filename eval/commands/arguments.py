@@ -1,11 +1,16 @@
 """Command line arguments that several commands share, and their parsing."""
 
+import sys
 from decimal import Decimal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from figures.command_line import NO_REASON
+
+if TYPE_CHECKING:
+    from eval.release.unseen import Waiver
+    from service.kit.settings import Settings
 
 GATE_REJECTS, COULD_NOT_RUN = 1, 2
 
@@ -39,9 +44,31 @@ WithoutJudge = Annotated[
     str | None,
     typer.Option(
         metavar="WHY",
-        help="Release although no licensed judge looked at some kinds of harm; WHY is signed into the release.",
+        help="Release although no licensed judge looked at some kinds of harm: why. Signed into the release with the next two.",
     ),
 ]
+AllowedBy = Annotated[
+    str | None, typer.Option(metavar="WHO", help="The person who allows --without-judge; in CI default: the approver.")
+]
+Until = Annotated[
+    str | None,
+    typer.Option(metavar="DATE", help="Last day (UTC) on which --without-judge holds, at most 14 days ahead."),
+]
+
+
+def waiver(why: str | None, who: str | None, until: str | None, settings: "Settings") -> "Waiver | None":
+    """Return what --without-judge, --allowed-by and --until ask for; at a terminal what is missing is asked.
+
+    Raises:
+        Refused: one of them is missing or wrong.
+    """
+    from eval.release.unseen import Waiver
+    from service.kit.frame.clock import wall_clock
+
+    if (why or "").strip() and sys.stdin.isatty():
+        who = who or typer.prompt("Who allows the release without a licensed judge")
+        until = until or typer.prompt("Until when (YYYY-MM-DD, at most 14 days ahead)")
+    return Waiver.asked_for(why, who, until, wall_clock(settings.clock_file)().date())
 
 
 def _own_words(why: str) -> str:

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from eval.commands.arguments import GATE_REJECTS, ApprovedBy, PairName, PullRequest, TaskName, Why, WithoutJudge
+from eval.commands.arguments import (
+    GATE_REJECTS,
+    AllowedBy,
+    ApprovedBy,
+    PairName,
+    PullRequest,
+    TaskName,
+    Until,
+    Why,
+    WithoutJudge,
+    waiver,
+)
 from figures.command_line import as_typed_here, omni
 from service.kit.frame.display.terminal import say
 
@@ -35,6 +46,8 @@ def promote(
     approved_by: ApprovedBy = None,
     pull_request: PullRequest = None,
     without_judge: WithoutJudge = None,
+    allowed_by: AllowedBy = None,
+    until: Until = None,
     check: Annotated[
         bool,
         typer.Option("--check", help="Before the gate: refuse what no measurement could allow, and release nothing."),
@@ -53,11 +66,13 @@ def promote(
 
     try:
         by = Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request)
+        settings = Settings()
+        allowed = waiver(without_judge, allowed_by or by.approved_by, until, settings)
         if check:
-            lines = check_release(task, pair, Settings(), without_judge=without_judge)
+            lines = check_release(task, pair, settings, without_judge=allowed)
             say("\n".join([*lines, f"{by.who} releases; nothing was released yet"]))
             return
-        release = promote_pair(task, pair, why, Settings(), by=by, without_judge=without_judge, evidence_from=evidence)
+        release = promote_pair(task, pair, why, settings, by=by, without_judge=allowed, evidence_from=evidence)
     except Refused as err:
         exit_refused(err)
     say(
@@ -77,6 +92,8 @@ def rollback(
     approved_by: ApprovedBy = None,
     pull_request: PullRequest = None,
     without_judge: WithoutJudge = None,
+    allowed_by: AllowedBy = None,
+    until: Until = None,
 ) -> None:
     """Return production to an earlier release. The rollback is a new release with a higher number."""
     from eval.release.promotion import roll_back
@@ -86,7 +103,9 @@ def rollback(
 
     try:
         by = Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request)
-        release = roll_back(task, why, to, Settings(), by=by, without_judge=without_judge)
+        settings = Settings()
+        allowed = waiver(without_judge, allowed_by or by.approved_by, until, settings)
+        release = roll_back(task, why, to, settings, by=by, without_judge=allowed)
     except Refused as err:
         exit_refused(err)
     say(

@@ -7,6 +7,7 @@ import typer
 
 from eval.commands.arguments import TaskName
 from figures.command_line import as_typed_here, omni
+from figures.formatting import plural
 from service.kit.frame.display.inert import one_line
 from service.kit.frame.display.output import AsJson, print_json
 from service.kit.frame.display.terminal import say
@@ -46,7 +47,7 @@ def verify(task: TaskName = "summarize", as_json: AsJson = False) -> None:
 
 def history(task: TaskName = "summarize", as_json: AsJson = False) -> None:
     """List the releases: who, when, why, on which evidence, and whether the signatures verify."""
-    from eval.release.audit import Audit
+    from eval.release.audit import Audit, exceptions_by_year
     from service.kit.settings import Settings
 
     rows = Audit(task, Settings()).history()
@@ -74,6 +75,9 @@ def history(task: TaskName = "summarize", as_json: AsJson = False) -> None:
         problem = "signatures verified" if row.problem is None else f"NOT VERIFIED: {as_typed_here(row.problem)}"
         say(f"      {one_line(problem, _LONGEST)}")
 
+    for year, count in exceptions_by_year(rows).items():
+        say(f"{year}: {plural(count, 'release')} without a licensed judge")
+
 
 def _people(release: "Release") -> str:
     """Return who released, who approved if that is somebody else, and the pull request."""
@@ -97,10 +101,13 @@ def _plain(row: "HistoryRow") -> dict[str, Any]:
         "why",
         "stage",
     )
-    signed = ("approved_by", "pull_request", "unseen_allowed_in", "without_judge")
+    signed = ("approved_by", "pull_request", "unseen_allowed_in", "without_judge", "without_judge_by")
     measured = ("evaluation_id", "verdict", "headline", "unseen", "looked_at", "dataset_name", "case_count")
     return {
-        "release": None if release is None else {name: getattr(release, name) for name in (*told, *signed)},
+        "release": None
+        if release is None
+        else {name: getattr(release, name) for name in (*told, *signed)}
+        | {"without_judge_until": str(release.exception.until) if release.exception is not None else None},
         "evidence": None
         if evidence is None
         else {name: getattr(evidence, name) for name in (*measured, "environment", "answered_by", "origins")}

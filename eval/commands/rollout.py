@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from eval.commands.arguments import ApprovedBy, PairName, PullRequest, TaskName, Why, WithoutJudge
+from eval.commands.arguments import (
+    AllowedBy,
+    ApprovedBy,
+    PairName,
+    PullRequest,
+    TaskName,
+    Until,
+    Why,
+    WithoutJudge,
+    waiver,
+)
 from eval.commands.promote import exit_refused, tell
 from service.kit.frame.display.terminal import say
 
@@ -24,6 +34,8 @@ def rollout(
     approved_by: ApprovedBy = None,
     pull_request: PullRequest = None,
     without_judge: WithoutJudge = None,
+    allowed_by: AllowedBy = None,
+    until: Until = None,
 ) -> None:
     """Start serving a pair that passed the gate to a share of the customers, or move its rollout on by one step.
 
@@ -41,17 +53,19 @@ def rollout(
     except ValueError as err:
         raise RolloutError(f"--steps are whole numbers, as in --steps 10,25,50,100; not {steps!r}") from err
     try:
+        settings = Settings()
+        by = Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request)
         done = advance_rollout(
             task,
             pair,
             why,
-            Settings(),
+            settings,
             steps=plan,
             shadow_percent=shadow,
             shadow_only=shadow_only,
             restart=restart,
-            by=Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request),
-            without_judge=without_judge,
+            by=by,
+            without_judge=waiver(without_judge, allowed_by or by.approved_by, until, settings),
         )
     except Refused as err:
         exit_refused(err)

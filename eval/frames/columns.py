@@ -168,6 +168,8 @@ RELEASES = (
     FrameColumn(
         "without_judge", "text", "", "why it was released although nobody looked at some harms; missing: no exception"
     ),
+    FrameColumn("without_judge_by", "text", "", "who allowed that exception; missing: none, or nobody was named"),
+    FrameColumn("without_judge_until", "text", "", "last day (UTC) of that exception, as YYYY-MM-DD; missing: none"),
     FrameColumn("attestation", "text", "", "SHA-256 of the gate attestation that the release names"),
     FrameColumn("run_id", "text", "", "run of the evidence; missing if the attestation does not verify"),
     FrameColumn("verdict", "text", "", "the gate's verdict in that attestation"),

@@ -35,6 +35,7 @@ def _rows(history: list["HistoryRow"]) -> Iterator[dict[str, Any]]:
         yield {
             **{column.name: getattr(release, column.name, None) for column in RELEASES},
             "released_at": release.at,
+            "without_judge_until": str(release.exception.until) if release.exception is not None else None,
             "run_id": evidence.evaluation_id if evidence else None,
             "verdict": evidence.verdict if evidence else None,
             "dataset_name": evidence.dataset_name if evidence else None,

@@ -238,8 +238,8 @@ def _in_place(
     """Return what is left of a licence once the judge was asked about known changes to the answers that it accepted."""
     from eval.judges.calibration import interval_text
     from eval.judges.contrasts import objection
-    from eval.judges.licensing.in_place import edits_of, licence_in_place, measure_in_place
     from eval.judges.licence import bounds_of
+    from eval.judges.licensing.in_place import edits_of, licence_in_place, measure_in_place
     from eval.verdict.needed_recall import most_false_alarms
 
     spec = asker.spec

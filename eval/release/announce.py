@@ -73,7 +73,7 @@ class VerifiedReleases:
             registry_version=release.registry_version,
             released_at=release.moment,
             released_by=release.who,
-            why=release.why,
+            why=_why(release),
             attestation_digest=release.attestation,
             promises=promises,
             schema_version=SCHEMA_VERSION,
@@ -182,3 +182,9 @@ def announce(release: Release, settings: Settings) -> str | None:
     except ServiceError as err:
         return f"the warehouse does not know of release {release.sequence} yet: {err}{again}"
     return None if message.missing is None else f"sent to the warehouse without the gate's figures: {message.missing}"
+
+
+def _why(release: Release) -> str:
+    """Return the reason with the exception under which the pair was released, for whoever reads the weekly report."""
+    found = release.exception
+    return release.why if found is None else f"{release.why} ({found.text(release.moment)})"

@@ -1,7 +1,9 @@
 """Verifies everything behind production, from the ledger to the per-case tables, and reports what is broken."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from eval.release.audit_item import AuditItem
 from eval.release.audit_rollout import rollout_items
@@ -18,6 +20,7 @@ from service.core.release.unseen import UnseenPolicy, unseen_text
 from service.core.release.verification import refuse_unseen, verify_released
 from service.core.release.worth import refuse_elsewhere
 from service.kit.frame.canonical import sha256_hex
+from service.kit.frame.clock import wall_clock
 from service.kit.frame.errors import RegistryError
 from service.kit.settings import Settings
 
@@ -31,11 +34,12 @@ class HistoryRow:
     entry: LedgerEntry
     attestation: GateAttestation | None
     problem: str | None
+    now: datetime
 
     @property
     def although(self) -> str:
         """What the pair was released in spite of: "although nobody looked at ..."; "" if a judge looked at every kind."""
-        return _although(self.entry.release, self.attestation)
+        return _although(self.entry.release, self.attestation, self.now)
 
 
 class Audit:
@@ -50,6 +54,7 @@ class Audit:
         """
         check_store(settings.registry.uri)
         self._task, self._settings = task, settings
+        self._now = wall_clock(settings.clock_file)()
         self._keys: TrustedKeys = load_trusted_keys(settings.trusted_keys_file)
         self._tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
         self._ledger = Ledger(task, self._tracking, settings, self._keys)
@@ -64,7 +69,7 @@ class Audit:
             if entry.release is not None:
                 attestation, problem = self._evidence(entry)
                 problem = problem or broken.get(entry.release.sequence)
-            rows.append(HistoryRow(entry=entry, attestation=attestation, problem=problem))
+            rows.append(HistoryRow(entry=entry, attestation=attestation, problem=problem, now=self._now))
         return rows
 
     def items(self) -> Iterator[AuditItem]:
@@ -87,7 +92,9 @@ class Audit:
             if release is None:
                 continue
             attestation, problem = self._evidence(entry)
-            yield self._release_item(entry, release, _although(release, attestation), broken.get(release.sequence))
+            yield self._release_item(
+                entry, release, _although(release, attestation, self._now), broken.get(release.sequence)
+            )
             yield AuditItem(
                 name=f"release {release.sequence} evidence",
                 detail=f"attestation {release.attestation[:12]}"
@@ -210,10 +217,17 @@ class Audit:
         return AuditItem(name="alias", detail=f"{detail}, the newest release ({newest.sequence})", problem=problem)
 
 
-def _although(release: Release | None, attestation: GateAttestation | None) -> str:
+def exceptions_by_year(rows: Sequence[HistoryRow]) -> dict[int, int]:
+    """Return how many releases of each year were made without a licensed judge, newest year first."""
+    releases = [row.entry.release for row in rows]
+    years = [release.moment.year for release in releases if release is not None and release.exception is not None]
+    return dict(sorted(Counter(years).items(), reverse=True))
+
+
+def _although(release: Release | None, attestation: GateAttestation | None, now: datetime) -> str:
     if release is None or attestation is None:
         return ""
     text = unseen_text(attestation.unseen, attestation.looked_at, attestation.sentences)
-    allowed = f", an exception signed for stage {release.unseen_allowed_in!r}" if release.unseen_allowed_in else ""
-    allowed += f" ({release.without_judge})" if allowed and release.without_judge else ""
+    signed = release.exception
+    allowed = f", an exception signed for stage {signed.stage!r}: {signed.text(now)}" if signed is not None else ""
     return f"although {text}{allowed}" if text else ""

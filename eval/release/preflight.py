@@ -5,6 +5,7 @@ from eval.judges.jury import load_jury
 from eval.judges.licence import licence, terms_of
 from eval.release.signing import signer_to_release
 from eval.release.to_release import read_to_release, refuse_demo
+from eval.release.unseen import Waiver
 from eval.spine.errors import Refused
 from eval.spine.suite import Suite
 from figures.command_line import omni
@@ -13,7 +14,9 @@ from service.core.unit.cards import ModelCards
 from service.kit.settings import Settings
 
 
-def check_release(task_name: str, pair_name: str, settings: Settings, *, without_judge: str | None = None) -> list[str]:
+def check_release(
+    task_name: str, pair_name: str, settings: Settings, *, without_judge: Waiver | None = None
+) -> list[str]:
     """Return what is in order, and what remains to be measured, in sentences. No model is asked, and nothing is written.
 
     Raises:
@@ -27,15 +30,17 @@ def check_release(task_name: str, pair_name: str, settings: Settings, *, without
     return [
         f"{pair_name} {wanted.pair.digest[:12]} may be released to stage {settings.stage!r} if its gate passes",
         f"the signing key {signer.public_key.keyid[:12]} is trusted",
-        _judges(wanted.suite, settings, (without_judge or "").strip()),
+        _judges(wanted.suite, settings, without_judge),
     ]
 
 
-def _judges(suite: Suite, settings: Settings, reason: str) -> str:
+def _judges(suite: Suite, settings: Settings, waiver: Waiver | None) -> str:
     if not suite.judged_only:
         return "code sees every harm that the suite names"
-    if reason:
-        return f"no judge is needed: {reason} (signed into the release)"
+    if waiver is not None:
+        return (
+            f"no judge is needed until {waiver.until}, allowed by {waiver.who}: {waiver.why} (signed into the release)"
+        )
     if UnseenPolicy.of(settings).takes:
         return f"stage {settings.stage!r} takes evidence that no judge looked at"
     unmeasured, looked_at = _measured(suite, settings)
@@ -47,8 +52,8 @@ def _judges(suite: Suite, settings: Settings, reason: str) -> str:
         return f"not known yet: whether judges may look at {', '.join(unseen)}. Measure them first: {calibrate}"
     raise Refused(
         f"no licensed judge looks at {', '.join(unseen)}, so stage {settings.stage!r} would refuse the release after its "
-        "gate. To release it all the same, say why with --without-judge: it is signed into the release, and history, verify "
-        "and /v1/pairs show it"
+        "gate. To release it all the same, say why, who allows it and until when with --without-judge, "
+        "--allowed-by and --until: it is signed into the release, and history, verify and /v1/pairs show it"
     )
 
 

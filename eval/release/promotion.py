@@ -11,7 +11,7 @@ from eval.release.reference import Bundle, read_bundle, take_over
 from eval.release.releaser import Releaser
 from eval.release.signing import signer_to_release
 from eval.release.to_release import ToRelease, find_evidence, read_to_release, refuse_demo
-from eval.release.unseen import JudgeException, Say, exception_of, say_aside
+from eval.release.unseen import JudgeException, Say, Waiver, exception_of, refuse_another, say_aside
 from eval.report.conclusions import check_line
 from eval.spine.errors import Refused
 from eval.spine.results import Verdict
@@ -27,6 +27,7 @@ from service.core.release.unseen import UnseenPolicy
 from service.core.release.worth import worth_problem
 from service.core.unit.pair import Pair
 from service.core.unit.pair_file.artifacts import open_artifacts
+from service.kit.frame.clock import wall_clock
 from service.kit.frame.errors import RegistryError
 from service.kit.settings import Settings
 
@@ -72,7 +73,7 @@ class _ReleaseContext:
     suite: Suite
     say: Say
     by: Releaser | None
-    without_judge: str | None
+    without_judge: Waiver | None
 
     @property
     def newest(self) -> Release | None:
@@ -81,7 +82,7 @@ class _ReleaseContext:
 
 
 def _open_context(
-    task_name: str, settings: Settings, say: Say, by: Releaser | None, without_judge: str | None
+    task_name: str, settings: Settings, say: Say, by: Releaser | None, without_judge: Waiver | None
 ) -> _ReleaseContext:
     signer = signer_to_release(settings)
     keys = load_trusted_keys(settings.trusted_keys_file)
@@ -109,7 +110,7 @@ def promote_pair(
     say: Say = say_aside,
     *,
     by: Releaser | None = None,
-    without_judge: str | None = None,
+    without_judge: Waiver | None = None,
     evidence_from: str | None = None,
 ) -> Release:
     """Release the pair if the store has a signed attestation that exactly this content passed the gate.
@@ -121,7 +122,7 @@ def promote_pair(
         settings: store, keys, stage.
         say: is told what nobody looked at, if the release goes on in spite of it.
         by: who releases; None: the person at this machine.
-        without_judge: why the release goes on although nobody looked at some kinds of harm.
+        without_judge: that the release goes on although nobody looked at some kinds of harm.
         evidence_from: file or S3 address of another stage's evidence; recorded here, it counts as this store's own does.
 
     Raises:
@@ -160,6 +161,11 @@ def _publish(
     why: str,
 ) -> Release:
     policy = UnseenPolicy.of(context.settings)
+    now = wall_clock(context.settings.clock_file)()
+    exception = exception_of(
+        attestation, wanted.suite, policy, context.say, without_judge=context.without_judge, now=now
+    )
+    refuse_another(context.newest, exception, now)
     return context.ledger.publish(
         wanted.pair,
         context.tracking.register(wanted.pair),
@@ -171,7 +177,7 @@ def _publish(
         after=context.newest.sequence if context.newest else 0,
         signer=context.signer,
         by=context.by,
-        exception=exception_of(attestation, wanted.suite, policy, context.say, without_judge=context.without_judge),
+        exception=exception,
     )
 
 
@@ -305,7 +311,7 @@ def _release_again(
         policy,
         context.say,
         without_judge=context.without_judge,
-        earlier=JudgeException(allowed_in=earlier.unseen_allowed_in, reason=earlier.without_judge),
+        earlier=JudgeException.of(earlier),
     )
     return context.ledger.publish(
         pair,
@@ -330,7 +336,7 @@ def roll_back(
     say: Say = say_aside,
     *,
     by: Releaser | None = None,
-    without_judge: str | None = None,
+    without_judge: Waiver | None = None,
 ) -> Release:
     """Release the pair of release ``to`` again (default: the newest release of another digest).
 

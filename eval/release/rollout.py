@@ -11,7 +11,7 @@ from eval.release.rollout_ledger import copy_steps, tagged_steps
 from eval.release.services import step_of_services
 from eval.release.signing import sign_statement, signer_to_release
 from eval.release.to_release import find_evidence, read_to_release, refuse_demo
-from eval.release.unseen import JudgeException, Say, exception_of, say_aside
+from eval.release.unseen import JudgeException, Say, Waiver, exception_of, refuse_another, say_aside
 from eval.spine.errors import Refused, RolloutError
 from eval.tracking.store import Production, Tracking
 from figures.command_line import REASON, omni
@@ -45,7 +45,7 @@ def advance_rollout(
     restart: bool = False,
     say: Say = say_aside,
     by: Releaser | None = None,
-    without_judge: str | None = None,
+    without_judge: Waiver | None = None,
 ) -> Rollout:
     """Move the candidate to the next step of its plan if its gate passed against the present production.
 
@@ -60,7 +60,7 @@ def advance_rollout(
         restart: begin at the first step again, also after the service stopped the rollout.
         say: see ``promote_pair``, as for the next two.
         by: who takes the step.
-        without_judge: why without a judge.
+        without_judge: that it goes on without a judge.
 
     Raises:
         RolloutError: an impossible plan or share.
@@ -276,7 +276,7 @@ def _earned(
     keys: TrustedKeys,
     settings: Settings,
     say: Say,
-    without_judge: str | None,
+    without_judge: Waiver | None,
 ) -> tuple[Pair, PairEvidence, JudgeException]:
     """Return the pair, the evidence that allows the step, and the exception to sign into it."""
     wanted = read_to_release(task_name, pair_name, settings)
@@ -288,4 +288,5 @@ def _earned(
         wanted, production.pair.digest, doing="rolled out", tracking=tracking, keys=keys, settings=settings
     )
     exception = exception_of(attestation, wanted.suite, UnseenPolicy.of(settings), say, without_judge=without_judge)
+    refuse_another(production.release, exception, wall_clock(settings.clock_file)())
     return wanted.pair, evidence, exception

@@ -2,18 +2,21 @@
 
 import base64
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.answering import runtime_of, short_name
+from service.core.release.judge_exception import exception_from
 from service.core.release.served import ServedPair
 from service.core.release.unseen import ReadSentences, verdict_headline
 from service.kit.settings import Stage
 from service.runtime import Runtime
 
 router = APIRouter(prefix="/v1", tags=["operator"])
+_SIGNED = ("kind", "why", "from_digest", "attestation", "unseen_allowed_in", "without_judge", "without_judge_by")
 
 
 class ReleaseFacts(BaseModel):
@@ -31,6 +34,12 @@ class ReleaseFacts(BaseModel):
         description="The stage for which the releaser allowed this release although nobody looked at the kinds of harm in the "
         "evidence's `unseen` (OMNI_RELEASE_UNSEEN=allow); null: no such exception was signed",
     )
+    without_judge: str | None = Field(default=None, description="Why nobody looked; null: no such exception")
+    without_judge_by: str | None = Field(default=None, description="Who allowed the exception")
+    without_judge_until: str | None = Field(
+        default=None, description="The last day (UTC) on which the exception holds; after it the pair is still served"
+    )
+    exception_over: bool = Field(default=False, description="The exception has run out, and nobody has looked since")
 
 
 class EvidenceFacts(BaseModel):
@@ -151,7 +160,7 @@ def _in_service(task: str, runtime: Runtime) -> PairInService | None:
         parts={part.name: [short_name(model, runtime) for model in part.models] for part in pair.parts},
         registry_version=served.registry_version,
         source=served.source,
-        release=_release(served),
+        release=_release(served, datetime.now(UTC)),
         evidence=_evidence(served),
         last_refresh_at=status.last_refresh_at,
         last_error=status.last_error,
@@ -168,13 +177,16 @@ def _rollout(task: str, runtime: Runtime) -> dict[str, Any] | None:
     return status | {"evidence": None if evidence is None else evidence.model_dump()}
 
 
-def _release(served: ServedPair) -> ReleaseFacts:
+def _release(served: ServedPair, now: datetime) -> ReleaseFacts:
     said = _predicate(served.release_envelope)
+    signed = exception_from(said, datetime.fromisoformat(served.released_at))
     return ReleaseFacts(
+        without_judge_until=str(signed.until) if signed is not None else None,
+        exception_over=signed is not None and signed.over(now),
         sequence=served.sequence,
         released_at=served.released_at,
         released_by=served.released_by,
-        **{name: said.get(name) for name in ("kind", "why", "from_digest", "attestation", "unseen_allowed_in")},
+        **{name: said.get(name) for name in _SIGNED},
     )
 
 

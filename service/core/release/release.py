@@ -1,11 +1,12 @@
 """The release statement: a signed record of one move of a task's production alias (digest, time, who, why, evidence)."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
+from service.core.release.judge_exception import JudgeException, exception_from, unsaid
 from service.core.release.statements import Statement, TrustedKeys, build_statement, read_claims
 from service.kit.settings import Stage
 
@@ -25,7 +26,8 @@ class Release:
     ``attestation`` and ``previous`` are digests of envelopes: the evidence, and the release before this one (None for the first).
     ``stage`` is the deployment that the release is for; None: an older release, for every one of ``environment``. ``who`` is a
     person: in CI whoever approved. ``unseen_allowed_in`` is the stage for which the pair is released although nobody looked at
-    some kinds of harm, and ``without_judge`` the reason for that. None: the release is no such exception.
+    some kinds of harm, ``without_judge`` the reason for that, ``without_judge_by`` who allowed it and ``without_judge_until`` its
+    last day (UTC). None: the release is no such exception, or an older one that does not say.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -49,10 +51,17 @@ class Release:
     pull_request: str | None = None
     unseen_allowed_in: Stage | None = None
     without_judge: str | None = None
+    without_judge_by: str | None = None
+    without_judge_until: date | None = None
 
     def is_for(self, stage: Stage, environment: str) -> bool:
         """Return whether services of ``stage`` may take this release; older ones state no stage, and are for an environment."""
         return self.environment == environment if self.stage is None else self.stage == stage
+
+    @property
+    def exception(self) -> JudgeException | None:
+        """The exception under which it was made; None if it needed none."""
+        return exception_from(_ADAPTER.dump_python(self, mode="json"), self.moment)
 
     @property
     def tag(self) -> str:
@@ -71,7 +80,7 @@ class Release:
 
     def statement(self) -> dict[str, Any]:
         """Return the in-toto statement to sign."""
-        predicate = _ADAPTER.dump_python(self, mode="json", exclude={"pair_name", "pair_digest"})
+        predicate = unsaid(_ADAPTER.dump_python(self, mode="json", exclude={"pair_name", "pair_digest"}))
         return build_statement(f"{self.task}/{self.pair_name}", self.pair_digest, RELEASE_TYPE, predicate)
 
 

@@ -4,12 +4,13 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from service.core.release.attestation import GateAttestation, read_attestation
+from service.core.release.judge_exception import unsaid
 from service.core.release.release import attestation_tag
 from service.core.release.served import ServedPair
 from service.core.release.statements import TrustedKeys, build_statement, read_claims, shown
@@ -32,7 +33,7 @@ class Rollout:
 
     The candidate answers ``percent`` of the customers; 0 ends the rollout. For ``shadow_percent`` of the others it answers too,
     without showing the answer. ``steps`` is the plan. The step applies only while ``production_digest`` is in production.
-    ``stage`` to ``without_judge``: see ``Release``.
+    ``stage`` to ``without_judge_until``: see ``Release``.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -57,6 +58,8 @@ class Rollout:
     pull_request: str | None = None
     unseen_allowed_in: Stage | None = None
     without_judge: str | None = None
+    without_judge_by: str | None = None
+    without_judge_until: date | None = None
 
     def is_for(self, stage: Stage, environment: str) -> bool:
         """See ``Release.is_for``."""
@@ -79,7 +82,7 @@ class Rollout:
 
     def statement(self) -> dict[str, Any]:
         """Return the in-toto statement to sign."""
-        predicate = _ADAPTER.dump_python(self, mode="json", exclude={"pair_name", "pair_digest"})
+        predicate = unsaid(_ADAPTER.dump_python(self, mode="json", exclude={"pair_name", "pair_digest"}))
         return build_statement(f"{self.task}/{self.pair_name}", self.pair_digest, ROLLOUT_TYPE, predicate)
 
     def serves(self, unit: str) -> bool:

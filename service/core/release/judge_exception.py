@@ -1,0 +1,50 @@
+"""The exception under which a pair is released although no licensed judge looked: who allowed it, why, and until when."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from service.kit.settings import Stage
+
+MOST_DAYS = 14
+_NEWER = ("without_judge_by", "without_judge_until")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeException:
+    """Its stage, the reason, who allowed it ("" in older statements), and the last day (UTC) on which it holds."""
+
+    stage: Stage
+    why: str
+    who: str
+    until: date
+
+    def over(self, now: datetime) -> bool:
+        """Return whether it has run out."""
+        return now.astimezone(UTC).date() > self.until
+
+    def text(self, now: datetime) -> str:
+        """Return it in words, with its end."""
+        by = f", allowed by {self.who}" if self.who else ""
+        state = "RAN OUT on" if self.over(now) else "until"
+        return f"without a judge{by}, {state} {self.until}: {self.why}"
+
+
+def exception_from(said: Mapping[str, Any], moment: datetime) -> JudgeException | None:
+    """Return the exception in a signed statement's fields, made at ``moment``; without an end it ends ``MOST_DAYS`` later."""
+    stage = said.get("unseen_allowed_in")
+    if stage is None:
+        return None
+    until = said.get("without_judge_until")
+    return JudgeException(
+        stage=stage,
+        why=said.get("without_judge") or "no reason was given",
+        who=said.get("without_judge_by") or "",
+        until=date.fromisoformat(until) if until else (moment.astimezone(UTC) + timedelta(days=MOST_DAYS)).date(),
+    )
+
+
+def unsaid(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a statement's fields without the newer ones that are empty, so that services of the version before can read it."""
+    return {name: value for name, value in said.items() if value is not None or name not in _NEWER}
