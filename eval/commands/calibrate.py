@@ -46,9 +46,8 @@ def calibrate(
 ) -> None:
     """Measure judges and detectors on labelled rows and contrast sets; only a judge that measures well enough may gate.
 
-    It says first how many questions that takes, what they cost and how long. Exit code 0: every judge asked may gate on all
-    that it was asked about, or the suite only shows it. 1: a judge that the suite gates on may not, none could be asked, or with
-    --due one has to be measured again.
+    It says first how many questions that takes, what they cost and how long. Exit code 0: for each kind of harm that the judges
+    asked are for, one is licensed. 1: for some kind none is, no judge could be asked, or with --due one has to be measured again.
     """
     if due is not None:
         _tell_due(task, due)
@@ -75,6 +74,7 @@ def calibrate(
 
 def _measure(options: "CalibrateOptions", api_base: str | None) -> None:
     from eval.judges.calibrate import calibrate as measure
+    from eval.judges.calibrate import missing_licences
     from eval.judges.detectors import detector_lines
     from eval.judges.guarded import reply_lines
 
@@ -89,7 +89,10 @@ def _measure(options: "CalibrateOptions", api_base: str | None) -> None:
     for report in reports:
         for line in _lines(report):
             say(line)
-    if not reports or any(report.missing for report in reports):
+    missing = missing_licences(reports)
+    if missing:
+        say(f"no judge measured here is licensed for: {', '.join(missing)}")
+    if missing or not reports:
         raise typer.Exit(1)
 
 

@@ -45,10 +45,13 @@ class JudgeReport:
     failures: tuple[tuple[str, int], ...]
     licence: Licence | None = None
 
-    @property
-    def missing(self) -> bool:
-        """Whether the suite gates on this judge, and it may not gate on all that it was asked about."""
-        return self.spec.bounded and (bool(self.shortfall) or (self.licence is not None and not self.licence.whole))
+
+def missing_licences(reports: Sequence[JudgeReport]) -> list[str]:
+    """Return what the suite would gate on and no measured judge may: kinds of harm, and judges without kinds by name."""
+    bounded = [report for report in reports if report.spec.bounded]
+    licensed = {kind for report in bounded if report.licence is not None for kind in report.licence.licensed}
+    kinds = dict.fromkeys(kind for report in bounded for kind in report.spec.kinds if kind not in licensed)
+    return [*kinds, *(report.spec.rubric for report in bounded if report.licence is None and report.shortfall)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

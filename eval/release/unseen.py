@@ -52,7 +52,7 @@ class JudgeException:
             "unseen_allowed_in": self.allowed_in,
             "without_judge": self.reason,
             "without_judge_by": self.who,
-            "without_judge_until": self.until,
+            "without_judge_until": None if self.until is None else self.until.isoformat(),
         }
 
 

@@ -179,7 +179,7 @@ def _rollout(task: str, runtime: Runtime) -> dict[str, Any] | None:
 
 def _release(served: ServedPair, now: datetime) -> ReleaseFacts:
     said = _predicate(served.release_envelope)
-    signed = exception_from(said, datetime.fromisoformat(served.released_at))
+    signed = exception_from(said)
     return ReleaseFacts(
         without_judge_until=str(signed.until) if signed is not None else None,
         exception_over=signed is not None and signed.over(now),

@@ -31,18 +31,23 @@ class JudgeException:
         return f"without a judge{by}, {state} {self.until}: {self.why}"
 
 
-def exception_from(said: Mapping[str, Any], moment: datetime) -> JudgeException | None:
-    """Return the exception in a signed statement's fields, made at ``moment``; without an end it ends ``MOST_DAYS`` later."""
+def exception_from(said: Mapping[str, Any]) -> JudgeException | None:
+    """Return the exception in a signed statement's fields; one that states no end ends ``MOST_DAYS`` after the statement."""
     stage = said.get("unseen_allowed_in")
     if stage is None:
         return None
     until = said.get("without_judge_until")
+    last = date.fromisoformat(until) if until else _day(said["at"]) + timedelta(days=MOST_DAYS)
     return JudgeException(
         stage=stage,
         why=said.get("without_judge") or "no reason was given",
         who=said.get("without_judge_by") or "",
-        until=date.fromisoformat(until) if until else (moment.astimezone(UTC) + timedelta(days=MOST_DAYS)).date(),
+        until=last,
     )
+
+
+def _day(moment: str) -> date:
+    return datetime.fromisoformat(moment).astimezone(UTC).date()
 
 
 def unsaid(said: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The release statement: a signed record of one move of a task's production alias (digest, time, who, why, evidence)."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter
@@ -52,7 +52,7 @@ class Release:
     unseen_allowed_in: Stage | None = None
     without_judge: str | None = None
     without_judge_by: str | None = None
-    without_judge_until: date | None = None
+    without_judge_until: str | None = None
 
     def is_for(self, stage: Stage, environment: str) -> bool:
         """Return whether services of ``stage`` may take this release; older ones state no stage, and are for an environment."""
@@ -61,7 +61,7 @@ class Release:
     @property
     def exception(self) -> JudgeException | None:
         """The exception under which it was made; None if it needed none."""
-        return exception_from(_ADAPTER.dump_python(self, mode="json"), self.moment)
+        return exception_from(_ADAPTER.dump_python(self, mode="json"))
 
     @property
     def tag(self) -> str:

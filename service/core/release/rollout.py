@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
@@ -59,7 +59,7 @@ class Rollout:
     unseen_allowed_in: Stage | None = None
     without_judge: str | None = None
     without_judge_by: str | None = None
-    without_judge_until: date | None = None
+    without_judge_until: str | None = None
 
     def is_for(self, stage: Stage, environment: str) -> bool:
         """See ``Release.is_for``."""

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -232,6 +233,7 @@ def production(world, account, tmp_path):
 
     def run(**inputs):
         form = {"pair": "team", "why": "The first of our own", "without_judge": "a first release, read by grace"}
+        form["without_judge_until"] = str((datetime.now(UTC) + timedelta(days=7)).date())
         form["budget"] = "30"  # as above
         event = world.started_by_hand(world.main, **form | inputs)
         return world.repository.run("promote", event)["promote"]
@@ -249,6 +251,7 @@ def test_a_promotion_is_signed_by_kms_names_people_and_is_served(world, account,
     (release,) = release_history("summarize", settings)
     assert (release.pair_name, release.who, release.pull_request) == ("team", REVIEWER, str(NUMBER))
     assert release.without_judge == "a first release, read by grace"
+    assert release.without_judge_until is not None
     variables = {
         "OMNI_ROOT": str(job.folder),
         "OMNI_STAGE": "prod",

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from starlette.testclient import TestClient
@@ -10,10 +11,12 @@ from throw_away import ThrowAway
 from eval.commands.release import history
 from eval.evaluation import evaluate as evaluation_module
 from eval.evaluation.evaluate import Options, evaluate
+from eval.release.announce import VerifiedReleases
 from eval.release.audit import Audit
 from eval.release.promotion import promote_pair, roll_back
 from eval.release.releaser import Releaser
 from eval.release.rollout import advance_rollout
+from eval.release.unseen import Waiver
 from eval.spine.errors import Refused
 from eval.spine.judge_spec import JudgeSpec
 from eval.spine.results import JudgeNote
@@ -160,7 +163,8 @@ def test_an_exception_is_signed_shown_and_served_in_its_stage(local, monkeypatch
     history("shout")
     assert (
         "released although no judge model looked at meaning (5 kinds), "
-        "an exception signed for stage 'prod' (OMNI_RELEASE_UNSEEN=allow)" in capsys.readouterr().out
+        f"an exception signed for stage 'prod': without a judge, until {datetime.now(UTC).date() + timedelta(days=14)}: "
+        "OMNI_RELEASE_UNSEEN=allow" in capsys.readouterr().out
     )
 
     _next_version(local)
@@ -173,10 +177,15 @@ def test_an_exception_is_signed_shown_and_served_in_its_stage(local, monkeypatch
 
 def test_a_reason_to_release_without_a_judge_is_signed_and_shown(local, capsys, monkeypatch):
     prod, why = in_prod(local), "the judge's provider is down, and the old pair promises refunds"
+    today = datetime.now(UTC).date()
+    allowed = Waiver.asked_for(why, "Maria Oduya", str(today + timedelta(days=3)), today)
     by = Releaser.of({"CI": "true", "GITHUB_ACTOR": "maria"}, pull_request="#17")
-    release = promote_pair("shout", "loud", "first", prod, [].append, by=by, without_judge=why)
+    release = promote_pair("shout", "loud", "first", prod, [].append, by=by, without_judge=allowed)
     assert (release.unseen_allowed_in, release.without_judge, release.stage) == ("prod", why, "prod")
     assert (release.who, release.approved_by, release.pull_request) == ("maria", "maria", "17")
+    assert (release.without_judge_by, release.without_judge_until) == ("Maria Oduya", str(today + timedelta(days=3)))
+    facts = shown(prod)["release"]
+    assert (facts["without_judge"], facts["without_judge_by"], facts["exception_over"]) == (why, "Maria Oduya", False)
     assert served(prod).sequence == 1
     monkeypatch.setenv("OMNI_STATE_DIR", str(local.state_dir))
     monkeypatch.setenv("OMNI_REGISTRY_URI", local.registry.uri)
@@ -184,9 +193,37 @@ def test_a_reason_to_release_without_a_judge_is_signed_and_shown(local, capsys, 
     history("shout")
     said = capsys.readouterr().out
     assert "maria, pull request 17: first" in said
-    assert f"an exception signed for stage 'prod' ({why})" in said
+    signed = f"without a judge, allowed by Maria Oduya, until {today + timedelta(days=3)}: {why}"
+    assert f"an exception signed for stage 'prod': {signed}" in said
+    assert f"{today.year}: 1 release without a licensed judge" in said
+    (message,) = VerifiedReleases("shout", prod).all()
+    assert message.record.why == f"first ({signed})"
     _next_version(local)
-    assert advance_rollout("shout", "loud", "some", prod, without_judge="as before").without_judge == "as before"
+    assert advance_rollout("shout", "loud", "some", prod, without_judge=allowed).without_judge_by == "Maria Oduya"
+
+
+def test_under_an_exception_that_ran_out_production_goes_on_and_nothing_new_is_released(local, tmp_path):
+    clock = tmp_path / "clock"
+    prod = in_prod(local, clock_file=clock)
+    now = datetime.now(UTC)
+
+    def allowed(days):
+        today = (now + timedelta(days=days)).date()
+        return Waiver.asked_for("no judge yet", "Maria Oduya", str(today + timedelta(days=2)), today)
+
+    promote_pair("shout", "loud", "first", in_prod(local), [].append, without_judge=allowed(0))
+    assert not shown(in_prod(local))["release"]["exception_over"]
+    clock.write_text((now + timedelta(days=3)).isoformat(), encoding="utf-8")
+    assert served(prod).sequence == 1
+    (row,) = Audit("shout", prod).history()
+    assert "RAN OUT on" in row.although
+    _next_version(local)
+    with pytest.raises(
+        Refused, match=r"release 1 runs without a judge, allowed by Maria Oduya, RAN OUT on .*calibrate"
+    ):
+        promote_pair("shout", "loud", "second", prod, [].append, without_judge=allowed(3))
+    with pytest.raises(Refused, match="RAN OUT on"):
+        advance_rollout("shout", "loud", "some", prod, without_judge=allowed(3))
 
 
 def test_a_licensed_judge_makes_the_verdict_plain_and_prod_takes_it(local, monkeypatch):

@@ -8,10 +8,10 @@ import typer
 from typer.testing import CliRunner
 
 from eval.commands.calibrate import _lines, calibrate
-from eval.judges.calibrate import JudgeReport
+from eval.judges.calibrate import JudgeReport, missing_licences
 from eval.judges.calibration import Calibration, save
 from eval.judges.contrast_card import contrast_card
-from eval.judges.contrasts import ContrastMeasure, KindMeasure
+from eval.judges.contrasts import ClassMeasure, ContrastMeasure, KindMeasure
 from eval.judges.jury import load_jury
 from eval.judges.licence import LicenceTerms, licence
 from eval.labels.contrasts.sets import contrasts_digest
@@ -59,13 +59,27 @@ def record(*, digest="a" * 64, set_digest="sets", model="m", negation=24, cause=
             false_alarms=rate_interval(0, 240),
             coverage=rate_interval(236, 240),
             words_auc=rate_interval(144, 240),
+            classes=(
+                ClassMeasure(name="reversal", n=160, held=60, recall=rate_interval(6.4 * negation, 160)),
+                ClassMeasure(name="invention", n=160, held=60, recall=rate_interval(6.4 * cause, 160)),
+            ),
+            quarter="2026-Q4",
         ),
     )
 
 
+TERMS = LicenceTerms(
+    task="summarize",
+    set_digest="sets",
+    claims_digest="claims",
+    classes={"negation": "reversal", "cause_changed": "invention"},
+    quarters=("2026-Q4",),
+)
+
+
 def printed(**changes):
     found = record(**changes)
-    granted = licence(found, SPEC, LicenceTerms(task="summarize", set_digest="sets", claims_digest="claims"))
+    granted = licence(found, SPEC, TERMS)
     report = JudgeReport(
         spec=SPEC, record=found, shortfall=granted.shortfall, calls=1640, failures=(("cut off", 3),), licence=granted
     )
@@ -78,13 +92,29 @@ def test_a_licensed_judge_is_printed_with_its_table_rates_and_kinds():
     assert "Contrast sets (cases: 40 of dev, 200 of gate)" in lines
     assert "| negation | 25 | 0.96 [0.80, 0.99], 1 open | 0.20 [0.09, 0.39] | 0.08 [0.02, 0.25] |" in lines
     assert "  false alarms 0.00 [0.00, 0.02] over 240 cases, decided 0.98 [0.96, 0.99]" in lines
-    assert lines[-2].startswith("  licensed: recall at least 0.")
-    assert lines[-2].endswith("for negation 0.96 [0.80, 0.99] on n=25")
-    assert lines[-1].endswith("cause_changed 0.40 [0.23, 0.59] on n=25")
+    granted, refused, warning = lines[-3:]
+    assert granted.startswith("  licensed, given what each run measures on its own answers: recall at least 0.6")
+    assert granted.endswith("for reversal 0.96 [0.92, 0.98] on n=160")
+    assert refused.startswith("  no licence for invention 0.40 [0.33, 0.48] on n=160: 3")
+    assert refused.endswith("points of recall too few (on 160 cases it takes 0.72)")
+    assert warning.startswith("  warning, cause_changed: recall 0.40 [0.23, 0.59] on n=25 is certainly below 0.6")
 
 
 def test_a_judge_without_a_licence_is_printed_with_the_reason():
-    assert printed(negation=9)[-1].startswith("  no licence, shown only: no kind reaches the needed recall")
+    assert printed(negation=9)[-4].startswith("  no licence for reversal 0.36 [")
+
+
+def test_what_no_judge_is_licensed_for_ends_the_command_with_1():
+    found = record()
+    granted = licence(found, SPEC, TERMS)
+    report = JudgeReport(spec=SPEC, record=found, shortfall="", calls=1, failures=(), licence=granted)
+    assert missing_licences([report]) == ["cause_changed"]
+    other = replace(report, licence=granted.only(()), spec=replace(SPEC, kinds=("negation",)))
+    assert missing_licences([other]) == []
+    assert missing_licences([report, replace(report, licence=licence(record(cause=24), SPEC, TERMS))]) == []
+    assert missing_licences([replace(report, licence=None, spec=replace(SPEC, kinds=()), shortfall="kappa")]) == [
+        "claims"
+    ]
 
 
 def test_unknown_sets_are_refused_with_the_known_ones():

@@ -32,6 +32,7 @@ def edited(case_id, number, kind, before, after, *, wrong=True, kept=False):
         before=before,
         after=after,
         good=GOOD[case_id],
+        harm_class="reversal" if kind == "negation" and wrong else "",
     )
 
 
@@ -76,7 +77,8 @@ def test_kinds_are_counted_with_abstentions_beside():
             return None if number <= 5 else float(number <= 10)
         return 0.0 if (text.kind, number) == ("full", 1) else 1.0
 
-    kinds, alarms, coverage = measure(TEXTS, judged(score_of), SPEC)
+    measured = measure(TEXTS, judged(score_of), SPEC)
+    kinds, alarms, coverage = measured.kinds, measured.false_alarms, measured.coverage
     found = {(item.label, item.kind, item.kept): (item.n, item.flagged, item.abstained) for item in kinds}
     assert found == {
         ("wrong", "negation", False): (30, 20, 5),
@@ -115,9 +117,19 @@ def test_an_objection_is_a_grade_in_the_lower_half_or_a_lost_comparison(value, p
 
 
 def test_a_pairwise_judge_says_nothing_about_a_good_answer_alone():
-    kinds, alarms, _ = measure(TEXTS, judged(lambda text: 0.5), replace(SPEC, pairwise=True))
-    assert {item.label for item in kinds} == {"wrong", "right"}
-    assert alarms.value == 0.0
+    found = measure(TEXTS, judged(lambda text: 0.5), replace(SPEC, pairwise=True))
+    assert {item.label for item in found.kinds} == {"wrong", "right"}
+    assert found.false_alarms.value == 0.0
+
+
+def test_the_edits_of_a_class_are_one_measure_over_their_cases():
+    def score_of(text):
+        return float(text.kind != "negation" or text.case_id == "case-1")
+
+    found = measure(TEXTS, judged(score_of), SPEC)
+    (one,) = found.classes
+    assert (one.name, one.n, one.held, one.recall.n) == ("reversal", 30, 0, 30)
+    assert one.recall.value == pytest.approx(29 / 30)
 
 
 def test_agreement_of_two_judges_is_counted_by_kind():
@@ -126,8 +138,7 @@ def test_agreement_of_two_judges_is_counted_by_kind():
     for number, _ in enumerate(TEXTS):
         both = (yes, no) if number % 4 == 1 and number < 40 else (no, no)
         found.append(JudgedScores(scores={SPEC.score: both[0]}, by_judge=both, answered_by=frozenset()))
-    kinds, *_ = measure(TEXTS, found, SPEC)
-    assert {item.kind: item.agreed for item in kinds} == {
+    assert {item.kind: item.agreed for item in measure(TEXTS, found, SPEC).kinds} == {
         "negation": 20,
         "mood_invented": 30,
         "other_form": 30,
@@ -175,23 +186,25 @@ def test_too_few_cases_have_no_word_baseline():
 
 
 def measured():
-    kinds, alarms, coverage = measure(TEXTS, judged(lambda text: float(text.kind != "negation")), SPEC)
+    figures = measure(TEXTS, judged(lambda text: float(text.kind != "negation")), SPEC)
     bench = ContrastBench(
         sets=SETS,
         texts=tuple(TEXTS),
         sources=GOOD,
         cases={"dev": 30},
         words=word_scores(EDITS),
-        by_code={text.id: text.kind == "full" for text in TEXTS},
+        by_code=lambda text: text.kind == "full",
+        unread=lambda text: (),
     )
     found = ContrastMeasure(
         set_digest=SETS.digest,
         claims_digest=None,
         max_undecided=0.2,
         cases={"dev": 30},
-        kinds=bench.with_baselines(kinds, 0.0),
-        false_alarms=alarms,
-        coverage=coverage,
+        kinds=bench.with_baselines(figures.kinds, 0.0),
+        false_alarms=figures.false_alarms,
+        coverage=figures.coverage,
+        classes=figures.classes,
         words_auc=bench.words.auc,
     )
     return bench, found

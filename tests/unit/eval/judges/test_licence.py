@@ -1,15 +1,18 @@
-"""The licence: kinds by recall against what the gate needs, and every change that ends it."""
+"""The licence: classes by recall against what the gate needs, a warning per kind, and every change that ends it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from eval.judges.calibration import Calibration
-from eval.judges.contrasts import ContrastMeasure, KindMeasure
-from eval.judges.licence import LicenceTerms, bounds_of, licence
+from eval.judges.contrasts import ClassMeasure, ContrastMeasure, KindMeasure
+from eval.judges.licence import LicenceTerms, bounds_of, licence, quarter_of, terms_of
 from eval.spine.judge_spec import JudgeSpec
+from eval.suites import load_suite
 from eval.verdict.needed_recall import most_false_alarms, needed_recall
 from figures.stats import rate_interval
+from service.kit.settings import Settings
 
 SPEC = JudgeSpec(
     rubric="claims",
@@ -20,11 +23,20 @@ SPEC = JudgeSpec(
     asks_claims=True,
     kinds=("negation", "roles_swapped", "cause_changed"),
 )
-TERMS = LicenceTerms(task="summarize", set_digest="sets", claims_digest="claims")
+CLASSES = {"negation": "reversal", "roles_swapped": "roles", "cause_changed": "invention"}
+TERMS = LicenceTerms(
+    task="summarize", set_digest="sets", claims_digest="claims", classes=CLASSES, quarters=("2026-Q4", "2026-Q3")
+)
+NEEDED = needed_recall(bounds_of(SPEC), 0.016)
+NEAR = next(seen for seen in range(151) if rate_interval(seen, 150).low >= NEEDED)
 
 
 def kind(name, flagged, n=25, *, label="wrong", abstained=0, kept=False):
     return KindMeasure(kind=name, label=label, kept=kept, n=n, flagged=flagged, abstained=abstained)
+
+
+def of_class(name, seen, n=150, *, held=50):
+    return ClassMeasure(name=name, n=n, held=held, recall=rate_interval(seen, n))
 
 
 def record(**changes):
@@ -36,6 +48,8 @@ def record(**changes):
         kinds=(kind("negation", 24), kind("roles_swapped", 12), kind("paraphrase", 0, label="right")),
         false_alarms=rate_interval(0, 240),
         coverage=rate_interval(228, 240),
+        classes=(of_class("reversal", 140), of_class("roles", 90)),
+        quarter="2026-Q4",
     )
     return Calibration(
         judge_digest="a" * 64,
@@ -49,31 +63,60 @@ def record(**changes):
     )
 
 
-def test_a_judge_is_licensed_for_the_kinds_whose_recall_reaches_what_the_gate_needs():
+def test_a_judge_is_licensed_for_the_classes_whose_recall_reaches_what_the_gate_needs():
     found = licence(record(), SPEC, TERMS)
     assert found.licensed == ("negation",)
-    assert found.shortfall == ""
+    assert (found.shortfall, found.whole) == ("", False)
     needed = needed_recall(bounds_of(SPEC), 0.016)
-    assert {item.kind: (item.licensed, item.needed) for item in found.kinds} == {
-        "negation": (True, needed),
-        "roles_swapped": (False, needed),
-        "cause_changed": (False, needed),
+    assert {item.name: (item.licensed, item.needed) for item in found.classes} == {
+        "reversal": (True, needed),
+        "roles": (False, needed),
+        "invention": (False, needed),
     }
-    assert found.summary == f"recall at least {needed:.2f} for negation 0.96 [0.80, 0.99] on n=25"
+    assert found.summary == f"recall at least {needed:.2f} for reversal 0.93 [0.88, 0.96] on n=150"
+    assert found.classes[2].missing == "no edit of this class was asked about"
 
 
-@pytest.mark.parametrize(("flagged", "licensed"), [(25, True), (20, True), (19, True), (18, False), (0, False)])
-def test_the_intervals_low_end_decides_and_abstentions_are_misses(flagged, licensed):
-    found = licence(record(kinds=(kind("negation", flagged, abstained=25 - flagged),)), SPEC, TERMS)
-    low = rate_interval(flagged, 25).low
-    assert ("negation" in found.licensed) is licensed is (low >= found.kinds[0].needed)
+@pytest.mark.parametrize(("seen", "licensed"), [(150, True), (NEAR, True), (NEAR - 1, False), (0, False)])
+def test_the_intervals_low_end_decides(seen, licensed):
+    found = licence(record(classes=(of_class("reversal", seen),)), SPEC, TERMS)
+    assert ("negation" in found.licensed) is licensed is (rate_interval(seen, 150).low >= found.classes[0].needed)
 
 
-def test_without_any_kind_the_shortfall_names_the_figures():
-    found = licence(record(kinds=(kind("negation", 3),)), SPEC, TERMS)
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"n": 149}, "149 edits of at least 150"),
+        ({"held": 49}, "only 49 of 150 edits were made after the judge was fixed, a third is needed"),
+        ({"held": 50}, ""),
+    ],
+)
+def test_a_class_needs_enough_edits_and_a_third_that_nobody_knew(changes, missing):
+    found = licence(record(classes=(replace(of_class("reversal", 140), **changes),)), SPEC, TERMS)
+    assert found.classes[0].missing == missing
+
+
+def test_a_kind_that_is_certainly_not_seen_is_left_out_of_a_licensed_class():
+    spec = replace(SPEC, kinds=("negation", "outcome_reversed", "sequence_broken"))
+    terms = replace(TERMS, classes=dict.fromkeys(spec.kinds, "reversal"))
+    kinds = (kind("negation", 0), kind("outcome_reversed", 16))
+    found = licence(record(kinds=kinds), spec, terms)
+    assert found.licensed == ("outcome_reversed", "sequence_broken")
+    blind, unsure, unmeasured = found.warnings
+    assert blind.startswith("negation: recall 0.00 [0.00, 0.13] on n=25 is certainly below")
+    assert unsure.startswith("outcome_reversed: recall 0.64 [0.45, 0.80] on n=25 may be below")
+    assert unmeasured == "sequence_broken: no edit of this kind was asked about"
+
+
+def test_without_any_class_the_shortfall_says_how_near_it_was():
+    found = licence(record(classes=(of_class("reversal", 80),)), SPEC, TERMS)
     assert found.licensed == ()
-    assert "no kind reaches the needed recall of 0." in found.shortfall
-    assert "negation 0.12 [0.04, 0.30] on n=25, roles_swapped unmeasured on n=0" in found.shortfall
+    assert found.shortfall.startswith("no class of harm reaches the needed recall of 0.")
+    assert (
+        "reversal 0.53 [0.45, 0.61] on n=150: 9 points of recall too few (on 150 cases it takes 0.63)"
+        in found.shortfall
+    )
+    assert "roles unmeasured on n=0: no edit of this class was asked about" in found.shortfall
 
 
 def test_false_alarms_count_with_the_upper_end_of_their_interval():
@@ -83,6 +126,31 @@ def test_false_alarms_count_with_the_upper_end_of_their_interval():
     assert 4 / 240 < most < rate_interval(4, 240).high
     assert refused.licensed == ()
     assert refused.shortfall.startswith("false alarms 0.02 [0.01, 0.04] over 240 cases: above 0.0")
+
+
+def test_held_edits_are_of_this_quarter_or_the_last():
+    assert licence(record(quarter="2026-Q3"), SPEC, TERMS).licensed
+    assert licence(record(quarter="2026-Q2"), SPEC, TERMS).refused.startswith("measured with held edits of 2026-Q2")
+    assert [quarter_of(datetime(2026, month, 1, tzinfo=UTC)) for month in (1, 3, 4, 12)] == [
+        "2026-Q1", "2026-Q1", "2026-Q2", "2026-Q4",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("today", "quarters"),
+    [
+        ("2026-01-31", ("2026-Q1", "2025-Q4")),
+        ("2026-03-31", ("2026-Q1", "2025-Q4")),
+        ("2026-06-30", ("2026-Q2", "2026-Q1")),
+        ("2026-12-31", ("2026-Q4", "2026-Q3")),
+    ],
+)
+def test_the_terms_know_this_quarter_and_the_one_before(tmp_path, today, quarters):
+    clock = tmp_path / "clock"
+    clock.write_text(f"{today}T12:00:00+00:00", encoding="utf-8")
+    terms = terms_of(load_suite("summarize"), Settings(clock_file=clock))
+    assert terms.quarters == quarters
+    assert terms.classes["negation"] == "reversal"
 
 
 def test_coverage_has_a_floor():
@@ -122,8 +190,3 @@ def test_a_holistic_judge_does_not_depend_on_the_claims():
 def test_a_bound_with_which_no_recall_suffices_gives_no_licence():
     spec = replace(SPEC, margin=None, floor=0.80)
     assert "no recall suffices" in licence(record(), spec, TERMS).shortfall
-
-
-def test_a_right_edit_or_a_kept_kind_of_the_same_name_licenses_nothing_else():
-    found = licence(record(kinds=(kind("negation", 25, label="right"),)), SPEC, TERMS)
-    assert found.licensed == ()

@@ -1,21 +1,25 @@
 """Judges in an evaluation, with a gateway that answers as told: ties, refusals, unscored grades, notes."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from eval.judges.calibration import Calibration, save
-from eval.judges.contrasts import ContrastMeasure, KindMeasure
+from eval.judges.contrasts import ClassMeasure, ContrastMeasure
 from eval.judges.grading import GradingRun
 from eval.judges.jury import load_jury
+from eval.judges.licence import terms_of
+from eval.judges.licensing.in_place import edits_of
 from eval.judges.panel import Panel, judge_answers, open_panel
-from eval.labels.contrasts.sets import contrasts_digest
+from eval.judges.reading import Texts, changed_sentences
+from eval.labels.contrasts.sets import contrasts_digest, load_contrasts
 from eval.run.loaders import load_dataset
 from eval.run.reply_cache import ReplyCache
+from eval.spine.accounts import ACCOUNTED, SentenceAccount
 from eval.spine.errors import RunAborted
-from eval.spine.results import CaseResult, Verdict
+from eval.spine.results import CaseResult, Score, Verdict
 from eval.suites import load_suite
 from eval.verdict.gate import _floor
 from eval.verdict.metrics import build_metrics
@@ -68,7 +72,7 @@ def results(text, *, answered_by="writer"):
     ]
 
 
-def ask(rubric, told, answers, tmp_path: Path, *, production=None):
+def ask(rubric, told, answers, tmp_path: Path, *, production=None, cases=CASES):
     spec = next(spec for spec in SUITE.judges if spec.rubric == rubric)
     panel = Panel(asked=((spec, load_jury(rubric, settings=SETTINGS, cards=CARDS)),))
     cache = ReplyCache(tmp_path / "calls")
@@ -80,7 +84,7 @@ def ask(rubric, told, answers, tmp_path: Path, *, production=None):
             task=TASK,
             suite=SUITE,
             settings=SETTINGS.model_copy(update={"state_dir": tmp_path}),
-            cases=CASES,
+            cases=cases,
             answers=answers,
             production=production,
         )
@@ -154,8 +158,6 @@ def test_a_judge_that_fails_leaves_cases_unscored_and_a_gate_on_it_fails(tmp_pat
 
 
 def test_a_failed_answer_is_not_shown_to_the_judge(tmp_path):
-    from dataclasses import replace
-
     from service.kit.frame.errors import FailureCode
 
     (first, *rest) = results("x")
@@ -182,25 +184,40 @@ def test_locally_a_providers_judge_is_left_out_with_a_note():
     assert {jury.model for _, jury in asked} == {"local.smollm2-135m-instruct-q4"}
 
 
-@pytest.mark.parametrize(("answered_by", "licensed"), [("judge", ("negation",)), ("judge-2", ())])
-def test_a_judge_gates_on_the_kinds_of_its_licence_alone(tmp_path, answered_by, licensed):
-    jury = load_jury("faithfulness", settings=SETTINGS, cards=CARDS)
-    kinds = tuple(
-        KindMeasure(kind=kind, label="wrong", kept=False, n=25, flagged=flagged, abstained=0)
-        for kind, flagged in (("negation", 25), ("roles_swapped", 5))
-    )
+def good_answers():
+    """Answers by a careful hand to gate cases, in place of a pair's, and their cases."""
+    cases = load_dataset("gate", task="summarize", input_model=TASK.input_model, settings=SETTINGS).cases
+    good = load_contrasts(SETTINGS.datasets_dir, "summarize").good["full"]
+    cases = [case for case in cases if case.id in good][:120]
+    answers = [
+        CaseResult(
+            case_id=case.id, arm="primary", repeat=0, live=True,
+            result=TaskResult(output=good[case.id], arm="primary", model="m", answered_by="writer", latency_ms=1),
+        )
+        for case in cases
+    ]  # fmt: skip
+    return cases, answers
+
+
+def keep_record(rubric, tmp_path, *, roles=40):
+    """Keep a record with which the judge is licensed for reversals, and for roles if it saw enough of 160."""
+    jury = load_jury(rubric, settings=SETTINGS, cards=CARDS)
+    names = ("reversal", "promise", "omission", "invention")
+    classes = [ClassMeasure(name=name, n=160, held=60, recall=rate_interval(158, 160)) for name in names]
     measured = ContrastMeasure(
         set_digest=contrasts_digest(SETTINGS.datasets_dir, "summarize"),
         claims_digest=None,
         max_undecided=0.2,
         cases={"gate": 200},
-        kinds=kinds,
+        kinds=(),
         false_alarms=rate_interval(0, 240),
         coverage=rate_interval(240, 240),
+        classes=(*classes, ClassMeasure(name="roles", n=160, held=60, recall=rate_interval(roles, 160))),
+        quarter=terms_of(SUITE, SETTINGS).quarters[0],
     )
     record = Calibration(
         judge_digest=jury.digest,
-        rubric="faithfulness",
+        rubric=rubric,
         model=jury.model,
         answered_by="judge",
         environment="aws",
@@ -209,10 +226,73 @@ def test_a_judge_gates_on_the_kinds_of_its_licence_alone(tmp_path, answered_by, 
         contrasts=measured,
     )
     save(record, tmp_path)
-    told = Told(lambda text: grade("yes"), answered_by=answered_by)
-    judged = ask("faithfulness", told, {NEW: results("x")}, tmp_path)
+
+
+def edited(cases, answers):
+    """The texts that the judge must object to in place."""
+    texts = Texts(task=TASK, suite=SUITE)
+    sources = {
+        item.case_id: texts.of(case, item.result)[0].source_text for case, item in zip(cases, answers, strict=True)
+    }
+    edits = edits_of([(item.case_id, item.result.output) for item in answers], sources)
+    return [edit for edit in edits if edit.label == "wrong"]
+
+
+def test_a_judge_gates_on_the_classes_of_its_licence_that_it_sees_in_this_run(tmp_path):
+    cases, answers = good_answers()
+    wrong = edited(cases, answers)
+    keep_record("faithfulness", tmp_path)
+    texts = [edit.text for edit in wrong]
+    told = Told(lambda asked: grade("no" if any(text in asked for text in texts) else "yes"))
+    judged = ask("faithfulness", told, {NEW: answers}, tmp_path, cases=cases)
     (note,) = judged.notes
-    assert (note.gates, note.kinds) == (bool(licensed), licensed), note.status
+    assert note.gates, note.status
+    assert {"negation", "promise_as_done", "mood_invented", "bound_turned"} <= set(note.kinds)
+    assert not {"roles_swapped", "person_changed"} & set(note.kinds)
+    assert "; 1.00 [0.9" in note.status
+    assert len(told.calls) == len(answers) + len(wrong) + 40
     gated = [gate.metric for gate in (*judged.suite.floors, *judged.suite.no_worse) if gate.metric.startswith("judge")]
-    assert gated == ["judge_faithfulness"] * 2 * len(licensed)
-    assert note.status.startswith("licensed, recall at least 0." if licensed else "no licence, shown only: measured on")
+    assert gated == ["judge_faithfulness"] * 2
+
+
+def test_a_judge_that_learned_its_sets_by_heart_gates_on_nothing(tmp_path):
+    cases, answers = good_answers()
+    keep_record("faithfulness", tmp_path, roles=158)
+    judged = ask("faithfulness", Told(lambda text: grade("yes")), {NEW: answers}, tmp_path, cases=cases)
+    (note,) = judged.notes
+    assert (note.gates, note.kinds) == (False, ())
+    assert "it sees 0.00 [0.00, 0.0" in note.status
+    assert "known changes to this run's own answers" in note.status
+
+
+def test_another_answering_model_ends_the_licence(tmp_path):
+    keep_record("faithfulness", tmp_path)
+    judged = ask("faithfulness", Told(lambda text: grade("yes"), answered_by="judge-2"), {NEW: results("x")}, tmp_path)
+    (note,) = judged.notes
+    assert (note.gates, note.kinds) == (False, ())
+    assert note.status.startswith("no licence, shown only: measured on")
+
+
+def test_a_licensed_readers_readings_are_joined_to_the_sentences(tmp_path):
+    cases, answers = good_answers()
+    accounts = (SentenceAccount(text="Known.", how="verbatim"), SentenceAccount(text="Made up."))
+    score = Score(value=0.5, sentences=accounts)
+    answers[0] = replace(answers[0], scores={ACCOUNTED: score})
+    changed = {s for edit in edited(cases[1:], answers[1:]) for s in changed_sentences(edit.text, edit.good)}
+    keep_record("reader", tmp_path, roles=158)
+
+    def said(asked):
+        claim = asked.rpartition("Claim: ")[2]
+        return "No" if claim == "Made up." or claim in changed else "Yes"
+
+    told = Told(said)
+    judged = ask("reader", told, {NEW: answers}, tmp_path, cases=cases)
+    (note,) = judged.notes
+    assert note.gates, note.status
+    assert told.calls[0].answer_schema is None
+    assert "<claim>" not in told.calls[0].messages[-1].content
+    first = judged.answers[NEW][0]
+    assert [one.state for one in first.scores[ACCOUNTED].sentences] == ["accounted", "unsupported"]
+    assert first.scores["judge_reader"].value == 0.0
+    unlicensed = ask("reader", Told(lambda text: "Yes"), {NEW: answers}, tmp_path / "2", cases=cases)
+    assert [one.state for one in unlicensed.answers[NEW][0].scores[ACCOUNTED].sentences] == ["accounted", "unread"]

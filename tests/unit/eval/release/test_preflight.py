@@ -1,5 +1,7 @@
 """What is refused before a gate, because no measurement could allow it."""
 
+from datetime import date
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -7,10 +9,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from eval.judges.calibration import Calibration, save
 from eval.judges.jury import load_jury
 from eval.release.preflight import check_release
+from eval.release.unseen import Waiver
 from eval.spine.errors import Refused, SigningError
 from eval.suites import load_suite
 from service.core.unit.cards import ModelCards
 from service.kit.settings import REPO_ROOT, Settings
+
+WAIVER = Waiver(why="a floor", who="maria", until=date(2026, 12, 1))
 
 
 def private_text(key):
@@ -56,7 +61,10 @@ def test_judges_that_were_measured_and_not_licensed_refuse_the_release_before_it
 
 def test_a_reason_or_a_stage_that_takes_such_evidence_needs_no_judge(prod):
     measure_without_licence(prod)
-    assert "no judge is needed: a floor" in check_release("summarize", "extractive", prod, without_judge=" a floor ")[2]
+    assert (
+        "no judge is needed until 2026-12-01, allowed by maria: a floor"
+        in check_release("summarize", "extractive", prod, without_judge=WAIVER)[2]
+    )
     dev = prod.model_copy(update={"stage": "dev"})
     assert "'dev' takes evidence" in check_release("summarize", "extractive", dev)[2]
 
@@ -69,6 +77,6 @@ def test_a_key_that_no_service_trusts_and_a_demo_are_refused(prod):
         signing_key=private_text(Ed25519PrivateKey.generate()),
     )
     with pytest.raises(SigningError, match="is not trusted"):
-        check_release("summarize", "extractive", other, without_judge="x")
+        check_release("summarize", "extractive", other, without_judge=WAIVER)
     with pytest.raises(Refused, match="is a demo"):
-        check_release("summarize", "smollm2-short", prod, without_judge="x")
+        check_release("summarize", "smollm2-short", prod, without_judge=WAIVER)

@@ -7,9 +7,10 @@ import pytest
 
 from eval.judges.calibration import Agreement, Calibration, save
 from eval.judges.contrasts import ContrastMeasure
-from eval.judges.licensing.due import judges_due
 from eval.judges.jury import load_jury
 from eval.judges.labelled_rows import CALIBRATION_SET, own_digest
+from eval.judges.licence import terms_of
+from eval.judges.licensing.due import judges_due
 from eval.labels.claims.labels import claims_digest
 from eval.labels.contrasts.sets import contrasts_digest
 from eval.suites import load_suite
@@ -36,6 +37,7 @@ def measured(settings, days=1, **changes):
             set_digest=contrasts_digest(settings.datasets_dir, "summarize"),
             claims_digest=claims_digest(settings.datasets_dir, "summarize") if spec.asks_claims else None,
             max_undecided=spec.max_undecided, cases={}, kinds=(), false_alarms=None, coverage=None,
+            quarter=terms_of(load_suite("summarize"), settings).quarters[0],
         )  # fmt: skip
         rows = Agreement(
             set_name=CALIBRATION_SET, set_digest=own_digest("summarize", settings), n=1, bad_rows=0, unscored=0,
