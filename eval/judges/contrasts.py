@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -92,8 +92,16 @@ class ContrastMeasure:
         return next((item for item in self.classes if item.name == name), None)
 
     def kind(self, name: str) -> KindMeasure | None:
-        """Return what was measured on the harm ``name``."""
-        return next((item for item in self.kinds if (item.label, item.kind) == ("wrong", name)), None)
+        """Return what was measured on the harm ``name``, on the edits that are for testing alone and the others together."""
+        found = [item for item in self.kinds if (item.label, item.kind) == ("wrong", name)]
+        if len(found) < 2:
+            return next(iter(found), None)
+        return replace(
+            found[0],
+            n=sum(item.n for item in found),
+            flagged=sum(item.flagged for item in found),
+            abstained=sum(item.abstained for item in found),
+        )
 
 
 def choose_cases(datasets: Sequence[Dataset], counts: Sequence[int]) -> dict[str, list[Case]]:

@@ -16,9 +16,13 @@ SPEC = next(spec for spec in SUITE.judges if spec.rubric == "faithfulness")
 
 
 @pytest.fixture(scope="module")
-def bench():
-    found = open_contrasts(load_task("summarize"), Settings(), dev_cases=40, gate_cases=200)
-    return found.with_held("a" * 64, "2026-Q4")
+def written():
+    return open_contrasts(load_task("summarize"), Settings(), dev_cases=40, gate_cases=200)
+
+
+@pytest.fixture(scope="module")
+def bench(written):
+    return written.with_held("a" * 64, "2026-Q4")
 
 
 def test_each_class_has_enough_edits_and_a_third_is_held(bench):
@@ -28,9 +32,9 @@ def test_each_class_has_enough_edits_and_a_third_is_held(bench):
         assert 3 * sum(text.held for text in texts) >= len(texts), name
 
 
-def test_held_edits_follow_from_the_judge_and_the_quarter(bench):
-    again = bench.with_held("a" * 64, "2027-Q1")
-    other = bench.with_held("b" * 64, "2026-Q4")
+def test_held_edits_follow_from_the_judge_and_the_quarter(written, bench):
+    again = written.with_held("a" * 64, "2027-Q1")
+    other = written.with_held("b" * 64, "2026-Q4")
     held = [
         {text.text for text in one.texts if text.held and text.harm_class == "reversal"}
         for one in (bench, again, other)
