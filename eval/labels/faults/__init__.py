@@ -23,7 +23,7 @@ _SPEAKER = re.compile(r"(?m)^([A-Z][a-z]+(?: [A-Z][a-z]+)?):")
 _FULL_NAME = re.compile(r"\b[A-Z][a-z]{2,} [A-Z][a-z]{2,}\b")
 _NO_NAMES = (
     "To From Subject Re Fwd Agent Customer System Note Dear App Feedback Order Good Your The Reminder Visitor Guest New Our"
-    " Outage Office Location Dispatch Comment Cust Wife Notice Final Service Form Thank Please Account Caller Web Hello Hi"
+    " Kestrel Osprey Brindlewick Lindmoor Third Date Outage Office Location Dispatch Comment Cust Wife Notice Final Service Form Thank Please Account Caller Web Hello Hi So Request"
 )
 _PLACEHOLDER = re.compile(r"\{(amount|date|name|month)\}")
 _SENTENCE_END = re.compile(r"(?<=[.!?])(?<!Mr\.)(?<!Ms\.)(?<!Dr\.)(?<!Mrs\.)(?<!a\.m\.)(?<!p\.m\.)\s+(?=\S)")

@@ -5,14 +5,17 @@ import itertools
 import json
 import random
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from eval.labels import faults
 from eval.labels.faults import FaultKind, filled, load, plant
 
 DATASETS = Path(__file__).parents[5] / "datasets"
-TASKS = ("summarize", "assistant")
+FOLDER = Path(faults.__file__).parent
+TASKS = ("summarize", "assistant", "scorecard")
 PARTS = {"summarize": {""}, "assistant": {""}, "scorecard": {"summary", "reason", "action_item"}}
 LEAST = {"summarize": 8, "assistant": 10, "scorecard": 8}
 REPLY = (
@@ -100,6 +103,23 @@ def test_a_wording_is_filled_from_the_source_and_placed_by_the_seed():
     }
     for other in ("the bill came", "no such word, $4", source + ", refund sent"):
         assert plant(kind, "One. Two.", other, random.Random(3)) is None
+
+
+def test_messages_are_labelled_once_and_in_every_kind():
+    trouble, consent = (_rows(name) for name in ("trouble", "consent"))
+    for rows in (trouble, consent):
+        assert len({row["text"].lower() for row in rows}) == len(rows)
+    kinds = Counter(row["kind"] for row in trouble)
+    assert len(kinds) == 11 and min(kinds.values()) >= 14
+    assert {row["kind"] for row in trouble if not row["trouble"]} == {"ordinary", "metaphor"}
+    foreign = [row for row in trouble if row["trouble"] and row["language"] in ("es", "pl")]
+    assert len(foreign) * 5 >= sum(row["trouble"] for row in trouble)
+    assert Counter(row["changes"] for row in consent if not row["books"]).keys() == {None, "phone", "time"}
+    assert {row["changes"] for row in consent if row["books"]} == {None}
+
+
+def _rows(name: str) -> list[dict]:
+    return [json.loads(line) for line in (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def _one_word_apart(one: str, two: str) -> bool:
