@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eval.labels import faults
-from eval.labels.faults import PlantedKind, filled, load, plant
+from eval.labels.faults import WrittenFault, filled, load, plant
 
 DATASETS = Path(__file__).parents[5] / "datasets"
 FOLDER = Path(faults.__file__).parent
@@ -83,7 +83,7 @@ def test_every_edit_finds_a_text(task):
 
 def test_a_wording_is_filled_from_the_source_and_placed_by_the_seed():
     wordings = ("{name} paid {amount} on {date} in {month}.", "Paid {amount}.")
-    kind = PlantedKind(
+    kind = WrittenFault(
         kind="paid",
         group="invention",
         code_visible=False,
