@@ -4,6 +4,8 @@ from eval.dialogue.measures import CONVERSATION_METRICS, CONVERSATION_POOLS
 from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.scorers import DialogueScorer
 from eval.scorers.accounts import (
+    NOVELTY_FLOOR,
+    NOVELTY_MARGIN,
     SENTENCE_FLOORS,
     SENTENCE_MARGINS,
     SENTENCE_METRICS,
@@ -69,6 +71,7 @@ SUITE = Suite(
     pools={**CONVERSATION_POOLS, **SENTENCE_POOLS, **_POOLS, "utility_kept": UtilityKept()},
     floors=(
         *SENTENCE_FLOORS,
+        NOVELTY_FLOOR,
         Floor(
             metric="conversation_right",
             bound=0.60,
@@ -184,6 +187,7 @@ SUITE = Suite(
     ),
     no_worse=(
         *SENTENCE_MARGINS,
+        NOVELTY_MARGIN,
         NoWorse(
             metric="conversation_right", margin=0.10, reason="one customer in ten; 200 conversations decide no less"
         ),

@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from eval.scorers.accounts import (
+    NOVELTY_FLOOR,
+    NOVELTY_MARGIN,
     SENTENCE_FLOORS,
     SENTENCE_MARGINS,
     SENTENCE_METRICS,
@@ -91,6 +93,7 @@ SUITE = Suite(
     ),
     floors=(
         *SENTENCE_FLOORS,
+        NOVELTY_FLOOR,
         Floor(
             metric="answered",
             bound=0.85,
@@ -172,6 +175,7 @@ SUITE = Suite(
     # passed when one answer in ten has it (`omni selftest --doses`, docs/decisions/0012).
     no_worse=(
         *SENTENCE_MARGINS,
+        NOVELTY_MARGIN,
         NoWorse(
             metric="chrf",
             margin=0.12,
