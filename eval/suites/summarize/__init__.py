@@ -67,7 +67,6 @@ SUITE = Suite(
     ),
     pools=SENTENCE_POOLS,
     metrics=(
-        *SENTENCE_METRICS,
         MetricSpec(name="bleu", kind="corpus", unit=Unit.SCORE),
         MetricSpec(name="chrf", kind="corpus", unit=Unit.SCORE),
         MetricSpec(name="rouge_l", kind="mean", score="rouge_l", unit=Unit.RATE),
@@ -90,6 +89,7 @@ SUITE = Suite(
         MetricSpec(name="on_time", kind="on_time", unit=Unit.RATE),
         MetricSpec(name="cost_cold", kind="cost", score="cold", unit=Unit.USD, higher_is_better=False),
         MetricSpec(name="cost_warm", kind="cost", score="warm", unit=Unit.USD, higher_is_better=False),
+        *SENTENCE_METRICS,
     ),
     floors=(
         *SENTENCE_FLOORS,
@@ -312,8 +312,6 @@ SUITE = Suite(
     minimum_latency_calls=20,
     slices=("intent_family", "history", "resolution", "channels", "tempting_wrong"),
     table=(
-        "sentences_accounted",
-        "sentences_unread",
         "bleu",
         "chrf",
         "grounded",
@@ -326,5 +324,7 @@ SUITE = Suite(
         "cost_cold",
         "cost_warm",
         "answered",
+        "sentences_accounted",
+        "sentences_unread",
     ),
 )

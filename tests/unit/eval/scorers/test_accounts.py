@@ -8,9 +8,9 @@ from eval.spine.results import CaseResult, Score
 from eval.spine.scorer import free_texts
 from eval.verdict.pooled import pooled, pooled_interval
 from figures.metric import Metric, Unit
-from service.core.statements.accounting.source import AccountSource, Statement
+from service.core.statements.accounting.source import AccountSource, SourceStatement
 
-SOURCE = AccountSource((Statement(text="Agent waived the late fee."),))
+SOURCE = AccountSource((SourceStatement(text="Agent waived the late fee."),))
 
 
 def sentence(state, novelty=0.0):

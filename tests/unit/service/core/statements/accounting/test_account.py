@@ -3,20 +3,20 @@
 import pytest
 
 from service.core.statements.accounting.account import account
-from service.core.statements.accounting.source import AccountSource, Statement
+from service.core.statements.accounting.source import AccountSource, SourceStatement
 
 NOTE = (
     "Cust called re bill of 212.37, says paid on 10/5. Agent waived the $18.50 late fee; she did not ask for a refund."
 )
 SOURCE = AccountSource(
     (
-        Statement(text=NOTE, heads=("Oct 7 agent",)),
-        Statement(text="Refund request 40771 was denied.", heads=("Oct 14 email", "Latest outcome")),
-        Statement(text="2 interactions since Oct 7.", how="label"),
-        Statement(text="Is there anything else?", how="wording"),
-        Statement(text="Shall I arrange a call to {phone}?", how="wording"),
-        Statement(text="my number is 07700 900222", how="echo", heads=("The customer said",)),
-        Statement(text="", how="tool", heads=("You need",), items=("a passport", "proof of address", "a photo")),
+        SourceStatement(text=NOTE, heads=("Oct 7 agent",)),
+        SourceStatement(text="Refund request 40771 was denied.", heads=("Oct 14 email", "Latest outcome")),
+        SourceStatement(text="2 interactions since Oct 7.", how="label"),
+        SourceStatement(text="Is there anything else?", how="wording"),
+        SourceStatement(text="Shall I arrange a call to {phone}?", how="wording"),
+        SourceStatement(text="my number is 07700 900222", how="echo", heads=("The customer said",)),
+        SourceStatement(text="", how="tool", heads=("You need",), items=("a passport", "proof of address", "a photo")),
     )
 )
 
