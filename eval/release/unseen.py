@@ -12,7 +12,7 @@ from figures.command_line import REASON, omni
 from service.core.release.attestation import GateAttestation
 from service.core.release.judge_exception import MOST_DAYS
 from service.core.release.release import Release
-from service.core.release.unseen import UnseenPolicy, unseen_in_full
+from service.core.release.unseen import UnseenPolicy, is_lacking, unseen_in_full
 from service.kit.frame.display.inert import one_line
 from service.kit.frame.display.terminal import say
 from service.kit.settings import Stage
@@ -111,7 +111,9 @@ def exception_of(
     """
     reason = without_judge.why if without_judge is not None else ""
     text = unseen_in_full(attestation.unseen, attestation.looked_at, attestation.sentences)
-    if not text:
+    if not is_lacking(attestation.unseen, attestation.sentences):
+        if text:
+            say(f"note: {text}")
         if reason:
             say("note: a judge looked at every kind of harm; --without-judge is not needed and not recorded")
         return JudgeException()
@@ -154,7 +156,7 @@ def refuse_another(running: Release | None, exception: JudgeException, now: date
 
 def _remedy(attestation: GateAttestation, suite: Suite) -> str:
     unseen = None if attestation.unseen is None else set(attestation.unseen)
-    judges = [spec.rubric for spec in suite.judges if spec.kinds and (unseen is None or unseen & set(spec.kinds))]
+    judges = [spec.rubric for spec in suite.judges if spec.kinds and (not unseen or unseen & set(spec.kinds))]
     if not judges:
         return f"No judge of the suite of {suite.task!r} can be licensed for these kinds: add one that can."
     calibrate = omni("calibrate", "--judge", ",".join(judges), task=suite.task)

@@ -197,8 +197,8 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
         codes = failures_by_code(results_of(pair))
         if codes:
             lines.append("  - no answer: " + ", ".join(f"{code} {count}" for code, count in codes))
-    if found := sentence_lists(e):
-        lines += ["", "## Sentences", "", *(f"- **{markdown(one.pair)}**: {markdown(one.counts)}" for one in found)]
+    if lists := sentence_lists(e):
+        lines += ["", "## Sentences", "", *(f"- **{markdown(one.pair)}**: {markdown(one.counts)}" for one in lists)]
     if unseen := unseen_kinds(e, suite):
         lines += [
             "",

@@ -8,7 +8,7 @@ from typing import Literal
 from service.core.statements.accounting.source import AccountSource, How
 
 # supported: the source states it; unsupported: it does not, a harm; undecided: the reader could not tell, so nobody read it.
-Reading = Literal["supported", "unsupported", "undecided"]
+SentenceReading = Literal["supported", "unsupported", "undecided"]
 SentenceState = Literal["accounted", "read", "unsupported", "unread"]
 # The score that carries the sentences of an answer (``Score.sentences``).
 ACCOUNTED = "accounted"
@@ -28,7 +28,7 @@ class SentenceAccount:
     statement: str = ""
     place: str = ""
     novelty: float = 0.0
-    reading: Reading | None = None
+    reading: SentenceReading | None = None
     why: str = ""
 
     @property
@@ -73,7 +73,7 @@ def reading_order(
 
 
 def join_readings(
-    accounts: Sequence[SentenceAccount], readings: Mapping[int, tuple[Reading, str]]
+    accounts: Sequence[SentenceAccount], readings: Mapping[int, tuple[SentenceReading, str]]
 ) -> tuple[SentenceAccount, ...]:
     """Return ``accounts`` with the readings of a licensed reader: by place in ``accounts``, what it read and why."""
     return tuple(

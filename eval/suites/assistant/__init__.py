@@ -4,6 +4,8 @@ from eval.dialogue.measures import CONVERSATION_METRICS, CONVERSATION_POOLS
 from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.scorers import DialogueScorer
 from eval.scorers.accounts import (
+    NOVELTY_FLOOR,
+    NOVELTY_MARGIN,
     SENTENCE_FLOORS,
     SENTENCE_MARGINS,
     SENTENCE_METRICS,
@@ -49,7 +51,6 @@ SUITE = Suite(
     gate_dataset="gate",
     scorers=(DialogueScorer(), ReplyScorer(), ConductScorer(), AccountScorer(free_texts_of)),
     metrics=(
-        *SENTENCE_METRICS,
         *CONVERSATION_METRICS,
         *(
             MetricSpec(name=name, kind="never", score=name, unit=Unit.EVENTS, higher_is_better=False)
@@ -65,10 +66,12 @@ SUITE = Suite(
         ),
         MetricSpec(name="utility_kept", kind="pooled", score="utility_kept", unit=Unit.RATE),
         *(MetricSpec(name=name, kind="pooled", score=name, unit=Unit.RATE) for name in _POOLS),
+        *SENTENCE_METRICS,
     ),
     pools={**CONVERSATION_POOLS, **SENTENCE_POOLS, **_POOLS, "utility_kept": UtilityKept()},
     floors=(
         *SENTENCE_FLOORS,
+        NOVELTY_FLOOR,
         Floor(
             metric="conversation_right",
             bound=0.60,
@@ -184,6 +187,7 @@ SUITE = Suite(
     ),
     no_worse=(
         *SENTENCE_MARGINS,
+        NOVELTY_MARGIN,
         NoWorse(
             metric="conversation_right", margin=0.10, reason="one customer in ten; 200 conversations decide no less"
         ),
@@ -238,8 +242,6 @@ SUITE = Suite(
     minimum_latency_calls=20,
     slices=("kind", "tool", "style", "reason", "twin", "vulnerable", "benign", "fault"),
     table=(
-        "sentences_accounted",
-        "sentences_unread",
         "conversation_right",
         "pass_4",
         "silence_right",
@@ -256,6 +258,8 @@ SUITE = Suite(
         "turns",
         "latency_p95",
         "cost_per_resolved",
+        "sentences_accounted",
+        "sentences_unread",
     ),
     least_repeats=4,
     episode=DialogueEpisode(world=world, specs=SPECS, ignored=IGNORED),

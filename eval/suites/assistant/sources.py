@@ -9,7 +9,7 @@ from eval.dialogue.scenario import ConversationScenario
 from eval.spine.accounts import FreeText
 from eval.spine.scorer import ScorerContext
 from service.core.run.dialogue.turn import DialogueInputs, Spoken
-from service.core.statements.accounting.source import AccountSource, Statement
+from service.core.statements.accounting.source import AccountSource, SourceStatement
 from service.core.tasks.assistant.story import handover_facts
 from service.core.tasks.assistant.validation.approved import approved
 
@@ -44,7 +44,7 @@ def free_texts_of(context: ScorerContext) -> tuple[FreeText, ...]:
     return tuple(found)
 
 
-def _note_labels(inputs: DialogueInputs, reason: str) -> tuple[Statement, ...]:
+def _note_labels(inputs: DialogueInputs, reason: str) -> tuple[SourceStatement, ...]:
     """Return what code reads out of the conversation for whoever takes it over, in the words of the rules' notes."""
     facts = handover_facts(inputs)
     known = "; ".join(f"{name}: {value}" for name, value in facts.collected.items())
@@ -56,4 +56,4 @@ def _note_labels(inputs: DialogueInputs, reason: str) -> tuple[Statement, ...]:
         *(f"Known: {name}: {value}" for name, value in facts.collected.items()),
         f"Reason: {reason}.",
     )
-    return tuple(Statement(text=line, how="label") for line in lines)
+    return tuple(SourceStatement(text=line, how="label") for line in lines)

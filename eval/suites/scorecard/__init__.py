@@ -73,7 +73,6 @@ SUITE = Suite(
     ),
     pools={**_POOLS, **_WRONG, **SENTENCE_POOLS},
     metrics=(
-        *SENTENCE_METRICS,
         *(MetricSpec(name=name, kind="pooled", score=name, unit=Unit.RATE) for name in _POOLS),
         *(MetricSpec(name=name, kind="pooled", score=name, unit=Unit.RATE, higher_is_better=False) for name in _WRONG),
         MetricSpec(name="verdicts", kind="mean", score="verdicts", unit=Unit.RATE),
@@ -90,6 +89,7 @@ SUITE = Suite(
         MetricSpec(name="on_time", kind="on_time", unit=Unit.RATE),
         MetricSpec(name="cost_cold", kind="cost", score="cold", unit=Unit.USD, higher_is_better=False),
         MetricSpec(name="cost_warm", kind="cost", score="warm", unit=Unit.USD, higher_is_better=False),
+        *SENTENCE_METRICS,
     ),
     floors=(
         *SENTENCE_FLOORS,
@@ -275,8 +275,6 @@ SUITE = Suite(
         "late",
     ),
     table=(
-        "sentences_accounted",
-        "sentences_unread",
         "kappa",
         "kappa_macro",
         "kappa_least_form",
@@ -295,5 +293,7 @@ SUITE = Suite(
         "latency_p95",
         "cost_cold",
         "answered",
+        "sentences_accounted",
+        "sentences_unread",
     ),
 )

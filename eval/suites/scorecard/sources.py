@@ -6,7 +6,7 @@ from functools import lru_cache
 from eval.spine.accounts import FreeText
 from eval.spine.scorer import ScorerContext
 from eval.suites.scorecard.labels import card_of
-from service.core.statements.accounting.source import AccountSource, Statement
+from service.core.statements.accounting.source import AccountSource, SourceStatement
 from service.core.tasks.scorecard import ScorecardInputs
 from service.core.tasks.scorecard.keywords import MATCHED, NOT_ENOUGH, NOT_SAID
 
@@ -29,17 +29,17 @@ def source_of(inputs: ScorecardInputs) -> AccountSource:
     return AccountSource((*_wordings(inputs), *_turns(inputs)))
 
 
-def _turns(inputs: ScorecardInputs) -> Iterator[Statement]:
+def _turns(inputs: ScorecardInputs) -> Iterator[SourceStatement]:
     for turn in inputs.turns:
         who = f"The {turn.speaker}"
         heads = tuple(f"{who} {verb}" for verb in _SAYS)
-        yield Statement(text=turn.text, heads=(who, turn.speaker, *heads))
+        yield SourceStatement(text=turn.text, heads=(who, turn.speaker, *heads))
 
 
-def _wordings(inputs: ScorecardInputs) -> Iterator[Statement]:
+def _wordings(inputs: ScorecardInputs) -> Iterator[SourceStatement]:
     for text in (MATCHED, NOT_ENOUGH, NOT_SAID):
-        yield Statement(text=text, how="label")
+        yield SourceStatement(text=text, how="label")
     for criterion in inputs.form.criteria():
         if criterion.condition is not None:
             text = f"does not apply: it is not so that {criterion.condition.said()}"
-            yield Statement(text=text, how="label")
+            yield SourceStatement(text=text, how="label")

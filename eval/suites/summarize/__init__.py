@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from eval.scorers.accounts import (
+    NOVELTY_FLOOR,
+    NOVELTY_MARGIN,
     SENTENCE_FLOORS,
     SENTENCE_MARGINS,
     SENTENCE_METRICS,
@@ -65,7 +67,6 @@ SUITE = Suite(
     ),
     pools=SENTENCE_POOLS,
     metrics=(
-        *SENTENCE_METRICS,
         MetricSpec(name="bleu", kind="corpus", unit=Unit.SCORE),
         MetricSpec(name="chrf", kind="corpus", unit=Unit.SCORE),
         MetricSpec(name="rouge_l", kind="mean", score="rouge_l", unit=Unit.RATE),
@@ -88,9 +89,11 @@ SUITE = Suite(
         MetricSpec(name="on_time", kind="on_time", unit=Unit.RATE),
         MetricSpec(name="cost_cold", kind="cost", score="cold", unit=Unit.USD, higher_is_better=False),
         MetricSpec(name="cost_warm", kind="cost", score="warm", unit=Unit.USD, higher_is_better=False),
+        *SENTENCE_METRICS,
     ),
     floors=(
         *SENTENCE_FLOORS,
+        NOVELTY_FLOOR,
         Floor(
             metric="answered",
             bound=0.85,
@@ -172,6 +175,7 @@ SUITE = Suite(
     # passed when one answer in ten has it (`omni selftest --doses`, docs/decisions/0012).
     no_worse=(
         *SENTENCE_MARGINS,
+        NOVELTY_MARGIN,
         NoWorse(
             metric="chrf",
             margin=0.12,
@@ -308,8 +312,6 @@ SUITE = Suite(
     minimum_latency_calls=20,
     slices=("intent_family", "history", "resolution", "channels", "tempting_wrong"),
     table=(
-        "sentences_accounted",
-        "sentences_unread",
         "bleu",
         "chrf",
         "grounded",
@@ -322,5 +324,7 @@ SUITE = Suite(
         "cost_cold",
         "cost_warm",
         "answered",
+        "sentences_accounted",
+        "sentences_unread",
     ),
 )

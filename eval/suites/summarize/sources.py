@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from eval.spine.accounts import FreeText
 from eval.spine.scorer import ScorerContext
-from service.core.statements.accounting.source import AccountSource, Statement
+from service.core.statements.accounting.source import AccountSource, SourceStatement
 from service.core.statements.grounding.quotable import cleaned
 from service.core.tasks.summarize import SummarizeInputs
 from service.core.tasks.summarize.digest import read_history
@@ -31,16 +31,16 @@ def source_of(inputs: SummarizeInputs) -> AccountSource:
     return AccountSource(_statements_of(inputs))
 
 
-def _statements_of(inputs: SummarizeInputs) -> tuple[Statement, ...]:
+def _statements_of(inputs: SummarizeInputs) -> tuple[SourceStatement, ...]:
     shown = inputs.visible()
     if not shown:
-        return (Statement(text="No interactions found.", how="label"),)
+        return (SourceStatement(text="No interactions found.", how="label"),)
     history = read_history(shown)
-    labels = (Statement(text=text, how="label") for text in (*history.opening, history.closing) if text)
+    labels = (SourceStatement(text=text, how="label") for text in (*history.opening, history.closing) if text)
     return (*labels, *(one for item in shown for one in _told_in(item)))
 
 
-def _told_in(item: Interaction) -> Iterator[Statement]:
+def _told_in(item: Interaction) -> Iterator[SourceStatement]:
     """Yield an interaction's paragraphs, each under the interaction's head and its speaker."""
     note = read_note(item)
     when, speakers = note.when, {one.speaker for one in note_sentences([note])}
@@ -56,13 +56,13 @@ def _told_in(item: Interaction) -> Iterator[Statement]:
         if line.strip():
             paragraph.append(line)
     if item.outcome:
-        yield Statement(text=item.outcome, heads=(when, "Latest outcome", "Outcome"))
+        yield SourceStatement(text=item.outcome, heads=(when, "Latest outcome", "Outcome"))
 
 
-def _statements(lines: list[str], when: str, speaker: str) -> Iterator[Statement]:
+def _statements(lines: list[str], when: str, speaker: str) -> Iterator[SourceStatement]:
     text = "\n".join(lines)
     if not text.strip():
         return
     heads = (when, speaker) if speaker else (when,)
     for spelling in dict.fromkeys((text, written_out(text))):
-        yield Statement(text=spelling, heads=heads)
+        yield SourceStatement(text=spelling, heads=heads)

@@ -135,7 +135,7 @@ class UnseenPolicy:
         sentences: ReadSentences | None = None,
     ) -> bool:
         """Return whether a release on this evidence is refused; ``allowed_in`` is the stage of its signed exception."""
-        return _is_lacking(unseen, sentences) and not self.takes and allowed_in != self.stage
+        return is_lacking(unseen, sentences) and not self.takes and allowed_in != self.stage
 
     def exception_for(self, unseen: Sequence[str] | None, sentences: ReadSentences | None = None) -> Stage | None:
         """Return the stage to sign into a release on this evidence; None if the release needs no exception."""
@@ -145,9 +145,9 @@ class UnseenPolicy:
         self, unseen: Sequence[str] | None, allowed_in: Stage | None, sentences: ReadSentences | None = None
     ) -> bool:
         """Return whether services of this stage refuse a release on this evidence unless their own setting takes it."""
-        return _is_lacking(unseen, sentences) and self.stage not in _TAKING and allowed_in != self.stage
+        return is_lacking(unseen, sentences) and self.stage not in _TAKING and allowed_in != self.stage
 
 
-def _is_lacking(unseen: Sequence[str] | None, sentences: ReadSentences | None) -> bool:
+def is_lacking(unseen: Sequence[str] | None, sentences: ReadSentences | None) -> bool:
     """Return whether nobody looked at a kind of harm, or at too many sentences; older evidence states no sentences."""
     return unseen is None or bool(unseen) or (sentences is not None and sentences.too_many)

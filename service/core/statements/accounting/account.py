@@ -7,8 +7,8 @@ their order, every figure, and nothing left out that would turn its meaning. Par
 import re
 from dataclasses import dataclass
 
-from service.core.statements.accounting.source import AccountSource, How, Statement
-from service.core.statements.accounting.wording import Worded, stems_of, worded
+from service.core.statements.accounting.source import AccountSource, How, SourceStatement
+from service.core.statements.accounting.wording import SpelledText, stems_of, worded
 from service.core.statements.grounding.lexicon import ORDINARY
 from service.core.statements.grounding.sentence import clean, split_sentences
 
@@ -66,7 +66,7 @@ def novelty_of(sentence: str, source: AccountSource) -> float:
     return lacking / sum(weights.values()) if weights else 0.0
 
 
-def _heads_of(said: Worded, source: AccountSource) -> tuple[list[Head], int]:
+def _heads_of(said: SpelledText, source: AccountSource) -> tuple[list[Head], int]:
     """Return the heads that a sentence begins with, and the place of the first word behind them."""
     heads, start = list[Head](), 0
     for _ in range(_MOST_HEADS):
@@ -78,12 +78,12 @@ def _heads_of(said: Worded, source: AccountSource) -> tuple[list[Head], int]:
     return heads, start
 
 
-def _begins(said: Worded, start: int, head: Head) -> bool:
+def _begins(said: SpelledText, start: int, head: Head) -> bool:
     end = start + len(head)
     return end < len(said.words) and bool(said.breaks[end]) and said.words[start:end] == head
 
 
-def _by(words: Head, start: int, under: frozenset[Head], source: AccountSource) -> Statement | None:
+def _by(words: Head, start: int, under: frozenset[Head], source: AccountSource) -> SourceStatement | None:
     """Return the statement that accounts for ``words``, of which the first ``start`` are heads, or None."""
     for one in source.statements:
         if one.how in ("label", "wording"):
@@ -97,13 +97,13 @@ def _by(words: Head, start: int, under: frozenset[Head], source: AccountSource) 
     return None
 
 
-def _passage(wanted: Head, one: Statement) -> bool:
+def _passage(wanted: Head, one: SourceStatement) -> bool:
     if len(wanted) < _LEAST_WORDS:
         return bool(wanted) and wanted == one.words.words
     return one.words.repeats(wanted)
 
 
-def _lists(wanted: Head, one: Statement) -> bool:
+def _lists(wanted: Head, one: SourceStatement) -> bool:
     """Return whether ``wanted`` are items of the list ``one``, each once and whole."""
     place, left = 0, list(one.item_words)
     while place < len(wanted):
@@ -118,7 +118,7 @@ def _lists(wanted: Head, one: Statement) -> bool:
     return len(left) < len(one.item_words)
 
 
-def _filled(words: Head, one: Statement, source: AccountSource) -> bool:
+def _filled(words: Head, one: SourceStatement, source: AccountSource) -> bool:
     """Return whether ``words`` are the wording ``one`` with its blank filled from what was said or returned."""
     if one.blank is None:
         return False

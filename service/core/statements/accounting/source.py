@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from service.core.statements.accounting.wording import Worded, stems_of, worded
+from service.core.statements.accounting.wording import SpelledText, stems_of, worded
 from service.core.statements.grounding.quotable import cleaned
 
 # verbatim: a passage of one source statement, in other spellings at most; wording: an approved one; tool: a passage of a
@@ -13,7 +13,7 @@ How = Literal["verbatim", "wording", "tool", "echo", "label"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Statement:
+class SourceStatement:
     """One text of a source; ``how`` a sentence that repeats it is accounted for. A passage never spans two statements.
 
     ``heads`` are what may stand before a passage of it, such as the day and channel of an interaction: no other head may.
@@ -27,7 +27,7 @@ class Statement:
     items: tuple[str, ...] = ()
 
     @cached_property
-    def words(self) -> Worded:
+    def words(self) -> SpelledText:
         """Its words, with the places where a clause begins or ends."""
         return worded(cleaned(self.text))
 
@@ -52,7 +52,7 @@ class Statement:
 class AccountSource:
     """The statements that may account for a text; one source can account for any number of texts."""
 
-    def __init__(self, statements: tuple[Statement, ...]) -> None:
+    def __init__(self, statements: tuple[SourceStatement, ...]) -> None:
         """Keep the statements; their words are read when a sentence first needs them."""
         self.statements = statements
 

@@ -26,7 +26,7 @@ _TURNING = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worded:
+class SpelledText:
     """A text as ``words`` in lower case with one spelling of each figure.
 
     ``breaks`` has one entry more than there are words: how strongly a clause ends before each word, 2 at a sentence's end, 1 at
@@ -58,7 +58,7 @@ class Worded:
         return _TURNING.isdisjoint(left_out) and not any(word.endswith("n't") for word in left_out)
 
 
-def worded(text: str) -> Worded:
+def worded(text: str) -> SpelledText:
     """Return the words of ``text``; articles are left out, and "$45.00", "45 dollars" and a bare "45.00" are one word."""
     words, breaks, strength = list[str](), list[int](), 2
     for token in _TOKEN.findall(fold_values(clean(text))):
@@ -72,7 +72,7 @@ def worded(text: str) -> Worded:
             words.append(f"${token.removesuffix('.00')}" if _BARE_AMOUNT.fullmatch(token) else token)
             breaks.append(max(strength, 1) if token in _JOINS else strength)
             strength = 1 if token in _JOINS else 0
-    return Worded(words=tuple(words), breaks=(*breaks, 2))
+    return SpelledText(words=tuple(words), breaks=(*breaks, 2))
 
 
 def stems_of(text: str) -> frozenset[str]:

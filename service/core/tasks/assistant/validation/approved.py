@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from service.core.statements.accounting.source import Statement
+from service.core.statements.accounting.source import SourceStatement
 from service.core.tasks.assistant.persona import persona
 from service.core.tasks.assistant.understanding.intent import Aspect
 from service.core.tasks.assistant.wording import (
@@ -33,7 +33,7 @@ _ASPECTS: tuple[Aspect, ...] = ("documents", "requirements", "steps", "time", "b
 _CARD_ASPECTS: tuple[Aspect, ...] = ("features", "fees", "requirements", "replacement", "time", "activation", "steps")
 
 
-def approved(answers: Iterable[tuple[str, Mapping[str, Any]]], customer: Iterable[str]) -> Iterator[Statement]:
+def approved(answers: Iterable[tuple[str, Mapping[str, Any]]], customer: Iterable[str]) -> Iterator[SourceStatement]:
     """Yield the statements that may account for a reply.
 
     Args:
@@ -45,23 +45,23 @@ def approved(answers: Iterable[tuple[str, Mapping[str, Any]]], customer: Iterabl
     for tool in {tool for tool, _ in answers}:
         yield from _deeds(tool)
     for text in customer:
-        yield Statement(text=text, how="echo", heads=("The customer said", "The customer says", "The customer"))
+        yield SourceStatement(text=text, how="echo", heads=("The customer said", "The customer says", "The customer"))
     for tool, answer in answers:
         for text in dict.fromkeys(sentence for part in _worded(tool, answer) for sentence in _sentences(part)):
-            yield Statement(text=text, how="tool")
+            yield SourceStatement(text=text, how="tool")
         yield from _fields(answer, "")
 
 
 @cache
-def _wordings() -> tuple[Statement, ...]:
-    return tuple(Statement(text=text, how="wording") for text in persona().wordings)
+def _wordings() -> tuple[SourceStatement, ...]:
+    return tuple(SourceStatement(text=text, how="wording") for text in persona().wordings)
 
 
 @cache
-def _deeds(tool: str) -> tuple[Statement, ...]:
+def _deeds(tool: str) -> tuple[SourceStatement, ...]:
     """Return how the assistant says what ``tool`` did: without its answer nothing accounts for these."""
     said = (*persona().deeds.get(tool, ()), *(persona().handovers.values() if tool == "transfer_to_agent" else ()))
-    return tuple(Statement(text=text, how="wording") for text in said)
+    return tuple(SourceStatement(text=text, how="wording") for text in said)
 
 
 def _sentences(part: Worded) -> Iterator[str]:
@@ -90,7 +90,7 @@ def _worded(tool: str, answer: Mapping[str, Any]) -> Iterator[Worded]:
         return
 
 
-def _fields(value: Any, name: str) -> Iterator[Statement]:
+def _fields(value: Any, name: str) -> Iterator[SourceStatement]:
     """Yield every text of an answer, and every list of texts as such; what was tampered with is no source."""
     if isinstance(value, Mapping):
         texts = [text for text in value.values() if is_clean(text)]
@@ -105,8 +105,8 @@ def _fields(value: Any, name: str) -> Iterator[Statement]:
         for item in value:
             yield from _fields(item, name)
     elif is_clean(value):
-        yield Statement(text=value, how="tool")
+        yield SourceStatement(text=value, how="tool")
 
 
-def _list(texts: Sequence[str], heads: tuple[str, ...]) -> Statement:
-    return Statement(text=", ".join(texts), how="tool", heads=heads, items=tuple(texts))
+def _list(texts: Sequence[str], heads: tuple[str, ...]) -> SourceStatement:
+    return SourceStatement(text=", ".join(texts), how="tool", heads=heads, items=tuple(texts))

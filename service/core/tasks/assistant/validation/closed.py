@@ -22,6 +22,7 @@ _DEMAND = re.compile(
     r"|(?:i|we)(?:'ll| will| do)?(?: just| also| first)? need (?:to know )?your\b)",
     _I,
 )
+_SHORT = re.compile(r"['’](?:s|re|ve|ll|d|m)\b", _I)
 _OFFER = re.compile(
     r"\b(?:shall i|should i|can i|may i (?:connect|call|ask)|would you like (?:me|us)?|do you want (?:me|us)?)\b", _I
 )
@@ -98,7 +99,8 @@ def _asks(sentence: str, seen: SeenTurn) -> bool:
 
 def _is_approved(sentence: str, seen: SeenTurn) -> bool:
     asked = _asking_part(sentence)
-    words = {word for word in content_of(asked) if not any(map(str.isdigit, word))} - _EMPTY
+    # content_of knows "what" as a word without meaning, not "what's".
+    words = {word for word in content_of(_SHORT.sub("", asked)) if not any(map(str.isdigit, word))} - _EMPTY
     if any(words <= approved for approved in _approved_words()):
         return True
     # What was spoken of may be asked about, but no secret: a tool tells where to choose a PIN, and nobody may ask for it.

@@ -11,7 +11,7 @@ from eval.release.signing import MAX_SIGNED_BYTES
 from eval.suites import load_suite
 from service.core.release.attestation import read_attestation
 from service.core.release.statements import envelope_digest
-from service.core.release.unseen import UnseenPolicy, unseen_in_full, unseen_text, verdict_headline
+from service.core.release.unseen import ReadSentences, UnseenPolicy, unseen_in_full, unseen_text, verdict_headline
 from service.core.release.verification import verify_tags
 from service.core.run.task import task_names
 from service.kit.frame.canonical import canonical_json
@@ -41,6 +41,30 @@ PROD = UnseenPolicy(stage="prod", takes=False)
 @pytest.mark.acceptance("promise-12")
 def test_the_headline_says_what_nobody_looked_at(verdict, unseen, looked_at, text):
     assert verdict_headline(verdict, unseen, looked_at) == text
+
+
+@pytest.mark.parametrize(
+    ("accounted", "read", "high", "headline", "refused"),
+    [
+        (100, 0, 0.06, "pass", False),
+        (29, 0, 0.80, "pass for form and figures; 71% of sentences read by nobody", True),
+        (29, 70, 0.05, "pass; 1% of sentences read by nobody", False),
+        (29, 70, 0.051, "pass for form and figures; 1% of sentences read by nobody", True),
+    ],
+)
+def test_a_pass_over_unread_sentences_is_never_bare_and_prod_bounds_them(
+    notary, accounted, read, high, headline, refused
+):
+    found = ReadSentences(sentences=100, accounted=accounted, read=read, unsupported=0, unread_high=high)
+    assert verdict_headline("pass", (), (), found) == headline
+    assert PROD.refuses((), None, found) is refused
+    assert not PROD.refuses((), "prod", found)
+    told = tags(notary, unseen=(), sentences=found)
+    if refused:
+        with pytest.raises(RegistryError, match="of sentences read by nobody"):
+            verify(told, notary, PROD)
+    else:
+        assert verify(told, notary, PROD).attestation.sentences == found
 
 
 def test_in_full_every_kind_is_named_once():
