@@ -11,7 +11,7 @@ from eval.labels.claims.answers import ItemAnswer, read_answers
 from eval.labels.claims.labels import ClaimLabels
 from eval.labels.claims.questions import ClaimItem, batches, items_of, items_text
 from eval.labels.claims.verdicts import CRITICAL, STATED, scores_of, settle
-from eval.spine.accounts import Reading
+from eval.spine.accounts import SentenceReading
 from eval.spine.judge_spec import JudgeSpec, combine, preference
 from eval.spine.results import Score
 from eval.spine.scorer import unscored
@@ -101,7 +101,7 @@ class Asker:
                 try:
                     reply = await self.bench.reply(judge, question)
                 except ModelError as err:
-                    said: tuple[Reading, str] = ("undecided", f"the reader did not answer: {err.code.value}")
+                    said: tuple[SentenceReading, str] = ("undecided", f"the reader did not answer: {err.code.value}")
                 else:
                     said = read_answer(reply.text)
                     names |= {reply.answered_by} - {""}

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eval.judges.labelled_rows import source_text
-from eval.spine.accounts import ACCOUNTED, FreeText, Reading, SentenceAccount, join_readings
+from eval.spine.accounts import ACCOUNTED, FreeText, SentenceAccount, SentenceReading, join_readings
 from eval.spine.cases import Case
 from eval.spine.results import CaseResult, Score
 from eval.spine.scorer import ScorerContext, free_texts, safe_score
 from eval.spine.suite import Suite
 from service.core.run.task import Task, TaskResult
-from service.core.statements.accounting.source import AccountSource, Statement
+from service.core.statements.accounting.source import AccountSource, SourceStatement
 from service.core.statements.grounding.sentence import split_sentences
 from service.core.unit.pair import Pair, PromptMessage
 
@@ -33,7 +33,7 @@ class SentenceRead:
     """A sentence and what the reader said of it; ``why`` it is undecided."""
 
     sentence: str
-    reading: Reading
+    reading: SentenceReading
     why: str = ""
 
 
@@ -56,7 +56,7 @@ def in_trained_form(pair: Pair) -> Pair:
     return replace(pair, messages=tuple(map(plain, pair.messages)))
 
 
-def read_answer(text: str) -> tuple[Reading, str]:
+def read_answer(text: str) -> tuple[SentenceReading, str]:
     """Return the reading in a model's answer, which must begin with yes or no, and why it is undecided."""
     first = _WORD.search(text.lower())
     if first is not None and first[0] in MENU:
@@ -98,7 +98,9 @@ class Texts:
         """Return the free texts of an answer."""
         output = result.output or ""
         found = free_texts(self.suite.scorers, self._context(case, result))
-        return found or (FreeText(text=output, source=AccountSource((Statement(text=source_text(self.task, case)),))),)
+        return found or (
+            FreeText(text=output, source=AccountSource((SourceStatement(text=source_text(self.task, case)),))),
+        )
 
     def accounts(self, case: Case, result: TaskResult) -> tuple[SentenceAccount, ...]:
         """Return the sentences of an answer with what code accounts for; nothing of it where the suite has no such scorer."""
