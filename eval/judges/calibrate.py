@@ -130,10 +130,11 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
     asked = [_Asked(spec=spec, jury=jury, contrasts=setting.contrasts_for(jury)) for spec, jury in juries]
     for one in asked:
         say(str(_plan(one, setting)))
-    if PUBLIC in options.sets and not settings.public_data_dir.exists():
-        say(
-            f"public sets left out, there is no {settings.public_data_dir}; OMNI_PUBLIC_DATA_DIR names the folder that holds them"
-        )
+        if (name := _public_name(one.spec, options)) and _public(one.spec, setting) is None:
+            say(
+                f"judge {one.spec.rubric}: public set {name} left out, it is not in {settings.public_data_dir}; "
+                "set OMNI_PUBLIC_DATA_DIR to the folder that holds it"
+            )
     with ExitStack() as stack:
         bench = _bench(stack, options, settings, cards, [jury for _, jury in juries])
         return [_measure(one, bench, setting) for one in asked]
@@ -267,13 +268,18 @@ def _on_public(spec: JudgeSpec, labelled: LabelledAsker, setting: _Setting) -> l
 
 
 def _public(spec: JudgeSpec, setting: _Setting) -> tuple[str, tuple[PublicRow, ...], str] | None:
-    """Return name, rows and digest of the public set that fits the rubric; none fits one that reads claims or sentences."""
-    fits = spec.pairwise or "swapped_amount" in spec.bad_kinds
-    if PUBLIC not in setting.options.sets or spec.asks_claims or spec.reads or not fits:
-        return None
-    name = LLMBAR if spec.pairwise else SALES_EMAIL
-    public = load_public(name, setting.settings.public_data_dir)
+    """Return name, rows and digest of the public set that fits the rubric, if it is here."""
+    name = _public_name(spec, setting.options)
+    public = load_public(name, setting.settings.public_data_dir) if name else None
     return None if public is None else (name, *public)
+
+
+def _public_name(spec: JudgeSpec, options: CalibrateOptions) -> str:
+    """Return the public set that fits the rubric; "" for one that reads claims or sentences, or where none is wanted."""
+    fits = spec.pairwise or "swapped_amount" in spec.bad_kinds
+    if PUBLIC not in options.sets or spec.asks_claims or spec.reads or not fits:
+        return ""
+    return LLMBAR if spec.pairwise else SALES_EMAIL
 
 
 def _on_contrasts(labelled: LabelledAsker, bench: ContrastBench, setting: _Setting) -> ContrastMeasure:

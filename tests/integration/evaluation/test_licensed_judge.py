@@ -22,6 +22,7 @@ from eval.tracking.store import Production
 from service.core.llm.model_call import ModelReply
 from service.core.llm.pricing import Usage
 from service.core.run.task import load_task
+from service.core.statements.grounding.sentence import split_sentences
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair_file import load_pair
 from service.kit.settings import Settings
@@ -33,6 +34,10 @@ TASK = load_task("summarize")
 CASES = 100
 DOSE = 0.25
 STEADY, CARELESS = "steady", "careless"
+FORMS = (
+    ("september", "sep"), ("sept", "sep"), ("october", "oct"), ("november", "nov"), ("n't", " not"), (".00", ""),
+    ("e-mail", "email"), (" yet ", " but "),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +60,18 @@ def settings(tmp_path_factory):
     )
 
 
+def plain(sentence):
+    """A sentence without what edits of form alone change, so that the judge below knows what is right however it is written."""
+    text = sentence.lower()
+    for written, same in FORMS:
+        text = text.replace(written, same)
+    return re.sub(r"\W+", " ", text).strip()
+
+
 class Scripted:
     """A gateway: writes the steady or the careless pair's answers, and judges claims with a given recall.
 
-    As a judge it knows which texts are wrong, and calls the first statement of a wrong one contradicted.
+    As a judge it knows every right sentence, and calls the first statement of a text with another one contradicted.
     """
 
     def __init__(self, settings, recall):
@@ -73,8 +86,10 @@ class Scripted:
         self.histories = {
             str(TASK.values(TASK.input_model.model_validate(case.inputs))["history"]): case.id for case in gate.cases
         }
-        edits = load_contrasts(settings.datasets_dir, "summarize").contrasts
-        self.wrong = {edit.text for edit in edits if edit.wrong} | {self.texts[name][1] for name in self.harmed}
+        sets = load_contrasts(settings.datasets_dir, "summarize")
+        right = [text for answers in sets.good.values() for text in answers.values()]
+        right += [edit.text for edit in sets.contrasts if not edit.wrong] + [good for good, _ in self.texts.values()]
+        self.right = {plain(sentence) for text in right for sentence in split_sentences(text)}
         self.statements = {
             row.statement: tuple(row.contrasts.values())
             for rows in load_claims(settings.datasets_dir, "summarize").by_case.values()
@@ -85,13 +100,14 @@ class Scripted:
         """Nothing is imported late."""
 
     async def complete(self, call):
-        text = self.judged(call) if call.answer_schema is not None else self.written(call)
+        as_judge = call.answer_schema is not None or "\nClaim: " in call.messages[-1].content
+        text = self.judged(call) if as_judge else self.written(call)
         return ModelReply(
             text=text,
             usage=Usage(input_tokens=10, output_tokens=10),
             stop_reason="end_turn",
             latency_ms=5.0,
-            answered_by="judge" if call.answer_schema is not None else "writer",
+            answered_by="judge" if as_judge else "writer",
         )
 
     def written(self, call):
@@ -105,7 +121,8 @@ class Scripted:
         if "<items>" not in asked:
             return "another rubric"
         summary = re.search(r"<summary>\n(.*?)\n</summary>", asked, re.S)[1]
-        seen = summary in self.wrong and random.Random(summary).random() < self.recall
+        wrong = any(plain(sentence) not in self.right for sentence in split_sentences(summary))
+        seen = wrong and random.Random(summary).random() < self.recall
         answers = []
         for number, first, second in re.findall(r"^(\d+)\.\nA: (.*)\nB: (.*)$", asked, re.M):
             false = first if second in self.statements and first in self.statements[second] else second
@@ -171,12 +188,12 @@ def test_a_licensed_judge_rejects_a_quarter_of_reversed_outcomes(monkeypatch, me
 def test_without_a_licence_the_same_harm_is_unseen(monkeypatch, measured):
     settings, report = measured
     assert report.licence.licensed == ()
-    assert report.shortfall.startswith("no kind reaches the needed recall")
+    assert report.shortfall.startswith("no class of harm reaches the needed recall")
     notes, pair = gated(monkeypatch, settings)
     claims = next(note for note in notes if note.rubric == "claims")
     assert not claims.gates
     assert claims.kinds == ()
-    assert claims.status.startswith("no licence, shown only: no kind reaches")
+    assert claims.status.startswith("no licence, shown only: no class of harm reaches")
     assert judge_checks(pair) == {}
     assert pair.gate.verdict is not Verdict.FAIL
     assert len(pair.gate.unseen) == len(load_suite("summarize").judged_only)
