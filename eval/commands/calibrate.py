@@ -43,6 +43,9 @@ def calibrate(
         int | None,
         typer.Option(min=1, metavar="DAYS", help="Measure nothing; tell which judges are due after so many days."),
     ] = None,
+    chances: Annotated[
+        bool, typer.Option("--chances", help="Ask nobody; draw how likely a licence is, by recall and false alarms.")
+    ] = False,
 ) -> None:
     """Measure judges and detectors on labelled rows and contrast sets; only a judge that measures well enough may gate.
 
@@ -51,6 +54,9 @@ def calibrate(
     """
     if due is not None:
         _tell_due(task, due)
+        return
+    if chances:
+        _tell_chances(task)
         return
     from eval.judges.calibrate import SETS, CalibrateOptions
 
@@ -121,6 +127,14 @@ def _tell_due(task: str, days: int) -> None:
     if any(item.reason for item in found):
         say(f"measure them: {omni('calibrate', task=task)}")
         raise typer.Exit(1)
+
+
+def _tell_chances(task: str) -> None:
+    from eval.judges.licensing.chances import chance_lines
+    from service.kit.settings import Settings
+
+    for line in chance_lines(task, Settings()):
+        say(line)
 
 
 def _lines(report: "JudgeReport") -> list[str]:

@@ -6,14 +6,18 @@ from dataclasses import dataclass, replace
 
 from eval.judges.baseline import flags_at
 from eval.judges.calibration import Calibration
-from eval.judges.contrast_texts import ContrastBench
+from eval.judges.contrast_texts import ContrastBench, open_contrasts
 from eval.judges.contrasts import ContrastMeasure, ContrastText, classes_of, clustered_rate
-from eval.judges.licence import Licence, LicenceTerms, licence
+from eval.judges.licence import Licence, LicenceTerms, classes_by_kind, licence, terms_of
 from eval.spine.judge_spec import JudgeSpec
+from eval.suites import load_suite
+from service.core.run.task import load_task
+from service.kit.settings import Settings
 
 RECALLS = (0.80, 0.85, 0.90, 0.95)
 FALSE_ALARMS = (0.0, 0.01, 0.02, 0.03, 0.04)
 TRIES = 200
+_ALL = 1_000_000  # more cases than any set has
 Judge = Callable[[ContrastText], bool]
 
 
@@ -90,3 +94,30 @@ def chance(
             for name in sorted(names)
         },
     )
+
+
+def chance_lines(task: str, settings: Settings) -> list[str]:
+    """Return the chance of a whole licence by true recall and false alarms, and what judges earn that must earn nothing.
+
+    Raises:
+        CaseError: the task has no contrast sets, or a file is wrong.
+    """
+    suite = load_suite(task)
+    spec = next((one for one in suite.judges if one.kinds and not one.asks_claims), None)
+    if spec is None:
+        return [f"suite {task!r} has no judge whose licence could be drawn"]
+    classes = classes_by_kind(suite)
+    quarter = terms_of(suite, settings).quarters[0]
+    opened = open_contrasts(load_task(task), settings, dev_cases=_ALL, gate_cases=_ALL)
+    bench = opened.with_held("0" * 64, quarter)
+    lines = [
+        f"Chance of a licence for every class, of {TRIES} draws on {len(bench.texts)} texts, errors independent of each other",
+        f"{'false alarms':<16}" + "".join(f"{rate:>8.2f}" for rate in FALSE_ALARMS),
+    ]
+    for recall in RECALLS:
+        found = [chance(recall, rate, bench.texts, spec, classes) for rate in FALSE_ALARMS]
+        lines.append(f"{f'recall {recall:.2f}':<16}" + "".join(f"{one.whole:>8.2f}" for one in found))
+    for name, judge in refused_judges(bench).items():
+        granted = try_licence(judge, bench.texts, spec, classes)
+        lines.append(f"{name}: {granted.summary or 'nothing'}")
+    return lines
