@@ -13,7 +13,7 @@ from eval.judges.baseline import WordScores, flags_at, word_scores
 from eval.judges.contrasts import ContrastLabel, ContrastText, KindMeasure, choose_cases, texts_of
 from eval.judges.detectors import detector_values
 from eval.judges.licence import LEAST_EDITS, classes_by_kind
-from eval.judges.reading import Texts, result_of
+from eval.judges.reading import ReadableTexts, result_of
 from eval.labels.contrasts.by_code import RIGHT, edits_by_code
 from eval.labels.contrasts.sets import ContrastSets, load_contrasts
 from eval.run.loaders import load_dataset
@@ -130,7 +130,7 @@ def open_contrasts(task: Task[Any], settings: Settings, *, dev_cases: int, gate_
         found = detector_values(suite.scorers, task.name, cases[text.case_id], text.text)
         return any(value < 1.0 for value in found.values())
 
-    asked_of = Texts(task=task, suite=suite)
+    asked_of = ReadableTexts(task=task, suite=suite)
 
     @cache
     def unread(text: ContrastText) -> tuple[tuple[str, str], ...]:

@@ -152,7 +152,7 @@ def objection(score: Score, spec: JudgeSpec) -> bool | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class ContrastFigures:
     """A judge's figures on the contrast sets."""
 
     kinds: tuple[KindMeasure, ...]
@@ -165,7 +165,7 @@ def measure(
     texts: Sequence[ContrastText],
     judged: Sequence[JudgedScores],
     spec: JudgeSpec,
-) -> Measured:
+) -> ContrastFigures:
     """Return the measure of each kind and class, the rate of false alarms and the share of decided texts.
 
     A pairwise judge says nothing about a good answer alone, so those are left out.
@@ -192,7 +192,7 @@ def measure(
     )
     decided = [(text.case_id, objects is not None) for text, objects, _ in rows]
     fine = [(text.case_id, objects) for text, objects, _ in rows if text.label != "wrong" and objects is not None]
-    return Measured(
+    return ContrastFigures(
         kinds=kinds,
         classes=classes_of([(text, objects is True) for text, objects, _ in rows]),
         false_alarms=clustered_rate(fine),

@@ -9,7 +9,7 @@ from eval.judges.asking import Asker, JudgedText
 from eval.judges.grading import GradingRun, refuse_same_answerer, refuse_self_judging, rubrics
 from eval.judges.jury import Jury, load_jury
 from eval.judges.labelled_rows import own_digest, source_text
-from eval.judges.reading import SentenceRead, Texts, Unread, changed_sentences, joined
+from eval.judges.reading import ReadableTexts, SentenceRead, Unread, changed_sentences, joined
 from eval.labels.claims.labels import ClaimLabels, claims_digest, load_claims
 from eval.run.runner import Runner
 from eval.spine.accounts import ACCOUNTED, SentenceAccount
@@ -162,8 +162,8 @@ class _Bench:
     cases: Mapping[str, Case]
 
     @property
-    def texts(self) -> Texts:
-        return Texts(task=self.task, suite=self.suite)
+    def texts(self) -> ReadableTexts:
+        return ReadableTexts(task=self.task, suite=self.suite)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,7 +88,7 @@ def score_of(readings: Sequence[SentenceRead], *, max_undecided: float) -> Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Texts:
+class ReadableTexts:
     """Tells which texts an answer of ``task`` holds, with their sources: the suite's own, or the output against the inputs."""
 
     task: Task[Any]

@@ -18,7 +18,7 @@ RECALLS = (0.80, 0.85, 0.90, 0.95)
 FALSE_ALARMS = (0.0, 0.01, 0.02, 0.03, 0.04)
 TRIES = 200
 _ALL = 1_000_000  # more cases than any set has
-Judge = Callable[[ContrastText], bool]
+Decides = Callable[[ContrastText], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +29,12 @@ class Chance:
     classes: Mapping[str, float]
 
 
-def scripted(recall: float, false_alarms: float, draws: random.Random) -> Judge:
+def scripted(recall: float, false_alarms: float, draws: random.Random) -> Decides:
     """Return a judge that errs on each text independently of the others."""
     return lambda text: draws.random() < (recall if text.label == "wrong" else false_alarms)
 
 
-def refused_judges(bench: ContrastBench) -> dict[str, Judge]:
+def refused_judges(bench: ContrastBench) -> dict[str, Decides]:
     """Return judges that must earn nothing, by name: they read nothing, words alone, or know every text but the held ones."""
     draws = random.Random(1)
     flags = {} if bench.words is None else flags_at(bench.words, bench.sets.contrasts, 0.02)
@@ -48,7 +48,7 @@ def refused_judges(bench: ContrastBench) -> dict[str, Judge]:
     }
 
 
-def try_licence(judge: Judge, texts: Sequence[ContrastText], spec: JudgeSpec, classes: Mapping[str, str]) -> Licence:
+def try_licence(judge: Decides, texts: Sequence[ContrastText], spec: JudgeSpec, classes: Mapping[str, str]) -> Licence:
     """Return the licence that ``judge`` earns when it decides every text."""
     rows = [(text, judge(text)) for text in texts]
     found = ContrastMeasure(

@@ -12,7 +12,7 @@ _NEWER = ("without_judge_by", "without_judge_until")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeException:
+class SignedException:
     """Its stage, the reason, who allowed it ("" in older statements), and the last day (UTC) on which it holds."""
 
     stage: Stage
@@ -31,14 +31,14 @@ class JudgeException:
         return f"without a judge{by}, {state} {self.until}: {self.why}"
 
 
-def exception_from(said: Mapping[str, Any]) -> JudgeException | None:
+def exception_from(said: Mapping[str, Any]) -> SignedException | None:
     """Return the exception in a signed statement's fields; one that states no end ends ``MOST_DAYS`` after the statement."""
     stage = said.get("unseen_allowed_in")
     if stage is None:
         return None
     until = said.get("without_judge_until")
     last = date.fromisoformat(until) if until else _day(said["at"]) + timedelta(days=MOST_DAYS)
-    return JudgeException(
+    return SignedException(
         stage=stage,
         why=said.get("without_judge") or "no reason was given",
         who=said.get("without_judge_by") or "",

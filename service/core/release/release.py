@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
-from service.core.release.judge_exception import JudgeException, exception_from, unsaid
+from service.core.release.judge_exception import SignedException, exception_from, unsaid
 from service.core.release.statements import Statement, TrustedKeys, build_statement, read_claims
 from service.kit.settings import Stage
 
@@ -59,7 +59,7 @@ class Release:
         return self.environment == environment if self.stage is None else self.stage == stage
 
     @property
-    def exception(self) -> JudgeException | None:
+    def exception(self) -> SignedException | None:
         """The exception under which it was made; None if it needed none."""
         return exception_from(_ADAPTER.dump_python(self, mode="json"))
 

@@ -13,7 +13,7 @@ from eval.judges.jury import load_jury
 from eval.judges.licence import terms_of
 from eval.judges.licensing.in_place import edits_of
 from eval.judges.panel import Panel, judge_answers, open_panel
-from eval.judges.reading import Texts, changed_sentences
+from eval.judges.reading import ReadableTexts, changed_sentences
 from eval.labels.contrasts.sets import contrasts_digest, load_contrasts
 from eval.run.loaders import load_dataset
 from eval.run.reply_cache import ReplyCache
@@ -230,7 +230,7 @@ def keep_record(rubric, tmp_path, *, roles=40):
 
 def edited(cases, answers):
     """The texts that the judge must object to in place."""
-    texts = Texts(task=TASK, suite=SUITE)
+    texts = ReadableTexts(task=TASK, suite=SUITE)
     sources = {
         item.case_id: texts.of(case, item.result)[0].source_text for case, item in zip(cases, answers, strict=True)
     }
