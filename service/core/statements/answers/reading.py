@@ -12,6 +12,7 @@ from service.core.statements.answers.leaks import Protected, leaks_in
 from service.core.statements.answers.orders import orders_in
 from service.core.statements.answers.prose import own_prose, words_of
 from service.core.statements.answers.support import Statements
+from service.core.statements.answers.traits import prepare_traits, traits_in
 from service.core.statements.answers.verdicts import verdicts_in
 from service.core.statements.answers.voice import form_of_speech, persons_in
 from service.core.statements.grounding.check import GroundingSource, find_unsupported
@@ -41,13 +42,14 @@ class AnswerSource:
         self.grounding = GroundingSource(
             interactions, as_of=as_of, contact_reason=contact_reason, account_end=self.protected.own_end
         )
-        self.statements = Statements(texts)
+        self.statements = Statements(texts, " ".join([contact_reason, *(item.intent for item in ordered)]))
         self.contacts = ContactDetails(texts)
         self._words: str | None = None
 
     def prepare(self) -> None:
         """Read in advance what most answers need, so that checking an answer takes less time."""
         self.grounding.prepare()
+        prepare_traits()
         # Cached properties: the access computes them.
         _ = self.protected.accounts, self.protected.secrets, self.protected.named_secrets
 
@@ -75,8 +77,9 @@ def _read(text: str, source: AnswerSource) -> Iterator[Finding]:
     sentences = split_sentences(prose)
     yield from persons_in(prose, sentences)
     yield from orders_in(prose, sentences, source.statements)
-    yield from insults_in(prose, sentences)
+    yield from insults_in(prose, sentences, source.statements)
     yield from dangers_in(prose, sentences, source.statements)
+    yield from traits_in(prose, sentences, source.statements)
     yield from verdicts_in(prose, sentences, source.statements)
 
 

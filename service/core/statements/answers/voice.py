@@ -32,13 +32,22 @@ _LETTER = Screened(
     r"|\bdear (?:customer|agent|sir|madam|valued|mr|mrs|ms|colleague|team|reader)\b"
     r"|\bhave a (?:great|nice|good|wonderful|lovely) (?:day|one|evening|weekend|week)\b|\bfeel free to\b|\blet (?:me"
     r"|us) know\b"
+    # An apology, a wish or a congratulation that nobody is said to utter.
+    r"|(?:^|(?<=[.!?;:,\n]\s)|(?<=- ))(?:(?:so|very|truly|deeply|terribly|many|our|my|sincere(?:st|ly)?|deep(?:est)?|heartfelt|humble|please accept|again|with|and) ){0,3}"
+    r"(?:sorry|apologies|apologi[sz]e|my bad|pardon|condolences|regrets?)\b(?! (?:was|were|is|are|has|have|had|given|offered|sent|made|letter|received|noted|accepted|from|he\b|she\b|they\b|himself|herself))"
+    r"|(?:^|(?<=[.!?;:\n]\s))(?:congrat\w+|welcome(?: back| aboard)?\b(?=[!,. ])|much appreciated|well done|all the best|best of luck|with (?:best|kind|warm)|wishing\b|hopefully\b|fingers crossed"
+    r"|hoping (?:for|to|that)|happy (?:holidays|new|birthday)|stay (?:safe|tuned|warm|well)|take care|thanks again|rest assured|looking forward)"
+    r"|\b(?:any|the|this|for the) inconvenience(?: (?:caused|this))?(?: (?:is|was) (?:regretted|deeply))?(?=[.!,;]|$)"
+    r"|\b(?:is|are|was|were) (?:sincerely|deeply|truly|greatly|highly|much) (?:regretted|appreciated|valued|sorry)\b"
     r"|\bhope (?:this|that) helps\b|\b(?:do not|don't) hesitate\b|\bhappy to help\b|\bgood luck\b|\btake care!",
     re.I,
 )
 _LETTER_WORDS = frozenset(
     "dear hi hello hey greetings good thanks thank best kind warm kindest many regards sincerely yours respectfully"
     " cheers warmly"
-    " whom have feel let hope hesitate happy luck take".split()
+    " whom have feel let hope hesitate happy luck take sorry apologies apologize apologise bad pardon condolences regret regrets congrats"
+    " congratulations congratulation welcome appreciated done all with wishing hopefully fingers hoping stay rest looking inconvenience"
+    " regretted valued".split()
 )
 _MACHINE = Screened(
     r"\b(?:as an?|i am an?|i'm an?|being an?|this is an?) (?:ai\b|artificial intelligence|(?:large |small )?language"
