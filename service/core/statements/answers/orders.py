@@ -157,7 +157,7 @@ _ADVICE = Screened(
     r"|\b(?:good|great|ideal|perfect|strong|prime|excellent|likely|natural|promising|suitable) (?:candidate|fit|match|prospect|opportunity|time|moment|target|occasion) (?:for|to)\b"
     r"|\b(?:upsell|up-sell|cross-?sell|sales (?:opportunity|lead|potential)|upselling|cross-selling)\b"
     r"|\b(?:best|better|well|ideally|perfectly) (?:suited|served) (?:to|for|by|with)\b|\b(?:is|are|seems?|would be) (?:well )?worth (?:offering|mentioning|considering|suggesting|pitching|proposing|trying|a)\b"
-    r"|\b(?:deserves?|merits?|warrants?) (?:an?|the|our|some|more|better|special|priority|compensation|credit|goodwill|attention)\b|\b(?:is|seems|would be) (?:advisable|warranted|called for|in order|overdue for)\b"
+    r"|\b(?:deserves?|merits?|warrants?) (?:an?|the|our|some|more|better|special|priority|compensation|credit|goodwill|attention)\b|\b(?:is|seems|would be) (?:advisable|warranted|called for|overdue for)\b"
     r"|\b(?:premium|gold|platinum|deluxe|plus|protection|warranty|add-on|bundle|upgrade)\b[^.]{0,40}\b(?:would|could|can|offers?|saves?|gives?|ideal|perfect|recommended|available|solves?|suits?|pays? for itself)\b"
     r"|\b(?:has|have|having) (?:much |a lot |everything )?to gain from\b",
     re.I,

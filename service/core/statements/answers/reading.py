@@ -12,10 +12,12 @@ from service.core.statements.answers.leaks import Protected, leaks_in
 from service.core.statements.answers.orders import orders_in
 from service.core.statements.answers.prose import own_prose, words_of
 from service.core.statements.answers.support import Statements
+from service.core.statements.answers.ties import Ties, ties_in
 from service.core.statements.answers.traits import prepare_traits, traits_in
 from service.core.statements.answers.verdicts import verdicts_in
 from service.core.statements.answers.voice import form_of_speech, persons_in
 from service.core.statements.grounding.check import GroundingSource, find_unsupported
+from service.core.statements.grounding.language import foreign_clause
 from service.core.statements.grounding.sentence import clean, split_sentences
 from service.core.unit.interaction import Interaction
 
@@ -44,6 +46,7 @@ class AnswerSource:
         )
         self.statements = Statements(texts, " ".join([contact_reason, *(item.intent for item in ordered)]))
         self.contacts = ContactDetails(texts)
+        self.ties = Ties(texts)
         self._words: str | None = None
 
     def prepare(self) -> None:
@@ -75,6 +78,10 @@ def _read(text: str, source: AnswerSource) -> Iterator[Finding]:
     yield from form_findings(text, prose)
     yield from form_of_speech(prose)
     sentences = split_sentences(prose)
+    for sentence in sentences:
+        if clause := foreign_clause(sentence):
+            yield Finding(kind="language", value=clause, statement=sentence)
+    yield from ties_in(sentences, source.ties)
     yield from persons_in(prose, sentences)
     yield from orders_in(prose, sentences, source.statements)
     yield from insults_in(prose, sentences, source.statements)

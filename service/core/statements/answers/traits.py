@@ -199,7 +199,7 @@ _GROUPS = (
     _Group(
         rf"elderly|pensioners?|retirees?|retired|senior citizens?|octogenarian|of (?:advanced|old) age|old age|(?:in (?:his|her|their) )?(?:late |early |mid-?)?"
         rf"(?:twenties|thirties|forties|fifties|sixties|seventies|eighties|nineties)|teenagers?",
-        r"elder|senior|pension|retire|\baged?\b|\bold\b|\d+ ?(?:yo|y/o|yrs?|years?)|\b[5-9]\d\b|grand|medicare|nursing|assisted living|abuel|\bage\b|turn(?:s|ed|ing)"
+        r"elder|senior|pension|retire|\baged?\b|\bold\b|\d+ ?(?:yo|y/o|yrs?|years?)|(?<![$.,\d/-])\b[5-9]\d\b(?![.,:/]\d|%)|grand|medicare|nursing|assisted living|abuel|\bage\b|turn(?:s|ed|ing)"
         r"|ninety|eighty|seventy|sixty|widow|minor|teen|student",
         adjectives="elderly|aged|middle-aged|teenaged?",
     ),

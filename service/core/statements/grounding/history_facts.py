@@ -23,7 +23,7 @@ from service.core.statements.grounding.informal_numbers import (
     without_cents,
     worded_numbers,
 )
-from service.core.statements.grounding.lexicon import CHANNEL_PARTS, CHANNEL_WORDS, ORDINARY
+from service.core.statements.grounding.lexicon import CHANNEL_PARTS, CHANNEL_WORDS, ORDINARY, SMALL_NUMBERS
 from service.core.statements.grounding.mentions import FIGURES, channel_patterns, clock_key, read_counts, times_of_day
 from service.core.statements.grounding.prefilters import holds_digit, holds_part, holds_word, plain_words
 from service.core.statements.grounding.relative_days import (
@@ -33,7 +33,7 @@ from service.core.statements.grounding.relative_days import (
     pointed_days,
     real_day,
 )
-from service.core.statements.grounding.sentence import FIGURE, SentenceScanner, clean, figure_after, without_accents
+from service.core.statements.grounding.sentence import FIGURE, SentenceScanner, clean, figure_after, read_number, without_accents
 from service.core.statements.grounding.units import Measurement, Quantity, measured_in, windows_in, without_quantities
 
 # 2 KB each at the median length of a note (140 characters; tracemalloc over the cases' texts). Longer texts are not cached.
@@ -76,6 +76,14 @@ _MULTIPLES = (
     (frozenset({"fortnight"}), Decimal(14)),
 )
 _MULTIPLE = {value: re.compile(rf"\b(?:{'|'.join(sorted(words))})\b", re.I) for words, value in _MULTIPLES}
+_HOUR = rf"(?:2[0-4]|1\d|0?\d|{'|'.join(word for word, value in SMALL_NUMBERS.items() if 0 < value <= 12)})"
+_HOURS = re.compile(
+    rf"\b({_HOUR})\s?(?:-|/|to|or|and|&)\s?({_HOUR})(?!\d|(?![ap]m?\b)[a-z])|\b({_HOUR})\s?(?:o'?clock|uhr|hrs?\b|ish|sharp)"
+    r"|(?:\b(?:at|by|before|b4|after|aft|until|till?|from|fr|to|around|about|btw|betw|between|or|since|call|cb|past|las?|vers|às|um|ab|bis)\s"
+    rf"|@\s?)({_HOUR})\b(?![:/%]\d|[.,]\d)",
+    re.I,
+)
+_NIGHT = re.compile(r"\ba\.?m\b|\d\s?a\.?m?\b|night|\bearly\b|morning|asleep|sleep|woke|noche|madrugada|nuit|nacht|notte|noite", re.I)
 _FAMILY_OF = {
     "ivr": ("phone", "ivr"),
     "agent": ("phone",),
@@ -242,6 +250,17 @@ class HistoryFacts:
     def counts(self) -> frozenset[tuple[str, int]]:
         """How often something happened, as (channel family or "times", count)."""
         return frozenset[tuple[str, int]]().union(*(_counts(part.plain) for part in self._parts))
+
+    @cached_property
+    def hours(self) -> frozenset[Decimal]:
+        """Numbers from 0 to 24 that stand where a note writes an hour: "at 9", "8-12", "by nine"."""
+        found = [number for match in _HOURS.finditer(self._plain) for number in match.groups() if number]
+        return frozenset(read_number(number.lower()) for number in found)
+
+    @cached_property
+    def names_night(self) -> bool:
+        """Whether the texts speak of the night or of a time before noon."""
+        return _NIGHT.search(self._plain) is not None
 
     @cached_property
     def clocks(self) -> frozenset[str]:

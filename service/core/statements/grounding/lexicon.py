@@ -41,6 +41,14 @@ SMALL_NUMBERS: dict[str, int] = {
         "seventeen eighteen nineteen twenty".split()
     )
 } | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+ORDINALS: dict[str, int] = {
+    word: value
+    for value, word in enumerate(
+        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
+        "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth".split(),
+        start=1,
+    )
+} | {"thirtieth": 30}
 SCALES: dict[str, int] = {"hundred": 100, "thousand": 1000}
 
 # Words that are capitalised inside a sentence without being names: acronyms, departments, languages, days, months, titles, and
