@@ -195,7 +195,8 @@ def orders_in(prose: str, sentences: list[str], statements: Statements) -> Itera
         for match in _modal_orders(sentence, polite=polite):
             clause = re.split(r"[,;:]", sentence[match.start() :], maxsplit=1)[0]
             verb = match[0].split()[-1].lower()
-            decided = verb in _DECIDE or stem(verb) in _DECIDE_STEMS
+            # "New bills must be paid": the customer pays.
+            decided = verb != "paid" and (verb in _DECIDE or stem(verb) in _DECIDE_STEMS)
             backed = statements.state(clause, share=0.6, verb=verb if decided else "", decided=decided)
             if not backed and (decided or not statements.mention(clause, share=0.6, besides=(verb,))):
                 yield Finding(kind="order", value=clause.strip(), statement=sentence)
@@ -246,7 +247,7 @@ def _is_order(verb: str, sentence: str, end: int) -> bool:
 
 
 def _clause(sentence: str, place: int) -> str:
-    return re.split(r"[;:]|, (?:and|then)\b|\s(?:and|but|because|since)\s", sentence[place:], maxsplit=1)[0]
+    return re.split(r";|(?<!\d):|:(?!\d)|, (?:and|then)\b|\s(?:and|but|because|since)\s", sentence[place:], maxsplit=1)[0]
 
 
 def _modal_orders(sentence: str, *, polite: bool) -> Iterator[re.Match[str]]:

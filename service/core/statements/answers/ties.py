@@ -70,7 +70,8 @@ class Ties:
         known = re.compile(_UNITS[unit][1])
         places = [(text, place) for text in self._lower for place in _written(figure).finditer(text)]
         if not places:
-            return any(known.search(text) for text in self._lower)
+            # Computed, such as by how much an average bill rises; bills are monthly.
+            return any(known.search(text) or (unit == "month" and "bill" in text) for text in self._lower)
         return any(known.search(text, max(0, place.start() - _NEAR), place.end() + _NEAR) for text, place in places)
 
     def holds(self, number: str, name: str) -> bool:

@@ -226,7 +226,7 @@ _GROUPS = (
 
 
 _GUESS = Screened(
-    rf"{WHO}\s(?:(?:seems?|seemed|appears?|appeared|sounds?|sounded|looks?|looked)|(?:(?:is|was|are|were|has|had)\s)?"
+    rf"{WHO}\s(?:(?:seems?|seemed|appears?|appeared)\sto\s(?:be|have|suffer|live|come|belong)|(?:(?:is|was|are|were|has|had)\s)?"
     r"(?:likely|probably|presumably|apparently|evidently|possibly|obviously|clearly|must|may|might|could)(?:\swell)?\s(?:be|have|suffer)"
     r"|comes? across|strikes? one)\s(?P<guess>[^.,;:()|]{3,60})",
     re.I,
@@ -238,7 +238,7 @@ _GUESS_WORDS = frozenset(
 # Moods, manners and what somebody knows or wants: a summary may read them out of what was said.
 _READ = content_of(
     "angry annoyed upset frustrated irritated impatient tired weary exhausted anxious worried nervous concerned afraid scared frightened"
-    " desperate distressed overwhelmed confused puzzled unsure uncertain doubtful skeptical sceptical suspicious distrustful disappointed"
+    " desperate worn drained fatigued shaken shaky touched moved humbled proud distressed overwhelmed confused puzzled unsure uncertain doubtful skeptical sceptical suspicious distrustful disappointed"
     " dissatisfied unhappy sad hurt insulted offended embarrassed ashamed apologetic sorry regretful resigned indifferent calm polite"
     " courteous friendly kind patient pleased satisfied content happy glad relieved grateful thankful appreciative hopeful confident"
     " optimistic cheerful amused joking ironic sarcastic blunt curt terse brisk firm insistent determined adamant persistent resolute"

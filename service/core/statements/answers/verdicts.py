@@ -28,7 +28,7 @@ _SUPPORT: dict[str, frozenset[str]] = {
         ("verified confirmed", "validated verifies confirms"),
         ("paid", "pd received cleared pays posted"),
         ("scheduled booked", "set appt sched"),
-        ("restored reconnected", "energized recon"),
+        ("restored reconnected", "energized recon back"),
         ("upheld justified founded", "valid confirmed"),
         ("dismissed unfounded", "rejected closed denied"),
         ("disconnected", "cut disc off shut"),

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Literal
 
 from service.core.statements.grounding.arithmetic import (
@@ -63,6 +64,7 @@ _ALNUM_PART = re.compile(r"[a-z]+|\d+")
 _ORDINAL_ENDS = frozenset({"st", "nd", "rd", "th"})
 _LAST_HOUR_OF_NIGHT = 5
 _NEAR_CLOCK = re.compile(r"\b(?:just|shortly|short|soon|before|after|around|about|nearly|almost|towards?|past|minutes)\s(?:before\s|after\s|of\s)?$", re.I)
+_OF_AMOUNT = re.compile(r"\s(?:of|at|x)\s[$|]")
 _NEAR_MINUTES, _DIAL = 45, 720
 _MOST_YEARS_POINTED = 3  # a note refers to at most 99 weeks ahead
 _LOCAL_MIDNIGHT_UTC_H = (
@@ -243,6 +245,12 @@ class GroundingSource:
         return frozenset(abs((a - b).days) for a in self._stated_days for b in self._stated_days)
 
     @cached_property
+    def _spans(self) -> frozenset[int]:
+        # "9/1-9/3" are three days.
+        named = [sorted(dated.named) for dated in self._dated]
+        return frozenset((end - start).days + 1 for days in named for start, end in pairwise(days))
+
+    @cached_property
     def _contacts(self) -> ContactCounts:
         return ContactCounts.of(self._interactions, self._as_of)
 
@@ -275,11 +283,14 @@ class GroundingSource:
             return False  # stated with another unit: a gap between two days of the source may be chance
         if not measured and self._is_derived(mention):
             return True
+        # "Four installments, three of $85.30 and a last one of $85.28".
+        if _OF_AMOUNT.match(mention.rest) and self._is_number(value + 1):
+            return True
         if value == int(value):
             # Gaps between any two days only after words such as "apart": a long history has gaps of every small number.
             if is_stretch(unit):
                 gaps = self._stretches if BETWEEN_DAYS.search(mention.rest) else self._gaps
-                if any(gap_fits(gap, int(value), unit) for gap in gaps):
+                if any(gap_fits(gap, int(value), unit) for gap in gaps) or (unit[:3] == "day" and value in self._spans):
                     return True
             if unit in _ORDINAL_ENDS and value in self._named:
                 return True

@@ -39,7 +39,7 @@ _AFTER: dict[str, str] = {
     "peso": r"MXN\b|(?:Mexican\s+)?pesos?\b",
     "CHF": r"CHF\b|(?:Swiss\s+)?francs?\b",
     "BRL": r"BRL\b|reais\b",
-    "BTC": r"BTC\b|bitcoins?\b",
+    "BTC": r"BTC\b|bitcoins?\b(?!\s(?:ATMs?|machines?|kiosks?|wallets?|scams?|address))",
     "other": r"[₩₽₺₪฿₫₴₦]|kronor\b|kroner\b|rubles?\b|zloty\b|dinars?\b|dirhams?\b|rand\b",
 }
 _LETTER_DOLLAR = re.compile(r"\$(?<=[A-Za-z]\$)")

@@ -22,6 +22,8 @@ MONTH_DAY = rf"\b({_MONTH})\s*({_DAY}{_MORE_DAYS}?)(?:,?\s+(20\d\d)\b)?"
 _MONTH_DAY = re.compile(MONTH_DAY)
 # The day is no part of an amount: "the $198.25 November bill".
 _DAY_MONTH = re.compile(rf"(?<![\d.,$])\b({_DAY})\s+(?:of\s+)?({_MONTH})(?:,?\s+(20\d\d)\b)?")
+# "2 Dec 8-12": what follows are hours.
+_DAY_MONTH_HOURS = re.compile(rf"(?<![\d.,$])\b({_DAY})\s+(?:of\s+)?({_MONTH})(?=,?\s+\d{{1,2}}(?::\d\d)?\s?(?:-|to)\s?\d)")
 _BEFORE_MONTH = re.compile(
     rf"\d(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}"
 )  # a part of the pattern above, faster to search for
@@ -113,6 +115,8 @@ def _in_figures(scanner: SentenceScanner) -> Iterator[Dated]:
 
 
 def _day_and_month(scanner: SentenceScanner) -> Iterator[Dated]:
+    for match in scanner.take(_DAY_MONTH_HOURS, lower=True) if _BEFORE_MONTH.search(scanner.remaining.lower()) else ():
+        yield Dated(*match.span(), month_number(match[2]), int(DAY_DIGITS.findall(match[1])[0]))
     for match in month_days(scanner.remaining):
         scanner.blank(*match.span())
         year = int(match[3]) if match[3] else None

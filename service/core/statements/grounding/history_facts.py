@@ -51,6 +51,8 @@ _DIGIT_RUN = re.compile(r"\d+")
 _VERSION = re.compile(r"[vV](?=\d)(?<=\b[vV])")  # "v7.3.0"
 _TWO_CAPITALS = re.compile(r"\b[A-Z]{2}\b")
 _THREE_CAPITALS = re.compile(r"\b[A-Z]{3}\b")
+_DOTTED = re.compile(r"\b([A-Z][a-z]{2})\.(?= [A-Z])")
+_CHANGED = re.compile(rf"\$?({FIGURE})\s*(?:-+>|→|to|vs\.?|versus|against|instead of|not)\s*(?:abt\.?|about|now)?\s*\$?({FIGURE})(?![\d/:%]|\s?[ap]\.?m|-\d)", re.I)
 _SHORT_YEAR = re.compile(r"'(?<!\w')(\d\d)\b(?!['.:,]\d)")
 _CENTURY = 2000
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -62,7 +64,7 @@ _NTH_CONTACT = re.compile(
     r"\b(\d{1,2})(?:st|nd|rd|th)?\s*(?:x|(?:time|call|contact|chat|e-?mail|text|attempt|request)s?)\b", re.I
 )
 _DOLLARS = re.compile(rf"\$\s?({FIGURE})")
-_WITH_CENTS = re.compile(r"\d(?<![\w.,]\d)(?:\d{0,2}(?:,\d{3})+|\d*)\.\d\d(?![\d.])")
+_WITH_CENTS = re.compile(r"\d(?<![\w.,]\d)(?:\d{0,2}(?:,\d{3})+|\d*)\.\d\d(?!\d|\.\d)")
 _BARE_FIGURES = re.compile(figure_after(r"\w.$"))
 # The 13 of "Q-WAIT 13:52" is no bare number: as a duration it carries a unit.
 _TIMED = re.compile(r"\d(?<![\d:.]\d)\d?:[0-5]\d(?::[0-5]\d)?(?![\d:])")
@@ -174,6 +176,11 @@ class HistoryFacts:
         return frozenset(map(str.lower, _THREE_CAPITALS.findall(self._cleaned))) - ORDINARY
 
     @cached_property
+    def dotted(self) -> frozenset[str]:
+        """Abbreviations of three letters with a dot, in lower case: "dir" of "Dir. Cho"."""
+        return frozenset(map(str.lower, _DOTTED.findall(self._cleaned)))
+
+    @cached_property
     def codes(self) -> frozenset[str]:
         """Words of two capital letters, in capitals."""
         return frozenset(_TWO_CAPITALS.findall(self._cleaned))
@@ -227,7 +234,8 @@ class HistoryFacts:
     @cached_property
     def noted_amounts(self) -> frozenset[Decimal]:
         """Dollars in informal spelling ("28 cents", "2k", "431 DOLLARS 28 CENTS")."""
-        return frozenset(amounts_of_notes(self._plain))
+        changed = (abs(read_number(old) - read_number(new)) for old, new in _CHANGED.findall(self._plain))
+        return frozenset(amounts_of_notes(self._plain)).union(changed)
 
     @cached_property
     def counted(self) -> frozenset[Decimal]:

@@ -78,17 +78,17 @@ _SECRETS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
         (_PASSWORDS, rf"{_LABELLED}{_STATED}{_VALUE}"),
         (
             ("pass",),
-            r"\bpass(?:word|code|phrase)s? (?:is|was|=|to)[\s:]{1,2}(?!(?:re|un|not|never|sent|expir|wrong|incorrect|chang|updat"
+            r"\bpass(?:word|code|phrase)s? (?:is|was|=|to)[\s:]{1,2}(?![a-z]+(?:ed|en|ing|ly)\b|(?:re|un|not|never|sent|expir|wrong|incorrect|chang|updat"
             r"|accept|block|set\b|being|no longer|still|on|in|the|a|her|his|their)[a-z]*)\S{4,}",
         ),
         (
             ("otp", "code", "pin", "number"),
             r"\b(?:otp|(?:one[- ]time|verification|security|login|access|auth\w{0,12}|2fa|mfa) (?:code|pin|number|passcode))\b"
-            r"[^$.]{0,40}(?<![\d$./-])\d{3,8}\b(?![/.:]\d)",
+            r"(?:(?!\b(?:ticket|request|ref|reference|case|order|call|since|phone|ending|ends?)\b)[^$.;,]){0,40}(?<![\d$./-])\d{3,8}\b(?![/.:]\d)",
         ),
         (
             ("security", "secret", "verbal", "the word", "maiden"),
-            r"\b(?:security|secret|verbal) (?:word|answer|password)\b.{0,4}\b(?:is|was|=)\b|\bthe word is\b"
+            r"\b(?:security|secret|verbal) (?:word|answer|password)\b.{0,4}\b(?:is|was|=)(?! (?:[a-z]+(?:ed|en|ing|ly)|set|not|now|no|on|in|still|also|wrong|to|put|asked|of|for|at|by)\b)\b|\bthe word is\b"
             r"|\bmaiden name\b.{0,4}(?:is|was|:)",
         ),
         (
