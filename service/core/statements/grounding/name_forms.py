@@ -55,7 +55,7 @@ class NameForms:
             return True
         # "Social Security" where the notes write SSN (n for number) or SSA.
         letters = "".join(word[0] for word in words)
-        return len(words) > 1 and any(word[: len(letters)] == letters for word in self._facts.capitals)
+        return len(words) > 1 and bool({letters, f"{letters}n", f"{letters}a"} & self._facts.capitals)
 
     def hold_letters(self, letters: str) -> bool:
         """Return whether ``letters`` are a word of the history, a part of one in CamelCase, or initials of its words."""
