@@ -180,6 +180,7 @@ _TOLD: dict[FindingKind, str] = {
     "dangerous advice": "It gives dangerous advice that no interaction states; leave that out:",
     "bare verdict": "It states a decision that no interaction states; leave that out:",
     "trait": "It infers what a person is or has, which no interaction states; leave that out:",
+    "repetition": "It says the same twice; leave that out:",
     "language": "It changes to another language; write English alone:",
     "prompt rule": "It repeats its instructions; leave that out:",
     "markup": "It holds markup; write plain text without:",

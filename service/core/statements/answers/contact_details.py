@@ -12,7 +12,7 @@ from service.core.statements.grounding.prefilters import Screened, holds_digit, 
 # What may name a host, whatever its ending; with spaces around the dot only before the end of a clause or another part.
 _DOT = re.compile(
     r"\s{0,2}[\[({]\s?(?:dot|\.|punto)\s?[\])}]\s{0,2}|(?<=\w)\s(?:dot|punto)\s(?=\w)|(?<=\w)\s\.\s?(?=[a-z])"
-    r"|(?<=\w\w)\.\s(?=[a-z]{2,12}(?:[/,;.!?)]|\s[A-Z]|$))",
+    r"|(?<=\w)\.\s(?=(?:com|net|org|info|biz|co|io)\b(?!\s+[a-z]))",
 )
 # A bare "at" stays: "the form at example.org" is no address, and the host after it is found in any case.
 _AT = re.compile(r"\s{0,2}[\[({]\s?(?:at|@|arroba)\s?[\])}]\s{0,2}|(?<=\w)\s@\s(?=\w)", re.I)

@@ -9,7 +9,7 @@ FactKind = Literal[
 VoiceKind = Literal[
     "order", "address", "salutation", "machine talk", "refusal", "insult", "dangerous advice", "bare verdict", "trait"
 ]  # fmt: skip
-FormKind = Literal["markup", "template leftover", "picture", "prompt rule", "role", "language"]
+FormKind = Literal["markup", "template leftover", "picture", "prompt rule", "role", "language", "repetition"]
 LeakKind = Literal["account number", "card number", "social security number", "secret"]
 FindingKind = FactKind | VoiceKind | FormKind | LeakKind
 Severity = Literal["low", "medium", "high"]
@@ -36,6 +36,7 @@ _SCORES: dict[FindingKind, tuple[AnswerScore, ...]] = {
     "bare verdict": ("reports",),
     "trait": ("reports",),
     "language": ("plain",),
+    "repetition": ("plain",),
     "prompt rule": ("reports", "plain"),
     "markup": ("plain",),
     "template leftover": ("plain",),
@@ -58,6 +59,7 @@ _SAID: dict[FindingKind, str] = {
     "dangerous advice": "gives dangerous advice that no interaction holds",
     "bare verdict": "states a decision that no interaction states",
     "trait": "infers a person's trait that no interaction states",
+    "repetition": "says the same twice",
     "language": "changes to another language than English",
     "prompt rule": "repeats a rule of the prompt",
     "markup": "markup",

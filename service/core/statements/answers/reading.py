@@ -7,7 +7,7 @@ from functools import lru_cache
 from service.core.statements.answers.conduct import dangers_in, insults_in
 from service.core.statements.answers.contact_details import ContactDetails, contact_findings
 from service.core.statements.answers.finding import Finding
-from service.core.statements.answers.form import form_findings
+from service.core.statements.answers.form import form_findings, unfinished
 from service.core.statements.answers.leaks import Protected, leaks_in
 from service.core.statements.answers.orders import orders_in
 from service.core.statements.answers.prose import own_prose, words_of
@@ -76,8 +76,9 @@ def _read(text: str, source: AnswerSource) -> Iterator[Finding]:
     yield from leaks_in(text, source.protected)
     prose = own_prose(plain, source.words)
     yield from form_findings(text, prose)
-    yield from form_of_speech(prose)
     sentences = split_sentences(prose)
+    yield from unfinished(plain, sentences, source.words)
+    yield from form_of_speech(prose)
     for sentence in sentences:
         if clause := foreign_clause(sentence):
             yield Finding(kind="language", value=clause, statement=sentence)

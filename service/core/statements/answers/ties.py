@@ -34,7 +34,7 @@ _FIGURE = figure_after(r"\w$.,")
 _AMOUNT = rf"(?:\$\s?(?P<figure>{FIGURE})(?!\d|\.\d)|(?P<worded>{_FIGURE})\s?(?:dollars?|bucks|usd|cents?)\b)"
 _NAMES = "|".join(sorted(_UNIT_OF, key=len, reverse=True))
 _PRICE = re.compile(
-    rf"{_AMOUNT}(?:[ -]{{1,3}}(?P<adverb>{'|'.join(_ADVERBS)})\b|[,\s]{{0,2}}(?:/\s?|(?:(?:for )?(?:an?|per|each|every|the)\s|-)"
+    rf"{_AMOUNT}(?:[ -]{{1,3}}(?P<adverb>{'|'.join(_ADVERBS)})\b|[,\s]{{0,2}}(?:/\s?|(?:(?:for )?(?:an?|per|each|every)\s|-)"
     rf"(?:additional |extra |single |calendar |billing |whole )?)(?P<unit>{_NAMES})s?\b)",
     re.I,
 )

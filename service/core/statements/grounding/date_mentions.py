@@ -17,7 +17,7 @@ _MONTH = (
 _ORD = r"(?:st|nd|rd|th)?\b"
 _DAY = rf"(?:(?:1[3-9]|2\d|3[01]){_ORD}(?!\s*%)|(?:1[0-2]|0?[1-9]){_ORD}(?!\s*(?:[ap]\.?m\b|%)))(?![:.]\d|,\d{{3}})"
 _LIST_DAY = _DAY + r"(?!\s+(?!(?:is|was|has|as|this|its|his|plus)\b)[a-z]+s\b)"
-_MORE_DAYS = rf"(?:(?:,\s*{_LIST_DAY})*,?\s*(?:and|&|or)\s+{_LIST_DAY}|\s*(?:-|to|through)\s*{_LIST_DAY})"
+_MORE_DAYS = rf"(?:(?:,\s*{_LIST_DAY})*,?\s*(?:and|&|or)\s+{_LIST_DAY}|\s*-\s*{_DAY}|\s*(?:to|through)\s*{_LIST_DAY})"
 MONTH_DAY = rf"\b({_MONTH})\s*({_DAY}{_MORE_DAYS}?)(?:,?\s+(20\d\d)\b)?"
 _MONTH_DAY = re.compile(MONTH_DAY)
 # The day is no part of an amount: "the $198.25 November bill".

@@ -139,7 +139,7 @@ class HistoryFacts:
     """
 
     def __init__(self, parts: Sequence[TextFacts], reason: TextFacts) -> None:
-        """``reason``, the present contact's, contributes words, tokens and channels only."""
+        """``reason``, the present contact's, contributes words, tokens, channels and stretches of time only."""
         self._parts, self._reason = parts, reason
 
     @cached_property
@@ -203,7 +203,8 @@ class HistoryFacts:
     @cached_property
     def quantities(self) -> frozenset[Quantity]:
         """What the numbers with a unit of measure name."""
-        return frozenset(found.quantity for found in self._measured).union(windows_in(self._plain))
+        asked = (found.quantity for found in measured_in(self._reason.plain))
+        return frozenset(found.quantity for found in self._measured).union(windows_in(self._plain), asked)
 
     @cached_property
     def numbers_with_unit(self) -> frozenset[tuple[Decimal, bool]]:

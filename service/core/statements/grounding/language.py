@@ -63,6 +63,7 @@ _OF_SERVICE: dict[str, frozenset[str]] = {
         "antwoord bedrag terugbetaling boos tevreden geen deze die dat zijn haar".split()
     ),
     "Polish": frozenset("klient klientka nie jest się na do z w i że to za od po rachunek płatność odpowiedź czeka chce został była był".split()),
+    "Turkish": frozenset("müşteri bir bu için ile ve da değil istiyor var yok çok olarak daha sonra fatura ödeme tekrar henüz".split()),
     "Tagalog": frozenset("ang ng mga sa na ay siya hindi po at kanyang bayad gusto niya ito para may".split()),
 }
 _ALSO_ENGLISH = frozenset(
@@ -79,6 +80,9 @@ _ENGLISH = frozenset(
 )
 _CLAUSES = re.compile(r"[,;:()|/]|\s-\s|\b(?:and|but|y|e|et|und|pero|mais|aber)\b", re.I)
 _LEAST_CLAUSE = 3
+_ENGLISH_ALONE = _ENGLISH - _ALSO_ENGLISH
+# Without capitals: names have accents, too.
+_SMALL_WORDS = re.compile(r"(?<!\w)[^\W\d_A-Z]+(?!\w)")
 _SAMPLE_CHARS = 2000
 _LEAST_WEIGHT = 2.0
 
@@ -117,23 +121,30 @@ def foreign_clause(sentence: str) -> str:
         return ""
     for part in (sentence, *_CLAUSES.split(sentence)):
         words = _LETTERS.findall(part.lower())
-        if len(words) < _LEAST_CLAUSE:
-            continue
-        if not part.isascii():
+        if not part.isascii() and words:
             letters = "".join(words)
             if any(len(script.findall(letters)) * 4 >= len(letters) for _, script in _SCRIPTS):
                 return part.strip()
+        if len(words) < _LEAST_CLAUSE:
+            continue
+        accented = sum(not word.isascii() for word in _SMALL_WORDS.findall(part)) if not part.isascii() else 0
         for known in _BOTH.values():
             # Names of places and people ("Maria de la Cruz") hold such words, too; they have capitals around them.
             found = [word for word in words if word in known]
             telling = sum(word not in _NAME_PARTS for word in found)
-            english = sum(word in _ENGLISH and word not in known for word in words)
-            if len(found) >= _LEAST_WEIGHT and telling and not english and len(found) * 3 >= len(words) and _all_small(part, found):
+            english = sum(word in _ENGLISH_ALONE and word not in known for word in words)
+            if (
+                len(found) + accented >= _LEAST_WEIGHT
+                and telling + accented
+                and not english
+                and (len(found) + accented) * 4 >= len(words)
+                and _all_small(part)
+            ):
                 return part.strip()
     return ""
 
 
-def _all_small(part: str, found: list[str]) -> bool:
+def _all_small(part: str) -> bool:
     """Return whether most words of ``part`` have no capital: a list of names is in no language."""
     words = _LETTERS.findall(part)
     capitals = sum(word[0].isupper() for word in words[1:])

@@ -101,7 +101,7 @@ OPENERS = frozenset(
     call contact tell ask ignore speak give send see remind phone when while after before since on in at for from with
     by per as if but and or so although though because despite until once both neither another the his her their our
     your my only late new old please use keep let meanwhile however now per under without where how why whether all
-    most some any late elderly disabled local former repeat yet so an a finally
+    most some any always often never usually sometimes soon already ever today twice later once late elderly disabled local former repeat yet so an a finally
     """.split()
 )
 # Profanity, insults, slurs and remarks on race. Digests leave them out, because staff read digests aloud or on a shared screen.

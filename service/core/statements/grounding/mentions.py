@@ -82,6 +82,7 @@ _VERB_TIMES = re.compile(
     rf"\s+(?:(?P<n>{_NUMBER_ATOM})(?:\s+times|x)\b|(?P<twice>twice)|(?P<thrice>thrice))",
     re.I,
 )
+_MOST_TALLIED = 6  # of more, the source says how many
 _ORDINAL = rf"(?:(?P<nth>\d{{1,2}})(?:st|nd|rd|th)|(?P<said>{'|'.join(ORDINALS)}))"
 # "The fifth contact", "her 3rd call", "wrote for the fourth time".
 _NTH = re.compile(
@@ -250,7 +251,7 @@ def read_numbers(scanner: SentenceScanner) -> Iterator[Mention]:
             number = read_number(match[0])
             rest = scanner.remaining[match.end() :]
             scanner.blank(*match.span())
-            tally = _TALLY.match(rest) or (number == 2 and not _MEASURE.match(rest))
+            tally = (number <= _MOST_TALLIED and _TALLY.match(rest)) or (number == 2 and not _MEASURE.match(rest))
             if pattern is NUMBER_WORDS and (number <= 1 or match[0] in SCALES or tally):
                 continue
             unit = _UNIT.match(rest)
