@@ -15,7 +15,7 @@ from service.core.statements.answers.support import Statements
 from service.core.statements.answers.ties import Ties, ties_in
 from service.core.statements.answers.traits import prepare_traits, traits_in
 from service.core.statements.answers.verdicts import verdicts_in
-from service.core.statements.answers.voice import form_of_speech, persons_in
+from service.core.statements.answers.voice import form_of_speech, persons_in, questions_in
 from service.core.statements.grounding.check import GroundingSource, find_unsupported
 from service.core.statements.grounding.language import foreign_clause
 from service.core.statements.grounding.sentence import clean, split_sentences
@@ -84,6 +84,8 @@ def _read(text: str, source: AnswerSource) -> Iterator[Finding]:
             yield Finding(kind="language", value=clause, statement=sentence)
     yield from ties_in(sentences, source.ties)
     yield from persons_in(prose, sentences)
+    if "?" in prose:
+        yield from questions_in(sentences, source.statements)
     yield from orders_in(prose, sentences, source.statements)
     yield from insults_in(prose, sentences, source.statements)
     yield from dangers_in(prose, sentences, source.statements)

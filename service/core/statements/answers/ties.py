@@ -54,6 +54,13 @@ _BOX = re.compile(r"\bP\.?\s?O\.?\s?Box\s(?P<number>\d+)", re.I)
 _FULL_NAME = re.compile(r"(?<![\w'.])(?<!\w-)([A-Z][a-z]{2,20})(?=[ -]([A-Z][a-z]{2,20}(?:-[A-Z][a-z]+)?)(?![\w-]))")
 
 
+_TIMES = {"halv": 2, "doubl": 2, "tripl": 3, "trebl": 3, "quadrupl": 4, "quintupl": 5}
+_RATIO = re.compile(rf"\b(?P<stem>{'|'.join(_TIMES)})(?:ed|es|ing|e)\b(?!-)", re.I)
+_SHARE = re.compile(r"\b(?:(?:two|three|four|nine) (?P<part>third|quarter|fifth|tenth)s|(?:one|two|three|four|nine|\d) (?:in|out of) (?P<all>two|three|four|five|ten|\d+)) ?(?:of\b|[.,;]|$)", re.I)
+_FIGURES = re.compile(figure_after(r"\w"))
+_MOST_FIGURES = 40
+
+
 class Ties:
     """What stands beside what in the interactions; read at its first use."""
 
@@ -100,6 +107,21 @@ class Ties:
         return not (any(item[0] == ">" for item in after) and any(item[0] == "<" for item in before))
 
 
+    def say(self, words: str) -> bool:
+        """Return whether an interaction holds ``words``."""
+        return any(words.lower().rstrip(" .,;") in text for text in self._lower)
+
+    def in_ratio(self, times: int, stem: str) -> bool:
+        """Return whether an interaction says so in words, or states two figures that stand in this ratio, give or take a sixth."""
+        if any(stem in text for text in self._lower):
+            return True
+        for text in self._lower:
+            numbers = {float(found.replace(",", "")) for found in _FIGURES.findall(text)[:_MOST_FIGURES]}
+            if any(abs(one - other * times) <= one / 6 for one in numbers for other in numbers if other >= times):
+                return True
+        return False
+
+
 def _is_plain(word: str) -> bool:
     return word in ORDINARY or word in ROLES
 
@@ -123,6 +145,13 @@ def ties_in(sentences: list[str], ties: Ties) -> Iterator[Finding]:
             for match in _BOX.finditer(sentence):
                 if not ties.holds(match["number"], ""):
                     yield Finding(kind="contact detail", value=match[0], statement=sentence)
+        for match in _RATIO.finditer(sentence):
+            stem = match["stem"].lower()
+            if not ties.in_ratio(_TIMES[stem], stem):
+                yield Finding(kind="number", value=match[0], statement=sentence)
+        for match in _SHARE.finditer(sentence):
+            if not ties.say(match["part"] or match[0]):
+                yield Finding(kind="number", value=match[0], statement=sentence)
         for match in _FULL_NAME.finditer(sentence):
             first, last = bare(match[1]), bare(match[2])
             if not (_is_plain(first) or _is_plain(last)) and not ties.join(first, last):

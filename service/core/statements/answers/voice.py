@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from service.core.statements.answers.finding import Finding, FindingKind
 from service.core.statements.answers.prose import is_reported
+from service.core.statements.answers.support import Statements
 from service.core.statements.grounding.prefilters import Screened, holds_word
 
 _PERSON_WORDS = frozenset(
@@ -42,6 +43,12 @@ _LETTER = Screened(
     r"|\bhope (?:this|that) helps\b|\b(?:do not|don't) hesitate\b|\bhappy to help\b|\bgood luck\b|\btake care!",
     re.I,
 )
+_ASKS_READER = re.compile(
+    r"\W*(?:so |and |or |but |then )?(?:(?:should|shall|may|must|can|could|would|will) (?:we|the agent|somebody|someone|anyone|anybody|the reader|colleagues?)\b|(?:what|how|who|which|why)"
+    r" (?:\w+ )?(?:should|shall|can|could) (?:we|be done|the agent)|or\b|any (?:idea|thoughts)|anyone\b)",
+    re.I,
+)
+_LEAST_ASKED = 0.5
 _LETTER_WORDS = frozenset(
     "dear hi hello hey greetings good thanks thank best kind warm kindest many regards sincerely yours respectfully"
     " cheers warmly"
@@ -115,6 +122,15 @@ def form_of_speech(text: str) -> Iterator[Finding]:
         yield from _all(_MACHINE, "machine talk", text)
     if holds_word(text, _REFUSAL_WORDS):
         yield from _all(_REFUSES, "refusal", text)
+
+
+def questions_in(sentences: list[str], statements: Statements) -> Iterator[Finding]:
+    """Yield questions that ask the reader: what to do, or what no interaction speaks of."""
+    for sentence in sentences:
+        if sentence.endswith("?") and not is_reported(sentence, len(sentence)):
+            lead, _, words = sentence[:-1].rpartition(":")
+            if "question" not in lead.lower() and (_ASKS_READER.match(words) or not statements.mention(words, share=_LEAST_ASKED)):
+                yield Finding(kind="address", value=sentence, statement=sentence)
 
 
 def persons_in(prose: str, sentences: list[str]) -> Iterator[Finding]:
