@@ -9,6 +9,7 @@ from typing import Protocol
 
 from service.core.statements.answers.finding import Finding, FindingKind, Severity
 from service.core.statements.answers.reading import AnswerSource, findings_in
+from service.core.statements.grounding.prefilters import screened_is_compiled
 from service.core.unit.interaction import Interaction
 from service.core.unit.pair import PromptMessage
 from service.kit.frame.errors import AnswerRefused, DeadlineExceeded
@@ -118,7 +119,7 @@ class AnswerGuard:
     def prepare_soon(self) -> asyncio.Handle | asyncio.Future[None]:
         """See ``Guard.prepare_soon``."""
         loop = asyncio.get_running_loop()
-        if self.heavy:
+        if self.heavy or not screened_is_compiled():
             return loop.run_in_executor(None, self.prepare)
         return loop.call_later(_PREPARE_AFTER_S, self.prepare)
 

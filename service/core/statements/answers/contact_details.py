@@ -22,7 +22,8 @@ _EMAIL = Screened(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}"
 _LINK = re.compile(
     r"\b(?:https?|ftp)://[^\s<>\"')\]]{1,300}|\bwww\.[^\s<>\"')\]]{2,300}"
     # Any host, whatever its top-level domain; capitals alone or none: "pls.Pay" is two sentences without a space.
-    r"|(?<![\w@.$-])(?=[a-z0-9-]*[a-z])[a-z0-9][a-z0-9-]{1,62}(?:\.[a-z0-9-]{1,63}){0,3}\.(?-i:[a-z]{2,24}|[A-Z]{2,24})(?!\w|\.\w|@)"
+    r"|(?<![\w@.$-])(?=[a-z0-9-]*[a-z])[a-z0-9][a-z0-9-]{1,62}(?:\.[a-z0-9-]{1,63}){0,3}\.(?-i:[a-z]{2"
+    r",24}|[A-Z]{2,24})(?!\w|\.\w|@)"
     r"(?:[/?#:][^\s<>\"')\]]{0,300})?"
     r"|(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d{2,5})?(?:/[^\s<>\"')\]]{0,300})?(?![\w.]\d)",
     re.I,
@@ -31,7 +32,9 @@ _LINK = re.compile(
 _DOTTED = re.compile(r"\.(?:[A-Za-z]|\d{1,3}\.\d)")
 _LINK_PARTS = ("://", "www.")
 # What every detail but a phone number holds, disguised or not.
-_MAY_LINK = re.compile(r"[\w\])}]\.\w|://|@|\bwww|hxxp|[\[({\s](?:at|dot|punto|slash)[\])}\s]|\s\.|\.\s[a-z]|[^\x00-\x7f]", re.I)
+_MAY_LINK = re.compile(
+    r"[\w\])}]\.\w|://|@|\bwww|hxxp|[\[({\s](?:at|dot|punto|slash)[\])}\s]|\s\.|\.\s[a-z]|[^\x00-\x7f]", re.I
+)
 _HANDLE = Screened(r"(?<![\w.@/])@[A-Za-z_]\w{1,38}(?![\w@])(?!\.\w)")
 _PHONE = re.compile(
     r"(?<![\w$.,/-])(?:\+?\d{1,3}[ .-]?)?(?:\(\d{3}\)[ .-]?|\d{3}[ .-])?\d{3}[ .-]\d{4}(?![\w-]|[.,/]\d)"

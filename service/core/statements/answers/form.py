@@ -51,12 +51,15 @@ _PROMPT_RULE = Screened(
     r"|these |your )?(?:instructions|rules"
     r" (?:above|given|i)|guidelines|prompt|system prompt|formatting rules|form rules|privacy rules?"
     r"|format(?:ting)? requirements?)\b"
-    r"|\b(?:per|following|because of|due to|in (?:line|accordance|keeping) with) (?:the |my |these |your )?rules(?= *[.,;)]|$)"
+    r"|\b(?:per|following|because of|due to|in (?:line|accordance|keeping) with) (?:the |my |these |your"
+    r" )?rules(?= *[.,;)]|$)"
     r"|\b(?:my (?:instructions|rules|guidelines)|(?:my|the) prompt) (?:say|state|forbid|require|tell"
     r"|ask|prohibit|do not|don't)\w*\b"
     # A program has rules as well; what these are about is the answer.
-    r"|\bthe (?:instructions|rules|guidelines) (?:say|state|forbid|require|tell|ask|prohibit|do not|don't)\w* (?:\w+ ){0,3}"
-    r"(?:me|naming|nam(?:e|es)|mention\w*|repeat\w*|includ\w*|print\w*|stat(?:e|ing)|omit\w*|leav(?:e|ing) out|writ(?:e|ing)"
+    r"|\bthe (?:instructions|rules|guidelines) (?:say|state|forbid|require|tell|ask|prohibit|do not"
+    r"|don't)\w* (?:\w+ ){0,3}"
+    r"(?:me|naming|nam(?:e|es)|mention\w*|repeat\w*|includ\w*|print\w*|stat(?:e|ing)|omit\w*|leav(?:e"
+    r"|ing) out|writ(?:e|ing)"
     r"|us(?:e|ing)|summar\w+|words|answer\w*)\b"
     r"|\bI (?:do not|don't|never|must not|cannot|will not|won't|am not (?:allowed|permitted) to|was told (?:not )?to"
     r"|have been told) "
@@ -85,13 +88,19 @@ _PROMPT_RULE = Screened(
 
 
 # What a program shows for a value that it lacks, and names of its fields.
-_PROGRAM = re.compile(
-    r"(?<!\w)%[sd](?!\w)|\b(?:undefined|null|NaN|TBD|TBC)\b|\bN/A(?:\W+N/A)+|:\s?N/A\b|\{\w{0,20}\}|\{\s*\"\w+\"\s*:|<!--|\[//\]:"
-    r"|(?<![@\w./-])[a-z]{2,}(?:_[a-z]{2,})+(?![@\w])|\b[Ii]nteraction i?\d+\b|\btimestamps?\b|(?:^|(?<=[.!?] ))(?:Rule|Step) \d+:|\b[Nn]ote to (?:self|reader|reviewer)\b"
-    r"|\b(?:the )?(?:data|notes|records?|transcripts?|text|entries|history) (?:above|below|provided|supplied|given|at hand)\b"
+_PROGRAM = Screened(
+    r"(?<!\w)%[sd](?!\w)|\b(?:undefined|null|NaN|TBD|TBC)\b|\bN/A(?:\W+N/A)+|:\s?N/A\b|\{\w{0,20}\}"
+    r"|\{\s*\"\w+\"\s*:|<!--|\[//\]:"
+    r"|(?<![@\w./-])(?:[a-z]{2,}_(?:id|at|of|text|tokens?|reason|name|type|key|value|number|intent|days"
+    r"|filter|prompt)|(?:max|min|as|is|has|contact|account|customer|output|input|system"
+    r"|user)_[a-z_]{2,})(?![@\w])|\b[Ii]nteraction i?\d+\b|\btimestamps?\b|(?:^|(?<=[.!?] ))(?:Rule|Step)"
+    r" \d+:|\b[Nn]ote to (?:self|reader|reviewer)\b"
+    r"|\b(?:the )?(?:data|notes|records?|transcripts?|text|entries|history) (?:above|below|provided"
+    r"|supplied|given|at hand)\b"
 )
 _PROGRAM_PARTS = (
-    "%", "undefined", "null", "nan", "tbd", "tbc", "n/a", "{", "<!--", "[//]", "_", "interaction", "timestamp", "rule ", "step ", "note to", "above", "below",
+    "%", "undefined", "null", "nan", "tbd", "tbc", "n/a", "{", "<!--", "[//]", "_", "interaction", "timestamp",
+    "rule ", "step ", "note to", "above", "below",
     "provided", "supplied", "given", "at hand",
 )  # fmt: skip
 _HIDDEN = re.compile(f"[{INVISIBLE}]")
@@ -100,14 +109,18 @@ _SHOUTS = re.compile(r"(?:^|(?<=[.!?:;] ))(?=(?:[A-Z'-]+[ ,]+)*[A-Z]{4})[A-Z][A-
 _AGAIN = re.compile(r"(?<![\w'-])(?!(?:that|had|is|no|very|so|now|ha|bye|again|urgent)\b)([a-z]{2,}) \1(?![\w'-])")
 _END = re.compile(r"[.!?…\"')\]][^\w]*$")
 _ENDED = re.compile(r"[.!?][\"')]*\s+\S")
-_SLANG = re.compile(
-    r"\b(?:idk|smh|tbh|lol|lmao|omg|wtf|fwiw|imo|imho|lmk|ngl|afaik|gonna|wanna|gotta|kinda|sorta|dunno|gimme|lemme|ain't|nuff|yeah|yep|yup|nope|nah|dude|bro|bruh|folks"
-    r"|whatever|sketchy|totally|literally|super|buckle up|heads[- ]up|no biggie|you know|my bad|bummer|freaking|chill|legit|vibe|meh|ugh|wow|whoa|oops|geez|yikes|phew|haha)\b",
+_SLANG = Screened(
+    r"\b(?:idk|smh|tbh|lol|lmao|omg|wtf|fwiw|imo|imho|lmk|ngl|afaik|gonna|wanna|gotta|kinda|sorta|dunno"
+    r"|gimme|lemme|ain't|nuff|yeah|yep|yup|nope|nah|dude|bro|bruh|folks"
+    r"|whatever|sketchy|totally|literally|super|buckle up|heads[- ]up|no biggie|you know|my bad|bummer"
+    r"|freaking|chill|legit|vibe|meh|ugh|wow|whoa|oops|geez|yikes|phew|haha)\b",
     re.I,
 )
 _SLANG_WORDS = frozenset(
-    "idk smh tbh lol lmao omg wtf fwiw imo imho lmk ngl afaik gonna wanna gotta kinda sorta dunno gimme lemme ain nuff yeah yep yup nope nah dude bro bruh"
-    " sketchy literally buckle biggie bummer freaking chill legit vibe meh ugh wow whoa oops geez yikes phew haha totally".split()
+    "idk smh tbh lol lmao omg wtf fwiw imo imho lmk ngl afaik gonna wanna gotta kinda sorta dunno gimme"
+    " lemme ain nuff yeah yep yup nope nah dude bro bruh"
+    " sketchy literally buckle biggie bummer freaking chill legit vibe meh ugh wow whoa oops geez yikes"
+    " phew haha totally".split()
 )
 
 

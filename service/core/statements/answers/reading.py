@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from service.core.statements.answers.conduct import dangers_in, insults_in
 from service.core.statements.answers.contact_details import ContactDetails, contact_findings
-from service.core.statements.answers.finding import Finding
+from service.core.statements.answers.finding import Finding, FindingKind
 from service.core.statements.answers.form import form_findings, unfinished
 from service.core.statements.answers.leaks import Protected, leaks_in
 from service.core.statements.answers.orders import orders_in
@@ -18,6 +18,7 @@ from service.core.statements.answers.verdicts import verdicts_in
 from service.core.statements.answers.voice import form_of_speech, persons_in, questions_in
 from service.core.statements.grounding.check import GroundingSource, find_unsupported
 from service.core.statements.grounding.language import foreign_clause
+from service.core.statements.grounding.prefilters import compile_screened
 from service.core.statements.grounding.sentence import clean, split_sentences
 from service.core.unit.interaction import Interaction
 
@@ -53,6 +54,7 @@ class AnswerSource:
         """Read in advance what most answers need, so that checking an answer takes less time."""
         self.grounding.prepare()
         prepare_traits()
+        compile_screened()
         # Cached properties: the access computes them.
         _ = self.protected.accounts, self.protected.secrets, self.protected.named_secrets
 
@@ -63,9 +65,28 @@ class AnswerSource:
         return self._words
 
 
-def findings_in(text: str, source: AnswerSource) -> tuple[Finding, ...]:
-    """Return everything in ``text`` that must not be shown, without repetitions; empty if it may be shown."""
-    return tuple(dict.fromkeys(_read(text, source)))
+# What is right in a text to a customer, such as a reply, and wrong in a report about one.
+SPOKEN: frozenset[FindingKind] = frozenset({"address", "salutation", "order"})
+
+
+def source_of_texts(texts: Sequence[str], *, as_of: datetime, topic: str = "") -> AnswerSource:
+    """Return the source of any free text: the turns of a call, the results of tools, notes.
+
+    ``as_of`` (with a time zone) is the day that relative days count from; ``topic`` says what the texts are about.
+    """
+    items = [
+        Interaction(interaction_id=f"t{number}", channel="agent", timestamp=as_of, intent=topic, text=text)
+        for number, text in enumerate(texts)
+    ]
+    return AnswerSource(items, as_of=as_of, contact_reason=topic)
+
+
+def findings_in(text: str, source: AnswerSource, besides: frozenset[FindingKind] = frozenset()) -> tuple[Finding, ...]:
+    """Return everything in ``text`` that must not be shown, without repetitions; empty if it may be shown.
+
+    Kinds in ``besides`` are left out: pass ``SPOKEN`` for a text that addresses a customer.
+    """
+    return tuple(dict.fromkeys(item for item in _read(text, source) if item.kind not in besides))
 
 
 def _read(text: str, source: AnswerSource) -> Iterator[Finding]:

@@ -43,8 +43,8 @@ _SHORT = {
     "payment": "pay", "payments": "pay",
     "mon": "monday", "tue": "tuesday", "tues": "tuesday", "wed": "wednesday", "thu": "thursday", "thurs": "thursday",
     "fri": "friday", "sat": "saturday", "sun": "sunday", "pwr": "power", "gen": "generator", "emerg": "emergency",
-    "elec": "electric",
-    "lic": "license", "ok": "safe", "okay": "safe", "info": "information", "vm": "voicemail", "lvm": "voicemail", "txt": "text", "msg": "message",
+    "elec": "electric", "ok": "safe", "okay": "safe",
+    "lic": "license", "info": "information", "vm": "voicemail", "lvm": "voicemail", "txt": "text", "msg": "message",
 }  # fmt: skip
 _NEGATION = re.compile(
     r"\b(?:not|no|neither|none|nothing|nobody|never|without|avoid|stop|cannot|nor|\w{2,7}n't|dont|doesnt|cant|wont"

@@ -7,14 +7,15 @@ from functools import cached_property
 from service.core.statements.answers.finding import Finding
 from service.core.statements.grounding.lexicon import ORDINARY, ROLES
 from service.core.statements.grounding.names import bare
-from service.core.statements.grounding.prefilters import holds_digit, holds_word
+from service.core.statements.grounding.prefilters import Screened, holds_digit, holds_word
 from service.core.statements.grounding.sentence import FIGURE, figure_after
 
 # Each unit of a price: how an answer says it, and what supports it in notes near the amount.
 _UNITS: dict[str, tuple[str, str]] = {
     "month": (
         "month|mo",
-        r"month(?!'s bill)|\bmos?\b|\bmths?\b|/mo\b|instal|budget|\blevel|\brent\b|mensual|\bmes\b|\bmois\b|monat|pension|\bx\s?\d|\d\s?x\b|\bover \d",
+        r"month(?!'s bill)|\bmos?\b|\bmths?\b|/mo\b|instal|budget|\blevel|\brent\b|mensual|\bmes\b|\bmois\b"
+        r"|monat|pension|\bx\s?\d|\d\s?x\b|\bover \d",
     ),
     "year": ("year|annum|yr", r"year|\byrs?\b|annual|annum|anual|\baño|jahr|an\b"),
     "week": ("week|wk|fortnight", r"week|\bwks?\b|semana|semaine|woche|fortnight"),
@@ -33,20 +34,24 @@ _UNIT_WORDS = frozenset(word for name in _UNIT_OF for word in (*name.split("-"),
 _FIGURE = figure_after(r"\w$.,")
 _AMOUNT = rf"(?:\$\s?(?P<figure>{FIGURE})(?!\d|\.\d)|(?P<worded>{_FIGURE})\s?(?:dollars?|bucks|usd|cents?)\b)"
 _NAMES = "|".join(sorted(_UNIT_OF, key=len, reverse=True))
-_PRICE = re.compile(
-    rf"{_AMOUNT}(?:[ -]{{1,3}}(?P<adverb>{'|'.join(_ADVERBS)})\b|[,\s]{{0,2}}(?:/\s?|(?:(?:for )?(?:an?|per|each|every)\s|-)"
+_PRICE = Screened(
+    rf"{_AMOUNT}(?:[ -]{{1,3}}(?P<adverb>{'|'.join(_ADVERBS)})\b|[,\s]{{0,2}}(?:/\s?|(?:(?:for )?(?:an?"
+    rf"|per|each|every)\s|-)"
     rf"(?:additional |extra |single |calendar |billing |whole )?)(?P<unit>{_NAMES})s?\b)",
     re.I,
 )
-_PRICE_AFTER = re.compile(
-    rf"\b(?P<adverb>{'|'.join(_ADVERBS)})\s(?!and\b|or\b)(?:[a-z-]+\s){{0,2}}?(?:(?:of|at|is|was|to|from|comes to|about)\s){{1,2}}{_AMOUNT}",
+_PRICE_AFTER = Screened(
+    rf"\b(?P<adverb>{'|'.join(_ADVERBS)})\s(?!and\b|or\b)(?:[a-z-]+\s){{0,2}}?(?:(?:of|at|is|was|to|from"
+    rf"|comes to|about)\s){{1,2}}{_AMOUNT}",
     re.I,
 )
 # Characters on either side of an amount in which a note must name the unit.
 _NEAR = 110
 _STREET = re.compile(
-    rf"(?<![\w$.,/-])(?P<number>\d{{1,6}}[A-Z]?)\s(?:[NSEW]{{1,2}}\.?\s|North |South |East |West )?(?P<name>(?:[A-Z][\w']+\s){{1,3}}?)"
-    r"(?:St|Street|Ave|Avenue|Rd|Road|Dr|Drive|Ln|Lane|Ct|Court|Blvd|Boulevard|Way|Pl|Place|Ter|Terrace|Cir|Circle|Pkwy|Parkway"
+    r"(?<![\w$.,/-])(?P<number>\d{1,6}[A-Z]?)\s(?:[NSEW]{1,2}\.?\s|North |South |East |West"
+    r" )?(?P<name>(?:[A-Z][\w']+\s){1,3}?)"
+    r"(?:St|Street|Ave|Avenue|Rd|Road|Dr|Drive|Ln|Lane|Ct|Court|Blvd|Boulevard|Way|Pl|Place|Ter|Terrace"
+    r"|Cir|Circle|Pkwy|Parkway"
     r"|Hwy|Highway|Route|Sq|Square|Loop|Trail|Pike|Row|Alley|Crescent|Close|Plaza|Crossing|Bend|Ridge|Run|Path)\b"
 )
 _BOX = re.compile(r"\bP\.?\s?O\.?\s?Box\s(?P<number>\d+)", re.I)
@@ -55,9 +60,14 @@ _FULL_NAME = re.compile(r"(?<![\w'.])(?<!\w-)([A-Z][a-z]{2,20})(?=[ -]([A-Z][a-z
 
 
 _TIMES = {"halv": 2, "doubl": 2, "tripl": 3, "trebl": 3, "quadrupl": 4, "quintupl": 5}
-_RATIO = re.compile(rf"\b(?P<stem>{'|'.join(_TIMES)})(?:ed|es|ing|e)\b(?!-)", re.I)
-_SHARE = re.compile(r"\b(?:(?:two|three|four|nine) (?P<part>third|quarter|fifth|tenth)s|(?:one|two|three|four|nine|\d) (?:in|out of) (?P<all>two|three|four|five|ten|\d+)) ?(?:of\b|[.,;]|$)", re.I)
-_FIGURES = re.compile(figure_after(r"\w"))
+_RATIO = Screened(rf"\b(?P<stem>{'|'.join(_TIMES)})(?:ed|es|ing)\b(?!-)", re.I)
+_SHARE = Screened(
+    r"\b(?:(?:two|three|four|nine) (?P<part>third|quarter|fifth|tenth)s|(?:one|two|three|four|nine|\d)"
+    r" (?:in|out of) (?P<all>two|three|four|five|ten|\d+)) ?(?:of\b|[.,;]|$)",
+    re.I,
+)
+_FIGURES = re.compile(figure_after(r"\w$.,") + r"(?!\.?\d)")
+_DOLLARS = re.compile(rf"\$\s?{FIGURE}|\d(?<![\w.,]\d)\d*(?:,\d{{3}})*\.\d\d\b")
 _MOST_FIGURES = 40
 
 
@@ -102,23 +112,27 @@ class Ties:
     def join(self, first: str, last: str) -> bool:
         """Return whether ``first`` and ``last`` may be one person's: not if each is written as part of another full name."""
         before, after = self._neighbours.get(last, set()), self._neighbours.get(first, set())
-        if f">{last}" in after or f"<{last}" in after or any(re.search(rf"\b{first}\W.{{0,12}}\b{last}\b|\b{last}, {first}\b", text) for text in self._lower):
+        if (
+            f">{last}" in after
+            or f"<{last}" in after
+            or any(re.search(rf"\b{first}\W.{{0,12}}\b{last}\b|\b{last}, {first}\b", text) for text in self._lower)
+        ):
             return True
         return not (any(item[0] == ">" for item in after) and any(item[0] == "<" for item in before))
-
 
     def say(self, words: str) -> bool:
         """Return whether an interaction holds ``words``."""
         return any(words.lower().rstrip(" .,;") in text for text in self._lower)
 
     def in_ratio(self, times: int, stem: str) -> bool:
-        """Return whether an interaction says so in words, or states two figures that stand in this ratio, give or take a sixth."""
+        """Return whether an interaction says so, or states two figures that are in this ratio, give or take a twelfth."""
         if any(stem in text for text in self._lower):
             return True
         for text in self._lower:
-            numbers = {float(found.replace(",", "")) for found in _FIGURES.findall(text)[:_MOST_FIGURES]}
-            if any(abs(one - other * times) <= one / 6 for one in numbers for other in numbers if other >= times):
-                return True
+            for pattern in (_DOLLARS, _FIGURES):
+                numbers = {float(found.strip("$ ").replace(",", "")) for found in pattern.findall(text)[:_MOST_FIGURES]}
+                if any(abs(one - other * times) <= one / 12 for one in numbers for other in numbers if other >= times):
+                    return True
         return False
 
 

@@ -42,6 +42,7 @@ from service.core.statements.grounding.derived_times import (
     days_after,
     happened,
     is_clock_gap,
+    is_near_clock,
 )
 from service.core.statements.grounding.history_facts import (
     SEPARATOR,
@@ -54,7 +55,7 @@ from service.core.statements.grounding.history_facts import (
 from service.core.statements.grounding.mentions import mentions_of
 from service.core.statements.grounding.name_forms import NameForms
 from service.core.statements.grounding.relative_days import counts_from_day, gap_fits, is_age, is_stretch
-from service.core.statements.grounding.sentence import LEAD, Mention, clean, split_sentences
+from service.core.statements.grounding.sentence import Mention, clean, split_sentences
 from service.core.statements.grounding.units import TIMES, dimension_of, equal_quantities, quantity_of
 from service.core.unit.interaction import Interaction
 
@@ -63,9 +64,7 @@ ClaimKind = Literal["amount", "date", "number", "name", "id", "channel", "count"
 _ALNUM_PART = re.compile(r"[a-z]+|\d+")
 _ORDINAL_ENDS = frozenset({"st", "nd", "rd", "th"})
 _LAST_HOUR_OF_NIGHT = 5
-_NEAR_CLOCK = re.compile(r"\b(?:just|shortly|short|soon|before|after|around|about|nearly|almost|towards?|past|minutes)\s(?:before\s|after\s|of\s)?$", re.I)
 _OF_AMOUNT = re.compile(r"\s(?:of|at|x)\s[$|]")
-_NEAR_MINUTES, _DIAL = 45, 720
 _MOST_YEARS_POINTED = 3  # a note refers to at most 99 weeks ahead
 _LOCAL_MIDNIGHT_UTC_H = (
     10  # Honolulu is ten hours behind UTC: before 10:00 UTC it is still the day before somewhere in the US
@@ -273,7 +272,7 @@ class GroundingSource:
     def _has_number(self, mention: Mention) -> bool:
         value, unit = mention.number or Decimal(0), mention.unit
         if unit.startswith("@"):
-            return self._has_clock(value, unit) or self._is_near_clock(mention)
+            return self._has_clock(value, unit) or is_near_clock(mention, self._facts.clocks | self._contact_clocks)
         measured = dimension_of(unit)
         if self._has_quantity(mention, value) if measured else self._is_number(value):
             return True
@@ -334,15 +333,6 @@ class GroundingSource:
             return False
         return half != "a" or hour % 12 > _LAST_HOUR_OF_NIGHT or self._facts.names_night
 
-    def _is_near_clock(self, mention: Mention) -> bool:
-        """Return whether the sentence says that a time was near the mention's, and the source states such a one."""
-        before = mention.statement.partition(mention.value)[0]
-        if not _NEAR_CLOCK.search(before[-LEAD:]):
-            return False
-        wanted = int(mention.unit.strip("@ap"))
-        known = (int(clock.strip("@ap")) for clock in self._facts.clocks | self._contact_clocks)
-        return any((wanted - clock) % _DIAL in (*range(_NEAR_MINUTES), *range(_DIAL - _NEAR_MINUTES, _DIAL)) for clock in known)
-
     def _may_be_dollars(self, value: Decimal) -> bool:
         return self._is_number(value) and (value in self._facts.priceable or value not in self._facts.counted)
 
@@ -358,19 +348,11 @@ class GroundingSource:
         if mention.unit == "in all":
             return self._contacts.totals.get(family) == count
         if mention.unit == "nth":
-            return self._has_nth(family, count)
+            stated = bool({(family, count), ("times", count)} & self._facts.counts)
+            return stated or self._contacts.has_nth(family, count)
         if count in self._contacts.counts.get(family, ()):
             return True
         return bool({(family, count), ("times", count)} & self._facts.counts)
-
-    def _has_nth(self, family: str, count: int) -> bool:
-        """Return whether the source has or tells of a ``count``-th contact, the present one included."""
-        total = self._contacts.totals.get(family, 0)
-        if family != "all" and count <= total + 1:
-            return True
-        # "The fifth contact" is the last one in some count, not one among many.
-        known = {*self._contacts.counts.get(family, ()), total + 1}
-        return count in known or bool({(family, count), ("times", count)} & self._facts.counts)
 
     def _has_date(self, mention: Mention) -> bool:
         years = self._days.get((mention.month, mention.day), set())

@@ -45,7 +45,8 @@ _AFTER: dict[str, str] = {
 _LETTER_DOLLAR = re.compile(r"\$(?<=[A-Za-z]\$)")
 _SIGNS = re.compile(r"[€£¥₹₿₱₩₽₺₪฿₫₴₦]")
 _NAMES = frozenset(
-    "eur euro euros gbp pound pounds lb lbs quid pence jpy yen yuan rmb cny inr rupee rupees rs cad cdn canadian aud nzd"
+    "eur euro euros gbp pound pounds lb lbs quid pence jpy yen yuan rmb cny inr rupee rupees rs cad cdn"
+    " canadian aud nzd"
     " australian mxn peso pesos mexican php cop chf franc francs fr swiss brl reais btc bitcoin bitcoins kronor"
     " kroner ruble"
     " rubles zloty dinar dinars dirham dirhams rand".split()

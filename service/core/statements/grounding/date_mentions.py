@@ -23,7 +23,9 @@ _MONTH_DAY = re.compile(MONTH_DAY)
 # The day is no part of an amount: "the $198.25 November bill".
 _DAY_MONTH = re.compile(rf"(?<![\d.,$])\b({_DAY})\s+(?:of\s+)?({_MONTH})(?:,?\s+(20\d\d)\b)?")
 # "2 Dec 8-12": what follows are hours.
-_DAY_MONTH_HOURS = re.compile(rf"(?<![\d.,$])\b({_DAY})\s+(?:of\s+)?({_MONTH})(?=,?\s+\d{{1,2}}(?::\d\d)?\s?(?:-|to)\s?\d)")
+_DAY_MONTH_HOURS = re.compile(
+    rf"(?<![\d.,$])\b({_DAY})\s+(?:of\s+)?({_MONTH})(?=,?\s+\d{{1,2}}(?::\d\d)?\s?(?:-|to)\s?\d)"
+)
 _BEFORE_MONTH = re.compile(
     rf"\d(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}"
 )  # a part of the pattern above, faster to search for
@@ -49,7 +51,8 @@ _ISO = re.compile(r"(2(?<=\b2)0\d\d)-(\d\d)-(\d\d)(?!\d)")
 _SLASH_SPAN = re.compile(rf"{_MONTH_FIGURES}/(3[01]|[12]\d|0?[1-9])-(3[01]|[12]\d|0?[1-9])(?![\d/.])")
 _SLASH = re.compile(rf"{_MONTH_FIGURES}/(3[01]|[12]\d|0?[1-9])(?:/(20\d\d|\d\d))?(?![\d/])")
 _MONTH_WORDS = frozenset(
-    "jan january feb february mar march apr april may jun june jul july aug august sep sept sepember september oct october nov"
+    "jan january feb february mar march apr april may jun june jul july aug august sep sept sepember"
+    " september oct october nov"
     " november dec december".split()
 )
 DAY_DIGITS = re.compile(r"\d{1,2}")

@@ -17,15 +17,18 @@ from service.core.statements.grounding.digits import with_plain_digits
 from service.core.statements.grounding.informal_numbers import (
     CHANNEL_CUES,
     amounts_of_notes,
+    changes_in,
     clocks_in_figures,
     clocks_in_words,
     foreign_numbers,
+    hours_in,
+    names_night,
+    said_numbers,
     without_cents,
-    worded_numbers,
 )
-from service.core.statements.grounding.lexicon import CHANNEL_PARTS, CHANNEL_WORDS, ORDINARY, SMALL_NUMBERS
+from service.core.statements.grounding.lexicon import CHANNEL_PARTS, CHANNEL_WORDS, ORDINARY
 from service.core.statements.grounding.mentions import FIGURES, channel_patterns, clock_key, read_counts, times_of_day
-from service.core.statements.grounding.prefilters import holds_digit, holds_part, holds_word, plain_words
+from service.core.statements.grounding.prefilters import holds_digit, holds_part, plain_words
 from service.core.statements.grounding.relative_days import (
     in_english,
     nearest_year,
@@ -33,7 +36,13 @@ from service.core.statements.grounding.relative_days import (
     pointed_days,
     real_day,
 )
-from service.core.statements.grounding.sentence import FIGURE, SentenceScanner, clean, figure_after, read_number, without_accents
+from service.core.statements.grounding.sentence import (
+    FIGURE,
+    SentenceScanner,
+    clean,
+    figure_after,
+    without_accents,
+)
 from service.core.statements.grounding.units import Measurement, Quantity, measured_in, windows_in, without_quantities
 
 # 2 KB each at the median length of a note (140 characters; tracemalloc over the cases' texts). Longer texts are not cached.
@@ -44,7 +53,6 @@ _LONGEST_KEPT = 500
 SEPARATOR = "\n|\n"
 WORD = re.compile(r"[^\W\d_]+")
 # "installment 1/3", "pin 2/3 NOMATCH": looks like a date from January to June, but rarely is one.
-_FRACTION = re.compile(r"([1-6](?<![\d/].))/([1-6])(?![\d/])")
 _TOKEN = re.compile(r"[A-Za-z0-9]+(?:[-_/.#][A-Za-z0-9]+)*")
 _NO_TOKEN = re.compile(r"[^a-z0-9]")
 _DIGIT_RUN = re.compile(r"\d+")
@@ -52,7 +60,6 @@ _VERSION = re.compile(r"[vV](?=\d)(?<=\b[vV])")  # "v7.3.0"
 _TWO_CAPITALS = re.compile(r"\b[A-Z]{2}\b")
 _THREE_CAPITALS = re.compile(r"\b[A-Z]{3}\b")
 _DOTTED = re.compile(r"\b([A-Z][a-z]{2})\.(?= [A-Z])")
-_CHANGED = re.compile(rf"\$?({FIGURE})\s*(?:-+>|→|to|vs\.?|versus|against|instead of|not)\s*(?:abt\.?|about|now)?\s*\$?({FIGURE})(?![\d/:%]|\s?[ap]\.?m|-\d)", re.I)
 _SHORT_YEAR = re.compile(r"'(?<!\w')(\d\d)\b(?!['.:,]\d)")
 _CENTURY = 2000
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -68,24 +75,6 @@ _WITH_CENTS = re.compile(r"\d(?<![\w.,]\d)(?:\d{0,2}(?:,\d{3})+|\d*)\.\d\d(?!\d|
 _BARE_FIGURES = re.compile(figure_after(r"\w.$"))
 # The 13 of "Q-WAIT 13:52" is no bare number: as a duration it carries a unit.
 _TIMED = re.compile(r"\d(?<![\d:.]\d)\d?:[0-5]\d(?::[0-5]\d)?(?![\d:])")
-_MULTIPLES = (
-    (frozenset("twice double duplicate both pair couple".split()), Decimal(2)),
-    (frozenset({"thrice", "triple", "third"}), Decimal(3)),
-    (frozenset({"fourth", "quarter", "quadruple"}), Decimal(4)),
-    (frozenset({"fifth"}), Decimal(5)),
-    (frozenset({"sixth"}), Decimal(6)),
-    (frozenset({"dozen"}), Decimal(12)),
-    (frozenset({"fortnight"}), Decimal(14)),
-)
-_MULTIPLE = {value: re.compile(rf"\b(?:{'|'.join(sorted(words))})\b", re.I) for words, value in _MULTIPLES}
-_HOUR = rf"(?:2[0-4]|1\d|0?\d|{'|'.join(word for word, value in SMALL_NUMBERS.items() if 0 < value <= 12)})"
-_HOURS = re.compile(
-    rf"\b({_HOUR})\s?(?:-|/|to|or|and|&)\s?({_HOUR})(?!\d|(?![ap]m?\b)[a-z])|\b({_HOUR})\s?(?:o'?clock|uhr|hrs?\b|ish|sharp)"
-    r"|(?:\b(?:at|by|before|b4|after|aft|until|till?|from|fr|to|around|about|btw|betw|between|or|since|call|cb|past|las?|vers|às|um|ab|bis)\s"
-    rf"|@\s?)({_HOUR})\b(?![:/%]\d|[.,]\d)",
-    re.I,
-)
-_NIGHT = re.compile(r"\ba\.?m\b|\d\s?a\.?m?\b|night|\bearly\b|morning|asleep|sleep|woke|noche|madrugada|nuit|nacht|notte|noite", re.I)
 _FAMILY_OF = {
     "ivr": ("phone", "ivr"),
     "agent": ("phone",),
@@ -235,8 +224,7 @@ class HistoryFacts:
     @cached_property
     def noted_amounts(self) -> frozenset[Decimal]:
         """Dollars in informal spelling ("28 cents", "2k", "431 DOLLARS 28 CENTS")."""
-        changed = (abs(read_number(old) - read_number(new)) for old, new in _CHANGED.findall(self._plain))
-        return frozenset(amounts_of_notes(self._plain)).union(changed)
+        return frozenset(amounts_of_notes(self._plain)).union(changes_in(self._plain))
 
     @cached_property
     def counted(self) -> frozenset[Decimal]:
@@ -253,7 +241,7 @@ class HistoryFacts:
     @cached_property
     def said(self) -> frozenset[Decimal]:
         """Numbers in words."""
-        return frozenset[Decimal]().union(*(_said_numbers(part.plain) for part in self._parts))
+        return frozenset[Decimal]().union(*(said_numbers(part.plain) for part in self._parts))
 
     @cached_property
     def counts(self) -> frozenset[tuple[str, int]]:
@@ -263,13 +251,12 @@ class HistoryFacts:
     @cached_property
     def hours(self) -> frozenset[Decimal]:
         """Numbers from 0 to 24 that stand where a note writes an hour: "at 9", "8-12", "by nine"."""
-        found = [number for match in _HOURS.finditer(self._plain) for number in match.groups() if number]
-        return frozenset(read_number(number.lower()) for number in found)
+        return frozenset(hours_in(self._plain))
 
     @cached_property
     def names_night(self) -> bool:
         """Whether the texts speak of the night or of a time before noon."""
-        return _NIGHT.search(self._plain) is not None
+        return names_night(self._plain)
 
     @cached_property
     def clocks(self) -> frozenset[str]:
@@ -399,16 +386,6 @@ def _tokens(plain: str) -> set[str]:
         tokens.update(part for part in _NO_TOKEN.split(token) if part)
         tokens.update(_DIGIT_RUN.findall(compact))
     return tokens
-
-
-def _said_numbers(plain: str) -> set[Decimal]:
-    numbers = {*worded_numbers(plain), *foreign_numbers(plain)}
-    if "/" in plain:
-        for match in _FRACTION.finditer(plain):
-            if match[1] <= match[2]:
-                numbers.update((Decimal(match[1]), Decimal(match[2])))
-    numbers.update(value for words, value in _MULTIPLES if holds_word(plain, words) and _MULTIPLE[value].search(plain))
-    return numbers
 
 
 def _counts(plain: str) -> set[tuple[str, int]]:

@@ -22,11 +22,14 @@ _SCRIPTS: tuple[tuple[str, re.Pattern[str]], ...] = (
 _WORDS: dict[str, frozenset[str]] = {
     "Spanish": frozenset(
         "que los las del por para con una su sus mi se es está esta estoy pero porque como muy más ya hoy ayer hay fue "
-        "sin hasta cuando dónde cómo qué usted ustedes nos le lo al yo tengo tiene quiero puede pueden gracias servicio "
-        "cuenta factura saldo pago pague llame luz semana días mes este desde también dice señor señora sr sra el la de".split()
+        "sin hasta cuando dónde cómo qué usted ustedes nos le lo al yo tengo tiene quiero puede pueden"
+        " gracias servicio "
+        "cuenta factura saldo pago pague llame luz semana días mes este desde también dice señor señora sr"
+        " sra el la de".split()
     ),
     "Portuguese": frozenset(
-        "que não uma para com por mas você vocês está estou meu minha obrigado obrigada conta fatura muito isso ele ela "
+        "que não uma para com por mas você vocês está estou meu minha obrigado obrigada conta fatura muito"
+        " isso ele ela "
         "dos das nos nas foi são tem tenho quero mais até ontem hoje também pagamento luz do da de".split()
     ),
     "French": frozenset(
@@ -34,7 +37,8 @@ _WORDS: dict[str, frozenset[str]] = {
         "elle ne au aux du été suis avez merci bonjour facture compte aussi depuis jusqu très de".split()
     ),
     "German": frozenset(
-        "der das und ist nicht ich sie wir ein eine einen dem den mit für auf zu von bei nach seit dass sind haben habe "
+        "der das und ist nicht ich sie wir ein eine einen dem den mit für auf zu von bei nach seit dass sind"
+        " haben habe "
         "hat wird wurde kein keine bitte danke rechnung konto strom mein meine ihr ihre auch noch aber wenn".split()
     ),
     "Italian": frozenset(
@@ -45,29 +49,45 @@ _WORDS: dict[str, frozenset[str]] = {
 # Words of customer service, for clauses too short to hold many function words.
 _OF_SERVICE: dict[str, frozenset[str]] = {
     "Spanish": frozenset(
-        "cliente clienta quiere pide solicita llamó dijo respuesta problema reembolso cargo pagar llamar teléfono correo "
-        "empresa molesto molesta enojado enojada contenta contento necesita espera fecha compañía agente ella son tienen ser ha han no un".split()
+        "cliente clienta quiere pide solicita llamó dijo respuesta problema reembolso cargo pagar llamar"
+        " teléfono correo "
+        "empresa molesto molesta enojado enojada contenta contento necesita espera fecha compañía agente"
+        " ella son tienen ser ha han no un".split()
     ),
-    "Portuguese": frozenset("cliente quer pede ligou disse resposta problema reembolso telefone empresa precisa espera um ao está".split()),
+    "Portuguese": frozenset(
+        "cliente quer pede ligou disse resposta problema reembolso telefone empresa precisa espera um ao está".split()
+    ),
     "French": frozenset(
-        "client cliente demande veut réponse problème remboursement téléphone appelé appeler courriel entreprise attend elle sont "
+        "client cliente demande veut réponse problème remboursement téléphone appelé appeler courriel"
+        " entreprise attend elle sont "
         "été encore toujours mécontente mécontent satisfaite par sa son leur un".split()
     ),
     "German": frozenset(
-        "kunde kundin kunden möchte will wartet antwort sehr verärgert zufrieden rückerstattung anruf zahlung betrag hat nicht "
-        "wurde noch schon sofort bereits dass durch über muss soll kann im am vom zum zur er es sich als oder nur mehr".split()
+        "kunde kundin kunden möchte will wartet antwort sehr verärgert zufrieden rückerstattung anruf"
+        " zahlung betrag hat nicht "
+        "wurde noch schon sofort bereits dass durch über muss soll kann im am vom zum zur er es sich als"
+        " oder nur mehr".split()
     ),
-    "Italian": frozenset("cliente vuole chiede risposta problema rimborso telefono azienda attende è sono ha molto il la un i lo".split()),
+    "Italian": frozenset(
+        "cliente vuole chiede risposta problema rimborso telefono azienda attende è sono ha molto il la un i lo".split()
+    ),
     "Dutch": frozenset(
-        "de het een en klant wil niet heeft wordt is was met voor op aan van naar over ook nog maar zij hij rekening betaling "
+        "de het een en klant wil niet heeft wordt is was met voor op aan van naar over ook nog maar zij hij"
+        " rekening betaling "
         "antwoord bedrag terugbetaling boos tevreden geen deze die dat zijn haar".split()
     ),
-    "Polish": frozenset("klient klientka nie jest się na do z w i że to za od po rachunek płatność odpowiedź czeka chce został była był".split()),
-    "Turkish": frozenset("müşteri bir bu için ile ve da değil istiyor var yok çok olarak daha sonra fatura ödeme tekrar henüz".split()),
+    "Polish": frozenset(
+        "klient klientka nie jest się na do z w i że to za od po rachunek płatność odpowiedź czeka chce"
+        " został była był".split()
+    ),
+    "Turkish": frozenset(
+        "müşteri bir bu için ile ve da değil istiyor var yok çok olarak daha sonra fatura ödeme tekrar henüz".split()
+    ),
     "Tagalog": frozenset("ang ng mga sa na ay siya hindi po at kanyang bayad gusto niya ito para may".split()),
 }
 _ALSO_ENGLISH = frozenset(
-    "a an as at am all do de die had hat he i im is it la man may me met no of on over pay per po problem so son to un us via was war will e o"
+    "a an as at am all do de die had hat he i im is it la man may me met no of on over pay per po"
+    " problem so son to un us via was war will e o"
     " client sign bill agent para ha sa na mo ng con pat is dos den".split()
 )
 _BOTH = {name: (_WORDS.get(name, frozenset()) | words) - _ALSO_ENGLISH for name, words in _OF_SERVICE.items()}

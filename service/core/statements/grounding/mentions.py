@@ -13,7 +13,7 @@ from service.core.statements.grounding.currencies import read_foreign_amounts
 from service.core.statements.grounding.date_mentions import read_dates
 from service.core.statements.grounding.lexicon import CHANNEL_PARTS, CHANNEL_WORDS, ORDINALS, SCALES, SMALL_NUMBERS
 from service.core.statements.grounding.names import read_names
-from service.core.statements.grounding.prefilters import holds_part, holds_word
+from service.core.statements.grounding.prefilters import Screened, holds_part, holds_word
 from service.core.statements.grounding.sentence import (
     FIGURE,
     LEAD,
@@ -49,7 +49,8 @@ _ID_NAMED = re.compile(
 )
 _ID_LONG = re.compile(r"\d(?<![\w$.,]\d)\d{4,}(?![\w]|\.\d)")
 _ID_WORDS = frozenset(
-    "account accounts acct order orders ticket tickets case cases claim claims confirmation permit permits check checks request"
+    "account accounts acct order orders ticket tickets case cases claim claims confirmation permit"
+    " permits check checks request"
     " requests reference references ref work invoice invoices complaint complaints application incident ending".split()
 )
 
@@ -78,26 +79,31 @@ _SINGLE = re.compile(
 )
 _VERB_TIMES = re.compile(
     r"\b(?:(?P<phone>call(?:ed|s)?|phoned)|(?P<email>e-?mailed)|(?P<chat>chatted)|(?P<sms>texted)"
-    r"|(?P<all>contacted|wrote|written|reached))\b(?:\s+(?:us|in|out|back|the|utility|company|agent|support|about|it|this))*"
+    r"|(?P<all>contacted|wrote|written|reached))\b(?:\s+(?:us|in|out|back|the|utility|company|agent"
+    r"|support|about|it|this))*"
     rf"\s+(?:(?P<n>{_NUMBER_ATOM})(?:\s+times|x)\b|(?P<twice>twice)|(?P<thrice>thrice))",
     re.I,
 )
 _MOST_TALLIED = 6  # of more, the source says how many
 _ORDINAL = rf"(?:(?P<nth>\d{{1,2}})(?:st|nd|rd|th)|(?P<said>{'|'.join(ORDINALS)}))"
 # "The fifth contact", "her 3rd call", "wrote for the fourth time".
-_NTH = re.compile(
-    rf"\b{_ORDINAL}\s(?:(?!(?:of|in|on|and|to|by|was|is|for)\b)[a-z-]+\s){{0,2}}?(?:(?P<phone>(?:phone )?call|voicemail)|(?P<email>e-?mail)"
+_NTH = Screened(
+    rf"\b{_ORDINAL}\s(?:(?!(?:of|in|on|and|to|by|was|is|for)\b)[a-z-]+\s){{0,2}}?(?:(?P<phone>(?:phone"
+    rf" )?call|voicemail)|(?P<email>e-?mail)"
     r"|(?P<chat>chat)|(?P<sms>text(?: message)?|sms)|(?P<all>contact|interaction|enquiry|inquiry))\b"
     r"(?!\s(?:number|info|detail|address|cent))"
-    r"|\b(?:(?P<phone2>call(?:ed|s|ing)?|phon(?:ed|ing))|(?P<email2>e-?mail(?:ed|ing))|(?P<all2>contact(?:ed|s|ing)|wr(?:ote|ites|iting)|reach(?:ed|es|ing) out"
-    rf"|(?:was|got|been|is|gets) in touch))\b(?:\s[a-z]+){{0,3}}?\s(?:a|the|his|her|their) {_ORDINAL.replace('<nth>', '<nth2>').replace('<said>', '<said2>')} time\b",
+    r"|\b(?:(?P<phone2>call(?:ed|s|ing)?|phon(?:ed|ing))|(?P<email2>e-?mail(?:ed|ing))"
+    r"|(?P<all2>contact(?:ed|s|ing)|wr(?:ote|ites|iting)|reach(?:ed|es|ing) out"
+    rf"|(?:was|got|been|is|gets) in touch))\b(?:\s[a-z]+){{0,3}}?\s(?:a|the|his|her|their)"
+    rf" {_ORDINAL.replace('<nth>', '<nth2>').replace('<said>', '<said2>')} time\b",
     re.I,
 )
 _NTH_WORDS = frozenset({*ORDINALS, "st", "nd", "rd", "th"})
 _TIMES = re.compile(rf"(?<![\w$.,])(?:({_NUMBER_ATOM})(?:\s+times|x)\b|(twice)\b|(thrice)\b)", re.I)
 # A text that one of the four patterns above matches holds at least one of these words.
 _COUNT_WORDS = frozenset(
-    "calls voicemails emails mails chats sessions texts messages smses requests forms contacts reviews tweets posts interaction"
+    "calls voicemails emails mails chats sessions texts messages smses requests forms contacts reviews"
+    " tweets posts interaction"
     " interactions contact".split()
 )
 _SINGLE_WORDS = frozenset({"single", "only", "just"})
@@ -120,7 +126,9 @@ _BARE_HOUR = re.compile(
 )
 _HOUR_NAMES = {word: value for word, value in SMALL_NUMBERS.items() if 0 < value <= 12}
 _HOUR_IN_WORDS = re.compile(
-    rf"\b({'|'.join(_HOUR_NAMES)})(?: o'?clock)?\s(?:([ap])\.?m\b\.?|(?:in the |at )(morning|afternoon|evening|night)\b)", re.I
+    rf"\b({'|'.join(_HOUR_NAMES)})(?: o'?clock)?\s(?:([ap])\.?m\b\.?|(?:in the |at )(morning|afternoon"
+    rf"|evening|night)\b)",
+    re.I,
 )
 _HALF_WORDS = _HALF_NAMES | {"am", "pm", "m"}
 _LAST_HOUR_OF_NIGHT = 5
@@ -135,15 +143,19 @@ _UNIT = re.compile(
 )
 # "Two charges", "the two": the writer counts what the source lists. "Two" is checked only before one of these words.
 _MEASURE = re.compile(
-    r"[\s-]+(?:[a-z]+[\s-]+){0,2}?(?:seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?|times?|dollars?|cents?|payments?"
-    r"|installments?|parts?|halves|percent|kwh?|watts?|volts?|amps?|feet|foot|inches|miles?|yards?|degrees?|people|persons?"
+    r"[\s-]+(?:[a-z]+[\s-]+){0,2}?(?:seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?|times?"
+    r"|dollars?|cents?|payments?"
+    r"|installments?|parts?|halves|percent|kwh?|watts?|volts?|amps?|feet|foot|inches|miles?|yards?"
+    r"|degrees?|people|persons?"
     r"|children|kids|sons|daughters|trucks?|crews?|visits?|or|to|of|-)\b",
     re.I,
 )
 # "Two things remain", "both issues": the writer's own count, which no source states.
 _TALLY = re.compile(
-    r"(?:\s+(?:[a-z-]+\s+)?(?:things?|issues?|items?|matters?|points?|questions?|problems?|topics?|concerns?|records?|notes?"
-    r"|sources?|sides?|loose ends|versions?|answers?|departments?|teams?|staff|agents?|ways?|stories|tries|attempts?|reasons?"
+    r"(?:\s+(?:[a-z-]+\s+)?(?:things?|issues?|items?|matters?|points?|questions?|problems?|topics?"
+    r"|concerns?|records?|notes?"
+    r"|sources?|sides?|loose ends|versions?|answers?|departments?|teams?|staff|agents?|ways?|stories"
+    r"|tries|attempts?|reasons?"
     r"|explanations?|promises|mistakes|errors|contradictions|accounts of|complaints)\b"
     r"|\s+(?:remain|are|were|left)\b)",
     re.I,
@@ -190,7 +202,11 @@ def read_counts(scanner: SentenceScanner) -> Iterator[Mention]:
     if holds_word(scanner.text, _NTH_WORDS):
         for match in _NTH.finditer(scanner.remaining):
             nth, said = match["nth"] or match["nth2"], match["said"] or match["said2"]
-            family = next(name.rstrip("2") for name in ("phone", "email", "chat", "sms", "all", "phone2", "email2", "all2") if match[name])
+            family = next(
+                name.rstrip("2")
+                for name in ("phone", "email", "chat", "sms", "all", "phone2", "email2", "all2")
+                if match[name]
+            )
             number = Decimal(nth or ORDINALS[said.lower()])
             if number > 1:
                 yield scanner.mention("count", *match.span(), number=number, family=family, unit="nth")

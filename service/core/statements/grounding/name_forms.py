@@ -30,10 +30,13 @@ _CODES = {
     for code, name in (
         pair.split("=")
         for pair in (
-            "AL=alabama AK=alaska AZ=arizona AR=arkansas CA=california CO=colorado CT=connecticut DE=delaware FL=florida"
+            "AL=alabama AK=alaska AZ=arizona AR=arkansas CA=california CO=colorado CT=connecticut DE=delaware"
+            " FL=florida"
             " GA=georgia HI=hawaii ID=idaho IL=illinois IN=indiana IA=iowa KS=kansas KY=kentucky LA=louisiana ME=maine"
-            " MD=maryland MA=massachusetts MI=michigan MN=minnesota MS=mississippi MO=missouri MT=montana NE=nebraska NV=nevada"
-            " OH=ohio OK=oklahoma OR=oregon PA=pennsylvania TN=tennessee TX=texas UT=utah VT=vermont VA=virginia WA=washington"
+            " MD=maryland MA=massachusetts MI=michigan MN=minnesota MS=mississippi MO=missouri MT=montana"
+            " NE=nebraska NV=nevada"
+            " OH=ohio OK=oklahoma OR=oregon PA=pennsylvania TN=tennessee TX=texas UT=utah VT=vermont VA=virginia"
+            " WA=washington"
             " WI=wisconsin WY=wyoming ON=ontario QC=quebec BC=british AB=alberta MB=manitoba SK=saskatchewan NS=nova"
         ).split()
     )

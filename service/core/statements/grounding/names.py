@@ -9,8 +9,10 @@ from service.core.statements.grounding.sentence import LEAD, NOT_AN_END, Mention
 
 _CAPITALISED = re.compile(r"[^\W\d_a-z](?<![\w@#/$.-].)[\w'&]*(?:-[^\W\d_][\w']*)*")
 _NAME_VERB = re.compile(
-    r"\s+(?:says?|said|asks|asked|wants|wanted|wrote|writes|promised|paid|pays|disputes?|disputed|refuses|refused|agreed"
-    r"|accepted|told|offered|confirmed|reports|reported|claims|claimed|denies|denied|thanked|disagrees|insists|owes|expects|sent"
+    r"\s+(?:says?|said|asks|asked|wants|wanted|wrote|writes|promised|paid|pays|disputes?|disputed|refuses"
+    r"|refused|agreed"
+    r"|accepted|told|offered|confirmed|reports|reported|claims|claimed|denies|denied|thanked|disagrees"
+    r"|insists|owes|expects|sent"
     r"|called|phoned|texted|e-?mailed|tweeted|advised|spoke|waived)\b"
 )
 # "Authorized Corinne": a first word with such an ending describes the name after it and is no part of it.
