@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property, lru_cache
-from itertools import pairwise
 from typing import Literal
 
 from service.core.statements.grounding.arithmetic import (
@@ -39,6 +38,7 @@ from service.core.statements.grounding.date_ties import DateTie, date_ties_in, d
 from service.core.statements.grounding.derived_times import (
     BETWEEN_DAYS,
     ContactCounts,
+    day_spans,
     days_after,
     happened,
     is_clock_gap,
@@ -66,9 +66,8 @@ _ORDINAL_ENDS = frozenset({"st", "nd", "rd", "th"})
 _LAST_HOUR_OF_NIGHT = 5
 _OF_AMOUNT = re.compile(r"\s(?:of|at|x)\s[$|]")
 _MOST_YEARS_POINTED = 3  # a note refers to at most 99 weeks ahead
-_LOCAL_MIDNIGHT_UTC_H = (
-    10  # Honolulu is ten hours behind UTC: before 10:00 UTC it is still the day before somewhere in the US
-)
+# Honolulu is ten hours behind UTC: before 10:00 UTC it is still the day before somewhere in the US.
+_LOCAL_MIDNIGHT_UTC_H = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,12 +243,6 @@ class GroundingSource:
         return frozenset(abs((a - b).days) for a in self._stated_days for b in self._stated_days)
 
     @cached_property
-    def _spans(self) -> frozenset[int]:
-        # "9/1-9/3" are three days.
-        named = [sorted(dated.named) for dated in self._dated]
-        return frozenset((end - start).days + 1 for days in named for start, end in pairwise(days))
-
-    @cached_property
     def _contacts(self) -> ContactCounts:
         return ContactCounts.of(self._interactions, self._as_of)
 
@@ -289,7 +282,9 @@ class GroundingSource:
             # Gaps between any two days only after words such as "apart": a long history has gaps of every small number.
             if is_stretch(unit):
                 gaps = self._stretches if BETWEEN_DAYS.search(mention.rest) else self._gaps
-                if any(gap_fits(gap, int(value), unit) for gap in gaps) or (unit[:3] == "day" and value in self._spans):
+                if any(gap_fits(gap, int(value), unit) for gap in gaps) or (
+                    unit[:3] == "day" and value in day_spans(dated.named for dated in self._dated)
+                ):
                     return True
             if unit in _ORDINAL_ENDS and value in self._named:
                 return True

@@ -131,6 +131,11 @@ def is_clock_gap(mention: Mention, texts: Sequence[str]) -> bool:
     return wanted in gaps or (mention.loose and near(wanted, gaps, Decimal("0.1")))
 
 
+def day_spans(named: Iterable[Iterable[date]]) -> Iterator[int]:
+    """Yield how many days lie between neighbours among the days that each text names, both counted: three for "9/1-9/3"."""
+    yield from ((end - start).days + 1 for days in named for start, end in pairwise(sorted(days)))
+
+
 def is_near_clock(mention: Mention, clocks: Iterable[str]) -> bool:
     """Return whether the sentence says that a time was near the mention's, and one of ``clocks`` is."""
     if not _NEAR_CLOCK.search(mention.statement.partition(mention.value)[0][-LEAD:]):
