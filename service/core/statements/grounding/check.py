@@ -282,10 +282,10 @@ class GroundingSource:
             # Gaps between any two days only after words such as "apart": a long history has gaps of every small number.
             if is_stretch(unit):
                 gaps = self._stretches if BETWEEN_DAYS.search(mention.rest) else self._gaps
-                if any(gap_fits(gap, int(value), unit) for gap in gaps) or (
-                    unit[:3] == "day" and value in day_spans(dated.named for dated in self._dated)
-                ):
+                if any(gap_fits(gap, int(value), unit) for gap in gaps):
                     return True
+            if unit in ("day", "days") and value in day_spans(dated.named for dated in self._dated):
+                return True
             if unit in _ORDINAL_ENDS and value in self._named:
                 return True
         return mention.loose and not measured and near(value, self._numbers, Decimal("0.1"))
@@ -343,9 +343,9 @@ class GroundingSource:
         if mention.unit == "in all":
             return self._contacts.totals.get(family) == count
         if mention.unit == "nth":
-            stated = bool({(family, count), ("times", count)} & self._facts.counts)
-            return stated or self._contacts.has_nth(family, count)
-        if count in self._contacts.counts.get(family, ()):
+            if self._contacts.has_nth(family, count):
+                return True
+        elif count in self._contacts.counts.get(family, ()):
             return True
         return bool({(family, count), ("times", count)} & self._facts.counts)
 
