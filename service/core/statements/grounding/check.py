@@ -7,12 +7,11 @@ amounts and quantities (``service.core.statements.grounding.arithmetic``). Where
 (``service.core.statements.grounding.date_ties``), the connection is checked, too: one interaction must have both the
 channel and the date, or both the amount and the date; a weekday must fit its date.
 
-The writer's own counts ("the two charges") and a heading in capitals ("SUICIDE RISK: ...") are not looked up. Informal
-spellings of notes support the plain spelling (``service.core.statements.grounding.informal_numbers``).
+The writer's own counts ("the two charges") and what is in capitals ("SUICIDE RISK: ...") are not looked up. Informal spellings
+of notes support the plain one (``service.core.statements.grounding.informal_numbers``).
 
-Not checked: who did what (swapped actors), outcomes (a reversed one, "refunded" for "refund refused"), events without
-any of the kinds above, a true value attached to the wrong thing, weekdays and relative words, and names at the start of a
-sentence without a further sign of a name. The share of texts without findings is therefore not the share of true texts.
+Not checked: who did what, outcomes ("refunded" for "refund refused"), events without any of the kinds above, weekdays and
+relative words, and names at the start of a sentence without a further sign of a name: "no finding" does not mean "true".
 """
 
 import re
@@ -96,8 +95,7 @@ class GroundingSource:
         account_end: str = "",
     ) -> None:
         """Read the dates; all other facts are read when a mention first needs them."""
-        self._as_of = as_of.date()
-        self._account_end = account_end
+        self._as_of, self._account_end = as_of.date(), account_end
         self._interactions = interactions
         self._parts = [facts_of(SEPARATOR.join((item.text, item.intent, item.outcome or ""))) for item in interactions]
         self._dated = [
@@ -284,7 +282,7 @@ class GroundingSource:
                 gaps = self._stretches if BETWEEN_DAYS.search(mention.rest) else self._gaps
                 if any(gap_fits(gap, int(value), unit) for gap in gaps):
                     return True
-            if unit in ("day", "days") and value in day_spans(dated.named for dated in self._dated):
+            if unit in ("day", "days") and value in set(day_spans(dated.named for dated in self._dated)):
                 return True
             if unit in _ORDINAL_ENDS and value in self._named:
                 return True
@@ -301,8 +299,7 @@ class GroundingSource:
 
     def _has_quantity(self, mention: Mention, value: Decimal) -> bool:
         """Return whether the source states this number with this unit, the same in another unit, or without any unit."""
-        loose, wanted = mention.loose, quantity_of(value, mention.unit)
-        stated = self._facts.quantities
+        loose, wanted, stated = mention.loose, quantity_of(value, mention.unit), self._facts.quantities
         if not stated.isdisjoint(equal_quantities(wanted)):
             return True
         if is_age(mention.rest) and value in self._facts.said:

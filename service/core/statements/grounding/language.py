@@ -167,5 +167,5 @@ def foreign_clause(sentence: str) -> str:
 def _all_small(part: str) -> bool:
     """Return whether most words of ``part`` have no capital: a list of names is in no language."""
     words = _LETTERS.findall(part)
-    capitals = sum(word[0].isupper() for word in words[1:])
+    capitals: int = sum(word[0].isupper() for word in words[1:])
     return capitals <= len(words) // 2
