@@ -9,6 +9,7 @@ from typing import Protocol
 
 from service.core.statements.answers.finding import Finding, FindingKind, Severity
 from service.core.statements.answers.reading import AnswerSource, findings_in
+from service.core.statements.grounding.prefilters import screened_is_compiled
 from service.core.unit.interaction import Interaction
 from service.core.unit.pair import PromptMessage
 from service.kit.frame.errors import AnswerRefused, DeadlineExceeded
@@ -118,7 +119,7 @@ class AnswerGuard:
     def prepare_soon(self) -> asyncio.Handle | asyncio.Future[None]:
         """See ``Guard.prepare_soon``."""
         loop = asyncio.get_running_loop()
-        if self.heavy:
+        if self.heavy or not screened_is_compiled():
             return loop.run_in_executor(None, self.prepare)
         return loop.call_later(_PREPARE_AFTER_S, self.prepare)
 
@@ -173,12 +174,15 @@ def worst_of(findings: Sequence[GuardFinding]) -> Severity:
 _TOLD: dict[FindingKind, str] = {
     "order": "It gives an order or advice that no interaction states; report who asked or promised what instead:",
     "address": "It speaks as a person or to one; report in the third person, without I, me or you:",
-    "salutation": "It greets, thanks or signs off; leave that out:",
+    "salutation": "It greets, thanks, apologises or signs off; leave that out:",
     "machine talk": "It speaks about itself; leave that out:",
     "refusal": "It refuses; summarise what the interactions hold:",
     "insult": "It speaks with contempt about a person; leave that out:",
     "dangerous advice": "It gives dangerous advice that no interaction states; leave that out:",
     "bare verdict": "It states a decision that no interaction states; leave that out:",
+    "trait": "It infers what a person is or has, which no interaction states; leave that out:",
+    "repetition": "It says the same twice; leave that out:",
+    "language": "It changes to another language; write English alone:",
     "prompt rule": "It repeats its instructions; leave that out:",
     "markup": "It holds markup; write plain text without:",
     "template leftover": "It holds an unfilled template; leave out:",

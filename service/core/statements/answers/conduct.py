@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from service.core.statements.answers.finding import Finding
 from service.core.statements.answers.support import Statements
+from service.core.statements.answers.traits import WHO, is_said_of_person
 from service.core.statements.grounding.lexicon import ABUSE
 from service.core.statements.grounding.prefilters import Screened
 
@@ -40,7 +41,8 @@ _UNKIND = (
     r"|irritating|ignorant"
     r"|childish|petty|arrogant|nasty|crazy|nuts|insane|unhinged|paranoid|irrational|melodramatic|manipulative|dense"
     r"|thick|selfish|slow-witted"
-    r"|pushy|bossy|whiny|needy|tiresome|exhausting to deal with|sneaky|shady|shifty|untrustworthy|careless|irresponsible)"
+    r"|pushy|bossy|whiny|needy|tiresome|exhausting to deal with|sneaky|shady|shifty|untrustworthy"
+    r"|careless|irresponsible)"
 )
 _UNKIND_PERSON = Screened(
     r"\b(?:he|she|they|customer|caller|tenant|owner|agent|rep|man|woman|lady|supervisor|technician"
@@ -50,10 +52,64 @@ _UNKIND_PERSON = Screened(
     rf"|people|family)s?\b"
     rf"|(?:^|[.;,]\s){_UNKIND}(?:[.;]|$|,\s\w+\.|\sand\s\w+[.;])"
 )
+# Contempt by its form, whatever its words. Each is found unless the interactions state the same.
+_SCORN = Screened(
+    # likened to something: "behaves like a spoiled child"
+    rf"{WHO}\s(?:is|was|are|were|acts?|acted|acting|behav\w+|talks?|sounds?|sounded|whin\w+|complain\w+"
+    rf"|carr(?:y|ies|ied) on)\s(?:\w+\s)?like"
+    r"\s(?:an?|the)\s(?P<likened>[\w' -]{3,40})"
+    # a lack of wits or manners: "has no clue", "cannot even count"
+    r"|\b(?:has|have|had|with|shows?|showing|lacks?|lacking)\s(?:(?:absolutely|clearly|obviously"
+    r"|simply)\s)?(?:no|zero|little|any|not? \w+|the|basic)?\s?"
+    r"(?:clue|idea (?:of|about|how|what)|(?:common )?sense|manners|shame|brains?|respect|decency"
+    r"|intelligence|class|spine|grasp|understanding|self-control)\b"
+    rf"|{WHO}\s(?:(?:can(?:not|'t)|could(?:n't| not)|does(?:n't| not)|is (?:unable to|incapable of)|fails"
+    rf" to|refuses to)\s(?:even|possibly|ever|seem to|manage to|be bothered to"
+    r"|grasp|comprehend|read a|count to|tie (?:his|her|their)|think|get it|figure out (?:even|the simplest)))\b"
+    # a person as a burden: "a nightmare to deal with", "wastes everyone's time"
+    r"|\b(?:nightmare|handful|headache|pain|burden|nuisance|menace|disgrace|joke|clown|drain|mess"
+    r"|embarrassment|ordeal|disaster|piece of work|lost cause"
+    r"|hopeless case|basket case|waste of \w+)\b(?=\s(?:to deal|to handle|for (?:every|the|our|us|any)|on"
+    r" (?:our|the)|of an?\s)|[.!,;]|$)"
+    r"|\bwast(?:es?|ed|ing|e of)\s(?:\w+(?:'s)?\s){1,2}(?:time|money|effort|resources|breath)\b"
+    r"|\b(?:good riddance|should be ashamed|ought to be ashamed|shame on|not worth (?:\w+\s){0,2}(?:time"
+    r"|effort|trouble|bother)|deserves? (?:no|what|every|nothing|to (?:pay|suffer|lose|wait)|it)"
+    r"|(?:has|had|have) only (?:him|her|them)sel\w+ to blame|no wonder|serves? (?:him|her|them) right"
+    r"|what (?:a|an) \w+|how (?:dare|anyone|stupid|typical)|as (?:always|ever|expected),)"
+    # dishonesty ascribed: "is lying", "invents excuses"
+    rf"|{WHO}\s(?:(?:is|was|are|were|keeps?|kept|likes? to|tends? to|obviously|clearly|simply|just"
+    rf"|probably|apparently|always|constantly)\s)+(?:\w+ly\s)?(?:l(?:ying|ies?|ied)|exaggerat\w+"
+    rf"|pretend\w*|fak(?:es?|ed|ing)"
+    r"|invent(?:s|ed|ing)?|cheat\w*|scam\w*|bluff\w*|whin\w+|moan\w*|nag\w*|rant\w*|rambl\w+|babbl\w+"
+    r"|pester\w*|sulk\w*|bully\w*|manipulat\w+|feign\w*|mak(?:es?|ing) (?:up|excuses|a fuss|drama"
+    r"|trouble))\b"
+    r"|\b(?:tr(?:ying|ies|ied) to (?:cheat|scam|trick|con|game|milk|swindle|get (?:something|it) for"
+    r" (?:nothing|free))|(?:plays?|playing|games?|gaming|milks?|milking) the system"
+    r"|lies through|cries? wolf|crocodile tears|sob stor\w+|feel(?:s|ing)? sorry for (?:him|her"
+    r"|them)sel\w+|drama queen|full of (?:it|him|her|them)\w*)\b"
+    # too ... to: "too dense to read a bill"
+    rf"|{WHO}\s(?:is|was|are|were|seems?)\s(?:simply |just |clearly |obviously |far |much )?too\s(?P<too>\w+)\sto\b",
+    re.I,
+)
+# Words of contempt by how they are built: "unhinged", "clueless", "childish", "hot-headed".
+_BUILT = Screened(
+    r"\b(?!(?:never|none|regard|un|doubt|wire|paper|power|help|home|sleep|speech|breath|contact|cash|rest"
+    r"|need|count|end|harm|job|penni|child(?=less))(?:the)?less"
+    r"|(?:span|engl|brit|ir|pol|turk|dan|swed|finn|scott|jew|fin|establ|furn|publ|accompl|fam|per|dimin"
+    r"|rel|w|blem|van|rav|cher|aston|d)ish"
+    r"|un(?:able|aware|\w+(?:ed|ing)\b(?<!hinged)(?<!educated)(?<!balanced)(?<!principled)(?<!mannered)"
+    r"|available|certain|sure|happy|willing|likely|usual|known|clear|comfortable))"
+    r"(?:un[a-z]{4,}|(?:dis|ir|im|in)(?:honest|respectful|agreeable|gusting|loyal|graceful|rational"
+    r"|responsible|mature|polite|considerate|competent|sincere"
+    r"|decent|capable|sufferable|tolerable|ept)|[a-z]{3,}(?:less|ish)|[a-z]+-(?:headed|witted|minded"
+    r"|brained|faced|mouthed|tempered|skinned|fisted))\b",
+    re.I,
+)
 # "An 84-year-old woman" is no "old woman".
 _AGE = Screened(r"\b(?:years?|yrs?|months?|weeks?|days?)[- ]+old\b", re.I)
 _STANCE = re.compile(
-    r"\b(?:calls?|called|says?|said|accus\w+|describ\w+|claims?|claimed|thinks?|feels?|felt|finds?|found|swore|named)\b",
+    r"\b(?:calls?|called|says?|said|accus\w+|describ\w+|claims?|claimed|thinks?|feels?|felt|finds?|found"
+    r"|swore|named)\b",
     re.I,
 )
 
@@ -98,7 +154,8 @@ _DANGER = Screened(
     r"|your) own)\b"
     r"|\bback-?feed\w*\b|\b(?:can|may|should) (?:safely )?(?:wait|be ignored|sit) (?:until|till|for) (?:the"
     r" )?(?:morning|tomorrow|monday|next)"
-    r"|\bfind (?:the|a) (?:gas )?leak with\b|\b(?:not|isn't|no) (?:an? )?(?:emergency|danger(?:ous)?|real danger|risk)\b"
+    r"|\bfind (?:the|a) (?:gas )?leak with\b|\b(?:not|isn't|no) (?:an? )?(?:emergency|danger(?:ous)?|real"
+    r" danger|risk)\b"
     r"(?! of (?:an? |the )?"
     r"(?:cut|shut|dis|los|late|being))"
     r"|\bnothing to worry about\b|\b(?:smell|odou?r|leak|gas|wire|line|sparks?) (?:is|are) (?:\w+ )?harmless\b"
@@ -122,7 +179,8 @@ _NAMED_HAZARD = re.compile(r"\b(?:an?|the|this|that|of|by|(?:his|her|their|its))
 # "A relight", "the furnace relight", "a contractor cut the cable": what is wanted or what happened, if the notes tell of it.
 _NOUN_BEFORE = re.compile(r"\b(?:an?|the|this|that|of|for|his|her|their|its|another|pilot|furnace|same-day)\s$", re.I)
 _NOT_DONE = re.compile(
-    r"(?:^|[.;:,(]\s?|\b(?:can|could|may|might|must|should|shall|will|would|to|and|or|then|please|just|now|safely|also|need"
+    r"(?:^|[.;:,(]\s?|\b(?:can|could|may|might|must|should|shall|will|would|to|and|or|then|please|just"
+    r"|now|safely|also|need"
     r"|let|lets|him|her|them|himself|herself|better|simply|even|customers?|caller|callers|he|she|they|you|who)\s)$",
     re.I,
 )
@@ -139,14 +197,30 @@ _NOT_BEFORE = re.compile(
 )
 
 
-def insults_in(prose: str, sentences: list[str]) -> Iterator[Finding]:
-    """Yield contempt about a person in ``sentences``, those of ``prose``, unless somebody is said to have uttered it."""
+def insults_in(prose: str, sentences: list[str], statements: Statements) -> Iterator[Finding]:
+    """Yield contempt about a person in ``sentences``, those of ``prose``, unless somebody is said to have uttered it.
+
+    Contempt that only its form shows is none if ``statements`` state it.
+    """
+    yield from _scorned(prose, sentences, statements)
     patterns = [pattern for pattern in (_CONTEMPT, _UNKIND_PERSON, ABUSE) if pattern.may_match(prose)]
     for sentence in sentences if patterns else ():
         read = _AGE.sub("aged", sentence)
         for pattern in patterns:
             match = pattern.search(read)
             if match and _STANCE.search(read, 0, match.start()) is None:
+                yield Finding(kind="insult", value=match[0], statement=sentence)
+                break
+
+
+def _scorned(prose: str, sentences: list[str], statements: Statements) -> Iterator[Finding]:
+    scorn, built = _SCORN.may_match(prose), _BUILT.may_match(prose)
+    for sentence in sentences if scorn or built else ():
+        found = list(_SCORN.finditer(sentence)) if scorn else []
+        if built:
+            found += [m for m in _BUILT.finditer(sentence) if is_said_of_person(sentence, m)]
+        for match in found:
+            if _STANCE.search(sentence, 0, match.start()) is None and not statements.mention(match[0], share=0.5):
                 yield Finding(kind="insult", value=match[0], statement=sentence)
                 break
 

@@ -9,16 +9,10 @@ from service.core.statements.answers.finding import Finding
 from service.core.statements.grounding.digits import with_plain_digits
 from service.core.statements.grounding.prefilters import Screened, holds_digit, holds_part
 
-_TOP = (
-    r"(?:com|org|net|gov|edu|info|biz|io|co|us|uk|ca|mx|de|fr|es|it|eu|app|dev|xyz|site|online|website|top|shop|store"
-    r"|click|link|live|help"
-    r"|support|pay|bank|energy|power|me|ly|gl|cc|tv|ru|cn|tk|ml|ga|ai|vip|icu)"
-)
-_TOP_WORDS = (".com", ".org", ".net", ".", "dot", "@", " at ", "[at", "(at", "http", "hxxp", "www", "://", "slash")
+# What may name a host, whatever its ending; with spaces around the dot only before the end of a clause or another part.
 _DOT = re.compile(
-    rf"\s{{0,2}}[\[({{]\s?(?:dot|\.|punto)\s?[\])}}]\s{{0,2}}|(?<=\w)\s(?:dot|punto)\s(?=\w)"
-    rf"|(?<=\w)\s?\.\s?(?={_TOP}\b(?!\s+[a-z]))",
-    re.I,
+    r"\s{0,2}[\[({]\s?(?:dot|\.|punto)\s?[\])}]\s{0,2}|(?<=\w)\s(?:dot|punto)\s(?=\w)|(?<=\w)\s\.\s?(?=[a-z])"
+    r"|(?<=\w)\.\s(?=(?:com|net|org|info|biz|co|io)\b(?!\s+[a-z]))",
 )
 # A bare "at" stays: "the form at example.org" is no address, and the host after it is found in any case.
 _AT = re.compile(r"\s{0,2}[\[({]\s?(?:at|@|arroba)\s?[\])}]\s{0,2}|(?<=\w)\s@\s(?=\w)", re.I)
@@ -26,18 +20,21 @@ _SLASH = Screened(r"(?<=\w)\s(?:forward )?slash\s(?=\w)", re.I)
 _SCHEME = Screened(r"\b(?:hxxps?|h\*\*ps?|meow)(?=:|\[:\])|\[:\]", re.I)
 _EMAIL = Screened(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}", re.I)
 _LINK = re.compile(
-    rf"\b(?:https?|ftp)://[^\s<>\"')\]]{{1,300}}|\bwww\.[^\s<>\"')\]]{{2,300}}"
-    # Any host with a path, whatever its top-level domain.
-    rf"|(?<![\w@.-])[a-z0-9][a-z0-9-]{{2,62}}\.[a-z]{{2,24}}/[a-z0-9][^\s<>\"')\]]{{0,300}}"
-    # A sentence without a space after its full stop ("pls.Pay") is no host.
-    rf"|(?<![\w@.-])(?:[a-z0-9](?:[a-z0-9-]{{0,62}}))(?:\.[a-z0-9-]{{1,63}}){{0,3}}\.(?-i:{_TOP}"
-    rf"|{_TOP.upper()})\b(?:[/?#][^\s<>\"')\]]{{0,300}})?"
-    rf"|(?<![\w.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?::\d{{2,5}})?(?:/[^\s<>\"')\]]{{0,300}})?(?![\w.]\d)",
+    r"\b(?:https?|ftp)://[^\s<>\"')\]]{1,300}|\bwww\.[^\s<>\"')\]]{2,300}"
+    # Any host, whatever its top-level domain; capitals alone or none: "pls.Pay" is two sentences without a space.
+    r"|(?<![\w@.$-])(?=[a-z0-9-]*[a-z])[a-z0-9][a-z0-9-]{1,62}(?:\.[a-z0-9-]{1,63}){0,3}\.(?-i:[a-z]{2"
+    r",24}|[A-Z]{2,24})(?!\w|\.\w|@)"
+    r"(?:[/?#:][^\s<>\"')\]]{0,300})?"
+    r"|(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d{2,5})?(?:/[^\s<>\"')\]]{0,300})?(?![\w.]\d)",
     re.I,
 )
 # What every link holds: a dot before a letter, dots between figures, or one of these parts.
 _DOTTED = re.compile(r"\.(?:[A-Za-z]|\d{1,3}\.\d)")
 _LINK_PARTS = ("://", "www.")
+# What every detail but a phone number holds, disguised or not.
+_MAY_LINK = re.compile(
+    r"[\w\])}]\.\w|://|@|\bwww|hxxp|[\[({\s](?:at|dot|punto|slash)[\])}\s]|\s\.|\.\s[a-z]|[^\x00-\x7f]", re.I
+)
 _HANDLE = Screened(r"(?<![\w.@/])@[A-Za-z_]\w{1,38}(?![\w@])(?!\.\w)")
 _PHONE = re.compile(
     r"(?<![\w$.,/-])(?:\+?\d{1,3}[ .-]?)?(?:\(\d{3}\)[ .-]?|\d{3}[ .-])?\d{3}[ .-]\d{4}(?![\w-]|[.,/]\d)"
@@ -101,7 +98,7 @@ class ContactDetails:
 
 def contact_findings(text: str, known: ContactDetails) -> Iterator[Finding]:
     """Yield the links, addresses, handles and phone numbers that no interaction holds, and links for card or login details."""
-    if holds_part(text, _TOP_WORDS):
+    if _MAY_LINK.search(text):
         plain = _plain(text)
         seen: set[str] = set()
         linked = _DOTTED.search(plain) is not None or holds_part(plain, _LINK_PARTS)

@@ -7,9 +7,9 @@ FactKind = Literal[
     "amount", "date", "number", "name", "id", "channel", "count", "contact", "contact detail", "credential link"
 ]  # fmt: skip
 VoiceKind = Literal[
-    "order", "address", "salutation", "machine talk", "refusal", "insult", "dangerous advice", "bare verdict"
-]
-FormKind = Literal["markup", "template leftover", "picture", "prompt rule", "role"]
+    "order", "address", "salutation", "machine talk", "refusal", "insult", "dangerous advice", "bare verdict", "trait"
+]  # fmt: skip
+FormKind = Literal["markup", "template leftover", "picture", "prompt rule", "role", "language", "repetition"]
 LeakKind = Literal["account number", "card number", "social security number", "secret"]
 FindingKind = FactKind | VoiceKind | FormKind | LeakKind
 Severity = Literal["low", "medium", "high"]
@@ -34,6 +34,9 @@ _SCORES: dict[FindingKind, tuple[AnswerScore, ...]] = {
     "insult": ("reports",),
     "dangerous advice": ("reports",),
     "bare verdict": ("reports",),
+    "trait": ("reports",),
+    "language": ("plain",),
+    "repetition": ("plain",),
     "prompt rule": ("reports", "plain"),
     "markup": ("plain",),
     "template leftover": ("plain",),
@@ -49,12 +52,15 @@ _SAID: dict[FindingKind, str] = {
     "credential link": "gives a link for card or login details",
     "order": "gives an order that no interaction supports",
     "address": "speaks as somebody or to somebody",
-    "salutation": "greets, thanks or signs off",
+    "salutation": "greets, thanks, apologises or signs off",
     "machine talk": "speaks about itself as a model or as a text",
     "refusal": "refuses",
     "insult": "speaks with contempt about a person",
     "dangerous advice": "gives dangerous advice that no interaction holds",
     "bare verdict": "states a decision that no interaction states",
+    "trait": "infers a person's trait that no interaction states",
+    "repetition": "says the same twice",
+    "language": "changes to another language than English",
     "prompt rule": "repeats a rule of the prompt",
     "markup": "markup",
     "template leftover": "template leftover",

@@ -1,11 +1,12 @@
 """Finds what plain text does not hold: markup, template leftovers, pictures and decorations, and rules of the prompt."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from service.core.statements.answers.finding import Finding, FindingKind
-from service.core.statements.grounding.prefilters import Screened, holds_part
-from service.core.statements.grounding.quotable import plays_role
+from service.core.statements.answers.prose import words_of
+from service.core.statements.grounding.prefilters import Screened, holds_part, holds_word
+from service.core.statements.grounding.quotable import INVISIBLE, plays_role
 
 _MARKUP = re.compile(
     r"^\s*(?:#{1,6}\s|```|\|.*\||[-*+•–]\s|\d+[.)]\s|>\s)|\*\*[^*\n]+\*\*|(?<!\w)__[^_\n]+__(?!\w)|`[^`\n]+`"
@@ -38,6 +39,7 @@ _SMILEY = re.compile(
 )
 _DECORATION = re.compile(r"([*~=#_>+•<|-])\1{2,}|!{3,}|\?{3,}|!\?!|(?<!\w)~\*|\*~")
 _SMILEY_PARTS = (":", ";", "=", "<3", "^", "xd", "_", "\\o/", "(y)", "(n)", "8-)", "b-)")
+_LEAST_REPEATED = 4
 _PROMPT_RULE = Screened(
     # "He did not wash it, as instructed" reports; an opening "As instructed, the number is left out" speaks of the prompt.
     r"(?:^|(?<=[.!?] ))as instructed\b(?! by |,? (?:he|she|they|the (?:customer|caller|tenant|crew|agent)|(?-i:[A-Z])))"
@@ -49,12 +51,15 @@ _PROMPT_RULE = Screened(
     r"|these |your )?(?:instructions|rules"
     r" (?:above|given|i)|guidelines|prompt|system prompt|formatting rules|form rules|privacy rules?"
     r"|format(?:ting)? requirements?)\b"
-    r"|\b(?:per|following|because of|due to|in (?:line|accordance|keeping) with) (?:the |my |these |your )?rules(?= *[.,;)]|$)"
+    r"|\b(?:per|following|because of|due to|in (?:line|accordance|keeping) with) (?:the |my |these |your"
+    r" )?rules(?= *[.,;)]|$)"
     r"|\b(?:my (?:instructions|rules|guidelines)|(?:my|the) prompt) (?:say|state|forbid|require|tell"
     r"|ask|prohibit|do not|don't)\w*\b"
     # A program has rules as well; what these are about is the answer.
-    r"|\bthe (?:instructions|rules|guidelines) (?:say|state|forbid|require|tell|ask|prohibit|do not|don't)\w* (?:\w+ ){0,3}"
-    r"(?:me|naming|nam(?:e|es)|mention\w*|repeat\w*|includ\w*|print\w*|stat(?:e|ing)|omit\w*|leav(?:e|ing) out|writ(?:e|ing)"
+    r"|\bthe (?:instructions|rules|guidelines) (?:say|state|forbid|require|tell|ask|prohibit|do not"
+    r"|don't)\w* (?:\w+ ){0,3}"
+    r"(?:me|naming|nam(?:e|es)|mention\w*|repeat\w*|includ\w*|print\w*|stat(?:e|ing)|omit\w*|leav(?:e"
+    r"|ing) out|writ(?:e|ing)"
     r"|us(?:e|ing)|summar\w+|words|answer\w*)\b"
     r"|\bI (?:do not|don't|never|must not|cannot|will not|won't|am not (?:allowed|permitted) to|was told (?:not )?to"
     r"|have been told) "
@@ -82,6 +87,64 @@ _PROMPT_RULE = Screened(
 )
 
 
+# What a program shows for a value that it lacks, and names of its fields.
+_PROGRAM = Screened(
+    r"(?<!\w)%[sd](?!\w)|\b(?:undefined|null|NaN|TBD|TBC)\b|\bN/A(?:\W+N/A)+|:\s?N/A\b|\{\w{0,20}\}"
+    r"|\{\s*\"\w+\"\s*:|<!--|\[//\]:"
+    r"|(?<![@\w./-])(?:[a-z]{2,}_(?:id|at|of|text|tokens?|reason|name|type|key|value|number|intent|days"
+    r"|filter|prompt)|(?:max|min|as|is|has|contact|account|customer|output|input|system"
+    r"|user)_[a-z_]{2,})(?![@\w])|\b[Ii]nteraction i?\d+\b|\btimestamps?\b|(?:^|(?<=[.!?] ))(?:Rule|Step)"
+    r" \d+:|\b[Nn]ote to (?:self|reader|reviewer)\b"
+    r"|\b(?:the )?(?:data|notes|records?|transcripts?|text|entries|history) (?:above|below|provided"
+    r"|supplied|given|at hand)\b"
+)
+_PROGRAM_PARTS = (
+    "%", "undefined", "null", "nan", "tbd", "tbc", "n/a", "{", "<!--", "[//]", "_", "interaction", "timestamp",
+    "rule ", "step ", "note to", "above", "below",
+    "provided", "supplied", "given", "at hand",
+)  # fmt: skip
+_HIDDEN = re.compile(f"[{INVISIBLE}]")
+_MIXED_SCRIPT = re.compile(r"[A-Za-z][\u0370-\u052f]|[\u0370-\u052f][A-Za-z]")
+_SHOUTS = re.compile(r"(?:^|(?<=[.!?:;] ))(?=(?:[A-Z'-]+[ ,]+)*[A-Z]{4})[A-Z][A-Z'-]+(?:[ ,]+[A-Z'-]+){2,}(?:[.!?:]|$)")
+_AGAIN = re.compile(r"(?<![\w'-])(?!(?:that|had|is|no|very|so|now|ha|bye|again|urgent)\b)([a-z]{2,}) \1(?![\w'-])")
+_END = re.compile(r"[.!?…\"')\]][^\w]*$")
+_ENDED = re.compile(r"[.!?][\"')]*\s+\S")
+_SLANG = Screened(
+    r"\b(?:idk|smh|tbh|lol|lmao|omg|wtf|fwiw|imo|imho|lmk|ngl|afaik|gonna|wanna|gotta|kinda|sorta|dunno"
+    r"|gimme|lemme|ain't|nuff|yeah|yep|yup|nope|nah|dude|bro|bruh|folks"
+    r"|whatever|sketchy|totally|literally|super|buckle up|heads[- ]up|no biggie|you know|my bad|bummer"
+    r"|freaking|chill|legit|vibe|meh|ugh|wow|whoa|oops|geez|yikes|phew|haha)\b",
+    re.I,
+)
+_SLANG_WORDS = frozenset(
+    "idk smh tbh lol lmao omg wtf fwiw imo imho lmk ngl afaik gonna wanna gotta kinda sorta dunno gimme"
+    " lemme ain nuff yeah yep yup nope nah dude bro bruh"
+    " sketchy literally buckle biggie bummer freaking chill legit vibe meh ugh wow whoa oops geez yikes"
+    " phew haha totally".split()
+)
+
+
+def unfinished(text: str, sentences: list[str], stated: Callable[[], str]) -> Iterator[Finding]:
+    """Yield what shows that an answer was cut off, says the same twice, or shouts what ``stated`` does not."""
+    last = text.rstrip().rpartition("\n")[2]
+    if _ENDED.search(last) and not _END.search(last):
+        yield Finding(kind="markup", value=sentences[-1] if sentences else last[-40:], statement=last)
+    elif "(" in text and ")" not in text[text.rfind("(") :]:
+        yield Finding(kind="markup", value=text[text.rfind("(") :][:40], statement=last)
+    seen: set[str] = set()
+    for sentence in sentences:
+        words = words_of(sentence)
+        if words in seen and words.count(" ") > _LEAST_REPEATED:
+            yield Finding(kind="repetition", value=sentence, statement=sentence)
+        seen.add(words)
+        match = _AGAIN.search(sentence)
+        if match and words_of(match[0]) not in stated():
+            yield Finding(kind="repetition", value=match[0], statement=sentence)
+        match = _SHOUTS.search(sentence)
+        if match and words_of(match[0]) not in stated():
+            yield Finding(kind="picture", value=match[0], statement=sentence)
+
+
 def form_findings(text: str, prose: str) -> Iterator[Finding]:
     """Yield what is not plain text in an answer, as the model wrote it.
 
@@ -97,6 +160,13 @@ def form_findings(text: str, prose: str) -> Iterator[Finding]:
         yield from _first(_SMILEY, "picture", prose)
     yield from _first(_DECORATION, "picture", prose)
     yield from _first(_PROMPT_RULE, "prompt rule", prose)
+    if holds_part(prose, _PROGRAM_PARTS):
+        yield from _first(_PROGRAM, "template leftover", prose)
+    if not text.isascii():
+        yield from _first(_HIDDEN, "markup", text)
+        yield from _first(_MIXED_SCRIPT, "markup", text)
+    if holds_word(prose, _SLANG_WORDS):
+        yield from _first(_SLANG, "address", prose)
 
 
 def _first(pattern: re.Pattern[str] | Screened, kind: FindingKind, text: str) -> Iterator[Finding]:

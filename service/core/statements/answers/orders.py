@@ -149,6 +149,35 @@ _MODAL_ORDER = Screened(
     r" to\b|(?:^|[.:;] )time to\b",
     re.I,
 )
+# What would be good for a customer, or for the seller: advice in the form of a statement.
+_ADVICE = Screened(
+    r"\b(?:would|could|might|may|will|can|should|stands? to|likely to)\s(?:\w+ly\s|well\s"
+    r"|also\s)?(?:benefit|profit|gain from|save (?:money|\$|by|with|on|up)|be interested in"
+    r"|be (?:a )?(?:better|best|well|good)(?:ly)? (?:served|off|suited|fit|candidate|match)|enjoy"
+    r"|appreciate (?:the|our|an?)|welcome an offer|be worth|make sense|be (?:appropriate|advisable"
+    r"|sensible|prudent"
+    r"|fair|wise|helpful|ideal|perfect))\b(?! (?:if|whether))"
+    r"|\b(?:good|great|ideal|perfect|strong|prime|excellent|likely|natural|promising|suitable)"
+    r" (?:candidate|fit|match|prospect|opportunity|time|moment|target|occasion) (?:for|to)\b"
+    r"|\b(?:upsell|up-sell|cross-?sell|sales (?:opportunity|lead|potential)|upselling|cross-selling)\b"
+    r"|\b(?:best|better|well|ideally|perfectly) (?:suited|served) (?:to|for|by|with)\b|\b(?:is|are|seems?"
+    r"|would be) (?:well )?worth (?:offering|mentioning|considering|suggesting|pitching|proposing|trying"
+    r"|a)\b"
+    r"|\b(?:deserves?|merits?|warrants?) (?:an?|the|our|some|more|better|special|priority|compensation"
+    r"|credit|goodwill|attention)\b|\b(?:is|seems|would be) (?:advisable|warranted|called for|overdue"
+    r" for)\b"
+    r"|\b(?:premium|gold|platinum|deluxe|plus|protection|warranty|add-on|bundle"
+    r"|upgrade)\b[^.]{0,40}\b(?:would|could|can|offers?|saves?|gives?|ideal|perfect|recommended|available"
+    r"|solves?|suits?|pays? for itself)\b"
+    r"|\b(?:has|have|having) (?:much |a lot |everything )?to gain from\b",
+    re.I,
+)
+_ADVICE_WORDS = content_of(
+    "would could might may will can should benefit profit gain save interested better best well good"
+    " great ideal perfect served suited fit candidate match"
+    " worth sense appropriate advisable sensible prudent fair wise helpful offering mentioning"
+    " considering deserves merits warrants warranted opportunity time"
+)
 _MODAL_WORDS = frozenset(
     "must should shall need needs ought have has had are is recommend recommended required please kindly sure"
     " remember forget"
@@ -158,7 +187,16 @@ _CUES = _BASE | _MODAL_WORDS | _FOREVER | {"don"}
 
 
 def orders_in(prose: str, sentences: list[str], statements: Statements) -> Iterator[Finding]:
-    """Yield the orders in ``sentences``, those of ``prose``, that ``statements`` do not support."""
+    """Yield the orders and the advice in ``sentences``, those of ``prose``, that ``statements`` do not support."""
+    for sentence in sentences if _ADVICE.may_match(prose) else ():
+        for match in _ADVICE.finditer(sentence):
+            clause = re.split(r"[,;:]", sentence[match.start() :], maxsplit=1)[0]
+            matter = content_of(clause) - _ADVICE_WORDS
+            if not is_reported(sentence, match.start()) and not statements.mention(
+                " ".join(matter) or clause, share=0.6
+            ):
+                yield Finding(kind="order", value=clause.strip(), statement=sentence)
+                break
     if not holds_word(prose, _CUES):
         return
     for sentence in sentences:
@@ -171,7 +209,8 @@ def orders_in(prose: str, sentences: list[str], statements: Statements) -> Itera
         for match in _modal_orders(sentence, polite=polite):
             clause = re.split(r"[,;:]", sentence[match.start() :], maxsplit=1)[0]
             verb = match[0].split()[-1].lower()
-            decided = verb in _DECIDE or stem(verb) in _DECIDE_STEMS
+            # "New bills must be paid": the customer pays.
+            decided = verb != "paid" and (verb in _DECIDE or stem(verb) in _DECIDE_STEMS)
             backed = statements.state(clause, share=0.6, verb=verb if decided else "", decided=decided)
             if not backed and (decided or not statements.mention(clause, share=0.6, besides=(verb,))):
                 yield Finding(kind="order", value=clause.strip(), statement=sentence)
@@ -222,7 +261,9 @@ def _is_order(verb: str, sentence: str, end: int) -> bool:
 
 
 def _clause(sentence: str, place: int) -> str:
-    return re.split(r"[;:]|, (?:and|then)\b|\s(?:and|but|because|since)\s", sentence[place:], maxsplit=1)[0]
+    return re.split(r";|(?<!\d):|:(?!\d)|, (?:and|then)\b|\s(?:and|but|because|since)\s", sentence[place:], maxsplit=1)[
+        0
+    ]
 
 
 def _modal_orders(sentence: str, *, polite: bool) -> Iterator[re.Match[str]]:

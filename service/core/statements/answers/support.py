@@ -32,6 +32,7 @@ _STOP = frozenset(
     won't cannot can't isn't sure let let's make customer customers caller client agent agents account who what which
     """.split()
 )
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _SHORT = {
     "cust": "customer", "supv": "supervisor", "sup": "supervisor", "mgr": "manager", "pmt": "pay", "pymt": "pay",
     "pd": "pay", "req": "request", "cb": "call", "svc": "service", "tech": "technician", "appt": "appointment",
@@ -42,7 +43,7 @@ _SHORT = {
     "payment": "pay", "payments": "pay",
     "mon": "monday", "tue": "tuesday", "tues": "tuesday", "wed": "wednesday", "thu": "thursday", "thurs": "thursday",
     "fri": "friday", "sat": "saturday", "sun": "sunday", "pwr": "power", "gen": "generator", "emerg": "emergency",
-    "elec": "electric",
+    "elec": "electric", "ok": "safe", "okay": "safe",
     "lic": "license", "info": "information", "vm": "voicemail", "lvm": "voicemail", "txt": "text", "msg": "message",
 }  # fmt: skip
 _NEGATION = re.compile(
@@ -126,9 +127,14 @@ class _Passage:
 class Statements:
     """The sentences of the interactions; read at the first use, since few answers need them."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        """``texts`` are the interactions', oldest first."""
-        self._texts = texts
+    def __init__(self, texts: Sequence[str], topics: str = "") -> None:
+        """``texts`` are the interactions', oldest first; ``topics`` says what they are about."""
+        self._texts, self._topics = texts, topics
+
+    @cached_property
+    def evidence(self) -> str:
+        """All interactions and their topics in lower case."""
+        return f"{self.whole}\n{_CAMEL.sub(' ', self._topics)}".lower()
 
     @cached_property
     def whole(self) -> str:

@@ -17,7 +17,10 @@ _SUPPORT: dict[str, frozenset[str]] = {
         ),
         (
             "closed resolved settled completed complete done fixed solved finished sorted",
-            "closes cleared restored resolution closing corrected satisfied happy clsd compl",
+            "closes cleared restored resolution closing corrected satisfied happy clsd compl ok okay thanks"
+            " thank thx removed withdrawn credited posted"
+            " refunded paid pd works working good great back gone lifted reversed received accepted approved"
+            " waived perfect glad relieved installed",
         ),
         ("denied declined rejected refused disallowed", "denies rejects declines refuses"),
         ("waived", "waives removed reversed credited"),
@@ -28,7 +31,7 @@ _SUPPORT: dict[str, frozenset[str]] = {
         ("verified confirmed", "validated verifies confirms"),
         ("paid", "pd received cleared pays posted"),
         ("scheduled booked", "set appt sched"),
-        ("restored reconnected", "energized recon"),
+        ("restored reconnected", "energized recon back"),
         ("upheld justified founded", "valid confirmed"),
         ("dismissed unfounded", "rejected closed denied"),
         ("disconnected", "cut disc off shut"),
@@ -58,7 +61,8 @@ _VERDICT = re.compile(
 _TALK = re.compile(r"\b(?:chat|call|conversation|session|office|lobby|line)\b", re.I)
 # "The first was paid": what it refers to stands in the sentence before.
 _ANAPHORIC = re.compile(
-    r"\b(?:first|second|third|last|other|one|ones|both|all|half|rest|latter|former|each|this|that|it|everything)\b",
+    r"\b(?:always|usually|often|sometimes|first|second|third|last|other|one|ones|both|all|half|rest"
+    r"|latter|former|each|this|that|it|everything)\b",
     re.I,
 )
 _SAID = re.compile(r"\b(?:says|said|told|tells|claims|claimed|wrote|writes|thinks|believes|wants|asks|asked)\b", re.I)

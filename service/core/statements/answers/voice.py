@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from service.core.statements.answers.finding import Finding, FindingKind
 from service.core.statements.answers.prose import is_reported
+from service.core.statements.answers.support import Statements
 from service.core.statements.grounding.prefilters import Screened, holds_word
 
 _PERSON_WORDS = frozenset(
@@ -14,9 +15,11 @@ _NUMBERED = (
     r"(?<!Phase )(?<!Unit )(?<!Class )(?<!Type )(?<!Part )(?<!Section )(?<!Title )(?<!Level )(?<!Schedule )(?<!Stage )"
 )
 _PERSON = re.compile(
-    rf"{_NUMBERED}\bI(?:'(?:m|ll|ve|d))?\b(?!\.\s?[A-Z]|-\d|/)|\b[Mm](?:e|yself)\b(?!-)|\bmy\b(?!-)|\bMy\b(?!-| [A-Z][a-z])"
+    rf"{_NUMBERED}\bI(?:'(?:m|ll|ve|d))?\b(?!\.\s?[A-Z]|-\d|/)|\b[Mm](?:e|yself)\b(?!-)|\bmy\b(?!-)"
+    rf"|\bMy\b(?!-| [A-Z][a-z])"
     r"|\b(?:Im|Ive)\b"
-    r"|(?<![Tt]hank[ -])\b[Yy](?:ou(?:'(?:re|ll|ve|d)|rs?|rself|rselves)?|'all)\b(?!-)|\b[Ll]et's\b|(?:^|[.:;] )Let us\b"
+    r"|(?<![Tt]hank[ -])\b[Yy](?:ou(?:'(?:re|ll|ve|d)|rs?|rself|rselves)?|'all)\b(?!-)|\b[Ll]et's\b|(?:^"
+    r"|[.:;] )Let us\b"
     r"|\b[Ww]e(?:'re|'d|'ll)? (?:apologi[sz]e\b|appreciate|hope|thank|look forward|understand (?:that|how|your|the)"
     r"|regret|value|recommend"
     r"|suggest|advise|believe|think|feel|are sorry|are (?:happy|glad|here|pleased|committed)|sorry|happy|glad|pleased"
@@ -24,7 +27,8 @@ _PERSON = re.compile(
     r"|truly|deeply|would like|strongly|kindly)\b|\b[Rr]est assured\b|\b[Oo]ur (?:sincere|deepest|apolog\w+)\b"
 )
 _LETTER = Screened(
-    r"(?:^|(?<=[.!?\n]\s)|(?<=\n))(?:dear\b(?! to\b)|(?:hi|hello|hey|greetings|good (?:morning|afternoon|evening|day))\b(?=["
+    r"(?:^|(?<=[.!?\n]\s)|(?<=\n))(?:dear\b(?! to\b)|(?:hi|hello|hey|greetings|good (?:morning|afternoon"
+    r"|evening|day))\b(?=["
     r" ,!.:])"
     r"|thank(?:s| you)\b(?! note| letter| card| to\b)|best,|(?:best|kind|warm|kindest|many) (?:regards|wishes|thanks)"
     r"|regards,|sincerely"
@@ -32,13 +36,36 @@ _LETTER = Screened(
     r"|\bdear (?:customer|agent|sir|madam|valued|mr|mrs|ms|colleague|team|reader)\b"
     r"|\bhave a (?:great|nice|good|wonderful|lovely) (?:day|one|evening|weekend|week)\b|\bfeel free to\b|\blet (?:me"
     r"|us) know\b"
+    # An apology, a wish or a congratulation that nobody is said to utter.
+    r"|(?:^|(?<=[.!?;:,\n]\s)|(?<=- ))(?:(?:so|very|truly|deeply|terribly|many|our|my|sincere(?:st|ly)?"
+    r"|deep(?:est)?|heartfelt|humble|please accept|again|with|and) ){0,3}"
+    r"(?:sorry|apologies|apologi[sz]e|my bad|pardon|condolences|regrets?)\b(?! (?:was|were|is|are|has"
+    r"|have|had|given|offered|sent|made|letter|received|noted|accepted|from|he\b|she\b|they\b|himself"
+    r"|herself))"
+    r"|(?:^|(?<=[.!?;:\n]\s))(?:congrat\w+|welcome(?: back| aboard)?\b(?=[!,. ])|much appreciated|well"
+    r" done|all the best|best of luck|with (?:best|kind|warm)|wishing\b|hopefully\b|fingers crossed"
+    r"|hoping (?:for|to|that)|happy (?:holidays|new|birthday)|stay (?:safe|tuned|warm|well)|take care"
+    r"|thanks again|rest assured|looking forward)"
+    r"|\b(?:any|the|this|for the) inconvenience(?: (?:caused|this))?(?: (?:is|was) (?:regretted|deeply))?(?=[.!,;]|$)"
+    r"|\b(?:is|are|was|were) (?:sincerely|deeply|truly|greatly|highly|much) (?:regretted|appreciated|valued|sorry)\b"
     r"|\bhope (?:this|that) helps\b|\b(?:do not|don't) hesitate\b|\bhappy to help\b|\bgood luck\b|\btake care!",
     re.I,
 )
+_ASKS_READER = Screened(
+    r"\W*(?:so |and |or |but |then )?(?:(?:should|shall|may|must|can|could|would|will) (?:we|the agent"
+    r"|somebody|someone|anyone|anybody|the reader|colleagues?)\b|(?:what|how|who|which|why)"
+    r" (?:\w+ )?(?:should|shall|can|could) (?:we|be done|the agent)|or\b|any (?:idea|thoughts)|anyone\b)",
+    re.I,
+)
+_LEAST_ASKED = 0.5
 _LETTER_WORDS = frozenset(
     "dear hi hello hey greetings good thanks thank best kind warm kindest many regards sincerely yours respectfully"
     " cheers warmly"
-    " whom have feel let hope hesitate happy luck take".split()
+    " whom have feel let hope hesitate happy luck take sorry apologies apologize apologise bad pardon"
+    " condolences regret regrets congrats"
+    " congratulations congratulation welcome appreciated done all with wishing hopefully fingers hoping"
+    " stay rest looking inconvenience"
+    " regretted valued".split()
 )
 _MACHINE = Screened(
     r"\b(?:as an?|i am an?|i'm an?|being an?|this is an?) (?:ai\b|artificial intelligence|(?:large |small )?language"
@@ -52,7 +79,8 @@ _MACHINE = Screened(
     r"|(?:^\W{0,3}|(?<=[.!?] ))(?:sure|certainly|of course|absolutely|understood|got it|okay|ok|great question|no"
     r" problem)[,!.]"
     r"|(?:^\W{0,3}|(?<=[.!?] ))(?:\w+ )?(?:summary|answer|output|response|recap|tl;dr)\s?:"
-    r"|\b(?:(?:this|my|above) (?:summary|answer|response|output|text|paragraph)|the (?:summary|output|paragraph)) (?:is|was"
+    r"|\b(?:(?:this|my|above) (?:summary|answer|response|output|text|paragraph)|the (?:summary|output"
+    r"|paragraph)) (?:is|was"
     r"|has been|follows|omits|leaves out|excludes|avoids|contains|includes|does not|doesn't|covers|provides|reflects"
     r"|summari[sz]es|above|below|complies|adheres|meets|uses|keeps)\b"
     # Customers wait for "the answer", and "the text" is a message on their phone.
@@ -60,7 +88,8 @@ _MACHINE = Screened(
     r"|adheres|keeps|(?:does not|doesn't) (?:mention|include|name|repeat|list|cover))\b"
     r"|\b(?:based on|according to|from|in|using) (?:the |your |this )?(?:provided|given|supplied|available|above"
     r"|following|input|shared)"
-    r" (?:text|history|interactions?|information|data|notes?|context|input|transcripts?|records?|conversation|details)\b"
+    r" (?:text|history|interactions?|information|data|notes?|context|input|transcripts?|records?"
+    r"|conversation|details)\b"
     r"|\b(?:the |your )?(?:provided|given|supplied) (?:text|history|interactions?|input|context|transcripts?)\b"
     r"|\bhope this (?:summary|helps)\b|\b(?:word|character|token) count\b|\bas (?:a|your) (?:summari[sz]er|assistant)\b"
     r"|\bin (?:my|this) (?:summary|response|answer)\b|\b(?:language|ai) model\b|\bopenai\b|\bchatgpt\b",
@@ -69,7 +98,8 @@ _MACHINE = Screened(
 _MACHINE_WORDS = frozenset(
     "ai artificial language llm chatbot automated bot machine my cutoff summary summaries summarizing summariser"
     " summarizer"
-    " answer recap overview output response text paragraph provided given supplied available above following input shared"
+    " answer recap overview output response text paragraph provided given supplied available above"
+    " following input shared"
     " count assistant openai chatgpt sure certainly course absolutely understood got okay ok question problem tl"
     " hope".split()
 )
@@ -106,6 +136,17 @@ def form_of_speech(text: str) -> Iterator[Finding]:
         yield from _all(_MACHINE, "machine talk", text)
     if holds_word(text, _REFUSAL_WORDS):
         yield from _all(_REFUSES, "refusal", text)
+
+
+def questions_in(sentences: list[str], statements: Statements) -> Iterator[Finding]:
+    """Yield questions that ask the reader: what to do, or what no interaction speaks of."""
+    for sentence in sentences:
+        if sentence.endswith("?") and not is_reported(sentence, len(sentence)):
+            lead, _, words = sentence[:-1].rpartition(":")
+            if "question" not in lead.lower() and (
+                _ASKS_READER.pattern.match(words) or not statements.mention(words, share=_LEAST_ASKED)
+            ):
+                yield Finding(kind="address", value=sentence, statement=sentence)
 
 
 def persons_in(prose: str, sentences: list[str]) -> Iterator[Finding]:

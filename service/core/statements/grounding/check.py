@@ -7,12 +7,11 @@ amounts and quantities (``service.core.statements.grounding.arithmetic``). Where
 (``service.core.statements.grounding.date_ties``), the connection is checked, too: one interaction must have both the
 channel and the date, or both the amount and the date; a weekday must fit its date.
 
-The writer's own counts ("the two charges") and a heading in capitals ("SUICIDE RISK: ...") are not looked up. Informal
-spellings of notes support the plain spelling (``service.core.statements.grounding.informal_numbers``).
+The writer's own counts ("the two charges") and what is in capitals ("SUICIDE RISK: ...") are not looked up. Informal spellings
+of notes support the plain one (``service.core.statements.grounding.informal_numbers``).
 
-Not checked: who did what (swapped actors), outcomes (a reversed one, "refunded" for "refund refused"), events without
-any of the kinds above, a true value attached to the wrong thing, weekdays and relative words, and names at the start of a
-sentence without a further sign of a name. The share of texts without findings is therefore not the share of true texts.
+Not checked: who did what, outcomes ("refunded" for "refund refused"), events without any of the kinds above, weekdays and
+relative words, and names at the start of a sentence without a further sign of a name: "no finding" does not mean "true".
 """
 
 import re
@@ -38,9 +37,11 @@ from service.core.statements.grounding.date_ties import DateTie, date_ties_in, d
 from service.core.statements.grounding.derived_times import (
     BETWEEN_DAYS,
     ContactCounts,
+    day_spans,
     days_after,
     happened,
     is_clock_gap,
+    is_near_clock,
 )
 from service.core.statements.grounding.history_facts import (
     SEPARATOR,
@@ -61,10 +62,11 @@ ClaimKind = Literal["amount", "date", "number", "name", "id", "channel", "count"
 
 _ALNUM_PART = re.compile(r"[a-z]+|\d+")
 _ORDINAL_ENDS = frozenset({"st", "nd", "rd", "th"})
+_LAST_HOUR_OF_NIGHT = 5
+_OF_AMOUNT = re.compile(r"\s(?:of|at|x)\s[$|]")
 _MOST_YEARS_POINTED = 3  # a note refers to at most 99 weeks ahead
-_LOCAL_MIDNIGHT_UTC_H = (
-    10  # Honolulu is ten hours behind UTC: before 10:00 UTC it is still the day before somewhere in the US
-)
+# Honolulu is ten hours behind UTC: before 10:00 UTC it is still the day before somewhere in the US.
+_LOCAL_MIDNIGHT_UTC_H = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +95,7 @@ class GroundingSource:
         account_end: str = "",
     ) -> None:
         """Read the dates; all other facts are read when a mention first needs them."""
-        self._as_of = as_of.date()
-        self._account_end = account_end
+        self._as_of, self._account_end = as_of.date(), account_end
         self._interactions = interactions
         self._parts = [facts_of(SEPARATOR.join((item.text, item.intent, item.outcome or ""))) for item in interactions]
         self._dated = [
@@ -262,7 +263,7 @@ class GroundingSource:
     def _has_number(self, mention: Mention) -> bool:
         value, unit = mention.number or Decimal(0), mention.unit
         if unit.startswith("@"):
-            return self._has_clock(value, unit)
+            return self._has_clock(value, unit) or is_near_clock(mention, self._facts.clocks | self._contact_clocks)
         measured = dimension_of(unit)
         if self._has_quantity(mention, value) if measured else self._is_number(value):
             return True
@@ -272,12 +273,17 @@ class GroundingSource:
             return False  # stated with another unit: a gap between two days of the source may be chance
         if not measured and self._is_derived(mention):
             return True
+        # "Four installments, three of $85.30 and a last one of $85.28".
+        if _OF_AMOUNT.match(mention.rest) and self._is_number(value + 1):
+            return True
         if value == int(value):
             # Gaps between any two days only after words such as "apart": a long history has gaps of every small number.
             if is_stretch(unit):
                 gaps = self._stretches if BETWEEN_DAYS.search(mention.rest) else self._gaps
                 if any(gap_fits(gap, int(value), unit) for gap in gaps):
                     return True
+            if unit in ("day", "days") and value in set(day_spans(dated.named for dated in self._dated)):
+                return True
             if unit in _ORDINAL_ENDS and value in self._named:
                 return True
         return mention.loose and not measured and near(value, self._numbers, Decimal("0.1"))
@@ -293,8 +299,7 @@ class GroundingSource:
 
     def _has_quantity(self, mention: Mention, value: Decimal) -> bool:
         """Return whether the source states this number with this unit, the same in another unit, or without any unit."""
-        loose, wanted = mention.loose, quantity_of(value, mention.unit)
-        stated = self._facts.quantities
+        loose, wanted, stated = mention.loose, quantity_of(value, mention.unit), self._facts.quantities
         if not stated.isdisjoint(equal_quantities(wanted)):
             return True
         if is_age(mention.rest) and value in self._facts.said:
@@ -314,9 +319,11 @@ class GroundingSource:
         named = {said for said in "ap" if f"{dial}{said}" in self._facts.clocks}
         if named:
             return not half or half in named
-        # The 9 of "9:40" must not support "9:20"; a bare 9 in a note may be nine o'clock.
+        # The 9 of "9:40" must not support "9:20"; "at 9" and "9-12" in a note may be nine o'clock.
         hours = {hour, hour % 12 or Decimal(12), hour + 12 if half == "p" and hour < 12 else hour}
-        return not int(dial[1:]) % 60 and any(map(self._is_number, hours))
+        if int(dial[1:]) % 60 or hours.isdisjoint(self._facts.hours):
+            return False
+        return half != "a" or hour % 12 > _LAST_HOUR_OF_NIGHT or self._facts.names_night
 
     def _may_be_dollars(self, value: Decimal) -> bool:
         return self._is_number(value) and (value in self._facts.priceable or value not in self._facts.counted)
@@ -332,7 +339,10 @@ class GroundingSource:
         family, count = mention.family, int(mention.number or 0)
         if mention.unit == "in all":
             return self._contacts.totals.get(family) == count
-        if count in self._contacts.counts.get(family, ()):
+        if mention.unit == "nth":
+            if self._contacts.has_nth(family, count):
+                return True
+        elif count in self._contacts.counts.get(family, ()):
             return True
         return bool({(family, count), ("times", count)} & self._facts.counts)
 

@@ -39,13 +39,14 @@ _AFTER: dict[str, str] = {
     "peso": r"MXN\b|(?:Mexican\s+)?pesos?\b",
     "CHF": r"CHF\b|(?:Swiss\s+)?francs?\b",
     "BRL": r"BRL\b|reais\b",
-    "BTC": r"BTC\b|bitcoins?\b",
+    "BTC": r"BTC\b|bitcoins?\b(?!\s(?:ATMs?|machines?|kiosks?|wallets?|scams?|address))",
     "other": r"[₩₽₺₪฿₫₴₦]|kronor\b|kroner\b|rubles?\b|zloty\b|dinars?\b|dirhams?\b|rand\b",
 }
 _LETTER_DOLLAR = re.compile(r"\$(?<=[A-Za-z]\$)")
 _SIGNS = re.compile(r"[€£¥₹₿₱₩₽₺₪฿₫₴₦]")
 _NAMES = frozenset(
-    "eur euro euros gbp pound pounds lb lbs quid pence jpy yen yuan rmb cny inr rupee rupees rs cad cdn canadian aud nzd"
+    "eur euro euros gbp pound pounds lb lbs quid pence jpy yen yuan rmb cny inr rupee rupees rs cad cdn"
+    " canadian aud nzd"
     " australian mxn peso pesos mexican php cop chf franc francs fr swiss brl reais btc bitcoin bitcoins kronor"
     " kroner ruble"
     " rubles zloty dinar dinars dirham dirhams rand".split()
@@ -56,9 +57,13 @@ def _either(ways: dict[str, str]) -> str:
     return "|".join(f"(?P<{code}>{way})" for code, way in ways.items())
 
 
-_SIGN_FIRST = re.compile(rf"(?<![A-Za-z])(?:{_either(_BEFORE)})\s?(?P<figure>{FIGURE})(?!\w)", re.I)
+# "1.284,60" and "284,60", as most of Europe writes it.
+_COMMA = r"(?:\d{0,2}(?:[. ]\d{3})+|\d*),\d\d(?![\d,])"
+_SIGN_FIRST = re.compile(rf"(?<![A-Za-z])(?:{_either(_BEFORE)})\s?(?P<figure>\d{_COMMA}|{FIGURE})(?!\w)", re.I)
 _FIGURE = figure_after(r"\w.,")
-_SIGN_LAST = re.compile(rf"\$?(?P<figure>{_FIGURE})[\s-]?(?:{_either(_AFTER)})", re.I)
+_SIGN_LAST = re.compile(
+    rf"\$?(?P<figure>\d(?<![\w.,]\d){_COMMA}|{_FIGURE})(?:[\s-]|\s(?:in|of) )?(?:{_either(_AFTER)})", re.I
+)
 _IN_WORDS = re.compile(
     rf"\b(?P<figure>(?:{WORD_NUMBER})(?:(?:[ -]|\s+and\s+)(?:{WORD_NUMBER})){{0,8}})[\s-](?:{_either(_AFTER)})", re.I
 )
@@ -77,7 +82,7 @@ def read_foreign_amounts(scanner: SentenceScanner) -> Iterator[Mention]:
         return
     for pattern in (_SIGN_FIRST, _SIGN_LAST, _IN_WORDS):
         for match in scanner.take(pattern):
-            number = read_number(match["figure"].lower())
+            number = _read(match["figure"].lower())
             yield scanner.mention("amount", *match.span(), number=number, family=_currency(match))
 
 
@@ -94,6 +99,12 @@ def without_foreign_amounts(text: str) -> str:
     for pattern in (_SIGN_FIRST, _SIGN_LAST):
         text = pattern.sub(lambda match: match[0] if _currency(match) == "pound" else "|" * len(match[0]), text)
     return text
+
+
+def _read(figure: str) -> Decimal:
+    if figure[-3:-2] == ",":
+        figure = figure.replace(".", "").replace(" ", "").replace(",", ".")
+    return read_number(figure)
 
 
 def _currency(match: re.Match[str]) -> str:

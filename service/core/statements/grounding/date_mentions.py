@@ -17,11 +17,15 @@ _MONTH = (
 _ORD = r"(?:st|nd|rd|th)?\b"
 _DAY = rf"(?:(?:1[3-9]|2\d|3[01]){_ORD}(?!\s*%)|(?:1[0-2]|0?[1-9]){_ORD}(?!\s*(?:[ap]\.?m\b|%)))(?![:.]\d|,\d{{3}})"
 _LIST_DAY = _DAY + r"(?!\s+(?!(?:is|was|has|as|this|its|his|plus)\b)[a-z]+s\b)"
-_MORE_DAYS = rf"(?:(?:,\s*{_LIST_DAY})*,?\s*(?:and|&|or)\s+{_LIST_DAY}|\s*(?:-|to|through)\s*{_LIST_DAY})"
+_MORE_DAYS = rf"(?:(?:,\s*{_LIST_DAY})*,?\s*(?:and|&|or)\s+{_LIST_DAY}|\s*-\s*{_DAY}|\s*(?:to|through)\s*{_LIST_DAY})"
 MONTH_DAY = rf"\b({_MONTH})\s*({_DAY}{_MORE_DAYS}?)(?:,?\s+(20\d\d)\b)?"
 _MONTH_DAY = re.compile(MONTH_DAY)
 # The day is no part of an amount: "the $198.25 November bill".
 _DAY_MONTH = re.compile(rf"(?<![\d.,$])\b({_DAY})\s+(?:of\s+)?({_MONTH})(?:,?\s+(20\d\d)\b)?")
+# "2 Dec 8-12": what follows are hours.
+_DAY_MONTH_HOURS = re.compile(
+    rf"(?<![\d.,$])\b({_DAY})\s+(?:of\s+)?({_MONTH})(?=,?\s+\d{{1,2}}(?::\d\d)?\s?(?:-|to)\s?\d)"
+)
 _BEFORE_MONTH = re.compile(
     rf"\d(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}"
 )  # a part of the pattern above, faster to search for
@@ -47,7 +51,8 @@ _ISO = re.compile(r"(2(?<=\b2)0\d\d)-(\d\d)-(\d\d)(?!\d)")
 _SLASH_SPAN = re.compile(rf"{_MONTH_FIGURES}/(3[01]|[12]\d|0?[1-9])-(3[01]|[12]\d|0?[1-9])(?![\d/.])")
 _SLASH = re.compile(rf"{_MONTH_FIGURES}/(3[01]|[12]\d|0?[1-9])(?:/(20\d\d|\d\d))?(?![\d/])")
 _MONTH_WORDS = frozenset(
-    "jan january feb february mar march apr april may jun june jul july aug august sep sept sepember september oct october nov"
+    "jan january feb february mar march apr april may jun june jul july aug august sep sept sepember"
+    " september oct october nov"
     " november dec december".split()
 )
 DAY_DIGITS = re.compile(r"\d{1,2}")
@@ -113,6 +118,8 @@ def _in_figures(scanner: SentenceScanner) -> Iterator[Dated]:
 
 
 def _day_and_month(scanner: SentenceScanner) -> Iterator[Dated]:
+    for match in scanner.take(_DAY_MONTH_HOURS, lower=True) if _BEFORE_MONTH.search(scanner.remaining.lower()) else ():
+        yield Dated(*match.span(), month_number(match[2]), int(DAY_DIGITS.findall(match[1])[0]))
     for match in month_days(scanner.remaining):
         scanner.blank(*match.span())
         year = int(match[3]) if match[3] else None

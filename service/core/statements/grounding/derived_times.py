@@ -35,6 +35,12 @@ _SHIFTED = re.compile(
     re.I,
 )
 _DIAL_MINUTES = 720
+_NEAR_CLOCK = re.compile(
+    r"\b(?:just|shortly|short|soon|before|after|around|about|nearly|almost|towards?|past"
+    r"|minutes)\s(?:before\s|after\s|of\s)?$",
+    re.I,
+)
+_NEAR_MINUTES = 45
 _MOST_CLOCKS = 12  # a longer list would reach many gaps by chance
 _MINUTE, _DAY = 60, 86_400
 _LONGEST_DAYS = 366
@@ -100,6 +106,12 @@ class ContactCounts(NamedTuple):
                 counts[family].update(range(2, lines + 1))
         return cls(totals, counts)
 
+    def has_nth(self, family: str, count: int) -> bool:
+        """Return whether there is a ``count``-th contact, the present one included."""
+        total = self.totals.get(family, 0)
+        # "The fifth contact" is the last one in some count, not one among many.
+        return count <= total + 1 if family != "all" else count in {*self.counts.get(family, ()), total + 1}
+
 
 def is_clock_gap(mention: Mention, texts: Sequence[str]) -> bool:
     """Return whether a number of hours or minutes lies between two times of day of ``texts``, as the sentence says.
@@ -117,6 +129,20 @@ def is_clock_gap(mention: Mention, texts: Sequence[str]) -> bool:
     # Later on the dial, since the day may be another one.
     gaps = {Decimal((end - start) % _DIAL_MINUTES) for ones, others in pairs for start in ones for end in others} - {0}
     return wanted in gaps or (mention.loose and near(wanted, gaps, Decimal("0.1")))
+
+
+def day_spans(named: Iterable[Iterable[date]]) -> Iterator[int]:
+    """Yield how many days lie between neighbours among the days that each text names, both counted: three for "9/1-9/3"."""
+    yield from ((end - start).days + 1 for days in named for start, end in pairwise(sorted(days)))
+
+
+def is_near_clock(mention: Mention, clocks: Iterable[str]) -> bool:
+    """Return whether the sentence says that a time was near the mention's, and one of ``clocks`` is."""
+    if not _NEAR_CLOCK.search(mention.statement.partition(mention.value)[0][-LEAD:]):
+        return False
+    wanted = int(mention.unit.strip("@ap"))
+    apart = [(wanted - int(clock.strip("@ap"))) % _DIAL_MINUTES for clock in clocks]
+    return any(min(minutes, _DIAL_MINUTES - minutes) <= _NEAR_MINUTES for minutes in apart)
 
 
 def days_after(sentence: str, stated: frozenset[Quantity], known: Iterable[date]) -> Iterator[date]:

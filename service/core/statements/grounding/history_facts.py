@@ -17,15 +17,18 @@ from service.core.statements.grounding.digits import with_plain_digits
 from service.core.statements.grounding.informal_numbers import (
     CHANNEL_CUES,
     amounts_of_notes,
+    changes_in,
     clocks_in_figures,
     clocks_in_words,
     foreign_numbers,
+    hours_in,
+    names_night,
+    said_numbers,
     without_cents,
-    worded_numbers,
 )
 from service.core.statements.grounding.lexicon import CHANNEL_PARTS, CHANNEL_WORDS, ORDINARY
 from service.core.statements.grounding.mentions import FIGURES, channel_patterns, clock_key, read_counts, times_of_day
-from service.core.statements.grounding.prefilters import holds_digit, holds_part, holds_word, plain_words
+from service.core.statements.grounding.prefilters import holds_digit, holds_part, plain_words
 from service.core.statements.grounding.relative_days import (
     in_english,
     nearest_year,
@@ -33,7 +36,13 @@ from service.core.statements.grounding.relative_days import (
     pointed_days,
     real_day,
 )
-from service.core.statements.grounding.sentence import FIGURE, SentenceScanner, clean, figure_after, without_accents
+from service.core.statements.grounding.sentence import (
+    FIGURE,
+    SentenceScanner,
+    clean,
+    figure_after,
+    without_accents,
+)
 from service.core.statements.grounding.units import Measurement, Quantity, measured_in, windows_in, without_quantities
 
 # 2 KB each at the median length of a note (140 characters; tracemalloc over the cases' texts). Longer texts are not cached.
@@ -44,13 +53,13 @@ _LONGEST_KEPT = 500
 SEPARATOR = "\n|\n"
 WORD = re.compile(r"[^\W\d_]+")
 # "installment 1/3", "pin 2/3 NOMATCH": looks like a date from January to June, but rarely is one.
-_FRACTION = re.compile(r"([1-6](?<![\d/].))/([1-6])(?![\d/])")
 _TOKEN = re.compile(r"[A-Za-z0-9]+(?:[-_/.#][A-Za-z0-9]+)*")
 _NO_TOKEN = re.compile(r"[^a-z0-9]")
 _DIGIT_RUN = re.compile(r"\d+")
 _VERSION = re.compile(r"[vV](?=\d)(?<=\b[vV])")  # "v7.3.0"
 _TWO_CAPITALS = re.compile(r"\b[A-Z]{2}\b")
 _THREE_CAPITALS = re.compile(r"\b[A-Z]{3}\b")
+_DOTTED = re.compile(r"\b([A-Z][a-z]{2})\.(?= [A-Z])")
 _SHORT_YEAR = re.compile(r"'(?<!\w')(\d\d)\b(?!['.:,]\d)")
 _CENTURY = 2000
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -62,20 +71,10 @@ _NTH_CONTACT = re.compile(
     r"\b(\d{1,2})(?:st|nd|rd|th)?\s*(?:x|(?:time|call|contact|chat|e-?mail|text|attempt|request)s?)\b", re.I
 )
 _DOLLARS = re.compile(rf"\$\s?({FIGURE})")
-_WITH_CENTS = re.compile(r"\d(?<![\w.,]\d)(?:\d{0,2}(?:,\d{3})+|\d*)\.\d\d(?![\d.])")
+_WITH_CENTS = re.compile(r"\d(?<![\w.,]\d)(?:\d{0,2}(?:,\d{3})+|\d*)\.\d\d(?!\d|\.\d)")
 _BARE_FIGURES = re.compile(figure_after(r"\w.$"))
 # The 13 of "Q-WAIT 13:52" is no bare number: as a duration it carries a unit.
 _TIMED = re.compile(r"\d(?<![\d:.]\d)\d?:[0-5]\d(?::[0-5]\d)?(?![\d:])")
-_MULTIPLES = (
-    (frozenset("twice double duplicate both pair couple".split()), Decimal(2)),
-    (frozenset({"thrice", "triple", "third"}), Decimal(3)),
-    (frozenset({"fourth", "quarter", "quadruple"}), Decimal(4)),
-    (frozenset({"fifth"}), Decimal(5)),
-    (frozenset({"sixth"}), Decimal(6)),
-    (frozenset({"dozen"}), Decimal(12)),
-    (frozenset({"fortnight"}), Decimal(14)),
-)
-_MULTIPLE = {value: re.compile(rf"\b(?:{'|'.join(sorted(words))})\b", re.I) for words, value in _MULTIPLES}
 _FAMILY_OF = {
     "ivr": ("phone", "ivr"),
     "agent": ("phone",),
@@ -129,7 +128,7 @@ class HistoryFacts:
     """
 
     def __init__(self, parts: Sequence[TextFacts], reason: TextFacts) -> None:
-        """``reason``, the present contact's, contributes words, tokens and channels only."""
+        """``reason``, the present contact's, contributes words, tokens, channels and stretches of time only."""
         self._parts, self._reason = parts, reason
 
     @cached_property
@@ -166,6 +165,11 @@ class HistoryFacts:
         return frozenset(map(str.lower, _THREE_CAPITALS.findall(self._cleaned))) - ORDINARY
 
     @cached_property
+    def dotted(self) -> frozenset[str]:
+        """Abbreviations of three letters with a dot, in lower case: "dir" of "Dir. Cho"."""
+        return frozenset(map(str.lower, _DOTTED.findall(self._cleaned)))
+
+    @cached_property
     def codes(self) -> frozenset[str]:
         """Words of two capital letters, in capitals."""
         return frozenset(_TWO_CAPITALS.findall(self._cleaned))
@@ -188,7 +192,8 @@ class HistoryFacts:
     @cached_property
     def quantities(self) -> frozenset[Quantity]:
         """What the numbers with a unit of measure name."""
-        return frozenset(found.quantity for found in self._measured).union(windows_in(self._plain))
+        asked = (found.quantity for found in measured_in(self._reason.plain))
+        return frozenset(found.quantity for found in self._measured).union(windows_in(self._plain), asked)
 
     @cached_property
     def numbers_with_unit(self) -> frozenset[tuple[Decimal, bool]]:
@@ -219,7 +224,7 @@ class HistoryFacts:
     @cached_property
     def noted_amounts(self) -> frozenset[Decimal]:
         """Dollars in informal spelling ("28 cents", "2k", "431 DOLLARS 28 CENTS")."""
-        return frozenset(amounts_of_notes(self._plain))
+        return frozenset(amounts_of_notes(self._plain)).union(changes_in(self._plain))
 
     @cached_property
     def counted(self) -> frozenset[Decimal]:
@@ -236,12 +241,22 @@ class HistoryFacts:
     @cached_property
     def said(self) -> frozenset[Decimal]:
         """Numbers in words."""
-        return frozenset[Decimal]().union(*(_said_numbers(part.plain) for part in self._parts))
+        return frozenset[Decimal]().union(*(said_numbers(part.plain) for part in self._parts))
 
     @cached_property
     def counts(self) -> frozenset[tuple[str, int]]:
         """How often something happened, as (channel family or "times", count)."""
         return frozenset[tuple[str, int]]().union(*(_counts(part.plain) for part in self._parts))
+
+    @cached_property
+    def hours(self) -> frozenset[Decimal]:
+        """Numbers from 0 to 24 that stand where a note writes an hour: "at 9", "8-12", "by nine"."""
+        return frozenset(hours_in(self._plain))
+
+    @cached_property
+    def names_night(self) -> bool:
+        """Whether the texts speak of the night or of a time before noon."""
+        return names_night(self._plain)
 
     @cached_property
     def clocks(self) -> frozenset[str]:
@@ -371,16 +386,6 @@ def _tokens(plain: str) -> set[str]:
         tokens.update(part for part in _NO_TOKEN.split(token) if part)
         tokens.update(_DIGIT_RUN.findall(compact))
     return tokens
-
-
-def _said_numbers(plain: str) -> set[Decimal]:
-    numbers = {*worded_numbers(plain), *foreign_numbers(plain)}
-    if "/" in plain:
-        for match in _FRACTION.finditer(plain):
-            if match[1] <= match[2]:
-                numbers.update((Decimal(match[1]), Decimal(match[2])))
-    numbers.update(value for words, value in _MULTIPLES if holds_word(plain, words) and _MULTIPLE[value].search(plain))
-    return numbers
 
 
 def _counts(plain: str) -> set[tuple[str, int]]:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from service.core.statements.grounding.lexicon import SMALL_NUMBERS
-from service.core.statements.grounding.prefilters import holds_digit, holds_word, plain_words
+from service.core.statements.grounding.prefilters import Screened, holds_digit, holds_word, plain_words
 from service.core.statements.grounding.sentence import (
+    FIGURE,
     NUMBER_NAMES,
     NUMBER_WORDS,
     WORD_NUMBER,
@@ -56,6 +57,34 @@ _FOREIGN = {
     }.items()
     for number in numbers.split()
 }
+_CHANGED = re.compile(
+    rf"\$?({FIGURE})\s*(?:-+>|→|to|vs\.?|versus|against|instead of|not)\s*(?:abt\.?|about"
+    rf"|now)?\s*\$?({FIGURE})(?![\d/:%]|\s?[ap]\.?m|-\d)",
+    re.I,
+)
+_WRITTEN_HOUR = rf"(?:2[0-4]|1\d|0?\d|{'|'.join(word for word, value in SMALL_NUMBERS.items() if 0 < value <= 12)})"
+_WRITTEN_HOURS = Screened(
+    rf"\b({_WRITTEN_HOUR})\s?(?:-|/|to|or|and|&)\s?({_WRITTEN_HOUR})(?!\d|(?![ap]m?\b)[a-z])|\b({_WRITTEN_HOUR})\s?(?:o'?clock|uhr"
+    rf"|hrs?\b|ish|sharp)"
+    r"|(?:\b(?:at|by|before|b4|after|aft|until|till?|from|fr|to|around|about|btw|betw|between|or|since"
+    r"|call|cb|past|las?|vers|às|um|ab|bis)\s"
+    rf"|@\s?)({_WRITTEN_HOUR})\b(?![:/%]\d|[.,]\d)",
+    re.I,
+)
+_NIGHT = re.compile(
+    r"\ba\.?m\b|\d\s?a\.?m?\b|night|\bearly\b|morning|asleep|sleep|woke|noche|madrugada|nuit|nacht|notte|noite", re.I
+)
+_FRACTION = re.compile(r"([1-6](?<![\d/].))/([1-6])(?![\d/])")
+_MULTIPLES = (
+    (frozenset("twice double duplicate both pair couple".split()), Decimal(2)),
+    (frozenset({"thrice", "triple", "third"}), Decimal(3)),
+    (frozenset({"fourth", "quarter", "quadruple"}), Decimal(4)),
+    (frozenset({"fifth"}), Decimal(5)),
+    (frozenset({"sixth"}), Decimal(6)),
+    (frozenset({"dozen"}), Decimal(12)),
+    (frozenset({"fortnight"}), Decimal(14)),
+)
+_MULTIPLE = {value: re.compile(rf"\b(?:{'|'.join(sorted(words))})\b", re.I) for words, value in _MULTIPLES}
 # Words that imply a channel without naming it: "cant pick up at work".
 CHANNEL_CUES = {
     "phone": re.compile(
@@ -83,6 +112,23 @@ def amounts_of_notes(text: str) -> Iterator[Decimal]:
 def without_cents(text: str) -> str:
     """Return ``text`` without amounts in cents: "17.9 cents" supports no "$17.90"."""
     return _CENTS.sub("|", text)
+
+
+def hours_in(text: str) -> Iterator[Decimal]:
+    """Yield numbers from 0 to 24 that stand where a note writes an hour: "at 9", "8-12", "by nine"."""
+    for match in _WRITTEN_HOURS.finditer(text):
+        yield from (read_number(number.lower()) for number in match.groups() if number)
+
+
+def names_night(text: str) -> bool:
+    """Return whether ``text`` speaks of the night or of a time before noon."""
+    return _NIGHT.search(text) is not None
+
+
+def changes_in(text: str) -> Iterator[Decimal]:
+    """Yield by how much two figures side by side differ: "610 -> 662"."""
+    for old, new in _CHANGED.findall(text):
+        yield abs(read_number(old) - read_number(new))
 
 
 def clocks_in_figures(text: str) -> Iterator[str]:
@@ -121,6 +167,17 @@ def worded_numbers(text: str) -> Iterator[Decimal]:
             yield from (read_number(word) for word in re.split(r"[\s-]+", match[0]))
     if _names_noon(text):
         yield Decimal(12)
+
+
+def said_numbers(plain: str) -> set[Decimal]:
+    """Return the numbers in words, also of fractions and multiples."""
+    numbers = {*worded_numbers(plain), *foreign_numbers(plain)}
+    if "/" in plain:
+        for match in _FRACTION.finditer(plain):
+            if match[1] <= match[2]:
+                numbers.update((Decimal(match[1]), Decimal(match[2])))
+    numbers.update(value for words, value in _MULTIPLES if holds_word(plain, words) and _MULTIPLE[value].search(plain))
+    return numbers
 
 
 def _names_noon(text: str) -> bool:

@@ -7,7 +7,8 @@ from service.core.statements.grounding.prefilters import Screened
 # Words for contact channels, per channel family. The same words in the history support a mention of the channel.
 CHANNEL_WORDS: dict[str, re.Pattern[str]] = {
     "phone": re.compile(
-        r"\b(?:(?<!so-)call(?:s|ed|er|ers|ing|back|backs)?|phon(?:e(?! numbers?\b)|es|ed|ing)|telephon\w*|voice ?mails?|rang|ring"
+        r"\b(?:(?<!so-)call(?:s|ed|er|ers|ing|back|backs)?|phon(?:e(?! numbers?\b)|es|ed|ing)|telephon\w*"
+        r"|voice ?mails?|rang|ring"
         r"|cld|clld|clr|vm)\b",
         re.I,
     ),
@@ -41,6 +42,14 @@ SMALL_NUMBERS: dict[str, int] = {
         "seventeen eighteen nineteen twenty".split()
     )
 } | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+ORDINALS: dict[str, int] = {
+    word: value
+    for value, word in enumerate(
+        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
+        "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth".split(),
+        start=1,
+    )
+} | {"thirtieth": 30}
 SCALES: dict[str, int] = {"hundred": 100, "thousand": 1000}
 
 # Words that are capitalised inside a sentence without being names: acronyms, departments, languages, days, months, titles, and
@@ -93,17 +102,21 @@ OPENERS = frozenset(
     call contact tell ask ignore speak give send see remind phone when while after before since on in at for from with
     by per as if but and or so although though because despite until once both neither another the his her their our
     your my only late new old please use keep let meanwhile however now per under without where how why whether all
-    most some any late elderly disabled local former repeat yet so an a finally
+    most some any always often never usually sometimes soon already ever today twice later once
+    late elderly disabled local former repeat yet so an a finally
     """.split()
 )
 # Profanity, insults, slurs and remarks on race. Digests leave them out, because staff read digests aloud or on a shared screen.
 # Published word lists are unmaintained or need a classifier; contact centres need only a short list.
 ABUSE = Screened(
     r"\b(?:\w{0,7}fuck\w{0,8}|\w{0,5}shit\w{0,6}|bitch\w{0,4}|bastards?|ass ?holes?|dumb ?ass(?:es)?|arsed?|arseholes?"
-    r"|(?:god)?damn\w{0,3}|crap(?:py)?|piss(?:ed|ing)?|dickheads?|cunts?|wankers?|pricks?|slut\w{0,3}|whore\w{0,3}|wtf|stfu"
-    r"|retard\w{0,3}|idiot\w{0,3}|moron\w{0,3}|imbeciles?|stupid\w{0,5}|scum\w{0,4}|hell|fags?|faggots?|dykes?|trann(?:y|ies)"
+    r"|(?:god)?damn\w{0,3}|crap(?:py)?|piss(?:ed|ing)?|dickheads?|cunts?|wankers?|pricks?|slut\w{0,3}"
+    r"|whore\w{0,3}|wtf|stfu"
+    r"|retard\w{0,3}|idiot\w{0,3}|moron\w{0,3}|imbeciles?|stupid\w{0,5}|scum\w{0,4}|hell|fags?|faggots?"
+    r"|dykes?|trann(?:y|ies)"
     r"|nigg(?:er|a)\w{0,2}|chinks?|spics?|kikes?|gooks?|wetbacks?|gyps(?:y|ies)|jungle.bunn\w{1,3}|(?:towel|rag).heads?"
-    r"|go back (?:to )?where (?:you|she|he|they) came|(?:talks?|speaks?) american|mierda|puta|pendejo\w{0,2}|cabr[oó]n\w{0,2}"
+    r"|go back (?:to )?where (?:you|she|he|they) came|(?:talks?|speaks?) american|mierda|puta"
+    r"|pendejo\w{0,2}|cabr[oó]n\w{0,2}"
     r"|(?:white|black|brown|asian|mexican|indian|foreign) (?:girl|guy|boy|man|woman|lady|person|people)s?)\b",
     re.I,
 )

@@ -11,9 +11,9 @@ from decimal import Decimal
 
 from service.core.statements.grounding.currencies import read_foreign_amounts
 from service.core.statements.grounding.date_mentions import read_dates
-from service.core.statements.grounding.lexicon import CHANNEL_PARTS, CHANNEL_WORDS, SCALES
+from service.core.statements.grounding.lexicon import CHANNEL_PARTS, CHANNEL_WORDS, ORDINALS, SCALES, SMALL_NUMBERS
 from service.core.statements.grounding.names import read_names
-from service.core.statements.grounding.prefilters import holds_part, holds_word
+from service.core.statements.grounding.prefilters import Screened, holds_part, holds_word
 from service.core.statements.grounding.sentence import (
     FIGURE,
     LEAD,
@@ -49,7 +49,8 @@ _ID_NAMED = re.compile(
 )
 _ID_LONG = re.compile(r"\d(?<![\w$.,]\d)\d{4,}(?![\w]|\.\d)")
 _ID_WORDS = frozenset(
-    "account accounts acct order orders ticket tickets case cases claim claims confirmation permit permits check checks request"
+    "account accounts acct order orders ticket tickets case cases claim claims confirmation permit"
+    " permits check checks request"
     " requests reference references ref work invoice invoices complaint complaints application incident ending".split()
 )
 
@@ -78,14 +79,31 @@ _SINGLE = re.compile(
 )
 _VERB_TIMES = re.compile(
     r"\b(?:(?P<phone>call(?:ed|s)?|phoned)|(?P<email>e-?mailed)|(?P<chat>chatted)|(?P<sms>texted)"
-    r"|(?P<all>contacted|wrote|written|reached))\b(?:\s+(?:us|in|out|back|the|utility|company|agent|support|about|it|this))*"
+    r"|(?P<all>contacted|wrote|written|reached))\b(?:\s+(?:us|in|out|back|the|utility|company|agent"
+    r"|support|about|it|this))*"
     rf"\s+(?:(?P<n>{_NUMBER_ATOM})(?:\s+times|x)\b|(?P<twice>twice)|(?P<thrice>thrice))",
     re.I,
 )
+_MOST_TALLIED = 6  # of more, the source says how many
+_ORDINAL = rf"(?:(?P<nth>\d{{1,2}})(?:st|nd|rd|th)|(?P<said>{'|'.join(ORDINALS)}))"
+# "The fifth contact", "her 3rd call", "wrote for the fourth time".
+_NTH = Screened(
+    rf"\b{_ORDINAL}\s(?:(?!(?:of|in|on|and|to|by|was|is|for)\b)[a-z-]+\s){{0,2}}?(?:(?P<phone>(?:phone"
+    rf" )?call|voicemail)|(?P<email>e-?mail)"
+    r"|(?P<chat>chat)|(?P<sms>text(?: message)?|sms)|(?P<all>contact|interaction|enquiry|inquiry))\b"
+    r"(?!\s(?:number|info|detail|address|cent))"
+    r"|\b(?:(?P<phone2>call(?:ed|s|ing)?|phon(?:ed|ing))|(?P<email2>e-?mail(?:ed|ing))"
+    r"|(?P<all2>contact(?:ed|s|ing)|wr(?:ote|ites|iting)|reach(?:ed|es|ing) out"
+    rf"|(?:was|got|been|is|gets) in touch))\b(?:\s[a-z]+){{0,3}}?\s(?:a|the|his|her|their)"
+    rf" {_ORDINAL.replace('<nth>', '<nth2>').replace('<said>', '<said2>')} time\b",
+    re.I,
+)
+_NTH_WORDS = frozenset({*ORDINALS, "st", "nd", "rd", "th"})
 _TIMES = re.compile(rf"(?<![\w$.,])(?:({_NUMBER_ATOM})(?:\s+times|x)\b|(twice)\b|(thrice)\b)", re.I)
 # A text that one of the four patterns above matches holds at least one of these words.
 _COUNT_WORDS = frozenset(
-    "calls voicemails emails mails chats sessions texts messages smses requests forms contacts reviews tweets posts interaction"
+    "calls voicemails emails mails chats sessions texts messages smses requests forms contacts reviews"
+    " tweets posts interaction"
     " interactions contact".split()
 )
 _SINGLE_WORDS = frozenset({"single", "only", "just"})
@@ -99,11 +117,21 @@ _CENT_NAMES = frozenset({"cent", "cents"})
 TIME_OF_DAY = re.compile(
     hour_after(r"\d:$.") + r"(?:(?::([0-5]\d))?\s?([ap])(?:\.m\.|m\b|\b)|:([0-5]\d)(?![\d:]))", re.I
 )
-_HALF_NAMES = frozenset({"morning", "afternoon", "evening"})
-_HALF_SAID = re.compile(r"\s(?:in the |this |that )?(morning|afternoon|evening)\b", re.I)
+_HALF_NAMES = frozenset({"morning", "afternoon", "evening", "night", "clock"})
+_HALF_SAID = re.compile(r"(?:\so'?clock)?\s(?:in the |this |that |at )?(morning|afternoon|evening|night)\b", re.I)
 _BARE_HOUR = re.compile(
-    hour_after(r"\d:$./-") + r"()()()(?=\s(?:in the|this|that) (?:morning|afternoon|evening)\b)", re.I
+    hour_after(r"\d:$./-")
+    + r"()()()(?=\so'?clock\b|\s(?:in the|this|that) (?:morning|afternoon|evening)\b|\sat night\b)",
+    re.I,
 )
+_HOUR_NAMES = {word: value for word, value in SMALL_NUMBERS.items() if 0 < value <= 12}
+_HOUR_IN_WORDS = re.compile(
+    rf"\b({'|'.join(_HOUR_NAMES)})(?: o'?clock)?\s(?:([ap])\.?m\b\.?|(?:in the |at )(morning|afternoon"
+    rf"|evening|night)\b)",
+    re.I,
+)
+_HALF_WORDS = _HALF_NAMES | {"am", "pm", "m"}
+_LAST_HOUR_OF_NIGHT = 5
 _ADDRESS = re.compile(r"\s+address", re.I)
 FIGURES = re.compile(figure_after(r"\w."))
 _NUMBER = re.compile(figure_after(r"\w$.@") + r"(?=[^\d]|$)")
@@ -115,15 +143,19 @@ _UNIT = re.compile(
 )
 # "Two charges", "the two": the writer counts what the source lists. "Two" is checked only before one of these words.
 _MEASURE = re.compile(
-    r"[\s-]+(?:[a-z]+[\s-]+){0,2}?(?:seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?|times?|dollars?|cents?|payments?"
-    r"|installments?|parts?|halves|percent|kwh?|watts?|volts?|amps?|feet|foot|inches|miles?|yards?|degrees?|people|persons?"
+    r"[\s-]+(?:[a-z]+[\s-]+){0,2}?(?:seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?|times?"
+    r"|dollars?|cents?|payments?"
+    r"|installments?|parts?|halves|percent|kwh?|watts?|volts?|amps?|feet|foot|inches|miles?|yards?"
+    r"|degrees?|people|persons?"
     r"|children|kids|sons|daughters|trucks?|crews?|visits?|or|to|of|-)\b",
     re.I,
 )
 # "Two things remain", "both issues": the writer's own count, which no source states.
 _TALLY = re.compile(
-    r"(?:\s+(?:[a-z-]+\s+)?(?:things?|issues?|items?|matters?|points?|questions?|problems?|topics?|concerns?|records?|notes?"
-    r"|sources?|sides?|loose ends|versions?|answers?|departments?|teams?|staff|agents?|ways?|stories|tries|attempts?|reasons?"
+    r"(?:\s+(?:[a-z-]+\s+)?(?:things?|issues?|items?|matters?|points?|questions?|problems?|topics?"
+    r"|concerns?|records?|notes?"
+    r"|sources?|sides?|loose ends|versions?|answers?|departments?|teams?|staff|agents?|ways?|stories"
+    r"|tries|attempts?|reasons?"
     r"|explanations?|promises|mistakes|errors|contradictions|accounts of|complaints)\b"
     r"|\s+(?:remain|are|were|left)\b)",
     re.I,
@@ -167,6 +199,17 @@ def read_amounts(scanner: SentenceScanner) -> Iterator[Mention]:
 
 def read_counts(scanner: SentenceScanner) -> Iterator[Mention]:
     """Yield how often the customer was in touch; "twice" or "3 times" of anything else are numbers."""
+    if holds_word(scanner.text, _NTH_WORDS):
+        for match in _NTH.finditer(scanner.remaining):
+            nth, said = match["nth"] or match["nth2"], match["said"] or match["said2"]
+            family = next(
+                name.rstrip("2")
+                for name in ("phone", "email", "chat", "sms", "all", "phone2", "email2", "all2")
+                if match[name]
+            )
+            number = Decimal(nth or ORDINALS[said.lower()])
+            if number > 1:
+                yield scanner.mention("count", *match.span(), number=number, family=family, unit="nth")
     if not holds_word(scanner.text, _COUNT_CUES):
         return
     times = holds_word(scanner.text, _TIMES_WORDS)
@@ -210,6 +253,10 @@ def read_numbers(scanner: SentenceScanner) -> Iterator[Mention]:
             continue
         scanner.blank(*match.span())
         yield scanner.mention("number", *match.span(), number=Decimal(match[1]), unit=clock_key(match))
+    for match in scanner.take(_HOUR_IN_WORDS) if holds_word(scanner.text, _HALF_WORDS) else ():
+        hour = _HOUR_NAMES[match[1].lower()]
+        key = f"@{hour % 12 * 60}{(match[2] or _half_of(match[3], hour)).lower()}"
+        yield scanner.mention("number", *match.span(), number=Decimal(hour), unit=key)
     for match in scanner.take(_NOON) if holds_word(scanner.text, _NOON_NAMES) else ():
         key = "@0a" if match[0].lower() == "midnight" else "@0p"
         yield scanner.mention("number", *match.span(), number=Decimal(12), unit=key)
@@ -220,7 +267,7 @@ def read_numbers(scanner: SentenceScanner) -> Iterator[Mention]:
             number = read_number(match[0])
             rest = scanner.remaining[match.end() :]
             scanner.blank(*match.span())
-            tally = _TALLY.match(rest) or (number == 2 and not _MEASURE.match(rest))
+            tally = (number <= _MOST_TALLIED and _TALLY.match(rest)) or (number == 2 and not _MEASURE.match(rest))
             if pattern is NUMBER_WORDS and (number <= 1 or match[0] in SCALES or tally):
                 continue
             unit = _UNIT.match(rest)
@@ -236,15 +283,18 @@ def clock_key(match: re.Match[str]) -> str:
     "1 PM" and "13:00" are "@60p"; "1:00" is "@60", which may be either.
     """
     hour, minute = int(match[1]), int(match[2] or match[4] or 0)
-    half = "p" if hour > 12 else (match[3] or _half_said(match)).lower()
+    half = "p" if hour > 12 else (match[3] or _half_said(match, hour)).lower()
     return f"@{hour % 12 * 60 + minute}{half}"
 
 
-def _half_said(match: re.Match[str]) -> str:
+def _half_said(match: re.Match[str], hour: int) -> str:
     said = _HALF_SAID.match(match.string, match.end())
-    if said is None:
-        return ""
-    return "a" if said[1].lower() == "morning" else "p"
+    return "" if said is None else _half_of(said[1], hour)
+
+
+def _half_of(part: str, hour: int) -> str:
+    night = part.lower() == "night" and hour % 12 <= _LAST_HOUR_OF_NIGHT
+    return "a" if night or part.lower() == "morning" else "p"
 
 
 def times_of_day(text: str) -> Iterator[re.Match[str]]:

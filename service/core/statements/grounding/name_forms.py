@@ -30,10 +30,13 @@ _CODES = {
     for code, name in (
         pair.split("=")
         for pair in (
-            "AL=alabama AK=alaska AZ=arizona AR=arkansas CA=california CO=colorado CT=connecticut DE=delaware FL=florida"
+            "AL=alabama AK=alaska AZ=arizona AR=arkansas CA=california CO=colorado CT=connecticut DE=delaware"
+            " FL=florida"
             " GA=georgia HI=hawaii ID=idaho IL=illinois IN=indiana IA=iowa KS=kansas KY=kentucky LA=louisiana ME=maine"
-            " MD=maryland MA=massachusetts MI=michigan MN=minnesota MS=mississippi MO=missouri MT=montana NE=nebraska NV=nevada"
-            " OH=ohio OK=oklahoma OR=oregon PA=pennsylvania TN=tennessee TX=texas UT=utah VT=vermont VA=virginia WA=washington"
+            " MD=maryland MA=massachusetts MI=michigan MN=minnesota MS=mississippi MO=missouri MT=montana"
+            " NE=nebraska NV=nevada"
+            " OH=ohio OK=oklahoma OR=oregon PA=pennsylvania TN=tennessee TX=texas UT=utah VT=vermont VA=virginia"
+            " WA=washington"
             " WI=wisconsin WY=wyoming ON=ontario QC=quebec BC=british AB=alberta MB=manitoba SK=saskatchewan NS=nova"
         ).split()
     )
@@ -53,9 +56,9 @@ class NameForms:
         """Return whether the history names ``words`` (lower case), in full or in another form of all of them."""
         if all(self._has(word) for word in words):
             return True
-        # "Social Security" where the notes write SSN (n for number).
+        # "Social Security" where the notes write SSN (n for number) or SSA.
         letters = "".join(word[0] for word in words)
-        return len(words) > 1 and bool({letters, f"{letters}n"} & self._facts.capitals)
+        return len(words) > 1 and bool({letters, f"{letters}n", f"{letters}a"} & self._facts.capitals)
 
     def hold_letters(self, letters: str) -> bool:
         """Return whether ``letters`` are a word of the history, a part of one in CamelCase, or initials of its words."""
@@ -79,4 +82,5 @@ class NameForms:
             return True
         # "this" is no abbreviation of "Thistlewood".
         starts = {word[:length] for length in range(4, len(word) - 2)} - ORDINARY - ROLES - OPENERS
-        return any(map(self.hold_letters, starts)) or word[:3] in self._facts.capitals
+        short = word[:3] in self._facts.capitals or (len(word) > 5 and word[:3] in self._facts.dotted)
+        return any(map(self.hold_letters, starts)) or short

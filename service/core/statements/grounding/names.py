@@ -9,15 +9,17 @@ from service.core.statements.grounding.sentence import LEAD, NOT_AN_END, Mention
 
 _CAPITALISED = re.compile(r"[^\W\d_a-z](?<![\w@#/$.-].)[\w'&]*(?:-[^\W\d_][\w']*)*")
 _NAME_VERB = re.compile(
-    r"\s+(?:says?|said|asks|asked|wants|wanted|wrote|writes|promised|paid|pays|disputes?|disputed|refuses|refused|agreed"
-    r"|accepted|told|offered|confirmed|reports|reported|claims|claimed|denies|denied|thanked|disagrees|insists|owes|expects|sent"
+    r"\s+(?:says?|said|asks|asked|wants|wanted|wrote|writes|promised|paid|pays|disputes?|disputed|refuses"
+    r"|refused|agreed"
+    r"|accepted|told|offered|confirmed|reports|reported|claims|claimed|denies|denied|thanked|disagrees"
+    r"|insists|owes|expects|sent"
     r"|called|phoned|texted|e-?mailed|tweeted|advised|spoke|waived)\b"
 )
 # "Authorized Corinne": a first word with such an ending describes the name after it and is no part of it.
 _DERIVED = ("ed", "ing", "ly", "ist", "ion", "man", "woman", "person", "er", "or", "ee", "ent", "ant")
 # "Danger reported:", "Refund promised by the desk": what was done, not who did it.
 _PASSIVE = re.compile(r"\s+\w+ed(?:[.:;,]|\s+(?:by|from|in|on|at|for|to|via|twice|once|again|since|until)\b|$)")
-_SHOUTED = re.compile(r"\A\W*[A-Z]{2,}(?:[ -]+[A-Z]{2,})+(?=[:.,;!?]|$)")
+_SHOUTED = re.compile(r"\b[A-Z]{2,}(?:[ -]+[A-Z]{2,})+\b(?=[:.,;!?]|$)")
 _CACHED = 40  # characters; common words repeat, and caching longer ones would only fill the memory
 _MIDDLE = frozenset({"of", "de", "la", "del", "and", "&", "the"})
 
@@ -69,14 +71,13 @@ def _role(bare: str) -> bool:
 
 
 def _headline(sentence: str) -> str:
-    """Return ``sentence`` with a heading in capitals ("DEAF HOUSEHOLD WITH INFANT: ...") blanked out, at the same length.
+    """Return ``sentence`` with what is in capitals ("DEAF HOUSEHOLD WITH INFANT: ...") blanked out, at the same length.
 
-    A heading has two words or more, one of them with four letters or more; its capitals are emphasis, not names.
+    Capitals are emphasis, not names, in two words or more before a mark, one of them with four letters or more.
     """
-    match = _SHOUTED.match(sentence)
-    if match is None or not re.search(r"[^\W\d_]{4}", match[0]):
-        return sentence
-    return "|" * match.end() + sentence[match.end() :]
+    return _SHOUTED.sub(
+        lambda match: "|" * len(match[0]) if re.search(r"[^\W\d_]{4}", match[0]) else match[0], sentence
+    )
 
 
 def ordinary(word: str) -> bool:
@@ -88,7 +89,11 @@ def ordinary(word: str) -> bool:
 def _ordinary(word: str) -> bool:
     # "Spanish-language": only the capitalised parts could be names.
     plain, parts = bare(word), [bare(part) for part in word.split("-") if part[:1].isupper()]
-    return len(plain) < 2 or plain in ORDINARY or word.lower() in ORDINARY or all(part in ORDINARY for part in parts)
+    return (
+        len(plain) < 2
+        or bool({plain, plain.removesuffix("s"), word.lower()} & ORDINARY)
+        or all(part in ORDINARY for part in parts)
+    )
 
 
 def is_name(match: re.Match[str], sentence: str) -> bool:

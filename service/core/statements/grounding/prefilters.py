@@ -9,7 +9,7 @@ Python's engine tries every alternative at every character. Looking for the fixe
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from re import _constants as ops  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
@@ -68,6 +68,7 @@ def holds_digit(text: str) -> bool:
 
 
 Parts = tuple[str, ...]
+_screened: "list[Screened]" = []
 
 
 class Screened:
@@ -75,17 +76,28 @@ class Screened:
 
     For ``(?:as instructed|(?:per|under) the (?:rules|prompt))`` these are "as instructed"; and one of "rules" and "prompt", one
     of "per" and "under", and " the ". Texts with other letters than ASCII are never screened, since ignoring case there is
-    more than converting to lower case.
+    more than converting to lower case. It is compiled at its first use or by ``compile_screened``, not when it is imported.
     """
 
-    __slots__ = ("alternatives", "pattern", "rarest")
-
     def __init__(self, pattern: str, flags: int = 0) -> None:
-        self.pattern = re.compile(pattern, flags)
-        needed = [_needed_by(parsed) for parsed in _alternatives(_parser.parse(pattern, flags))]
-        # An alternative of which nothing is known may match any text.
-        self.alternatives: tuple[tuple[Parts, ...], ...] = tuple(needed) if all(needed) else ()
-        self.rarest: Parts = _shortest({part for parts in self.alternatives for part in parts[0]})
+        self._source, self._flags = pattern, flags
+        _screened.append(self)
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The compiled pattern."""
+        return re.compile(self._source, self._flags)
+
+    @cached_property
+    def alternatives(self) -> tuple[tuple[Parts, ...], ...]:
+        """For each alternative, sets of parts; empty if nothing is known of one of them, which may match any text."""
+        needed = [_needed_by(parsed) for parsed in _alternatives(_parser.parse(self._source, self._flags))]
+        return tuple(needed) if all(needed) else ()
+
+    @cached_property
+    def rarest(self) -> Parts:
+        """Parts of which a text holds one, if any alternative matches."""
+        return _shortest({part for parts in self.alternatives for part in parts[0]})
 
     def may_match(self, text: str) -> bool:
         """Return False only if the pattern matches nowhere in ``text``."""
@@ -107,6 +119,18 @@ class Screened:
     def sub(self, replacement: str | Callable[[re.Match[str]], str], text: str) -> str:
         """See ``re.Pattern.sub``."""
         return self.pattern.sub(replacement, text) if self.may_match(text) else text
+
+
+def compile_screened() -> None:
+    """Compile every ``Screened`` that exists; it takes a tenth of a second, once a process."""
+    while _screened:
+        screened = _screened.pop()
+        _ = screened.pattern, screened.rarest  # cached properties: the access computes them
+
+
+def screened_is_compiled() -> bool:
+    """Return whether nothing is left for ``compile_screened``."""
+    return not _screened
 
 
 def _holds(lower: str, parts: Parts) -> bool:

@@ -20,11 +20,11 @@ UnquotableReason = Literal[
     "abuse", "language",
 ]  # fmt: skip
 
-_INVISIBLE = (
+INVISIBLE = (
     "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e0fff"
 )
-_CONTROL = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_INVISIBLE}\u2028\u2029]")
+_CONTROL = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{INVISIBLE}\u2028\u2029]")
 _REVERSED = re.compile(r"[\u202d\u202e][^\u202c\n]{0,400}\u202c?")
 _ANSI = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]")
 _LINE_ENDS = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
@@ -43,27 +43,32 @@ _MACHINE = (
     r"(?:\b(?:any|dear|to|attention|hey|for) (?:the |any )?(?:ai|llm|gpt|(?:language )?model|bot|summari[sz]er"
     r"|summari[sz]ing \w{1,9})"
     r"\b.{0,12}\b(?:(?:that|who|which) (?:will )?(?:read|process|summari)|reading|processing|summari)"
-    r"|\b(?:ai|llm) (?:assistant|model|system|agent|tool)s?\b|\bsummar(?:y|i[sz]\w{1,5}) (?:engine|system|bot|model|tool|ai)\b"
+    r"|\b(?:ai|llm) (?:assistant|model|system|agent|tool)s?\b|\bsummar(?:y|i[sz]\w{1,5}) (?:engine|system"
+    r"|bot|model|tool|ai)\b"
     r"|\blarge language model|\bchatgpt\b|\bwho(?:m|so)?ever (?:summari|sums|reads this)|^software:|[.!?] software:"
     r"|\bread(?:ing)? (?:this )?by (?:software|a machine|an? (?:ai|llm|model))"
     r"|\b(?:zusammenfassungs|sprachmodell|modelo de lenguaje|modèle de langage|asistente de ia)\w{0,12})"
 )
 _ORDER = (
-    r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:above|everything|instructions?|rules?|prompts?|guidelines"
+    r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:above|everything|instructions?|rules?"
+    r"|prompts?|guidelines"
     r"|you were (?:given|told))"
     r"|\b(?:ignora|olvida|ignoriere|vergiss|ignorez|oublie)\w{0,3}\b.{0,40}\b(?:instruc|anweisung|anterior|vorherig)"
     r"|\b(?:write|print|output|reply|respond|answer|say|repeat|begin|start|open|end|close|sign)\b (?:\w{1,12} ){0,4}?"
-    r"(?:only (?:this|the (?:word|sentence|phrase))|with (?:only |exactly )?the (?:single )?(?:words?|phrase|sentence|line)\b"
+    r"(?:only (?:this|the (?:word|sentence|phrase))|with (?:only |exactly )?the (?:single )?(?:words?"
+    r"|phrase|sentence|line)\b"
     r"|(?:exactly|verbatim)\b|the single word|(?:in|with|your) (?:answer|response|summary|digest)\b)"
     r"|\b(?:your|the) (?:answer|output|response|summary|digest) (?:must|should|shall|has to|needs to|with)\b"
     r"|\b(?:leave|keep|omit|drop|exclude)\b.{0,40}\b(?:out of|from)\b.{0,20}\b(?:digest|summar)"
     r"|\b(?:describe|rate|score|classify|present|record|list|treat)\b (?:that )?(?:the |this )?"
     r"(?:cust(?:omer)?|caller|contact|user|account)\b (?:as|is|\d|high|low)"
     r"|\bsummari[sz]e (?:the (?:following|above|interaction)|this|these|it as)"
-    r"|\b(?:new|next|standing|updated|hidden|secret) (?:standing )?(?:task|rule|instruction|directive|system prompt)s?\b"
+    r"|\b(?:new|next|standing|updated|hidden|secret) (?:standing )?(?:task|rule|instruction|directive"
+    r"|system prompt)s?\b"
     r".{0,12}(?:\bfor\b|:)"
     r"|\bsystem prompt\b|\bdeveloper mode\b|\bjailbreak|\byou are (?:now )?an? .{0,20}\b(?:assistant|model|ai|bot)\b"
-    r"|\bas an ai\b|\byou are now\b.{0,20}\b(?:in|a|an|no longer)\b|\b(?:end|start) of (?:input|prompt|instruction|context)"
+    r"|\bas an ai\b|\byou are now\b.{0,20}\b(?:in|a|an|no longer)\b|\b(?:end|start) of (?:input|prompt"
+    r"|instruction|context)"
     r"|\binput ends here|\bthe task above\b|\bpretend (?:to be|you)|\bact as (?:an?|if you)\b"
 )
 _LABELLED = r"\b(?:pass(?:word|code|phrase|wd)s?|pwd?|pins?|otp|cv[vc]2?)\b"
@@ -78,22 +83,27 @@ _SECRETS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
         (_PASSWORDS, rf"{_LABELLED}{_STATED}{_VALUE}"),
         (
             ("pass",),
-            r"\bpass(?:word|code|phrase)s? (?:is|was|=|to)[\s:]{1,2}(?!(?:re|un|not|never|sent|expir|wrong|incorrect|chang|updat"
+            r"\bpass(?:word|code|phrase)s? (?:is|was|=|to)[\s:]{1,2}(?![a-z]+(?:ed|en|ing|ly)\b|(?:re|un|not"
+            r"|never|sent|expir|wrong|incorrect|chang|updat"
             r"|accept|block|set\b|being|no longer|still|on|in|the|a|her|his|their)[a-z]*)\S{4,}",
         ),
         (
             ("otp", "code", "pin", "number"),
-            r"\b(?:otp|(?:one[- ]time|verification|security|login|access|auth\w{0,12}|2fa|mfa) (?:code|pin|number|passcode))\b"
-            r"[^$.]{0,40}(?<![\d$./-])\d{3,8}\b(?![/.:]\d)",
+            r"\b(?:otp|(?:one[- ]time|verification|security|login|access|auth\w{0,12}|2fa|mfa) (?:code|pin|number"
+            r"|passcode))\b"
+            r"(?:(?!\b(?:ticket|request|ref|reference|case|order|call|since|phone|ending"
+            r"|ends?)\b)[^$.;,]){0,40}(?<![\d$./-])\d{3,8}\b(?![/.:]\d)",
         ),
         (
             ("security", "secret", "verbal", "the word", "maiden"),
-            r"\b(?:security|secret|verbal) (?:word|answer|password)\b.{0,4}\b(?:is|was|=)\b|\bthe word is\b"
+            r"\b(?:security|secret|verbal) (?:word|answer|password)\b.{0,4}\b(?:is|was|=)(?! (?:[a-z]+(?:ed|en"
+            r"|ing|ly)|set|not|now|no|on|in|still|also|wrong|to|put|asked|of|for|at|by)\b)\b|\bthe word is\b"
             r"|\bmaiden name\b.{0,4}(?:is|was|:)",
         ),
         (
             ("exp",),
-            r"\b(?:card|visa|amex|mastercard|discover|debit|credit)\b.{0,60}\bexp\w{0,8}\b[\s:.]{0,3}\d{1,2}\s?[/-]\s?\d{2}",
+            r"\b(?:card|visa|amex|mastercard|discover|debit"
+            r"|credit)\b.{0,60}\bexp\w{0,8}\b[\s:.]{0,3}\d{1,2}\s?[/-]\s?\d{2}",
         ),
         (
             ("ssn", "itin", "ein", "social security", "taxpayer id", "tax id"),
@@ -117,7 +127,8 @@ _SECRETS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
 )
 _ROLE = re.compile(
     r"^\W{0,4}(?:system|assistant|developer|tool|function)\s?(?:message|prompt|note|override)?\s?(?::|>|\]|#{2,})"
-    r"|#{2,}\s?(?:system|instruction|new task|end|admin)|\[/?(?:system|inst|assistant)\b|<\||<</?sys|\bim_(?:start|end)\b"
+    r"|#{2,}\s?(?:system|instruction|new task|end|admin)|\[/?(?:system|inst|assistant)\b|<\||<</?sys"
+    r"|\bim_(?:start|end)\b"
     r"|</?(?:system|assistant|history|interaction|instructions?|prompt|context|text|user|tool\w{0,8})\b"
     r"|\bbegin (?:system|instructions?)\b",
     re.I | re.M,
@@ -142,7 +153,8 @@ _RULES: tuple[tuple[UnquotableReason, Callable[[str], object]], ...] = (
     (
         "template",
         re.compile(
-            r"\{\{|\}\}|\$\{|\{%|<%|%\([a-z_]{1,30}\)|_{3,}|_{2}/_{2}|\[ ?x? ?\]|\[#\]|\[[A-Z][A-Z _/]{2,30}(?:,[^\]\[]{0,30})?\]"
+            r"\{\{|\}\}|\$\{|\{%|<%|%\([a-z_]{1,30}\)|_{3,}|_{2}/_{2}|\[ ?x? ?\]|\[#\]|\[[A-Z][A-Z"
+            r" _/]{2,30}(?:,[^\]\[]{0,30})?\]"
             r"|\blorem ipsum\b"
             r"|\[(?i:(?:insert|enter|your)\b[^\]\[]{0,40}"
             r"|(?:customer|agent|account|company)(?:'s)? (?:name|number)|name|date|amount)\]"
@@ -153,8 +165,10 @@ _RULES: tuple[tuple[UnquotableReason, Callable[[str], object]], ...] = (
         "code",
         re.compile(
             r"\b\w{1,40}(?:\.\w{1,40}){2}\(|\bat \w{1,40}(?:\.\w{1,40}){2}|\b\w{1,40}=\S{1,40}[ ,;&]{1,3}\w{1,40}=\S"
-            r"|(?<![@\w])[a-z]{1,20}_[a-z_]{1,30}\s?[=(]|\"\w{1,40}\"\s?:|\b\w{1,40}(?:Exception|Error):|\b0x[0-9a-f]{4}"
-            r"|\b(?:select|insert|delete|drop)\b.{1,40}\b(?:from|into|table)\b.{1,40}\b(?:where|values)\b|\b\w{2,20}\(\)",
+            r"|(?<![@\w])[a-z]{1,20}_[a-z_]{1,30}\s?[=(]|\"\w{1,40}\"\s?:|\b\w{1,40}(?:Exception|Error):"
+            r"|\b0x[0-9a-f]{4}"
+            r"|\b(?:select|insert|delete|drop)\b.{1,40}\b(?:from|into|table)\b.{1,40}\b(?:where|values)\b"
+            r"|\b\w{2,20}\(\)",
             re.I,
         ).search,
     ),
@@ -174,7 +188,8 @@ _SECRET_VALUE = re.compile(rf"(?:{_LABELLED}|\botp\b[^.\n$]{{0,30}}?(?=\b\d)){_S
 # Notes list dates, times and amounts next to each other; they are removed before digits are counted.
 _NOT_AN_ID = re.compile(
     r"\b\d{4}-\d\d-\d\d\b|(?<![\d/])\d{1,2}/\d{1,2}(?:/\d{2,4})?(?![\d/])|\b\d{1,2}:\d\d(?::\d\d)?\b"
-    r"|(?<!\w)[A-Z]{1,4}-\d{2,6}(?![\w-])|\$\s?\d{1,3}(?:,\d{3}){0,3}(?:\.\d\d)?(?!\.?\d)|(?<![\d.-])\d{1,5}\.\d\d(?![\d-]|\.\d)"
+    r"|(?<!\w)[A-Z]{1,4}-\d{2,6}(?![\w-])|\$\s?\d{1,3}(?:,\d{3}){0,3}(?:\.\d\d)?(?!\.?\d)"
+    r"|(?<![\d.-])\d{1,5}\.\d\d(?![\d-]|\.\d)"
 )
 _DIGITS = re.compile(r"\d(?:[ \t.\-_/·•]{0,3}\d){8}")
 _MIXED_NUMBER = re.compile(r"(?<![A-Za-z\d])(?=[A-Za-z\d]{9})(?:[A-Za-z]{0,2}\d){7}")

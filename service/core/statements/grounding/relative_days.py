@@ -3,7 +3,7 @@
 import re
 from datetime import date, timedelta
 
-from service.core.statements.grounding.lexicon import SMALL_NUMBERS
+from service.core.statements.grounding.lexicon import ORDINALS, SMALL_NUMBERS
 from service.core.statements.grounding.prefilters import holds_digit, holds_word, same_letters
 from service.core.statements.grounding.sentence import LEAD, Mention
 
@@ -42,36 +42,8 @@ _AGE = re.compile(r"\A[\s-]*(?:years?|yrs?|months?|weeks?)[\s-]+(?:old\b|of\s+ag
 _COUNTED_AFTER = re.compile(r"\b(?:after|since|for|past|last)\s+(?:the\s+)?(?:past\s+|last\s+)?$", re.I)
 _ORDINAL_DAY = re.compile(r"\b(?:the|on|by|since|til|till|until|before|after|thru)\s+(\d{1,2})(?:st|nd|rd|th)\b", re.I)
 _ORDINAL_ENDS = frozenset({"st", "nd", "rd", "th"})
-_ORDINALS = {
-    word: str(value)
-    for value, word in enumerate(
-        [
-            "first",
-            "second",
-            "third",
-            "fourth",
-            "fifth",
-            "sixth",
-            "seventh",
-            "eighth",
-            "ninth",
-            "tenth",
-            "eleventh",
-            "twelfth",
-            "thirteenth",
-            "fourteenth",
-            "fifteenth",
-            "sixteenth",
-            "seventeenth",
-            "eighteenth",
-            "nineteenth",
-            "twentieth",
-        ],
-        start=1,
-    )
-} | {"thirtieth": "30"}
-_ORDINAL_NAMES = frozenset(_ORDINALS)
-_ORDINAL_WORD = re.compile(rf"\b(?:{'|'.join(_ORDINALS)})\b", re.I)
+_ORDINAL_NAMES = frozenset(ORDINALS)
+_ORDINAL_WORD = re.compile(rf"\b(?:{'|'.join(ORDINALS)})\b", re.I)
 _FOREIGN_MONTHS = {
     name: month
     for month, names in {
@@ -98,7 +70,7 @@ def in_english(text: str) -> str:
     """Return ``text`` with ordinal words as figures and Spanish, Portuguese and French dates in English."""
     text = same_letters(text)
     if holds_word(text, _ORDINAL_NAMES):
-        text = _ORDINAL_WORD.sub(lambda m: _ORDINALS[m[0].lower()] + "th", text)
+        text = _ORDINAL_WORD.sub(lambda m: f"{ORDINALS[m[0].lower()]}th", text)
     if holds_word(text, _FOREIGN_NAMES):
         text = _FOREIGN_DAY.sub(lambda m: f"{m[1]} {_FOREIGN_MONTHS[m[2].lower()]}", text)
     return text

@@ -136,7 +136,7 @@ class Summarize(Task[SummarizeInputs]):
         return AnswerGuard(
             inputs.visible(),
             as_of=inputs.as_of,
-            contact_reason=inputs.ivr_intent,
+            contact_reason=_request_in_words(inputs),
             account_number=inputs.account_number,
         )
 
@@ -163,6 +163,12 @@ class Summarize(Task[SummarizeInputs]):
         if not rules.min_words <= words <= rules.max_words:
             raise OutputInvalid(f"the answer has {words} words; the pair allows {rules.min_words} to {rules.max_words}")
         return summary
+
+
+def _request_in_words(inputs: SummarizeInputs) -> str:
+    # What a summary may say of the request itself: "no e-mail in the last 30 days", "called about an outage".
+    channels = " ".join(inputs.channel_filter or ()).replace("_", " ")
+    return f"{inputs.ivr_intent}; called; {channels}; last {inputs.max_history_days} days"
 
 
 TASK = Summarize()

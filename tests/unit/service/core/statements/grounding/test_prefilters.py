@@ -99,7 +99,7 @@ def test_every_text_that_a_pattern_matches_passes_its_prefilter(text):
             "/" in text,
             date_mentions._SLASH.search(text)
             or date_mentions._SLASH_YEAR.search(text)
-            or history_facts._FRACTION.search(text),
+            or informal_numbers._FRACTION.search(text),
         ),
         ("/20" in text, date_mentions._SLASH_YEAR.search(text)),
         ("20" in text, date_mentions._MONTH_YEAR.search(lower)),

@@ -33,7 +33,7 @@ PLAIN = {
     date_mentions._ISO: r"\b(20\d\d)-(\d\d)-(\d\d)(?!\d)",
     date_mentions._SLASH: AFTER_DATE + r"(1[0-2]|0?[1-9])/(3[01]|[12]\d|0?[1-9])(?:/(20\d\d|\d\d))?(?![\d/])",
     date_mentions._SLASH_YEAR: AFTER_DATE + r"(1[0-2]|0?[1-9])/(20\d\d)(?![\d/])",
-    history_facts._FRACTION: r"(?<![\d/])([1-6])/([1-6])(?![\d/])",
+    informal_numbers._FRACTION: r"(?<![\d/])([1-6])/([1-6])(?![\d/])",
     history_facts._VERSION: r"\b[vV](?=\d)",
     names._CAPITALISED: r"(?<![\w@#/$.-])[^\W\d_a-z][\w'&]*(?:-[^\W\d_][\w']*)*",
 }
