@@ -5,6 +5,7 @@ import json
 import shutil
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from starlette.testclient import TestClient
@@ -19,7 +20,7 @@ from eval.spine.errors import Refused, RolloutError
 from eval.tracking.store import Tracking
 from service.app import create_app
 from service.core.release import registry
-from service.core.release.ledger_copy import newest_step_in_ledger, rollout_ledger_copy
+from service.core.release.ledger_copy import newest_step_in_ledger, rollout_ledger_copy, signed_step
 from service.core.release.registry import RegistryPairSource, fetch_candidate
 from service.core.release.release import attestation_tag
 from service.core.release.rollout import CANDIDATE_ALIAS
@@ -78,7 +79,11 @@ def _control(settings):
     source = RegistryPairSource("shout", settings)
     source.refresh()
     control = RolloutControl(
-        "shout", source, lambda: fetch_candidate("shout", settings), settings.state_dir / "rollout" / "shout"
+        "shout",
+        source,
+        lambda: fetch_candidate("shout", settings),
+        settings.state_dir / "rollout" / "shout",
+        signed=partial(signed_step, "shout", settings),
     )
     control.tick()
     return control

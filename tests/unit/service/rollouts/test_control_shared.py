@@ -1,9 +1,10 @@
 """Two tasks of a service with a disk each and one shared table."""
 
+import json
 import os
 
 import pytest
-from rollout_world import NEW, OLD, Production, Registry, candidate
+from rollout_world import NEW, OLD, Production, Registry, candidate, signed
 from shared_table import TableInMemory
 
 from service.kit.frame.errors import RegistryError
@@ -29,6 +30,7 @@ class Service:
             Production(),
             self.registry,
             self.root / disk,
+            signed=signed,
             shared=self.table,
             wall=lambda: self.now,
         )
@@ -309,3 +311,44 @@ def test_the_registry_may_be_gone_too(service):
     feed(one, seen=BAD)
     one.tick()
     assert serves(one) == {"old"}
+
+
+def unsigned(service, sequence):
+    """Write what somebody who can write the table, and cannot sign, would write."""
+    text = json.dumps({"sequence": sequence, "pair": None, "stopped": None})
+    service.table.put(rollout_partition("demo"), "step", text)
+
+
+HUGE = 9 * 10**15
+
+
+@pytest.mark.parametrize("sequence", [1, 2, HUGE])
+def test_an_unsigned_number_takes_no_stop_back(service, sequence):
+    one = service.task("one")
+    feed(one, seen=BAD)
+    one.tick()
+    unsigned(service, sequence)
+    one.tick()
+    assert serves(one) == {"old"}
+    assert serves(service.task("a new disk")) == {"old"}
+
+
+@pytest.mark.parametrize("sequence", [2, HUGE])
+def test_an_unsigned_number_disarms_no_automatic_stop(service, sequence):
+    one = service.task("one")
+    unsigned(service, sequence)
+    feed(one, 800, seen=BAD)
+    one.tick()
+    assert "errors: 800 of 800" in one.status()["stopped"]
+    one.tick()
+    assert serves(one) == serves(service.task("a new disk")) == {"old"}
+
+
+def test_an_unsigned_number_holds_no_rollout_back_and_is_written_by_nobody_again(service):
+    unsigned(service, HUGE)
+    one = service.task("one")
+    assert serves(one) == {"old", "new"}
+    service.table.delete(rollout_partition("demo"), "step")
+    one.tick()
+    assert not [item for item in service.table.found.values() if str(HUGE) in str(item)]
+    assert str(HUGE) not in (service.root / "one" / "state.json").read_text(encoding="utf-8")
