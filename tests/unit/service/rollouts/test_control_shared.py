@@ -352,3 +352,50 @@ def test_an_unsigned_number_holds_no_rollout_back_and_is_written_by_nobody_again
     one.tick()
     assert not [item for item in service.table.found.values() if str(HUGE) in str(item)]
     assert str(HUGE) not in (service.root / "one" / "state.json").read_text(encoding="utf-8")
+
+
+def stops(service):
+    return [key for key in service.table.found if key[1].startswith("stop/")]
+
+
+def test_a_stop_that_was_deleted_from_the_table_is_written_again(service):
+    one = service.task("one")
+    feed(one, seen=BAD)
+    one.tick()
+    (key,) = stops(service)
+    service.table.delete(rollout_partition("demo"), key[1])
+    service.table.delete(rollout_partition("demo"), "step")
+    service.task("one")  # the process may have ended: its disk remembers
+    assert stops(service) == [key]
+    assert serves(service.task("a new disk")) == {"old"}
+
+
+def test_a_stop_that_cannot_be_read_is_a_stop(service):
+    one = service.task("one")
+    feed(one, seen=BAD)
+    one.tick()
+    (key,) = stops(service)
+    service.table.put(rollout_partition("demo"), key[1], "{")
+    assert serves(service.task("a new disk")) == {"old"}
+
+
+def test_a_task_of_before_stops_is_heard_and_hears(service):
+    one = service.task("one")
+    text = json.dumps({"sequence": 1, "pair": NEW.pair.digest, "stopped": "errors", "at": 1.0})
+    service.table.put(rollout_partition("demo"), "step", text)
+    one.tick()
+    assert serves(one) == {"old"}
+    service.table.delete(rollout_partition("demo"), "step")
+    one.tick()
+    told = json.loads(service.table.get(rollout_partition("demo"), "step").text)
+    assert (told["sequence"], told["pair"], told["stopped"]) == (1, NEW.pair.digest, "errors")
+
+
+def test_where_a_newer_step_is_known_than_the_registry_gives_production_answers(service):
+    one, other = service.task("one"), service.task("other")
+    service.registry.found = candidate(sequence=2, percent=0)
+    other.tick()
+    service.registry.found = RegistryError("down")
+    one.tick()
+    assert serves(one) == {"old"}
+    assert one.status()["percent"] == 0
