@@ -52,4 +52,9 @@ def candidate(sequence=1, percent=50, **changes):
         "at": "2026-11-21T00:00:00+00:00",
         "environment": "local",
     }
-    return RolloutCandidate(served=NEW, rollout=Rollout(**fields | changes))
+    return RolloutCandidate(served=NEW, rollout=Rollout(**fields | changes), envelope=f"signed {sequence}")
+
+
+def signed(text):
+    """Return the number in a candidate's envelope; 0 for what nobody signed."""
+    return int(text.removeprefix("signed ")) if text.startswith("signed ") else 0

@@ -6,19 +6,23 @@ by the ledger's copy, and by the services, which remember the highest step that 
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from operator import itemgetter
 
 from eval.release.audit_item import AuditItem
 from eval.release.services import step_of_services
 from eval.tracking.store import Tracking
 from figures.command_line import REASON, omni
-from service.core.release.ledger_copy import newest_step_in_ledger
+from service.core.release.ledger_copy import newest_step_in_ledger, signed_step
 from service.core.release.release import Release
 from service.core.release.rollout import CANDIDATE_ALIAS, ROLLOUT_TAG_PREFIX, Rollout, read_rollout, verify_rollout
 from service.core.release.statements import TrustedKeys, shown
 from service.kit.frame.errors import RegistryError, StoreError
 from service.kit.settings import Settings
-from service.rollouts.step_state import read_step_on_disk
+from service.rollouts.step_state import StepState, read_step_on_disk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,21 +53,22 @@ def rollout_items(
                 yield AuditItem(name=where, detail="signature", problem=problem)
                 continue
             steps[rollout.sequence].append(_Step(version=version, rollout=rollout, tags=tags))
-    seen = _seen(task, settings, keys)
-    for number in range(1, max([*steps, seen], default=0) + 1):
-        if number not in steps:
-            what = (
-                f"step {number} is gone: "
-                + (
-                    "a service has seen it, or the ledger's copy holds it"
-                    if number > max(steps, default=0)
-                    else "later ones are there"
-                )
-                + f"; somebody removed tag {ROLLOUT_TAG_PREFIX}{number:06d}. Services remember it; {_again(task)} to go on"
-            )
-            yield AuditItem(name=f"rollout step {number}", detail="sequence", problem=what)
-        for step in steps.get(number, ()):
-            yield _step_item(task, step, len(steps[number]), tracking, keys, releases)
+    seen, newest_number = _seen(task, settings, keys), max(steps, default=0)
+    found = [
+        (number, _step_item(task, step, len(steps[number]), tracking, keys, releases))
+        for number in steps
+        for step in steps[number]
+    ]
+    found += [
+        (before + 1, _missing_item(task, before + 1, after - 1, "later ones are there"))
+        for before, after in pairwise([0, *sorted(steps)])
+        if after > before + 1
+    ]
+    if seen > newest_number:
+        why = "a service has seen it, or the ledger's copy holds it"
+        found.append((seen, _missing_item(task, newest_number + 1, seen, why)))
+    yield from (item for _, item in sorted(found, key=itemgetter(0)))
+    yield from _unsigned_items(task, settings, max(newest_number, seen))
     newest = steps[max(steps)][0] if steps else None
     yield from _alias_items(task, tracking, newest)
 
@@ -108,6 +113,17 @@ def _problem(
     return None
 
 
+def _missing_item(task: str, first: int, last: int, why: str) -> AuditItem:
+    """Report the steps ``first`` to ``last`` at once: a signed number may be anything."""
+    steps, are = (f"step {first}", "is") if first == last else (f"steps {first} to {last}", "are")
+    return AuditItem(
+        name=f"rollout {steps}",
+        detail="sequence",
+        problem=f"{steps} {are} gone: {why}; no version has tag {ROLLOUT_TAG_PREFIX}{last:06d}. Services remember the number; "
+        f"{_again(task)} to go on",
+    )
+
+
 def _again(task: str) -> str:
     return f"`{omni('rollout', 'PAIR', *REASON, task=task)}` again"
 
@@ -128,11 +144,27 @@ def _alias_items(task: str, tracking: Tracking, newest: _Step | None) -> Iterato
     yield AuditItem(name="alias candidate", detail=detail, problem=problem)
 
 
+def _states(task: str, settings: Settings) -> Iterator[tuple[str, StepState]]:
+    """Yield what is remembered of the steps, and where: on this disk and by the services, if they answer."""
+    folder = settings.state_dir / "rollout" / task
+    yield f"the copy in {folder}", read_step_on_disk(folder)
+    with suppress(StoreError):  # the copy on disk and the ledger's remain
+        yield "the table that the services share", step_of_services(task, settings)
+
+
 def _seen(task: str, settings: Settings, keys: TrustedKeys) -> int:
-    """Return the number of the highest step that a service has accepted or that the ledger's copy holds."""
-    try:
-        shared = step_of_services(task, settings).sequence
-    except StoreError:
-        shared = 0  # the copy on disk and the ledger's remain
-    on_disk = read_step_on_disk(settings.state_dir / "rollout" / task).sequence
-    return max(shared, on_disk, newest_step_in_ledger(task, settings, keys))
+    """Return the number of the highest signed step that a service has accepted or that the ledger's copy holds."""
+    numbers = [state.number(partial(signed_step, task, settings)) for _, state in _states(task, settings)]
+    return max(*numbers, newest_step_in_ledger(task, settings, keys), 0)
+
+
+def _unsigned_items(task: str, settings: Settings, newest: int) -> Iterator[AuditItem]:
+    """Yield an item for each number that is remembered without a signature and is above the ``newest`` signed one."""
+    for where, state in _states(task, settings):
+        if state.sequence > max(newest, state.number(partial(signed_step, task, settings))):
+            yield AuditItem(
+                name="rollout number",
+                detail="signature",
+                problem=f"{where} names step {state.sequence}, which nobody signed. Services ignore it, and the next step "
+                "replaces it; look who can write there",
+            )

@@ -212,7 +212,7 @@ class Ledger:
 
 
 def chain_problems(entries: Sequence[LedgerEntry]) -> dict[int, str]:
-    """Return the chain's problems by sequence: missing releases, two with one number, a link to another release."""
+    """Return the chain's problems by sequence: gaps (by their first number), two with one number, a link to another release."""
     problems: dict[int, str] = {}
     previous: LedgerEntry | None = None
     for entry in entries:
@@ -226,10 +226,8 @@ def chain_problems(entries: Sequence[LedgerEntry]) -> dict[int, str]:
                 f"there are two different releases {release.sequence}: {entry.where} and another"
             )
         elif release.sequence > before + 1:
-            for number in range(before + 1, release.sequence):
-                problems[number] = (
-                    "it is missing: somebody removed it; restore it from a backup of the store or the ledger"
-                )
+            others = f", with all up to {release.sequence - 1}" if release.sequence > before + 2 else ""
+            problems[before + 1] = f"it is missing{others}; restore it from a backup of the store or the ledger"
         elif release.previous != linked:
             problems[release.sequence] = (
                 f"it follows on {(release.previous or 'nothing')[:12]}, but release {before} is {(linked or 'nothing')[:12]}"

@@ -216,16 +216,13 @@ def stop_reason(rollout: Rollout, settings: Settings) -> str | None:
     """
     on_disk = read_step_on_disk(settings.state_dir / "rollout" / rollout.task)
     try:
-        states = (on_disk, step_of_services(rollout.task, settings))
+        states = (on_disk, step_of_services(rollout.task, settings, rollout))
     except StoreError as err:
         raise Refused(
             f"nobody can tell whether the services stopped step {rollout.sequence}: {err}. Try again, or begin again with "
             "--restart"
         ) from err
-    for state in states:
-        if state.sequence == rollout.sequence and state.pair in (None, rollout.pair_digest) and state.stopped:
-            return state.stopped
-    return None
+    return next((reason for state in states if (reason := state.stop_of(rollout)) is not None), None)
 
 
 def _plan(steps: Sequence[int]) -> tuple[int, ...]:

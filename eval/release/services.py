@@ -1,6 +1,7 @@
 """Tells the running services of a release or rollout step, and asks what they know of a rollout, through their shared table."""
 
 from eval.release.announce import bucket_settings
+from service.core.release.rollout import Rollout
 from service.kit.frame.errors import StoreError
 from service.kit.records.shared_state import SharedState, open_shared_state
 from service.kit.settings import Settings
@@ -21,14 +22,14 @@ def tell_services(partition: str, settings: Settings) -> str | None:
     return None
 
 
-def step_of_services(task: str, settings: Settings) -> StepState:
-    """Return the newest rollout step that any service has seen, and its stop.
+def step_of_services(task: str, settings: Settings, rollout: Rollout | None = None) -> StepState:
+    """Return the newest rollout step that any service has seen, and the stop of ``rollout``, if any.
 
     Raises:
         StoreError: the table does not answer.
     """
     shared = services_table(settings)
-    return StepState() if shared is None else read_shared_step(task, shared)
+    return StepState() if shared is None else read_shared_step(task, shared, rollout)
 
 
 def services_table(settings: Settings) -> SharedState | None:

@@ -21,6 +21,7 @@ from service.access.clients import (
 from service.access.items import CLIENT, KEY, SUSPENDED, AccessItems
 from service.access.keys import KeyItem, new_key
 from service.access.sealing import Sealer
+from service.access.seals import SEAL, change_client
 from service.access.tokens import LEEWAY_S, LIFETIME_S
 from service.kit.frame.errors import ConfigurationError
 
@@ -77,7 +78,7 @@ class AccessChanges:
                 )
             return client.model_dump_json()
 
-        self.items.change(CLIENT + client_id, with_secret)
+        change_client(self.items, self.sealer, client_id, with_secret)
         return secret
 
     def revoke_client(self, client_id: str) -> None:
@@ -93,6 +94,7 @@ class AccessChanges:
             return Revoked(revoked_at=self.now()).model_dump_json()
 
         self.items.change(CLIENT + client_id, revoked)
+        self.items.remove(SEAL + client_id)
 
     def suspend_tenant(self, tenant: str) -> None:
         """Refuse all clients of a tenant, also those that are added later, until ``resume_tenant``."""

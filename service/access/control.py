@@ -8,10 +8,11 @@ from pathlib import Path
 
 from service.access.changes import AccessChanges
 from service.access.clients import EVERY_TASK, SCOPES, Client, Clients, Revoked, hash_secret, new_secret, parse_client
-from service.access.items import CLIENT, FolderItems, SharedItems, first_use
+from service.access.items import FolderItems, SharedItems, first_use
 from service.access.keys import KeyRing
 from service.access.live import LiveAccess
 from service.access.sealing import KmsSealer, OwnerOnly
+from service.access.seals import change_client, seal_all
 from service.access.sessions import FirstUse, Sessions
 from service.access.takeover import take_over
 from service.access.throttle import ConversationThrottle, Throttle
@@ -101,7 +102,10 @@ def open_access(
         log(Event.ACCESS_UNREADABLE, reason=str(err))  # what is stored already may still do
     live.start()
     if not live.keys():
-        raise ConfigurationError("there is no token key: omni token-keys --rotate makes the first one")
+        raise ConfigurationError(
+            "there is no token key that KMS opens: omni token-keys --rotate makes the first one; see the log for those that "
+            "could not be opened"
+        )
     is_first_use = None if shared is None else first_use(shared, now)
     return Access(tokens=_tokens(settings, live, now), refresh=live.refresh, is_first_use=is_first_use)
 
@@ -181,10 +185,13 @@ def _changes_of(live: LiveAccess, now: Callable[[], float]) -> AccessChanges:
 def _make_ready(settings: Settings, changes: AccessChanges) -> tuple[int, int]:
     """Take over the files of before and return how many clients and keys; in `local` also make what is missing."""
     taken = take_over(settings.access_folder, changes.items, changes.sealer)
-    if settings.environment != "local" or settings.access.dir is not None:
+    if settings.environment != "local":
+        return taken
+    seal_all(changes.items, changes.sealer)  # those of an earlier version; elsewhere an operator does it
+    if settings.access.dir is not None:
         return taken
     changes.make_first_key()
-    changes.items.change(CLIENT + LOCAL_CLIENT, _local_client)
+    change_client(changes.items, changes.sealer, LOCAL_CLIENT, _local_client)
     return taken
 
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class KeyItem(BaseModel):
-    """A token key as it is stored: ``public`` as PEM, the private half sealed, or None for a key that only verifies.
+    """A token key as it is stored: ``public`` as PEM; ``sealed`` its private half, or the public one of a key that only verifies.
 
     It signs from ``signs_from`` on, until a newer one does, and verifies until ``ends_at`` (None: no end is set); both in
-    seconds since 1970.
+    seconds since 1970. A key that has ended has None sealed; such a key verifies nothing.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,11 +37,20 @@ class KeyItem(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenKey:
-    """A token key in use; ``signing`` is its private half if this process may sign with it."""
+    """A token key in use; ``signing`` is its private half if this process may sign with it.
+
+    ``opened``: this process opened what is sealed of it.
+    """
 
     item: KeyItem
     public: "EllipticCurvePublicKey"
     signing: "EllipticCurvePrivateKey | None"
+    opened: bool
+
+    @property
+    def proof(self) -> str:
+        """What was opened: this text never changes, unlike the moments between which the key is used."""
+        return f"{self.item.public}{self.item.sealed}"
 
 
 class KeyRing:
@@ -115,10 +124,10 @@ def key_from_pem(pem: bytes, source: str, sealer: Sealer, *, signs_from: float) 
 
 
 def open_key(name: str, text: str, sealer: Sealer | None) -> TokenKey:
-    """Return the key of a stored item; without ``sealer``, or if the item has no private half, it only verifies.
+    """Return the key of a stored item; without ``sealer`` nothing is opened, and nobody may rely on it.
 
     Raises:
-        ConfigurationError: the item is damaged, or is not the key of this id.
+        ConfigurationError: the item is damaged, is not the key of this id, or was not sealed by this service.
         StoreError: the private half cannot be opened.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -131,15 +140,19 @@ def open_key(name: str, text: str, sealer: Sealer | None) -> TokenKey:
         public = load_pem_public_key(item.public.encode())
         if not isinstance(public, ec.EllipticCurvePublicKey) or thumbprint(public) != name:
             raise ValueError("another key")
-        if item.sealed is not None and sealer is not None:
-            opened = load_der_private_key(sealer.open(item.sealed, name), None)
-            if not isinstance(opened, ec.EllipticCurvePrivateKey) or thumbprint(opened.public_key()) != name:
-                raise ValueError("another private half")
-            signing = opened
+        if sealer is not None:
+            if item.sealed is None:
+                raise ValueError("not sealed")
+            content = sealer.open(item.sealed, name)
+            if content != _der(public):
+                opened = load_der_private_key(content, None)
+                if not isinstance(opened, ec.EllipticCurvePrivateKey) or thumbprint(opened.public_key()) != name:
+                    raise ValueError("another private half")
+                signing = opened
     except (ValidationError, ValueError, TypeError, UnsupportedAlgorithm) as err:
         # `from None`: a validation error quotes what it found.
         raise ConfigurationError(f"token key {name!r} is damaged ({type(err).__name__}): revoke it") from None
-    return TokenKey(item=item, public=public, signing=signing)
+    return TokenKey(item=item, public=public, signing=signing, opened=sealer is not None)
 
 
 def thumbprint(key: "EllipticCurvePublicKey") -> str:
@@ -156,11 +169,17 @@ def _item(
 
     public = key.public_key() if isinstance(key, ec.EllipticCurvePrivateKey) else key
     name = thumbprint(public)
-    sealed = None
+    content = _der(public)
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        sealed = sealer.seal(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()), name)
+        content = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    return name, KeyItem(public=pem, sealed=sealed, signs_from=signs_from)
+    return name, KeyItem(public=pem, sealed=sealer.seal(content, name), signs_from=signs_from)
+
+
+def _der(key: "EllipticCurvePublicKey") -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _jwk(key: "EllipticCurvePublicKey") -> dict[str, str]:

@@ -5,9 +5,14 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from service.kit.aws.bounded import translated
+from service.kit.frame.errors import StoreError
 
 _KMS, _PLAIN = "kms:", "plain:"
 _CONTEXT = "omni-token-key"
+
+
+class NotSealedHere(StoreError, ValueError):
+    """It was not sealed with a key of this service, or under another name."""
 
 
 class Sealer(Protocol):
@@ -55,9 +60,15 @@ class KmsSealer:
     def open(self, sealed: str, name: str) -> bytes:
         """See ``Sealer.open``."""
         content = _content(sealed, _KMS)
-        with translated(self._store):
-            # Without a key id: the alias may name a newer KMS key by now, and the content says which one sealed it.
-            answer = self._client().decrypt(CiphertextBlob=content, EncryptionContext={self._sealed_as: name})
+        try:
+            with translated(self._store):
+                # Without a key id: the alias may name a newer KMS key by now, and the content says which one sealed it.
+                answer = self._client().decrypt(CiphertextBlob=content, EncryptionContext={self._sealed_as: name})
+        except StoreError as err:
+            # KMS has answered: others may be opened, and of this one it knows nothing.
+            if getattr(err.__cause__, "response", {}).get("Error", {}).get("Code") == "InvalidCiphertextException":
+                raise NotSealedHere(str(err)) from err
+            raise
         return bytes(answer["Plaintext"])
 
     def _client(self) -> Any:

@@ -10,6 +10,7 @@ from service.access.clients import CLIENT_ID, Client
 from service.access.items import CLIENT, KEY, AccessItems
 from service.access.keys import key_from_pem
 from service.access.sealing import Sealer
+from service.access.seals import change_client
 from service.kit.frame.errors import ConfigurationError
 
 
@@ -39,7 +40,14 @@ def take_over(folder: Path, items: AccessItems, sealer: Sealer) -> tuple[int, in
     missing |= {CLIENT + name: client.model_dump_json() for name, client in clients.items()}
     missing = {name: text for name, text in missing.items() if name not in present}
     for name, text in missing.items():
-        items.change(name, lambda before, text=text: text if before is None else None)  # type: ignore[misc]
+
+        def unless_there(before: str | None, text: str = text) -> str | None:
+            return text if before is None else None
+
+        if name.startswith(CLIENT):
+            change_client(items, sealer, name.removeprefix(CLIENT), unless_there)
+        else:
+            items.change(name, unless_there)
     taken = sum(name.startswith(CLIENT) for name in missing)
     return taken, len(missing) - taken
 

@@ -201,13 +201,15 @@ class Tokens:
         """
         try:
             claims = self._claims(text, kind)
-            starts, ends = float(claims["nbf"]), float(claims["exp"])
+            starts, ends, issued = float(claims["nbf"]), float(claims["exp"]), float(claims["iat"])
         except jwt.PyJWTError as err:
             raise TokenRefused("the token is forged, damaged, or meant for another service") from err
         except (TypeError, ValueError, OverflowError) as err:
             raise TokenRefused("the token's times are not numbers") from err
-        if not (math.isfinite(starts) and math.isfinite(ends)):
+        if not all(map(math.isfinite, (starts, ends, issued))):
             raise TokenRefused("the token's times are not numbers")
+        if ends - min(starts, issued) > LIFETIME_S:
+            raise TokenRefused("the token is for longer than any that this service issues")
         now = self._now()
         if not starts - LEEWAY_S <= now < ends + LEEWAY_S:
             raise TokenRefused("the token has expired, or is not valid yet: get a new one at POST /oauth/token")

@@ -71,11 +71,18 @@ def _check_tasks(scopes: list[str]) -> None:
         )
 
 
-def clients() -> None:
+def clients(
+    seal: Annotated[
+        bool, typer.Option("--seal", help="First seal those that are not sealed: the service lets nobody in by them.")
+    ] = False,
+) -> None:
     """List the clients, their scopes and limits; no secrets."""
     from service.access.clients import Revoked
+    from service.access.seals import seal_all
 
     with _changes() as changes:
+        for name in seal_all(changes.items, changes.sealer) if seal else ():
+            say(f"client {name} is sealed now: take it back with `omni client {name} --revoke` if no operator made it")
         listed = sorted(changes.clients().items())
     for name, found in listed:
         if isinstance(found, Revoked):

@@ -10,9 +10,11 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from service.core.release.ledger_copy import signed_step
 from service.core.release.rollout import Rollout, RolloutCandidate
 from service.core.release.served import PairSource, ServedPair
 from service.core.unit.pair import Pair
@@ -23,7 +25,7 @@ from service.kit.settings import Settings
 from service.kit.telemetry.log import Event, log
 from service.rollouts.live_counts import LiveCounts, Observation, RolloutSide, StopRule, reason_to_stop
 from service.rollouts.shared_counts import SharedCounts
-from service.rollouts.step_state import StepMemory, StepState, rollout_partition
+from service.rollouts.step_state import SignedStep, StepMemory, rollout_partition
 
 # How often a running rollout's counts are sent to the other tasks and judged.
 _SHARE_EVERY_S = 2.0
@@ -42,15 +44,19 @@ class RolloutControl:
         fetch: FetchCandidate,
         folder: Path,
         *,
+        signed: SignedStep,
         shared: SharedState | None = None,
         every_s: float = 5.0,
         rule: StopRule | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """Read the copy on disk (the newest step seen, and any stop); asks registry and table only after ``start``."""
+        """Read the copy on disk (the newest step seen, and any stop); asks registry and table only after ``start``.
+
+        ``signed`` says which numbers of steps, found on disk or in the table, are of this task and stage.
+        """
         self._production, self._fetch, self._folder = production, fetch, folder
         self._every_s, self._rule, self._wall = every_s, rule or StopRule(), wall
-        self._memory = StepMemory(task, folder, shared)
+        self._memory = StepMemory(task, folder, shared, signed)
         writer = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._counts = SharedCounts(rollout_partition(task), folder, shared, writer=writer, wall=wall)
         self._candidate: RolloutCandidate | None = None
@@ -90,11 +96,13 @@ class RolloutControl:
 
         ``shared_error`` says why this task decides by its own counts alone; None: it has those of all tasks.
         """
-        candidate, stopped = self._candidate, self._memory.present.stopped
+        candidate = self._candidate
+        stopped = None if candidate is None else self._memory.stop_of(candidate.rollout)
+        shown = 0 if candidate is None or stopped or self._is_older(candidate) else candidate.rollout.percent
         return {
             "rollout": None if candidate is None else candidate.rollout.sequence,
             "pair": None if candidate is None else candidate.rollout.pair_name,
-            "percent": 0 if candidate is None or stopped else candidate.rollout.percent,
+            "percent": shown,
             "stopped": stopped,
             "last_error": self._error or self._memory.disk_error,
             "shared_error": self._memory.shared_error or self._counts.error,
@@ -125,7 +133,7 @@ class RolloutControl:
         ``look`` asks the registry and the shared table for a newer step, or a stop, first.
         """
         if look:
-            self._memory.synchronize()
+            self._memory.synchronize(self._candidate)  # first, as a registry that hangs must not delay a stop
             try:
                 self._take(self._fetch())
                 self._error = None
@@ -140,14 +148,13 @@ class RolloutControl:
             self._counts.share()
         except OSError as err:
             self._error = f"the rollout folder {self._folder} cannot be used ({type(err).__name__})"
-        if self._memory.present.stopped:
+        if self._memory.stop_of(candidate.rollout):
             return
         reason = reason_to_stop(self.sides(), self._rule, alone=candidate.rollout.percent == 100)
         if reason is not None:
             step = candidate.rollout.sequence
             log(Event.ROLLOUT_STOPPED, pair=candidate.rollout.pair_name, step=step, reason=reason)
-            stop = StepState(sequence=step, pair=candidate.rollout.pair_digest, stopped=reason, at=self._wall())
-            self._memory.remember(stop)
+            self._memory.stop(candidate, reason, self._wall())
 
     def sides(self) -> Mapping[RolloutSide, LiveCounts]:
         """Return both sides' counts of the last hour, summed over all tasks, as of the last tick."""
@@ -157,9 +164,14 @@ class RolloutControl:
         candidate = self._candidate
         if candidate is None or candidate.rollout.production_digest != production.pair.digest:
             return None
-        if self._memory.present.stopped or not self._memory.knows(candidate.rollout.sequence):
+        if self._memory.stop_of(candidate.rollout) or not self._memory.knows(candidate.rollout):
+            return None
+        if self._is_older(candidate):
             return None
         return None if _replaced(candidate.rollout, production) else candidate
+
+    def _is_older(self, candidate: RolloutCandidate) -> bool:
+        return candidate.rollout.sequence < self._memory.newest
 
     def _side(self, pair_digest: str) -> RolloutSide | None:
         candidate = self._candidate
@@ -173,16 +185,15 @@ class RolloutControl:
         if found is None:
             self._candidate = None
             return
-        step, known = found.rollout.sequence, self._memory.present
-        if step < known.sequence:
+        step = found.rollout.sequence
+        if self._candidate is None or self._candidate.rollout != found.rollout:
+            self._memory.synchronize(found)
+        if self._is_older(found):
             raise RegistryError(
-                f"the alias points at rollout step {step}, older than step {known.sequence}, which was seen before; "
+                f"the alias points at rollout step {step}, older than step {self._memory.newest}, which was seen before; "
                 f"use `omni rollout` again, or, after the registry began anew, delete {self._memory.place()}"
             )
-        if step > known.sequence and not self._memory.in_doubt:
-            # Without a sequence the state is damaged, and may have held a stop of this step.
-            stopped = None if known.sequence else known.stopped
-            self._memory.remember(StepState(sequence=step, pair=found.rollout.pair_digest, stopped=stopped))
+        self._memory.take(found)
         if self._candidate is None or step != self._candidate.rollout.sequence:
             self._counts.begin(step)
         ended = found.rollout.percent == 0 and found.rollout.shadow_percent == 0
@@ -244,6 +255,7 @@ def build_rollouts(
             source,
             fitting(CandidateReader(name, settings), fits[name]),
             settings.state_dir / "rollout" / name,
+            signed=partial(signed_step, name, settings),
             shared=shared,
             every_s=settings.registry.refresh_s,
         )

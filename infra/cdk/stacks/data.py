@@ -27,6 +27,7 @@ class DataStack(cdk.Stack):
         """``context`` says how long data lives and whether it outlives the stack."""
         super().__init__(scope, name, **props)
         self._context = context
+        self.stage = context.stage
         self._removal = cdk.RemovalPolicy.RETAIN if context.keep_data else cdk.RemovalPolicy.DESTROY
         self._suffix = cdk.CfnParameter(
             self, "BucketSuffix", default=context.bucket_suffix, description="ends every bucket's name"

@@ -42,6 +42,17 @@ class Rights:
         indexes = [f"{arn}/index/{index.name}" for index in shape.indexes]
         return _allow([action for group in actions for action in group], [arn, *indexes])
 
+    def shared(self, *subjects: str) -> list[iam.PolicyStatement]:
+        """Allow reading the table that the tasks share, and changing what it says of these ``subjects`` (its partitions)."""
+        found = [self.table("shared_table", READ)]
+        if subjects:
+            # Every change is announced in one partition of its own.
+            keys = [f"{self._data.stage}/{subject}" for subject in (*subjects, "changes")]
+            arn = self._data.tables["shared_table"].attr_arn
+            condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
+            found.append(iam.PolicyStatement(actions=list(CHANGE), resources=[arn], conditions=condition))
+        return found
+
     def _interactions(self) -> str:
         # The table may belong to another system: then there is no resource to refer to.
         name = self._data.tables["interactions_table"].table_name
@@ -128,13 +139,14 @@ def service_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
         "summaries_table",
         "outbox_table",
         "answers_table",
-        "shared_table",
         "messages_table",
         "handovers_table",
     )
     return [
         may.table("interactions_table", READ),
         *(may.table(setting, READ, CHANGE) for setting in rows),
+        # Under `access` it suspends a tenant; a client or key that it wrote would not be sealed.
+        *may.shared("access", "effects/*", "links", "release/*", "rollout/*", "tasks", "tenant-ledger"),
         # Of an earlier version, whose processes still write while a deployment runs: they have the same role.
         may.table("conversations_table", READ, CHANGE),
         may.table("outbox_table", SCAN),  # the writer looks for what a lost task left behind
@@ -163,7 +175,7 @@ def calls_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
         may.queue("calls_queue"),
         may.table("calls_table", READ, CHANGE, SCAN),  # the index of unfinished calls, of all tenants
         may.table("config_table", READ),
-        may.table("shared_table", READ, CHANGE),
+        *may.shared("rollout/*"),
         *may.objects("calls_bucket", [""], "s3:GetObject", "s3:GetObjectTagging"),
         *may.results(),
         may.data_key(),
@@ -182,7 +194,7 @@ def callbacks_rights(may: Rights, _: cdk.Stack) -> list[iam.PolicyStatement]:
     """The worker that rings promised callbacks: the one role that may open a customer's number."""
     return [
         may.table("callbacks_table", READ, CHANGE),
-        may.table("shared_table", READ, CHANGE),
+        *may.shared(),
         may.seal("callbacks_kms_key", OPEN),
         may.data_key(),
     ]
@@ -196,7 +208,7 @@ def schedule_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
         may.table("interactions_table", READ),
         may.table("summaries_table", READ, SCAN),
         may.table("answers_table", READ),
-        may.table("shared_table", READ, CHANGE),
+        *may.shared("schedule/*"),
         may.table("config_table", READ),
         may.table("calls_table", READ, SCAN),  # calls of all tenants that nobody takes up
         *may.results(),
@@ -223,7 +235,8 @@ def erasure_rights(may: Rights, _: cdk.Stack) -> list[iam.PolicyStatement]:
             found += may.versions(place.bucket, [prefix], read=not place.unread)
     return [
         *found,
-        may.table("shared_table", READ, CHANGE),  # the notes for writers and loader, and the ledgers
+        # The notes for writers and loader, the ledgers, and a tenant's clients.
+        *may.shared("access", "erased", "erasure-ledger", "erasure-open/*", "tenant-ledger"),
         # A tenant's deletion: its state, whether a worker holds one of its calls, and what it is given before.
         may.table("config_table", READ, ("dynamodb:UpdateItem",)),
         may.table("calls_table", READ),

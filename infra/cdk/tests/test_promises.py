@@ -185,6 +185,23 @@ def test_old_versions_of_objects_are_deleted_by_nobody_else(resources):
     assert may == {"Erasure", "ErasingRecords", "ScheduleWorkloadTaskTaskRole"}
 
 
+def test_a_role_changes_only_its_own_subjects_in_the_shared_table(resources):
+    found = {}
+    for where, logical, statement in statements(resources):
+        stage = where.split()[0]
+        actions = {action for action in as_list(statement["Action"]) if re.fullmatch(r"dynamodb:(Put|Update|Delete|Batch).*", action)}
+        if not actions - {"dynamodb:BatchGetItem"} or "SharedTable" not in json.dumps(statement["Resource"]):
+            continue
+        keys = as_list(statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
+        assert {key.split("/")[0] for key in keys} == {stage}, logical
+        role = re.split("Workload|DefaultPolicy|[0-9A-F]{8}$", logical)[0]
+        found.setdefault(role, set()).update(key.split("/")[1] for key in keys)
+    assert set(found) == {"Service", "Calls", "Schedule", "Erasure"}
+    assert found["Calls"] == {"rollout", "changes"}
+    assert {role for role, subjects in found.items() if "access" in subjects} == {"Service", "Erasure"}
+    assert not any("production-change" in subjects for subjects in found.values())
+
+
 def test_no_role_has_every_action_of_a_service(resources):
     for where, logical, statement in statements(resources):
         for action in as_list(statement["Action"]):

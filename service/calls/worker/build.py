@@ -213,6 +213,7 @@ def _rollout(
     settings: Settings, production: PairSource, results: Callable[[str], TenantResults], dynamodb: Any
 ) -> CallRollout:
     """Return the rollout that the service follows for the same task, as it stands now, and follow it."""
+    from service.core.release.ledger_copy import signed_step
     from service.core.release.registry import CandidateReader
     from service.kit.records.shared_state import open_shared_state
     from service.rollouts.control import RolloutControl
@@ -223,6 +224,7 @@ def _rollout(
         production,
         CandidateReader(_TASK, settings),
         settings.state_dir / "rollout" / _TASK,
+        signed=partial(signed_step, _TASK, settings),
         shared=open_shared_state(settings, dynamodb),
         every_s=settings.registry.refresh_s,
     )

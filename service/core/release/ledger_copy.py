@@ -6,8 +6,8 @@ from urllib.parse import unquote
 
 from service.core.release.release import Release, read_release
 from service.core.release.rollout import Rollout, read_rollout
-from service.core.release.statements import TrustedKeys
-from service.kit.frame.errors import RegistryError
+from service.core.release.statements import TrustedKeys, load_trusted_keys
+from service.kit.frame.errors import ConfigurationError, RegistryError
 from service.kit.settings import Settings
 
 
@@ -45,6 +45,15 @@ def newest_step_in_ledger(task: str, settings: Settings, keys: TrustedKeys) -> i
     return _newest(
         rollout_ledger_copy(task, settings), task, settings, lambda line, what: read_rollout(line, keys, what)
     )
+
+
+def signed_step(task: str, settings: Settings, envelope: str) -> int:
+    """Return the number of a rollout step of ``task`` and of this stage; 0 if ``envelope`` is none that verifies."""
+    try:
+        rollout = read_rollout(envelope, load_trusted_keys(settings.trusted_keys_file), "the newest rollout step")
+    except (RegistryError, ConfigurationError):
+        return 0
+    return rollout.sequence if rollout.task == task and rollout.is_for(settings.stage, settings.environment) else 0
 
 
 def _newest(path: Path, task: str, settings: Settings, read: Callable[[str, str], Release | Rollout]) -> int:

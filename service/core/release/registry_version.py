@@ -63,4 +63,4 @@ def verify_candidate(
         attestation_envelope=tags.get(attestation_tag(rollout.attestation), ""),
         rollout_arm="candidate",
     )
-    return RolloutCandidate(served=served, rollout=rollout)
+    return RolloutCandidate(served=served, rollout=rollout, envelope=tags[rollout.tag])

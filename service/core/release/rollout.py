@@ -210,7 +210,8 @@ def _missing_evidence(rollout: Rollout, attestation: GateAttestation) -> str | N
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutCandidate:
-    """A verified pair with the rollout step that puts it beside production."""
+    """A verified pair with the rollout step that puts it beside production, and this step's signed ``envelope``."""
 
     served: ServedPair
     rollout: Rollout
+    envelope: str

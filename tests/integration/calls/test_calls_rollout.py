@@ -66,6 +66,7 @@ class Beside:
             Production(),  # type: ignore[arg-type] # the control asks for the current pair only
             lambda: self.found,
             self.place.settings.state_dir / folder,
+            signed=lambda text: 0,
             shared=open_shared_state(self.place.settings),
             rule=StopRule(least_requests=5),
         )
@@ -76,7 +77,7 @@ class Beside:
             results=worker.results,
             now=worker.now,
         )
-        return replace(worker, scorer=replace(worker.scorer, rollout=rollout))
+        return replace(worker, scorer=replace(worker.scorer, rollout=rollout, envelope=""))
 
     def upload(self, name: str, count: int = CALLS) -> None:
         for tenant in (ACME, BRAND):
@@ -109,7 +110,7 @@ def beside(place: CallPlace) -> Any:
             production_digest=production.digest, percent=percent, shadow_percent=shadow_percent, steps=(percent,),
             gate_run_id="r", attestation="a", who="dana", why="w", at="2026-11-21T00:00:00+00:00", environment="local",
         )  # fmt: skip
-        return Beside(place, RolloutCandidate(served=served, rollout=rollout))
+        return Beside(place, RolloutCandidate(served=served, rollout=rollout, envelope=""))
 
     return put
 

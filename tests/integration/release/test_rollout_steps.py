@@ -4,7 +4,9 @@ import base64
 import json
 import shutil
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from starlette.testclient import TestClient
@@ -15,11 +17,12 @@ from eval.release.audit import Audit
 from eval.release.promotion import promote_pair, roll_back
 from eval.release.rollout import advance_rollout, end_rollout, stop_reason
 from eval.release.services import tell_services
+from eval.release.signing import sign_statement, signer_to_release
 from eval.spine.errors import Refused, RolloutError
 from eval.tracking.store import Tracking
 from service.app import create_app
 from service.core.release import registry
-from service.core.release.ledger_copy import newest_step_in_ledger, rollout_ledger_copy
+from service.core.release.ledger_copy import newest_step_in_ledger, rollout_ledger_copy, signed_step
 from service.core.release.registry import RegistryPairSource, fetch_candidate
 from service.core.release.release import attestation_tag
 from service.core.release.rollout import CANDIDATE_ALIAS
@@ -78,7 +81,11 @@ def _control(settings):
     source = RegistryPairSource("shout", settings)
     source.refresh()
     control = RolloutControl(
-        "shout", source, lambda: fetch_candidate("shout", settings), settings.state_dir / "rollout" / "shout"
+        "shout",
+        source,
+        lambda: fetch_candidate("shout", settings),
+        settings.state_dir / "rollout" / "shout",
+        signed=partial(signed_step, "shout", settings),
     )
     control.tick()
     return control
@@ -325,14 +332,26 @@ def _stopped_elsewhere(table, settings, task, **changes):
 def test_a_rollout_that_a_service_elsewhere_stopped_is_not_moved_on_but_begun_again(settings, table):
     settings = settings.model_copy(update={"aws_endpoint": table.aws.endpoint})
     _advance(settings, steps=(50, 100))
-    _stopped_elsewhere(table, settings, "shout", sequence=7)
-    assert "step 7 is gone: a service has seen it" in _broken(settings)["rollout step 7"]
+    _stopped_elsewhere(table, settings, "shout", sequence=9 * 10**15, stopped=None)
+    assert "names step 9000000000000000, which nobody signed" in _broken(settings)["rollout number"]
+    assert len(_broken(settings)) == 1
     _stopped_elsewhere(table, settings, "shout", pair="of another rollout with the same number")
     assert stop_reason(fetch_candidate("shout", settings).rollout, settings) is None
     _stopped_elsewhere(table, settings, "shout")
     with pytest.raises(Refused, match=r"the service stopped step 1 \(errors: 9 of 9"):
         _advance(settings)
     assert _advance(settings, restart=True, steps=(50, 100)).sequence == 2
+
+
+def test_a_missing_range_of_steps_is_one_item_however_large_it_is(settings):
+    step = _advance(settings, steps=(100,))
+    tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
+    huge = replace(step, sequence=9 * 10**15)
+    tags = {huge.tag: sign_statement(signer_to_release(settings), huge.statement())}
+    tracking.place("shout", step.registry_version, tags, alias=CANDIDATE_ALIAS)
+    broken = _broken(settings)
+    assert "are gone: later ones are there" in broken["rollout steps 2 to 8999999999999999"]
+    assert "somebody" not in broken["rollout steps 2 to 8999999999999999"]
 
 
 def test_where_nobody_can_tell_of_a_stop_a_rollout_is_not_moved_on(settings):

@@ -124,8 +124,8 @@ def _serve(settings, folder, candidate, *, archive):
         at="2026-11-21T00:00:00+00:00",
         environment="local",
     )
-    found = RolloutCandidate(served=_served(CANDIDATE), rollout=rollout)
-    control = RolloutControl("summarize", Source(), lambda: found, folder / "rollout")
+    found = RolloutCandidate(served=_served(CANDIDATE), rollout=rollout, envelope="")
+    control = RolloutControl("summarize", Source(), lambda: found, folder / "rollout", signed=lambda text: 0)
     control.tick()
     queries = DynamoQueries.beside(client("dynamodb", settings, attempts=1), settings)
     runtime = runtime_of(

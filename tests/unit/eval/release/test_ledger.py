@@ -155,7 +155,7 @@ def test_a_missing_link_is_named(ledger, tracking, notary, tmp_path):
     path.write_text("\n".join([lines[0], lines[2]]), encoding="utf-8")
     problems = chain_problems(ledger.entries())
     assert list(problems) == [2]
-    assert "it is missing: somebody removed it" in problems[2]
+    assert "it is missing; restore it" in problems[2]
 
 
 def test_a_link_to_something_else_and_a_second_of_one_number_are_named(ledger, tracking, notary):

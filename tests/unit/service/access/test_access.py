@@ -13,12 +13,13 @@ from shared_table import TableInMemory
 from structlog.testing import capture_logs
 
 from service.access.changes import SPREAD_S, AccessChanges
-from service.access.clients import Client, Clients, hash_secret, new_secret
+from service.access.clients import SCOPES, Client, Clients, hash_secret, new_secret
 from service.access.control import account_key, local_token, open_access, open_changes
 from service.access.errors import InvalidClient, InvalidScope, ScopeMissing, TokenRefused
 from service.access.items import SharedItems, first_use
 from service.access.keys import KeyRing, new_key, thumbprint
 from service.access.live import LiveAccess
+from service.access.seals import change_client, seal_all
 from service.access.sessions import Sessions
 from service.access.takeover import take_over
 from service.access.throttle import ConversationThrottle, LimitExceeded, Throttle
@@ -74,7 +75,7 @@ class World:
 
     def keep(self, name, **fields):
         text = json.dumps({"secrets": [hash_secret(SECRET)], **fields})
-        self.changes.items.change(f"client/{name}", lambda _: text)
+        change_client(self.changes.items, self.sealing, name, lambda _: text)
 
     def refresh(self):
         self.live.refresh()
@@ -308,7 +309,8 @@ def test_a_key_is_opened_once_and_a_verified_token_stays_verified(world):
     opened, public = world.sealing.opened, world.tokens.keys.public(world.tokens.keys.signing()[0])
     world.keep("another", scopes=["summaries"])
     world.refresh()
-    assert world.sealing.opened == opened
+    world.refresh()
+    assert world.sealing.opened == opened + 2  # the new client's seal, by each task
     assert world.tokens.keys.public(world.tokens.keys.signing()[0]) is public
 
 
@@ -506,7 +508,7 @@ def test_local_makes_what_is_missing_once_and_for_its_owner_only(tmp_path):
     assert access.verify(f"Bearer {token.text}", "operator").client_id == "local"
     assert access.verify(f"Bearer {local_token(settings, 'feedback').text}", "feedback").scopes == {"feedback"}
     files = list((tmp_path / "access").rglob("*.json"))
-    assert len(files) == 3
+    assert len(files) == 4  # a key, who made it, a client and its seal
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     assert account_key(settings) == account_key(settings)
     open_changes(settings).revoke_client("local")
@@ -618,3 +620,65 @@ def test_a_conversation_has_a_small_rate_and_few_requests_at_once():
     assert (caught.value.kind, caught.value.retry_after_s) == ("rate", 0.5)
     now = 0.5
     ask()
+
+
+def planted_key(world, **fields):
+    """Write a token key of somebody who can write the table and has no right to KMS; return a token signed by it."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    public = private.public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    name = thumbprint(public)
+    item = {"public": pem, "sealed": None, "signs_from": 0.0, "ends_at": None} | fields
+    world.changes.items.change(f"key/{name}", lambda _: json.dumps(item))
+    return world.forged(key=private, header={"kid": name}, scope="operator")
+
+
+@pytest.mark.parametrize("fields", [{}, {"ends_at": 9e9}, {"sealed": "plain:AAAA"}, {"sealed": "turned:x:00"}])
+def test_a_key_that_kms_does_not_open_verifies_nothing(world, fields):
+    bearer = planted_key(world, **fields)
+    world.refresh()
+    for tokens in (world.tokens, world.other, world.task("new")[1]):
+        with pytest.raises(TokenRefused, match="not signed by a key of this service"):
+            tokens.verify(bearer)
+    assert world.other.verify(world.bearer()).client_id == "widget"
+
+
+def test_a_client_that_is_not_sealed_gets_nothing(world):
+    sealed = world.changes.items.read()["seal/widget"]
+    mine = json.dumps({"secrets": [hash_secret(SECRET)], "scopes": [*SCOPES, "task:*"]})
+    world.changes.items.change("client/evil", lambda _: mine)
+    world.changes.items.change("client/moved", lambda _: mine)
+    world.changes.items.change("seal/moved", lambda _: sealed)
+    world.changes.items.change("client/widget", lambda _: mine)  # more scopes for one that is known
+    with capture_logs() as logs:
+        world.refresh()
+    assert {entry["event"] for entry in logs} == {"ACCESS_UNREADABLE"}
+    assert "omni clients --seal" in logs[0]["reason"]
+    for tokens in (world.tokens, world.other, world.task("new")[1]):
+        for name in ("evil", "moved", "widget"):
+            with pytest.raises(InvalidClient):
+                tokens.issue(name, SECRET, None)
+
+
+def test_clients_of_an_earlier_version_are_sealed_once(world):
+    world.changes.items.remove("seal/widget")
+    world.live, world.tokens = world.task("new")
+    assert world.live.clients() == {}
+    assert seal_all(world.changes.items, world.sealing) == ["widget"]
+    assert seal_all(world.changes.items, world.sealing) == []
+    world.live.refresh()
+    assert set(world.live.clients()) == {"widget"}
+
+
+def test_what_was_proven_once_lets_a_task_start_while_nothing_can_be_opened(world):
+    bearer = world.bearer()
+    world.sealing.down = True
+    assert world.task("one")[1].verify(bearer).client_id == "widget"
+    with pytest.raises(TokenRefused):
+        world.task("an empty disk")[1].verify(bearer)
+
+
+def test_a_token_for_longer_than_an_hour_is_refused(world):
+    for claims in ({"exp": world.now + 3601}, {"iat": world.now - 3600}, {"nbf": world.now - 3600}, {"iat": "now"}):
+        with pytest.raises(TokenRefused, match=r"for longer|not numbers"):
+            world.tokens.verify(world.forged(**claims))

@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from rollout_world import NEW, OLD, Production, Registry, candidate, served
+from rollout_world import NEW, OLD, Production, Registry, candidate, served, signed
 from structlog.testing import capture_logs
 
 from service.kit.frame.errors import RegistryError, ToolsDiffer
@@ -19,7 +19,7 @@ class World:
         self.now = 1_000_000.0
 
     def worker(self):
-        made = RolloutControl("demo", self.production, self.registry, self.folder, wall=lambda: self.now)
+        made = RolloutControl("demo", self.production, self.registry, self.folder, signed=signed, wall=lambda: self.now)
         made.tick()
         return made
 
@@ -245,7 +245,7 @@ def test_a_candidate_with_other_tools_than_there_are_gets_no_customers(world):
         if fault:
             raise fault[0]
 
-    control = RolloutControl("demo", world.production, fitting(world.registry, fits), world.folder)
+    control = RolloutControl("demo", world.production, fitting(world.registry, fits), world.folder, signed=signed)
     control.tick()
     assert names(control) == {"old", "new"}
     fault.append(RegistryError("the tools are down"))

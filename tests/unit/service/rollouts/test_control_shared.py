@@ -1,9 +1,10 @@
 """Two tasks of a service with a disk each and one shared table."""
 
+import json
 import os
 
 import pytest
-from rollout_world import NEW, OLD, Production, Registry, candidate
+from rollout_world import NEW, OLD, Production, Registry, candidate, signed
 from shared_table import TableInMemory
 
 from service.kit.frame.errors import RegistryError
@@ -29,6 +30,7 @@ class Service:
             Production(),
             self.registry,
             self.root / disk,
+            signed=signed,
             shared=self.table,
             wall=lambda: self.now,
         )
@@ -309,3 +311,91 @@ def test_the_registry_may_be_gone_too(service):
     feed(one, seen=BAD)
     one.tick()
     assert serves(one) == {"old"}
+
+
+def unsigned(service, sequence):
+    """Write what somebody who can write the table, and cannot sign, would write."""
+    text = json.dumps({"sequence": sequence, "pair": None, "stopped": None})
+    service.table.put(rollout_partition("demo"), "step", text)
+
+
+HUGE = 9 * 10**15
+
+
+@pytest.mark.parametrize("sequence", [1, 2, HUGE])
+def test_an_unsigned_number_takes_no_stop_back(service, sequence):
+    one = service.task("one")
+    feed(one, seen=BAD)
+    one.tick()
+    unsigned(service, sequence)
+    one.tick()
+    assert serves(one) == {"old"}
+    assert serves(service.task("a new disk")) == {"old"}
+
+
+@pytest.mark.parametrize("sequence", [2, HUGE])
+def test_an_unsigned_number_disarms_no_automatic_stop(service, sequence):
+    one = service.task("one")
+    unsigned(service, sequence)
+    feed(one, 800, seen=BAD)
+    one.tick()
+    assert "errors: 800 of 800" in one.status()["stopped"]
+    one.tick()
+    assert serves(one) == serves(service.task("a new disk")) == {"old"}
+
+
+def test_an_unsigned_number_holds_no_rollout_back_and_is_written_by_nobody_again(service):
+    unsigned(service, HUGE)
+    one = service.task("one")
+    assert serves(one) == {"old", "new"}
+    service.table.delete(rollout_partition("demo"), "step")
+    one.tick()
+    assert not [item for item in service.table.found.values() if str(HUGE) in str(item)]
+    assert str(HUGE) not in (service.root / "one" / "state.json").read_text(encoding="utf-8")
+
+
+def stops(service):
+    return [key for key in service.table.found if key[1].startswith("stop/")]
+
+
+def test_a_stop_that_was_deleted_from_the_table_is_written_again(service):
+    one = service.task("one")
+    feed(one, seen=BAD)
+    one.tick()
+    (key,) = stops(service)
+    service.table.delete(rollout_partition("demo"), key[1])
+    service.table.delete(rollout_partition("demo"), "step")
+    service.task("one")  # the process may have ended: its disk remembers
+    assert stops(service) == [key]
+    assert serves(service.task("a new disk")) == {"old"}
+
+
+def test_a_stop_that_cannot_be_read_is_a_stop(service):
+    one = service.task("one")
+    feed(one, seen=BAD)
+    one.tick()
+    (key,) = stops(service)
+    service.table.put(rollout_partition("demo"), key[1], "{")
+    assert serves(service.task("a new disk")) == {"old"}
+
+
+def test_a_task_of_before_stops_is_heard_and_hears(service):
+    one = service.task("one")
+    text = json.dumps({"sequence": 1, "pair": NEW.pair.digest, "stopped": "errors", "at": 1.0})
+    service.table.put(rollout_partition("demo"), "step", text)
+    one.tick()
+    assert serves(one) == {"old"}
+    service.table.delete(rollout_partition("demo"), "step")
+    one.tick()
+    told = json.loads(service.table.get(rollout_partition("demo"), "step").text)
+    assert (told["sequence"], told["pair"], told["stopped"]) == (1, NEW.pair.digest, "errors")
+
+
+def test_where_a_newer_step_is_known_than_the_registry_gives_production_answers(service):
+    one, other = service.task("one"), service.task("other")
+    service.registry.found = candidate(sequence=2, percent=0)
+    other.tick()
+    service.registry.found = RegistryError("down")
+    one.tick()
+    assert serves(one) == {"old"}
+    assert one.status()["percent"] == 0

@@ -78,7 +78,7 @@ def candidate():
         at="2026-11-21T00:00:00+00:00",
         environment="local",
     )
-    return RolloutCandidate(served=served, rollout=rollout)
+    return RolloutCandidate(served=served, rollout=rollout, envelope="")
 
 
 class Model:

@@ -560,7 +560,7 @@ def test_the_last_known_good_pair_is_served_with_its_artifact_or_not_at_all(sett
 
 
 def test_a_candidate_is_taken_with_its_artifact_or_not_at_all(settings, served, weights, monkeypatch):
-    candidate = RolloutCandidate(served=served(WEIGHED, 1), rollout=SimpleNamespace(sequence=1))
+    candidate = RolloutCandidate(served=served(WEIGHED, 1), rollout=SimpleNamespace(sequence=1), envelope="")
     monkeypatch.setattr("service.core.release.registry.fetch_candidate", lambda *_, **__: candidate)
     reader = CandidateReader("demo", settings)
     assert reader().served.pair.artifact("w") == b"weights"
