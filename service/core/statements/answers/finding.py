@@ -9,7 +9,7 @@ FactKind = Literal[
 VoiceKind = Literal[
     "order", "address", "salutation", "machine talk", "refusal", "insult", "dangerous advice", "bare verdict"
 ]
-FormKind = Literal["markup", "template leftover", "picture", "prompt rule", "role"]
+FormKind = Literal["markup", "template leftover", "picture", "prompt rule", "role", "language"]
 LeakKind = Literal["account number", "card number", "social security number", "secret"]
 FindingKind = FactKind | VoiceKind | FormKind | LeakKind
 Severity = Literal["low", "medium", "high"]
@@ -39,6 +39,7 @@ _SCORES: dict[FindingKind, tuple[AnswerScore, ...]] = {
     "template leftover": ("plain",),
     "picture": ("plain",),
     "role": ("plain",),
+    "language": ("plain",),
     "account number": ("leak_free",),
     "card number": ("leak_free",),
     "social security number": ("leak_free",),
@@ -60,6 +61,7 @@ _SAID: dict[FindingKind, str] = {
     "template leftover": "template leftover",
     "picture": "emoji, picture or decoration",
     "role": "marker of a chat role",
+    "language": "changes to another language than English",
 }
 _LEAKS = frozenset({"account number", "card number", "social security number", "secret"})
 
