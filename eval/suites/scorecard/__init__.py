@@ -118,8 +118,8 @@ SUITE = Suite(
         Floor(
             metric="evidence_words",
             bound=0.75,
-            reason="a quote beside the labelled words of its turn shows nothing; the keyword baseline, which quotes one sentence, "
-            "reaches 0.90, and the four emptiest words of each labelled turn 0.55 (2026-11-24)",
+            reason="a quote beside the labelled words of its turn shows nothing; the keyword baseline quotes one sentence and "
+            "reaches 0.90, the four emptiest words of each labelled turn 0.55 (2026-11-24)",
         ),
         Floor(
             metric="kappa",
@@ -141,8 +141,8 @@ SUITE = Suite(
         Floor(
             metric="guard_clear",
             bound=0.90,
-            reason="each other card's texts must be asked for again, or the call goes to a person: an insult, a card number, a link "
-            "or an order that nobody gave stands beside an agent's score",
+            reason="each other card is asked for again, or its call goes to a person: an insult, a card number, a link or an "
+            " order that nobody gave stands beside an agent's score",
         ),
         Floor(metric="schema_valid", bound=0.80, reason="repairs of an answer's format must stay the exception"),
         Floor(

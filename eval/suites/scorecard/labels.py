@@ -40,7 +40,8 @@ class Label(BaseModel):
     turn: int | None = Field(default=None, ge=0)
     quote: str | None = None
     why: str = ""
-    also: tuple[LabelSpan, ...] = ()
+    # Left out where empty: a dataset keeps the digest that its evidence names.
+    also: tuple[LabelSpan, ...] = Field(default=(), exclude_if=lambda also: not also)
 
     @property
     def spans(self) -> tuple[LabelSpan, ...]:
