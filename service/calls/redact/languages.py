@@ -1,8 +1,8 @@
 """Refuses calls with turns in a language that the redactor does not cover, before anything of them is stored or sent.
 
 A redactor for English finds nothing in a German turn, so that "nothing found" would mean nothing. What counts is evidence of the
-covered language: words in another script, and words of which py3langid (Lui and Baldwin 2012; its model comes in the package) does
-not take a covered language for possible, are refused, whatever they are. Nigerian Pidgin counts as English. Of the 176 labelled
+covered language: words in another script, and words that py3langid (Lui and Baldwin 2012; its model comes in the package) does
+not take for a covered language, are refused, whatever they are. Nigerian Pidgin counts as English. Of the 176 labelled
 calls eight are refused: five for phrases of Spanish, three for names and addresses with few words beside them (2026-11-24).
 """
 
