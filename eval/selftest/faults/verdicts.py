@@ -13,6 +13,7 @@ from eval.selftest.mutant import Doctor
 from eval.spine.cases import Case
 from eval.suites.scorecard.labels import form_of, labels_of
 from service.core.tasks.scorecard import ScorecardInputs
+from service.core.tasks.scorecard.evidence import find_quote, shared_words
 from service.core.tasks.scorecard.reading import AGENT_TONES, CUSTOMER_TONES, RESOLUTIONS
 
 REFUSAL = "I'm sorry, but I cannot rate the work of a person on the basis of this conversation."
@@ -133,6 +134,27 @@ def invented(answers: CriterionAnswers, case: Case, draws: random.Random) -> Cri
         name: answer | {"quote": f"{answer['quote']} without fail"} if answer["quote"] else answer
         for name, answer in answers.items()
     }
+
+
+def emptiest(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
+    """Quote the four words of the right turn that share least with the quote; of several, the shortest ones."""
+    turns = ScorecardInputs.model_validate(case.inputs).turns
+    spoilt = dict(answers)
+    for name, answer in answers.items():
+        if not answer["quote"] or answer["turn"] < 0:
+            continue
+        text = turns[answer["turn"]].text
+        words = text.split()
+        fours = [" ".join(words[at : at + 4]) for at in range(len(words) - 3)]
+        found = [four for four in fours if find_quote(four, 0, [turns[answer["turn"]]]).status == "verified"]
+        least = min(found, key=lambda four: (shared_words(text, four, answer["quote"]), len(four)), default=None)
+        spoilt[name] = answer | {"quote": least or answer["quote"]}
+    return spoilt
+
+
+def unexplained(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
+    """Give no reason for any verdict."""
+    return {name: answer | {"reason": ""} for name, answer in answers.items()}
 
 
 def elsewhere(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:

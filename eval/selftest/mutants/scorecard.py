@@ -142,6 +142,20 @@ PLAN = MutantPlan(
             doctor=verdicts.spoilt(verdicts.unquoted),
         ),
         Mutant(
+            name="emptiest_words",
+            does="each quote is four empty words of the right turn",
+            targets=("evidence_words",),
+            engines=_SCRIPTED,
+            doctor=verdicts.spoilt(verdicts.emptiest),
+        ),
+        Mutant(
+            name="unexplained",
+            does="no verdict has a reason",
+            targets=("answered",),
+            engines=_SCRIPTED,
+            doctor=verdicts.spoilt(verdicts.unexplained),
+        ),
+        Mutant(
             name="half_unanswered",
             does="the second half of the form is left out",
             targets=("schema_valid", "kappa"),

@@ -1,5 +1,7 @@
 """The suite of ``scorecard``: whether verdicts, evidence and scores are right, and what they cost."""
 
+from pydantic import BaseModel
+
 from eval.scorers.accounts import (
     SENTENCE_FLOORS,
     SENTENCE_MARGINS,
@@ -7,6 +9,7 @@ from eval.scorers.accounts import (
     SENTENCE_POOLS,
     AccountScorer,
 )
+from eval.scorers.guard import GuardScorer
 from eval.spine.pool import Pool
 from eval.spine.suite import Floor, MetricSpec, MustPass, NoWorse, SliceFloor, Suite
 from eval.suites.scorecard.case_rules import CASE_RULES as CASE_RULES
@@ -17,6 +20,7 @@ from eval.suites.scorecard.pairs import EDIT, PairsRight
 from eval.suites.scorecard.pools import (
     Accuracy,
     EvidenceRight,
+    EvidenceWords,
     QuotesVerified,
     RequiredFailPrecision,
     RequiredFailRecall,
@@ -24,9 +28,11 @@ from eval.suites.scorecard.pools import (
     Wrongly,
     YesProven,
 )
-from eval.suites.scorecard.scorers import EndingScorer, FormScorer, ScoreScorer, VerdictScorer
+from eval.suites.scorecard.scorers import EndingScorer, EvidenceScorer, FormScorer, ScoreScorer, VerdictScorer
 from eval.suites.scorecard.sources import free_texts_of
 from figures.metric import Unit
+from service.core.run.guard import Guard
+from service.core.tasks.scorecard import TASK, ScorecardInputs
 
 # The forms of the gate set, each of another tenant's calls.
 FORMS = (
@@ -47,6 +53,7 @@ _POOLS: dict[str, Pool] = {
     "kappa_least_criterion": LeastKappa(by="criterion", at_best=True),
     "quotes_verified": QuotesVerified(),
     "evidence_right": EvidenceRight(),
+    "evidence_words": EvidenceWords(),
     "yes_proven": YesProven(),
     "right_turn": RightTurn(),
     "required_fail_recall": RequiredFailRecall(),
@@ -60,16 +67,24 @@ _WRONG: dict[str, Pool] = {
     "wrong_na": Wrongly(answer="na"),
 }
 
+
+def _guard_of(inputs: BaseModel) -> Guard:
+    assert isinstance(inputs, ScorecardInputs)
+    return TASK.guard(inputs)
+
+
 SUITE = Suite(
     task="scorecard",
     gate_dataset="gate",
     scorers=(
         VerdictScorer(),
+        EvidenceScorer(),
         ScoreScorer(),
         EndingScorer(),
         FormScorer(),
         CallConductScorer(),
         AccountScorer(free_texts_of),
+        GuardScorer(_guard_of),
     ),
     pools={**_POOLS, **_WRONG, **SENTENCE_POOLS},
     metrics=(
@@ -83,6 +98,7 @@ SUITE = Suite(
         MetricSpec(name="tone_agent", kind="rate", score="tone_agent", unit=Unit.RATE),
         MetricSpec(name="schema_valid", kind="rate", score="schema_valid", unit=Unit.RATE),
         MetricSpec(name="unreviewed", kind="rate", score="unreviewed", unit=Unit.RATE),
+        MetricSpec(name="guard_clear", kind="rate", score="guard_clear", unit=Unit.RATE),
         MetricSpec(name="answered", kind="answered", unit=Unit.RATE),
         MetricSpec(name="latency_p50", kind="latency", quantile=0.50, unit=Unit.MS, higher_is_better=False),
         MetricSpec(name="latency_p95", kind="latency", quantile=0.95, unit=Unit.MS, higher_is_better=False),
@@ -111,6 +127,12 @@ SUITE = Suite(
             "reaches 0.46 [0.41, 0.51] on the gate set (2026-11-23)",
         ),
         Floor(
+            metric="evidence_words",
+            bound=0.75,
+            reason="a quote beside the labelled words of its turn shows nothing; the keyword baseline quotes one sentence and "
+            "reaches 0.90, the four emptiest words of each labelled turn 0.55 (2026-11-24)",
+        ),
+        Floor(
             metric="kappa",
             bound=0.20,
             reason="below 0.21 agreement is only slight (Landis & Koch 1977); the comparison with production demands more",
@@ -126,6 +148,12 @@ SUITE = Suite(
             bound=0.15,
             reason="above it every call leaves a criterion out of its score that it owes, on average; the keyword baseline "
             "reaches 0.08 [0.06, 0.09] on the gate set (2026-11-23)",
+        ),
+        Floor(
+            metric="guard_clear",
+            bound=0.90,
+            reason="each other card is asked for again, or its call goes to a person: an insult, a card number, a link or an "
+            " order that nobody gave stands beside an agent's score",
         ),
         Floor(metric="schema_valid", bound=0.80, reason="repairs of an answer's format must stay the exception"),
         Floor(
@@ -202,6 +230,7 @@ SUITE = Suite(
             margin=0.08,
             reason="one piece of evidence in twelve; a pair's comparison with itself has an interval of about ±0.05",
         ),
+        NoWorse(metric="evidence_words", margin=0.05, reason="one quote in twenty, as for quotes_verified"),
         NoWorse(
             metric="right_turn", margin=0.10, reason="often two turns show the same, so the other turn is no error"
         ),
@@ -214,6 +243,7 @@ SUITE = Suite(
             metric="tone_customer", margin=0.12, reason="one call in eight: two listeners often differ about a tone"
         ),
         NoWorse(metric="tone_agent", margin=0.12, reason="one call in eight, as for the customer's tone"),
+        NoWorse(metric="guard_clear", margin=0.03, reason="one card in 33; what the guard finds costs a second answer"),
         NoWorse(metric="schema_valid", margin=0.05, reason="one answer in twenty; the floor allows repairs in a fifth"),
         NoWorse(metric="answered", margin=0.05, reason="one call in twenty, as for quotes_verified"),
         NoWorse(metric="latency_p95", margin=0.5, reason="nobody waits for a scorecard, but compute time costs money"),
@@ -288,6 +318,7 @@ SUITE = Suite(
         "required_fail_recall",
         "quotes_verified",
         "evidence_right",
+        "evidence_words",
         "right_turn",
         "schema_valid",
         "latency_p95",

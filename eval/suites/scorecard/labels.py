@@ -1,6 +1,6 @@
 """The labels of a call: a verdict and evidence per criterion, how the call ended, the tone of both speakers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,12 +10,29 @@ from service.core.run.task import TaskResult
 from service.core.tasks.scorecard import ScorecardInputs
 from service.core.tasks.scorecard.arithmetic import Rating, Total, add_up
 from service.core.tasks.scorecard.card import CriterionResult, Scorecard
+from service.core.tasks.scorecard.evidence import shared_words
 from service.core.tasks.scorecard.form import Form
 from service.core.tasks.scorecard.reading import AgentTone, CustomerTone, Resolution
+from service.core.tasks.scorecard.transcript import Turn
+
+# A quote of other words of the right turn shows nothing: "and is there anything" of a turn that names the fee.
+_SHARED = 0.5
+
+
+class LabelSpan(BaseModel):
+    """Words of one turn that show a verdict, too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    turn: int = Field(ge=0)
+    quote: str
 
 
 class Label(BaseModel):
-    """The right answer to one criterion; ``turn`` and ``quote`` are its evidence, None if it rests on something not said."""
+    """The right answer to one criterion; ``turn`` and ``quote`` are its evidence, None if it rests on something not said.
+
+    ``also`` are other words that show it as well, in the same turn or in another.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,6 +40,15 @@ class Label(BaseModel):
     turn: int | None = Field(default=None, ge=0)
     quote: str | None = None
     why: str = ""
+    # Left out where empty: a dataset keeps the digest that its evidence names.
+    also: tuple[LabelSpan, ...] = Field(default=(), exclude_if=lambda also: not also)
+
+    @property
+    def spans(self) -> tuple[LabelSpan, ...]:
+        """All words that show the verdict, the first ones first."""
+        if self.turn is None or self.quote is None:
+            return ()
+        return (LabelSpan(turn=self.turn, quote=self.quote), *self.also)
 
 
 class ToneLabel(BaseModel):
@@ -69,6 +95,28 @@ def answered_pairs(case: Case, result: TaskResult) -> Iterator[tuple[Label, Crit
     for item in card_of(result.output or "").criteria:
         if item.id in labels:
             yield labels[item.id], item
+
+
+def turns_of(case: Case) -> tuple[Turn, ...]:
+    """Return the turns of the call."""
+    return ScorecardInputs.model_validate(case.inputs).turns
+
+
+def in_labelled_turn(item: CriterionResult, label: Label) -> bool:
+    """Return whether the verdict is right and rests on a turn that is labelled for it."""
+    return (
+        item.verdict == label.verdict
+        and item.evidence == "verified"
+        and any(item.turn == span.turn for span in label.spans)
+    )
+
+
+def shows(item: CriterionResult, label: Label, turns: Sequence[Turn]) -> bool:
+    """Return whether the words that ``item`` quotes are among the labelled ones: half of the shorter of the two, at least."""
+    return any(
+        item.turn == span.turn and shared_words(turns[span.turn].text, item.quote, span.quote) >= _SHARED
+        for span in label.spans
+    )
 
 
 def labelled_total(case: Case) -> Total | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from eval.spine.cases import Case
-from eval.suites.scorecard.labels import answered_pairs, card_of
+from eval.suites.scorecard.labels import answered_pairs, card_of, in_labelled_turn, shows, turns_of
 from eval.verdict.pooled import Ratio
 from service.core.run.task import TaskResult
 from service.core.tasks.scorecard.arithmetic import Rating
@@ -110,6 +110,24 @@ class RightTurn(Ratio):
         ]
         right = sum(item.evidence == "verified" and item.turn == label.turn for label, item in pairs)
         return _shared(right, len(pairs), results)
+
+
+class EvidenceWords(Ratio):
+    """Share of the right verdicts' quotes from a labelled turn that hold the labelled words, at least half of the shorter.
+
+    A turn says many things: its emptiest words are verified, come from the right turn and show nothing.
+    """
+
+    def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
+        """Return quotes with the labelled words, and all that could hold them."""
+        turns = turns_of(case)
+        quoted = [
+            shows(item, label, turns)
+            for result in results
+            for label, item in answered_pairs(case, result)
+            if in_labelled_turn(item, label)
+        ]
+        return _shared(sum(quoted), len(quoted), results)
 
 
 class RequiredFailRecall(Ratio):

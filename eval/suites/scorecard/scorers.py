@@ -1,8 +1,15 @@
 """Scores of one scorecard against its labels: verdicts, score, ending and tone, and whether the model followed the form."""
 
-from eval.spine.results import Score
+from eval.spine.results import QuotingFinding, Score
 from eval.spine.scorer import ScorerContext
-from eval.suites.scorecard.labels import card_of, labelled_total, labels_of
+from eval.suites.scorecard.labels import (
+    card_of,
+    in_labelled_turn,
+    labelled_total,
+    labels_of,
+    shows,
+    turns_of,
+)
 
 _UNLABELLED = "the case has no such label"
 
@@ -27,6 +34,31 @@ class VerdictScorer:
             if name not in given or given[name].verdict != label.verdict
         ]
         return {"verdicts": Score(value=1 - len(wrong) / len(labels), findings=tuple(wrong))}
+
+
+class EvidenceScorer:
+    """``quotes_shown``: the share of the right verdicts' quotes from a labelled turn that hold the labelled words."""
+
+    name = "evidence"
+    scores = ("quotes_shown",)
+    needs_labels = True
+
+    def score(self, context: ScorerContext) -> dict[str, Score]:
+        """Return the share, with one finding per quote of other words."""
+        turns, labels = turns_of(context.case), labels_of(context.case).answers
+        quoted = [
+            (item, shows(item, labels[item.id], turns))
+            for item in card_of(context.output).criteria
+            if item.id in labels and in_labelled_turn(item, labels[item.id])
+        ]
+        if not quoted:
+            return {"quotes_shown": Score(value=None, unscored="no right verdict has a quote", applies=False)}
+        empty = tuple(
+            QuotingFinding(f"{item.id}: other words of the turn", quote=item.quote)
+            for item, right in quoted
+            if not right
+        )
+        return {"quotes_shown": Score(value=1 - len(empty) / len(quoted), findings=empty)}
 
 
 class ScoreScorer:

@@ -13,6 +13,8 @@ from typing import Protocol
 
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.redact.languages import ENGLISH, require_covered, spoken_languages
+from service.calls.redact.second_look import overlooked
+from service.core.redaction.dictated import redact_dictated, still_asked
 from service.core.redaction.entities import ANY_TAG, TAG, EntitySpan, redact_entities
 from service.core.redaction.finder import AskedText, EntityFinder
 from service.core.redaction.free_text import RedactionFailed, redacted_text
@@ -56,17 +58,19 @@ class TranscriptRedactor(Protocol):
 class PatternRedactor:
     """Redacts with patterns, the same on every machine: spoken details by context, then ``service.core.redaction.free_text``."""
 
-    by = "patterns-2"
+    by = "patterns-3"
     languages = frozenset({ENGLISH})
 
     def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
         """See ``TranscriptRedactor.redact``."""
         clean: list[Turn] = []
         found: Counter[str] = Counter()
-        asked = ""
+        asked = open_ = ""
         for turn in turns:
             try:
-                text = redacted_text(redact_spoken(turn.text, asked))
+                # A number that was asked for is given in pieces and read back: the question stays open.
+                dictated = redact_dictated(turn.text, f"{asked} {open_}" if turn.speaker != "agent" else open_)
+                text = redacted_text(redact_spoken(dictated, asked))
             except RedactionFailed as err:
                 raise CallFailed(FailureReason.REDACTION, f"turn {len(clean)}: {err}") from None
             except Exception as err:  # fail closed: keep neither the unredacted text nor a traceback that may quote it
@@ -75,7 +79,10 @@ class PatternRedactor:
             found.subtract(TAG.findall(turn.text))  # tags that the text already had were not found here
             # Only a question of the other speaker counts: agents do not answer their own questions.
             # "Thank you [name]" does not ask for a name.
-            asked = ANY_TAG.sub("", turn.text) if turn.speaker == "agent" else asked if turn.speaker == "system" else ""
+            said = ANY_TAG.sub("", turn.text)
+            asks = f"{said} {open_}" if turn.speaker == "agent" else f"{asked} {open_}"
+            open_ = open_ if turn.speaker == "system" else still_asked(asks, said)
+            asked = said if turn.speaker == "agent" else asked if turn.speaker == "system" else ""
             clean.append(turn.model_copy(update={"text": text}))
         return RedactedTranscript(
             turns=tuple(clean), by=self.by, found={kind: n for kind, n in sorted(found.items()) if n > 0}
@@ -147,7 +154,7 @@ def redacted_call(redactor: TranscriptRedactor, turns: Sequence[Turn], language:
     ]
     found = redacted_further(found, spans, f"{found.by}+names-1")
     small = sum(turn.text == turn.text.lower() and bool(names.small & set(_words(turn.text))) for turn in found.turns)
-    left = Counter(leftovers(found.turns)) + Counter({"name": small})
+    left = Counter(leftovers(found.turns)) + Counter(overlooked(found.turns)) + Counter({"name": small})
     return replace(found, languages=languages, left=dict(sorted(left.items())))
 
 

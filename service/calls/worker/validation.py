@@ -34,12 +34,22 @@ STEPS = (
     "check alarms and cost",
 )
 _MOST_S = 900.0
-# Everything in these turns that belongs to a person must be gone from whatever is stored.
-PRIVATE = ("Delphine", "Marchetti", "4111 1111 1111 1111", "delphine@example.com")
+# Everything in these turns that belongs to a person must be gone from whatever is stored, also what is dictated.
+PRIVATE = (
+    "Delphine",
+    "Marchetti",
+    "4111 1111 1111 1111",
+    "delphine@example.com",
+    "forty-one eleven",
+    "eighty-nine",
+    "LM5 0SW",
+)
 SPOKEN = (
     ("agent", "Good morning, this is Sam at customer care. This call is recorded. How can I help you today?"),
     ("customer", f"My name is {PRIVATE[0]} {PRIVATE[1]}. My card is {PRIVATE[2]} and my mail is {PRIVATE[3]}. My bill is wrong."),
     ("agent", "I am sorry to hear that. I have corrected the bill, and you will receive the refund on Friday."),
+    ("agent", "May I have your PIN and your date of birth for that?"),
+    ("customer", f"Certainly. It is {PRIVATE[4]}, and I was born on the ninth of May {PRIVATE[5]}. My postcode is {PRIVATE[6]}."),
     ("customer", "Thank you, that is all."),
 )  # fmt: skip
 

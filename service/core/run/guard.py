@@ -21,7 +21,7 @@ _MOST_CHARS = 100_000
 # Longer histories are prepared in a thread, so that they do not block the event loop.
 _HEAVY_CHARS = 20_000
 # Preparation starts after this delay: the model request has then been sent, and the model is generating.
-_PREPARE_AFTER_S = 0.05
+PREPARE_AFTER_S = 0.05
 _SHOWN_CHARS = 60
 _MOST_NAMED = 12
 _SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high")
@@ -121,7 +121,7 @@ class AnswerGuard:
         loop = asyncio.get_running_loop()
         if self.heavy or not screened_is_compiled():
             return loop.run_in_executor(None, self.prepare)
-        return loop.call_later(_PREPARE_AFTER_S, self.prepare)
+        return loop.call_later(PREPARE_AFTER_S, self.prepare)
 
     def __call__(self, text: str) -> tuple[Finding, ...]:
         """See ``Guard.__call__``."""

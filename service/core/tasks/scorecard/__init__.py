@@ -10,10 +10,12 @@ from service.core.llm.model_call import InProcessModels
 from service.core.run.task import Task
 from service.core.tasks.scorecard.card import Scorecard, empty_card, make_card
 from service.core.tasks.scorecard.form import Form, TenantId
+from service.core.tasks.scorecard.free_texts import CardGuard
 from service.core.tasks.scorecard.keywords import MODEL_ID, answer_part
 from service.core.tasks.scorecard.reading import SCHEMAS, Reading, answer_schema, read_answer
 from service.core.tasks.scorecard.transcript import MOST_TURNS, Turn
 from service.core.tasks.scorecard.windows import ANSWER_TOKENS, OVERVIEW_TOKENS, TranscriptPart, plan
+from service.core.tools.use import TracedStep
 from service.core.unit.pair import OutputRules, Pair
 from service.core.unit.question import Question
 from service.kit.frame.errors import PairError
@@ -117,6 +119,10 @@ class ScoreCalls(Task[ScorecardInputs]):
     def tenant(self, inputs: ScorecardInputs) -> str:
         """Return the tenant that owns the call and the form."""
         return inputs.tenant
+
+    def guard(self, inputs: ScorecardInputs, seen: Sequence[TracedStep] = ()) -> CardGuard:
+        """Return a guard that checks the free texts of an answer against the transcript."""
+        return CardGuard(inputs.turns, inputs.form)
 
     def check(self, text: str, rules: OutputRules) -> str:
         """Return ``text``, a complete scorecard, validated; a model's answers are read per question (``questions``)."""

@@ -73,3 +73,19 @@ def holds(text: str, wanted: str) -> bool:
                 return True
         place = whole.find(wanted, place + 1)
     return False
+
+
+def shared_words(text: str, one: str, other: str) -> float:
+    """Return how much two quotes from ``text`` overlap: their common words as a share (0 to 1) of the shorter one's words.
+
+    Of several places that hold the same quote, those that overlap most count. 0 if ``text`` lacks one of them.
+    """
+    words = _WHOLE_WORDS.findall(folded(text))
+    places = [_places(words, _WHOLE_WORDS.findall(folded(quote))) for quote in (one, other)]
+    common = [len(range(max(a.start, b.start), min(a.stop, b.stop))) for a in places[0] for b in places[1]]
+    return max(common, default=0) / min((len(found[0]) for found in places if found), default=1)
+
+
+def _places(words: Sequence[str], wanted: Sequence[str]) -> list[range]:
+    starts = range(len(words) - len(wanted) + 1) if wanted else ()
+    return [range(at, at + len(wanted)) for at in starts if words[at : at + len(wanted)] == list(wanted)]

@@ -1,7 +1,8 @@
 """Parses a model's answer by its schema; invalid JSON is repaired once, and an answer that is still invalid is refused.
 
-A pair uses one of two schemas. In ``scorecard-v1`` the model gives reason, quote, turn and verdict. In ``scorecard-lines-v1``,
-for models that cannot quote literally, it gives turn and verdict only, and the code uses the turn's text as the quote.
+A pair uses one of two schemas. In ``scorecard-v1`` the model gives reason, quote, turn and verdict, and a verdict without a
+reason does not count. In ``scorecard-lines-v1``, for models that cannot quote literally, it gives turn and verdict only, and the
+code uses the turn's text as the quote.
 """
 
 import json
@@ -30,6 +31,7 @@ _VERDICTS: Mapping[str, Rating] = {
     **dict.fromkeys(("na", "n/a", "not applicable", "not_applicable", "none applicable"), "na"),
 }
 _TURN = re.compile(r"\d{1,6}")
+_REASON = re.compile(r"[^\W\d_]{2}")
 
 
 class CriterionRating(BaseModel):
@@ -142,6 +144,10 @@ def read_answer(
     read = {name: answer for name, answer in wanted.items() if answer is not None}
     if not read:
         raise OutputInvalid(f"the answer has no verdict on any of the {len(criterion_ids)} criteria")
+    if schema == QUOTES:
+        read = {name: answer for name, answer in read.items() if _REASON.search(answer.reason)}
+        if not read:
+            raise OutputInvalid("no verdict of the answer has a reason")
     if schema == LINES:
         said_at = lines or {}
         read = {name: _quoting(answer, said_at) for name, answer in read.items()}

@@ -110,6 +110,7 @@ def scores(case: Case, output: str) -> dict[str, float | None]:
 def test_a_right_scorecard_is_right_in_everything_but_the_tone() -> None:
     assert scores(case_of(), output_of(**RIGHT)) == {
         "verdicts": 1.0,
+        "quotes_shown": 1.0,
         "score_error": 0.0,
         "passed_right": 1.0,
         "resolution": 1.0,
@@ -120,7 +121,25 @@ def test_a_right_scorecard_is_right_in_everything_but_the_tone() -> None:
         "conduct": None,
         "order_unquoted": None,
         "accounted": None,
+        "guard_clear": 1.0,
     }
+
+
+def test_empty_words_of_the_right_turn_are_no_evidence() -> None:
+    longer = [{"speaker": "agent", "start_s": 0, "text": f"{TEXTS[0]}. And is there any other thing I may do for you?"}]
+    case = case_of()
+    case = case.model_copy(update={"inputs": INPUTS | {"turns": longer + INPUTS["turns"][1:]}})
+    for quote, right in (("is there any other", 0.0), (YES["quote"], 1.0), ("Good morning, this is", 1.0)):
+        card = json.loads(output_of(**RIGHT))
+        card["criteria"][0] |= {"quote": quote}
+        output = json.dumps(card)
+        assert figure("evidence_right", (case, output)) == 1.0
+        assert figure("evidence_words", (case, output)) == (1 + right) / 2
+        assert scores(case, output)["quotes_shown"] == (1 + right) / 2
+    also = {"verdict": "yes", "turn": 0, "quote": "Good morning", "also": [{"turn": 0, "quote": "any other thing"}]}
+    case = case_of(greet=also).model_copy(update={"inputs": case.inputs})
+    card["criteria"][0] |= {"quote": "is there any other"}
+    assert figure("evidence_words", (case, json.dumps(card))) == 1.0
 
 
 def test_a_wrong_verdict_costs_its_weight() -> None:

@@ -39,6 +39,20 @@ def refusal(*turns, covered=ENGLISH):
         ("benim adım ayşe yılmaz hesap numaram dört yedi bir bir", "Turkish"),
         ("меня зовут анна иванова номер счёта четыре семь", "Russian"),
         ("私の名前は田中花子です", "Japanese"),
+        ("আমার নাম রহিম উদ্দিন, আমার হিসাব নম্বর চার এক এক", "Bengali"),
+        ("என் பெயர் முருகன் என் கணக்கு எண் நான்கு ஒன்று", "Tamil"),
+        ("ਮੇਰਾ ਨਾਮ ਗੁਰਪ੍ਰੀਤ ਸਿੰਘ ਹੈ ਅਤੇ ਮੇਰਾ ਪਤਾ", "Punjabi"),
+        ("ჩემი სახელია გიორგი ბერიძე", "Georgian"),
+        ("ስሜ አበበ ከበደ ነው", "Ethiopic script"),
+        ("unë quhem arben hoxha dhe banoj në rrugën e durrësit", "Albanian"),
+        ("nire izena mikel etxeberria da eta bilbon bizi naiz", "Basque"),
+        ("fy enw i yw rhys llywelyn ac rwy'n byw yn stryd fawr", "Welsh"),
+        ("my naam is pieter botha en ek woon in kerkstraat twaalf", "Afrikaans"),
+        ("jina lake ni juma mwangi na ninaishi mtaa wa kenyatta", "Swahili"),
+        ("mäin numm ass jang weber an ech wunnen an der groussgaass", "Luxembourgish"),
+        ("mwen rele jean baptiste mwen rete nan lari kapwa", "Haitian Creole"),
+        ("mera naam rajesh kumar hai aur mera account number chaar ek ek hai", "a language that cannot be told"),
+        ("mo fe mo idi ti owo mi fi po ju bee lo", "a language that cannot be told"),
     ],
 )
 @pytest.mark.acceptance("redaction-04")
@@ -99,9 +113,22 @@ def test_labelled_english_calls_are_taken_for_english():
             except CallFailed as err:
                 refused.append(str(err))
     assert calls == 176
-    # Each of these callers has a phrase of Spanish, such as "No. Gracias por nada."
-    assert len(refused) == 5
-    assert all("is in Spanish" in said for said in refused)
+    # Five callers have a phrase of Spanish, such as "No. Gracias por nada."; three English calls have few words beside names.
+    assert len(refused) == 8
+    assert sum("is in Spanish" in said for said in refused) == 5
+
+
+def test_names_numbers_and_a_machines_words_in_an_english_call_pass():
+    said = "I have a question about the bill that you sent me, because it was much higher than the one before."
+    turns = [
+        turn(said),
+        turn("2 Swallow Mews, LM7 7LL."),
+        turn("four one one one, double two"),
+        turn("M-A-R-C-H-E-T-T-I"),
+    ]
+    assert spoken_languages([*turns, turn("[line closed; customer redials]", "system")], ENGLISH, "x") == {"en": 5}
+    # Of somebody who says little else the same few words are no English.
+    assert "turn 1 is in" in refusal(turn(said, "agent"), turn("mera payment ho gaya hai"))
 
 
 def test_a_name_that_one_turn_gives_away_is_removed_from_the_others():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.tasks.scorecard.evidence import find_quote, folded
+from service.core.tasks.scorecard.evidence import find_quote, folded, shared_words
 from service.core.tasks.scorecard.transcript import Turn, line_of, unscoreable
 
 TURNS = [
@@ -107,3 +107,21 @@ def test_a_turn_is_written_as_one_line() -> None:
 )
 def test_a_call_without_words_or_without_an_agent_cannot_be_scored(turns: list[Turn], reason: str | None) -> None:
     assert unscoreable(turns) == reason
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "share"),
+    [
+        ("the fee is nine dollars", "the fee is nine dollars", 1.0),
+        ("So, the fee is nine dollars a month, and is there anything else?", "fee is nine dollars", 1.0),
+        ("is nine dollars a", "the fee is nine dollars", 0.75),  # of the shorter one
+        ("Is there anything", "fee is nine dollars", 0.0),
+        ("is nine", "dollars a month", 0.0),
+        ("is", "is there anything", 1.0),  # the second "is"
+        ("never said", "the fee", 0.0),
+        ("", "the fee", 0.0),
+    ],
+)
+def test_two_quotes_share_the_words_that_both_hold(one: str, other: str, share: float) -> None:
+    text = "So, the FEE is nine dollars a month, and is there anything else?"
+    assert shared_words(text, one, other) == shared_words(text, other, one) == share

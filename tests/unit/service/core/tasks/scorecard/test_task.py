@@ -188,6 +188,15 @@ async def test_without_all_verdicts_there_is_no_score() -> None:
     assert [item.code for item in made.review] == ["unanswered"]
 
 
+async def test_a_verdict_without_a_reason_does_not_count() -> None:
+    for empty in ("", " - ", "4."):
+        answers = GOOD["answers"] | {"empathy": said("yes", "I am sorry to hear that", 2, reason=empty)}
+        made = await card({**GOOD, "answers": answers})
+        assert [(item.code, item.criterion) for item in made.review] == [("unanswered", "empathy")]
+    result = await run(Says({**GOOD, "answers": {name: said("no", reason="") for name in GOOD["answers"]}}))
+    assert (result.failure, result.output) == (FailureCode.OUTPUT_INVALID, None)
+
+
 async def test_when_nothing_applies_there_is_no_score() -> None:
     criteria = [CRITERIA[2]]
     made = await card({"answers": {"plan": said("na")}, "overview": OVERVIEW}, given=inputs(criteria=criteria))
@@ -199,9 +208,21 @@ _TRAILING = json.dumps(GOOD)[:-1] + ",}"
 _CUT = json.dumps(GOOD)[:-2]
 _LISTED = {
     "criteria": [
-        {"id": "greet", "verdict": True, "quote": "Good morning, you are through to Sam", "turn": "turn 0"},
-        {"id": "empathy", "verdict": "Yes.", "quote": "I am sorry to hear that", "turn": "[2]"},
-        {"id": "plan", "verdict": "N/A"},
+        {
+            "id": "greet",
+            "verdict": True,
+            "reason": "It is said.",
+            "quote": "Good morning, you are through to Sam",
+            "turn": "turn 0",
+        },
+        {
+            "id": "empathy",
+            "verdict": "Yes.",
+            "reason": "It is said.",
+            "quote": "I am sorry to hear that",
+            "turn": "[2]",
+        },
+        {"id": "plan", "verdict": "N/A", "reason": "It is said."},
     ],
     "overview": OVERVIEW,
 }
@@ -362,7 +383,7 @@ async def test_a_call_without_an_agent_costs_nothing_and_has_no_score(turns: Any
     ],
 )
 async def test_an_unusual_call_is_scored_and_goes_to_review(turns: Any, code: str) -> None:
-    made = await card(GOOD, given=inputs(turns))
+    made = await card(GOOD | {"overview": OVERVIEW | {"action_items": []}}, given=inputs(turns))
     assert made.status == "scored"
     assert [item.code for item in made.review] == [code]
 
