@@ -106,7 +106,7 @@ async def test_a_call_becomes_a_result_rows_and_a_place_on_the_leaderboard(place
     assert result.source.pii_redacted is True
     redaction = result.source.redaction
     assert redaction.found == {"name": 3, "number": 1}
-    assert (redaction.by, redaction.turns, redaction.languages) == ("patterns-2+names-1", 3, {"en": 3})
+    assert (redaction.by, redaction.turns, redaction.languages) == ("patterns-3+names-1", 3, {"en": 3})
     assert (redaction.result, redaction.left) == ("redacted", {})
     assert result.insights is not None
     assert (result.insights.by, result.insights.failure) == ("local-words-v1", None)
@@ -501,7 +501,7 @@ async def test_a_language_that_no_redactor_covers_is_refused_before_anything_is_
         tally = await worker.drain()
     assert dict(tally.reasons) == {"language": 2}
     jobs = place.jobs(ACME)
-    assert "turn 3 is in German, and the redactor patterns-2 covers en alone" in (jobs["german.json"].detail or "")
+    assert "turn 3 is in German, and the redactor patterns-3 covers en alone" in (jobs["german.json"].detail or "")
     assert "until a redactor covers it" in (jobs["german.json"].detail or "")
     assert "the call is in German" in (jobs["german.wav"].detail or "")
     results = place.worker.results(ACME)

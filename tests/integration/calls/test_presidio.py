@@ -43,7 +43,7 @@ def test_presidio_removes_names_and_places_and_keeps_the_rest(redactor: FindingR
         "I was charged $284.60 twice, on Monday and on Tuesday.",
     ]
     assert found.by.startswith("presidio-2.")
-    assert found.by.endswith("+patterns-2")
+    assert found.by.endswith("+patterns-3")
     assert is_installed()
 
 

@@ -20,7 +20,7 @@ def turn(text, speaker="customer"):
 
 def refusal(*turns, covered=ENGLISH):
     with pytest.raises(CallFailed) as caught:
-        spoken_languages(turns, covered, "patterns-2")
+        spoken_languages(turns, covered, "patterns-3")
     assert caught.value.reason is FailureReason.LANGUAGE
     return str(caught.value)
 
@@ -58,7 +58,7 @@ def refusal(*turns, covered=ENGLISH):
 @pytest.mark.acceptance("redaction-04")
 def test_a_turn_in_another_language_is_refused_without_being_quoted(text, language):
     said = refusal(turn("Good morning, how can I help you today?", "agent"), turn(text))
-    assert f"turn 1 is in {language}, and the redactor patterns-2 covers en alone" in said
+    assert f"turn 1 is in {language}, and the redactor patterns-3 covers en alone" in said
     assert not [word for word in text.split() if len(word) > 3 and word in said]
 
 
@@ -93,10 +93,10 @@ def test_a_covered_language_is_counted():
 
 
 def test_a_declared_language_is_believed():
-    require_covered("en-GB", ENGLISH, "patterns-2")
-    require_covered(None, ENGLISH, "patterns-2")
+    require_covered("en-GB", ENGLISH, "patterns-3")
+    require_covered(None, ENGLISH, "patterns-3")
     with pytest.raises(CallFailed, match="the call is in German"):
-        require_covered("de-DE", ENGLISH, "patterns-2")
+        require_covered("de-DE", ENGLISH, "patterns-3")
     with pytest.raises(CallFailed, match="the call is in German"):
         redacted_call(PatternRedactor(), [turn("I have not received the bill")], "de-DE")
 
@@ -109,7 +109,7 @@ def test_labelled_english_calls_are_taken_for_english():
             turns = [Turn.model_validate(one) for one in json.loads(line)["inputs"]["turns"]]
             calls += 1
             try:
-                spoken_languages(turns, ENGLISH, "patterns-2")
+                spoken_languages(turns, ENGLISH, "patterns-3")
             except CallFailed as err:
                 refused.append(str(err))
     assert calls == 176
@@ -142,7 +142,7 @@ def test_a_name_that_one_turn_gives_away_is_removed_from_the_others():
     assert "Marchetti" not in found.turns[1].text
     assert "ank holiday" in found.turns[1].text
     assert found.found == {"name": 3}
-    assert (found.by, found.left, found.languages) == ("patterns-2+names-1", {}, {"en": 2})
+    assert (found.by, found.left, found.languages) == ("patterns-3+names-1", {}, {"en": 2})
 
 
 @pytest.mark.acceptance("redaction-02")
@@ -161,7 +161,7 @@ def test_a_redactor_covers_what_its_finder_reads():
     redactor = FindingRedactor(Finder())
     assert redactor.languages == {"en", "es"}
     found = redacted_call(redactor, [turn("no he recibido la factura de este mes")], "es-US")
-    assert (found.by, found.languages) == ("finder-1+patterns-2+names-1", {"es": 1})
+    assert (found.by, found.languages) == ("finder-1+patterns-3+names-1", {"es": 1})
 
 
 def test_a_redactor_that_drops_a_turn_fails_the_call():

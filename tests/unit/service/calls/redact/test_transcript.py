@@ -25,7 +25,7 @@ def test_finds_are_counted_by_kind_without_existing_tags():
     )
     assert [one.text for one in found.turns] == ["I'm at [email], again [email]", "[name] said [number]"]
     assert found.found == {"email": 2, "number": 1}
-    assert found.by == "patterns-2"
+    assert found.by == "patterns-3"
 
 
 def test_nothing_found_is_nothing_claimed():

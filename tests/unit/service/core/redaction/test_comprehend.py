@@ -51,7 +51,7 @@ def test_a_call_is_one_document_after_the_patterns(amazon):
     )
     assert found.turns[1].text == "[name] [email]"
     assert found.turns[2].text == "since may 2019, a \U0001f600 [number] thing"
-    assert found.by == "amazon-comprehend-en+patterns-2"
+    assert found.by == "amazon-comprehend-en+patterns-3"
 
 
 def test_a_find_across_turns_goes_from_both(amazon):

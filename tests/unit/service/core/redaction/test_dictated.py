@@ -73,7 +73,7 @@ def test_a_number_in_pieces_stays_asked_for() -> None:
     [
         ("What is the card number?", "four, then I think there are ones, one, one, one, and that's it", "number"),
         ("What's your PIN?", "let me see, 4 and something, no, 4 then 1 then 1 then 9", "number"),
-        ("When were you born?", "in May, it must have been the second, of, uh, well, 1950", "birthdate"),
+        ("When were you born?", "in May, it must have been the 2nd, of, uh, well, 50", "birthdate"),
         ("How do you spell it?", "M then A then R and C, H", "name"),
     ],
 )

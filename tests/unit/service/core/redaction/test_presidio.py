@@ -68,7 +68,7 @@ def test_what_either_finds_is_taken_out_and_counted():
     assert [one.text for one in found.turns] == ["Hello, [name] of [address]", "Yes, [email]"]
     assert found.found == {"address": 1, "email": 1, "name": 1}
     assert found.by.startswith("presidio")
-    assert found.by.endswith("+patterns-2")
+    assert found.by.endswith("+patterns-3")
     assert len(found.by) <= 64  # the warehouse's column
 
 
@@ -172,9 +172,9 @@ def test_a_model_that_does_not_load_fails_the_call_and_says_what_to_install():
 @pytest.mark.parametrize(
     ("installed", "settings", "by"),
     [
-        (False, {}, "patterns-2"),
+        (False, {}, "patterns-3"),
         (True, {}, "presidio"),
-        (True, {"redactor": "patterns"}, "patterns-2"),
+        (True, {"redactor": "patterns"}, "patterns-3"),
         (True, {"environment": "aws"}, "amazon-comprehend-en"),
         (False, {"environment": "aws", "transcribe_language": "es-US"}, "amazon-comprehend-es"),
     ],
