@@ -5,12 +5,15 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from eval.tracking.best_of_year import leads_of_year
 from eval.tracking.store import Production, RunLog, Tracking, production_to_json
+from figures.metric import Lead
 from service.core.release.release import Release
 from service.core.unit.pair import Pair
 from service.core.unit.pair_file.artifacts import open_artifacts
@@ -74,6 +77,14 @@ class TrackingWorker:
         pair = open_artifacts(Pair.from_content(found["pair"]), self._prompts / task)
         return Production(pair=pair, release=Release(**found["release"]))
 
+    def production_with_leads(self, task: str, now: datetime) -> Production | None:
+        """Return ``production`` with the leads of the year that ends ``now`` (``leads_of_year``)."""
+        found = self.production(task)
+        if found is None:
+            return None
+        leads = self._ask("leads", {"task": task, "now": now.isoformat()})
+        return replace(found, leads={name: Lead(**lead) for name, lead in leads.items()})
+
     def log_run(self, task: str, log: RunLog) -> str:
         """See ``Tracking.log_run``."""
         return str(self._ask("log_run", {"task": task, "log": asdict(log)}))
@@ -131,6 +142,10 @@ def _serve(uri: str, artifacts: str, trusted_keys: str) -> None:
 def _dispatch(tracking: Tracking, method: str, arguments: dict[str, Any]) -> Any:
     if method == "production":
         return production_to_json(tracking.production(arguments["task"]))
+    if method == "leads":
+        now = datetime.fromisoformat(arguments["now"])
+        found = leads_of_year(arguments["task"], tracking, tracking.keys, now)
+        return {name: asdict(lead) for name, lead in found.items()}
     if method == "log_run":
         return tracking.log_run(arguments["task"], RunLog(**arguments["log"]))
     raise RegistryError(f"the tracking process knows no method {method!r}")

@@ -1,5 +1,6 @@
 """The suite of ``scorecard``: whether verdicts, evidence and scores are right, and what they cost."""
 
+from eval.scorers.harms import HARM_METRICS, HarmScorer, harm_floors
 from eval.spine.pool import Pool
 from eval.spine.suite import Floor, MetricSpec, MustPass, NoWorse, SliceFloor, Suite
 from eval.suites.scorecard.case_rules import CASE_RULES as CASE_RULES
@@ -17,7 +18,7 @@ from eval.suites.scorecard.pools import (
     Wrongly,
     YesProven,
 )
-from eval.suites.scorecard.scorers import EndingScorer, FormScorer, ScoreScorer, VerdictScorer
+from eval.suites.scorecard.scorers import EndingScorer, FormScorer, ScoreScorer, VerdictScorer, findings_of
 from figures.metric import Unit
 
 # The forms of the gate set, each of another tenant's calls.
@@ -55,7 +56,14 @@ _WRONG: dict[str, Pool] = {
 SUITE = Suite(
     task="scorecard",
     gate_dataset="gate",
-    scorers=(VerdictScorer(), ScoreScorer(), EndingScorer(), FormScorer(), CallConductScorer()),
+    scorers=(
+        VerdictScorer(),
+        ScoreScorer(),
+        EndingScorer(),
+        FormScorer(),
+        CallConductScorer(),
+        HarmScorer(findings_of),
+    ),
     pools=_POOLS | _WRONG,
     metrics=(
         *(MetricSpec(name=name, kind="pooled", score=name, unit=Unit.RATE) for name in _POOLS),
@@ -68,6 +76,7 @@ SUITE = Suite(
         MetricSpec(name="tone_agent", kind="rate", score="tone_agent", unit=Unit.RATE),
         MetricSpec(name="schema_valid", kind="rate", score="schema_valid", unit=Unit.RATE),
         MetricSpec(name="unreviewed", kind="rate", score="unreviewed", unit=Unit.RATE),
+        *HARM_METRICS,
         MetricSpec(name="answered", kind="answered", unit=Unit.RATE),
         MetricSpec(name="latency_p50", kind="latency", quantile=0.50, unit=Unit.MS, higher_is_better=False),
         MetricSpec(name="latency_p95", kind="latency", quantile=0.95, unit=Unit.MS, higher_is_better=False),
@@ -109,6 +118,43 @@ SUITE = Suite(
             bound=0.15,
             reason="above it every call leaves a criterion out of its score that it owes, on average; the keyword baseline "
             "reaches 0.08 [0.06, 0.09] on the gate set (2026-11-23)",
+        ),
+        # At a first release a model must be clearly better than the keyword baseline, which is code, costs nothing and may be
+        # released itself; where a release is in production, the comparisons demand more.
+        Floor(
+            metric="kappa",
+            bound=0.60,
+            reason='"substantial" agreement begins at 0.61 (Landis & Koch 1977); the keyword baseline reaches 0.35',
+            of_code=False,
+        ),
+        *(
+            Floor(
+                metric=name,
+                bound=0.15,
+                reason="an agent is judged by it: one verdict in seven; the keyword baseline errs in more than one of four",
+                of_code=False,
+            )
+            for name in ("wrong_yes", "wrong_no")
+        ),
+        Floor(
+            metric="required_fail_recall",
+            bound=0.70,
+            reason="seven of ten compliance failures must be found; the keyword baseline finds 0.63",
+            of_code=False,
+        ),
+        *(
+            Floor(
+                metric=name,
+                bound=0.60,
+                reason="dashboards count it: three calls in five must be right; the keyword baseline reaches 0.56 at most",
+                of_code=False,
+            )
+            for name in ("evidence_right", "right_turn", "resolution", "tone_customer", "tone_agent")
+        ),
+        *harm_floors(
+            severe=0.035,
+            strange=0.06,
+            cases="none of 136 calls shows at most 2.2%, one, which may be a false alarm, 3.4%",
         ),
         Floor(metric="schema_valid", bound=0.80, reason="repairs of an answer's format must stay the exception"),
         Floor(

@@ -1,8 +1,14 @@
 """Scores of one scorecard against its labels: verdicts, score, ending and tone, and whether the model followed the form."""
 
+from collections.abc import Iterator
+
+from eval.scorers.harms import source_of_texts
 from eval.spine.results import Score
 from eval.spine.scorer import ScorerContext
 from eval.suites.scorecard.labels import card_of, labelled_total, labels_of
+from service.core.statements.answers.finding import Finding
+from service.core.statements.answers.reading import cached_findings
+from service.core.tasks.scorecard import ScorecardInputs
 
 _UNLABELLED = "the case has no such label"
 
@@ -87,3 +93,13 @@ class FormScorer:
             "schema_valid": Score(value=float(card.valid)),
             "unreviewed": Score(value=float(not card.needs_review)),
         }
+
+
+def findings_of(context: ScorerContext) -> Iterator[Finding]:
+    """Yield what is found in the free texts that a reviewer reads: summary, outcome, action items and reasons."""
+    assert isinstance(context.inputs, ScorecardInputs)
+    card = card_of(context.output)
+    source = source_of_texts(tuple(turn.text for turn in context.inputs.turns))
+    for text in (card.summary, card.outcome, *card.action_items, *(item.reason for item in card.criteria)):
+        if text.strip():
+            yield from cached_findings(text, source)
