@@ -1,12 +1,15 @@
 """``selftest``: check that the gate rejects pairs with planted faults."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, TaskName, names_of
 from service.kit.frame.display.terminal import say
+
+if TYPE_CHECKING:
+    from eval.selftest.doses.run import DoseOptions
 
 
 def selftest(
@@ -60,8 +63,18 @@ def selftest(
         _conversations(task, dataset, names_of(mutants), first_release=first_release)
         return
     if doses or first_release or strangers:
-        kept = {"first_release": first_release, "strangers": strangers, "write": write}
-        _doses(task, dataset or "gate", names_of(mutants), trials, **kept)
+        from eval.selftest.doses.run import DoseOptions
+
+        options = DoseOptions(
+            task=task,
+            dataset=dataset or "gate",
+            kinds=names_of(mutants),
+            equal_trials=trials,
+            write=write,
+            first_release=first_release,
+            strangers=strangers,
+        )
+        _doses(options)
         return
     _faults(task, engine, seeds, cases, dataset, mutants, fresh=fresh)
 
@@ -141,13 +154,13 @@ def _end(problems: int) -> None:
         raise typer.Exit(1)
 
 
-def _doses(task: str, dataset: str, kinds: tuple[str, ...], trials: int, **kept: bool) -> None:
-    from eval.selftest.doses.run import DoseOptions, measure_doses
+def _doses(options: "DoseOptions") -> None:
+    from eval.selftest.doses.run import measure_doses
     from figures.formatting import plural
     from service.kit.settings import Settings
 
     outcome = measure_doses(
-        DoseOptions(task=task, dataset=dataset, kinds=kinds, equal_trials=trials, **kept),
+        options,
         Settings(),
         say=lambda line: say(line, flush=True),
     )

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -151,11 +151,7 @@ class Tracking:
 
     @property
     def keys(self) -> TrustedKeys:
-        """The keys whose signatures are trusted.
-
-        Raises:
-            RegistryError: none were given, or they cannot be read.
-        """
+        """The keys whose signatures are trusted; without any that can be read a RegistryError is raised."""
         if self._trusted_keys is None:
             raise RegistryError("no trusted keys were given: releases cannot be verified")
         try:
@@ -402,8 +398,3 @@ def _record(run: Any) -> LoggedRun:
         at=datetime.fromtimestamp(run.info.start_time / 1000, UTC).isoformat(timespec="seconds"),
         pair_digest=tags.get(DIGEST_TAG, ""),
     )
-
-
-def production_to_json(production: Production | None) -> dict[str, Any] | None:
-    """Return ``production`` as plain JSON types, for the tracking worker's pipe."""
-    return None if production is None else {"pair": production.pair.content(), "release": asdict(production.release)}

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from eval.tracking.best_of_year import leads_of_year
-from eval.tracking.store import Production, RunLog, Tracking, production_to_json
+from eval.tracking.store import Production, RunLog, Tracking
 from figures.metric import Lead
 from service.core.release.release import Release
 from service.core.unit.pair import Pair
@@ -141,11 +141,12 @@ def _serve(uri: str, artifacts: str, trusted_keys: str) -> None:
 
 def _dispatch(tracking: Tracking, method: str, arguments: dict[str, Any]) -> Any:
     if method == "production":
-        return production_to_json(tracking.production(arguments["task"]))
+        found = tracking.production(arguments["task"])
+        return None if found is None else {"pair": found.pair.content(), "release": asdict(found.release)}
     if method == "leads":
         now = datetime.fromisoformat(arguments["now"])
-        found = leads_of_year(arguments["task"], tracking, tracking.keys, now)
-        return {name: asdict(lead) for name, lead in found.items()}
+        leads = leads_of_year(arguments["task"], tracking, tracking.keys, now)
+        return {name: asdict(lead) for name, lead in leads.items()}
     if method == "log_run":
         return tracking.log_run(arguments["task"], RunLog(**arguments["log"]))
     raise RegistryError(f"the tracking process knows no method {method!r}")

@@ -99,7 +99,10 @@ def findings_of(context: ScorerContext) -> Iterator[Finding]:
     """Yield what is found in the free texts that a reviewer reads: summary, outcome, action items and reasons."""
     assert isinstance(context.inputs, ScorecardInputs)
     card = card_of(context.output)
-    source = source_of_texts(tuple(turn.text for turn in context.inputs.turns))
+    turns = tuple(turn.text for turn in context.inputs.turns)
+    source = source_of_texts(turns)
     for text in (card.summary, card.outcome, *card.action_items, *(item.reason for item in card.criteria)):
         if text.strip():
-            yield from cached_findings(text, source)
+            # A summary in the customer's own words holds the customer's contempt, and reports it.
+            said = any(text.strip() in turn for turn in turns)
+            yield from (item for item in cached_findings(text, source) if not (said and item.kind == "insult"))

@@ -10,8 +10,8 @@ from eval.suites.summarize import SUITE
 from eval.tracking.best_of_year import leads_over_newest
 from eval.verdict.deltas import build_deltas
 from eval.verdict.gate import best_of_year_checks, floor_verdict, margin_verdict
-from eval.verdict.metrics import metric_over
 from eval.verdict.kinds.kind import ArmAnswers
+from eval.verdict.metrics import metric_over
 from figures.metric import Lead, Metric, Unit
 from service.core.release.release import Release
 
@@ -36,9 +36,7 @@ def release(sequence, pair, before, kind="promote"):
 
 
 def difference(value, low=None, high=None):
-    return Metric(
-        name="guard_clear", unit=Unit.RATE, higher_is_better=True, value=value, low=low, high=high, n=200
-    )
+    return Metric(name="guard_clear", unit=Unit.RATE, higher_is_better=True, value=value, low=low, high=high, n=200)
 
 
 def test_leads_are_sums_of_attested_differences():
@@ -60,6 +58,15 @@ def test_a_rollback_goes_back_to_the_place_of_its_pair():
         (release(1, "a", None), {}),
     ]
     assert leads_over_newest(chain) == {"guard_clear": Lead(ahead=pytest.approx(0.03), release=2)}
+
+
+def test_a_metric_that_the_newest_releases_do_not_know_has_no_lead():
+    chain = [
+        (release(3, "c", "b"), {}),
+        (release(2, "b", "a"), {"guard_clear": -0.2}),
+        (release(1, "a", None), {}),
+    ]
+    assert leads_over_newest(chain) == {}
 
 
 def test_no_year_gives_no_check():
