@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Task = Literal["summarize", "assistant", "scorecard"]
 Operation = Literal["append", "prepend", "replace_sentence", "insert_middle", "edit"]
 
 _FOLDER = Path(__file__).parent
@@ -22,18 +21,18 @@ _TITLED = re.compile(r"\b(?:Mrs?|Ms|Miss|Dr)\.? [A-Z][a-z]+(?:-[A-Z][a-z]+)?")
 _SPEAKER = re.compile(r"(?m)^([A-Z][a-z]+(?: [A-Z][a-z]+)?):")
 _FULL_NAME = re.compile(r"\b[A-Z][a-z]{2,} [A-Z][a-z]{2,}\b")
 _NO_NAMES = (
-    "To From Subject Re Fwd Agent Customer System Note Dear App Feedback Order Good Your The Reminder Visitor Guest New Our"
-    " Kestrel Osprey Brindlewick Lindmoor Third Date Outage Office Location Dispatch Comment Cust Wife Notice Final Service Form Thank Please Account Caller Web Hello Hi So Request"
+    "To From Subject Re Fwd Agent Customer System Note Dear App Good Your The Our Reminder Visitor Guest New Kestrel"
+    " Osprey Brindlewick Lindmoor Third Date Outage Office Location Dispatch Comment Cust Wife Notice Final So Request"
 )
 _PLACEHOLDER = re.compile(r"\{(amount|date|name|month)\}")
 _SENTENCE_END = re.compile(r"(?<=[.!?])(?<!Mr\.)(?<!Ms\.)(?<!Dr\.)(?<!Mrs\.)(?<!a\.m\.)(?<!p\.m\.)\s+(?=\S)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FaultKind:
+class WrittenFault:
     """One kind of fault of one task's answers.
 
-    `group` is the row's `class`, `part` its `field`: of a scorecard "summary", "reason" or "action_item", otherwise empty.
+    `group` is the row's `class`, `part` its `field`: of a scorecard "summary", "reason" or "action_item", else empty.
     `edits` are (pattern, replacement) pairs of kinds whose operation is "edit"; all others have `wordings`.
     `needs` and `unless` are patterns, read without case, that the source must and must not hold.
     """
@@ -50,18 +49,18 @@ class FaultKind:
     part: str
 
 
-def load(task: Task) -> list[FaultKind]:
+def load(task: Literal["summarize", "assistant", "scorecard"]) -> list[WrittenFault]:
     """Every kind of fault written for `task`, in the file's order."""
     return [_kind(json.loads(line)) for line in (_FOLDER / f"{task}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def plant(kind: FaultKind, text: str, source_text: str, rng: random.Random) -> str | None:
+def plant(kind: WrittenFault, text: str, source_text: str, rng: random.Random) -> str | None:
     """`text` with one fault of `kind`, in a wording drawn by `rng`; same seed, same fault.
 
     Args:
         kind: The kind to plant.
         text: A right answer, or the named field of one.
-        source_text: What the answer is about (interactions, conversation, call); fills {amount}, {date}, {name}, {month}.
+        source_text: What the answer is about (interactions or turns); fills {amount}, {date}, {name}, {month}.
         rng: Draws the wording, and the place where it has one.
 
     Returns:
@@ -112,7 +111,7 @@ def _placed(operation: Operation, text: str, sentence: str, rng: random.Random) 
     return " ".join(sentences)
 
 
-def _kind(row: dict[str, Any]) -> FaultKind:
+def _kind(row: dict[str, Any]) -> WrittenFault:
     wordings, edits = tuple(row.pop("wordings", ())), tuple((pattern, put) for pattern, put in row.pop("edits", ()))
     values = {"needs": "", "unless": "", "group": row.pop("class"), "part": row.pop("field", "")} | row
-    return FaultKind(wordings=wordings, edits=edits, **values)
+    return WrittenFault(wordings=wordings, edits=edits, **values)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eval.labels import faults
-from eval.labels.faults import FaultKind, filled, load, plant
+from eval.labels.faults import WrittenFault, filled, load, plant
 
 DATASETS = Path(__file__).parents[5] / "datasets"
 FOLDER = Path(faults.__file__).parent
@@ -83,7 +83,7 @@ def test_every_edit_finds_a_text(task):
 
 def test_a_wording_is_filled_from_the_source_and_placed_by_the_seed():
     wordings = ("{name} paid {amount} on {date} in {month}.", "Paid {amount}.")
-    kind = FaultKind(
+    kind = WrittenFault(
         kind="paid",
         group="invention",
         code_visible=False,
@@ -110,7 +110,8 @@ def test_messages_are_labelled_once_and_in_every_kind():
     for rows in (trouble, consent):
         assert len({row["text"].lower() for row in rows}) == len(rows)
     kinds = Counter(row["kind"] for row in trouble)
-    assert len(kinds) == 11 and min(kinds.values()) >= 14
+    assert len(kinds) == 11
+    assert min(kinds.values()) >= 14
     assert {row["kind"] for row in trouble if not row["trouble"]} == {"ordinary", "metaphor"}
     foreign = [row for row in trouble if row["trouble"] and row["language"] in ("es", "pl")]
     assert len(foreign) * 5 >= sum(row["trouble"] for row in trouble)
