@@ -1,6 +1,7 @@
 """``selftest``: check that the gate rejects pairs with planted faults."""
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -65,16 +66,10 @@ def selftest(
     if doses or first_release or strangers:
         from eval.selftest.doses.run import DoseOptions
 
-        options = DoseOptions(
-            task=task,
-            dataset=dataset or "gate",
-            kinds=names_of(mutants),
-            equal_trials=trials,
-            write=write,
-            first_release=first_release,
-            strangers=strangers,
+        chosen = DoseOptions(
+            task=task, dataset=dataset or "gate", kinds=names_of(mutants), equal_trials=trials, write=write
         )
-        _doses(options)
+        _doses(replace(chosen, first_release=first_release, strangers=strangers))
         return
     _faults(task, engine, seeds, cases, dataset, mutants, fresh=fresh)
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -65,8 +65,10 @@ class TrackingWorker:
                 with suppress(BrokenPipeError):
                     pipe.close()
 
-    def production(self, task: str) -> Production | None:
+    def production(self, task: str, now: datetime | None = None) -> Production | None:
         """See ``Tracking.production``; the pair's artifacts are verified, so that it answers as it was released.
+
+        With ``now`` the year's leads over it are there, too (``leads_of_year``).
 
         Raises:
             PairError: one is not here.
@@ -75,15 +77,12 @@ class TrackingWorker:
         if found is None:
             return None
         pair = open_artifacts(Pair.from_content(found["pair"]), self._prompts / task)
-        return Production(pair=pair, release=Release(**found["release"]))
-
-    def production_with_leads(self, task: str, now: datetime) -> Production | None:
-        """Return ``production`` with the leads of the year that ends ``now`` (``leads_of_year``)."""
-        found = self.production(task)
-        if found is None:
-            return None
-        leads = self._ask("leads", {"task": task, "now": now.isoformat()})
-        return replace(found, leads={name: Lead(**lead) for name, lead in leads.items()})
+        leads = {} if now is None else self._ask("leads", {"task": task, "now": now.isoformat()})
+        return Production(
+            pair=pair,
+            release=Release(**found["release"]),
+            leads={name: Lead(**lead) for name, lead in leads.items()},
+        )
 
     def log_run(self, task: str, log: RunLog) -> str:
         """See ``Tracking.log_run``."""

@@ -3,13 +3,14 @@
 import json
 import random
 from functools import partial
+from typing import Literal
 
-from eval.labels.faults import FaultKind, Task, load, plant
+from eval.labels.faults import WrittenFault, load, plant
 from eval.selftest.doses.plan import PlantedKind
 from eval.spine.cases import Case
 
 
-def strangers_kinds(task: Task) -> tuple[PlantedKind, ...]:
+def strangers_kinds(task: Literal["summarize", "scorecard"]) -> tuple[PlantedKind, ...]:
     """Return all kinds of ``task``; nothing is promised of them, because no bound or detector may be tuned on them."""
     spoil = _in_card if task == "scorecard" else _in_text
     return tuple(
@@ -26,12 +27,12 @@ def strangers_kinds(task: Task) -> tuple[PlantedKind, ...]:
     )
 
 
-def _in_text(kind: FaultKind, text: str, case: Case, draws: random.Random) -> str:
+def _in_text(kind: WrittenFault, text: str, case: Case, draws: random.Random) -> str:
     source = "\n".join(str(item["text"]) for item in case.inputs["interactions"])
     return plant(kind, text, source, draws) or text
 
 
-def _in_card(kind: FaultKind, text: str, case: Case, draws: random.Random) -> str:
+def _in_card(kind: WrittenFault, text: str, case: Case, draws: random.Random) -> str:
     """Plant the fault in one field of a scorecard's answer; a list of action items gets one more."""
     source = json.dumps(case.inputs, ensure_ascii=False)
     answer = json.loads(text)

@@ -119,6 +119,8 @@ def test_a_right_scorecard_is_right_in_everything_but_the_tone() -> None:
         "unreviewed": 1.0,
         "conduct": None,
         "order_unquoted": None,
+        "severe_harm": 0.0,
+        "strange_contact": 0.0,
     }
 
 
