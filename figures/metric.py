@@ -46,3 +46,14 @@ class Metric:
     mde: float | None = None
     needed_n: int | None = None
     comparable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lead:
+    """How much better than production the best release of the last year is in one figure, and which one that was.
+
+    ``ahead`` is above 0, in the unit of the figure's difference; ``release`` is the release's sequence.
+    """
+
+    ahead: float
+    release: int

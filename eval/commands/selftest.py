@@ -1,12 +1,16 @@
 """``selftest``: check that the gate rejects pairs with planted faults."""
 
 import sys
-from typing import Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, TaskName, names_of
 from service.kit.frame.display.terminal import say
+
+if TYPE_CHECKING:
+    from eval.selftest.doses.run import DoseOptions
 
 
 def selftest(
@@ -30,6 +34,13 @@ def selftest(
     trials: Annotated[
         int, typer.Option(min=0, help="With --doses: independent draws of each good system; they must pass.")
     ] = 50,
+    first_release: Annotated[
+        bool, typer.Option("--first-release", help="Doses with nothing in production: only bounds decide.")
+    ] = False,
+    strangers: Annotated[
+        bool,
+        typer.Option("--strangers", help="Doses of kinds by an author who knew no detector; no bar holds for them."),
+    ] = False,
     write: Annotated[
         bool, typer.Option("--write", help="With --doses: keep the result for the reports of evaluations.")
     ] = False,
@@ -45,15 +56,20 @@ def selftest(
     if holdout:
         _holdout(task)
         return
-    if doses:
-        _doses(task, dataset or "gate", names_of(mutants), trials, write=write)
-        return
     from eval.selftest.conversations import has_conversations
 
-    if has_conversations(task):
-        given = {"--engine": engine, "--seeds": seeds, "--cases": cases, "--fresh": fresh}
+    if not doses and has_conversations(task):
+        given = {"--engine": engine, "--seeds": seeds, "--cases": cases, "--fresh": fresh, "--strangers": strangers}
         _refuse([name for name, value in given.items() if value], task)
-        _conversations(task, dataset, names_of(mutants))
+        _conversations(task, dataset, names_of(mutants), first_release=first_release)
+        return
+    if doses or first_release or strangers:
+        from eval.selftest.doses.run import DoseOptions
+
+        chosen = DoseOptions(
+            task=task, dataset=dataset or "gate", kinds=names_of(mutants), equal_trials=trials, write=write
+        )
+        _doses(replace(chosen, first_release=first_release, strangers=strangers))
         return
     _faults(task, engine, seeds, cases, dataset, mutants, fresh=fresh)
 
@@ -67,14 +83,19 @@ def _refuse(options: list[str], task: str) -> None:
         )
 
 
-def _conversations(task: str, dataset: str | None, kinds: tuple[str, ...]) -> None:
+def _conversations(task: str, dataset: str | None, kinds: tuple[str, ...], *, first_release: bool) -> None:
     from eval.selftest.conversations import conversation_selftest
     from service.kit.settings import Settings
     from service.kit.telemetry.log import configure_logging
 
     configure_logging("WARNING")
     outcome = conversation_selftest(
-        task, Settings(), dataset=dataset, kinds=kinds, say=lambda line: say(line, flush=True)
+        task,
+        Settings(),
+        dataset=dataset,
+        kinds=kinds,
+        first_release=first_release,
+        say=lambda line: say(line, flush=True),
     )
     _print(outcome.page)
     say(f"\nTable: {outcome.path}")
@@ -128,13 +149,13 @@ def _end(problems: int) -> None:
         raise typer.Exit(1)
 
 
-def _doses(task: str, dataset: str, kinds: tuple[str, ...], trials: int, *, write: bool) -> None:
-    from eval.selftest.doses.run import DoseOptions, measure_doses
+def _doses(options: "DoseOptions") -> None:
+    from eval.selftest.doses.run import measure_doses
     from figures.formatting import plural
     from service.kit.settings import Settings
 
     outcome = measure_doses(
-        DoseOptions(task=task, dataset=dataset, kinds=kinds, equal_trials=trials, write=write),
+        options,
         Settings(),
         say=lambda line: say(line, flush=True),
     )

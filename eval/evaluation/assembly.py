@@ -177,6 +177,7 @@ class Assembly:
             dataset_digest=self.setting.dataset.digest,
             baseline_digest=None if answers.production is None else answers.production.pair.digest,
             look=look,
+            leads={} if answers.production is None else answers.production.leads,
         )
 
     def _metrics(

@@ -137,7 +137,7 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         answers = _open_answers(stack, options, setting, models, pairs, record, repeats, documents)
         ceiling = answers.scoring.compute(reference_ceiling, setting)
         answers.scoring.compute(import_deciding_code)
-        pairs = answers.ask(pairs, lambda: worker.production(options.task))
+        pairs = answers.ask(pairs, lambda: worker.production(options.task, wall_clock(settings.clock_file)()))
         assembly = Assembly(
             setting=setting,
             pairs=pairs,

@@ -143,7 +143,9 @@ METRICS = (
     FrameColumn("needed_n", "integer", "cases", "cases with which an equal pair clears the margin with 80% power"),
     FrameColumn("comparable", "boolean", "", "false where there can be no difference; note says why"),
     FrameColumn("note", "text", "", "what a reader must know about the figure"),
-    FrameColumn("check", "text", "", "kind of the check: floor, no_worse, slice, requirement, behaviour, must_pass"),
+    FrameColumn(
+        "check", "text", "", "kind of check: floor, no_worse, best_of_year, slice, requirement, behaviour, must_pass"
+    ),
     FrameColumn("bound", "number", "see unit", "what the check demands"),
     FrameColumn("verdict", "text", "", "the check's verdict: pass, fail or inconclusive"),
     FrameColumn("reason", "text", "", "why the check has this bound"),

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.release.ledger import Ledger
-from eval.release.reference import FIGURES_FILE
-from eval.tracking.store import Tracking
+from eval.tracking.store import FIGURES_FILE, Tracking
 from figures.command_line import omni
 from service.core.release.attestation import read_attestation
 from service.core.release.registry_store import check_store

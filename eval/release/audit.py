@@ -8,8 +8,7 @@ from datetime import datetime
 from eval.release.audit_item import AuditItem
 from eval.release.audit_rollout import rollout_items
 from eval.release.ledger import Ledger, LedgerEntry, chain_problems
-from eval.release.reference import FIGURES_FILE
-from eval.tracking.store import CASES_FILE, Tracking
+from eval.tracking.store import CASES_FILE, FIGURES_FILE, Tracking
 from figures.command_line import REASON, omni
 from service.core.release.attestation import GateAttestation, read_attestation
 from service.core.release.ledger_copy import ledger_copy

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.release.compared_table import compared_table
-from eval.release.reference import ATTESTATION_FILE, BUNDLE_FILE, FIGURES_FILE, NO_BASELINE, Bundle
+from eval.release.reference import ATTESTATION_FILE, BUNDLE_FILE, NO_BASELINE, Bundle
 from eval.release.signing import sign_statement
 from eval.spine.cases import Dataset
 from eval.spine.results import Evaluation, PairResult, Verdict, behaviour_verdict
 from eval.spine.suite import Suite
 from eval.tracking.store import (
     COMPARED_FILE,
+    FIGURES_FILE,
     TAG_ATTESTATION,
     TAG_BASELINE,
     TAG_BEHAVIOUR,

@@ -10,7 +10,7 @@ from eval.release.production_lock import no_deployment
 from eval.release.reference import Bundle, read_bundle, take_over
 from eval.release.releaser import Releaser
 from eval.release.signing import signer_to_release
-from eval.release.to_release import ToRelease, find_evidence, read_to_release, refuse_demo
+from eval.release.to_release import ToRelease, find_evidence, read_to_release, refuse_below_best, refuse_demo
 from eval.release.unseen import JudgeException, Say, Waiver, exception_of, refuse_another, say_aside
 from eval.report.conclusions import check_line
 from eval.spine.errors import Refused
@@ -148,6 +148,7 @@ def promote_pair(
     if production_digest == pair.digest and not _needs_new_evidence(context):
         raise Refused(f"{pair_name} {pair.digest[:12]} is in production already")
     evidence, attestation = _evidence(context, wanted, production_digest, bundle, evidence_from or "")
+    refuse_below_best(wanted, evidence, context.tracking, settings)
     with no_deployment(f"promotion of {pair_name}", settings, by):
         return _publish(context, wanted, evidence, attestation, production_digest, why)
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from eval.spine.errors import Refused
 from eval.tracking.store import (
+    FIGURES_FILE,
     TAG_ATTESTATION,
     TAG_BASELINE,
     TAG_BEHAVIOUR,
@@ -30,7 +31,7 @@ from service.kit.frame.display.inert import one_line
 from service.kit.settings import Settings
 
 NO_BASELINE = "none"
-FIGURES_FILE, ATTESTATION_FILE, BUNDLE_FILE = "figures.json", "attestation.json", "evidence.json"
+ATTESTATION_FILE, BUNDLE_FILE = "attestation.json", "evidence.json"
 _PARTS = ("attestation", "figures", "cases")
 _MOST_BYTES = 64 << 20
 

@@ -1,20 +1,26 @@
 """A pair that is to be released: what its evidence must have seen, and the evidence that allows the release."""
 
+import json
 from dataclasses import dataclass
 
 from eval.release.evidence import PairEvidence, read_evidence, refusals
 from eval.run.loaders import load_gate
 from eval.spine.cases import Dataset
 from eval.spine.errors import Refused
+from eval.spine.results import Verdict
 from eval.spine.suite import Suite
 from eval.suites import load_suite
-from eval.tracking.store import Tracking
+from eval.tracking.best_of_year import leads_of_year
+from eval.tracking.store import FIGURES_FILE, Tracking
+from eval.verdict.gate import best_of_year_checks
+from figures.metric import Metric, Unit
 from service.core.release.attestation import GateAttestation
 from service.core.release.statements import TrustedKeys
 from service.core.run.task import load_task
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair import Pair
 from service.core.unit.pair_file import load_pair
+from service.kit.frame.canonical import sha256_hex
 from service.kit.frame.clock import wall_clock
 from service.kit.settings import Settings
 
@@ -91,3 +97,34 @@ def find_evidence(
     if evidence is None or evidence.attestation is None:
         raise Refused(f"{pair.name} {pair.digest[:12]} is not {doing}: " + "; ".join(reasons))
     return evidence, evidence.attestation
+
+
+def refuse_below_best(wanted: ToRelease, evidence: PairEvidence, tracking: Tracking, settings: Settings) -> None:
+    """Refuse a pair that is more than one margin worse than the best release of the last year in this stage.
+
+    Its evidence says so of the stage that it is from, and another stage had other releases.
+
+    Raises:
+        Refused: naming figures and releases.
+    """
+    leads = leads_of_year(wanted.pair.task, tracking, tracking.keys, wall_clock(settings.clock_file)())
+    text = tracking.artifact(evidence.mlflow_run_id, FIGURES_FILE) if leads else None
+    attestation = evidence.attestation
+    if text is None or attestation is None or sha256_hex(text) != attestation.figures_digest:
+        return  # nothing to compare with; `omni verify` reports figures that are gone or were changed
+    deltas = {
+        name: Metric(
+            name=name,
+            higher_is_better=True,
+            unit=Unit(delta["unit"]),
+            **{field: delta[field] for field in ("value", "low", "high", "n")},
+        )
+        for name, delta in json.loads(text)["deltas"].items()
+    }
+    below = [
+        f"{check.name} ({check.explanation})"
+        for check in best_of_year_checks(wanted.suite, deltas, leads)
+        if check.verdict is not Verdict.PASS
+    ]
+    if below:
+        raise Refused(f"{wanted.pair.name} {wanted.pair.digest[:12]} is not promoted: {'; '.join(below)}")

@@ -27,6 +27,7 @@ _NOBODY = ("", "none")
 _CHECK_NAMES: dict[CheckKind, str] = {
     "floor": "{name}",
     "no_worse": "{name} vs production",
+    "best_of_year": "{name} vs the best of the year",
     "requirement": "{name}",
     "slice": "{name} in {slice}",
     "behaviour": "behaviour {name}",
@@ -210,7 +211,7 @@ def bound_text(check: Check) -> str:
     if check.kind == "must_pass":
         return f"at least {round(check.bound * check.metric.n)} of {check.metric.n}"
     bound = format_number(check.bound, check.metric.unit)
-    if check.kind == "no_worse":
+    if check.kind in ("no_worse", "best_of_year"):
         return f"no lower than {bound}"
     return f"{'at least' if check.metric.higher_is_better else 'at most'} {bound}"
 
@@ -375,7 +376,7 @@ def format_check_value(check: Check) -> str:
         end = f"at least {format_number(metric.low or 0.0, metric.unit, apart_from=check.bound)}"
         most = format_interval(metric.low, metric.high, metric.unit, apart_from=check.bound)
         return f"{events_in(metric)}: {end if surely else most}"
-    write = format_signed if check.kind == "no_worse" else format_number
+    write = format_signed if check.kind in ("no_worse", "best_of_year") else format_number
     figures = [
         write(figure, metric.unit, apart_from=check.bound)
         for figure in (metric.value, metric.low, metric.high)

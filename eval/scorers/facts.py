@@ -9,26 +9,30 @@ from service.core.statements.grounding.text import form_occurs
 
 
 class FactScorer:
-    """Scores ``fact_coverage``, ``critical_coverage`` and ``forbidden_clear``.
+    """Scores ``fact_coverage``, ``critical_coverage`` and ``forbidden_clear``, ``tells_nothing`` and ``critical_untold``.
 
     The first two are the shares of all facts and of the critical ones that are found; the third is 1.0 when no forbidden claim is
-    made. None of them applies to a case that lists none. Facts and claims are found by their surface forms
+    made. The last two count: 1.0 when not one of the facts, or of the critical ones, is found. None applies to a case that lists
+    none. Facts and claims are found by their surface forms
     (``service.core.statements.grounding.text``): an honest wording that no form foresees is missed, which lowers
     coverage and never raises it.
     """
 
     name = "facts"
-    scores = ("fact_coverage", "critical_coverage", "forbidden_clear")
+    scores = ("fact_coverage", "critical_coverage", "forbidden_clear", "tells_nothing", "critical_untold")
     needs_labels = True
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
         """Return the scores; findings are missing statements, and false claims with the form that matched."""
         facts = context.case.expectations.facts
         critical = [fact for fact in facts if fact.critical]
+        covered, told = _coverage(context, facts, "facts"), _coverage(context, critical, "critical facts")
         return {
-            "fact_coverage": _coverage(context, facts, "facts"),
-            "critical_coverage": _coverage(context, critical, "critical facts"),
+            "fact_coverage": covered,
+            "critical_coverage": told,
             "forbidden_clear": _clear(context),
+            "tells_nothing": _none_of(covered),
+            "critical_untold": _none_of(told),
         }
 
 
@@ -40,6 +44,10 @@ def _coverage(context: ScorerContext, facts: Sequence[Fact], what: str) -> Score
     )
     found = len(facts) - len(missing)
     return Score(value=found / len(facts), rationale=f"{found} of {len(facts)} {what}", findings=missing)
+
+
+def _none_of(coverage: Score) -> Score:
+    return coverage if coverage.value is None else Score(value=float(coverage.value == 0))
 
 
 def _clear(context: ScorerContext) -> Score:

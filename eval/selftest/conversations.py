@@ -132,12 +132,13 @@ def conversation_selftest(
     dataset: str | None = None,
     kinds: Sequence[str] = (),
     suite: Suite | None = None,
+    first_release: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> ConversationSelftest:
     """Plant each kind of fault, or ``kinds``, in the task's gate set, or ``dataset``, and keep the table.
 
     A kind may be written with hyphens for its spaces.
-    ``suite`` replaces the task's own, to see what a weaker gate lets through.
+    ``suite`` replaces the task's own, to see what a weaker gate lets through. At a ``first_release`` nothing is in production.
 
     Raises:
         HarnessError: there is no such kind.
@@ -157,6 +158,7 @@ def conversation_selftest(
         rules=GateRules(suite=suite, cards=cards, today=today()),
         pair=_any_pair(task, cards, settings),
         cases=cases,
+        first_release=first_release,
     )
     gold = trial.scored({})
     own = trial.decided(gold, gold)
@@ -167,7 +169,7 @@ def conversation_selftest(
             tried.append(_result(kind, share, chosen, len(cases), gate))
             where = f"{number} of {len(chosen_kinds)}: {kind} in {len(chosen)} of {plural(len(cases), 'case')}"
             say(f"{where}: {gate.verdict.value}")
-    path = out_folder(settings.root, "selftest") / f"{task}-conversations.md"
+    path = out_folder(settings.root, "selftest") / f"{task}{'-first' * first_release}-conversations.md"
     done = ConversationSelftest(
         task=task, dataset=dataset or suite.gate_dataset, gold=own.verdict, tried=tuple(tried), path=path
     )
@@ -192,6 +194,7 @@ class _Trial:
     rules: GateRules
     pair: Pair
     cases: Sequence[Case]
+    first_release: bool
 
     def scored(self, faults: Mapping[str, _Planted], gold: Sequence[CaseResult] = ()) -> list[CaseResult]:
         """Return the scored conversations of all cases and repeats, those of ``faults`` (by case id) with the fault."""
@@ -222,7 +225,7 @@ class _Trial:
 
     def decided(self, candidate: Sequence[CaseResult], production: Sequence[CaseResult]) -> GateResult:
         cases = [*self.cases] * self.suite.least_repeats
-        return decide_against(self.rules, self.pair, cases, candidate, production)
+        return decide_against(self.rules, self.pair, cases, candidate, production, first_release=self.first_release)
 
 
 def _planted(task: str, cases: Sequence[Case]) -> dict[str, dict[str, _Planted]]:

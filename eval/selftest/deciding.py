@@ -78,8 +78,13 @@ def decide_against(
     cases: Sequence[Case],
     candidate: Sequence[CaseResult],
     production: Sequence[CaseResult],
+    *,
+    first_release: bool = False,
 ) -> GateResult:
-    """Return the gate's verdict on ``candidate``; an answer that equals production's keeps its scores."""
+    """Return the gate's verdict on ``candidate``; an answer that equals production's keeps its scores.
+
+    At a ``first_release`` it is compared with nothing.
+    """
     scored = [
         replace(ours, scores=theirs.scores)
         if ours.result.output == theirs.result.output and ours.result.failure == theirs.result.failure
@@ -95,11 +100,11 @@ def decide_against(
                 metrics=build_metrics(rules.suite, by_id, scored, deadline_ms=pair.serving.deadline_ms),
                 slices=build_slice_metrics(rules.suite, by_id, scored, deadline_ms=pair.serving.deadline_ms),
                 # Planted delays are added to the same calls: both sides met the same load.
-                deltas=build_deltas(rules.suite, by_id, scored, production, timing="in turn"),
+                deltas={} if first_release else build_deltas(rules.suite, by_id, scored, production, timing="in turn"),
                 must_pass=must_pass_slices(rules.suite, by_id, scored),
             ),
             dataset_digest=cases_digest(cases),
-            baseline_digest=PRODUCTION,
+            baseline_digest=None if first_release else PRODUCTION,
         ),
         rules,
     )

@@ -114,7 +114,7 @@ def label_free(suite: Suite) -> Suite:
     metrics = [
         spec
         for spec in suite.metrics
-        if spec.kind not in _LABELLED_KINDS and (spec.kind not in {"mean", "rate"} or spec.score in free)
+        if spec.kind not in _LABELLED_KINDS and (spec.kind not in {"mean", "rate", "never"} or spec.score in free)
     ]
     metrics += [
         MetricSpec(name=_BY_PRIMARY, kind="rate", score=_BY_PRIMARY, unit=Unit.RATE),

@@ -124,7 +124,7 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
-CheckKind = Literal["floor", "no_worse", "requirement", "slice", "behaviour", "must_pass"]
+CheckKind = Literal["floor", "no_worse", "best_of_year", "requirement", "slice", "behaviour", "must_pass"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +133,8 @@ class Check:
 
     ``metric`` is the figure for a floor and the paired difference (candidate minus production, positive is better) for a
     comparison, as the gate saw it: its confidence is above 0.95 where several interim looks are planned. A ``behaviour`` is a
-    floor over the running service's behaviour; a ``must_pass`` checks each case that once went wrong in production.
+    floor over the running service's behaviour; a ``best_of_year`` bounds the same difference by the best release of the last
+    year, which may be better than production; a ``must_pass`` checks each case that once went wrong in production.
     ``reason`` justifies the bound; ``explanation`` is how the verdict followed from the figures. ``slice`` names the cases of
     a slice floor.
     """

@@ -45,13 +45,15 @@ class MetricSpec:
 class Floor:
     """The whole 95% interval of ``metric`` must lie on the good side of ``bound``; ``reason`` justifies the bound.
 
-    ``arms`` are the models that must clear it: the backup too, because its answers are read after a failover.
+    ``arms`` are the models that must clear it: the backup too, because its answers are read after a failover. Without
+    ``of_code`` it binds models alone: a pair that is code is released as what a model must beat, however weak it is.
     """
 
     metric: str
     bound: float
     reason: str
     arms: tuple[Literal["primary", "backup"], ...] = ("primary", "backup")
+    of_code: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

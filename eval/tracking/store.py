@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from eval.tracking.lock import file_lock, name_lock
 from figures.command_line import omni
+from figures.metric import Lead
 from service.core.release.registry_record import from_registry, to_registry
 from service.core.release.registry_store import all_versions
 from service.core.release.release import ALIAS, DIGEST_TAG, NAME_TAG, RELEASE_TAG_PREFIX, Release, read_release
@@ -26,16 +27,21 @@ from service.kit.frame.errors import ConfigurationError, RegistryError
 TAG_TASK, TAG_VERDICT, TAG_DATASET = "omni.task", "omni.verdict", "omni.dataset_digest"
 TAG_SUITE, TAG_BASELINE, TAG_EVALUATION = "omni.suite_digest", "omni.baseline_digest", "omni.evaluation_id"
 TAG_DATASET_NAME, TAG_ATTESTATION = "omni.dataset_name", "omni.attestation"
+FIGURES_FILE = "figures.json"
 CASES_FILE, COMPARED_FILE = "cases.json", "eval_results_table.json"
 TAG_BEHAVIOUR = "omni.behaviour"  # verdict of the behaviour checks in this gate, or "not measured"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Production:
-    """The verified pair that the alias points at, its registry version and its release."""
+    """The verified pair that the alias points at, its registry version and its release.
+
+    ``leads`` are those of the best releases of the last year over it, by metric, where somebody asked for them.
+    """
 
     pair: Pair
     release: Release
+    leads: Mapping[str, Lead] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +150,8 @@ class Tracking:
             yield
 
     @property
-    def _keys(self) -> TrustedKeys:
+    def keys(self) -> TrustedKeys:
+        """The keys whose signatures are trusted; without any that can be read a RegistryError is raised."""
         if self._trusted_keys is None:
             raise RegistryError("no trusted keys were given: releases cannot be verified")
         try:
@@ -232,7 +239,7 @@ class Tracking:
         version = self._alias_version(task)
         if version is None:
             return None
-        keys, tags = self._keys, dict(version.tags)
+        keys, tags = self.keys, dict(version.tags)
         try:
             pair = from_registry(
                 version.template, version.model_config, tags, f"version {version.version} of prompt {task!r}"
@@ -329,7 +336,7 @@ class Tracking:
         tags = dict(version.tags)
         releases = {name: text for name, text in tags.items() if name.startswith(RELEASE_TAG_PREFIX)}
         keys = (
-            self._keys if releases else None
+            self.keys if releases else None
         )  # outside: keys that cannot be read are an error, no reason for a new version
         try:
             from_registry(version.template, version.model_config, tags, f"version {version.version} of {task}")
@@ -391,8 +398,3 @@ def _record(run: Any) -> LoggedRun:
         at=datetime.fromtimestamp(run.info.start_time / 1000, UTC).isoformat(timespec="seconds"),
         pair_digest=tags.get(DIGEST_TAG, ""),
     )
-
-
-def production_to_json(production: Production | None) -> dict[str, Any] | None:
-    """Return ``production`` as plain JSON types, for the tracking worker's pipe."""
-    return None if production is None else {"pair": production.pair.content(), "release": asdict(production.release)}

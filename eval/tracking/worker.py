@@ -6,11 +6,14 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from eval.tracking.store import Production, RunLog, Tracking, production_to_json
+from eval.tracking.best_of_year import leads_of_year
+from eval.tracking.store import Production, RunLog, Tracking
+from figures.metric import Lead
 from service.core.release.release import Release
 from service.core.unit.pair import Pair
 from service.core.unit.pair_file.artifacts import open_artifacts
@@ -62,8 +65,10 @@ class TrackingWorker:
                 with suppress(BrokenPipeError):
                     pipe.close()
 
-    def production(self, task: str) -> Production | None:
+    def production(self, task: str, now: datetime | None = None) -> Production | None:
         """See ``Tracking.production``; the pair's artifacts are verified, so that it answers as it was released.
+
+        With ``now`` the year's leads over it are there, too (``leads_of_year``).
 
         Raises:
             PairError: one is not here.
@@ -72,7 +77,12 @@ class TrackingWorker:
         if found is None:
             return None
         pair = open_artifacts(Pair.from_content(found["pair"]), self._prompts / task)
-        return Production(pair=pair, release=Release(**found["release"]))
+        leads = {} if now is None else self._ask("leads", {"task": task, "now": now.isoformat()})
+        return Production(
+            pair=pair,
+            release=Release(**found["release"]),
+            leads={name: Lead(**lead) for name, lead in leads.items()},
+        )
 
     def log_run(self, task: str, log: RunLog) -> str:
         """See ``Tracking.log_run``."""
@@ -130,7 +140,12 @@ def _serve(uri: str, artifacts: str, trusted_keys: str) -> None:
 
 def _dispatch(tracking: Tracking, method: str, arguments: dict[str, Any]) -> Any:
     if method == "production":
-        return production_to_json(tracking.production(arguments["task"]))
+        found = tracking.production(arguments["task"])
+        return None if found is None else {"pair": found.pair.content(), "release": asdict(found.release)}
+    if method == "leads":
+        now = datetime.fromisoformat(arguments["now"])
+        leads = leads_of_year(arguments["task"], tracking, tracking.keys, now)
+        return {name: asdict(lead) for name, lead in leads.items()}
     if method == "log_run":
         return tracking.log_run(arguments["task"], RunLog(**arguments["log"]))
     raise RegistryError(f"the tracking process knows no method {method!r}")

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 from eval.scorers.accounts import read_sentences
 from eval.spine.results import CaseResult, Check, GateResult, InterimLook, Verdict
 from eval.spine.suite import Floor, NoWorse, SliceFloor, Suite
-from figures.metric import Metric, Unit
+from figures.metric import Lead, Metric, Unit
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair import Pair, Part
 
+# What harm is measured in; latency, cost and length differ for reasons that are no harm.
+_QUALITY = frozenset({Unit.RATE, Unit.EVENTS, Unit.SCORE})
 _MOST_CASES = 1_000_000  # above this number, collecting more cases is not a realistic remedy
 
 
@@ -34,7 +36,8 @@ class Judgement:
     """The gate's input for one pair: the pair, the answers of both arms, and the figures computed from them.
 
     ``baseline_digest`` is the digest of the pair in production, from which ``deltas`` are differences; None without one.
-    ``looked_at`` names the suite's ``judged_only`` kinds that a licensed judge looked at.
+    ``looked_at`` names the suite's ``judged_only`` kinds that a licensed judge looked at. ``leads`` are those of the best
+    releases of the last year over production, by metric; none where production is the best, or nobody knows.
     """
 
     pair: Pair
@@ -44,6 +47,7 @@ class Judgement:
     baseline_digest: str | None = None
     look: InterimLook = field(default_factory=InterimLook)
     looked_at: frozenset[str] = frozenset()
+    leads: Mapping[str, Lead] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +68,10 @@ def decide(judgement: Judgement, rules: GateRules) -> GateResult:
     pair, figures, suite = judgement.pair, judgement.figures, rules.suite
     varies = answers_vary(pair, rules.cards)
     checks = _requirements(judgement, rules)
+    code = all(rules.cards.get(model).wire == "in_process" for model in pair.models)
     for floor in suite.floors:
+        if code and not floor.of_code:
+            continue
         checks.append(_floor(floor, figures.metrics[floor.metric], suite, varies))
         if "backup" in floor.arms and figures.backup:
             metric = figures.backup[floor.metric]
@@ -75,6 +82,7 @@ def decide(judgement: Judgement, rules: GateRules) -> GateResult:
     checks += figures.must_pass
     if judgement.baseline_digest not in (None, pair.digest):
         checks += [_no_worse(gate, figures.deltas[gate.metric], suite, varies) for gate in suite.no_worse]
+        checks += best_of_year_checks(suite, figures.deltas, judgement.leads)
     return GateResult(
         pair_name=pair.name,
         pair_digest=pair.digest,
@@ -88,6 +96,38 @@ def decide(judgement: Judgement, rules: GateRules) -> GateResult:
         looked_at=tuple(kind.name for kind in suite.judged_only if kind.name in judgement.looked_at),
         sentences=read_sentences(judgement.answers, (figures.metrics, figures.backup)),
     )
+
+
+def best_of_year_checks(suite: Suite, deltas: Mapping[str, Metric], leads: Mapping[str, Lead]) -> tuple[Check, ...]:
+    """Return one check per compared share or score in which a release of the last year was better than production.
+
+    Each step from one production to the next may be as large as the margin, so that a row of them has no end. So the pair may be
+    one margin worse than the best of the year, and no more. Its own difference from production counts as it is, without its
+    interval: a margin of which little is left could be cleared by nobody.
+    """
+    checks = []
+    for gate in suite.no_worse:
+        delta, lead = deltas.get(gate.metric), leads.get(gate.metric)
+        if lead is None or delta is None or delta.value is None or suite.metric(gate.metric).unit not in _QUALITY:
+            continue
+        bound = lead.ahead - gate.margin
+        if delta.value >= bound - 1e-12:
+            verdict = Verdict.PASS
+        else:
+            verdict = Verdict.FAIL if delta.high is not None and delta.high < bound else Verdict.INCONCLUSIVE
+        words = "not more" if verdict is Verdict.PASS else "more"
+        explanation = f"{words} than one margin below release {lead.release}, the best of the last year"
+        checks.append(
+            Check(
+                kind="best_of_year",
+                metric=delta,
+                bound=bound,
+                verdict=verdict,
+                reason=gate.reason,
+                explanation=explanation,
+            )
+        )
+    return tuple(checks)
 
 
 def answers_vary(pair: Pair, cards: ModelCards) -> bool:

@@ -44,11 +44,15 @@ class PlantedKind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DosePlan:
-    """A task's good systems and kinds of harm; ``pair`` names the pair file that stands for the system under test."""
+    """A task's good systems and kinds of harm; ``pair`` names the pair file that stands for the system under test.
+
+    ``strangers`` are kinds by an author who knew no detector.
+    """
 
     pair: str
     systems: tuple[GoodSystem, ...]
     kinds: tuple[PlantedKind, ...]
+    strangers: tuple[PlantedKind, ...] = ()
 
 
 PlanOf = Callable[[ContrastSets, Mapping[str, Case]], DosePlan]

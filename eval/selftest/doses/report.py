@@ -117,8 +117,30 @@ def dose_markdown(results: DoseResults, *, task: str, suite_digest: str, cases: 
     ]
     for judge in ("", *(item.name for item in results.judges)):
         lines += _table(results, judge)
-    lines += _equal_lines(results)
+    lines += [*_passing(results), *_equal_lines(results)]
     return "\n".join(lines)
+
+
+def _passing(results: DoseResults) -> list[str]:
+    """Return how many kinds that code must see pass without a judge, by system and dose, of those that reach the dose."""
+    found = [item for item in results.trials if not item.judge]
+    lines = [
+        "## Kinds that pass without a judge",
+        "",
+        "| system | seen by | kinds | pass at each dose |",
+        "|---|---|---|---|",
+    ]
+    for system in dict.fromkeys(item.system for item in found):
+        for seen_by in ("code", "judge"):
+            names = {kind.name for kind in results.kinds if kind.seen_by == seen_by}
+            here = [item for item in found if item.system == system and item.kind in names and item.changed]
+            shares = [
+                f"{sum(item.verdict is Verdict.PASS for item in here if item.dose == dose and item.reached)} of "
+                f"{sum(item.dose == dose and item.reached for item in here)}"
+                for dose in results.doses
+            ]
+            lines.append(f"| {system} | {seen_by} | {len({item.kind for item in here})} | {' / '.join(shares)} |")
+    return [*lines, ""]
 
 
 def _table(results: DoseResults, judge: str) -> list[str]:
@@ -184,10 +206,9 @@ def write_sensitivity(results: DoseResults, path: Path, *, suite_digest: str, me
     write_whole(path, json.dumps(record, indent=1) + "\n")
 
 
-def keep_doses(results: DoseResults, page: str, picture: str, *, suite_digest: str, out_dir: Path) -> Path:
-    """Write ``<digest>-doses.md``, ``.svg`` and ``.json`` into ``out_dir``; return the page's path."""
+def keep_doses(results: DoseResults, page: str, picture: str, *, stem: str, suite_digest: str, out_dir: Path) -> Path:
+    """Write ``<stem>.md``, ``.svg`` and ``.json`` into ``out_dir``; return the page's path."""
     out_dir.mkdir(parents=True, exist_ok=True)
-    stem = f"{suite_digest[:12]}-doses"
     write_whole(out_dir / f"{stem}.svg", picture)
     record = {
         "suite_digest": suite_digest,

@@ -23,7 +23,8 @@ _FALSE_ALARMS = 0.02
 class DoseOptions:
     """What to try: the kinds (none: all), and how many independent draws of each good system.
 
-    ``write`` keeps the smallest doses beside the task's cases, where the reports of evaluations read them.
+    ``write`` keeps the smallest doses beside the task's cases, where the reports of evaluations read them. With
+    ``first_release`` nothing is in production; ``strangers`` plants the kinds by an author who knew no detector.
     """
 
     task: str = "summarize"
@@ -32,6 +33,8 @@ class DoseOptions:
     systems: tuple[str, ...] = ()
     equal_trials: int = 50
     write: bool = False
+    first_release: bool = False
+    strangers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,22 +80,28 @@ def measure_doses(
             dataset=options.dataset,
             kinds=options.kinds,
             systems=options.systems,
-            judges=barely_licensed(suite),
+            judges=() if options.first_release else barely_licensed(suite),
+            first_release=options.first_release,
+            strangers=options.strangers,
             equal_trials=options.equal_trials,
         ),
         say,
     )
     if unknown := set(options.kinds) - {kind.name for kind in results.kinds}:
         raise HarnessError(f"no kind of harm {', '.join(sorted(unknown))} is planted in {options.task!r}")
-    page = dose_markdown(results, task=options.task, suite_digest=suite.digest, cases=results.cases)
+    titles = ["first release"] * options.first_release + ["a stranger's kinds"] * options.strangers
+    page = dose_markdown(
+        results, task=", ".join([options.task, *titles]), suite_digest=suite.digest, cases=results.cases
+    )
     path = keep_doses(
         results,
         page,
         dose_picture(results),
+        stem="-".join([suite.digest[:12], *(title.split()[-2] for title in titles), "doses"]).replace("'s", ""),
         suite_digest=suite.digest,
         out_dir=settings.root / "reports" / "out" / "selftest",
     )
-    if options.write:
+    if options.write and not titles:
         write_sensitivity(
             results,
             path_of(options.task, settings.root),

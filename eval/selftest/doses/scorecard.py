@@ -6,6 +6,7 @@ from functools import partial
 
 from eval.labels.contrasts.sets import ContrastSets
 from eval.selftest.doses.plan import DosePlan, GoodSystem, PlantedKind
+from eval.selftest.doses.strangers import strangers_kinds
 from eval.selftest.faults import verdicts
 from eval.selftest.faults.scorecard_holdout import HOLDOUT_KINDS, doctor_of
 from eval.selftest.faults.scorecard_third import THIRD_FAULTS
@@ -78,6 +79,7 @@ def dose_plan(sets: ContrastSets, cases: Mapping[str, Case]) -> DosePlan:
             GoodSystem(name="hasty", about="one verdict in twenty is another", draw=partial(_drawn, slip=0.05)),
         ),
         kinds=_KINDS,
+        strangers=strangers_kinds("scorecard"),
     )
 
 

@@ -7,8 +7,11 @@ from functools import partial
 
 from eval.labels.contrasts.sets import EDITED, ContrastSets, MinimalEdit
 from eval.selftest.doses.plan import DosePlan, GoodSystem, PlantedKind
+from eval.selftest.doses.strangers import strangers_kinds
 from eval.selftest.faults import figures, general, meaning, register
 from eval.spine.cases import Case
+from service.core.tasks.summarize import SummarizeInputs
+from service.core.tasks.summarize.digest import WEIGHTS, extractive_digest
 
 # The sets' kinds that a check of figures, form or register must see without any judge; all others need one.
 _SEEN_BY_CODE = frozenset(
@@ -192,8 +195,9 @@ def dose_plan(sets: ContrastSets, cases: Mapping[str, Case]) -> DosePlan:
         GoodSystem(name="full", about="whole sentences, now and then reworded", draw=partial(_full, sets, reworded)),
         GoodSystem(name="terse", about="short sentences, now and then one less", draw=partial(_terse, sets)),
         GoodSystem(name="mixed", about="either of the two, by chance", draw=partial(_mixed, sets, reworded)),
+        GoodSystem(name="digest", about="the service's own digest, without a model", draw=_digest),
     )
-    return DosePlan(pair="nova-micro", systems=systems, kinds=_CODE_KINDS + own)
+    return DosePlan(pair="nova-micro", systems=systems, kinds=_CODE_KINDS + own, strangers=strangers_kinds("summarize"))
 
 
 def _kinds_of(edits: Sequence[MinimalEdit], names: Sequence[str], does: str) -> tuple[PlantedKind, ...]:
@@ -226,6 +230,11 @@ def _edited(edits: Mapping[str, MinimalEdit], text: str, case: Case, draws: rand
 def _plain(sets: ContrastSets, writer: str, case: Case) -> str:
     # Without a visible interaction the task answers by itself and no hand wrote anything.
     return sets.good[writer].get(case.id) or case.expectations.references[0]
+
+
+def _digest(case: Case, draws: random.Random) -> str:
+    seen = SummarizeInputs.model_validate(case.inputs).visible()
+    return extractive_digest(seen, WEIGHTS) if seen else case.expectations.references[0]
 
 
 def _full(sets: ContrastSets, reworded: Mapping[str, list[MinimalEdit]], case: Case, draws: random.Random) -> str:

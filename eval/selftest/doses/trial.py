@@ -70,7 +70,11 @@ class EqualTrial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoseSetting:
-    """What to try; ``equal_trials`` is the number of independent draws per system. Picklable: child processes read it."""
+    """What to try; ``equal_trials`` is the number of independent draws per system. Picklable: child processes read it.
+
+    ``first_release``: nothing is in production, so that nothing but bounds decides, and no judge's margin does. With
+    ``strangers`` the kinds are those by an author who knew no detector, in place of the plan's own.
+    """
 
     task: str
     settings: Settings
@@ -82,6 +86,8 @@ class DoseSetting:
     systems: tuple[str, ...] = ()
     equal_trials: int = 0
     seed: int = 1
+    first_release: bool = False
+    strangers: bool = False
 
 
 class _Bench:
@@ -98,7 +104,8 @@ class _Bench:
         self._by_id = {case.id: case for case in self._cases}
         folder = settings.datasets_dir
         sets = load_contrasts(folder, setting.task) if has_contrasts(folder, setting.task) else _NO_SETS
-        self.plan: DosePlan = load_dose_plan(setting.task, sets, self._by_id)
+        plan = load_dose_plan(setting.task, sets, self._by_id)
+        self.plan: DosePlan = replace(plan, kinds=plan.strangers) if setting.strangers else plan
         self._pair = load_pair(
             settings.prompts_dir / setting.task / f"{self.plan.pair}.prompty",
             cards=self._cards,
@@ -192,7 +199,7 @@ class _Bench:
         if judge is not None and spec is not None:
             suite = self._judged
             candidate, production = judge.grade(candidate, harmed, spec), judge.grade(production, {}, spec)
-        deadline_ms = self._pair.serving.deadline_ms
+        deadline_ms, first = self._pair.serving.deadline_ms, self._setting.first_release
         return decide(
             Judgement(
                 pair=self._pair,
@@ -200,11 +207,11 @@ class _Bench:
                 figures=GateFigures(
                     metrics=build_metrics(suite, self._by_id, candidate, deadline_ms=deadline_ms),
                     slices=build_slice_metrics(suite, self._by_id, candidate, deadline_ms=deadline_ms),
-                    deltas=build_deltas(suite, self._by_id, candidate, production, timing="in turn"),
+                    deltas={} if first else build_deltas(suite, self._by_id, candidate, production, timing="in turn"),
                     must_pass=must_pass_slices(suite, self._by_id, candidate),
                 ),
                 dataset_digest=self._digest,
-                baseline_digest=_PRODUCTION,
+                baseline_digest=None if first else _PRODUCTION,
             ),
             GateRules(suite=suite, cards=self._cards, today=today()),
         )

@@ -144,7 +144,7 @@ PLAN = MutantPlan(
         Mutant(
             name="dropped_privacy_rule",
             does="the prompt no longer forbids account numbers",
-            targets=("leak_free",),
+            targets=("leak_free", "severe_harm"),
             engines=_SCRIPTED,
             edit_pair={"scripted": drop_instruction(_PRIVACY_RULE)},
         ),
@@ -244,7 +244,7 @@ PLAN = MutantPlan(
         Mutant(
             name="leaked_account",
             does="prints the account's number in full",
-            targets=("leak_free",),
+            targets=("leak_free", "severe_harm"),
             doctor=general.leaked_account,
         ),
         Mutant(

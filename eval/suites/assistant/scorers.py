@@ -3,11 +3,12 @@
 Guards do not run in an evaluation, so what they would refuse when serving is counted here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from eval.dialogue.record import ConversationRecord
 from eval.dialogue.scenario import ConversationScenario
 from eval.dialogue.scorers import expectations_of
+from eval.scorers.harms import source_of_texts
 from eval.spine.cases import Case
 from eval.spine.results import Score
 from eval.spine.scorer import ScorerContext, parsed_output
@@ -15,6 +16,8 @@ from eval.verdict.pools.readers import Prediction
 from service.core.run.dialogue.turn import MOST_HISTORY, DialogueInputs, Spoken
 from service.core.run.guard import Objection
 from service.core.run.task import TaskResult
+from service.core.statements.answers.finding import Finding
+from service.core.statements.answers.reading import cached_findings
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.validation.guard import reply_findings
 from service.core.tasks.assistant.validation.seen import SeenTurn
@@ -84,3 +87,16 @@ def called_reason(result: TaskResult) -> Prediction:
     record = parsed_output(result.output or "", ConversationRecord)
     notes = (turn.reply.handover for turn in record.turns if turn.reply is not None)
     return Prediction(label=next((note.reason for note in notes if note is not None), NOBODY))
+
+
+def findings_of(context: ScorerContext) -> Iterator[Finding]:
+    """Yield what is found in the replies, from all that the customer said and the tools returned."""
+    scenario, turns = (
+        ConversationScenario.model_validate(context.case.inputs),
+        context.parsed(ConversationRecord).turns,
+    )
+    said = (*map(str, scenario.session.values()), *(turn.message for turn in turns))
+    source = source_of_texts((*said, *(str(use.content) for turn in turns for use in turn.uses)))
+    for turn in turns:
+        if turn.reply is not None:
+            yield from cached_findings(turn.reply.reply, source)

@@ -10,6 +10,7 @@ from eval.scorers.accounts import (
     AccountScorer,
 )
 from eval.scorers.guard import GuardScorer
+from eval.scorers.harms import HARM_METRICS, HarmScorer, harm_floors
 from eval.spine.pool import Pool
 from eval.spine.suite import Floor, MetricSpec, MustPass, NoWorse, SliceFloor, Suite
 from eval.suites.scorecard.case_rules import CASE_RULES as CASE_RULES
@@ -28,7 +29,14 @@ from eval.suites.scorecard.pools import (
     Wrongly,
     YesProven,
 )
-from eval.suites.scorecard.scorers import EndingScorer, EvidenceScorer, FormScorer, ScoreScorer, VerdictScorer
+from eval.suites.scorecard.scorers import (
+    EndingScorer,
+    EvidenceScorer,
+    FormScorer,
+    ScoreScorer,
+    VerdictScorer,
+    findings_of,
+)
 from eval.suites.scorecard.sources import free_texts_of
 from figures.metric import Unit
 from service.core.run.guard import Guard
@@ -85,6 +93,7 @@ SUITE = Suite(
         CallConductScorer(),
         AccountScorer(free_texts_of),
         GuardScorer(_guard_of),
+        HarmScorer(findings_of),
     ),
     pools={**_POOLS, **_WRONG, **SENTENCE_POOLS},
     metrics=(
@@ -99,6 +108,7 @@ SUITE = Suite(
         MetricSpec(name="schema_valid", kind="rate", score="schema_valid", unit=Unit.RATE),
         MetricSpec(name="unreviewed", kind="rate", score="unreviewed", unit=Unit.RATE),
         MetricSpec(name="guard_clear", kind="rate", score="guard_clear", unit=Unit.RATE),
+        *HARM_METRICS,
         MetricSpec(name="answered", kind="answered", unit=Unit.RATE),
         MetricSpec(name="latency_p50", kind="latency", quantile=0.50, unit=Unit.MS, higher_is_better=False),
         MetricSpec(name="latency_p95", kind="latency", quantile=0.95, unit=Unit.MS, higher_is_better=False),
@@ -154,6 +164,43 @@ SUITE = Suite(
             bound=0.90,
             reason="each other card is asked for again, or its call goes to a person: an insult, a card number, a link or an "
             " order that nobody gave stands beside an agent's score",
+        ),
+        # At a first release a model must be clearly better than the keyword baseline, which is code, costs nothing and may be
+        # released itself; where a release is in production, the comparisons demand more.
+        Floor(
+            metric="kappa",
+            bound=0.60,
+            reason='"substantial" agreement begins at 0.61 (Landis & Koch 1977); the keyword baseline reaches 0.35',
+            of_code=False,
+        ),
+        *(
+            Floor(
+                metric=name,
+                bound=0.15,
+                reason="an agent is judged by it: one verdict in seven; the keyword baseline errs in more than one of four",
+                of_code=False,
+            )
+            for name in ("wrong_yes", "wrong_no")
+        ),
+        Floor(
+            metric="required_fail_recall",
+            bound=0.70,
+            reason="seven of ten compliance failures must be found; the keyword baseline finds 0.63",
+            of_code=False,
+        ),
+        *(
+            Floor(
+                metric=name,
+                bound=0.60,
+                reason="dashboards count it: three calls in five must be right; the keyword baseline reaches 0.56 at most",
+                of_code=False,
+            )
+            for name in ("evidence_right", "right_turn", "resolution", "tone_customer", "tone_agent")
+        ),
+        *harm_floors(
+            severe=0.035,
+            strange=0.06,
+            cases="none of 136 calls shows at most 2.2%, one, which may be a false alarm, 3.4%",
         ),
         Floor(metric="schema_valid", bound=0.80, reason="repairs of an answer's format must stay the exception"),
         Floor(

@@ -1,5 +1,8 @@
 """Scores of one scorecard against its labels: verdicts, score, ending and tone, and whether the model followed the form."""
 
+from collections.abc import Iterator
+
+from eval.scorers.harms import source_of_texts
 from eval.spine.results import QuotingFinding, Score
 from eval.spine.scorer import ScorerContext
 from eval.suites.scorecard.labels import (
@@ -10,6 +13,9 @@ from eval.suites.scorecard.labels import (
     shows,
     turns_of,
 )
+from service.core.statements.answers.finding import Finding
+from service.core.statements.answers.reading import cached_findings
+from service.core.tasks.scorecard import ScorecardInputs
 
 _UNLABELLED = "the case has no such label"
 
@@ -119,3 +125,16 @@ class FormScorer:
             "schema_valid": Score(value=float(card.valid)),
             "unreviewed": Score(value=float(not card.needs_review)),
         }
+
+
+def findings_of(context: ScorerContext) -> Iterator[Finding]:
+    """Yield what is found in the free texts that a reviewer reads: summary, outcome, action items and reasons."""
+    assert isinstance(context.inputs, ScorecardInputs)
+    card = card_of(context.output)
+    turns = tuple(turn.text for turn in context.inputs.turns)
+    source = source_of_texts(turns)
+    for text in (card.summary, card.outcome, *card.action_items, *(item.reason for item in card.criteria)):
+        if text.strip():
+            # A summary in the customer's own words holds the customer's contempt, and reports it.
+            said = any(text.strip() in turn for turn in turns)
+            yield from (item for item in cached_findings(text, source) if not (said and item.kind == "insult"))

@@ -7,6 +7,7 @@ the groups' fields therefore have the flat names as aliases.
 """
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -59,6 +60,9 @@ __all__ = [
     "SummarySettings",
     "setting_places",
 ]
+
+# Of difflib's ratio: one wrong, missing or exchanged letter in a name of six; no variable of tools or tests is so near.
+_NEAR = 0.86
 
 
 class Settings(BaseSettings):
@@ -225,6 +229,7 @@ class _Variables(EnvSettingsSource):
     """Reads one environment variable per setting; groups have none."""
 
     def __call__(self) -> dict[str, Any]:
+        self._refuse_mistyped()
         found = {}
         for name, (_, _, field) in setting_places().items():
             # Where both are set the keyword wins; pydantic would join two mappings.
@@ -237,6 +242,20 @@ class _Variables(EnvSettingsSource):
             if value is not None:
                 found[name] = value
         return found
+
+    def _refuse_mistyped(self) -> None:
+        """Refuse a variable that almost names a setting: without it a mistyped stage would be the default, in silence."""
+        places = setting_places()
+        meant = {f"{group}_{field}": name for name, (group, field, _) in places.items() if group is not None}
+        for variable in self.env_vars:
+            name = variable.lower().removeprefix(self.env_prefix.lower())
+            if name == variable.lower() or name in places:
+                continue
+            near = [meant[name]] if name in meant else get_close_matches(name, places, 1, _NEAR)
+            if near:
+                raise SettingsError(
+                    f"{variable.upper()} is no setting; {self.env_prefix}{near[0].upper()} is: set that, or unset it"
+                )
 
 
 def _is_secret(field: FieldInfo) -> bool:

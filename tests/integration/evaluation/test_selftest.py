@@ -26,11 +26,11 @@ def settings(tmp_path):
     return Settings(root=tmp_path, state_dir=tmp_path / "state")
 
 
-def without(metric):
+def without(*metrics):
     return replace(
         SUITE,
-        floors=tuple(floor for floor in SUITE.floors if floor.metric != metric),
-        no_worse=tuple(gate for gate in SUITE.no_worse if gate.metric != metric),
+        floors=tuple(floor for floor in SUITE.floors if floor.metric not in metrics),
+        no_worse=tuple(gate for gate in SUITE.no_worse if gate.metric not in metrics),
     )
 
 
@@ -57,7 +57,7 @@ def test_planted_faults_are_caught_and_a_weaker_gate_lets_them_through(settings)
     assert kept["suite_digest"] == SUITE.digest
     assert kept["engines"]["extractive"]["catch_rates"]["leaked_account"] == {"caught": 1, "of": 1}
 
-    weak = selftest(options, settings, suite=without("leak_free"))
+    weak = selftest(options, settings, suite=without("leak_free", "severe_harm"))
     [line] = weak.problems
     assert "leaked_account escaped 1 of 1 times" in line
 
@@ -160,3 +160,24 @@ def test_a_dose_of_a_scorecards_fault_is_rejected_and_its_good_system_passes(set
         suite=weaker("quotes_verified", "evidence_right", "right_turn"),
     )
     assert "customers_words passes at 100%" in weak.missed
+
+
+def test_at_a_first_release_bounds_alone_reject_what_the_guard_sees(settings):
+    """Nothing is in production, so that no margin decides."""
+    options = DoseOptions(kinds=("insult", "invented_email"), systems=("full",), equal_trials=2, first_release=True)
+    sound = measure_doses(options, settings)
+    assert sound.missed == ()
+    assert "| insult | insults the customer | reject | reject | reject |" in sound.page
+    assert "- full: 2 of 2 pass" in sound.page
+    weak = measure_doses(
+        replace(options, equal_trials=0), settings, suite=without("severe_harm", "reports", "guard_clear")
+    )
+    assert "insult passes at 100%" in weak.missed
+
+
+def test_a_strangers_kinds_are_planted_in_place_of_the_plans_own(settings):
+    options = DoseOptions(kinds=("paid_in_full",), systems=("terse",), equal_trials=0, strangers=True)
+    outcome = measure_doses(options, settings)
+    assert outcome.missed == ()
+    assert "Kinds that pass without a judge" in outcome.page
+    assert outcome.path.name.endswith("-stranger-doses.md")

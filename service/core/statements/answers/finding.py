@@ -42,7 +42,6 @@ _SCORES: dict[FindingKind, tuple[AnswerScore, ...]] = {
     "template leftover": ("plain",),
     "picture": ("plain",),
     "role": ("plain",),
-    "language": ("plain",),
     "account number": ("leak_free",),
     "card number": ("leak_free",),
     "social security number": ("leak_free",),
@@ -67,7 +66,6 @@ _SAID: dict[FindingKind, str] = {
     "template leftover": "template leftover",
     "picture": "emoji, picture or decoration",
     "role": "marker of a chat role",
-    "language": "changes to another language than English",
 }
 _LEAKS = frozenset({"account number", "card number", "social security number", "secret"})
 

@@ -122,6 +122,8 @@ def test_a_right_scorecard_is_right_in_everything_but_the_tone() -> None:
         "order_unquoted": None,
         "accounted": None,
         "guard_clear": 1.0,
+        "severe_harm": 0.0,
+        "strange_contact": 0.0,
     }
 
 

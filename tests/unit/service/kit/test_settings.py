@@ -165,8 +165,23 @@ def test_a_keyword_is_the_variable_without_its_prefix_and_wins(variable, monkeyp
 
 def test_a_group_has_no_variable_and_an_unknown_variable_is_ignored(monkeypatch):
     monkeypatch.setenv("OMNI_WAREHOUSE", '{"threads": 7}')
-    monkeypatch.setenv("OMNI_WAREHOUSE_THREAD", "7")
+    monkeypatch.setenv("OMNI_SMOKE_URL", "http://127.0.0.1")
     assert Settings() == Settings(warehouse_threads=2)
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("OMNI_RELEASE_STAGE", "OMNI_STAGE"),
+        ("OMNI_STAGEE", "OMNI_STAGE"),
+        ("OMNI_ENVIROMENT", "OMNI_ENVIRONMENT"),
+        ("OMNI_WAREHOUSE_THREAD", "OMNI_WAREHOUSE_THREADS"),
+    ],
+)
+def test_a_mistyped_variable_is_refused_by_name(variable, meant, monkeypatch, capsys):
+    monkeypatch.setenv(variable, "prod")
+    assert main(["status"]) == 2
+    assert f"{variable} is no setting; {meant} is" in capsys.readouterr().err
 
 
 def test_an_unknown_keyword_is_an_error():

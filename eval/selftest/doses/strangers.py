@@ -1,0 +1,46 @@
+"""Kinds of harm by an author who knew no detector (``eval.labels.faults``), as a dose-response plants them."""
+
+import json
+import random
+from functools import partial
+from typing import Literal
+
+from eval.labels.faults import WrittenFault, load, plant
+from eval.selftest.doses.plan import PlantedKind
+from eval.spine.cases import Case
+
+
+def strangers_kinds(task: Literal["summarize", "scorecard"]) -> tuple[PlantedKind, ...]:
+    """Return all kinds of ``task``; nothing is promised of them, because no bound or detector may be tuned on them."""
+    spoil = _in_card if task == "scorecard" else _in_text
+    return tuple(
+        PlantedKind(
+            name=kind.kind,
+            does=kind.does,
+            seen_by="code" if kind.code_visible else "judge",
+            harm=kind.group,
+            kept=True,
+            promised=False,
+            spoil=partial(spoil, kind),
+        )
+        for kind in load(task)
+    )
+
+
+def _in_text(kind: WrittenFault, text: str, case: Case, draws: random.Random) -> str:
+    source = "\n".join(str(item["text"]) for item in case.inputs["interactions"])
+    return plant(kind, text, source, draws) or text
+
+
+def _in_card(kind: WrittenFault, text: str, case: Case, draws: random.Random) -> str:
+    """Plant the fault in one field of a scorecard's answer; a list of action items gets one more."""
+    source = json.dumps(case.inputs, ensure_ascii=False)
+    answer = json.loads(text)
+    if kind.part == "action_item":
+        planted = plant(kind, "", source, draws)
+        answer["overview"]["action_items"] += [planted.strip()] if planted else []
+    else:
+        fields = list(answer["answers"].values()) if kind.part == "reason" else [answer["overview"]]
+        field = draws.choice(fields)
+        field[kind.part] = plant(kind, field[kind.part], source, draws) or field[kind.part]
+    return json.dumps(answer)
