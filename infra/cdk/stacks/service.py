@@ -77,6 +77,8 @@ class ServiceStack(cdk.Stack):
             encryption_key=self._key,
             generate_secret_string=secrets.SecretStringGenerator(password_length=64, exclude_punctuation=True),
         )
+        # No task may change a release: releases come from whoever has the other password.
+        self._hidden = {"OMNI_LOG_KEY": self._log_key, "MLFLOW_TRACKING_PASSWORD": registry.logins["reader"]}
         self.tasks_group = ec2.SecurityGroup(
             self, "Tasks", vpc=network.vpc, description="tasks of the service and its workers", allow_all_outbound=False
         )
@@ -108,6 +110,7 @@ class ServiceStack(cdk.Stack):
             "OMNI_AWS_REGION": self.region,
             "OMNI_CALLS_KMS_KEY": self._key.key_arn,
             "OMNI_REGISTRY_URI": registry.address,
+            "MLFLOW_TRACKING_USERNAME": "reader",
             "OMNI_REDSHIFT_WORKGROUP": self._warehouse.workgroup,
             "OMNI_REDSHIFT_COPY_ROLE": self._warehouse.copy_role.role_arn,
             "OMNI_TRUSTED_KEYS": "/var/lib/omni/trusted/trusted.pem",
@@ -139,7 +142,7 @@ class ServiceStack(cdk.Stack):
             context=self._context,
             key=self._key,
             environment=self._environment | (self._transcription.environment if hears else {}),
-            log_key=self._log_key,
+            hidden=self._hidden,
             rights=[*rights, *(self._transcription.rights if hears else [])],
         )
 

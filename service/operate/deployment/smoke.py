@@ -1,27 +1,72 @@
-"""The smoke test: a version of the service is ready, and a model answers a request about the canary account."""
+"""The smoke test: a version of the service is ready, and a model answers a request about the canary account.
+
+The canary is a customer that nobody is. Its history is written here, anew each day, because the service forgets what is old.
+"""
 
 import uuid
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 import httpx2
+
+from service.core.unit.interaction import Interaction
+from service.interactions.table import InteractionTable
 
 _TIMEOUT_S = 15.0
 
 
-def smoke_problem(url: str, account: str, token: str) -> str | None:
-    """Return why the service at ``url`` should get no traffic, or None. A new contact, so no stored summary is the answer."""
+_HISTORY = (
+    (9, "billing", "Customer disputed a charge of $45.00 on the last bill.", "case opened"),
+    (4, "billing", "Customer asked about the dispute. The billing department has not decided yet.", "no decision yet"),
+    (1, "technical", "Router restarted twice a day. Agent replaced it.", "router replaced"),
+)
+
+
+def write_history(dynamodb: Any, table: str, account: str, now: datetime) -> None:
+    """Make the canary's history of the last nine days the one in ``table``; ``dynamodb`` is a boto3 client.
+
+    Raises:
+        StoreError: the table does not take it.
+    """
+    noon = datetime.combine(now.astimezone(UTC).date(), time(12), UTC)
+    written = [
+        Interaction(
+            interaction_id=f"canary-{days}", channel="agent", timestamp=noon - timedelta(days=days), intent=intent,
+            text=text, outcome=outcome,
+        )
+        for days, intent, text, outcome in _HISTORY
+    ]  # fmt: skip
+    InteractionTable(dynamodb, table).replace(account, written)
+
+
+def smoke_problem(url: str, account: str, token: str, *, key: str = "") -> str | None:
+    """Return why the service at ``url`` should get no traffic, or None. ``key`` is that of a gateway before it.
+
+    It asks about a new contact, so that no stored summary is the answer.
+    """
     body = {"account_number": account, "contact_id": f"smoke-{uuid.uuid4().hex}"}
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers = ({"Authorization": f"Bearer {token}"} if token else {}) | ({"x-api-key": key} if key else {})
     try:
         with httpx2.Client(base_url=url, timeout=_TIMEOUT_S, headers=headers) as http:
             for answer in (http.get("/readyz"), http.post("/omni-channel-insights", json=body)):
                 if answer.status_code != 200:
                     return f"{answer.request.url.path} answered {answer.status_code}"
-            return "no model answered: the summary is the digest" if answer.json()["degraded"] else None
+            return _unanswered(answer.json())
     except (httpx2.HTTPError, ValueError, KeyError) as err:
         return f"{type(err).__name__}: {err!s:.200}"
 
 
-def token_of(url: str, client_id: str, client_secret: str) -> str:
+def _unanswered(answer: dict[str, Any]) -> str | None:
+    if answer["interactions_considered"] == 0:
+        return "no model was asked: the canary account has no history"
+    if answer["degraded"]:
+        return "no model answered: the summary is the digest"
+    if answer["cache_hit"] or answer["model_used"] == "none":
+        return f"no model answered: model_used is {answer['model_used']!r}, cache_hit {answer['cache_hit']}"
+    return None
+
+
+def token_of(url: str, client_id: str, client_secret: str, *, key: str = "") -> str:
     """Return a token for a client of the service at ``url``.
 
     Raises:
@@ -29,5 +74,5 @@ def token_of(url: str, client_id: str, client_secret: str) -> str:
         KeyError, ValueError: its answer holds no token.
     """
     fields = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
-    with httpx2.Client(base_url=url, timeout=_TIMEOUT_S) as http:
+    with httpx2.Client(base_url=url, timeout=_TIMEOUT_S, headers={"x-api-key": key} if key else {}) as http:
         return str(http.post("/oauth/token", data=fields).raise_for_status().json()["access_token"])
