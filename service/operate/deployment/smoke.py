@@ -40,7 +40,7 @@ def write_history(dynamodb: Any, table: str, account: str, now: datetime) -> Non
 
 
 def smoke_problem(url: str, account: str, token: str, *, key: str = "") -> str | None:
-    """Return why the service at ``url`` should get no traffic, or None. ``key`` is that of a gateway before it.
+    """Return why the service at ``url`` should get no traffic, or None. ``key`` is that of a gateway, which has no ``/readyz``.
 
     It asks about a new contact, so that no stored summary is the answer.
     """
@@ -48,7 +48,8 @@ def smoke_problem(url: str, account: str, token: str, *, key: str = "") -> str |
     headers = ({"Authorization": f"Bearer {token}"} if token else {}) | ({"x-api-key": key} if key else {})
     try:
         with httpx2.Client(base_url=url, timeout=_TIMEOUT_S, headers=headers) as http:
-            for answer in (http.get("/readyz"), http.post("/omni-channel-insights", json=body)):
+            for method, path in (("POST", "/omni-channel-insights"),) if key else (("GET", "/readyz"), ("POST", "/omni-channel-insights")):
+                answer = http.request(method, path, json=body if method == "POST" else None)
                 if answer.status_code != 200:
                     return f"{answer.request.url.path} answered {answer.status_code}"
             return _unanswered(answer.json())
