@@ -17,6 +17,7 @@ from stacks.network import RANGE, NetworkStack
 from stacks.workload import allow_pulling
 
 _PORT, _HOST = 5000, "mlflow"
+_DATABASE, _LOGS = "omni-registry", ("postgresql", "upgrade")
 # The address is assembled in the container, because the password is a secret that the task definition must not show. Without the
 # driver's name SQLAlchemy takes psycopg 3. MLflow refuses requests to a host that it is not told: localhost is for people's tunnels.
 _COMMAND = (
@@ -60,6 +61,11 @@ class RegistryStack(cdk.Stack):
 
     def _database(self) -> rds.DatabaseInstance:
         size = self._context.registry
+        # Made before the database, which would make logs that never expire. The runbooks name what has a name here.
+        written = [
+            log_group(self, f"{kind.capitalize()}Log", f"/aws/rds/instance/{_DATABASE}/{kind}", self._context, self._key)
+            for kind in _LOGS
+        ]
         database = rds.DatabaseInstance(
             self,
             "Database",
@@ -67,8 +73,17 @@ class RegistryStack(cdk.Stack):
             instance_type=ec2.InstanceType(size.instance),
             allocated_storage=size.storage_gb,
             max_allocated_storage=size.storage_gb * 4,
+            instance_identifier=_DATABASE,
             vpc=self._network.vpc,
-            vpc_subnets=ec2.SubnetSelection(subnet_group_name="stores"),
+            subnet_group=rds.SubnetGroup(
+                self,
+                "Subnets",
+                vpc=self._network.vpc,
+                vpc_subnets=ec2.SubnetSelection(subnet_group_name="stores"),
+                subnet_group_name=_DATABASE,
+                description="of MLflow's database",
+                removal_policy=self._removal,
+            ),
             multi_az=size.multi_az,
             database_name="mlflow",
             port=5432,
@@ -78,10 +93,11 @@ class RegistryStack(cdk.Stack):
             backup_retention=cdk.Duration.days(size.backup_days),
             deletion_protection=self._context.keep_data,
             iam_authentication=True,
-            cloudwatch_logs_exports=["postgresql", "upgrade"],
+            cloudwatch_logs_exports=list(_LOGS),
             auto_minor_version_upgrade=True,
             removal_policy=self._removal,
         )
+        database.node.add_dependency(*written)
         database.connections.allow_default_port_from(self.server_group, "MLflow")
         self.server_group.add_egress_rule(ec2.Peer.ipv4(RANGE), ec2.Port.tcp(5432), "the database")
         return database
