@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SERVICE = "omni-service"  # the family of its task definitions
 _OF_THE_CONTAINER = frozenset({"OMNI_TRUSTED_KEYS", "OMNI_HOST"})  # a file and an address that exist there alone
+_UNKNOWN = "unknown-because-deploy-settings-failed"  # an OMNI_ENVIRONMENT with which no command runs
 deploy = typer.Typer(no_args_is_help=True, help="Keep releases of pairs out while new code is deployed.")
 DeployedBy = Annotated[
     str, typer.Option(help="Who deploys: a name that the other commands repeat, such as a run's number.")
@@ -93,7 +94,11 @@ def smoke(
 
 @deploy.command("settings")
 def settings_of_service() -> None:
-    """Print the deployed service's settings, without secrets, as lines for a shell: eval "$(omni deploy settings)"."""
+    """Print the deployed service's settings, without secrets, as lines for a shell: eval "$(omni deploy settings)".
+
+    Where AWS does not tell, the line printed makes every later command of that shell refuse: a shell does not stop at a failed
+    ``eval``, and would ask the local stack.
+    """
     import shlex
 
     from botocore.exceptions import BotoCoreError, ClientError
@@ -102,10 +107,13 @@ def settings_of_service() -> None:
     from service.kit.frame.errors import StoreError
     from service.kit.settings import Settings
 
+    if os.environ.get("OMNI_ENVIRONMENT") == _UNKNOWN:
+        del os.environ["OMNI_ENVIRONMENT"]  # of the try before
     try:
         found = clients.client("ecs", Settings()).describe_task_definition(taskDefinition=_SERVICE)["taskDefinition"]
     except (BotoCoreError, ClientError) as err:
         problem = err.response["Error"]["Code"] if isinstance(err, ClientError) else type(err).__name__
+        say(f"export OMNI_ENVIRONMENT={_UNKNOWN}")
         raise StoreError(
             f"AWS does not tell what {_SERVICE} runs with ({problem}): set AWS_REGION and credentials of its account"
         ) from err
@@ -128,11 +136,15 @@ def _token(url: str, secret: str) -> str:
     from service.operate.deployment.smoke import token_of
 
     try:
-        found = json.loads(clients.client("secretsmanager", Settings()).get_secret_value(SecretId=secret)["SecretString"])
+        found = json.loads(
+            clients.client("secretsmanager", Settings()).get_secret_value(SecretId=secret)["SecretString"]
+        )
         return token_of(url, found["id"], found["secret"])
     except (BotoCoreError, ClientError) as err:
         problem = err.response["Error"]["Code"] if isinstance(err, ClientError) else type(err).__name__
-        raise StoreError(f"the secret {secret!r} cannot be read ({problem}): the role needs GetSecretValue on it") from err
+        raise StoreError(
+            f"the secret {secret!r} cannot be read ({problem}): the role needs GetSecretValue on it"
+        ) from err
     except (httpx2.HTTPError, KeyError, ValueError) as err:
         raise StoreError(f"{url} gives the client of {secret!r} no token: {type(err).__name__}: {err!s:.200}") from err
 

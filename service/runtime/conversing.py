@@ -41,7 +41,9 @@ class Conversing:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "turns", Turns(store=self.store, now=self.now, ids=self.ids))
-        object.__setattr__(self, "watch", None if self.handovers is None else HandoverWatch(self.handovers, self.callbacks))
+        object.__setattr__(
+            self, "watch", None if self.handovers is None else HandoverWatch(self.handovers, self.callbacks)
+        )
 
 
 def build_conversing(

@@ -215,7 +215,9 @@ def test_the_guides_snippet_gets_a_token_for_the_second_customer_too(show, servi
     (snippet,) = re.findall(r"```js\n(.*?)```", (REPO_ROOT / "docs/guides/widget.md").read_text("utf-8"), re.DOTALL)
     page = show()
     asked, sent = [], []
-    page.expose_function("tokenOfOurServer", lambda account: asked.append(account) or token_for(access, caller, account))
+    page.expose_function(
+        "tokenOfOurServer", lambda account: asked.append(account) or token_for(access, caller, account)
+    )
     page.on("request", lambda request: sent.append(request) if "insights" in request.url else None)
     with in_state(page, "expired"):
         pass

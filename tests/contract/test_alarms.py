@@ -274,7 +274,9 @@ def month(days=30, seed=1):
 
     def write(metric, values, where=ENVIRONMENT, when=None):
         kept = np.ones(minutes, bool) if when is None else when
-        data.of[metric, where] = list(zip(at[kept].tolist(), np.broadcast_to(values, minutes)[kept].tolist(), strict=True))
+        data.of[metric, where] = list(
+            zip(at[kept].tolist(), np.broadcast_to(values, minutes)[kept].tolist(), strict=True)
+        )
 
     def share(of, rate):
         return chance.binomial(of, rate).astype(float)

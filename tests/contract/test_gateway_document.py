@@ -25,8 +25,10 @@ def test_salesforce_sends_the_key_that_the_gateway_demands():
     for path in ("/omni-channel-insights", "/feedback"):
         assert document["paths"][path]["post"]["security"] == [{"gateway-key": []}]
     scheme = document["components"]["securitySchemes"]["gateway-key"]
-    file = MODULE.parents[1] / "salesforce/force-app/main/default/namedCredentials/OmniInsights.namedCredential-meta.xml"
-    found = ElementTree.parse(file).getroot().iter("{http://soap.sforce.com/2006/04/metadata}namedCredentialParameters")  # noqa: S314
+    file = (
+        MODULE.parents[1] / "salesforce/force-app/main/default/namedCredentials/OmniInsights.namedCredential-meta.xml"
+    )
+    found = ElementTree.parse(file).getroot().iter("{http://soap.sforce.com/2006/04/metadata}namedCredentialParameters")
     parameters = [{field.tag.partition("}")[2]: field.text for field in one} for one in found]
     headers = {one["parameterName"]: one for one in parameters if one["parameterType"] == "HttpHeader"}
     assert set(headers) == {scheme["name"]}

@@ -103,7 +103,9 @@ class ObservabilityStack(cdk.Stack):
             for shape in TABLES:
                 table = {"TableName": str(self._data.tables[shape.setting].table_name)}
                 indexes = [table | {"GlobalSecondaryIndexName": index.name} for index in shape.indexes]
-                self._alarm(alarm, f"{name}-{shape.setting.removesuffix('_table').replace('_', '-')}", [table, *indexes])
+                self._alarm(
+                    alarm, f"{name}-{shape.setting.removesuffix('_table').replace('_', '-')}", [table, *indexes]
+                )
         elif ":" not in metric:
             self._alarm(alarm, name, [{}])
         elif not metric.startswith(_ELSEWHERE):

@@ -18,13 +18,14 @@ from stacks.workload import allow_pulling
 
 _PORT, _HOST = 5000, "mlflow"
 _DATABASE, _LOGS = "omni-registry", ("postgresql", "upgrade")
-# The address is assembled in the container, because the password is a secret that the task definition must not show. Without the
-# driver's name SQLAlchemy takes psycopg 3. MLflow refuses requests to a host that it is not told: localhost is for people's tunnels.
+# The address is assembled in the container, because the password is a secret that the task definition must not show.
+# Without the driver's name SQLAlchemy takes psycopg 3. MLflow refuses requests to a host that it is not told: localhost is for
+# people's tunnels.
 _COMMAND = (
     'export STORE_URI="postgresql+psycopg2://$DB_USER:$DB_PASSWORD@$DB_HOST:5432/mlflow?sslmode=require" '
-    'MLFLOW_FLASK_SERVER_SECRET_KEY="$(od -An -N32 -tx1 /dev/urandom | tr -d \' \\n\')" && python /opt/registry/accounts.py && '
-    "exec mlflow server --host 0.0.0.0 --port {port} --workers 2 --app-name basic-auth --allowed-hosts {host}:{port},localhost:{port} "
-    '--artifacts-destination "s3://$BUCKET" --serve-artifacts --backend-store-uri "$STORE_URI"'
+    "MLFLOW_FLASK_SERVER_SECRET_KEY=\"$(od -An -N32 -tx1 /dev/urandom | tr -d ' \\n')\" && python /opt/registry/accounts.py && "
+    "exec mlflow server --host 0.0.0.0 --port {port} --workers 2 --app-name basic-auth "
+    '--allowed-hosts {host}:{port},localhost:{port} --artifacts-destination "s3://$BUCKET" --serve-artifacts --backend-store-uri "$STORE_URI"'
 )
 _HEALTHY = "import urllib.request as u; u.urlopen('http://127.0.0.1:{port}/health', timeout=4)"
 
@@ -63,7 +64,9 @@ class RegistryStack(cdk.Stack):
         size = self._context.registry
         # Made before the database, which would make logs that never expire. The runbooks name what has a name here.
         written = [
-            log_group(self, f"{kind.capitalize()}Log", f"/aws/rds/instance/{_DATABASE}/{kind}", self._context, self._key)
+            log_group(
+                self, f"{kind.capitalize()}Log", f"/aws/rds/instance/{_DATABASE}/{kind}", self._context, self._key
+            )
             for kind in _LOGS
         ]
         database = rds.DatabaseInstance(
@@ -152,7 +155,10 @@ class RegistryStack(cdk.Stack):
             secrets={
                 "DB_USER": ecs.Secret.from_secrets_manager(secret, "username"),
                 "DB_PASSWORD": ecs.Secret.from_secrets_manager(secret, "password"),
-                **{f"{name.upper()}_PASSWORD": ecs.Secret.from_secrets_manager(one) for name, one in self.logins.items()},
+                **{
+                    f"{name.upper()}_PASSWORD": ecs.Secret.from_secrets_manager(one)
+                    for name, one in self.logins.items()
+                },
             },
             health_check=ecs.HealthCheck(
                 command=["CMD", "python", "-c", _HEALTHY.format(port=_PORT)],

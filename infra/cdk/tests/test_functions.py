@@ -36,7 +36,9 @@ def test_nothing_calls_a_function_past_its_alias(resources, templates):
             text = json.dumps(caller["Properties"])
             assert not [name for name in functions if f'"{name}"' in text], (stage, logical)
             checked += any(f"{name.partition('Function')[0]}Live" in text for name in functions)
-    assert checked == 3 * (4 + 1 + 2 + 1 + 2 + 1 + 1)  # permissions, bot, flows, service, associations, the hook's role, the canary
+    assert checked == 3 * (
+        4 + 1 + 2 + 1 + 2 + 1 + 1
+    )  # permissions, bot, flows, service, associations, the hook's role, the canary
 
 
 @pytest.mark.acceptance("operation-16", "operation-23")

@@ -1,8 +1,8 @@
 """States of the alarms in infra/observability.yaml, worked out from the service's own EMF lines by CloudWatch's rules.
 
 The local AWS evaluates no expression, dimension or missing data, so it cannot try these alarms. Rules:
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html. Where ``missing`` is ``breaches``, a period
-without data is one beyond the bound; AWS first looks up to a few periods further back, so its alarm comes that much later.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html. Where ``missing`` is ``breaches``, a
+period without data is one beyond the bound; AWS first looks up to a few periods further back, so its alarm comes that much later.
 """
 
 import json

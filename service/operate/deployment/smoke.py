@@ -48,7 +48,11 @@ def smoke_problem(url: str, account: str, token: str, *, key: str = "") -> str |
     headers = ({"Authorization": f"Bearer {token}"} if token else {}) | ({"x-api-key": key} if key else {})
     try:
         with httpx2.Client(base_url=url, timeout=_TIMEOUT_S, headers=headers) as http:
-            for method, path in (("POST", "/omni-channel-insights"),) if key else (("GET", "/readyz"), ("POST", "/omni-channel-insights")):
+            for method, path in (
+                (("POST", "/omni-channel-insights"),)
+                if key
+                else (("GET", "/readyz"), ("POST", "/omni-channel-insights"))
+            ):
                 answer = http.request(method, path, json=body if method == "POST" else None)
                 if answer.status_code != 200:
                     return f"{answer.request.url.path} answered {answer.status_code}"

@@ -27,7 +27,7 @@ def free_port():
 
 
 class Registry:
-    """Runs the container's command with this machine's packages: SQLite for PostgreSQL, a free port for 5000, a folder for /tmp."""
+    """Runs the container's command with packages from here: SQLite for PostgreSQL, a free port for 5000, a folder for /tmp."""
 
     def __init__(self, folder: Path):
         self.container = containers(read_template("omni-registry"))["registry"]
@@ -103,7 +103,9 @@ def test_nobody_reads_without_a_password_and_no_task_changes_a_release(registry,
     assert registry.ask(SEARCH, login=("omni", "another")).status_code == 401
     found = socket.getaddrinfo
     monkeypatch.setattr(
-        socket, "getaddrinfo", lambda host, *rest, **more: found("127.0.0.1" if host == registry.host else host, *rest, **more)
+        socket,
+        "getaddrinfo",
+        lambda host, *rest, **more: found("127.0.0.1" if host == registry.host else host, *rest, **more),
     )
     client = MlflowClient(tracking_uri=f"http://{registry.host}:{registry.port}")
 
@@ -123,7 +125,7 @@ def test_nobody_reads_without_a_password_and_no_task_changes_a_release(registry,
         lambda: client.create_prompt_version("summarize", "A version"),
         lambda: client.delete_prompt_alias("summarize", "production"),
     ):
-        with pytest.raises(MlflowException, match="403|ermission"):
+        with pytest.raises(MlflowException, match=r"403|ermission"):
             change()
 
 

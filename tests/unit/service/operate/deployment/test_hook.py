@@ -138,7 +138,13 @@ def figures(capsys):
 @pytest.mark.parametrize(("answer", "figure"), [({}, 1), ({"model_used": "none"}, 0)], ids=["answers", "does not"])
 def test_the_canary_writes_each_minute_whether_a_model_answered(monkeypatch, capsys, answer, figure):
     with version(answer=answer, key="of-the-gateway", readyz=403) as (url, asked):
-        given = {"URL": url, "ACCOUNT": "9000000000", "CLIENT_ID": "smoke", "CLIENT_SECRET": SECRET, "KEY": "of-the-gateway"}
+        given = {
+            "URL": url,
+            "ACCOUNT": "9000000000",
+            "CLIENT_ID": "smoke",
+            "CLIENT_SECRET": SECRET,
+            "KEY": "of-the-gateway",
+        }
         for name, value in given.items():
             monkeypatch.setenv(f"OMNI_SMOKE_{name}", value)
         assert hook.canary_handler({}, None) == {"answered": bool(figure)}
