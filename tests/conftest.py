@@ -43,6 +43,11 @@ _STARTED = time.monotonic()
 _sessions: list[pytest.Session] = []
 
 
+def pytest_xdist_auto_num_workers(config):
+    """Return one worker more than there are cores: many tests wait for a server or a process, which costs no core."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_sessionstart(session):
     if not hasattr(session.config, "workerinput") and not _sessions:  # what a worker starts is marked by its controller
         left_behind.guard()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from textwrap import shorten
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -28,6 +29,8 @@ _NOT_COMPARED = frozenset({"latency", "on_time"})
 _HOW_MUCH = frozenset({"corpus", "mean"})
 _KEPT_MARGIN = 0.05
 _ANSWERED, _ANSWERED_MARGIN = "answered", 0.02
+_SHOWN = 3  # answers of a part that are shown in the words of both sides
+_SHOWN_CHARS = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +54,29 @@ class CodeFigure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedAnswer:
+    """One answer in the words of both sides; a side that failed says why in angle brackets."""
+
+    case_id: str
+    base: str
+    branch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartResult:
-    """One part of the check: how many answers were compared, how many differ, and the gated figures."""
+    """One part of the check: how many answers were compared, how many differ, and the gated figures.
+
+    ``unread`` counts answers in other words that every score reads as before: only a person can tell whether they are worse.
+    ``changed`` shows some of the answers that differ, those first.
+    """
 
     part: str
     compared: int
     different: int
     examples: tuple[str, ...]
     figures: tuple[CodeFigure, ...]
+    unread: int = 0
+    changed: tuple[ChangedAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,19 +221,56 @@ def _part(
     before = {(item.case_id, item.repeat): _told(item) for item in theirs}
     different = [item for item in ours if _told(item) != before.get((item.case_id, item.repeat))]
     figures: tuple[CodeFigure, ...] = ()
+    unread: list[AnsweredCase] = []
     if different:
         suite = _compared(load_suite(task), name)
         answered = {(item.case_id, item.repeat) for item in theirs if item.result.failure is None}
         if any(item.result.failure is not None and (item.case_id, item.repeat) in answered for item in ours):
             suite = _with_answered(suite)
-        figures = _figures(name, suite, cases, _scored(ours, task, cases, suite), _scored(theirs, task, cases, suite))
+        after, scored = _scored(ours, task, cases, suite), _scored(theirs, task, cases, suite)
+        figures = _figures(name, suite, cases, after, scored)
+        unread = _unread(different, after, scored)
+    answers = {(item.case_id, item.repeat): item for item in theirs}
+    first = sorted(different, key=lambda item: not any(item is other for other in unread))
     return PartResult(
         part=name,
         compared=len(ours),
         different=len(different),
-        examples=tuple(item.case_id for item in different[:3]),
+        examples=tuple(item.case_id for item in different[:_SHOWN]),
         figures=figures,
+        unread=len(unread),
+        changed=tuple(
+            ChangedAnswer(case_id=item.case_id, base=_words(answers[key]), branch=_words(item))
+            for item in first[:_SHOWN]
+            if (key := (item.case_id, item.repeat)) in answers
+        ),
     )
+
+
+def _unread(
+    different: Sequence[AnsweredCase], ours: Sequence[CaseResult], theirs: Sequence[CaseResult]
+) -> list[AnsweredCase]:
+    """Return the answers in other words whose scores are all as on the base."""
+    before, after = (
+        {
+            (item.case_id, item.repeat): (item.result.output, {k: v.value for k, v in item.scores.items()})
+            for item in side
+        }
+        for side in (theirs, ours)
+    )
+    found = []
+    for item in different:
+        key = (item.case_id, item.repeat)
+        if key in before and before[key][0] != after[key][0] and before[key][1] == after[key][1]:
+            found.append(item)
+    return found
+
+
+def _words(item: AnsweredCase) -> str:
+    """Return what the answer says, shortened to what a comment can show."""
+    if item.result.output is None:
+        return f"<{item.result.failure}>"
+    return shorten(item.result.output, _SHOWN_CHARS, placeholder=" …")
 
 
 def _told(item: AnsweredCase) -> tuple[Any, ...]:

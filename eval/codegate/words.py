@@ -21,10 +21,12 @@ def headline(outcome: CodeOutcome) -> str:
     if outcome.verdict is Verdict.PASS:
         compared = sum(part.compared for part in outcome.judgement.parts)
         different = sum(part.different for part in outcome.judgement.parts)
+        unread = sum(part.unread for part in outcome.judgement.parts)
+        look = f"; {unread} differ in words that no figure reads: look at them" if unread else ""
         same = (
             "all answers are the same"
             if not different
-            else f"{different} of {compared} answers differ, no figure is worse"
+            else f"{different} of {compared} answers differ, no figure is worse{look},"
         )
         return f"{about}: PASS, {same} as on {outcome.base[:12]}"
     empty = [part.part for part in outcome.judgement.parts if not part.compared]
@@ -54,14 +56,32 @@ def comment(outcome: CodeOutcome) -> str:
         for part in outcome.judgement.parts:
             start = f"| {part.part} | {part.compared} | {part.different} |"
             found += [f"{start} {_row(figure)}" for figure in part.figures] or [f"{start} | | | | | the same |"]
+        for part in outcome.judgement.parts:
+            found += _side_by_side(part)
     found += ["", f"Asked: {markdown(outcome.pair)}, {markdown(outcome.chosen)}. The base's scorers judged both sides."]
     return "\n".join([*found, *(f"\n{markdown(line)}" for line in _remarks(outcome))]) + "\n"
+
+
+def _side_by_side(part: PartResult) -> list[str]:
+    """Return answers of ``part`` in the words of both sides, for a person to read."""
+    if not part.changed:
+        return []
+    unread = f", {part.unread} of them in words that no figure reads" if part.unread else ""
+    return [
+        "",
+        f"{part.part}: {part.different} of {part.compared} answers differ{unread}.",
+        "",
+        "| case | base | this change |",
+        "|---|---|---|",
+        *(f"| {markdown(item.case_id)} | {markdown(item.base)} | {markdown(item.branch)} |" for item in part.changed),
+    ]
 
 
 def _part(part: PartResult) -> str:
     differ = f"{part.different} differ" if part.different else "none differs"
     examples = f" (such as {', '.join(part.examples)})" if part.examples else ""
-    return f"{part.part}: {plural(part.compared, 'case')}, {differ}{examples}"
+    unread = f", {part.unread} in words that no figure reads" if part.unread else ""
+    return f"{part.part}: {plural(part.compared, 'case')}, {differ}{examples}{unread}"
 
 
 def _remarks(outcome: CodeOutcome) -> list[str]:

@@ -84,3 +84,19 @@ def test_a_case_that_the_branch_does_not_have_or_asks_otherwise_is_left_out(base
     other = [replace(item, inputs_digest="other") for item in whole[:3]]
     found = judge_sides(base, side([*other, *whole[10:]]), settings)
     assert (found.verdict, found.parts[0].compared, found.left_out) == (Verdict.PASS, 30, 13)
+
+
+def test_other_words_that_no_score_reads_are_counted_and_shown_to_a_person(base, settings):
+    suite = load_suite("shout")
+    words = "nothing of the kind was asked"
+    suite_scorers = {score for scorer in suite.scorers for score in scorer.scores}
+    assert suite_scorers  # else every change would be unread
+    whole = base.parts[ANSWERS]
+    first = [replace(item, result=replace(item.result, output=words)) for item in whole[:2]]
+    same_scores = [replace(item, result=replace(item.result, output=f"{words}!")) for item in whole[:2]]
+    before, after = side([*first, *whole[2:]]), side([*same_scores, *whole[2:]])
+    part = judge_sides(before, after, settings).parts[0]
+    assert (part.different, part.unread) == (2, 2)
+    assert [(item.base, item.branch) for item in part.changed] == [(words, f"{words}!")] * 2
+    seen = judge_sides(base, side([*first, *whole[2:]]), settings).parts[0]
+    assert (seen.different, seen.unread) == (2, 0)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from eval.codegate.judging import CodeFigure, CodeJudgement, PartResult
+from eval.codegate.judging import ChangedAnswer, CodeFigure, CodeJudgement, PartResult
 from eval.codegate.run import CodeOutcome, _moved
 from eval.codegate.words import comment, headline, lines
 from eval.spine.results import Verdict
@@ -74,3 +74,17 @@ def test_a_scorer_that_reads_the_same_answers_otherwise_is_named():
     moved = _moved(before, {"answers": {"plain": 0.5, "words": 90.0 + 1e-12, "chrf": None}})
     assert [item.metric for item in moved] == ["plain"]
     assert "says plain of answers 1 → 0.5. A person decides" in lines(outcome(moved=moved))[-1]
+
+
+def test_answers_that_no_figure_tells_apart_are_put_before_a_person():
+    changed = ChangedAnswer(case_id="gate-01", base="The fee is <b>open</b>.", branch="The fee | is resolved.")
+    part = replace(outcome().judgement.parts[0], unread=7, changed=(changed,))
+    found = outcome(judgement=replace(outcome().judgement, parts=(part,)))
+    assert (
+        "9 of 200 answers differ, no figure is worse; 7 differ in words that no figure reads: look at them"
+        in headline(found)
+    )
+    row = next(line for line in comment(found).splitlines() if line.startswith("| gate"))
+    assert "resolved" in row
+    assert "<b>" not in row
+    assert row.count("|") - row.count("\\|") - row.count("&#124;") == 4
