@@ -25,7 +25,8 @@ _COMMAND = (
     'export STORE_URI="postgresql+psycopg2://$DB_USER:$DB_PASSWORD@$DB_HOST:5432/mlflow?sslmode=require" '
     "MLFLOW_FLASK_SERVER_SECRET_KEY=\"$(od -An -N32 -tx1 /dev/urandom | tr -d ' \\n')\" && python /opt/registry/accounts.py && "
     "exec mlflow server --host 0.0.0.0 --port {port} --workers 2 --app-name basic-auth "
-    '--allowed-hosts {host}:{port},localhost:{port} --artifacts-destination "s3://$BUCKET" --serve-artifacts --backend-store-uri "$STORE_URI"'
+    "--allowed-hosts {host}:{port},localhost:{port} "
+    '--artifacts-destination "s3://$BUCKET" --serve-artifacts --backend-store-uri "$STORE_URI"'
 )
 _HEALTHY = "import urllib.request as u; u.urlopen('http://127.0.0.1:{port}/health', timeout=4)"
 
