@@ -229,6 +229,7 @@ def test_a_throttled_write_rings_like_a_throttled_read(metric):
     assert telemetry.state(1) == "ALARM"
 
 
+@pytest.mark.acceptance("alarm-12")
 def test_every_alarm_says_what_silence_means():
     assert {alarm["missing"] for alarm in ALARMS} == {"fine", "breaches"}
 
@@ -237,6 +238,7 @@ def ringing(data, now_s):
     return {(alarm["severity"], alarm["name"]) for alarm in ALARMS if state(alarm, data, now_s) == "ALARM"}
 
 
+@pytest.mark.acceptance("alarm-11")
 def test_a_total_outage_rings_within_five_minutes_and_a_dead_worker_within_the_hour():
     data, hours = month(days=1), 3600
     healthy = START_S + 12 * hours

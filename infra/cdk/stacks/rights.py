@@ -50,7 +50,7 @@ class Rights:
     def canary(self, account: str) -> iam.PolicyStatement:
         """Allow writing the history of one account that is no customer's."""
         return iam.PolicyStatement(
-            actions=["dynamodb:Query", "dynamodb:BatchWriteItem"],
+            actions=["dynamodb:BatchWriteItem"],
             resources=[self._interactions()],
             conditions={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [account]}},
         )

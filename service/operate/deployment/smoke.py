@@ -1,6 +1,6 @@
 """The smoke test: a version of the service is ready, and a model answers a request about the canary account.
 
-The canary is a customer that nobody is. Its history is written here, anew each day, because the service forgets what is old.
+The canary is a customer that nobody is. Its history is written here, anew each week, because the service forgets what is old.
 """
 
 import uuid
@@ -9,8 +9,9 @@ from typing import Any
 
 import httpx2
 
-from service.core.unit.interaction import Interaction
-from service.interactions.table import InteractionTable
+from service.kit.aws.bounded import translated
+from service.kit.aws.stores import INTERACTIONS
+from service.kit.frame.errors import StoreError
 
 _TIMEOUT_S = 15.0
 
@@ -23,20 +24,27 @@ _HISTORY = (
 
 
 def write_history(dynamodb: Any, table: str, account: str, now: datetime) -> None:
-    """Make the canary's history of the last nine days the one in ``table``; ``dynamodb`` is a boto3 client.
+    """Write this week's history of the canary into ``table``, the same at each call; ``dynamodb`` is a boto3 client.
 
     Raises:
         StoreError: the table does not take it.
     """
-    noon = datetime.combine(now.astimezone(UTC).date(), time(12), UTC)
-    written = [
-        Interaction(
-            interaction_id=f"canary-{days}", channel="agent", timestamp=noon - timedelta(days=days), intent=intent,
-            text=text, outcome=outcome,
-        )
+    monday = datetime.combine(now.astimezone(UTC).date(), time(12), UTC) - timedelta(days=now.weekday())
+    items = [
+        {
+            INTERACTIONS.partition: {"S": account},
+            INTERACTIONS.sort: {"S": f"{monday - timedelta(days=days):%Y-%m-%dT%H:%M:%S.000Z}#canary-{days}"},
+            "channel": {"S": "agent"},
+            "intent": {"S": intent},
+            "text": {"S": text},
+            "outcome": {"S": outcome},
+        }
         for days, intent, text, outcome in _HISTORY
-    ]  # fmt: skip
-    InteractionTable(dynamodb, table).replace(account, written)
+    ]
+    with translated(f"table {table!r}"):
+        left = dynamodb.batch_write_item(RequestItems={table: [{"PutRequest": {"Item": item}} for item in items]})
+    if left["UnprocessedItems"]:
+        raise StoreError(f"table {table!r} is too busy for the canary's history")
 
 
 def smoke_problem(url: str, account: str, token: str, *, key: str = "") -> str | None:

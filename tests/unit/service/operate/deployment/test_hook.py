@@ -3,16 +3,19 @@
 import json
 import threading
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from pydantic import SecretStr, ValidationError
 from structlog.testing import capture_logs
 
+from service.interactions.items import from_item
 from service.kit.frame.errors import StoreError
 from service.kit.telemetry.log import Event
 from service.operate.deployment import hook
 from service.operate.deployment.hook import SmokeSettings, hook_status
+from service.operate.deployment.smoke import write_history
 
 SECRET = "of-the-canary"  # pragma: allowlist secret
 ANSWER = {"degraded": False, "cache_hit": False, "model_used": "nova-lite", "interactions_considered": 3}
@@ -150,6 +153,23 @@ def test_the_canary_writes_each_minute_whether_a_model_answered(monkeypatch, cap
         assert hook.canary_handler({}, None) == {"answered": bool(figure)}
     assert [path for path, *_ in asked] == ["/oauth/token", "/omni-channel-insights"]  # the gateway has no /readyz
     assert figures(capsys) == [[figure]]
+
+
+@pytest.mark.acceptance("figure.omni_canary_answered")
+def test_the_canarys_history_is_what_the_service_reads_and_stays_within_a_week():
+    written = {}
+
+    class Table:
+        def batch_write_item(self, RequestItems):  # noqa: N803  the library's name
+            for request in RequestItems["interactions"]:
+                item = request["PutRequest"]["Item"]
+                written[item["occurred_at"]["S"]] = from_item(item)
+            return {"UnprocessedItems": {}}
+
+    for day in range(7):
+        write_history(Table(), "interactions", "9000000000", datetime(2026, 11, 23 + day, 0, 5, tzinfo=UTC))
+    assert sorted(one.interaction_id for one in written.values()) == ["canary-1", "canary-4", "canary-9"]
+    assert max(one.timestamp for one in written.values()) < datetime(2026, 11, 23, tzinfo=UTC)
 
 
 def test_a_canary_whose_history_cannot_be_written_gets_no_traffic(monkeypatch):
