@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SERVICE = "omni-service"  # the family of its task definitions
 _OF_THE_CONTAINER = frozenset({"OMNI_TRUSTED_KEYS", "OMNI_HOST"})  # a file and an address that exist there alone
+_UNKNOWN = "unknown-because-deploy-settings-failed"  # an OMNI_ENVIRONMENT with which no command runs
 deploy = typer.Typer(no_args_is_help=True, help="Keep releases of pairs out while new code is deployed.")
 DeployedBy = Annotated[
     str, typer.Option(help="Who deploys: a name that the other commands repeat, such as a run's number.")
@@ -75,12 +76,17 @@ def status() -> None:
 def smoke(
     url: Annotated[str, typer.Argument(help="Address of the service, as in http://localhost:8080.")],
     account: Annotated[str, typer.Option(help="The canary account: a customer that nobody is.")],
+    client: Annotated[
+        str | None,
+        typer.Option(help="Secret in Secrets Manager with the client that asks; without it, the token is SMOKE_TOKEN."),
+    ] = None,
 ) -> None:
-    """Ask for a summary about the canary account, with the token in SMOKE_TOKEN; fail unless a model answered it."""
+    """Ask for a summary about the canary account, which has a history; fail unless a model answered."""
     from eval.spine.errors import Refused
     from service.operate.deployment.smoke import smoke_problem
 
-    problem = smoke_problem(url, account, os.environ.get("SMOKE_TOKEN", ""))
+    token = os.environ.get("SMOKE_TOKEN", "") if client is None else _token(url, client)
+    problem = smoke_problem(url, account, token)
     if problem is not None:
         raise Refused(f"the smoke test of {url} failed: {problem}")
     say(f"{url} is ready and answers")
@@ -88,7 +94,11 @@ def smoke(
 
 @deploy.command("settings")
 def settings_of_service() -> None:
-    """Print the deployed service's settings, without secrets, as lines for a shell: eval "$(omni deploy settings)"."""
+    """Print the deployed service's settings, without secrets, as lines for a shell: eval "$(omni deploy settings)".
+
+    Where AWS does not tell, the line printed makes every later command of that shell refuse: a shell does not stop at a failed
+    ``eval``, and would ask the local stack.
+    """
     import shlex
 
     from botocore.exceptions import BotoCoreError, ClientError
@@ -97,10 +107,13 @@ def settings_of_service() -> None:
     from service.kit.frame.errors import StoreError
     from service.kit.settings import Settings
 
+    if os.environ.get("OMNI_ENVIRONMENT") == _UNKNOWN:
+        del os.environ["OMNI_ENVIRONMENT"]  # of the try before
     try:
         found = clients.client("ecs", Settings()).describe_task_definition(taskDefinition=_SERVICE)["taskDefinition"]
     except (BotoCoreError, ClientError) as err:
         problem = err.response["Error"]["Code"] if isinstance(err, ClientError) else type(err).__name__
+        say(f"export OMNI_ENVIRONMENT={_UNKNOWN}")
         raise StoreError(
             f"AWS does not tell what {_SERVICE} runs with ({problem}): set AWS_REGION and credentials of its account"
         ) from err
@@ -108,6 +121,32 @@ def settings_of_service() -> None:
         for one in container.get("environment", []):
             if one["name"] not in _OF_THE_CONTAINER:
                 say(f"export {one['name']}={shlex.quote(one['value'])}")
+
+
+def _token(url: str, secret: str) -> str:
+    """Return a new token of the client that a secret holds: none is stored, so none has run out."""
+    import json
+
+    import httpx2
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from service.kit.aws import clients
+    from service.kit.frame.errors import StoreError
+    from service.kit.settings import Settings
+    from service.operate.deployment.smoke import token_of
+
+    try:
+        found = json.loads(
+            clients.client("secretsmanager", Settings()).get_secret_value(SecretId=secret)["SecretString"]
+        )
+        return token_of(url, found["id"], found["secret"])
+    except (BotoCoreError, ClientError) as err:
+        problem = err.response["Error"]["Code"] if isinstance(err, ClientError) else type(err).__name__
+        raise StoreError(
+            f"the secret {secret!r} cannot be read ({problem}): the role needs GetSecretValue on it"
+        ) from err
+    except (httpx2.HTTPError, KeyError, ValueError) as err:
+        raise StoreError(f"{url} gives the client of {secret!r} no token: {type(err).__name__}: {err!s:.200}") from err
 
 
 def _lock() -> "tuple[ChangeLock, Settings]":

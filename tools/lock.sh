@@ -16,5 +16,6 @@ cp requirements/dev.txt requirements/extras.txt # the same versions, and more pa
 compile "${development[@]}" --extra speech --extra voices --extra redaction --extra knowledge pyproject.toml -o requirements/extras.txt
 compile --upgrade requirements/infra.in -o requirements/infra.txt
 compile --extra local --extra eval --extra warehouse --extra ragas pyproject.toml requirements/ragas.in -o requirements/ragas.txt
+compile --constraint requirements/dev.txt requirements/registry.in -o requirements/registry.txt # MLflow's server, in its own image
 compile requirements/clients.in -o requirements/clients.txt # generates the API's clients
 compile requirements/audit.in -o requirements/audit.txt # looks for known holes, in the workflow "dependencies"

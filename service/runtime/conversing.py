@@ -9,7 +9,8 @@ from service.audit.auditor import Auditor, AuditStore
 from service.conversations.build import conversations_in_memory
 from service.conversations.service import Turns
 from service.conversations.store import ConversationStore
-from service.desk.build import open_handovers
+from service.desk.build import open_callbacks, open_handovers
+from service.desk.callback_store import CallbackStore
 from service.desk.queue import HandoverQueue
 from service.desk.watch import HandoverWatch
 from service.kit.frame.clock import wall_clock
@@ -31,6 +32,7 @@ class Conversing:
 
     store: ConversationStore = field(default_factory=conversations_in_memory)
     handovers: HandoverQueue | None = None
+    callbacks: CallbackStore | None = None
     audit: Auditor | None = None
     now: Callable[[], datetime] = field(default_factory=wall_clock)
     ids: Callable[[], str] = new_id
@@ -39,7 +41,9 @@ class Conversing:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "turns", Turns(store=self.store, now=self.now, ids=self.ids))
-        object.__setattr__(self, "watch", None if self.handovers is None else HandoverWatch(self.handovers))
+        object.__setattr__(
+            self, "watch", None if self.handovers is None else HandoverWatch(self.handovers, self.callbacks)
+        )
 
 
 def build_conversing(
@@ -55,6 +59,7 @@ def build_conversing(
     return Conversing(
         store=conversations_in_memory() if bucket is None else _table(settings, queries),
         handovers=open_handovers(settings, now, dynamodb) if guarded else None,
+        callbacks=open_callbacks(settings, dynamodb).store if guarded and bucket is not None else None,
         audit=_auditor(settings, dynamodb, bucket, now) if guarded else None,
         now=now,
     )

@@ -19,7 +19,7 @@ from service.answers_kept.reuse import Reuse
 from service.answers_kept.store import Summaries
 from service.interactions.reader import InteractionPage
 from service.kit.frame.errors import StoreError
-from service.kit.settings import Settings
+from service.kit.settings import REPO_ROOT, Settings
 
 pytestmark = pytest.mark.slow
 
@@ -190,13 +190,68 @@ def test_a_browser_asks_with_its_accounts_token_and_a_page_renews_it(show, servi
     page.evaluate("(token) => { document.querySelector('omni-summary').token = token; }", token)
     with in_state(page, "ready"):
         pass
-    page.evaluate("() => document.querySelector('omni-summary').setAttribute('account-number', '9999999999')")
+    # The token of one customer is not good for another, also when the page sets it.
+    page.evaluate(
+        """(token) => {
+             const widget = document.querySelector("omni-summary");
+             widget.setAttribute("account-number", "9999999999");
+             widget.token = token;
+           }""",
+        token,
+    )
     with in_state(page, "error") as found:
         expect(found.get_by_text("You may not see summaries of this customer.")).to_be_visible()
         expect(found.get_by_role("button", name="Try again")).to_be_hidden()
         expect(status(page)).to_have_text(re.compile("^For support: FORBIDDEN, req-"))
     assert not any(token in url for url in addresses)
     assert token not in page.evaluate("document.querySelector('omni-summary').outerHTML")
+
+
+def test_the_guides_snippet_gets_a_token_for_the_second_customer_too(show, service, api_runtime, settings):
+    """The page of docs/guides/widget.md as it stands, and its server, which asks for a token of the account that it is told."""
+    access = open_access(settings)
+    caller = access.verify(f"Bearer {local_token(settings).text}", "summaries")
+    service.start(told_runtime(api_runtime, ToldModel(), settings=settings, access=access))
+    (snippet,) = re.findall(r"```js\n(.*?)```", (REPO_ROOT / "docs/guides/widget.md").read_text("utf-8"), re.DOTALL)
+    page = show()
+    asked, sent = [], []
+    page.expose_function(
+        "tokenOfOurServer", lambda account: asked.append(account) or token_for(access, caller, account)
+    )
+    page.on("request", lambda request: sent.append(request) if "insights" in request.url else None)
+    with in_state(page, "expired"):
+        pass
+    page.evaluate(f"(async () => {{ {snippet} }})()")
+    with in_state(page, "ready"):
+        pass
+    page.evaluate("() => document.querySelector('omni-summary').setAttribute('account-number', '2222222222')")
+    expect(widget(page)).to_have_attribute("state", re.compile("ready|empty"))
+    assert asked == [ACCOUNT, "2222222222"]
+    tokens = {asked.post_data_json["account_number"]: asked.headers.get("authorization") for asked in sent}
+    assert tokens[ACCOUNT] != tokens["2222222222"]
+    assert page.evaluate("window.told.filter(([name]) => name === 'omni-token-needed').length") == 2
+
+
+def test_a_page_that_brings_no_token_for_the_second_customer_is_asked_again(show, service, api_runtime, settings):
+    access = open_access(settings)
+    caller = access.verify(f"Bearer {local_token(settings).text}", "summaries")
+    service.start(told_runtime(api_runtime, ToldModel(), settings=settings, access=access))
+    page = show(token=token_for(access, caller, ACCOUNT), clock=True)
+    with in_state(page, "ready"):
+        pass
+    sent = []
+    page.on("request", lambda request: sent.append(request.url))
+    page.evaluate("() => document.querySelector('omni-summary').setAttribute('account-number', '2222222222')")
+    with in_state(page, "loading"):
+        pass
+    page.clock.run_for(5_000)
+    with in_state(page, "expired") as found:
+        expect(found.get_by_text("Summaries need a sign-in.")).to_be_visible()
+    assert not [url for url in sent if "insights" in url]
+
+
+def token_for(access, caller, account):
+    return account_token(access.tokens, caller, account).text
 
 
 def test_behind_a_gateway_the_browsers_key_goes_with_each_request(show, service, api_runtime, settings):

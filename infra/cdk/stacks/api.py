@@ -7,14 +7,22 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as gateway
 from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as event_targets
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
+from aws_cdk import aws_secretsmanager as secrets
 from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
 from environments import Environment
 from openapi import FILE
 from stacks.data import DataStack
+from stacks.functions import FunctionPlace, client_variables
 from stacks.logs import log_group
+from stacks.network import NetworkStack
+from stacks.observability import ObservabilityStack
+from stacks.rights import Rights, canary_rights
 from stacks.service import PORT, ServiceStack
 
 _TIMEOUT_MS = 29_000  # the gateway's own limit without a raised quota; the service's deadline is 5 s
@@ -39,13 +47,16 @@ class ApiStack(cdk.Stack):
         context: Environment,
         *,
         data: DataStack,
+        network: NetworkStack,
         service: ServiceStack,
+        watched: ObservabilityStack,
         **props: Any,
     ) -> None:
-        """Make the API in front of ``service``."""
+        """Make the API in front of ``service``, and the function that asks through it each minute."""
         super().__init__(scope, name, **props)
+        key = data.key_for(self)
         link = gateway.VpcLink(self, "Link", targets=[service.balancer], description="to the service's balancer")
-        log = log_group(self, "Log", "/omni/api", context, data.key_for(self))
+        log = log_group(self, "Log", "/omni/api", context, key)
         limits = context.api  # of one key; the stage takes twice as much from all together
         self.api = gateway.SpecRestApi(
             self,
@@ -79,17 +90,48 @@ class ApiStack(cdk.Stack):
                 throttling_burst_limit=limits.burst * 2,
             ),
         )
-        self._address(context)
-        self._plan(context)
+        address = self._address(context, watched)
+        place = FunctionPlace(self, context, network, key, {})
+        self._canary(self._plan(context), address, data=data, service=service, place=place)
         self._firewall(context)
 
-    def _address(self, context: Environment) -> None:
+    def _canary(
+        self, plan: gateway.UsagePlan, address: str, *, data: DataStack, service: ServiceStack, place: FunctionPlace
+    ) -> None:
+        """Ask each minute as a customer does; ``canary-silent`` is the alarm on its figure."""
+        key = secrets.Secret(
+            self,
+            "CanaryKey",
+            description="the canary's key of the gateway",
+            encryption_key=place.key,
+            generate_secret_string=secrets.SecretStringGenerator(password_length=40, exclude_punctuation=True),
+        ).secret_value.unsafe_unwrap()  # a reference that CloudFormation fills in
+        plan.add_api_key(gateway.ApiKey(self, "CanaryApiKey", description="the canary's", value=key))
+        place.group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "the gateway, AWS")
+        canary = place.publish(
+            "Canary",
+            "service.operate.deployment.hook.canary_handler",
+            {
+                "OMNI_SMOKE_URL": address,
+                "OMNI_SMOKE_KEY": key,
+                "OMNI_SMOKE_ACCOUNT": service.canary_account,
+                "OMNI_SMOKE_TABLE": str(data.tables["interactions_table"].table_name),
+                **client_variables(self, "smoke", "OMNI_SMOKE"),
+            },
+            timeout_s=45,
+        )
+        for right in canary_rights(Rights(data, ""), service.canary_account):
+            canary.function.add_to_role_policy(right)
+        minute = events.Schedule.rate(cdk.Duration.minutes(1))
+        events.Rule(self, "EachMinute", schedule=minute, targets=[event_targets.LambdaFunction(canary.alias)])
+
+    def _address(self, context: Environment, watched: ObservabilityStack) -> str:
         """Give the API its own domain with a certificate that renews itself, or say that it has none."""
         if context.domain is None:
             cdk.CfnOutput(
                 self, "Address", value=self.api.url, description="no domain of our own: the gateway's address"
             )
-            return
+            return self.api.url
         name = context.domain.name
         zone = route53.HostedZone.from_hosted_zone_attributes(
             self, "Zone", hosted_zone_id=context.domain.zone_id, zone_name=context.domain.zone
@@ -106,9 +148,11 @@ class ApiStack(cdk.Stack):
             security_policy=gateway.SecurityPolicy.TLS_1_2,
         )
         domain.add_base_path_mapping(self.api, stage=self.api.deployment_stage)
+        watched.watch(self, "certificate-expiry", [{"CertificateArn": certificate.certificate_arn}])
         target = route53.RecordTarget.from_alias(targets.ApiGatewayDomain(domain))
         route53.ARecord(self, "Record", zone=zone, record_name=f"{name}.", target=target)
         cdk.CfnOutput(self, "Address", value=f"https://{name}/", description="the API's own domain")
+        return f"https://{name}/"
 
     def _plan(self, context: Environment) -> gateway.UsagePlan:
         limits = context.api

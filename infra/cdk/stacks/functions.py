@@ -24,13 +24,13 @@ class Published:
 
 
 class FunctionPlace:
-    """What the functions of one stack share: their code, their network, and what they may reach in it."""
+    """What the functions of one stack share: code, network and what they may reach in it, and the ``key`` that encrypts."""
 
     def __init__(
         self, stack: cdk.Stack, context: Environment, network: NetworkStack, key: kms.IKey, reach: dict[int, str]
     ) -> None:
         """``reach`` holds the ports inside the network that the functions may call, with the reason for each."""
-        self._stack, self._context, self._network, self._key = stack, context, network, key
+        self._stack, self._context, self._network, self.key = stack, context, network, key
         self._code_key = cdk.CfnParameter(
             stack,
             "FunctionsKey",
@@ -61,8 +61,8 @@ class FunctionPlace:
             vpc_subnets=ec2.SubnetSelection(subnet_group_name="tasks"),
             security_groups=[self.group],
             environment=environment,
-            environment_encryption=self._key,
-            log_group=log_group(self._stack, f"{name}Log", f"/omni/{name.lower()}", self._context, self._key),
+            environment_encryption=self.key,
+            log_group=log_group(self._stack, f"{name}Log", f"/omni/{name.lower()}", self._context, self.key),
             # A version is made anew when its description changes, and kept for a return.
             current_version_options=functions.VersionOptions(
                 description=self._code_key.value_as_string, removal_policy=cdk.RemovalPolicy.RETAIN

@@ -31,7 +31,8 @@ class NetworkStack(cdk.Stack):
             self,
             "Vpc",
             ip_addresses=ec2.IpAddresses.cidr(RANGE),
-            max_azs=context.zones,
+            # Named, because a stack that may go to any region gets two zones, whatever it asks for.
+            availability_zones=[cdk.Fn.select(number, cdk.Fn.get_azs()) for number in range(context.zones)],
             nat_gateways=context.nat_gateways,
             restrict_default_security_group=False,  # the custom resource for it would need a function with an asset
             subnet_configuration=[

@@ -14,12 +14,18 @@ from environments import Environment
 from stacks.budgets import Budgets
 from stacks.data import DataStack
 from stacks.naming import pascal
+from stacks.registry import RegistryStack
 from stacks.trail import ObjectTrail
+
+from service.kit.aws.stores import TABLES
 
 _PLAN = Path(__file__).resolve().parents[2] / "observability.yaml"
 # A deployment that sets one of these off goes back by itself.
 ROLLS_BACK = ("failure-rate", "latency-p95", "degraded")
 _SHARED = {"environment": "aws"}  # the service's own dimension of every figure
+# Whose figures have names that AWS makes: the stacks that hold these resources watch them (``watch``).
+_ELSEWHERE = ("AWS/NetworkELB:", "AWS/CertificateManager:")
+Where = dict[str, str]
 
 
 def read_plan() -> dict[str, Any]:
@@ -36,11 +42,20 @@ def runbook(alarm: dict[str, Any]) -> str:
 class ObservabilityStack(cdk.Stack):
     """``topics`` is where alarms go by their severity, ``rolls_back`` the names of those that end a deployment."""
 
-    def __init__(self, scope: Construct, name: str, context: Environment, *, data: DataStack, **props: Any) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        context: Environment,
+        *,
+        data: DataStack,
+        registry: RegistryStack,
+        **props: Any,
+    ) -> None:
         """Make topic, alarms and dashboard; they name figures, not resources, so that they stand before the service."""
         super().__init__(scope, name, **props)
         self._plan, self._stage, self._data = read_plan(), context.stage, data
-        self._notifies = context.alarms
+        self._notifies, self._registry = context.alarms, registry
         key = data.key_for(self)
         # Critical alarms call somebody, warnings wait for the morning: two topics, so that each has subscribers of its own.
         self.topics = {
@@ -82,32 +97,52 @@ class ObservabilityStack(cdk.Stack):
             )
 
     def _alarms(self, alarm: dict[str, Any]) -> None:
-        """DynamoDB counts by table, so an alarm on its figures is one for each table."""
-        if alarm["metric"].startswith("AWS/DynamoDB:"):
-            for setting, table in self._data.tables.items():
-                where = {"TableName": str(table.table_name)}
-                self._alarm(alarm, f"{alarm['name']}-{setting.removesuffix('_table').replace('_', '-')}", where)
-        elif alarm["metric"].startswith("AWS/SQS:"):
-            self._alarm(alarm, alarm["name"], self._of_queue(alarm))
-        elif alarm["metric"].startswith("AWS/"):
-            raise ValueError(f"alarm {alarm['name']!r}: this stack does not know whose figure {alarm['metric']!r} is")
-        else:
-            self._alarm(alarm, alarm["name"], {})
+        """DynamoDB counts by table, so an alarm on its figures is one for each table, with its indexes."""
+        metric, name = alarm["metric"], alarm["name"]
+        if metric.startswith("AWS/DynamoDB:"):
+            for shape in TABLES:
+                table = {"TableName": str(self._data.tables[shape.setting].table_name)}
+                indexes = [table | {"GlobalSecondaryIndexName": index.name} for index in shape.indexes]
+                self._alarm(
+                    alarm, f"{name}-{shape.setting.removesuffix('_table').replace('_', '-')}", [table, *indexes]
+                )
+        elif ":" not in metric:
+            self._alarm(alarm, name, [{}])
+        elif not metric.startswith(_ELSEWHERE):
+            self._alarm(alarm, name, [self._whose(alarm)])
+
+    def _whose(self, alarm: dict[str, Any]) -> Where:
+        namespace = alarm["metric"].partition(":")[0]
+        if namespace == "AWS/SQS":
+            return self._of_queue(alarm)
+        return {
+            "AWS/ApiGateway": {"ApiName": f"omni-{self._stage}", "Stage": self._stage},
+            "AWS/WAFV2": {"WebACL": "Firewall", "Region": self.region, "Rule": "ALL"},
+            "AWS/RDS": {"DBInstanceIdentifier": self._registry.database.instance_identifier},
+            "ECS/ContainerInsights": {"ClusterName": "omni-registry", "ServiceName": "omni-registry"},
+        }[namespace]
+
+    def watch(self, scope: Construct, name: str, wheres: list[Where]) -> None:
+        """Make the alarm ``name`` of the plan in another stack, whose resources ``wheres`` names; their figures are added."""
+        (alarm,) = (alarm for alarm in self._plan["alarms"] if alarm["name"] == name)
+        self._alarm(alarm, name, wheres, scope=scope)
 
     def _of_queue(self, series: dict[str, Any]) -> dict[str, str]:
         return {"QueueName": str(self._data.queues[series["queue"]].attr_queue_name)} if "queue" in series else {}
 
-    def _alarm(self, alarm: dict[str, Any], name: str, where: dict[str, str]) -> None:
+    def _alarm(self, alarm: dict[str, Any], name: str, wheres: list[Where], *, scope: Construct | None = None) -> None:
+        below, bad = "below" in alarm, alarm["missing"] == "breaches"
+        compared, treated = cloudwatch.ComparisonOperator, cloudwatch.TreatMissingData
         made = cloudwatch.Alarm(
-            self,
-            pascal(name),
+            scope or self,
+            pascal(name) if scope is None else f"{pascal(name)}Alarm",
             alarm_name=f"omni-{self._stage}-{name}",
             alarm_description=f"{alarm['why']}. First look: {alarm['runbook']}. Runbook: {runbook(alarm)}",
-            metric=self._measured(alarm, where),
-            threshold=alarm["above"],
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            metric=self._measured(alarm, wheres),
+            threshold=alarm["below" if below else "above"],
+            comparison_operator=compared.LESS_THAN_THRESHOLD if below else compared.GREATER_THAN_THRESHOLD,
             evaluation_periods=alarm.get("periods", 1),
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            treat_missing_data=treated.BREACHING if bad else treated.NOT_BREACHING,
         )
         self._notify(made, alarm["severity"])
 
@@ -116,23 +151,31 @@ class ObservabilityStack(cdk.Stack):
             alarm.add_alarm_action(actions.SnsAction(self.topics[severity]))
             alarm.add_ok_action(actions.SnsAction(self.topics[severity]))
 
-    def _measured(self, alarm: dict[str, Any], where: dict[str, str]) -> cloudwatch.IMetric:
-        value = _metric(alarm, alarm["metric"], where)
+    def _measured(self, alarm: dict[str, Any], wheres: list[Where]) -> cloudwatch.IMetric:
+        period, where = cdk.Duration.seconds(alarm["period_s"]), wheres[0]
+        parts = [_metric(alarm, name, one) for one in wheres for name in (alarm["metric"], *alarm.get("plus", ()))]
+        if len(parts) > 1:
+            using = {f"m{number}": part for number, part in enumerate(parts)}
+            total = " + ".join(f"FILL({name}, 0)" for name in using)
+            return cloudwatch.MathExpression(expression=total, using_metrics=using, period=period, label=alarm["name"])
+        value = parts[0]
         over, least = alarm.get("over", []), alarm.get("minimum")
         if not over and least is None:
             return value
         counted = over or ["Requests"]
         using = {"value": value} | {
-            f"of{number}": _metric({"statistic": "Sum", "period_s": alarm["period_s"]}, name, {})
+            f"of{number}": _metric({"statistic": "Sum", "period_s": alarm["period_s"]}, name, where)
             for number, name in enumerate(counted)
         }
-        total = " + ".join(f"of{number}" for number in range(len(counted)))
+        # One of several may be silent: who blocks all lets nothing through.
+        names = [f"of{number}" for number in range(len(counted))]
+        total = " + ".join(f"FILL({name}, 0)" for name in names) if len(names) > 1 else names[0]
         ratio = f"FILL(value, 0) / ({total})" if over else "value"
         expression = f"IF(({total}) >= {least}, {ratio}, 0)" if least is not None else ratio
         return cloudwatch.MathExpression(
             expression=expression,
             using_metrics=using,
-            period=cdk.Duration.seconds(alarm["period_s"]),
+            period=period,
             label=alarm["name"],
         )
 

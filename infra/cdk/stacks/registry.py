@@ -8,6 +8,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secrets
 from constructs import Construct
 from environments import Environment
 from stacks.data import DataStack
@@ -15,16 +16,23 @@ from stacks.logs import log_group
 from stacks.network import RANGE, NetworkStack
 from stacks.workload import allow_pulling
 
-_PORT = 5000
+_PORT, _HOST = 5000, "mlflow"
+_DATABASE, _LOGS = "omni-registry", ("postgresql", "upgrade")
 # The address is assembled in the container, because the password is a secret that the task definition must not show.
+# Without the driver's name SQLAlchemy takes psycopg 3. MLflow refuses requests to a host that it is not told: localhost is for
+# people's tunnels.
 _COMMAND = (
-    "exec mlflow server --host 0.0.0.0 --port 5000 --artifacts-destination s3://$BUCKET --serve-artifacts "
-    "--backend-store-uri postgresql://$DB_USER:$DB_PASSWORD@$DB_HOST:5432/mlflow?sslmode=require"
+    'export STORE_URI="postgresql+psycopg2://$DB_USER:$DB_PASSWORD@$DB_HOST:5432/mlflow?sslmode=require" '
+    "MLFLOW_FLASK_SERVER_SECRET_KEY=\"$(od -An -N32 -tx1 /dev/urandom | tr -d ' \\n')\" && python /opt/registry/accounts.py && "
+    "exec mlflow server --host 0.0.0.0 --port {port} --workers 2 --app-name basic-auth "
+    "--allowed-hosts {host}:{port},localhost:{port} "
+    '--artifacts-destination "s3://$BUCKET" --serve-artifacts --backend-store-uri "$STORE_URI"'
 )
+_HEALTHY = "import urllib.request as u; u.urlopen('http://127.0.0.1:{port}/health', timeout=4)"
 
 
 class RegistryStack(cdk.Stack):
-    """``address`` is the registry's URL inside the network."""
+    """``address`` is the registry's URL inside the network; ``logins`` the passwords of who may write and who may only read."""
 
     def __init__(
         self,
@@ -48,11 +56,20 @@ class RegistryStack(cdk.Stack):
         self.server_group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS")
         self.database = self._database()
         self.bucket = self._bucket()
-        self._serve()
-        self.address = f"http://mlflow.{network.names.namespace_name}:{_PORT}"
+        self.logins = {name: self._login(name) for name in ("writer", "reader")}
+        host = f"{_HOST}.{network.names.namespace_name}"
+        self.address = f"http://{host}:{_PORT}"
+        self._serve(host)
 
     def _database(self) -> rds.DatabaseInstance:
         size = self._context.registry
+        # Made before the database, which would make logs that never expire. The runbooks name what has a name here.
+        written = [
+            log_group(
+                self, f"{kind.capitalize()}Log", f"/aws/rds/instance/{_DATABASE}/{kind}", self._context, self._key
+            )
+            for kind in _LOGS
+        ]
         database = rds.DatabaseInstance(
             self,
             "Database",
@@ -60,8 +77,17 @@ class RegistryStack(cdk.Stack):
             instance_type=ec2.InstanceType(size.instance),
             allocated_storage=size.storage_gb,
             max_allocated_storage=size.storage_gb * 4,
+            instance_identifier=_DATABASE,
             vpc=self._network.vpc,
-            vpc_subnets=ec2.SubnetSelection(subnet_group_name="stores"),
+            subnet_group=rds.SubnetGroup(
+                self,
+                "Subnets",
+                vpc=self._network.vpc,
+                vpc_subnets=ec2.SubnetSelection(subnet_group_name="stores"),
+                subnet_group_name=_DATABASE,
+                description="of MLflow's database",
+                removal_policy=self._removal,
+            ),
             multi_az=size.multi_az,
             database_name="mlflow",
             port=5432,
@@ -71,10 +97,11 @@ class RegistryStack(cdk.Stack):
             backup_retention=cdk.Duration.days(size.backup_days),
             deletion_protection=self._context.keep_data,
             iam_authentication=True,
-            cloudwatch_logs_exports=["postgresql", "upgrade"],
+            cloudwatch_logs_exports=list(_LOGS),
             auto_minor_version_upgrade=True,
             removal_policy=self._removal,
         )
+        database.node.add_dependency(*written)
         database.connections.allow_default_port_from(self.server_group, "MLflow")
         self.server_group.add_egress_rule(ec2.Peer.ipv4(RANGE), ec2.Port.tcp(5432), "the database")
         return database
@@ -95,7 +122,17 @@ class RegistryStack(cdk.Stack):
             removal_policy=self._removal,
         )
 
-    def _serve(self) -> None:
+    def _login(self, name: str) -> secrets.Secret:
+        return secrets.Secret(
+            self,
+            f"{name.capitalize()}Login",
+            secret_name=f"omni-registry-{name}",
+            description=f"MLflow's password of the {name}; a new task of the registry takes a new one over",
+            encryption_key=self._key,
+            generate_secret_string=secrets.SecretStringGenerator(password_length=40, exclude_punctuation=True),
+        )
+
+    def _serve(self, host: str) -> None:
         task = ecs.FargateTaskDefinition(self, "Task", family="omni-registry", cpu=512, memory_limit_mib=2048)
         task.add_volume(name="scratch")
         secret = self.database.secret
@@ -105,14 +142,32 @@ class RegistryStack(cdk.Stack):
             "registry",
             image=ecs.ContainerImage.from_registry(image),
             entry_point=["/bin/sh", "-c"],
-            command=[_COMMAND],
+            command=[_COMMAND.format(host=host, port=_PORT)],
             readonly_root_filesystem=True,
             user="10001:10001",
-            environment={"BUCKET": self.bucket.bucket_name, "DB_HOST": self.database.db_instance_endpoint_address},
+            environment={
+                "BUCKET": self.bucket.bucket_name,
+                "DB_HOST": self.database.db_instance_endpoint_address,
+                "HOME": "/tmp",  # noqa: S108
+                "MLFLOW_AUTH_CONFIG_PATH": "/tmp/auth.ini",  # noqa: S108
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # nothing here uses jobs, and their processes take 2 GB
+            },
             secrets={
                 "DB_USER": ecs.Secret.from_secrets_manager(secret, "username"),
                 "DB_PASSWORD": ecs.Secret.from_secrets_manager(secret, "password"),
+                **{
+                    f"{name.upper()}_PASSWORD": ecs.Secret.from_secrets_manager(one)
+                    for name, one in self.logins.items()
+                },
             },
+            health_check=ecs.HealthCheck(
+                command=["CMD", "python", "-c", _HEALTHY.format(port=_PORT)],
+                interval=cdk.Duration.seconds(15),
+                timeout=cdk.Duration.seconds(6),
+                retries=3,
+                start_period=cdk.Duration.seconds(180),  # the first start makes the tables
+            ),
             logging=ecs.LogDrivers.aws_logs(
                 stream_prefix="registry",
                 log_group=log_group(self, "Log", "/omni/registry", self._context, self._key),
@@ -142,7 +197,7 @@ class RegistryStack(cdk.Stack):
             vpc_subnets=ec2.SubnetSelection(subnet_group_name="tasks"),
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
-            cloud_map_options=ecs.CloudMapOptions(name="mlflow", cloud_map_namespace=self._network.names),
+            cloud_map_options=ecs.CloudMapOptions(name=_HOST, cloud_map_namespace=self._network.names),
         )
 
     def _rights(self, task: ecs.FargateTaskDefinition) -> None:

@@ -58,6 +58,14 @@ class Rights:
         name = self._data.tables["interactions_table"].table_name
         return self._data.format_arn(service="dynamodb", resource="table", resource_name=name)
 
+    def canary(self, account: str) -> iam.PolicyStatement:
+        """Allow writing the history of one account that is no customer's."""
+        return iam.PolicyStatement(
+            actions=["dynamodb:BatchWriteItem"],
+            resources=[self._interactions()],
+            conditions={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [account]}},
+        )
+
     def objects(self, setting: str, prefixes: Iterable[str], *actions: str) -> list[iam.PolicyStatement]:
         """Allow ``actions`` on the objects under ``prefixes``, and listing them."""
         arn, prefixes = self._data.buckets[setting].attr_arn, list(prefixes)
@@ -246,6 +254,11 @@ def erasure_rights(may: Rights, _: cdk.Stack) -> list[iam.PolicyStatement]:
         may.data_key(),
         *may.warehouse(),
     ]
+
+
+def canary_rights(may: Rights, account: str) -> list[iam.PolicyStatement]:
+    """The functions that ask about the canary account: its history, and nothing else of anybody."""
+    return [may.canary(account), may.data_key()]
 
 
 def erasing_objects(arn: str, prefixes: Iterable[str], *, read: bool = False) -> list[iam.PolicyStatement]:

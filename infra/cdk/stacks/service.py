@@ -16,8 +16,17 @@ from environments import Environment
 from stacks.data import DataStack
 from stacks.functions import FunctionPlace, client_variables
 from stacks.network import RANGE, NetworkStack
+from stacks.observability import ObservabilityStack
 from stacks.registry import RegistryStack
-from stacks.rights import Rights, callbacks_rights, calls_rights, erasure_rights, schedule_rights, service_rights
+from stacks.rights import (
+    Rights,
+    callbacks_rights,
+    calls_rights,
+    canary_rights,
+    erasure_rights,
+    schedule_rights,
+    service_rights,
+)
 from stacks.transcription import Transcription
 from stacks.walls import tenant_readers
 from stacks.warehouse import WarehouseStack
@@ -41,16 +50,16 @@ class ServiceStack(cdk.Stack):
         network: NetworkStack,
         registry: RegistryStack,
         warehouse: WarehouseStack,
-        rolls_back: list[str],
+        watched: ObservabilityStack,
         **props: Any,
     ) -> None:
         """Make the service over ``data``, in ``network``, with the releases of ``registry`` and the figures of ``warehouse``.
 
-        The alarms called ``rolls_back`` end a deployment.
+        Some alarms of ``watched`` end a deployment.
         """
         super().__init__(scope, name, **props)
         self._key = data.key_for(self)
-        self._rolls_back = rolls_back
+        self._watched = watched
         self._context, self._data, self._network, self._warehouse = context, data, network, warehouse
         # Clusters and services have names of ours: runbooks name them.
         self.cluster = ecs.Cluster(
@@ -77,6 +86,8 @@ class ServiceStack(cdk.Stack):
             encryption_key=self._key,
             generate_secret_string=secrets.SecretStringGenerator(password_length=64, exclude_punctuation=True),
         )
+        # No task may change a release: releases come from whoever has the other password.
+        self._hidden = {"OMNI_LOG_KEY": self._log_key, "MLFLOW_TRACKING_PASSWORD": registry.logins["reader"]}
         self.tasks_group = ec2.SecurityGroup(
             self, "Tasks", vpc=network.vpc, description="tasks of the service and its workers", allow_all_outbound=False
         )
@@ -108,6 +119,7 @@ class ServiceStack(cdk.Stack):
             "OMNI_AWS_REGION": self.region,
             "OMNI_CALLS_KMS_KEY": self._key.key_arn,
             "OMNI_REGISTRY_URI": registry.address,
+            "MLFLOW_TRACKING_USERNAME": "reader",
             "OMNI_REDSHIFT_WORKGROUP": self._warehouse.workgroup,
             "OMNI_REDSHIFT_COPY_ROLE": self._warehouse.copy_role.role_arn,
             "OMNI_TRUSTED_KEYS": "/var/lib/omni/trusted/trusted.pem",
@@ -139,7 +151,7 @@ class ServiceStack(cdk.Stack):
             context=self._context,
             key=self._key,
             environment=self._environment | (self._transcription.environment if hears else {}),
-            log_key=self._log_key,
+            hidden=self._hidden,
             rights=[*rights, *(self._transcription.rights if hears else [])],
         )
 
@@ -161,7 +173,7 @@ class ServiceStack(cdk.Stack):
             bake_time=cdk.Duration.minutes(10),
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
         )
-        service.enable_deployment_alarms(self._rolls_back, behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM)
+        service.enable_deployment_alarms(self._watched.rolls_back, behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM)
         self._balance(service)
         service.add_lifecycle_hook(self._smoke_test())
         self._scale(service)
@@ -169,23 +181,27 @@ class ServiceStack(cdk.Stack):
 
     def _smoke_test(self) -> ecs.DeploymentLifecycleLambdaTarget:
         """ECS calls it while only the test listener leads to the new tasks, and goes back unless it answers SUCCEEDED."""
-        account = cdk.CfnParameter(
+        self.canary_account = cdk.CfnParameter(
             self,
             "CanaryAccount",
             min_length=4,
-            description="account number that no customer has; the smoke test asks about it",
-        )
+            description="account number that no customer has; the smoke test asks about it, and writes its history",
+        ).value_as_string
         place = FunctionPlace(self, self._context, self._network, self._key, {TEST_PORT: "the test listener"})
         smoke = place.publish(
             "Smoke",
             "service.operate.deployment.hook.lambda_handler",
             {
                 "OMNI_SMOKE_URL": f"http://{self.balancer.load_balancer_dns_name}:{TEST_PORT}",
-                "OMNI_SMOKE_ACCOUNT": account.value_as_string,
+                "OMNI_SMOKE_ACCOUNT": self.canary_account,
+                "OMNI_SMOKE_TABLE": str(self._data.tables["interactions_table"].table_name),
                 **client_variables(self, "smoke", "OMNI_SMOKE"),
             },
             timeout_s=300,  # three attempts, each of three calls of at most 15 s, and two pauses
         )
+        place.group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS")
+        for right in canary_rights(Rights(self._data, ""), self.canary_account):
+            smoke.function.add_to_role_policy(right)
         after = [ecs.DeploymentLifecycleStage.POST_TEST_TRAFFIC_SHIFT]
         # Made here, because a role that ECS's construct makes for itself has no tags.
         caller = iam.Role(self, "SmokeTestRole", assumed_by=iam.ServicePrincipal("ecs.amazonaws.com"))
@@ -226,6 +242,10 @@ class ServiceStack(cdk.Stack):
             container_name="service", container_port=CONTAINER_PORT, alternate_target=alternate
         )
         target.attach_to_network_target_group(blue)
+        # Either colour may have the traffic.
+        balancer = {"LoadBalancer": self.balancer.load_balancer_full_name}
+        groups = [balancer | {"TargetGroup": group.target_group_full_name} for group in (blue, green)]
+        self._watched.watch(self, "balancer-empty", groups)
 
     def _targets(self, colour: str) -> balancing.NetworkTargetGroup:
         return balancing.NetworkTargetGroup(

@@ -1,6 +1,6 @@
 """One workload: a task definition with a role of its own, a read-only root, and its log."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,10 +48,10 @@ class Workload(Construct):
         context: Environment,
         key: kms.IKey,
         environment: dict[str, str],
-        log_key: secrets.ISecret,
+        hidden: Mapping[str, secrets.ISecret],
         rights: Sequence[iam.PolicyStatement],
     ) -> None:
-        """``environment`` are the variables of every workload."""
+        """``environment`` are the variables of every workload, ``hidden`` those whose values are secrets."""
         super().__init__(scope, name)
         self.log = log_group(self, "Log", f"/omni/{plan.name}", context, key)
         self.definition = ecs.FargateTaskDefinition(
@@ -68,10 +68,12 @@ class Workload(Construct):
             self.definition.add_volume(name=volume)
         for statement in rights:
             self.definition.add_to_task_role_policy(statement)
-        self._containers(plan, environment, log_key)
+        self._containers(plan, environment, hidden)
         allow_pulling(self.definition, "omni-service", "omni-workers")
 
-    def _containers(self, plan: WorkloadPlan, environment: dict[str, str], log_key: secrets.ISecret) -> None:
+    def _containers(
+        self, plan: WorkloadPlan, environment: dict[str, str], hidden: Mapping[str, secrets.ISecret]
+    ) -> None:
         trusted = ssm.StringParameter.from_string_parameter_name(self, "TrustedKeys", "/omni/trusted-keys")
         common: dict[str, Any] = {
             "image": ecs.ContainerImage.from_registry(plan.image),
@@ -90,7 +92,7 @@ class Workload(Construct):
             plan.name,
             command=list(plan.command),
             environment=environment,
-            secrets={"OMNI_LOG_KEY": ecs.Secret.from_secrets_manager(log_key)},
+            secrets={name: ecs.Secret.from_secrets_manager(one) for name, one in hidden.items()},
             # The service drains for as long as its slowest answer may take; ECS then sends SIGKILL.
             stop_timeout=cdk.Duration.seconds(60),
             port_mappings=[ecs.PortMapping(container_port=plan.port)] if plan.port else None,

@@ -29,14 +29,16 @@ def test_each_function_has_one_alias_of_a_version_that_is_kept(resources):
 def test_nothing_calls_a_function_past_its_alias(resources, templates):
     functions = {logical for _, _, logical, _ in resources(FUNCTION)}
     callers = ("AWS::Lambda::Permission", "AWS::Lex::BotAlias", "AWS::Connect::ContactFlow", "AWS::ECS::Service")
-    callers += ("AWS::Connect::IntegrationAssociation", "AWS::IAM::Policy")
+    callers += ("AWS::Connect::IntegrationAssociation", "AWS::IAM::Policy", "AWS::Events::Rule")
     checked = 0
     for kind in callers:
         for stage, _, logical, caller in resources(kind):
             text = json.dumps(caller["Properties"])
             assert not [name for name in functions if f'"{name}"' in text], (stage, logical)
             checked += any(f"{name.partition('Function')[0]}Live" in text for name in functions)
-    assert checked == 3 * (3 + 1 + 2 + 1 + 2 + 1)  # permissions, bot, flows, service, associations, the hook's role
+    assert checked == 3 * (
+        4 + 1 + 2 + 1 + 2 + 1 + 1
+    )  # permissions, bot, flows, service, associations, the hook's role, the canary
 
 
 @pytest.mark.acceptance("operation-16", "operation-23")

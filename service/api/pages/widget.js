@@ -92,6 +92,7 @@ async function* eventsOf(body) {
 class OmniSummary extends HTMLElement {
   static observedAttributes = ["account-number", "contact-id", "initial-contact-id", "ivr-intent", "endpoint"];
   #token = null;
+  #lacking = false; // the token was for another account: ask for one, not the service
   #running = null; // aborts what is being asked
   #result = null;
   #verdict = null;
@@ -143,11 +144,21 @@ class OmniSummary extends HTMLElement {
 
   disconnectedCallback() { this.#running?.abort(); }
 
-  attributeChangedCallback(name, before, now) { if (before !== now) this.#plan(); }
+  attributeChangedCallback(name, before, now) {
+    if (before === now) return;
+    if (name === "account-number" && before !== null && this.#token) {
+      this.#token = null;
+      this.#lacking = true;
+    }
+    this.#plan();
+  }
 
-  /** The bearer token; a new one starts what waited for it. Never readable from outside. */
+  /** The bearer token, of the account that the element names; a new one starts what waited for it. Never readable from outside. */
   set token(text) {
     this.#token = text || null;
+    this.#lacking &&= !text;
+    // Feedback on an earlier customer goes with that customer's token.
+    for (const item of this.#unsent) if (item.account === this.getAttribute("account-number")) item.token = this.#token;
     this.#deliver();
     if (!this.#result || this.state === "expired") this.#plan();
   }
@@ -230,6 +241,11 @@ class OmniSummary extends HTMLElement {
       return;
     }
     this.#show("loading", { status: "Reading the customer's history…" });
+    if (this.#lacking) {
+      setTimeout(() => this.#lacking && !running.signal.aborted && this.#fail(new Refused(401)), SLOW_MS);
+      this.#tell("omni-token-needed", {});
+      return;
+    }
     const slow = setTimeout(() => this.state === "loading" && this.#say("Still working. A long history takes a few seconds more."), SLOW_MS);
     try {
       await this.#askUntilAnswered(running.signal);
@@ -270,20 +286,20 @@ class OmniSummary extends HTMLElement {
     if (!signal.aborted) this.#at.notice.textContent = `${notice} Trying again…`;
   }
 
-  #request(path, body, signal, accept = "application/json") {
+  #request(path, body, signal, accept = "application/json", token = this.#token) {
     const headers = { "content-type": "application/json", accept };
-    if (this.#token) headers.authorization = `Bearer ${this.#token}`;
+    if (token) headers.authorization = `Bearer ${token}`;
     if (this.hasAttribute("gateway-key")) headers["x-api-key"] = this.getAttribute("gateway-key");
     const url = `${(this.getAttribute("endpoint") ?? HOME).replace(/\/$/, "")}${path}`;
     return fetch(url, { method: "POST", body: JSON.stringify(body), headers, signal, cache: "no-store", credentials: "same-origin", referrerPolicy: "no-referrer" });
   }
 
-  async #answered(path, body, signal, accept) {
+  async #answered(path, body, signal, accept, token) {
     const head = new AbortController(); // the limit is for the head of the answer: a stream may go on for longer
     const timer = setTimeout(() => head.abort(), SILENT_MS);
     let answer;
     try {
-      answer = await this.#request(path, body, AbortSignal.any(signal ? [signal, head.signal] : [head.signal]), accept);
+      answer = await this.#request(path, body, AbortSignal.any(signal ? [signal, head.signal] : [head.signal]), accept, token);
     } catch {
       throw new Refused(0, { detail: "the service cannot be reached" });
     } finally {
@@ -375,7 +391,7 @@ class OmniSummary extends HTMLElement {
     // A newer verdict on the same summary replaces one that has not been sent; a comment goes along.
     const older = this.#unsent.findIndex((each) => each.request_id === body.request_id && !each.busy);
     const before = older < 0 ? {} : this.#unsent.splice(older, 1)[0];
-    this.#unsent.push({ ...before, ...body });
+    this.#unsent.push({ ...before, ...body, account: this.getAttribute("account-number"), token: this.#token });
     this.#deliver();
   }
 
@@ -387,9 +403,9 @@ class OmniSummary extends HTMLElement {
       const item = this.#unsent[0];
       item.busy = true;
       this.#say("Saving your feedback…");
-      const { busy: _, ...body } = item;
+      const { busy: _, account: __, token, ...body } = item;
       try {
-        const kept = await (await this.#answered("/feedback", body, null)).json();
+        const kept = await (await this.#answered("/feedback", body, null, undefined, token ?? undefined)).json();
         this.#unsent.shift();
         tries = 0;
         this.#confirm(body, kept);
@@ -397,7 +413,7 @@ class OmniSummary extends HTMLElement {
         item.busy = false;
         // 404: the summary's row is written a moment after the summary was sent.
         const later = problem.status === 0 || problem.status === 404 || problem.status === 429 || problem.status >= 500;
-        if (problem.status === 401) {
+        if (problem.status === 401 && item.account === this.getAttribute("account-number")) {
           this.#say("Not saved: your access has expired. It is sent when you have signed in again.", "bad");
           this.#tell("omni-token-needed", {});
           break;

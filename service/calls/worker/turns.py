@@ -27,6 +27,7 @@ from service.calls.worker.worker import CallTally, CallWorker
 from service.kit.aws.event_queue import BATCH, Announced, QueueMessage
 from service.kit.frame.errors import StoreError
 from service.kit.frame.retries import RetryPlan
+from service.kit.telemetry import metrics
 from service.kit.telemetry.log import Event, log
 
 LOOK_EVERY = timedelta(minutes=1)
@@ -69,6 +70,7 @@ class CallTurns:
         """Go on while ``more()``; ``each`` gets the tally of every round in which something was done."""
         worked = False
         while more():
+            metrics.count(metrics.WORKER_ROUNDS, "calls")
             tally, why = CallTally(), ""
             try:
                 tally.add(await self.take_in(wait_s=0 if worked else wait_s))

@@ -1,10 +1,12 @@
 """States of the alarms in infra/observability.yaml, worked out from the service's own EMF lines by CloudWatch's rules.
 
 The local AWS evaluates no expression, dimension or missing data, so it cannot try these alarms. Rules:
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html, missing data "not breaching".
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html. Where ``missing`` is ``breaches``, a
+period without data is one beyond the bound; AWS first looks up to a few periods further back, so its alarm comes that much later.
 """
 
 import json
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,11 +37,17 @@ class Datapoints:
 
     def add(self, metric: str, where: frozenset[tuple[str, str]], at_s: float, values: Iterable[float]) -> None:
         """Add values of a series that AWS itself writes."""
-        self.of[metric, where] += [(at_s, value) for value in values]
+        series = self.of[metric, where]
+        is_late = bool(series) and series[-1][0] > at_s
+        series += [(at_s, value) for value in values]
+        if is_late:
+            series.sort()
 
     def statistic(self, name: str, series: Series, start_s: float, end_s: float) -> float | None:
         """Return a statistic over [start, end); None without data."""
-        values = [value for at, value in self.of.get(series, ()) if start_s <= at < end_s]
+        found = self.of.get(series, [])
+        begin, end = bisect_left(found, (start_s,)), bisect_left(found, (end_s,))
+        values = [value for _, value in found[begin:end]]
         if not values:
             return None
         if name.startswith("p"):
@@ -48,9 +56,12 @@ class Datapoints:
 
 
 def rung(alarms: Sequence[Mapping[str, Any]], data: Datapoints, start_s: float, end_s: float) -> list[str]:
-    """Return the names of the alarms that were in ALARM at any whole period from ``start_s`` to the one after ``end_s``."""
+    """Return the names of the alarms that were in ALARM at any whole period from ``start_s`` to the one after ``end_s``.
+
+    Silence rings none: not everything runs where this is asked.
+    """
     found = []
-    for alarm in alarms:
+    for alarm in [{**alarm, "missing": "fine"} for alarm in alarms]:
         period = int(alarm["period_s"])
         moments = range(int(start_s), int(end_s) + 2 * period, period)
         if any(state(alarm, data, moment) == "ALARM" for moment in moments):
@@ -67,16 +78,31 @@ def state(alarm: Mapping[str, Any], data: Datapoints, now_s: float) -> str:
 
 
 def _breaches(alarm: Mapping[str, Any], data: Datapoints, start_s: float, end_s: float) -> bool:
-    metric = str(alarm["metric"])
-    shared = frozenset() if metric.startswith("AWS/") else frozenset({("environment", data.environment)})
-    series = (metric, shared | frozenset(alarm.get("where", {}).items()))
-    value = data.statistic(str(alarm["statistic"]), series, start_s, end_s)
+    value = _value(alarm, data, start_s, end_s)
+    if value is None:
+        return alarm.get("missing") == "breaches"
+    return value < float(alarm["below"]) if "below" in alarm else value > float(alarm["above"])
+
+
+def _value(alarm: Mapping[str, Any], data: Datapoints, start_s: float, end_s: float) -> float | None:
+    """Return the figure that is compared; None without data. A ratio of too few is 0."""
+    own = frozenset(alarm.get("where", {}).items())
+
+    def figure(statistic: str, metric: str, labels: frozenset[tuple[str, str]] = frozenset()) -> float | None:
+        shared = frozenset() if ":" in metric else frozenset({("environment", data.environment)})
+        return data.statistic(statistic, (metric, shared | labels), start_s, end_s)
+
+    parts = [figure(str(alarm["statistic"]), name, own) for name in (alarm["metric"], *alarm.get("plus", ()))]
+    known = [part for part in parts if part is not None]
+    value = sum(known) if known else None
     over, least = alarm.get("over", []), alarm.get("minimum")
     if over or least is not None:
-        found = [data.statistic("Sum", (name, shared), start_s, end_s) for name in over or ["Requests"]]
+        found = [figure("Sum", name) for name in over or ["Requests"]]
         counts = [count for count in found if count is not None]
-        if len(counts) < len(found) or (least is not None and sum(counts) < least):
-            return False
+        if not counts:
+            return None
+        if least is not None and sum(counts) < least:
+            return 0.0
         if over:
             value = (value or 0.0) / sum(counts)
-    return value is not None and value > float(alarm["above"])
+    return value

@@ -124,6 +124,7 @@ RATINGS = Counter("omni_ratings", "Ratings", "Answers that agents rated, by verd
 REGISTRY_LOOKS = Counter(
     "omni_registry_looks", "RegistryLooks", "Looks at the registry, by whether they found nothing to serve", ("failed",)
 )
+WORKER_ROUNDS = Counter("omni_worker_rounds", "WorkerRounds", "Rounds that a worker began: its heartbeat", ("worker",))
 CALLBACKS = Counter("omni_callbacks", "Callbacks", "Rings of callbacks by what became of them", ("state",))
 CALLBACK_PROMISES = Counter(
     "omni_callback_promises", "CallbackPromises", "Promised callbacks by whether they were rung in time", ("outcome",)
@@ -198,6 +199,13 @@ SERVICE_LEVEL = Histogram(
     "omni_service_level",
     "ServiceLevel",
     "1: taken over within 30 s; 0: later, or left after 30 s",
+    unit="None",
+    bounds=(0, 1),
+)
+CANARY_ANSWERED = Histogram(
+    "omni_canary_answered",
+    "CanaryAnswered",
+    "1: a model answered about the canary account, asked each minute as a customer asks; else 0",
     unit="None",
     bounds=(0, 1),
 )

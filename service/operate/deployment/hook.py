@@ -1,29 +1,37 @@
-"""The function that ECS calls in a blue/green deployment while only the test listener leads to the new version.
+"""The functions that ask what ``service/operate/deployment/smoke.py`` asks: before a deployment, and each minute.
 
-It asks there what ``service/operate/deployment/smoke.py`` asks. ECS moves the customers' traffic if it answers
-``SUCCEEDED``; if it answers ``FAILED``, raises or does not answer, the new version goes and nobody has met it.
+ECS calls the first in a blue/green deployment while only the test listener leads to the new version. ECS moves the customers'
+traffic if it answers ``SUCCEEDED``; if it answers ``FAILED``, raises or does not answer, the new version goes and nobody has met
+it. The second asks where customers ask and writes the figure ``CanaryAnswered``, whose absence is an alarm, too.
 """
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Literal
 
 import httpx2
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.kit.telemetry.log import Event, configure_logging, flush_log, log
-from service.operate.deployment.smoke import smoke_problem, token_of
+from service.kit.frame.errors import StoreError
+from service.kit.telemetry import metrics
+from service.kit.telemetry.emf import EmfSink
+from service.kit.telemetry.log import Event, configure_logging, flush_log, log, write_line
+from service.operate.deployment.smoke import smoke_problem, token_of, write_history
 
 HookStatus = Literal["SUCCEEDED", "FAILED"]
 
 
 class SmokeSettings(BaseSettings):
-    """Settings of the function, from ``OMNI_SMOKE_*`` environment variables."""
+    """Settings of both functions, from ``OMNI_SMOKE_*`` environment variables."""
 
     model_config = SettingsConfigDict(env_prefix="OMNI_SMOKE_", frozen=True)
 
-    url: str  # the test listener's address
+    url: str  # the test listener's address, or the gateway's
+    key: SecretStr = SecretStr("")  # the gateway's
+    table: str = ""  # where the canary's history is written; without it, somebody else has
+    endpoint: str | None = None  # of a local AWS
     account: str = Field(min_length=4)  # the canary account: a customer that nobody is
     client_id: str
     client_secret: SecretStr
@@ -49,6 +57,21 @@ def hook_status(settings: SmokeSettings, *, sleep: Callable[[float], None] = tim
     return "FAILED"
 
 
+def canary_handler(event: object, context: object) -> Mapping[str, bool]:
+    """Ask once, as a customer does, and write whether a model answered: AWS Lambda's entry point, each minute."""
+    configure_logging()
+    sink = EmfSink(write_line, environment="aws")
+    metrics.add_sink(sink)
+    try:
+        answered = hook_status(SmokeSettings(attempts=1)) == "SUCCEEDED"
+        metrics.observe(metrics.CANARY_ANSWERED, answered)
+        return {"answered": answered}
+    finally:
+        metrics.remove_sink(sink)
+        sink.flush()
+        flush_log()
+
+
 def lambda_handler(event: object, context: object) -> Mapping[str, str]:
     """Answer one call of ECS: AWS Lambda's entry point."""
     configure_logging()
@@ -59,8 +82,16 @@ def lambda_handler(event: object, context: object) -> Mapping[str, str]:
 
 
 def _problem(settings: SmokeSettings) -> str | None:
+    key = settings.key.get_secret_value()
     try:
-        token = token_of(settings.url, settings.client_id, settings.client_secret.get_secret_value())
+        if settings.table:
+            import boto3
+
+            dynamodb = boto3.client("dynamodb", endpoint_url=settings.endpoint)
+            write_history(dynamodb, settings.table, settings.account, datetime.now(UTC))
+        token = token_of(settings.url, settings.client_id, settings.client_secret.get_secret_value(), key=key)
+    except StoreError as err:
+        return f"the canary's history cannot be written: {err!s:.200}"
     except (httpx2.HTTPError, ValueError, KeyError) as err:
         return f"no token: {type(err).__name__}: {err!s:.200}"
-    return smoke_problem(settings.url, settings.account, token)
+    return smoke_problem(settings.url, settings.account, token, key=key)

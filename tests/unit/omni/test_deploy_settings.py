@@ -5,9 +5,11 @@ import subprocess
 import boto3
 import pytest
 from botocore.stub import Stubber
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from omni.app import build_app
+from service.kit.settings import Settings
 
 VARIABLES = {
     "OMNI_ENVIRONMENT": "aws",
@@ -50,3 +52,22 @@ def test_without_a_deployed_service_it_says_what_to_do(ecs):
     done = CliRunner().invoke(build_app(), ["deploy", "settings"])
     assert done.exit_code != 0
     assert "omni-service" in str(done.exception or done.output)
+    # `eval "$(...)"` goes on after a failure: what it ran must not leave a shell that asks the local stack.
+    ran = subprocess.run(
+        ["bash", "-c", f'{done.stdout}\nprintf "%s" "$OMNI_ENVIRONMENT"'], capture_output=True, text=True, check=True
+    )
+    with pytest.raises(ValidationError):
+        Settings(environment=ran.stdout)
+
+
+def test_asking_again_with_the_right_credentials_finishes_it(ecs, monkeypatch):
+    ecs.add_client_error("describe_task_definition", "ExpiredToken", "expired")
+    failed = CliRunner().invoke(build_app(), ["deploy", "settings"])
+    monkeypatch.setenv("OMNI_ENVIRONMENT", failed.stdout.strip().rpartition("=")[2])
+    variables = [{"name": name, "value": value} for name, value in VARIABLES.items()]
+    ecs.add_response(
+        "describe_task_definition",
+        {"taskDefinition": {"containerDefinitions": [{"name": "service", "environment": variables}]}},
+        {"taskDefinition": "omni-service"},
+    )
+    assert "export OMNI_ENVIRONMENT=aws" in CliRunner().invoke(build_app(), ["deploy", "settings"]).stdout

@@ -15,6 +15,7 @@ from service.desk.worker import CallbackWorker
 from service.kit.aws.stores import CALLBACKS
 from service.kit.frame.errors import StoreError
 from service.kit.records.memory import RowsInMemory
+from service.kit.telemetry import metrics
 from service.kit.telemetry.log import Event
 from service.kit.telemetry.log import _listeners as listeners
 
@@ -241,7 +242,7 @@ async def test_a_number_that_cannot_be_opened_is_given_up_and_stops_no_other():
     assert world.one.reason == "the number cannot be opened"
 
 
-@pytest.mark.acceptance("event.CALLBACKS_UNREADABLE")
+@pytest.mark.acceptance("event.CALLBACKS_UNREADABLE", "figure.omni_worker_rounds")
 async def test_a_following_worker_waits_for_a_store_that_is_down_and_finishes_when_it_is_stopped(events):
     world, stop, said = World(RingOutcome.REACHED), asyncio.Event(), []
     world.ask()
@@ -258,6 +259,8 @@ async def test_a_following_worker_waits_for_a_store_that_is_down_and_finishes_wh
         said.append(tally)
         stop.set()
 
+    rounds = metrics.total(metrics.WORKER_ROUNDS, worker="callbacks")
     await world.worker().follow(stop, every_s=0.001, say=say)
+    assert metrics.total(metrics.WORKER_ROUNDS, worker="callbacks") == rounds + 2  # also while the store is down
     assert [tally.states for tally in said] == [{"closed": 1}]
     assert any(event is Event.CALLBACKS_UNREADABLE for event, _ in events)

@@ -208,3 +208,14 @@ def test_a_look_counts_the_queue_and_survives_a_store_that_is_down(queue, counte
     queue.store.waiting = down
     watch.look()
     assert events[-1] == (Event.HANDOVERS_UNREADABLE, {"error": "StoreError"})
+
+
+def test_overdue_callbacks_are_counted_without_their_worker(queue, events):
+    class Promised:
+        is_overdue = staticmethod(lambda now: True)
+
+    class Callbacks:
+        waiting = staticmethod(lambda: [Promised(), Promised()])
+
+    HandoverWatch(queue, Callbacks()).look()
+    assert events[-1] == (Event.CALLBACKS_CHECKED, {"waiting": 2, "overdue": 2})

@@ -1,34 +1,41 @@
-"""The function that ECS calls before traffic moves: it lets a version through only if a model answers there."""
+"""The functions that ask about the canary account: a version gets traffic only if a model answers there, each minute a figure."""
 
+import json
 import threading
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from pydantic import SecretStr, ValidationError
 from structlog.testing import capture_logs
 
+from service.interactions.items import from_item
+from service.kit.frame.errors import StoreError
 from service.kit.telemetry.log import Event
 from service.operate.deployment import hook
 from service.operate.deployment.hook import SmokeSettings, hook_status
+from service.operate.deployment.smoke import write_history
 
 SECRET = "of-the-canary"  # pragma: allowlist secret
+ANSWER = {"degraded": False, "cache_hit": False, "model_used": "nova-lite", "interactions_considered": 3}
 
 
 @contextmanager
 def version(**changes):
     """A version of the service; ``changes`` are answers by path: a status, or a list of statuses, one for each request."""
-    asked = []
+    asked, keys = [], set()
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self):
             length = int(self.headers.get("content-length", 0))
             asked.append((self.path, self.headers.get("authorization"), self.rfile.read(length).decode()))
+            keys.add(self.headers.get("x-api-key"))
             found = changes.get(self.path.strip("/").replace("/", "_").replace("-", "_"), 200)
             status = found if isinstance(found, int) else found.pop(0)
             bodies = {
                 "/oauth/token": b'{"access_token": "t-1", "expires_in": 3600}',
-                "/omni-channel-insights": b'{"degraded": %s}' % (b"true" if changes.get("degraded") else b"false"),
+                "/omni-channel-insights": json.dumps(ANSWER | changes.get("answer", {})).encode(),
             }
             self.send_response(status)
             self.end_headers()
@@ -43,6 +50,7 @@ def version(**changes):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", asked
+        assert keys <= {changes.get("key")}
     finally:
         server.shutdown()
         server.server_close()
@@ -69,8 +77,16 @@ def test_a_version_that_answers_about_the_canary_account_may_have_traffic():
 
 @pytest.mark.parametrize(
     "fault",
-    [{"readyz": 503}, {"omni_channel_insights": 500}, {"oauth_token": 401}, {"degraded": True}],
-    ids=["not ready", "an error", "no token", "no model"],
+    [
+        {"readyz": 503},
+        {"omni_channel_insights": 500},
+        {"oauth_token": 401},
+        {"answer": {"degraded": True}},
+        {"answer": {"interactions_considered": 0, "model_used": "none"}},  # the customer has no history
+        {"answer": {"model_used": "none"}},
+        {"answer": {"cache_hit": True}},
+    ],
+    ids=["not ready", "an error", "no token", "a digest", "no history", "no model", "a stored summary"],
 )
 @pytest.mark.acceptance("operation-16")
 def test_a_version_that_fails_every_time_gets_no_traffic(fault):
@@ -115,3 +131,51 @@ def test_the_log_says_why_and_holds_no_secret():
     assert line["event"] == Event.SMOKE_TESTED
     assert (line["outcome"], line["calls"]) == ("failed", 1)
     assert line["reason"] == "/readyz answered 503"
+
+
+def figures(capsys):
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"CanaryAnswered"' in line]
+    return [line["CanaryAnswered"] for line in lines]
+
+
+@pytest.mark.parametrize(("answer", "figure"), [({}, 1), ({"model_used": "none"}, 0)], ids=["answers", "does not"])
+def test_the_canary_writes_each_minute_whether_a_model_answered(monkeypatch, capsys, answer, figure):
+    with version(answer=answer, key="of-the-gateway", readyz=403) as (url, asked):
+        given = {
+            "URL": url,
+            "ACCOUNT": "9000000000",
+            "CLIENT_ID": "smoke",
+            "CLIENT_SECRET": SECRET,
+            "KEY": "of-the-gateway",
+        }
+        for name, value in given.items():
+            monkeypatch.setenv(f"OMNI_SMOKE_{name}", value)
+        assert hook.canary_handler({}, None) == {"answered": bool(figure)}
+    assert [path for path, *_ in asked] == ["/oauth/token", "/omni-channel-insights"]  # the gateway has no /readyz
+    assert figures(capsys) == [[figure]]
+
+
+@pytest.mark.acceptance("figure.omni_canary_answered")
+def test_the_canarys_history_is_what_the_service_reads_and_stays_within_a_week():
+    written = {}
+
+    class Table:
+        def batch_write_item(self, RequestItems):  # noqa: N803  the library's name
+            for request in RequestItems["interactions"]:
+                item = request["PutRequest"]["Item"]
+                written[item["occurred_at"]["S"]] = from_item(item)
+            return {"UnprocessedItems": {}}
+
+    for day in range(7):
+        write_history(Table(), "interactions", "9000000000", datetime(2026, 11, 23 + day, 0, 5, tzinfo=UTC))
+    assert sorted(one.interaction_id for one in written.values()) == ["canary-1", "canary-4", "canary-9"]
+    assert max(one.timestamp for one in written.values()) < datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def test_a_canary_whose_history_cannot_be_written_gets_no_traffic(monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-2")
+    monkeypatch.setattr(hook, "write_history", lambda *_: (_ for _ in ()).throw(StoreError("not allowed")))
+    with version() as (url, asked), capture_logs() as lines:
+        assert hook_status(settings(url, attempts=1, table="interactions"), sleep=no_sleep) == "FAILED"
+    assert asked == []
+    assert lines[0]["reason"] == "the canary's history cannot be written: not allowed"
