@@ -79,7 +79,7 @@ class Rig:
         return self
 
     def __exit__(self, *raised):
-        return self._stack.__exit__(*raised)
+        return self._stack.__exit__(*(raised or (None, None, None)))
 
     def fault(self, **rule):
         _post(f"{self.bedrock.url}/_local/faults", rule)
