@@ -89,7 +89,9 @@ def test_a_judge_is_licensed_for_kinds_that_its_suite_declares():
 def test_every_judge_of_every_suite_has_its_file():
     wanted = {spec.rubric for name in task_names() for spec in load_suite(name).judges}
     assert (
-        {path.stem for path in JUDGES} == wanted == {"claims", "coverage", "faithfulness", "preference", "reader", "usefulness"}
+        {path.stem for path in JUDGES}
+        == wanted
+        == {"claims", "coverage", "faithfulness", "preference", "reader", "usefulness"}
     )
 
 
