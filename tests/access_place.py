@@ -4,7 +4,7 @@ import json
 
 from service.access.clients import hash_secret
 from service.access.control import open_changes
-from service.access.items import CLIENT
+from service.access.seals import change_client
 
 
 def keep_clients(settings, secret, **clients):
@@ -15,5 +15,5 @@ def keep_clients(settings, secret, **clients):
     for name, given in clients.items():
         fields = given if isinstance(given, dict) else {"scopes": given}
         text = json.dumps({"secrets": [hash_secret(secret)], **fields})
-        changes.items.change(CLIENT + name, lambda _, text=text: text)
+        change_client(changes.items, changes.sealer, name, lambda _, text=text: text)
     return changes

@@ -31,8 +31,11 @@ SPDX = {
 STATED = {
     "aiodynamo": "Apache-2.0",
     "espeakng-loader": "GPL-3.0-or-later",
+    "flask-wtf": "BSD-3-Clause",
+    "psycopg2-binary": "LGPL-3.0-or-later",
     "pywin32": "PSF-2.0",
     "pywin32-ctypes": "BSD-3-Clause",
+    "wtforms": "BSD-3-Clause",
 }
 _HEAD = """\
 # Licences of locked packages

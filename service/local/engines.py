@@ -148,6 +148,8 @@ class EchoEngine:
             WireStopReason.MAX_TOKENS if request.max_tokens < min(self._words, len(words)) else WireStopReason.END_TURN
         )
         text = " ".join(answer)
+        if len(answer) < len(words) and text[-1:] not in ".!?":
+            text = f"{text.rstrip(',;:')}."  # the guard would object to a sentence that was cut off
         cuts = [text.find(sequence) for sequence in request.stop_sequences if sequence in text]
         if cuts:
             text, stop = text[: min(cuts)], WireStopReason.STOP_SEQUENCE

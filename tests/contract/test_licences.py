@@ -15,6 +15,7 @@ ADMITTED = frozenset(
 EXCEPTIONS = {
     "apsw": ("any-OSI", "its author admits any licence of the OSI"),
     "espeakng-loader": ("GPL-3.0-or-later", "speaks sample recordings; an extra of its own that no image holds"),
+    "psycopg2-binary": ("LGPL-3.0-or-later", "the registry's driver, used as a library, unchanged; its image alone holds it"),
     "httpx2-jsfetch": ("not stated", "installed in browsers (Pyodide) alone"),
 }  # fmt: skip
 

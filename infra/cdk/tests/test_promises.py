@@ -191,10 +191,6 @@ def test_a_role_changes_only_its_own_subjects_in_the_shared_table(resources):
         stage = where.split()[0]
         written = re.compile(r"dynamodb:(Put|Update|Delete|Batch).*")
         actions = {action for action in as_list(statement["Action"]) if written.fullmatch(action)}
-            action
-            for action in as_list(statement["Action"])
-            if re.fullmatch(r"dynamodb:(Put|Update|Delete|Batch).*", action)
-        }
         if not actions - {"dynamodb:BatchGetItem"} or "SharedTable" not in json.dumps(statement["Resource"]):
             continue
         keys = as_list(statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])

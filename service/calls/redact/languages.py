@@ -84,7 +84,7 @@ def spoken_languages(turns: Sequence[Turn], covered: Collection[str], by: str) -
         CallFailed: a turn, or what a speaker says in short turns, is in a language that the redactor ``by`` does not cover.
     """
     found: Counter[str] = Counter()
-    short: dict[str, list[str]] = {}
+    short: dict[str, list[Turn]] = {}
     doubts: dict[str, list[_Doubt]] = {}
     sure: Counter[str] = Counter()
     told = 0
@@ -92,13 +92,13 @@ def spoken_languages(turns: Sequence[Turn], covered: Collection[str], by: str) -
         if script := _other_script(turn.text, covered):
             raise _refused(f"turn {index}", script, covered, by)
         if not _long_enough(turn.text):
-            short.setdefault(turn.speaker, []).append(turn.text)
+            short.setdefault(turn.speaker, []).append(turn)
             continue
         languages = _spoken(turn, f"turn {index}", covered, by, doubts, sure)
         found.update(sorted(languages - {ENGLISH})[:1] or [ENGLISH])
         told += 1
-    for speaker, texts in short.items():
-        whole = Turn.model_construct(speaker=speaker, text=" ".join(texts))
+    for speaker, few_words in short.items():
+        whole = few_words[0].model_copy(update={"text": " ".join(turn.text for turn in few_words)})
         if _long_enough(whole.text):
             _spoken(whole, f"what the {speaker} says in short turns", covered, by, doubts, sure)
     sure["system"] += sure.total()  # its few words are a machine's: "[line closed]"

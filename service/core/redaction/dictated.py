@@ -1,6 +1,6 @@
 """Removes what people dictate: digits one by one or in pairs, as words or as figures, dates of birth, postcodes, spelled names.
 
-A speech recogniser writes "4, 1, 1, 1, ..." for a card, "forty-one eleven" for its PIN and "M-A-R-C-H" for a name. A run of such
+A speech recogniser writes "4, 1, 1, 1, ..." for a card, "forty-one eleven" for its PIN and "m a r c h" for a name. A run of such
 tokens is read as one detail. How long it must be depends on what was asked: an amount, a time and a count are runs, too.
 """
 

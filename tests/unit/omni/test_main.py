@@ -116,7 +116,7 @@ class PlantedAudit:
 
     def history(self):
         release = Mock(sequence=1, at="now", kind="promote", pair_name="p", pair_digest="d", registry_version=1)
-        release.who = release.why = PLANTED
+        release.who, release.why, release.exception = PLANTED, PLANTED, None
         entry = Mock(release=release)
         return [Mock(entry=entry, attestation=None, although=PLANTED, problem=PLANTED)]
 

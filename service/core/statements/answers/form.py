@@ -129,8 +129,12 @@ def unfinished(text: str, sentences: list[str], stated: Callable[[], str]) -> It
     last = text.rstrip().rpartition("\n")[2]
     if _ENDED.search(last) and not _END.search(last):
         yield Finding(kind="markup", value=sentences[-1] if sentences else last[-40:], statement=last)
-    elif "(" in text and ")" not in text[text.rfind("(") :]:
-        yield Finding(kind="markup", value=text[text.rfind("(") :][:40], statement=last)
+    elif (
+        "(" in text
+        and ")" not in (rest := text[text.rfind("(") :])
+        and words_of(rest.partition('"')[0]) not in stated()
+    ):
+        yield Finding(kind="markup", value=rest[:40], statement=last)  # unless a quotation ends before its bracket does
     seen: set[str] = set()
     for sentence in sentences:
         words = words_of(sentence)
@@ -145,8 +149,8 @@ def unfinished(text: str, sentences: list[str], stated: Callable[[], str]) -> It
             yield Finding(kind="picture", value=match[0], statement=sentence)
 
 
-def form_findings(text: str, prose: str) -> Iterator[Finding]:
-    """Yield what is not plain text in an answer, as the model wrote it.
+def form_findings(text: str, prose: str, stated: Callable[[], str]) -> Iterator[Finding]:
+    """Yield what is not plain text in an answer, as the model wrote it, and slang that ``stated`` does not hold.
 
     ``prose`` is the answer without quotations: a customer's own smiley or "!!!" may be quoted, markup and emoji may not.
     """
@@ -166,7 +170,9 @@ def form_findings(text: str, prose: str) -> Iterator[Finding]:
         yield from _first(_HIDDEN, "markup", text)
         yield from _first(_MIXED_SCRIPT, "markup", text)
     if holds_word(prose, _SLANG_WORDS):
-        yield from _first(_SLANG, "address", prose)
+        said = next((match[0] for match in _SLANG.finditer(prose) if words_of(match[0]) not in stated()), None)
+        if said is not None:
+            yield Finding(kind="address", value=said, statement=said)
 
 
 def _first(pattern: re.Pattern[str] | Screened, kind: FindingKind, text: str) -> Iterator[Finding]:

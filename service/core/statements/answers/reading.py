@@ -96,7 +96,7 @@ def _read(text: str, source: AnswerSource) -> Iterator[Finding]:
     yield from contact_findings(plain, source.contacts)
     yield from leaks_in(text, source.protected)
     prose = own_prose(plain, source.words)
-    yield from form_findings(text, prose)
+    yield from form_findings(text, prose, source.words)
     sentences = split_sentences(prose)
     yield from unfinished(plain, sentences, source.words)
     yield from form_of_speech(prose)

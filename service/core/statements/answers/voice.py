@@ -143,8 +143,13 @@ def questions_in(sentences: list[str], statements: Statements) -> Iterator[Findi
     for sentence in sentences:
         if sentence.endswith("?") and not is_reported(sentence, len(sentence)):
             lead, _, words = sentence[:-1].rpartition(":")
-            if "question" not in lead.lower() and (
-                _ASKS_READER.pattern.match(words) or not statements.mention(words, share=_LEAST_ASKED)
+            asked_by_them = lead and statements.mention(
+                sentence, share=1
+            )  # "marta_k: could somebody look at my reads?"
+            if (
+                "question" not in lead.lower()
+                and not asked_by_them
+                and (_ASKS_READER.pattern.match(words) or not statements.mention(words, share=_LEAST_ASKED))
             ):
                 yield Finding(kind="address", value=sentence, statement=sentence)
 

@@ -39,7 +39,9 @@ def test_a_suite_without_the_pool_of_a_metric_is_refused_before_any_call():
 @pytest.mark.parametrize("part", ["judges", "behaviour"])
 def test_a_suite_of_conversations_refuses_what_reads_single_answers(part):
     episodes, answers = load_suite("assistant"), load_suite("summarize")
-    with pytest.raises(ConfigurationError, match="judges and behaviour checks read single answers"):
+    with pytest.raises(
+        ConfigurationError, match="only readers of sentences can be asked, and behaviour checks read single"
+    ):
         replace(episodes, **{part: getattr(answers, part)})
 
 
