@@ -10,7 +10,7 @@ from service.core.statements.grounding.sentence import clean
 
 def kinds(text):
     prose = own_prose(clean(text), lambda: "")
-    return {item.kind for item in (*form_findings(text, prose), *form_of_speech(prose))}
+    return {item.kind for item in (*form_findings(text, prose, lambda: ""), *form_of_speech(prose))}
 
 
 @pytest.mark.parametrize(
