@@ -76,6 +76,7 @@ def test_ordinary_text_is_plain(output):
 
 def test_a_quoted_smiley_of_the_interactions_is_no_picture():
     stated = lambda: " sent it twice now thanks "  # noqa: E731
+    others = lambda: " other words "  # noqa: E731
     text = 'Wrote "sent it twice now :) thanks".'
-    assert list(form_findings(text, own_prose(text, stated))) == []
-    assert [item.kind for item in form_findings(text, own_prose(text, lambda: " other words "))] == ["picture"]
+    assert list(form_findings(text, own_prose(text, stated), stated)) == []
+    assert [item.kind for item in form_findings(text, own_prose(text, others), others)] == ["picture"]
