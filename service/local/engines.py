@@ -148,12 +148,12 @@ class EchoEngine:
             WireStopReason.MAX_TOKENS if request.max_tokens < min(self._words, len(words)) else WireStopReason.END_TURN
         )
         text = " ".join(answer)
-        if len(answer) < len(words) and text[-1:] not in ".!?":
-            text = f"{text.rstrip(',;:')}."  # the guard would object to a sentence that was cut off
+        if stop is WireStopReason.END_TURN and len(answer) < len(words):
+            text = f"{text[:-1]}."  # an answer with an end, or the guard would object
         cuts = [text.find(sequence) for sequence in request.stop_sequences if sequence in text]
         if cuts:
             text, stop = text[: min(cuts)], WireStopReason.STOP_SEQUENCE
-        # Two pieces, so that streaming is exercised; more pieces would cost CPU time and distort benchmarks of the caller.
+        # Two pieces exercise streaming; more would cost CPU time and distort benchmarks of the caller.
         head, space, tail = text.partition(" ")
         for piece in (head + space, tail):
             if piece:

@@ -140,7 +140,7 @@ SUITE = Suite(
         ),
         Floor(
             metric="critical_untold",
-            bound=0.09,
+            bound=0.10,
             reason="of 105 customers with a critical fact four may miss all of theirs, because surface forms foresee not every "
             "wording; the digest has 3 (2026-11-23)",
         ),

@@ -222,7 +222,11 @@ async def test_bad_calls_have_a_state_and_a_reason(place: CallPlace, body: Any, 
 @pytest.mark.acceptance("call-step-05")
 async def test_three_hours_are_scored(place: CallPlace) -> None:
     middle = [
-        {"speaker": "agent" if n % 2 else "customer", "start_s": 20 + n * 5.0, "text": f"Number {n}."}
+        {
+            "speaker": "agent" if n % 2 else "customer",
+            "start_s": 20 + n * 5.0,
+            "text": f"I see, please tell me about item {n}.",
+        }
         for n in range(2160)
     ]
     place.put("acme/calls/long.json", [*TURNS, *middle])

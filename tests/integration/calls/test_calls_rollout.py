@@ -77,7 +77,7 @@ class Beside:
             results=worker.results,
             now=worker.now,
         )
-        return replace(worker, scorer=replace(worker.scorer, rollout=rollout, envelope=""))
+        return replace(worker, scorer=replace(worker.scorer, rollout=rollout))
 
     def upload(self, name: str, count: int = CALLS) -> None:
         for tenant in (ACME, BRAND):

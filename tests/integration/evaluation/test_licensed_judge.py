@@ -152,7 +152,7 @@ def gated(monkeypatch, settings):
     path = settings.prompts_dir / "summarize" / f"{STEADY}.prompty"
     steady = load_pair(path, cards=cards, task_variables=TASK.variables)
     served = Production(pair=steady, release=SimpleNamespace(registry_version=1))
-    monkeypatch.setattr("eval.tracking.worker.TrackingWorker.production", lambda self, task: served)
+    monkeypatch.setattr("eval.tracking.worker.TrackingWorker.production", lambda self, *_: served)
     options = Options(task="summarize", pairs=(CARELESS,), case_count=CASES, judge_model=JUDGE, concurrency=8)
     evaluation = evaluate(options, settings).evaluation
     return evaluation.judges, next(pair for pair in evaluation.pairs if pair.pair_name == CARELESS)

@@ -59,7 +59,10 @@ def test_the_gate_of_a_pull_request_evaluates_what_changed_and_nothing_else(root
     pair.write_text(pair.read_text().replace("version: 1.0.0", "version: 1.0.1"))
     code, said, comment = gate(root)
     assert code == 0, said
-    assert "extractive passes the gate for form and figures; no judge model looked at meaning (17 kinds)." in comment
+    assert (
+        "extractive passes the gate for form and figures; 3% of sentences read by nobody; no judge model looked at meaning (17 kinds)."
+        in comment
+    )
 
     # An echo is no summary: the check must turn red.
     (root / "prompts" / "summarize" / "echo.prompty").write_text(ECHO_PAIR)

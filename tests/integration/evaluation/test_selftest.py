@@ -157,7 +157,7 @@ def test_a_dose_of_a_scorecards_fault_is_rejected_and_its_good_system_passes(set
     weak = measure_doses(
         replace(options, equal_trials=0),
         settings,
-        suite=weaker("quotes_verified", "evidence_right", "right_turn"),
+        suite=weaker("quotes_verified", "evidence_right", "evidence_words", "right_turn"),
     )
     assert "customers_words passes at 100%" in weak.missed
 

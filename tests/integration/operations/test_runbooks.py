@@ -11,8 +11,10 @@ from pathlib import Path
 import botocore.session
 import botocore.validate
 import duckdb
+import jmespath
 import pytest
 import typer
+import yaml
 from botocore import xform_name
 
 from omni.app import build_app
@@ -21,6 +23,7 @@ from service.kit.aws.clients import client
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted(set((ROOT / "docs" / "runbooks").glob("*.md")) - {ROOT / "docs" / "runbooks" / "README.md"})
 MODELS = botocore.session.Session()
+_TOOLS_OWN = {("logs", "tail")}
 LINES = (
     {"event": "REQUEST_FAILED", "failure_code": "DEADLINE", "request_id": "REQUEST"},
     {"event": "REQUEST_COMPLETED", "arm": "primary", "model_used": "m", "latency_ms": 1200, "cost_usd": 0.01},
@@ -97,15 +100,26 @@ def test_a_query_finds_what_it_looks_for_in_a_local_log(query, tmp_path):
 def _aws_call(words):
     """Return service, operation and arguments of a line of the AWS command line, checked by botocore's model."""
     service, command, *options = words
+    if (service, command) in _TOOLS_OWN:  # no operation of the service's: the command line's own
+        return service, command, options
+    if "--query" in options:
+        jmespath.compile(options.pop(options.index("--query") + 1))
+        options.remove("--query")
+    if "--output" in options:
+        del options[(place := options.index("--output")) : place + 2]
+    if command == "wait":
+        waiter = options.pop(0).title().replace("-", "")
+        command = xform_name(MODELS.get_waiter_model(service).get_waiter(waiter).operation, "-")
     model = MODELS.get_service_model({"s3api": "s3"}.get(service, service))
     (operation,) = [name for name in model.operation_names if xform_name(name, "-") == command]
     shape = model.operation_model(operation).input_shape
     members = {xform_name(name, "-"): (name, member) for name, member in (shape.members if shape else {}).items()}
     given, position = {}, 0
     while position < len(options):
-        name, member = members[options[position].removeprefix("--")]
+        option = options[position].removeprefix("--")
+        name, member = members[option if option in members else option.removeprefix("no-")]
         if member.type_name == "boolean":
-            given[name], position = True, position + 1
+            given[name], position = option in members, position + 1
         else:
             text, position = options[position + 1], position + 2
             number = member.type_name in ("integer", "long")
@@ -117,7 +131,27 @@ def _aws_call(words):
 
 
 def _lines(block):
-    return [shlex.split(line) for line in block.splitlines()]
+    """Return the words of each command; one that a variable takes its value from counts as well."""
+    text = re.sub(r"^\w+=\$\((.*?)\)$", r"\1", block.replace("\\\n", " "), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"\bTIME\b", "2026-11-22T03:00:00Z", re.sub(r'"\$\(date [^)]*\)"', "1795316400", text))
+    return [shlex.split(line) for line in text.splitlines()]
+
+
+def _workflow_run(words):
+    """Check a line ``gh workflow run NAME -f input=value ...`` against the workflow."""
+    assert words[:2] == ["workflow", "run"]
+    workflow = yaml.load(
+        (ROOT / ".github" / "workflows" / f"{words[2]}.yml").read_text(encoding="utf-8"), yaml.BaseLoader
+    )
+    inputs = workflow["on"]["workflow_dispatch"]["inputs"]
+    given = dict(text.split("=", 1) for text in words[4::2])
+    assert set(words[3::2]) == {"-f"}
+    assert {name for name, item in inputs.items() if item.get("required") == "true" and "default" not in item} <= set(
+        given
+    )
+    assert set(given) <= set(inputs)
+    for name, value in given.items():
+        assert value in inputs[name].get("options", [value])
 
 
 def _parsed_by_omni(words):
@@ -135,6 +169,8 @@ def test_a_command_for_the_real_account_is_well_formed(block):
     for program, *words in _lines(block):
         if program == "aws":
             _aws_call(words)
+        elif program == "gh":
+            _workflow_run(words)
         else:
             assert program == "omni"
             _parsed_by_omni(words)
