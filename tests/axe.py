@@ -39,7 +39,8 @@ def focus_path(page, most=400):
               const node = document.activeElement;
               if (!node || node === document.body) return null;
               const style = getComputedStyle(node);
-              if (!node.dataset.tabbed) node.dataset.tabbed = String(document.querySelectorAll('[data-tabbed]').length + 1);
+              window.tabbed = window.tabbed ?? 0;  // not a count of the nodes: a list that is drawn again loses its own
+              if (!node.dataset.tabbed) node.dataset.tabbed = String(++window.tabbed);
               return {place: node.dataset.tabbed, name: node.tagName + ' ' + node.textContent.trim().slice(0, 40),
                       outlined: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 1};
             }"""

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     import xllamacpp
 
 ECHO_MODEL_ID = "local.echo-v1"
-# The context length with which SmolLM2 was trained; each slot has this many tokens.
-SLOT_TOKENS = 8192
+SLOT_TOKENS = 8192  # the context length with which SmolLM2 was trained
 # Standard normal quantile at 0.95: a lognormal's sigma is ln(p95 / p50) / Z95.
 Z95 = 1.6448536269514722
 # Default bounds of texts and lists in structured output, for schemas that set none.
@@ -144,11 +143,10 @@ class EchoEngine:
         # Leave out tags and item numbers of the prompt: every task would reject an answer that contains them.
         words = _BORDERS.sub(" ", request.last_user_text).split()
         answer = words[: min(self._words, request.max_tokens)]
-        stop = (
-            WireStopReason.MAX_TOKENS if request.max_tokens < min(self._words, len(words)) else WireStopReason.END_TURN
-        )
+        is_cut = request.max_tokens < min(self._words, len(words))
+        stop = WireStopReason.MAX_TOKENS if is_cut else WireStopReason.END_TURN
         text = " ".join(answer)
-        if stop is WireStopReason.END_TURN and len(answer) < len(words):
+        if not is_cut and len(answer) < len(words):
             text = f"{text[:-1]}."  # an answer with an end, or the guard would object
         cuts = [text.find(sequence) for sequence in request.stop_sequences if sequence in text]
         if cuts:

@@ -20,7 +20,7 @@ from service.local.process import LocalBedrock
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]
-PASSED = r"extractive +PASS +(\d+) of \1 +for form and figures; no judge model looked at meaning \(17 kinds\)"
+PASSED = r"extractive +PASS +(\d+) of \1 +for form and figures; 3% of sentences read by nobody;"
 
 
 @pytest.fixture
@@ -33,6 +33,13 @@ def root(tmp_path):
     (tmp_path / "prompts" / "summarize" / "echo.prompty").write_text(ECHO_PAIR, encoding="utf-8")
     shutil.copy(ROOT / "datasets" / "summarize" / "dev.jsonl", tmp_path / "datasets" / "summarize" / "gate.jsonl")
     return tmp_path
+
+
+@pytest.fixture
+def whole(root):
+    """``root`` with the whole gate set: the bounds of a first release cannot be shown to hold on 40 cases."""
+    shutil.copy(ROOT / "datasets" / "summarize" / "gate.jsonl", root / "datasets" / "summarize")
+    return root
 
 
 def command(root, *arguments, **environment):
@@ -99,41 +106,41 @@ def wait_for_cached(root, count, process):
         time.sleep(0.05)
 
 
-def test_from_nothing_to_a_verdict_and_a_release(root):
-    done = run(root, "eval", "--pairs", "extractive")
+def test_from_nothing_to_a_verdict_and_a_release(whole):
+    done = run(whole, "eval", "--pairs", "extractive")
     assert done.returncode == 0, done.stderr
     assert re.search(PASSED, done.stdout)
-    assert done.stderr.count("extractive: 40/40") == 1
+    assert done.stderr.count("extractive: 200/200") == 1
     result = result_of(done)
     assert [row["case_id"] for row in result["pairs"][0]["cases"]] == [
         json.loads(line)["id"]
-        for line in (root / "datasets/summarize/gate.jsonl").read_text(encoding="utf-8").splitlines()
+        for line in (whole / "datasets/summarize/gate.jsonl").read_text(encoding="utf-8").splitlines()
     ]
-    promoted = run(root, "promote", "extractive", "--why", "the floor")
+    promoted = run(whole, "promote", "extractive", "--why", "the floor")
     assert (promoted.returncode, "release 1" in promoted.stdout) == (0, True), promoted.stderr
-    nothing_before = run(root, "rollback", "--why", "x")
+    nothing_before = run(whole, "rollback", "--why", "x")
     assert (nothing_before.returncode, "no earlier release" in nothing_before.stderr) == (1, True)
-    history = run(root, "history")
+    history = run(whole, "history")
     assert "the floor" in history.stdout
 
 
 @pytest.mark.cold
-def test_json_stands_alone_on_standard_output(root):
-    evaluated = run(root, "eval", "--pairs", "extractive", "--json")
+def test_json_stands_alone_on_standard_output(whole):
+    evaluated = run(whole, "eval", "--pairs", "extractive", "--json")
     assert evaluated.returncode == 0, evaluated.stderr
     found = json.loads(evaluated.stdout)
     assert [(pair["pair_name"], pair["verdict"]) for pair in found["pairs"]] == [("extractive", "pass")]
     assert Path(found["report"]).exists()
     assert re.search(PASSED, evaluated.stderr)
-    assert json.loads(run(root, "history", "--json").stdout) == []
-    run(root, "promote", "extractive", "--why", "the floor")
-    (release,) = json.loads(run(root, "history", "--json").stdout)
+    assert json.loads(run(whole, "history", "--json").stdout) == []
+    run(whole, "promote", "extractive", "--why", "the floor")
+    (release,) = json.loads(run(whole, "history", "--json").stdout)
     assert (release["release"]["why"], release["evidence"]["verdict"], release["verified"]) == (
         "the floor",
         "pass",
         True,
     )
-    assert json.loads(run(root, "verify", "--json").stdout)["broken"] == 0
+    assert json.loads(run(whole, "verify", "--json").stdout)["broken"] == 0
 
 
 def make_demo(root):
@@ -142,15 +149,15 @@ def make_demo(root):
     (root / "prompts" / "summarize" / "echo.prompty").write_text(text, encoding="utf-8")
 
 
-def test_by_default_no_bundled_model_is_asked_and_the_output_says_so_and_what_to_type_next(root):
-    make_demo(root)
+def test_by_default_no_bundled_model_is_asked_and_the_output_says_so_and_what_to_type_next(whole):
+    make_demo(whole)
     for path in (ROOT / "prompts" / "summarize").glob("*.prompty"):
-        shutil.copy(path, root / "prompts" / "summarize")
-    done = run(root, "eval")
+        shutil.copy(path, whole / "prompts" / "summarize")
+    done = run(whole, "eval")
     assert done.returncode == 0, done.stderr
     assert [pair["pair_name"] for pair in result_of(done)["pairs"]] == ["extractive"]
     assert ": 0 model calls" in done.stdout
-    assert not (root / "state" / "logs" / "bedrock.log").exists()
+    assert not (whole / "state" / "logs" / "bedrock.log").exists()
     lines = done.stdout.splitlines()
     (bundled,) = [line for line in lines if line.startswith("Left out: echo, smollm2-short, smollm2-structured.")]
     assert "A demo never has to pass" in bundled
@@ -163,11 +170,11 @@ def test_by_default_no_bundled_model_is_asked_and_the_output_says_so_and_what_to
     assert " 0 s left" not in done.stderr
 
 
-def test_production_is_compared_although_nobody_names_it(root):
-    make_demo(root)
-    run(root, "eval", "--pairs", "extractive")
-    run(root, "promote", "extractive", "--why", "the floor")
-    path = root / "prompts" / "summarize" / "extractive.prompty"
+def test_production_is_compared_although_nobody_names_it(whole):
+    make_demo(whole)
+    run(whole, "eval", "--pairs", "extractive")
+    run(whole, "promote", "extractive", "--why", "the floor")
+    path = whole / "prompts" / "summarize" / "extractive.prompty"
     text = (
         path.read_text(encoding="utf-8")
         .replace("name: extractive", "name: shorter")
@@ -175,7 +182,7 @@ def test_production_is_compared_although_nobody_names_it(root):
     )
     (path.parent / "shorter.prompty").write_text(text, encoding="utf-8")
     path.unlink()
-    done = run(root, "eval")
+    done = run(whole, "eval")
     pairs = {pair["pair_name"]: pair["is_production"] for pair in result_of(done)["pairs"]}
     assert pairs == {"shorter": False, "extractive": True}
 
@@ -330,19 +337,19 @@ def test_what_does_not_exist_is_named_with_what_does(root):
         assert (done.returncode, message in done.stderr) == (2, True), done.stderr
 
 
-def test_a_locked_store_is_one_line_and_the_answers_are_kept(root):
-    assert run(root, "eval", "--pairs", "extractive").returncode == 0
-    holder = sqlite3.connect(root / "mlflow.db", isolation_level=None)
+def test_a_locked_store_is_one_line_and_the_answers_are_kept(whole):
+    assert run(whole, "eval", "--pairs", "extractive").returncode == 0
+    holder = sqlite3.connect(whole / "mlflow.db", isolation_level=None)
     holder.execute("begin exclusive")
     try:
-        done = run(root, "eval", "--pairs", "extractive")
+        done = run(whole, "eval", "--pairs", "extractive")
     finally:
         holder.rollback()
         holder.close()
     assert done.returncode == 2
     assert "another process holds it" in done.stderr
     assert "Traceback" not in done.stderr
-    assert run(root, "eval", "--pairs", "extractive").returncode == 0
+    assert run(whole, "eval", "--pairs", "extractive").returncode == 0
 
 
 def test_a_taken_port_is_one_line():

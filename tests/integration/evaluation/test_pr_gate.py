@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -60,15 +61,17 @@ def test_the_gate_of_a_pull_request_evaluates_what_changed_and_nothing_else(root
     code, said, comment = gate(root)
     assert code == 0, said
     assert (
-        "extractive passes the gate for form and figures; 3% of sentences read by nobody; no judge model looked at meaning (17 kinds)."
-        in comment
+        "extractive passes the gate for form and figures; 3% of sentences read by nobody; "
+        "no judge model looked at meaning (17 kinds)." in comment
     )
 
     # An echo is no summary: the check must turn red.
     (root / "prompts" / "summarize" / "echo.prompty").write_text(ECHO_PAIR)
     code, said, comment = gate(root)
     assert code == 1, said
-    assert "| **verdict** | **FAIL**, 17 kinds unseen | **PASS**, 17 kinds unseen |" in comment
+    assert re.search(
+        r"\| \*\*verdict\*\* \| \*\*FAIL\*\*,[^|]* 17 kinds unseen \| \*\*PASS\*\*,[^|]* 17 kinds unseen \|", comment
+    )
 
     (root / "prompts" / "summarize" / "echo.prompty").write_text("no front matter")
     code, said, comment = gate(root)

@@ -133,6 +133,7 @@ def _aws_call(words):
 def _lines(block):
     """Return the words of each command; one that a variable takes its value from counts as well."""
     text = re.sub(r"^\w+=\$\((.*?)\)$", r"\1", block.replace("\\\n", " "), flags=re.MULTILINE | re.DOTALL)
+    text = text.replace("BACKUP_ARN", "arn:aws:dynamodb:eu-west-1:123456789012:table/omni-restored/backup/0123")
     text = re.sub(r"\bTIME\b", "2026-11-22T03:00:00Z", re.sub(r'"\$\(date [^)]*\)"', "1795316400", text))
     return [shlex.split(line) for line in text.splitlines()]
 
