@@ -27,14 +27,14 @@ STAND_IN = ("--digest-models", "amazon.nova-lite-v1:0,amazon.nova-micro-v1:0", "
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """Environment of a store with one finished run of `extractive` and `nova-lite` on the dev cases, and one release."""
+    """Environment of a store with one finished run of `extractive` and `nova-lite` on the gate cases, and one release."""
     root = tmp_path_factory.mktemp("results")
     for folder in ("prompts", "datasets"):
         (root / folder / "summarize").mkdir(parents=True)
     shutil.copy(ROOT / "prompts" / "models.yaml", root / "prompts")
     for name in ("extractive", "nova-lite"):
         shutil.copy(ROOT / "prompts" / "summarize" / f"{name}.prompty", root / "prompts" / "summarize")
-    shutil.copy(ROOT / "datasets" / "summarize" / "dev.jsonl", root / "datasets" / "summarize" / "gate.jsonl")
+    shutil.copy(ROOT / "datasets" / "summarize" / "gate.jsonl", root / "datasets" / "summarize")
     own = {
         "OMNI_ROOT": str(root),
         "OMNI_STATE_DIR": str(root / "state"),
@@ -87,13 +87,13 @@ def test_the_guides_code_answers_its_three_questions(capsys):
     assert (table["low"] <= table["change"]).all()
     assert table.iloc[0]["slice_channels"] in said
     names, said = found[price]
-    assert names["cost"].n == 40
+    assert names["cost"].n == 200
     assert f"{names['cost'].value:.6f} USD an answer" in said
     assert names["cost"].value > 0
     assert "stand-in" in said
     names, said = found[apart]
-    assert 0 < len(names["apart"]) < 40
-    assert f"{len(names['apart'])} of 40 cases differ" in said
+    assert 0 < len(names["apart"]) < 200
+    assert f"{len(names['apart'])} of 200 cases differ" in said
 
 
 def test_a_run_is_written_as_parquet_with_its_texts(finished, tmp_path):
@@ -104,7 +104,7 @@ def test_a_run_is_written_as_parquet_with_its_texts(finished, tmp_path):
     written = pd.read_parquet(paths[1])
     pd.testing.assert_frame_equal(written, cases("last", texts=True))
     assert written.loc[written["failure"].isna(), "output"].str.len().min() > 20
-    assert (written["arm"] == "backup").sum() == 40
+    assert (written["arm"] == "backup").sum() == 200
     described = {column.name for column in (*CASES, *TEXTS) if not column.name.endswith("*")}
     assert described <= set(written.columns)
 
@@ -116,9 +116,9 @@ def test_texts_that_mlflow_lost_are_named(finished, tmp_path):
     artifacts = Path(finished["OMNI_ROOT"]) / "artifacts"
     artifacts.rename(tmp_path / "away")
     try:
-        with pytest.raises(ResultsError, match="MLflow holds no text of case 'dev-billing-01' of pair 'extractive'"):
+        with pytest.raises(ResultsError, match="MLflow holds no text of case 'gate-billing-01' of pair 'extractive'"):
             cases("last", moved, texts=True)
-        assert len(cases("last", moved)) == 120
+        assert len(cases("last", moved)) == 600
     finally:
         (tmp_path / "away").rename(artifacts)
 
@@ -135,7 +135,7 @@ def test_mlflows_compare_view_gets_one_table_of_both_pairs_by_case():
         assert offered == [COMPARED_FILE, CASES_FILE]
     table = client.load_table(experiment, COMPARED_FILE, [run.info.run_id for run in found], ["run_id"])
     assert table.groupby("case_id")["run_id"].nunique().eq(2).all()
-    assert len(table) == 80
+    assert len(table) == 400
 
 
 def test_releases_come_from_the_ledger_and_lead_to_the_run_of_their_evidence():
@@ -145,5 +145,5 @@ def test_releases_come_from_the_ledger_and_lead_to_the_run_of_their_evidence():
     assert (row["sequence"], row["kind"], row["pair_name"], row["why"]) == (1, "promote", "extractive", "the floor")
     evaluated = runs()
     (evidence,) = evaluated[evaluated["pair_digest"] == row["pair_digest"]].to_dict("records")
-    assert (row["run_id"], row["verdict"], row["case_count"]) == (evidence["run_id"], evidence["verdict"], 40)
+    assert (row["run_id"], row["verdict"], row["case_count"]) == (evidence["run_id"], evidence["verdict"], 200)
     assert pd.isna(row["problem"])

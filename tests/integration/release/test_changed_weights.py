@@ -23,7 +23,7 @@ def root(tmp_path):
         (tmp_path / folder).mkdir(parents=True)
     shutil.copy(ROOT / "prompts" / "models.yaml", tmp_path / "prompts")
     shutil.copy(ROOT / "prompts" / "summarize" / "extractive.prompty", tmp_path / "prompts" / "summarize")
-    shutil.copy(ROOT / "datasets" / "summarize" / "dev.jsonl", tmp_path / "datasets" / "summarize" / "gate.jsonl")
+    shutil.copy(ROOT / "datasets" / "summarize" / "gate.jsonl", tmp_path / "datasets" / "summarize")
     return tmp_path
 
 
