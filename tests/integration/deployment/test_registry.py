@@ -107,9 +107,8 @@ def test_nobody_reads_without_a_password_and_no_task_changes_a_release(registry,
         "getaddrinfo",
         lambda host, *rest, **more: found("127.0.0.1" if host == registry.host else host, *rest, **more),
     )
-    monkeypatch.setenv("NO_PROXY", "*")  # a proxy cannot know the stack's own name
-    monkeypatch.setenv("no_proxy", "*")
-    client = MlflowClient(tracking_uri=f"http://{registry.host}:{registry.port}")
+    address = f"http://{registry.host}:{registry.port}"
+    client = MlflowClient(address, address)  # other tests set MLflow's registry for the whole process
 
     def sign_in(name, password):
         monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", name)
