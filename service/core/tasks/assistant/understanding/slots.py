@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from functools import lru_cache
+from pathlib import Path
 from typing import TypeVar, get_args
 
 from service.core.tasks.assistant.knowledge import (
@@ -17,6 +18,10 @@ from service.core.tasks.assistant.knowledge import (
 )
 from service.core.tasks.assistant.phone import uk_number
 from service.core.tasks.assistant.places import found_places
+from service.kit.frame.patterns import pattern_texts, word_list
+
+_FILE = Path(__file__).with_name("patterns.yaml")
+_TEXTS = pattern_texts(_FILE, "slots")
 
 _I = re.IGNORECASE
 N = TypeVar("N", bound=str)
@@ -88,21 +93,9 @@ _PLACE = re.compile(
     _I,
 )
 _WHAT_ABOUT = re.compile(r"\b(?:what|how) about (?:in |near )?([a-z][a-z'’-]+)\W*$", _I)
-_NO_PLACE = frozenset(
-    """a an the my your our me us you here there this that it home work branch branches account accounts card cards bank app
-    online person advance general touch mind case fact order time all once least first last half next morning afternoon today
-    tomorrow saturday sunday monday tuesday wednesday thursday friday weekend weekends phone debit which what where""".split()
-)
-_PLACE_ENDS = frozenset(
-    """please thanks thank and or but so to for with if is are do does can could would i you we that which what where when
-    branch branches area now today tomorrow open opens if city town centre center or not on""".split()
-)
-_FILLER = re.compile(
-    r"^(?:(?:um+|uh+|er+m?|so|well|oh|ok(?:ay)?|sorry|hi|yes|yeah|no|actually|i(?:'m| am| live| work)|it(?:'s| is)|that(?:'s| is)"
-    r"|we(?:'re| are)|my postcode is|make that|i meant?|try|in|near|around|at|from|about|just|the"
-    r"|somewhere|close|to|by)\b[\s,.]*)+",
-    _I,
-)
+_NO_PLACE = frozenset(word_list(_FILE, "slots_no_place").split())
+_PLACE_ENDS = frozenset(word_list(_FILE, "slots_place_ends").split())
+_FILLER = re.compile(_TEXTS["filler"], re.I)
 _DO_NOT_KNOW = re.compile(r"\b(?:don'?t (?:know|have)|no idea|not sure|whatever|don'?t mind)\b", _I)
 _LOOKS_FOR = re.compile(r"\b(?:branch(?:es)?|near(?:est|by)?|closest)\b", _I)
 _ALIKE = 0.8  # "vertual" and "premum" pass, "visual" does not

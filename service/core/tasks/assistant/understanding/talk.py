@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from service.core.run.dialogue.turn import DialogueInputs
 from service.core.tasks.assistant.knowledge import BankKnowledge
@@ -11,6 +12,9 @@ from service.core.tasks.assistant.phone import uk_number
 from service.core.tasks.assistant.understanding.intent import Aspect, Topic, Wish, hear
 from service.core.tasks.assistant.understanding.intents import Guess, GuessIntent, Intent, intent_of, meant
 from service.core.tasks.assistant.understanding.slots import Slots, read_slots
+from service.kit.frame.patterns import pattern_texts
+
+_TEXTS = pattern_texts(Path(__file__).with_name("patterns.yaml"), "talk")
 
 # What the assistant's last words ask for, whoever worded them: a model may have answered the turn before.
 _ASKS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
@@ -33,11 +37,7 @@ _ASKS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ),
     )
 )
-_CANNOT_HELP = re.compile(
-    r"\b(?:can'?t|can’t|cannot|unable to|not able to|couldn'?t|couldn’t) (?:help|assist|advise|answer)\b"
-    r"|\bbeyond what i can\b|\bnot something (?:that )?i can\b|\bsomething (?:that )?i can(?:'|’)?(?:t|not) help\b",
-    re.IGNORECASE,
-)
+_CANNOT_HELP = re.compile(_TEXTS["cannot_help"], re.I)
 _WORD = re.compile(r"\w+")
 _ALIKE, _LEAST_WORDS = 0.6, 3  # shared words of two messages that ask the same, as a share of all their words
 _REPEATED, _LOOKED_AT = 3, 6  # the third equal question among the last six messages

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from service.core.run.guard import Objection
 from service.core.statements.answers.support import is_negative
@@ -14,37 +15,22 @@ from service.core.tasks.assistant.validation.figures import figures_in, unsuppor
 from service.core.tasks.assistant.validation.requirements import requirement_findings
 from service.core.tasks.assistant.validation.seen import SeenTurn
 from service.core.tasks.assistant.validation.subjects import subject_findings
+from service.kit.frame.patterns import pattern_texts, word_list
+
+_FILE = Path(__file__).with_name("patterns.yaml")
+_TEXTS = pattern_texts(_FILE, "facts")
 
 _I = re.IGNORECASE
-_STREET = re.compile(
-    r"\b\d+[a-z]? (?:[A-Z][\w'’]+ ){1,3}(?:Street|Road|Lane|Avenue|Square|Place|Way|Row|Hill|Court|Quay|"
-    r"Gate|Parade|Walk)\b"
-    r"|\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b"
-)
+_STREET = re.compile(_TEXTS["street"])
 _STREET_NAME = re.compile(r"(?<=\bon )(?:[A-Z][\w'’]+ )+(?:Street|Road|Lane|Avenue|Square|Row|Hill|Parade)\b")
-_BRANCH_NAME = re.compile(
-    r"((?:\b[A-Z][\w'’]+ )+)[Bb]ranch\b|\bLarkfield ((?:[A-Z][\w'’]+ ?)+)|\bbranch in ((?:[A-Z][\w'’]+ ?)+)"
-)
+_BRANCH_NAME = re.compile(_TEXTS["branch_name"])
 _NAME = re.compile(r"\b[A-Z][a-z]+\b")
-_SOMEBODYS = re.compile(
-    r"\b([A-Z][a-z]+|he|she)\b(?: [A-Z][a-z]+)? (?:\w+ )?(?:has|have|had|opened|closed|ordered|"
-    r"is registered|lives|owes|paid|moved)\b"
-    r"(?=[^.?!]*(?:£|\b(?:account|card|balance|application|address|registered|payment|at \d)))"
-)
+_SOMEBODYS = re.compile(_TEXTS["somebodys"])
 _MENU = re.compile(r"\b(?:option|choice) (?:\d|one|two|three|a|b)\b|\b(?:press|say|type) \d\b", _I)
 _LIST_LINE = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•]) ", re.MULTILINE)
-_NO_NAME = frozenset(
-    """the our your a an in at nearest larkfield bank local this that visit any each which premium standard virtual
-    contactless debit card assistant app""".split()
-)
-_OFF_TOPIC = re.compile(
-    r"\b(?:loans?|mortgages?|remortgag\w+|invest(?:ments?|ing)?|stocks|shares|isas?|pensions?|crypto\w*|"
-    r"bitcoins?|bonds|credit cards?|(?:index|mutual|tracker) funds?|annuit\w+)\b"
-)
-_TELLS = re.compile(
-    r"\d|\b(?:recommend|should|rates?|apply|interest|good|best|offers?|borrow|qualify|depends|typically|usually|you can|would"
-    r"|could|might|worth|suggest\w*|brokers?|lenders?)\b"
-)
+_NO_NAME = frozenset(word_list(_FILE, "facts_no_name").split())
+_OFF_TOPIC = re.compile(_TEXTS["off_topic"])
+_TELLS = re.compile(_TEXTS["tells"])
 _LINK = re.compile(r"https?://\S+|\bwww\.\S+|\b[\w.+-]+@[\w-]+\.\w+|\b[\w-]+\.(?:com|co\.uk|org|net|uk)\b", _I)
 _COUNTED = ("documents_required", "process_steps", "ordering_process", "branches")
 _RUN_WORDS = 4  # as many words in a row of a planted text are no accident

@@ -2,19 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from service.core.run.guard import Objection
 from service.core.statements.grounding.text import fold, sentences
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.validation.seen import SeenTurn
+from service.kit.frame.patterns import pattern_texts
 
-_FREE = re.compile(
-    r"(?<!feel )\bfree\b(?! to\b| up\b)"
-    r"|\b(?:no|never an?y?|without an?y?|without) (?:\w+ ){0,2}(?:fees?|charges?|costs?)\b"
-    r"|\bcosts? nothing\b|\bzero fees?\b|\bnothing (?:for|to pay)\b|\bcomplimentary\b"
-    r"|\b(?:doesnt|dont|wont|does not|do not|will not) cost (?:you )?(?:anything|a penny|a thing)\b"
-    r"|\b(?:not|never|wont|arent|isnt) (?:be |get )?charged\b"
-)
+_TEXTS = pattern_texts(Path(__file__).with_name("patterns.yaml"), "fees")
+
+_FREE = re.compile(_TEXTS["free"])
 _FREE_STATED = re.compile(r"\bfree\b|\bno (?:\w+ ){0,3}(?:fees?|charges?)\b|\bwithout interest\b")
 # What is free is one of these, or the thing itself.
 _TOPICS = (

@@ -2,19 +2,18 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from service.core.run.guard import Objection
 from service.core.statements.answers.support import content_of, is_negative
 from service.core.statements.grounding.text import fold, sentences
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.validation.seen import SeenTurn
+from service.kit.frame.patterns import pattern_texts
 
-_CONDITION = re.compile(
-    r"\b(?:you|applicants?|customers?|everyone|directors?|parents?|a parent|guardian)(?:ll| will)? "
-    r"(?:also |already |must |would )*(?:must|have to|need to|has to|needs to) "
-    r"(?:also |already )*(?=(?:be|have|hold|live|earn|own|act|work|know|show|prove)\b)"
-    r"|\b(?:as long as|provided(?: that)?|only if|on condition that) (?:you|they|the|your)\b"
-)
+_TEXTS = pattern_texts(Path(__file__).with_name("patterns.yaml"), "requirements")
+
+_CONDITION = re.compile(_TEXTS["condition"])
 _END = re.compile(r"[;,]| and (?=you|a|an|your)| which | who ")
 _KNOWN = content_of("have be hold you account larkfield bank customer apply open need already also must")
 _LEAST_UNKNOWN = 0.5
