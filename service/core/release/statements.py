@@ -48,12 +48,10 @@ class AboutPair(Protocol):
     @property
     def task(self) -> str:
         """Name of the task."""
-        ...
 
     @property
     def moments(self) -> tuple[datetime, ...]:
         """All times in the claim."""
-        ...
 
 
 Claims = TypeVar("Claims", bound=AboutPair)
