@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from service.core.tasks.assistant.knowledge import TransferReason
 from service.core.tasks.assistant.understanding.triggers import (
@@ -17,7 +17,8 @@ from service.core.tasks.assistant.understanding.triggers import (
 )
 from service.kit.frame.patterns import pattern_texts
 
-_TEXTS = pattern_texts(Path(__file__).with_name("patterns.yaml"), "intent")
+_FILE = Path(__file__).with_name("patterns.yaml")
+_TEXTS = pattern_texts(_FILE, "intent")
 
 Topic = Literal["account", "card", "branch", "hours", "queue", "callback"]
 # Which part of an answer the customer asks for; none: all of it.
@@ -35,24 +36,7 @@ _BRANCH = re.compile(_TEXTS["branch"], re.I)
 _NEAR = re.compile(r"\b(?:near(?:est|by)?|closest|close to|round|address|where(?:'?s| is| are)?)\b", re.IGNORECASE)
 _ORDERS_CARD = re.compile(_TEXTS["orders_card"], re.I)
 _BRANCH_WORD = re.compile(r"\bbranch(?:es)?\b", re.IGNORECASE)
-_ASPECTS: Mapping[Aspect, str] = {
-    "documents": r"documents?|docs|paperwork|papers|bring|take with me|proof|i\.?d\b|identification|"
-    r"passport|evidence|what (?:do|will|would) i need|what'?s needed",
-    "steps": r"steps?|process|procedure|walk me through|go about|what happens|apply|order(?:ing)?",
-    "time": r"how (?:long|quick(?:ly)?|soon|fast)|when (?:will|does|do|can|would)|time does|deliver\w*|"
-    "arrives?|processing time|same day|straight ?away|takes?",
-    "benefits": r"benefits?|advantages?|perks?|why (?:should|would)|pros|better|what do i get",
-    "requirements": r"requirements?|owners?|own\\b|year[- ]olds?|my (?:son|daughter|kid|child)|eligib\w+|"
-    r"qualify|conditions?|am i allowed|can i (?:even )?(?:have|"
-    "get)|criteria|have the|old enough|how old",
-    "fees": r"fees?|costs?|charges?|pric\w+|how much|free|expensive|cheap|pay for|abroad|monthly|(?:a|per|each) month|euros?",
-    "features": r"features?|limits?|what does it do|come with|includes?|insurance|cash ?back|benefits?|"
-    r"offers?|withdraw\w*|(?:take|taken|draw|drawn|get) (?:\w+ )?out\b|cash ?(?:point|machine)s?|(?:apple|"
-    r"google) pay|how (?:many|often)",
-    "replacement": r"replac\w+|lost|damaged|broken|new one|snapped|chewed|not working|doesn'?t work|"
-    "misplaced|cracked",
-    "activation": r"activat\w+|start using|switch(?:ed)? on|first use",
-}
+_ASPECTS = cast(Mapping[Aspect, str], pattern_texts(_FILE, "aspects"))
 _OF_TOPIC: Mapping[Topic, frozenset[Aspect]] = {
     "account": frozenset({"documents", "steps", "time", "benefits", "requirements"}),
     "card": frozenset({"fees", "features", "time", "requirements", "steps", "replacement", "activation"}),
