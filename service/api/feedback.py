@@ -18,7 +18,7 @@ from service.answers_kept.feedback import (
     SaidFeedback,
 )
 from service.api.answering import runtime_of
-from service.api.http.problems import RESPONSES, Problem, problem
+from service.api.http.problems import STORE_RESPONSES, problem, refused
 from service.api.http.tenancy import may_see
 from service.kit.frame.errors import StoreError
 from service.kit.telemetry.log import Event, account_hash, log
@@ -138,9 +138,9 @@ class FeedbackAnswer(BaseModel):
     PATH,
     response_model=FeedbackAnswer,
     responses={
-        404: {"model": Problem, "description": "No such summary, or it is older than seven days"},
-        409: {"model": Problem, "description": "Several summaries fit; `request_ids` names them, newest first"},
-        **{status: RESPONSES[status] for status in (422, 500, 503)},
+        **refused(404, "No such summary, or it is older than seven days"),
+        **refused(409, "Several summaries fit; `request_ids` names them, newest first"),
+        **STORE_RESPONSES,
     },
 )
 async def feedback(body: FeedbackRequest, request: Request) -> FeedbackAnswer | Response:

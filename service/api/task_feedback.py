@@ -11,7 +11,7 @@ from service.answers_kept.answer_record import FeedbackReason, KeptAnswer
 from service.answers_kept.feedback import ByRequest, RatedRow, SaidFeedback
 from service.api.answering import runtime_of
 from service.api.feedback import rate
-from service.api.http.problems import RESPONSES, Problem, problem
+from service.api.http.problems import STORE_RESPONSES, problem, refused
 from service.core.run.task import Task
 from service.kit.frame.errors import StoreError
 
@@ -89,8 +89,8 @@ def task_feedback_router(tasks: Iterable[Task[Any]]) -> APIRouter:
             summary=f"Say whether an answer of {task.name} helped",
             response_model=TaskFeedbackAnswer,
             responses={
-                404: {"model": Problem, "description": "No such answer of this client or tenant, or it is too old"},
-                **{status: RESPONSES[status] for status in (422, 500, 503)},
+                **refused(404, "No such answer of this client or tenant, or it is too old"),
+                **STORE_RESPONSES,
             },
         )
     return router

@@ -1,13 +1,14 @@
 """Errors as RFC 9457 problem bodies: a code for programs and a sentence for people, without customer text or sent values."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -118,7 +119,9 @@ class TaskFailedError(ServiceError):
 
 
 # For the OpenAPI document; FastAPI's own 422 model would be wrong.
-RESPONSES: dict[int | str, dict[str, Any]] = {
+Responses = dict[int | str, dict[str, Any]]
+Codes = Mapping[type[Exception], tuple[int, str]]  # status and code of errors that an operation refuses with
+RESPONSES: Responses = {
     status: {"model": Problem, "description": description}
     for status, description in (
         (422, "The request is not valid"),
@@ -129,6 +132,42 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         (504, "No answer within the time budget"),
     )
 }
+
+
+# Of every operation that reads or writes a store.
+STORE_RESPONSES: Responses = {status: RESPONSES[status] for status in (422, 500, 503)}
+
+
+def refused(status: int, description: str) -> Responses:
+    """Return, for the OpenAPI document, a refusal that an operation answers with."""
+    return {status: {"model": Problem, "description": description}}
+
+
+TENANT_RESPONSES: Responses = {**refused(403, "The client belongs to no tenant"), **STORE_RESPONSES}
+
+
+def refusing(codes: Codes) -> type[APIRoute]:
+    """Return the class of routes that answer these errors with problem bodies of a status and code, without logging them."""
+
+    class RefusingRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handler = super().get_route_handler()
+
+            async def handle(request: Request) -> Response:
+                try:
+                    return await handler(request)
+                except tuple(codes) as err:
+                    return refusal(err, codes, _request_id(request))
+
+            return handle
+
+    return RefusingRoute
+
+
+def refusal(err: Exception, codes: Codes, request_id: str) -> "ProblemResponse":
+    """Return the response for an error of one of these classes."""
+    status, code = next(codes[kind] for kind in type(err).__mro__ if kind in codes)
+    return problem(request_id, status=status, code=code, detail=str(err))
 
 
 def with_problem_media_type(schema: dict[str, Any]) -> dict[str, Any]:

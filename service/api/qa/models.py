@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from service.api.dashboards import ShownVisual, visual_of
 from service.core.tasks.scorecard.transcript import Speaker
-from service.dashboards.calls import CallFigures, FailedCall
+from service.dashboards.calls import CallFigures
 
 _FIGURE: dict[str, Any] = {"value": 0.6, "low": 0.313, "high": 0.832, "n": 10, "small": True}
 _VISUAL: dict[str, Any] = {
@@ -159,50 +159,19 @@ class TranscriptAnswer(_Said):
 
 def quality_of(tenant: str, found: CallFigures, *, age_s: float, simulated: bool) -> QualityAnswer:
     """Return the response body for a tenant's figures."""
-    held = found.coverage
-    return QualityAnswer(
-        tenant=tenant,
-        title=found.dashboard.title,
-        question=found.dashboard.question,
-        form_id=found.form_id,
-        from_day=found.from_day,
-        to_day=found.to_day,
-        agent_group=found.agent_group,
-        simulated=simulated,
-        held=HeldCalls(
-            oldest=held.oldest,
-            newest=held.newest,
-            calls=held.calls,
-            without_form=held.without_form,
-            forms=list(held.forms),
-            groups=list(held.groups),
-        ),
-        criteria=[FormCriterion(id=one.id, question=one.question, required=one.required) for one in found.criteria],
-        changes=[
-            WeekChange(
-                criterion=one.criterion,
-                week=one.week,
-                worse=one.worse,
-                rate=one.rate,
-                n=one.n,
-                before_rate=one.before_rate,
-                before_n=one.before_n,
-            )
-            for one in found.changes
-        ],
-        visuals=[visual_of(visual, found.rows[visual.name]) for visual in found.dashboard.visuals],
-        age_s=round(age_s, 1),
-    )
-
-
-def failed_of(call: FailedCall) -> FailedCallAnswer:
-    """Return one call of the response body."""
-    return FailedCallAnswer(
-        call_id=call.call_id,
-        call_date=call.call_date,
-        agent=call.agent,
-        agent_group=call.agent_group,
-        state=call.state,
-        verdict=call.verdict,
-        human_verdict=call.human_verdict,
-    )
+    said = {
+        "tenant": tenant,
+        "title": found.dashboard.title,
+        "question": found.dashboard.question,
+        "form_id": found.form_id,
+        "from": found.from_day,
+        "to": found.to_day,
+        "agent_group": found.agent_group,
+        "simulated": simulated,
+        "held": found.coverage,
+        "criteria": found.criteria,
+        "changes": found.changes,
+        "visuals": [visual_of(visual, found.rows[visual.name]) for visual in found.dashboard.visuals],
+        "age_s": round(age_s, 1),
+    }
+    return QualityAnswer.model_validate(said, from_attributes=True)
