@@ -4,12 +4,13 @@ The tenant is the one of the token's client. An override never changes the model
 """
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from service.api.answering import runtime_of
+from service.api.examples import examples
 from service.api.http.problems import TENANT_RESPONSES, Codes, FieldProblem, problem, refused, refusing
 from service.api.http.tenancy import tenant_of
 from service.calls.result import CallResult, Number
@@ -33,28 +34,6 @@ _UNDONE = {
     **refused(409, "Another override was saved since `edit` was read, or the call has no scorecard"),
 }
 
-_FACTS: dict[str, Any] = {
-    "call_id": "call-0123456789abcdef01234567",
-    "call_date": "2026-11-16T09:00:00Z",
-    "state": "done",
-    "form_id": "support",
-    "form_version": 2,
-    "percentage": 66.7,
-    "passed": True,
-    "failure": None,
-}
-_OVERRIDE: dict[str, Any] = {
-    "call_id": "call-0123456789abcdef01234567",
-    "criterion": "greet_01",
-    "edit": 1,
-    "verdict": "no",
-    "model_verdict": "yes",
-    "agrees": False,
-    "reason": "She greets, and never says her name.",
-    "who": "qa-lead",
-    "at": "2026-11-17T10:12:30.512Z",
-}
-
 
 class CallFacts(BaseModel):
     """One call in the list. The figures are null where there is no score; ``failure`` says why a call failed."""
@@ -72,9 +51,7 @@ class CallFacts(BaseModel):
 class CallList(BaseModel):
     """A page of the tenant's calls, newest first. The last page has no ``next``; a filtered page may be short."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"tenant": "demo-tenant", "calls": [_FACTS], "next": None}]}
-    )
+    model_config = ConfigDict(json_schema_extra=examples("CallList"))
 
     tenant: str
     calls: list[CallFacts]
@@ -84,7 +61,7 @@ class CallList(BaseModel):
 class OverrideAnswer(BaseModel):
     """A person's verdict beside the model's; ``agrees``: both are the same. Send ``edit`` with the next override."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_OVERRIDE]})
+    model_config = ConfigDict(json_schema_extra=examples("OverrideAnswer"))
 
     call_id: str
     criterion: str
@@ -100,9 +77,7 @@ class OverrideAnswer(BaseModel):
 class CallAnswer(BaseModel):
     """A call, the model's result (null: none yet, or deleted after its retention), and each criterion's newest override."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"call": _FACTS, "result": None, "overrides": [_OVERRIDE]}]}
-    )
+    model_config = ConfigDict(json_schema_extra=examples("CallAnswer"))
 
     call: CallFacts
     result: CallResult | None
@@ -112,13 +87,7 @@ class CallAnswer(BaseModel):
 class OverrideRequest(BaseModel):
     """A person's verdict on one criterion, kept under the token's client. One that equals the model's confirms it."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [{"edit": 0, "verdict": "no", "reason": "She greets, and never says her name."}]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("OverrideRequest"))
 
     edit: Annotated[
         int,

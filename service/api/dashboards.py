@@ -12,6 +12,7 @@ from service.access.errors import AccessDeniedError, ScopeMissing
 from service.access.sessions import COOKIE, Session, Sessions
 from service.api.answering import runtime_of
 from service.api.assets import ASSETS, add_page, shown
+from service.api.examples import examples
 from service.api.http.problems import Codes, problem, refused, refusing
 from service.dashboards.definitions import DEFAULT_TASK, ChartKind, MeasureUnit, Visual, load_dashboards
 from service.dashboards.errors import AskedInvalid, WarehouseUnreadable
@@ -24,42 +25,6 @@ _CODES: Codes = {AskedInvalid: (422, "INVALID_REQUEST")}
 router = APIRouter(tags=["operator"], route_class=refusing(_CODES))
 _COOKIE_PATH = "/v1/dashboards"  # browsers send the cookie to these paths only
 _NO_STORE = {"Cache-Control": "no-store"}
-_FIGURE = {"value": 0.121, "low": 0.096, "high": 0.151, "n": 540, "small": False}
-_TARGET = {"at": 0.15, "better": "below", "label": "required: below 15%"}
-_MEASURE = {"name": "not_helpful_rate", "label": "Unhelpful rate", "unit": "rate", "target": _TARGET}
-_EXAMPLE: dict[str, Any] = {
-    "name": "effectiveness",
-    "title": "Summary Effectiveness",
-    "question": "Do agents find the summaries helpful, is that changing, and where is it worst?",
-    "from": "2026-10-25",
-    "to": "2026-11-21",
-    "task": "summarize",
-    "pair": None,
-    "simulated": False,
-    "warehouse": {
-        "oldest": "2026-10-01",
-        "newest": "2026-11-21",
-        "newest_at": "2026-11-21T14:03",
-        "answers": 8123,
-        "pairs": ["extractive", "nova-lite"],
-        "tasks": ["summarize"],
-    },
-    "age_s": 0.0,
-    "visuals": [
-        {
-            "name": "by_pair",
-            "title": "Unhelpful rate, by pair",
-            "question": "Which pair are agents unhappy with?",
-            "kind": "bars",
-            "by": "pair",
-            "by_label": "pair",
-            "scale": "linear",
-            "restarts": None,
-            "measures": [_MEASURE],
-            "rows": [{"key": "nova-lite", "figures": {"not_helpful_rate": _FIGURE}}],
-        }
-    ],
-}
 
 
 class _Shown(BaseModel):
@@ -69,9 +34,7 @@ class _Shown(BaseModel):
 class DashboardName(_Shown):
     """A dashboard's name, title and question."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{name: _EXAMPLE[name] for name in ("name", "title", "question")}]}
-    )
+    model_config = ConfigDict(json_schema_extra=examples("DashboardName"))
 
     name: str
     title: str
@@ -153,7 +116,7 @@ class DashboardAnswer(_Shown):
     ``simulated``: they are of simulated weeks, whose customers and agents are invented.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]}, populate_by_name=True)
+    model_config = ConfigDict(json_schema_extra=examples("DashboardAnswer"), populate_by_name=True)
 
     name: str
     title: str
@@ -171,9 +134,7 @@ class DashboardAnswer(_Shown):
 class LinkAnswer(_Shown):
     """A path that opens the page once, within ``expires_in`` seconds."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"path": "/dashboards#code=eyJhbGci...", "expires_in": 120}]}
-    )
+    model_config = ConfigDict(json_schema_extra=examples("LinkAnswer"))
 
     path: str
     expires_in: int
@@ -182,7 +143,7 @@ class LinkAnswer(_Shown):
 class SessionRequest(BaseModel):
     """Opens a session with the code of a link or with an operator's token."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"token": "eyJhbGciOiJFUzI1NiIs..."}]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra=examples("SessionRequest"))
 
     code: str | None = Field(default=None, max_length=2048)
     token: str | None = Field(default=None, max_length=2048)
@@ -191,7 +152,7 @@ class SessionRequest(BaseModel):
 class SessionAnswer(_Shown):
     """The session's lifetime in seconds."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"expires_in": 3600}]})
+    model_config = ConfigDict(json_schema_extra=examples("SessionAnswer"))
 
     expires_in: int
 

@@ -3,12 +3,13 @@
 The tenant is the one of the token's client.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.api.answering import runtime_of
+from service.api.examples import examples
 from service.api.http.problems import TENANT_RESPONSES, Codes, FieldProblem, message_of, problem, refused, refusing
 from service.api.http.tenancy import tenant_of
 from service.calls.store.forms import FormChanged, FormHead, FormMissing, Forms
@@ -28,41 +29,6 @@ _MISSING = refused(404, "No such form, version or draft")
 _CHANGED = refused(409, "The form was changed since `edit` was read")
 
 
-_SECTIONS: list[dict[str, Any]] = [
-    {
-        "id": "opening",
-        "title": "Opening",
-        "criteria": [
-            {
-                "id": "greet_01",
-                "question": "Did the agent greet the customer politely at the start?",
-                "guidance": "A greeting and the agent's name.",
-                "weight": "1",
-                "required": True,
-                "applies_when": None,
-                "holds": "once",
-            }
-        ],
-    }
-]
-_FORM: dict[str, Any] = {
-    "form_id": "support",
-    "tenant": "demo-tenant",
-    "name": "Support",
-    "version": 2,
-    "pass_threshold": "0.7",
-    "sections": _SECTIONS,
-}
-_DRAFT: dict[str, Any] = {"edit": 3, "name": "Support", "pass_threshold": "0.7", "sections": _SECTIONS}
-_FACTS: dict[str, Any] = {
-    "form_id": "support",
-    "name": "Support",
-    "edit": 3,
-    "active_version": 2,
-    "draft_version": None,
-}
-
-
 class FormFacts(BaseModel):
     """One form in the list."""
 
@@ -76,7 +42,7 @@ class FormFacts(BaseModel):
 class FormList(BaseModel):
     """The tenant's forms, by id."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"tenant": "demo-tenant", "forms": [_FACTS]}]})
+    model_config = ConfigDict(json_schema_extra=examples("FormList"))
 
     tenant: str
     forms: list[FormFacts]
@@ -85,9 +51,7 @@ class FormList(BaseModel):
 class FormAnswer(BaseModel):
     """A form's active version and draft; send ``edit`` with the next write."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"form_id": "support", "edit": 3, "active": _FORM, "draft": None}]}
-    )
+    model_config = ConfigDict(json_schema_extra=examples("FormAnswer"))
 
     form_id: str
     edit: int
@@ -98,7 +62,7 @@ class FormAnswer(BaseModel):
 class DraftRequest(BaseModel):
     """A draft's content. The tenant comes from the token, the id from the path; activation assigns the version."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_DRAFT]})
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("DraftRequest"))
 
     edit: _Edit
     name: Name
@@ -109,7 +73,7 @@ class DraftRequest(BaseModel):
 class ActivateRequest(BaseModel):
     """Activates the draft of the form's state ``edit``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"edit": 3}]})
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("ActivateRequest"))
 
     edit: _Edit
 

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from service.api.answering import runtime_of
+from service.api.examples import examples
 from service.api.http.problems import RETRY_AFTER_S, without_paths
 from service.core.release.served import PairSourceStatus
 from service.runtime import Runtime
@@ -14,7 +15,7 @@ router = APIRouter(tags=["health"])
 class Health(BaseModel):
     """The process answers."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
+    model_config = ConfigDict(json_schema_extra=examples("Health"))
 
     status: str = "ok"
 
@@ -39,21 +40,7 @@ class TaskReadiness(BaseModel):
 class Readiness(BaseModel):
     """Ready or not; ``reasons`` names each missing part and its remedy."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "ready": False,
-                    "environment": "local",
-                    "reasons": [
-                        'no pair released for task summarize: run omni promote extractive --why "first release" '
-                        "TASK=summarize"
-                    ],
-                    "tasks": {"summarize": {"required": True, "last_refresh_at": "2026-11-21T08:00:02+00:00"}},
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=examples("Readiness"))
 
     ready: bool
     environment: str

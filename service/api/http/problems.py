@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,8 +14,10 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from service.api.examples import examples
 from service.core.run.task import TaskResult
 from service.kit.frame.errors import FailureCode, ServiceError
+from service.kit.frame.strict import parse_json
 from service.kit.telemetry.log import Event, log
 
 HTTP_STATUS: Mapping[FailureCode, int] = {
@@ -26,38 +29,10 @@ HTTP_STATUS: Mapping[FailureCode, int] = {
     FailureCode.UPSTREAM_UNAVAILABLE: 503,
     FailureCode.INTERNAL_ERROR: 500,
 }
-_TITLES: Mapping[str, str] = {
-    "QUOTA_EXCEEDED": "The model provider throttles us",
-    "INSUFFICIENT_CONTENT": "Too little content to answer from",
-    "FAILED_SAFETY_GUIDELINES": "The model's guardrail stopped the answer",
-    "OUTPUT_INVALID": "The model's answer may not be shown",
-    "DEADLINE": "No answer within the time budget",
-    "UPSTREAM_UNAVAILABLE": "A system behind this service does not answer",
-    "INTERNAL_ERROR": "Unexpected error in the service",
-    "INVALID_REQUEST": "The request is not valid",
-    "UNAUTHORIZED": "No valid token",
-    "FORBIDDEN": "The token does not allow this",
-    "RATE_LIMITED": "Too many requests",
-    "CONCURRENCY_LIMITED": "Too many requests at once",
-    "PAYLOAD_TOO_LARGE": "The request is too large",
-    "SUMMARY_NOT_FOUND": "No such summary",
-    "ANSWER_NOT_FOUND": "No such answer",
-    "AMBIGUOUS_SUMMARY": "Several summaries fit",
-    "CALL_NOT_FOUND": "No such call",
-    "CONVERSATION_NOT_FOUND": "No such conversation",
-    "CONVERSATION_ENDED": "The conversation has ended",
-    "CONVERSATION_REFUSED": "The conversation does not take this message",
-    "HANDOVER_NOT_FOUND": "No such handover",
-    "HANDOVER_TAKEN": "Nobody waits there any more",
-    "HANDOVER_NOT_YOURS": "This agent has not taken the handover",
-    "CALLBACK_REFUSED": "The callback was not arranged",
-    "TENANT_NOT_FOUND": "No such tenant",
-    "TENANT_REFUSED": "The tenant cannot be changed so",
-    "CRITERION_NOT_FOUND": "The call was not scored on this",
-    "CALL_NOT_SCORED": "The call has no scorecard",
-    "OVERRIDE_CHANGED": "Another override was saved meanwhile",
-    "REASON_NOT_REDACTED": "The reason cannot be kept",
-}
+# By code: the status, an example of the detail, further fields, and the title where it is not the code in words.
+PROBLEMS: Mapping[str, Mapping[str, Any]] = parse_json(
+    Path(__file__).with_name("problems.json").read_text(encoding="utf-8")
+)
 _LONGEST_NAME = 64
 # A path on this machine's disk; the paths of our own endpoints stay.
 _PATH = re.compile(
@@ -77,20 +52,7 @@ class FieldProblem(BaseModel):
 class Problem(BaseModel):
     """The body of every error, RFC 9457, media type ``application/problem+json``."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "urn:problem:upstream-unavailable",
-                    "title": "A system behind this service does not answer",
-                    "status": 503,
-                    "detail": "table 'ucdp-interactions' gave no answer within 2 s",
-                    "code": "UPSTREAM_UNAVAILABLE",
-                    "request_id": "req-0123456789ab",
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=examples("Problem"))
 
     type: str
     title: str
@@ -183,7 +145,7 @@ def with_problem_media_type(schema: dict[str, Any]) -> dict[str, Any]:
 
 def title_of(code: str) -> str:
     """Return a problem's title, the same for every problem of one code."""
-    return _TITLES.get(code, code.replace("_", " ").capitalize())
+    return str(PROBLEMS.get(code, {}).get("title", code.replace("_", " ").capitalize()))
 
 
 def problem(
