@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from service.api import assets, calls, dashboards, feedback, forms, health, insights, metrics, pairs, tokens
+from service.api import assets, calls, dashboards, feedback, forms, health, insights, pairs, tokens
 from service.api.conversations.operations import conversations_router
 from service.api.embedded import account_token
 from service.api.embedded import pages as embedded
@@ -87,7 +87,7 @@ def _add_routes(app: FastAPI, tasks: Iterable[Task[Any]]) -> None:
     app.include_router(tasks_router(tasks))
     app.include_router(task_feedback_router(tasks))
     app.include_router(conversations_router(tasks))
-    for module in (assets, handovers, embedded, health, metrics):
+    for module in (assets, handovers, embedded, health):
         app.include_router(module.router)
 
 

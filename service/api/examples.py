@@ -6,9 +6,9 @@ from typing import Any
 
 from service.kit.frame.strict import parse_json
 
-_EXAMPLES: dict[str, list[Any]] = parse_json(Path(__file__).with_name("examples.json").read_text(encoding="utf-8"))
+EXAMPLES: dict[str, list[Any]] = parse_json(Path(__file__).with_name("examples.json").read_text(encoding="utf-8"))
 
 
 def examples(model: str) -> dict[str, Any]:
     """Return what a model adds to its JSON schema."""
-    return {"examples": deepcopy(_EXAMPLES[model])}
+    return {"examples": deepcopy(EXAMPLES[model])}

@@ -1,4 +1,4 @@
-"""Liveness (/healthz) and readiness (/readyz); readiness names each missing part and its remedy."""
+"""Liveness (/healthz), readiness (/readyz), which names each missing part and its remedy, and metrics for the scraper."""
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
@@ -10,6 +10,7 @@ from service.core.release.served import PairSourceStatus
 from service.runtime import Runtime
 
 router = APIRouter(tags=["health"])
+_METRICS = 'omni_requests_total{path="/omni-channel-insights",status="200"} 42.0'
 
 
 class Health(BaseModel):
@@ -65,6 +66,18 @@ async def readyz(request: Request, response: Response) -> Readiness:
     if not readiness.ready:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return readiness
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"example": _METRICS}}}})
+async def prometheus_metrics() -> Response:
+    """Return every counter, histogram and gauge of this process; contacts nothing."""
+    from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+    from service.kit.telemetry.metrics import REGISTRY
+
+    return Response(
+        generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
+    )
 
 
 def readiness_of(runtime: Runtime) -> Readiness:
