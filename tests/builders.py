@@ -14,11 +14,10 @@ from service.calls.keys import CallObject, result_key
 from service.calls.redact.transcript import PatternRedactor
 from service.calls.result import CallResult
 from service.calls.reviews import CallReviews
-from service.calls.store.call_score import CallScore
-from service.calls.store.forms import FormChanged, FormHead, FormMissing
+from service.calls.store.form_store import FormChanged, FormHead, FormMissing
 from service.calls.store.overrides import OverrideTaken
 from service.calls.store.pages import Page
-from service.calls.store.states import CallJob
+from service.calls.store.states import CallJob, CallScore
 from service.core.llm.pricing import Cost, Usage
 from service.core.release.attestation import GateAttestation
 from service.core.run.task import TaskResult

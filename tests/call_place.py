@@ -15,7 +15,7 @@ from service.calls.failure import Waiting
 from service.calls.hear.transcriber import Heard
 from service.calls.keys import job_name
 from service.calls.result import CallResult
-from service.calls.tenants.tenant import ConfiguredTenant
+from service.calls.tenants.store import ConfiguredTenant
 from service.calls.worker.build import build_worker
 from service.calls.worker.dead_letters import CallLetters
 from service.calls.worker.worker import CallWorker

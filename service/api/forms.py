@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from service.api.answering import runtime_of
 from service.api.http.problems import RESPONSES, FieldProblem, Problem, message_of, problem
 from service.api.http.tenancy import tenant_of
-from service.calls.store.forms import FormChanged, FormHead, FormMissing, Forms
+from service.calls.store.form_store import FormChanged, FormHead, FormMissing, Forms
 from service.core.tasks.scorecard.form import MOST_SECTIONS, Form, Name, PassThreshold, Section, only_data
 from service.kit.frame.errors import StoreError
 from service.kit.frame.strict import WHOLE_NUMBER

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from service.calls.result import CallResult
-from service.calls.store.forms import FormMissing, Forms
+from service.calls.store.form_store import FormMissing, Forms
 from service.calls.store.objects import TenantResults
 from service.calls.store.rescorings import RescoringOrder, RescoringOrders, utc_day
 from service.calls.store.states import CallJob, CallJobs

@@ -16,11 +16,10 @@ from service.calls.failure import CallFailed
 from service.calls.keys import is_call_id, transcript_key
 from service.calls.redact.transcript import PatternRedactor, TranscriptRedactor
 from service.calls.result import CallResult
-from service.calls.store.call_score import CallScore
 from service.calls.store.objects import TenantResults
 from service.calls.store.overrides import CallOverrides, Override, OverrideTaken
 from service.calls.store.pages import CallPages, Page
-from service.calls.store.states import CallJob, CallJobs, State
+from service.calls.store.states import CallJob, CallJobs, CallScore, State
 from service.core.tasks.scorecard.arithmetic import Rating
 from service.core.tasks.scorecard.transcript import Turn
 from service.kit.aws.bounded import StoreThreads

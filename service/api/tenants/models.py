@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from service.calls.tenants.tenant import ConfiguredTenant, TenantSettings
+from service.calls.tenants.store import ConfiguredTenant, TenantSettings
 from service.kit.frame.strict import NO_SPACE
 from service.privacy.tenants.receipts import TenantReceipt
 

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cachetools import TTLCache
 
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.tenants.residency import Residency
-from service.calls.tenants.store import TenantStore
-from service.calls.tenants.tenant import ConfiguredTenant
+from service.calls.tenants.store import ConfiguredTenant, TenantStore, build_tenants
 from service.core.release.served import ServedPair
+from service.core.tasks.scorecard import TASK
+from service.core.unit.cards import ModelCards
+from service.kit.settings import Settings
 
 # A suspended tenant's calls stop within this time.
 KNOWN_FOR_S = 5.0
@@ -91,3 +94,16 @@ def _admitted(tenant: ConfiguredTenant | None, name: str, residency: Residency) 
     if refusal is not None:
         raise CallFailed(FailureReason.REGION, refusal)
     return tenant
+
+
+def build_desk(settings: Settings, cards: ModelCards, *, dynamodb: Any, named: bool = False) -> TenantDesk:
+    """Return the desk; contacts nothing. ``named``: a pair was named for a trial, and no tenant has one of its own."""
+    from service.core.release.released import (
+        known_released_pairs,  # imports the registry, which a runtime of fakes does without
+    )
+
+    return TenantDesk(
+        tenants=build_tenants(settings, dynamodb=dynamodb),
+        residency=Residency(region=settings.aws.region, cards=cards, endpoint=settings.bedrock.endpoint),
+        released=None if named else known_released_pairs(TASK.name, settings),
+    )

@@ -40,7 +40,7 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     """
     from service.calls.reviews import build_reviews
     from service.calls.store.form_store import build_forms
-    from service.calls.tenants.build import build_desk
+    from service.calls.tenants.desk import build_desk
     from service.core.llm.gateway import build_gateway
     from service.core.llm.logged_gateway import LoggedGateway
     from service.core.tasks.scorecard import TASK

@@ -17,7 +17,7 @@ import anyio.to_thread
 
 from service.calls.failure import CallFailed, FailureReason, NotReady
 from service.calls.rescorings import RescoringRange, log_end, place_of
-from service.calls.store.forms import FormMissing
+from service.calls.store.form_store import FormMissing
 from service.calls.store.rescorings import OrderMissing, RescoringOrder, RescoringOrders, UnansweredCall
 from service.calls.store.states import CallJob
 from service.calls.worker.rescoring import Rescoring, SettledCall

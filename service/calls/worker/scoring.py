@@ -19,7 +19,7 @@ from service.calls.result import (
     sentiment_of,
     summary_of,
 )
-from service.calls.store.forms import FormHead
+from service.calls.store.form_store import FormHead
 from service.calls.worker.candidate import CallRollout
 from service.core.llm.model_call import Gateway
 from service.core.release.served import ServedPair

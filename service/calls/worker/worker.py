@@ -25,7 +25,7 @@ from service.calls.redact.languages import require_covered
 from service.calls.redact.transcript import TranscriptRedactor, redacted_call
 from service.calls.result import CallResult
 from service.calls.reviews import CallReviews, scored_of
-from service.calls.store.forms import Forms
+from service.calls.store.form_store import Forms
 from service.calls.store.objects import CallInputs, TenantResults
 from service.calls.store.states import ENDED, CallJob, CallJobs, State, StateLost
 from service.calls.tenants.desk import TenantDesk

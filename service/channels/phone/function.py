@@ -12,8 +12,7 @@ from typing import Any
 
 from service.access.sealing import Sealer
 from service.channels.phone.connect_models import ContactData, ContactFlowEvent
-from service.channels.phone.voicemail import Voicemail, heard_by, in_words
-from service.channels.phone.voicemail_store import VoicemailStore
+from service.channels.phone.voicemail import Voicemail, VoicemailStore, heard_by, in_words
 from service.desk.opening import ReachableHours
 from service.kit.aws.bounded import translated
 from service.kit.frame.errors import ServiceError

@@ -72,8 +72,7 @@ async def _prepare(settings: "Settings") -> None:
 
     from service.calls.store.form_store import build_forms
     from service.calls.tenants.default_form import DEFAULT_FORM, default_form
-    from service.calls.tenants.store import build_tenants
-    from service.calls.tenants.tenant import ConfiguredTenant
+    from service.calls.tenants.store import ConfiguredTenant, build_tenants
     from service.kit.aws.clients import client
 
     dynamodb = client("dynamodb", settings)

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.calls.store.form_store import FormStore
-from service.calls.store.forms import FormChanged, FormMissing
+from service.calls.store.form_store import FormChanged, FormMissing, FormStore
 from service.core.tasks.scorecard.form import Form
 from service.kit.aws.clients import client
 from service.kit.aws.stores import CONFIG

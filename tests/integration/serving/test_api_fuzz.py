@@ -29,7 +29,7 @@ from service.app import create_app
 from service.calls.failure import FailureReason
 from service.calls.rescorings import RescoringDesk
 from service.calls.store.rescorings import RescoringOrders
-from service.calls.tenants.build import build_desk
+from service.calls.tenants.desk import build_desk
 from service.core.unit.cards import ModelCards
 from service.dashboards.reader import DashboardReader
 from service.kit.aws.clients import client

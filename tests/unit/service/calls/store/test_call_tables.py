@@ -5,12 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from service.calls.store.form_store import FormStore
-from service.calls.store.forms import FormChanged, FormMissing
+from service.calls.store.form_store import FormChanged, FormMissing, FormStore
 from service.calls.store.overrides import CallOverrides, Override, OverrideTaken
 from service.calls.store.rescorings import OrderMissing, RescoringOrder, RescoringOrders
-from service.calls.tenants.store import TenantChanged, TenantMissing, TenantStore
-from service.calls.tenants.tenant import ConfiguredTenant, TenantSettings
+from service.calls.tenants.store import ConfiguredTenant, TenantChanged, TenantMissing, TenantSettings, TenantStore
 from service.core.tasks.scorecard.form import Form
 from service.kit.aws.stores import CALLS, CONFIG
 from service.kit.records.memory import RowsInMemory
