@@ -7,7 +7,7 @@ from typing import Any
 
 from service.calls.rescorings import RescoringDesk, build_rescorings
 from service.calls.reviews import CallReviews, build_reviews
-from service.calls.store.form_store import Forms, build_forms
+from service.calls.store.form_store import FormStore, build_forms
 from service.calls.tenants.desk import TenantDesk, build_desk
 from service.core.unit.cards import ModelCards
 from service.kit.settings import Settings
@@ -18,7 +18,7 @@ class CallDesks:
     """What the API does with calls: their reviews, forms, re-scorings and tenants; None without stores."""
 
     reviews: CallReviews | None = None
-    forms: Forms | None = None
+    forms: FormStore | None = None
     rescorings: RescoringDesk | None = None
     tenants: TenantDesk | None = None
 

@@ -6,9 +6,9 @@ missing.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,8 +18,8 @@ from service.calls.redact.transcript import PatternRedactor, TranscriptRedactor
 from service.calls.result import CallResult
 from service.calls.store.objects import TenantResults
 from service.calls.store.overrides import CallOverrides, Override, OverrideTaken
-from service.calls.store.pages import CallPages, Page
-from service.calls.store.states import CallJob, CallJobs, CallScore, State
+from service.calls.store.pages import CallPages
+from service.calls.store.states import CallJob, CallJobs, CallScore
 from service.core.tasks.scorecard.arithmetic import Rating
 from service.core.tasks.scorecard.transcript import Turn
 from service.kit.aws.bounded import StoreThreads
@@ -72,30 +72,6 @@ class ReasonUnredacted(ReviewRefused):
     code = "REASON_NOT_REDACTED"
 
 
-class _Jobs(Protocol):
-    def get(self, tenant: str, call_id: str) -> CallJob | None: ...
-
-
-class _Pages(Protocol):
-    def page(
-        self, tenant: str, *, limit: int, day: date | None, state: State | None, form_id: str | None, after: str | None
-    ) -> Page: ...
-
-
-class _Overrides(Protocol):
-    def put(self, override: Override) -> None: ...
-
-    def of(self, tenant: str, call_id: str) -> list[Override]: ...
-
-    def unloaded(self) -> list[Override]: ...
-
-    def loaded(self, override: Override) -> None: ...
-
-
-class _Results(Protocol):
-    def read(self, key: str) -> str | None: ...
-
-
 class _KeptTurns(BaseModel):
     # What else is stored of a transcript concerns the worker.
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -116,10 +92,10 @@ class Reviewed:
 class CallReviews:
     """Reads calls and keeps overrides. Blocking; every method raises ``StoreError`` when a store does not answer."""
 
-    jobs: _Jobs
-    pages: _Pages
-    overrides: _Overrides
-    results: Callable[[str], _Results]
+    jobs: CallJobs
+    pages: CallPages
+    overrides: CallOverrides
+    results: Callable[[str], TenantResults]
     redactor: TranscriptRedactor
     now: Callable[[], datetime]
     threads: StoreThreads  # runs these methods for callers on the event loop

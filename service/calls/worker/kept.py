@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from service.calls.hear.transcriber import Facts, Heard
 from service.calls.keys import earlier_key
-from service.calls.redact.transcript import RedactedTranscript
 from service.calls.result import CallResult, rows_of
 from service.calls.store.objects import TenantResults
 from service.calls.store.states import CallJob
@@ -73,14 +71,3 @@ class KeptTranscript(BaseModel):
     # Transcripts that were stored before calls were observed have neither.
     languages: dict[str, int] = {}
     left: dict[str, int] = {}
-
-    def heard(self) -> Heard:
-        """Return the transcript, redacted."""
-        facts = Facts(agent_id=self.agent_id, queue=self.queue, form=self.form)
-        return Heard(turns=self.turns, by=self.by, facts=facts, job=self.job, claimed=self.claimed)
-
-    def redaction(self) -> RedactedTranscript:
-        """Return the redactor's result."""
-        return RedactedTranscript(
-            turns=self.turns, by=self.redactor, found=self.found, languages=self.languages, left=self.left
-        )

@@ -184,7 +184,7 @@ class Rescoring:
         kept = KeptTranscript.model_validate_json(text)
         with step("score"):
             scored = await self.worker.scorer.score(
-                job.source, self.form, kept.heard(), kept.redaction(), call_date=job.call_date, now=self.worker.now()
+                job.source, self.form, kept, call_date=job.call_date, now=self.worker.now()
             )
         try:
             await anyio.to_thread.run_sync(partial(results.put, self._key(job), scored.result.to_json(), once=True))

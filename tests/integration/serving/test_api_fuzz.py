@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import loadable
 import pytest
 import schemathesis
-from builders import FakeCalls, FakeFeedback, FakeForms, make_pair
+from builders import FakeCalls, FakeFeedback, forms_in_memory, make_pair
 from hypothesis import HealthCheck, given, settings
 from parcel_service import parcel_runtime
 from schemathesis import GenerationMode, engine
@@ -112,7 +112,7 @@ def api(api_runtime, config, hand_made_warehouse):
         start=lambda: None,
         stop=lambda: None,
     )
-    forms = FakeForms()
+    forms = forms_in_memory()
     rescorings = RescoringDesk(
         forms=forms,
         jobs=SimpleNamespace(of=lambda tenant: iter(calls.jobs.values())),
