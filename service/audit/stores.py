@@ -31,7 +31,6 @@ class JsonObjects(Protocol):
 
     def put_json(self, key: str, text: str) -> object:
         """Write ``text`` as object ``key`` unless the object exists."""
-        ...
 
 
 class AuditObjects:

@@ -184,11 +184,7 @@ class RescoringDesk:
         return stands
 
     async def get(self, tenant: str, rescoring_id: str) -> RescoringOrder:
-        """Return an order.
-
-        Raises:
-            OrderMissing: the tenant has no such order.
-        """
+        """Return an order."""
         return await self.threads.run(self.orders.get, tenant, rescoring_id)
 
     async def all(self, tenant: str) -> list[RescoringOrder]:
@@ -196,11 +192,7 @@ class RescoringDesk:
         return await self.threads.run(self.orders.of, tenant)
 
     async def cancel(self, tenant: str, rescoring_id: str, *, by: str) -> RescoringOrder:
-        """End an open order, and return it; one that has ended stays as it is. A call that is being scored is finished.
-
-        Raises:
-            OrderMissing: the tenant has no such order.
-        """
+        """End an open order, and return it; one that has ended stays as it is. A call that is being scored is finished."""
 
         def cancelled(order: RescoringOrder) -> RescoringOrder:
             if not order.is_open:

@@ -101,11 +101,7 @@ class CallReviews:
     threads: StoreThreads  # runs these methods for callers on the event loop
 
     def read(self, tenant: str, call_id: str) -> Reviewed:
-        """Return a call with its overrides and its result; the result is None before scoring and after its deletion.
-
-        Raises:
-            CallMissing: the tenant has no such call.
-        """
+        """Return a call with its overrides and its result; the result is None before scoring and after its deletion."""
         job = self._job(tenant, call_id)
         result = self._result(job)
         if job.scored is None and result is not None:  # scored by a version that did not store it in the list
@@ -114,11 +110,7 @@ class CallReviews:
         return Reviewed(job=job, result=result, overrides=tuple(said.values()))
 
     def transcript(self, tenant: str, call_id: str) -> tuple[Turn, ...] | None:
-        """Return a call's redacted turns; None before it was heard and after the transcript's deletion.
-
-        Raises:
-            CallMissing: the tenant has no such call.
-        """
+        """Return a call's redacted turns; None before it was heard and after the transcript's deletion."""
         job = self._job(tenant, call_id)
         text = self.results(job.tenant).read(transcript_key(job.tenant, job.call_id))
         return None if text is None else _KeptTurns.model_validate_json(text).turns
@@ -131,7 +123,6 @@ class CallReviews:
         ``edit`` is the number of the override that the person read, 0 for none; None skips the check. The reason is redacted.
 
         Raises:
-            CallMissing: there is no such call.
             NotScored: the call has no scorecard.
             CriterionMissing: the call was not scored on this criterion.
             OverrideChanged: another override was saved meanwhile.

@@ -45,12 +45,7 @@ class InteractionReader(Protocol):
     """A source of customers' interactions."""
 
     async def history(self, account_number: str, history_filter: HistoryFilter, as_of: datetime) -> InteractionPage:
-        """Return the newest interactions that pass the filter, oldest first.
-
-        Raises:
-            StoreError: the store did not answer in time, or refused.
-        """
-        ...
+        """Return the newest interactions that pass the filter, oldest first."""
 
 
 class InteractionStore:

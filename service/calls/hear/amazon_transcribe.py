@@ -66,7 +66,6 @@ class AmazonTranscriber:
         Raises:
             Waiting: the job is running.
             CallFailed: the job failed, or its output does not appear.
-            StoreError: AWS does not answer.
         """
         name = job_name(source)
         job = self._job(name)

@@ -78,12 +78,7 @@ class InsightReader(Protocol):
         """ISO 639-1 codes of the languages that it reads."""
 
     def read(self, texts: Sequence[str], language: str) -> list[ReadTurn]:
-        """Return one answer per text, in order.
-
-        Raises:
-            InsightsFailed: the texts cannot be read, and a retry would not help.
-            StoreError: the service behind it does not answer.
-        """
+        """Return one answer per text, in order."""
 
 
 def insights_of(reader: InsightReader, turns: Sequence[Turn]) -> CallInsights:

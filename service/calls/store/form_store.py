@@ -9,8 +9,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 from service.core.tasks.scorecard.form import Form
@@ -45,6 +47,7 @@ class FormHead:
 
 
 PARTITION_KEY, SORT_KEY = CONFIG.partition, CONFIG.sort
+DEFAULT_FORM = "default"
 META, TEMPLATE, REVISION = "META#v1", "QA_TEMPLATE#", "QA_REVISION#"
 
 
@@ -77,11 +80,7 @@ class FormStore:
         return _form(item, "form", tenant)
 
     async def save_draft(self, draft: Form, *, edit: int, who: str) -> FormHead:
-        """Replace the form's draft with ``draft``, as its next version; ``edit`` is the edit count that was read.
-
-        Raises:
-            FormChanged: the edit count has changed.
-        """
+        """Replace the form's draft with ``draft``, as its next version; ``edit`` is the edit count that was read."""
         return await self._threads.run(self._save_draft, draft, edit, who)
 
     async def activate(self, tenant: str, form_id: str, *, edit: int, who: str) -> FormHead:
@@ -183,3 +182,9 @@ def _form(item: Item, name: str, tenant: str) -> Form:
     if form.tenant != tenant:
         raise StoreError(f"item {item[SORT_KEY]!r} holds a form of another tenant")
     return form
+
+
+def default_form(tenant: str) -> Form:
+    """Return the first version of the form that a new tenant begins with, for the tenant's own changes."""
+    content = yaml.safe_load(Path(__file__).with_name("default_form.yaml").read_text(encoding="utf-8"))
+    return Form.model_validate(content | {"tenant": tenant})

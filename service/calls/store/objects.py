@@ -106,22 +106,13 @@ class TenantResults:
         self._store = f"bucket {bucket!r}"
 
     def put(self, key: str, text: str, *, once: bool = False) -> Literal["written", "already"]:
-        """Write JSON; with ``once`` only if the object does not exist.
-
-        Raises:
-            WallBreached: the key is not this tenant's.
-        """
+        """Write JSON; with ``once`` only if the object does not exist."""
         return self.put_bytes(key, text.encode(), "application/json", once=once)
 
     def put_bytes(
         self, key: str, body: bytes, content_type: str, *, once: bool = False
     ) -> Literal["written", "already"]:
-        """Write an object; with ``once`` only if it does not exist.
-
-        Raises:
-            WallBreached: the key is not this tenant's.
-            CallErased: the call's customer was erased.
-        """
+        """Write an object; with ``once`` only if it does not exist."""
         self._own(key)
         if any(self._is_erased(call_id) for call_id in call_ids(key)):
             raise CallErased("the customer of this call was erased")
@@ -143,20 +134,12 @@ class TenantResults:
         return "written"
 
     def read(self, key: str) -> str | None:
-        """Return an object's text, None when there is none.
-
-        Raises:
-            WallBreached: the key or the tag belongs to another tenant.
-        """
+        """Return an object's text, None when there is none."""
         body = self.read_bytes(key)
         return None if body is None else body.decode()
 
     def read_bytes(self, key: str) -> bytes | None:
-        """Return an object's bytes, None when there is none.
-
-        Raises:
-            WallBreached: the key or the tag belongs to another tenant.
-        """
+        """Return an object's bytes, None when there is none."""
         self._own(key)
         try:
             with translated(self._store):
@@ -173,21 +156,13 @@ class TenantResults:
             raise
 
     def listed(self, prefix: str) -> Iterator[Listed]:
-        """Yield the objects under a prefix of this tenant.
-
-        Raises:
-            WallBreached: the prefix is not this tenant's.
-        """
+        """Yield the objects under a prefix of this tenant."""
         self._own(prefix)
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
         yield from _listed(pages, self._store)
 
     def delete(self, *keys: str) -> None:
-        """Delete objects, one after the other; missing ones are ignored.
-
-        Raises:
-            WallBreached: a key is not this tenant's.
-        """
+        """Delete objects, one after the other; missing ones are ignored."""
         for key in keys:
             self._own(key)
             with translated(self._store):
@@ -212,11 +187,7 @@ class TenantResults:
 
 
 def all_tenants(client: Any, bucket: str, *, kms_key: str | None = None) -> list[TenantResults]:
-    """Return the results of every tenant that has any, in the order of their names. For operators: no tenant may call it.
-
-    Raises:
-        StoreError: S3 does not answer.
-    """
+    """Return the results of every tenant that has any, in the order of their names. For operators: no tenant may call it."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Delimiter="/")
     with translated(f"bucket {bucket!r}"):
         names = [one["Prefix"].rstrip("/") for page in pages for one in page.get("CommonPrefixes", [])]

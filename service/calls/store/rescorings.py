@@ -105,11 +105,7 @@ class RescoringOrders:
         return order
 
     def get(self, tenant: str, rescoring_id: str) -> RescoringOrder:
-        """Return an order.
-
-        Raises:
-            OrderMissing: the tenant has no such order.
-        """
+        """Return an order."""
         return _there(self._table.get(*_key(tenant, rescoring_id)), tenant, rescoring_id)
 
     def of(self, tenant: str) -> list[RescoringOrder]:
@@ -125,11 +121,7 @@ class RescoringOrders:
     def change(
         self, tenant: str, rescoring_id: str, what: Callable[[RescoringOrder], RescoringOrder]
     ) -> RescoringOrder:
-        """Write what ``what`` makes of an order, and return it; it is called again when another writer was faster.
-
-        Raises:
-            OrderMissing: the tenant has no such order.
-        """
+        """Write what ``what`` makes of an order, and return it; it is called again when another writer was faster."""
 
         def decide(found: RescoringOrder | None) -> RescoringOrder:
             return what(_there(found, tenant, rescoring_id))

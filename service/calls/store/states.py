@@ -124,7 +124,6 @@ class CallJobs:
 
         Raises:
             NotReady: another worker holds the lease.
-            CallErased: the call's customer was erased.
         """
         if self.is_erased(source):
             raise CallErased("the customer of this call was erased")

@@ -41,7 +41,6 @@ class TenantDesk:
 
         Raises:
             CallFailed: it does not exist, is suspended, or allows no data in this region.
-            StoreError: the table does not answer.
         """
         return _admitted(await self.tenants.threads.run(self._find, tenant), tenant, self.residency)
 
@@ -49,8 +48,6 @@ class TenantDesk:
         """Return the pair that scores a tenant's calls: ``production``, or the newest released one of the tenant's own model.
 
         Raises:
-            CallFailed: as for ``admit``; no released pair has the tenant's model, or a model is called elsewhere than allowed.
-            StoreError: the table does not answer.
             RegistryError: the tenant names another model than production's, and the registry does not answer.
         """
         known = _admitted(self._find(tenant), tenant, self.residency)

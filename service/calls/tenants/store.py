@@ -141,11 +141,7 @@ class TenantStore:
         return {} if known is None else dict(known.tags)
 
     def configure(self, tenant: str, wanted: TenantSettings) -> ConfiguredTenant:
-        """Replace a tenant's settings and return it.
-
-        Raises:
-            TenantMissing: there is no such tenant.
-        """
+        """Replace a tenant's settings and return it."""
         return self._change(tenant, wanted.model_dump(mode="json"), ("active", "suspended"))
 
     def move(
@@ -154,7 +150,6 @@ class TenantStore:
         """Put a tenant into another state and return it.
 
         Raises:
-            TenantMissing: there is no such tenant.
             TenantChanged: it is in none of ``from_states``.
         """
         at = now.isoformat(timespec="milliseconds")

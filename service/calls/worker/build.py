@@ -150,11 +150,7 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
 
 
 def build_redactor(settings: Settings) -> TranscriptRedactor:
-    """Return the redactor of calls, by ``OMNI_REDACTOR``: the patterns, with the finder that the settings name.
-
-    Raises:
-        ConfigurationError: see ``build_finder``.
-    """
+    """Return the redactor of calls, by ``OMNI_REDACTOR``: the patterns, with the finder that the settings name."""
     finder = build_finder(settings, settings.calls.redactor, "OMNI_REDACTOR")
     return PatternRedactor() if finder is None else FindingRedactor(finder)
 

@@ -25,11 +25,7 @@ class ReadyCall:
 
 
 def write_rows(open_warehouse: Callable[[], Warehouse], ready: Sequence[ReadyCall]) -> None:
-    """Write the rows of calls whose results are stored, all or none.
-
-    Raises:
-        WarehouseError: the warehouse does not answer.
-    """
+    """Write the rows of calls whose results are stored, all or none."""
     made = [rows_of(one.result, one.job.result_key or "") for one in ready]
     with closing(open_warehouse()) as warehouse:
         warehouse.migrate()
@@ -41,11 +37,7 @@ def write_rows(open_warehouse: Callable[[], Warehouse], ready: Sequence[ReadyCal
 
 
 def set_aside(results: TenantResults, job: CallJob) -> None:
-    """Copy a call's result to where replaced results stand; a second time changes nothing.
-
-    Raises:
-        StoreError: S3 does not answer.
-    """
+    """Copy a call's result to where replaced results stand; a second time changes nothing."""
     text = None if job.result_key is None else results.read(job.result_key)
     if text is not None:
         scored_at = CallResult.model_validate_json(text).scored_at

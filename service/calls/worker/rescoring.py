@@ -108,11 +108,7 @@ class Rescoring:
         return self._read(self._key(job)) is not None
 
     def estimate(self) -> RescoreEstimate:
-        """Return what is left. Blocking; asks no model.
-
-        Raises:
-            StoreError: a store does not answer.
-        """
+        """Return what is left. Blocking; asks no model."""
         answered = list(self._answered())
         costs = [one.scored_by.cost_usd for one in answered if one.scored_by.cost_usd is not None]
         left = self.left(self.range)
@@ -158,7 +154,6 @@ class Rescoring:
 
         Raises:
             StoreError: a store does not answer; what was answered is kept.
-            ModelBusy: the model does not answer.
         """
         assert job.result_key is not None
         with scoring_again(job) as recorded:

@@ -41,7 +41,6 @@ class PhoneFunction:
         """Return what the flow reads under ``$.External``: texts by name, no more than that.
 
         Raises:
-            ServiceError: it was not done.
             ValidationError: this is no event of a flow.
         """
         asked = ContactFlowEvent.model_validate(event)

@@ -106,9 +106,6 @@ def recordings_of(voicemail: Voicemail, connect: Any) -> list[str]:
     """Return where the recordings of a message's contact lie in S3; none until some minutes after the call. Blocking.
 
     ``connect`` is boto3's client.
-
-    Raises:
-        StoreError: Amazon Connect does not answer, or knows no such contact.
     """
     with translated("Amazon Connect"):
         found = connect.describe_contact(InstanceId=voicemail.instance_id, ContactId=voicemail.contact_id)
