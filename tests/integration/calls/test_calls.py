@@ -17,6 +17,7 @@ from service.calls.keys import NO_TENANT, earlier_key, job_name, letter_key, rea
 from service.calls.redact.transcript import PatternRedactor
 from service.calls.reviews import CallMissing
 from service.calls.store.objects import WallBreached
+from service.calls.tenants.store import build_tenants
 from service.calls.worker import people, queries
 from service.calls.worker.replay import count_calls, replay, watch
 from service.calls.worker.worker import MOST_ATTEMPTS
@@ -41,6 +42,12 @@ def stack(local_aws: Any) -> Settings:
 async def place(stack: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> CallPlace:
     name = "".join(c if c.isalnum() else "-" for c in request.node.name.lower())[-30:].strip("-")
     return await make_place(stack, tmp_path, name)
+
+
+def test_the_local_aws_knows_the_sample_tenant(stack: Settings) -> None:
+    tenants = build_tenants(stack, dynamodb=client("dynamodb", stack))
+    assert tenants.get("demo-tenant") is not None
+    assert tenants.get("nobody") is None
 
 
 class Sloppy(PatternRedactor):
