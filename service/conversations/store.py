@@ -292,13 +292,7 @@ def conversations_in_tables(
 ) -> ConversationStore:
     """Return the store in the tables of the settings; contacts nothing.
 
-    Args:
-        tables: how the tables are reached on the event loop.
-        settings: they name the tables.
-        scope: keeps stages apart that share the tables.
-        kept_s: how long a conversation is kept after its last change.
-        timeout_s: bounds one access with its retries.
-        now: seconds since 1970.
+    ``timeout_s`` bounds one access with its retries; see ``ConversationStore`` for the others.
     """
     from service.kit.records.dynamo import DynamoEventLoopRows
 

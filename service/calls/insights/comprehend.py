@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
@@ -19,24 +20,19 @@ _SENTIMENTS = frozenset({"POSITIVE", "NEGATIVE", "NEUTRAL", "MIXED"})
 _FINAL = frozenset({"InvalidRequestException", "TextSizeLimitExceededException", "UnsupportedLanguageException"})
 
 
+@dataclass(frozen=True, slots=True)
 class ComprehendReader:
     """Implements ``InsightReader``. It was never run against AWS; its requests and answers fit botocore's service model.
 
     Of a turn above Comprehend's bound its beginning is read. ``sleep`` and ``clock`` are in seconds.
     """
 
-    by = "amazon-comprehend"
+    comprehend: Any
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    by: ClassVar[str] = "amazon-comprehend"
     # Comprehend reads more; these are the languages that a call can be told to be in.
-    languages = frozenset({"en", "es", "de", "fr", "it", "pt"})
-
-    def __init__(
-        self,
-        comprehend: Any,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._comprehend, self._sleep, self._clock = comprehend, sleep, clock
+    languages: ClassVar[frozenset[str]] = frozenset({"en", "es", "de", "fr", "it", "pt"})
 
     def read(self, texts: Sequence[str], language: str) -> list[ReadTurn]:
         """See ``InsightReader.read``."""
@@ -45,8 +41,8 @@ class ComprehendReader:
 
     def _batch(self, texts: Sequence[str], language: str) -> list[ReadTurn]:
         given = {"TextList": [_fitted(text) for text in texts], "LanguageCode": language}
-        felt = self._answers(self._comprehend.batch_detect_sentiment, given)
-        named = self._answers(self._comprehend.batch_detect_key_phrases, given)
+        felt = self._answers(self.comprehend.batch_detect_sentiment, given)
+        named = self._answers(self.comprehend.batch_detect_key_phrases, given)
         return [_read_turn(feeling, phrases) for feeling, phrases in zip(felt, named, strict=True)]
 
     def _answers(self, ask: Callable[..., Any], given: dict[str, Any]) -> list[dict[str, Any]]:
@@ -70,7 +66,7 @@ class ComprehendReader:
                 return answer
 
         try:
-            return _RETRIES.run(asked, on=PASSING, timeout_s=_PATIENCE_S, sleep=self._sleep, clock=self._clock)
+            return _RETRIES.run(asked, on=PASSING, timeout_s=_PATIENCE_S, sleep=self.sleep, clock=self.clock)
         except StoreError as err:
             cause = err.__cause__
             code = cause.response.get("Error", {}).get("Code") if isinstance(cause, ClientError) else None

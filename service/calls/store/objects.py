@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from botocore.exceptions import ClientError
@@ -14,6 +14,8 @@ from service.calls.failure import CallErased, CallFailed, FailureReason
 from service.calls.keys import JOB_OUTPUT, NO_TENANT, TENANT_TAG, CallObject, call_ids, calls_prefix, is_tenant
 from service.kit.aws.bounded import translated
 from service.kit.frame.errors import ServiceError, StoreError
+from service.kit.records.tombstones import Tombstones
+from service.kit.telemetry.fields import account_hash
 
 MOST_BYTES = 512 * 1024 * 1024  # three hours of 16 kHz stereo WAV (691 MB) are too large; as MP3 or FLAC they fit
 
@@ -210,3 +212,21 @@ def _listed(pages: Any, store: str) -> Iterator[Listed]:
 def _code(err: StoreError) -> str | None:
     refused = err.__cause__
     return refused.response.get("Error", {}).get("Code") if isinstance(refused, ClientError) else None
+
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class ErasedCalls:
+    """Asks the notes of erasures for calls and recordings. Blocking; both raise ``StoreError`` if nobody can tell."""
+
+    def __init__(self, tombstones: Tombstones) -> None:
+        self._tombstones = tombstones
+
+    def has(self, call_id: str) -> bool:
+        """Return whether this call was erased."""
+        return self._tombstones.covers((account_hash(call_id),), _LONG_AGO)
+
+    def covers(self, source: CallObject) -> bool:
+        """Return whether this call or its recording was erased: one that nobody has begun has no id yet."""
+        return self._tombstones.covers((account_hash(source.call_id), account_hash(source.key)), _LONG_AGO)

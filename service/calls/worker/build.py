@@ -12,8 +12,7 @@ from service.calls.hear.transcriber import Transcriber
 from service.calls.insights.insight import InsightReader
 from service.calls.insights.words import WordReader
 from service.calls.redact.transcript import FindingRedactor, PatternRedactor, TranscriptRedactor
-from service.calls.store.erased import ErasedCalls
-from service.calls.store.objects import CallInputs, TenantResults
+from service.calls.store.objects import CallInputs, ErasedCalls, TenantResults
 from service.calls.store.states import CallJobs
 from service.calls.worker.candidate import CallRollout
 from service.calls.worker.scoring import CallScorer

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.calls.tenants.residency import UNKNOWN, Residency, is_allowed
+from service.calls.tenants.desk import UNKNOWN, Residency, is_allowed
 from service.calls.tenants.store import TenantSettings
 from service.core.unit.cards import ModelCards
 from service.kit.settings import Settings

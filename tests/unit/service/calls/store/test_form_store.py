@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from call_place import make_form
 
 from service.calls.store.form_store import FormChanged, FormMissing, FormStore
 from service.core.tasks.scorecard.form import Form
@@ -26,21 +27,7 @@ def store(rows) -> FormStore:
 
 
 def form(form_id: str, tenant: str = "tenant-a", **changes: Any) -> Form:
-    fields = {
-        "form_id": form_id,
-        "tenant": tenant,
-        "name": "Support",
-        "version": 1,
-        "pass_threshold": 0.7,
-        "sections": [
-            {
-                "id": "all",
-                "title": "All",
-                "criteria": [{"id": "greet", "question": "Did the agent greet?", "weight": 0.1}],
-            }
-        ],
-    }
-    return Form.model_validate(fields | changes)
+    return make_form(tenant, form_id, **changes)
 
 
 async def test_a_tenant_is_known_until_it_is_deleted(store, rows) -> None:
