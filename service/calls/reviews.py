@@ -121,12 +121,7 @@ class CallReviews:
         """Keep a person's verdict beside the model's, which stays unchanged. The same person's repeat is kept once.
 
         ``edit`` is the number of the override that the person read, 0 for none; None skips the check. The reason is redacted.
-
-        Raises:
-            NotScored: the call has no scorecard.
-            CriterionMissing: the call was not scored on this criterion.
-            OverrideChanged: another override was saved meanwhile.
-            ReasonUnredacted: the reason could not be redacted.
+        Raises a ``ReviewRefused`` of the kind that says why it cannot be kept.
         """
         job = self._job(tenant, call_id)
         result = self._result(job)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
-from service.calls.insights.insight import InsightsFailed, ReadTurn
+from service.calls.insights.insight import InsightsFailed, TurnInsight
 from service.kit.aws.bounded import PASSING, translated
 from service.kit.frame.errors import StoreError
 from service.kit.frame.retries import RetryPlan
@@ -34,16 +34,16 @@ class ComprehendReader:
     # Comprehend reads more; these are the languages that a call can be told to be in.
     languages: ClassVar[frozenset[str]] = frozenset({"en", "es", "de", "fr", "it", "pt"})
 
-    def read(self, texts: Sequence[str], language: str) -> list[ReadTurn]:
+    def read(self, turns: Sequence[tuple[int, str]], language: str) -> list[TurnInsight]:
         """See ``InsightReader.read``."""
-        starts = range(0, len(texts), _BATCH)
-        return [one for start in starts for one in self._batch(texts[start : start + _BATCH], language)]
+        starts = range(0, len(turns), _BATCH)
+        return [one for start in starts for one in self._batch(turns[start : start + _BATCH], language)]
 
-    def _batch(self, texts: Sequence[str], language: str) -> list[ReadTurn]:
-        given = {"TextList": [_fitted(text) for text in texts], "LanguageCode": language}
+    def _batch(self, turns: Sequence[tuple[int, str]], language: str) -> list[TurnInsight]:
+        given = {"TextList": [_fitted(text) for _, text in turns], "LanguageCode": language}
         felt = self._answers(self.comprehend.batch_detect_sentiment, given)
         named = self._answers(self.comprehend.batch_detect_key_phrases, given)
-        return [_read_turn(feeling, phrases) for feeling, phrases in zip(felt, named, strict=True)]
+        return [_turn(number, *answers) for (number, _), *answers in zip(turns, felt, named, strict=True)]
 
     def _answers(self, ask: Callable[..., Any], given: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the answers in the order of the texts, of which each must have one."""
@@ -75,14 +75,15 @@ class ComprehendReader:
             raise
 
 
-def _read_turn(feeling: dict[str, Any], phrases: dict[str, Any]) -> ReadTurn:
+def _turn(number: int, feeling: dict[str, Any], phrases: dict[str, Any]) -> TurnInsight:
     sentiment, scores = feeling.get("Sentiment"), feeling.get("SentimentScore") or {}
     if sentiment not in _SENTIMENTS or not {"Positive", "Negative"} <= set(scores):
         raise InsightsFailed(f"{_STORE} returned a turn without a sentiment", "incomplete")
     balance = max(-1.0, min(1.0, float(scores["Positive"]) - float(scores["Negative"])))
     named = [str(one.get("Text", "")) for one in phrases.get("KeyPhrases") or ()]
     # Tags of what was redacted are no phrases.
-    return ReadTurn(
+    return TurnInsight(
+        turn=number,
         sentiment=sentiment,
         balance=round(balance, 4),
         key_phrases=tuple(dict.fromkeys(one for one in named if one and "[" not in one)),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from service.calls.insights.insight import ReadTurn, TurnSentiment
+from service.calls.insights.insight import TurnInsight, TurnSentiment
 
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
 _TAG = re.compile(r"\[[^\]]*\]")
@@ -24,12 +24,12 @@ class WordReader:
     by = "local-words-v1"
     languages = frozenset({"en"})
 
-    def read(self, texts: Sequence[str], language: str) -> list[ReadTurn]:
+    def read(self, turns: Sequence[tuple[int, str]], language: str) -> list[TurnInsight]:
         """See ``InsightReader.read``."""
-        return [_read(text) for text in texts]
+        return [_read(number, text) for number, text in turns]
 
 
-def _read(text: str) -> ReadTurn:
+def _read(number: int, text: str) -> TurnInsight:
     words = _WORD.findall(_TAG.sub(" ", text.lower().replace("’", "'")))
     good = bad = 0
     for place, word in enumerate(words):
@@ -46,7 +46,7 @@ def _read(text: str) -> ReadTurn:
     sentiment: TurnSentiment = (
         "NEUTRAL" if not good + bad else "MIXED" if good == bad else "POSITIVE" if good > bad else "NEGATIVE"
     )
-    return ReadTurn(sentiment=sentiment, balance=round(balance, 4), key_phrases=_phrases(text))
+    return TurnInsight(turn=number, sentiment=sentiment, balance=round(balance, 4), key_phrases=_phrases(text))
 
 
 def _phrases(text: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from service.core.unit.tenant import Tenant
 from service.kit.aws.stores import CALLS
 from service.kit.records.conditions import begins
 from service.kit.records.items import Item, Key
@@ -110,7 +111,7 @@ class RescoringOrders:
 
     def of(self, tenant: str) -> list[RescoringOrder]:
         """Return a tenant's orders, the newest first."""
-        found = self._table.records(Query(partition=_partition(tenant), sort=begins("sk", _SORT)))
+        found = self._table.records(Query(partition=Tenant(tenant).partition, sort=begins("sk", _SORT)))
         return sorted(found, key=lambda order: (order.ordered_at, order.rescoring_id), reverse=True)
 
     def open_tenants(self) -> list[str]:
@@ -135,12 +136,8 @@ def _there(found: RescoringOrder | None, tenant: str, rescoring_id: str) -> Resc
     return found
 
 
-def _partition(tenant: str) -> str:
-    return f"TENANT#{tenant}"
-
-
 def _key(tenant: str, rescoring_id: str) -> Key:
-    return _partition(tenant), _SORT + rescoring_id
+    return Tenant(tenant).partition, _SORT + rescoring_id
 
 
 def _order_of(item: Item) -> RescoringOrder:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from service.calls.failure import CallErased, FailureReason, NotReady
 from service.calls.keys import CallObject
+from service.core.unit.tenant import Tenant
 from service.kit.aws.bounded import ItemChanged
 from service.kit.aws.stores import CALLS
 from service.kit.records.conditions import (
@@ -267,7 +268,7 @@ class CallJobs:
         yield from map(job_of, self._rows.scan(where=unchanged, index=_BY_OPEN))
 
     def _of(self, tenant: str, where: RowCondition | None = None) -> Iterator[CallJob]:
-        return self._query(Query(partition=_partition(tenant), sort=begins("sk", _CALL), where=where))
+        return self._query(Query(partition=Tenant(tenant).partition, sort=begins("sk", _CALL), where=where))
 
     def _query(self, query: Query) -> Iterator[CallJob]:
         return map(job_of, self._rows.query(query))
@@ -304,12 +305,8 @@ def _of(source: CallObject) -> Item:
     return {"object_key": source.key, "etag": source.etag, "version": source.version}
 
 
-def _partition(tenant: str) -> str:
-    return f"TENANT#{tenant}"
-
-
 def _key(tenant: str, call_id: str) -> Key:
-    return _partition(tenant), _CALL + call_id
+    return Tenant(tenant).partition, _CALL + call_id
 
 
 def _text(moment: datetime) -> str:

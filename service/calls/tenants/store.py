@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 
 from service.core.tasks.scorecard.form import Name, TenantId
+from service.core.unit.tenant import Tenant
 from service.kit.aws.bounded import ItemChanged, StoreThreads
 from service.kit.aws.stores import CONFIG
 from service.kit.frame.errors import ServiceError, StoreError
@@ -177,7 +178,7 @@ def build_tenants(settings: Settings, *, dynamodb: Any) -> TenantStore:
 
 
 def _key(tenant: str) -> Key:
-    return f"{_PARTITION}{tenant}", META
+    return Tenant(tenant).partition, META
 
 
 def _texts(fields: Mapping[str, Any]) -> Item:
