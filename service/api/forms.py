@@ -12,7 +12,7 @@ from service.api.answering import runtime_of
 from service.api.examples import examples
 from service.api.http.problems import TENANT_RESPONSES, Codes, FieldProblem, message_of, problem, refused, refusing
 from service.api.http.tenancy import tenant_of
-from service.calls.store.forms import FormChanged, FormHead, FormMissing, Forms
+from service.calls.store.form_store import FormChanged, FormHead, FormMissing, FormStore
 from service.core.tasks.scorecard.form import MOST_SECTIONS, Form, Name, PassThreshold, Section, only_data
 from service.kit.frame.errors import StoreError
 from service.kit.frame.strict import WHOLE_NUMBER
@@ -137,7 +137,7 @@ async def activate_form(form_id: _FormId, body: ActivateRequest, request: Reques
     return _answer(await _forms(request).activate(tenant, form_id, edit=body.edit, who=who))
 
 
-def _forms(request: Request) -> Forms:
+def _forms(request: Request) -> FormStore:
     forms = runtime_of(request).calls.forms
     if forms is None:
         raise StoreError("this service keeps no forms: it has no AWS endpoint (locally: omni serve)")

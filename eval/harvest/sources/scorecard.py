@@ -19,7 +19,7 @@ from eval.spine.errors import HarvestError, InputsUnfit
 from eval.suites.scorecard.labels import Label, ScorecardExpectations
 from service.calls.keys import transcript_key
 from service.calls.result import CallResult
-from service.calls.store.forms import FormMissing
+from service.calls.store.form_store import FormMissing
 from service.calls.store.objects import TenantResults
 from service.calls.store.overrides import CallOverrides, Override
 from service.calls.worker.kept import KeptTranscript

@@ -10,7 +10,7 @@ from service.api.examples import examples
 from service.calls.rescorings import RescoringOutlook, RescoringRange
 from service.calls.result import Number
 from service.calls.store.rescorings import RescoringOrder, RescoringState
-from service.calls.tenants.tenant import Dollars
+from service.calls.tenants.store import Dollars
 from service.kit.frame.strict import WHOLE_NUMBER, IsoDay
 
 

@@ -17,7 +17,7 @@ from service.api.rescorings.models import (
     RescoringRequest,
 )
 from service.calls.rescorings import RescoringDesk, RescoringRange, RescoringRefused
-from service.calls.store.forms import FormMissing
+from service.calls.store.form_store import FormMissing
 from service.calls.store.rescorings import OrderMissing
 from service.kit.frame.errors import StoreError
 from service.kit.frame.strict import IsoDay

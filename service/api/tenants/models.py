@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.api.examples import examples
-from service.calls.tenants.tenant import ConfiguredTenant, TenantSettings
+from service.calls.tenants.store import ConfiguredTenant, TenantSettings
 from service.kit.frame.strict import NO_SPACE
 from service.privacy.tenants.receipts import TenantReceipt
 

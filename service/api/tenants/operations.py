@@ -16,8 +16,7 @@ from fastapi.responses import StreamingResponse
 from service.api.answering import runtime_of
 from service.api.http.problems import STORE_RESPONSES, Codes, refused, refusing
 from service.api.tenants.models import DeletionAnswer, ReasonRequest, TenantAnswer, TenantList, TenantRequest
-from service.calls.tenants.store import TenantChanged, TenantMissing
-from service.calls.tenants.tenant import ConfiguredTenant, TenantSettings
+from service.calls.tenants.store import ConfiguredTenant, TenantChanged, TenantMissing, TenantSettings
 from service.kit.frame.errors import StoreError
 from service.privacy.tenants.life_cycle import TenantChangeRefused, TenantLifeCycle
 

@@ -289,8 +289,8 @@ async def _add_forms(settings: "Settings", tenant: str, place: Path) -> bool:
     """Add a local tenant with the forms of its folder; return whether the tenant exists."""
     from service.calls.keys import is_tenant
     from service.calls.store.form_store import build_forms
+    from service.calls.tenants.store import ConfiguredTenant as KeptTenant
     from service.calls.tenants.store import build_tenants
-    from service.calls.tenants.tenant import ConfiguredTenant as KeptTenant
     from service.core.tasks.scorecard.form import Form
     from service.kit.aws.clients import client
 

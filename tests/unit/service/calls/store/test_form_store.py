@@ -1,69 +1,45 @@
-"""The form store against a local DynamoDB (ministack): drafts, versions, two editors at once, tenants apart."""
+"""The form store on a table in memory: drafts, versions, two editors at once, tenants apart."""
 
 import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from call_place import make_form
 
-from service.calls.store.form_store import FormStore
-from service.calls.store.forms import FormChanged, FormMissing
+from service.calls.store.form_store import FormChanged, FormMissing, FormStore
 from service.core.tasks.scorecard.form import Form
-from service.kit.aws.clients import client
 from service.kit.aws.stores import CONFIG
 from service.kit.frame.errors import StoreError
-from service.kit.records.dynamo import DynamoRows
-from service.kit.settings import Settings
-
-pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
+from service.kit.records.memory import RowsInMemory
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-TABLE = "config-under-test"
-
-
-@pytest.fixture(scope="module")
-def settings(local_aws: Any) -> Settings:
-    made: Settings = local_aws(config_table=TABLE)
-    return made
-
-
-@pytest.fixture(scope="module")
-def dynamodb(settings):
-    made = client("dynamodb", settings)
-    yield made
-    made.close()
 
 
 @pytest.fixture
-def store(dynamodb) -> FormStore:
-    return FormStore(DynamoRows(dynamodb, CONFIG, TABLE, timeout_s=10.0), timeout_s=10.0, now=lambda: NOW)
+def rows():
+    return RowsInMemory(CONFIG)
+
+
+@pytest.fixture
+def store(rows) -> FormStore:
+    return FormStore(rows, timeout_s=10.0, now=lambda: NOW)
 
 
 def form(form_id: str, tenant: str = "tenant-a", **changes: Any) -> Form:
-    fields = {
-        "form_id": form_id,
-        "tenant": tenant,
-        "name": "Support",
-        "version": 1,
-        "pass_threshold": 0.7,
-        "sections": [
-            {
-                "id": "all",
-                "title": "All",
-                "criteria": [{"id": "greet", "question": "Did the agent greet?", "weight": 0.1}],
-            }
-        ],
-    }
-    return Form.model_validate(fields | changes)
+    return make_form(tenant, form_id, **changes)
 
 
-async def test_the_local_aws_knows_the_sample_tenant(store) -> None:
-    assert await store.known("demo-tenant")
-    assert not await store.known("nobody")
+async def test_a_tenant_is_known_until_it_is_deleted(store, rows) -> None:
+    assert not await store.known("acme")
+    rows.put({"pk": "TENANT#acme", "sk": "META#v1"})
+    assert await store.known("acme")
+    rows.put({"pk": "TENANT#acme", "sk": "META#v1", "state": "deleting"})
+    assert not await store.known("acme")
 
 
 @pytest.mark.acceptance("form-01")
-async def test_a_form_goes_from_draft_to_version_to_version(store) -> None:
+async def test_a_form_goes_from_draft_to_version_to_version(store, rows) -> None:
     assert (await store.head("tenant-a", "cycle")).edit == 0
     drafted = await store.save_draft(form("cycle"), edit=0, who="dana")
     assert (drafted.edit, drafted.active, drafted.draft) == (1, None, form("cycle"))
@@ -74,6 +50,9 @@ async def test_a_form_goes_from_draft_to_version_to_version(store) -> None:
     await store.save_draft(form("cycle", name="Draft one"), edit=2, who="dana")
     await store.save_draft(form("cycle", name="Support 2"), edit=3, who="eve")
     head = await store.activate("tenant-a", "cycle", edit=4, who="eve")
+    item = rows.get(("TENANT#tenant-a", "QA_TEMPLATE#cycle"))
+    assert (item["edit"], item["latest"], item["active_by"]) == (5, 2, "eve")
+    assert not {"draft", "draft_by", "draft_at"} & item.keys()
     assert head.active == form("cycle", name="Support 2", version=2)
     assert await store.revision("tenant-a", "cycle", 1) == form("cycle")
     assert await store.revision("tenant-a", "cycle", 2) == head.active
@@ -146,11 +125,9 @@ async def test_tenants_are_apart_and_lists_hold_no_versions(store) -> None:
         await store.revision("tenant-y", "own", 1)
 
 
-async def test_a_damaged_or_misplaced_item_is_an_error_that_quotes_nothing(store, dynamodb) -> None:
+async def test_a_damaged_or_misplaced_item_is_an_error_that_quotes_nothing(store, rows) -> None:
     for text in ("{}", form("bad", "tenant-z").model_dump_json()):
-        key = {"pk": {"S": "TENANT#tenant-a"}, "sk": {"S": "QA_TEMPLATE#bad"}}
-        dynamodb.put_item(TableName=TABLE, Item=key | {"edit": {"N": "1"}, "draft": {"S": text}})
+        rows.put({"pk": "TENANT#tenant-a", "sk": "QA_TEMPLATE#bad", "edit": 1, "draft": text})
         with pytest.raises(StoreError, match=r"'QA_TEMPLATE#bad' holds") as caught:
             await store.head("tenant-a", "bad")
         assert "greet" not in str(caught.value)
-    dynamodb.delete_item(TableName=TABLE, Key=key)
