@@ -30,6 +30,7 @@ from service.core.unit.pair_file.artifacts import open_artifacts
 from service.kit.settings import Settings
 
 ANSWERS, SHOWN_GOOD, SHOWN_BAD = "answers", "good answers shown", "planted faults shown"
+ABORTED = 3  # exit code of a side that ended itself, such as at the end of its budget: that says nothing of its code
 _SEED = 1
 _AT_A_TIME = 8
 

@@ -5,8 +5,7 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
-from eval.codegate.answers import SIDE_ANSWERS, AskedPair, answer_cases
-from eval.codegate.checkout import ABORTED
+from eval.codegate.answers import ABORTED, SIDE_ANSWERS, AskedPair, answer_cases
 from eval.codegate.judging import CODE_JUDGEMENT, VALUES, figures_of, judge_sides
 from eval.spine.errors import HarnessError, RunAborted
 from service.kit.frame.display.terminal import say

@@ -1,6 +1,11 @@
 """Sends a report to any destination."""
 
+import secrets
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError
 
 from omni.delivery.destinations import (
     ArchiveDestination,
@@ -10,8 +15,11 @@ from omni.delivery.destinations import (
     SesDestination,
     SmtpDestination,
 )
-from omni.delivery.outgoing import Outgoing
+from omni.delivery.outgoing import DeliveryFailed, Outgoing
 from omni.records.opening import REPORTS_PREFIX
+from service.kit.aws.bounded import StoreDropped, StoreThrottled, translated
+from service.kit.aws.clients import client
+from service.kit.frame.errors import StoreError
 from service.kit.settings import Settings
 
 
@@ -24,11 +32,11 @@ def send(report: Outgoing, destination: Destination, settings: Settings, environ
     if isinstance(destination, ArchiveDestination):
         destination = _archive(destination, settings)
     if isinstance(destination, FolderDestination):
-        from omni.delivery.folder import put_into_folder
+        from omni.delivery.sending import put_into_folder
 
         return str(put_into_folder(report, destination, settings.root))
     if isinstance(destination, BucketDestination):
-        from omni.delivery.bucket import put_into_bucket
+        from omni.delivery.sending import put_into_bucket
 
         return put_into_bucket(report, destination, settings)
     if isinstance(destination, SmtpDestination):
@@ -53,3 +61,52 @@ def _archive(destination: ArchiveDestination, settings: Settings) -> FolderDesti
         return FolderDestination(kind="folder", path=destination.path)
     prefix = f"{REPORTS_PREFIX}{settings.stage}/delivered/"
     return BucketDestination(kind="bucket", bucket=settings.stores.archive_bucket, prefix=prefix)
+
+
+def put_into_folder(report: Outgoing, destination: FolderDestination, root: Path) -> Path:
+    """Write all files of the report and ``message.txt``, and return their folder; a folder that exists stays as it is.
+
+    Raises:
+        DeliveryFailed: the folder cannot be written.
+    """
+    shelf = root / destination.path
+    folder = shelf / report.report_id
+    temporary = shelf / f".{report.report_id}.{secrets.token_hex(4)}.tmp"
+    try:
+        if folder.is_dir():
+            return folder
+        temporary.mkdir(parents=True)
+        for file in report.files:
+            (temporary / file.name).write_bytes(file.content)
+        (temporary / "message.txt").write_text(report.text(), encoding="utf-8")
+        temporary.rename(folder)
+    except OSError as err:
+        raise DeliveryFailed(f"{folder} cannot be written: {err.strerror or type(err).__name__}", passing=True) from err
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+_TIMEOUT_S = 30.0
+
+
+def put_into_bucket(report: Outgoing, destination: BucketDestination, settings: Settings) -> str:
+    """Write all files of the report, then ``message.txt``, and return their place; the same report has the same keys.
+
+    Raises:
+        DeliveryFailed: the bucket refuses them or cannot be reached.
+    """
+    folder = f"{destination.prefix}{report.report_id}/"
+    message = ("message.txt", "text/plain", report.text().encode())
+    s3 = client("s3", settings.model_copy(update={"store_timeout_s": _TIMEOUT_S}), attempts=1)
+    try:
+        with translated(f"bucket {destination.bucket!r}"):
+            for name, media_type, content in (*((f.name, f.media_type, f.content) for f in report.files), message):
+                kind = f"{media_type}; charset=utf-8"
+                s3.put_object(Bucket=destination.bucket, Key=folder + name, Body=content, ContentType=kind)
+    except StoreError as err:
+        passing = isinstance(err, StoreThrottled | StoreDropped) or isinstance(err.__cause__, BotoCoreError)
+        raise DeliveryFailed(str(err), passing=passing) from err
+    finally:
+        s3.close()
+    return f"s3://{destination.bucket}/{folder}"

@@ -12,11 +12,10 @@ from receivers import MailServer
 from scheduled import Clock, Receivers, job, make_scheduler
 
 from omni.app import build_app
-from omni.delivery.bucket import put_into_bucket
 from omni.delivery.destinations import AnyDestination
 from omni.delivery.mail import send_by_ses
 from omni.delivery.outgoing import DeliveryFailed, Outgoing, OutgoingFile
-from omni.delivery.sending import send
+from omni.delivery.sending import put_into_bucket, send
 from omni.records.opening import open_place
 from omni.records.shared import BucketObjects
 from omni.schedule.export import files_of

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from eval.instruments.sweep.points import SweepPoint, quality_spec, sweep_points
-from eval.instruments.sweep.report import render_sweep, write_sweep
+from eval.instruments.sweep.report import render_sweep, scatter, write_sweep
 from eval.instruments.sweep.run import SweepOptions, cells, derive
-from eval.instruments.sweep.svg import scatter
 from eval.spine.errors import SweepError
 from eval.spine.results import CaseResult, Evaluation, GateResult, PairResult
 from eval.suites import load_suite
