@@ -16,7 +16,7 @@ from omni.delivery.destinations import (
     SmtpDestination,
 )
 from omni.delivery.outgoing import DeliveryFailed, Outgoing
-from omni.records.opening import REPORTS_PREFIX
+from omni.records import REPORTS_PREFIX
 from service.kit.aws.bounded import StoreDropped, StoreThrottled, translated
 from service.kit.aws.clients import client
 from service.kit.frame.errors import StoreError

@@ -17,7 +17,7 @@ from omni.delivery.destinations import Destination
 from omni.delivery.outbox import DeliveryRecord, ReportOutbox
 from omni.delivery.outgoing import Outgoing
 from omni.delivery.sending import send
-from omni.records.opening import open_place
+from omni.records import open_place
 from omni.schedule.child import GRACE_S, omni_command, run_command
 from omni.schedule.plan import ScheduledJob, SchedulePlan
 from omni.schedule.results import NoReport, last_line, result_of
@@ -199,7 +199,7 @@ def open_scheduler(plan: SchedulePlan, settings: Settings, say: Callable[[str], 
     folder = settings.state_dir / "schedule"
     return Scheduler(
         plan=plan,
-        runs=Runs(place.records, _machine(folder)),
+        runs=Runs(place, _machine(folder)),
         outbox=ReportOutbox(place=place, destinations=plan.destinations, send=send_here, now=now),
         folder=folder,
         now=now,
