@@ -37,11 +37,7 @@ class DiskRecords:
         self._folder = folder
 
     def get(self, partition: str, key: str) -> SharedItem | None:
-        """Return one record, or None.
-
-        Raises:
-            ConfigurationError: its file cannot be read.
-        """
+        """Return one record, or None; ``ConfigurationError`` if its file cannot be read."""
         path = self._path(partition, key)
         try:
             found = json.loads(path.read_bytes())
@@ -65,11 +61,7 @@ class DiskRecords:
         return found
 
     def put(self, partition: str, key: str, text: str, *, expected: int) -> None:
-        """Write a record that has the version ``expected`` (0: there is none).
-
-        Raises:
-            SharedStateChanged: it has another one.
-        """
+        """Write a record that has the version ``expected`` (0: there is none); ``SharedStateChanged`` if it has another one."""
         path = self._path(partition, key)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _locked(path.parent.parent / "records.lock"):

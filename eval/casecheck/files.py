@@ -63,11 +63,7 @@ class CaseLine:
 
 
 def case_paths(folder: Path) -> list[Path]:
-    """Return the case files of ``folder`` by name, without the judges' files.
-
-    Raises:
-        CaseError: there are none.
-    """
+    """Return the case files of ``folder`` by name, without the judges' files; ``CaseError`` if there are none."""
     paths = sorted(path for path in folder.glob("*.jsonl") if path.stem not in _NO_CASES)
     if not paths:
         raise CaseError(f"no case file in {folder}; write dev.jsonl there (see docs/guides/adding-a-task.md)")

@@ -61,11 +61,7 @@ class HarvestCandidate:
 
 
 def week_bounds(week: str) -> tuple[datetime, datetime]:
-    """Return the start of an ISO week and the start of the next one, in UTC.
-
-    Raises:
-        HarvestError: ``week`` is not an ISO week.
-    """
+    """Return the start of an ISO week and the start of the next one, in UTC; ``HarvestError`` if ``week`` is not an ISO week."""
     try:
         monday = datetime.strptime(f"{week}-1", "%G-W%V-%u").date()
     except ValueError as err:

@@ -60,11 +60,7 @@ class KeptSource(CaseSource[BaseModel]):
 
 
 def json_object(s3: Any, bucket: str, key: str) -> dict[str, Any] | None:
-    """Return the JSON object ``key`` of ``bucket``, None if there is none.
-
-    Raises:
-        StoreError: S3 does not answer.
-    """
+    """Return the JSON object ``key`` of ``bucket``, None if there is none; ``StoreError`` if S3 does not answer."""
     try:
         body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except ClientError as err:

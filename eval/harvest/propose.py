@@ -47,11 +47,7 @@ class HarvestContext:
         return self.rules.scenario_model or self.task.input_model
 
     def sets(self) -> list[CaseLine]:
-        """Return the cases of the sets to compare with.
-
-        Raises:
-            HarvestError: a set named in ``against`` does not exist.
-        """
+        """Return the cases of the sets to compare with; ``HarvestError`` if a set named in ``against`` does not exist."""
         paths = case_paths(self.folder)
         unknown = set(self.against) - {path.stem for path in paths} - {REGRESSION}
         if unknown:

@@ -80,11 +80,7 @@ def send_by_smtp(report: Outgoing, destination: SmtpDestination, environment: Ma
 
 
 def send_by_ses(report: Outgoing, destination: SesDestination, settings: Settings) -> None:
-    """Send the e-mail through Amazon SES.
-
-    Raises:
-        DeliveryFailed: SES cannot be reached or refuses the mail.
-    """
+    """Send the e-mail through Amazon SES; ``DeliveryFailed`` if SES cannot be reached or refuses the mail."""
     mail = build_mail(report, destination)
     patient = settings.model_copy(update={"store_timeout_s": _TIMEOUT_S})
     try:

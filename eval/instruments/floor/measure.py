@@ -110,11 +110,7 @@ def guarded(cases: Sequence[Case], weights: Weights) -> list[str]:
 
 
 def cases_of(names: Sequence[str], settings: Settings) -> list[Case]:
-    """Return the cases of the named datasets, in order.
-
-    Raises:
-        CaseError: a dataset is missing or wrong.
-    """
+    """Return the cases of the named datasets, in order; ``CaseError`` if a dataset is missing or wrong."""
     return [
         case
         for name in names

@@ -66,11 +66,7 @@ _TEMPERATURES = (0.1, 10.0)
 
 
 def learn(folder: Path, embedder: Embedder) -> IntentWeights:
-    """Learn from ``train.jsonl`` of ``folder``, and calibrate on ``dev.jsonl``.
-
-    Raises:
-        CaseError: a file is missing or damaged.
-    """
+    """Learn from ``train.jsonl`` of ``folder``, and calibrate on ``dev.jsonl``; ``CaseError`` if a file is missing or damaged."""
     train, dev = (read_messages(folder / f"{name}.jsonl") for name in ("train", "dev"))
     model = _fitted(_vectors(train, embedder), _intents(train), PENALTY)
     intents = [str(name) for name in model.classes_]

@@ -121,11 +121,7 @@ class World:
         self.wait_for(None)
 
     def wait_for(self, pair: str | None) -> None:
-        """Wait until the service serves ``pair``, or any if None.
-
-        Raises:
-            TrafficError: the service does not serve it in time.
-        """
+        """Wait until the service serves ``pair``, or any if None; ``TrafficError`` if the service does not serve it in time."""
         deadline = time.monotonic() + _READY_S
         while time.monotonic() < deadline:
             ready = get_json(f"{self.url}/readyz")
