@@ -69,7 +69,7 @@ def check_calibration(path: Path, lines: Sequence[CaseLine], rules: CalibrationR
             first = err.errors(include_url=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "the object"
             problems.append(
-                CaseProblem(file=path.stem, line=number, id="", text=f"field {field!r}: {first['msg']}; mend the line")
+                CaseProblem(file=path.stem, line=number, text=f"field {field!r}: {first['msg']}; mend the line")
             )
     # Every repeated id is reported; the first row with the id is kept.
     by_id: dict[str, LabelledRow] = {}
@@ -98,7 +98,7 @@ def check_calibration(path: Path, lines: Sequence[CaseLine], rules: CalibrationR
                 f"word overlap with {found.source} separates good from bad (AUC {found.auc.value:.2f}, allowed "
                 f"{OVERLAP_AUC[0]} to {OVERLAP_AUC[1]}); a judge could pass by counting words: reword rows until it cannot"
             )
-    problems += [CaseProblem(file=path.stem, line=0, id="", text=text) for text in texts]
+    problems += [CaseProblem(file=path.stem, text=text) for text in texts]
     return CalibrationFindings(
         problems=tuple(problems), rows=len(rows), labels=labels, kinds=kinds, separations=separations
     )

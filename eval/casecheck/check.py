@@ -66,8 +66,7 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
     problems += copied_passages(lines) + copied_references(lines) + reworded_cases(lines)
     missing = [] if only else [file for file in rules.files if file not in by_file]
     problems += [
-        CaseProblem(file=file, line=0, id="", text=f"is missing; {rules.files[file].count} cases are required")
-        for file in missing
+        CaseProblem(file=file, text=f"is missing; {rules.files[file].count} cases are required") for file in missing
     ]
     balances = [balance_of(file, found, rules.files.get(file)) for file, found in by_file.items()]
     problems += [problem for balance in balances for problem in balance.problems]
@@ -100,14 +99,14 @@ def _judges_files(
         calibration = check_calibration(path, lines, rules.calibration)
         problems += calibration.problems
     elif rules.calibration is not None and complete:
-        problems.append(CaseProblem(file=CALIBRATION, line=0, id="", text="is missing; the judge cannot be calibrated"))
+        problems.append(CaseProblem(file=CALIBRATION, text="is missing; the judge cannot be calibrated"))
     path = folder / f"{CLAIMS}.jsonl"
     if path.exists():
         claims = check_claims(path, lines, rules.claims_of)
         problems += claims.problems
     elif rules.claims_of and complete:
         text = "is missing; the claims judge cannot be asked"
-        problems.append(CaseProblem(file=CLAIMS, line=0, id="", text=text))
+        problems.append(CaseProblem(file=CLAIMS, text=text))
     return calibration, claims, problems
 
 
@@ -152,7 +151,7 @@ def card_problems(folder: Path, digests: Mapping[str, str]) -> list[CaseProblem]
             )
         else:
             continue
-        problems.append(CaseProblem(file=file, line=0, id="", text=text))
+        problems.append(CaseProblem(file=file, text=text))
     return problems
 
 

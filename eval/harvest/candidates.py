@@ -55,9 +55,9 @@ class HarvestCandidate:
     answered_by: str
     reasons: tuple[str, ...]
     shown: str
-    said_reason: str | None
-    comment: str | None
-    edited_summary: str | None
+    said_reason: str | None = None
+    comment: str | None = None
+    edited_summary: str | None = None
 
 
 def week_bounds(week: str) -> tuple[datetime, datetime]:

@@ -145,15 +145,9 @@ def _proposal(candidate: HarvestCandidate, original: BaseModel, context: Harvest
     return Proposal(
         case=case,
         provenance=Provenance(
-            request_id=candidate.request_id,
-            summary_id=candidate.summary_id,
+            **{name: getattr(candidate, name) for name in Provenance.model_fields.keys() - {"week", "reason"}},
             week=week,
             reason="+".join(candidate.reasons),
-            pair=candidate.pair,
-            pair_digest=candidate.pair_digest,
-            prompt_version=candidate.prompt_version,
-            registry_version=candidate.registry_version,
-            answered_by=candidate.answered_by,
         ),
         shown=source.redacted(candidate.shown, original),
         said_reason=candidate.said_reason,

@@ -9,7 +9,7 @@ from typing import Any
 
 from eval.report.check_table import badge
 from eval.report.conclusions import VERDICT_SIGNS, VERDICT_WORDS, check_line
-from eval.report.page import TEMPLATES
+from eval.report.page import page_template
 from eval.shadow.decide import ScoredRequest, ShadowResult
 from eval.shadow.stored import StoredShadows
 from eval.spine.results import Check, Verdict
@@ -232,17 +232,8 @@ def write_shadow_report(report: ShadowReport, folder: Path) -> Path:
 
 def render_shadow(report: ShadowReport) -> str:
     """Return the page as HTML without scripts and external resources; all text is escaped."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     result = report.result
-    page = environment.get_template("shadow.html.j2").render(
+    page = page_template("shadow.html.j2").render(
         report=report,
         result=result,
         badge=badge(result.gate.verdict),

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from eval.instruments.sweep.points import SweepPoint
 from eval.report.check_table import badge
 from eval.report.conclusions import baseline_sentence, judge_status, limit_text, stand_in_warning, table_metrics, why
-from eval.report.page import TEMPLATES
+from eval.report.page import page_template
 from eval.spine.results import Evaluation
 from eval.spine.suite import MetricSpec, Suite
 from figures.files import write_whole
@@ -48,15 +48,6 @@ def write_sweep(
 
 def render_sweep(evaluation: Evaluation, suite: Suite, quality: MetricSpec, points: Sequence[SweepPoint]) -> str:
     """Return the page as HTML without scripts and external resources."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     specs = table_metrics(suite)
     pairs = {pair.pair_name: pair for pair in evaluation.pairs}
     pictures = [
@@ -82,7 +73,7 @@ def render_sweep(evaluation: Evaluation, suite: Suite, quality: MetricSpec, poin
         )
         for point in points
     ]
-    page = environment.get_template("sweep.html.j2").render(
+    page = page_template("sweep.html.j2").render(
         e=evaluation,
         quality=quality,
         pictures=pictures,
