@@ -5,8 +5,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError
-
+from omni.delivery.chat import post_to_chat
 from omni.delivery.destinations import (
     ArchiveDestination,
     BucketDestination,
@@ -15,11 +14,9 @@ from omni.delivery.destinations import (
     SesDestination,
     SmtpDestination,
 )
-from omni.delivery.outgoing import DeliveryFailed, Outgoing
+from omni.delivery.mail import send_by_ses, send_by_smtp
+from omni.delivery.outgoing import DeliveryFailed, Outgoing, delivering
 from omni.records import REPORTS_PREFIX
-from service.kit.aws.bounded import StoreDropped, StoreThrottled, translated
-from service.kit.aws.clients import client
-from service.kit.frame.errors import StoreError
 from service.kit.settings import Settings
 
 
@@ -32,24 +29,14 @@ def send(report: Outgoing, destination: Destination, settings: Settings, environ
     if isinstance(destination, ArchiveDestination):
         destination = _archive(destination, settings)
     if isinstance(destination, FolderDestination):
-        from omni.delivery.sending import put_into_folder
-
         return str(put_into_folder(report, destination, settings.root))
     if isinstance(destination, BucketDestination):
-        from omni.delivery.sending import put_into_bucket
-
         return put_into_bucket(report, destination, settings)
     if isinstance(destination, SmtpDestination):
-        from omni.delivery.mail import send_by_smtp
-
         return send_by_smtp(report, destination, environment)
     if isinstance(destination, SesDestination):
-        from omni.delivery.mail import send_by_ses
-
         send_by_ses(report, destination, settings)
         return ""
-    from omni.delivery.chat import post_to_chat
-
     post_to_chat(report, destination, environment)
     return ""
 
@@ -87,9 +74,6 @@ def put_into_folder(report: Outgoing, destination: FolderDestination, root: Path
     return folder
 
 
-_TIMEOUT_S = 30.0
-
-
 def put_into_bucket(report: Outgoing, destination: BucketDestination, settings: Settings) -> str:
     """Write all files of the report, then ``message.txt``, and return their place; the same report has the same keys.
 
@@ -98,15 +82,8 @@ def put_into_bucket(report: Outgoing, destination: BucketDestination, settings: 
     """
     folder = f"{destination.prefix}{report.report_id}/"
     message = ("message.txt", "text/plain", report.text().encode())
-    s3 = client("s3", settings.model_copy(update={"store_timeout_s": _TIMEOUT_S}), attempts=1)
-    try:
-        with translated(f"bucket {destination.bucket!r}"):
-            for name, media_type, content in (*((f.name, f.media_type, f.content) for f in report.files), message):
-                kind = f"{media_type}; charset=utf-8"
-                s3.put_object(Bucket=destination.bucket, Key=folder + name, Body=content, ContentType=kind)
-    except StoreError as err:
-        passing = isinstance(err, StoreThrottled | StoreDropped) or isinstance(err.__cause__, BotoCoreError)
-        raise DeliveryFailed(str(err), passing=passing) from err
-    finally:
-        s3.close()
+    with delivering("s3", f"bucket {destination.bucket!r}", settings) as s3:
+        for name, media_type, content in (*((f.name, f.media_type, f.content) for f in report.files), message):
+            kind = f"{media_type}; charset=utf-8"
+            s3.put_object(Bucket=destination.bucket, Key=folder + name, Body=content, ContentType=kind)
     return f"s3://{destination.bucket}/{folder}"

@@ -117,13 +117,13 @@ class Scheduler:
         out, err = self._outputs(job, record)
         started = time.monotonic()
         try:
-            end = run_command(self.command(job.command), timeout=job.timeout, out=out, err=err, grace_s=self.grace_s)
+            code = run_command(self.command(job.command), timeout=job.timeout, out=out, err=err, grace_s=self.grace_s)
         except BaseException:
             cut_off = {"state": "interrupted", "ended_at": self.now(), "detail": "the scheduler was stopped"}
             with suppress(ServiceError):
                 self.runs.finish(job, claimed, record.model_copy(update=cut_off))
             raise
-        state = _STATES.get(end.code, "failed")
+        state = _STATES.get(code, "failed")
         said = last_line(out, err) if state != "done" else ""
         if state == "timed out":
             said = f"ended after its timeout of {job.timeout}" + (f"; it last printed: {said}" if said else "")
@@ -131,8 +131,8 @@ class Scheduler:
             update={
                 "state": state,
                 "ended_at": self.now(),
-                "exit_code": end.code,
-                "detail": one_line(said or f"exit code {end.code}", _MOST_DETAIL) if state != "done" else "",
+                "exit_code": code,
+                "detail": one_line(said or f"exit code {code}", _MOST_DETAIL) if state != "done" else "",
                 "done_slot": record.slot if state in ("done", "attention") else record.done_slot,
             }
         )
