@@ -69,6 +69,7 @@ class NoPatterns:
     """Leaves everything: nobody is served by it, it shows what Presidio finds without the patterns."""
 
     by = "nothing"
+    languages: frozenset[str] = frozenset()
 
     def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
         return RedactedTranscript(turns=tuple(turns), by=self.by, found={})
