@@ -245,9 +245,6 @@ def _candidate(source_key: str, rows: Sequence[dict[str, Any]]) -> HarvestCandid
         answered_by=str(first["model_used"]),
         reasons=("overruled",),
         shown="".join(lines),
-        said_reason=None,
-        comment=None,
-        edited_summary=None,
     )
 
 
