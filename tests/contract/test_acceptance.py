@@ -12,7 +12,7 @@ from service.answers_kept.feedback import RatedRow, SaidFeedback, SummaryFeedbac
 from service.answers_kept.items import to_item
 from service.answers_kept.record import SummaryRecord
 from service.api.feedback import FeedbackAnswer, FeedbackRequest
-from service.api.http.problems import _TITLES
+from service.api.http.problems import PROBLEMS
 from service.api.insights import InsightsRequest
 from service.kit.aws.stores import SUMMARIES
 from service.kit.frame.errors import FailureCode
@@ -126,7 +126,7 @@ def test_every_event_figure_panel_alarm_and_code_has_a_row():
     assert sorted(_names("panels and alarms")) == sorted(
         [panel["title"] for panel in PLAN["panels"]] + [alarm["name"] for alarm in PLAN["alarms"]]
     )
-    assert set(_names("codes")) == set(FailureCode) | set(_TITLES)
+    assert set(_names("codes")) == set(FailureCode) | set(PROBLEMS)
 
 
 def test_each_marker_names_a_row_and_each_row_has_tests_or_a_reason():

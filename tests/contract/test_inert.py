@@ -12,6 +12,9 @@ ALLOWED = {
 }
 
 
+NO_PAGES = {"omni/schedule/export.py"}  # writes files of configuration, from the committed schedule alone
+
+
 def modules():
     return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
@@ -51,6 +54,7 @@ def test_no_console_is_opened_past_the_one_way():
 
 def test_every_page_is_shown_inert_as_a_whole():
     writers = {path for path in modules() if "get_template(" in path.read_text(encoding="utf-8")}
+    writers -= {ROOT / name for name in NO_PAGES}
     assert writers
     for path in writers:
         assert "return visible(page)" in path.read_text(encoding="utf-8"), path
