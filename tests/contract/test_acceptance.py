@@ -126,7 +126,7 @@ def test_every_event_figure_panel_alarm_and_code_has_a_row():
     assert sorted(_names("panels and alarms")) == sorted(
         [panel["title"] for panel in PLAN["panels"]] + [alarm["name"] for alarm in PLAN["alarms"]]
     )
-    assert set(_names("codes")) == set(FailureCode) | set(PROBLEMS)
+    assert set(_names("codes")) == set(FailureCode) | {code for code, row in PROBLEMS.items() if "title" in row}
 
 
 def test_each_marker_names_a_row_and_each_row_has_tests_or_a_reason():

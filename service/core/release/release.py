@@ -22,7 +22,7 @@ RELEASE_TYPE = "https://omni-insights.dev/release/v1"  # a name; nothing is fetc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseStep:
+class LedgerStep:
     """What a release and a step of a rollout state alike. ``sequence`` grows by one with every step; ``at`` is ISO 8601 UTC.
 
     ``attestation`` is the digest of the evidence's envelope. ``stage`` is the deployment that the step is for; None: an older
@@ -81,7 +81,7 @@ class ReleaseStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Release(ReleaseStep):
+class Release(LedgerStep):
     """One move of the alias, rollbacks included. ``previous`` is the digest of the release before it, None for the first."""
 
     tag_prefix: ClassVar[str] = RELEASE_TAG_PREFIX
@@ -97,7 +97,7 @@ class Release(ReleaseStep):
         return exception_from(_adapter(Release).dump_python(self, mode="json"))
 
 
-Step = TypeVar("Step", bound=ReleaseStep)
+Step = TypeVar("Step", bound=LedgerStep)
 
 
 _adapters: dict[Any, TypeAdapter[Any]] = {}

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from service.core.release.attestation import GateAttestation, read_attestation
-from service.core.release.release import ReleaseStep, attestation_tag, newest_tag, read_step, verified_steps
+from service.core.release.release import LedgerStep, attestation_tag, newest_tag, read_step, verified_steps
 from service.core.release.served import ServedPair
 from service.core.release.statements import TrustedKeys, shown
 from service.core.release.unseen import UnseenPolicy
@@ -25,7 +25,7 @@ _Percent = Annotated[int, Field(ge=0, le=100)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rollout(ReleaseStep):
+class Rollout(LedgerStep):
     """One step of a rollout; its ``sequence`` counts the steps of all candidates of the task.
 
     The candidate answers ``percent`` of the customers; 0 ends the rollout. For ``shadow_percent`` of the others it answers too,
