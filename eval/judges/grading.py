@@ -13,6 +13,7 @@ from eval.judges import reading
 from eval.labels.claims import answers as claims_answers
 from eval.labels.claims.answers import CHOICES, claims_form
 from eval.run.reply_cache import CachingGateway, ReplyCache
+from eval.spine import accounts
 from eval.spine.code_digest import without_words
 from eval.spine.judge_spec import SCHEMA_NAMES, Grade, answer_form, read_grade
 from service.core.llm.deadline import Budget, complete_within
@@ -77,10 +78,10 @@ class Judge:
     def digest(self) -> str:
         """SHA-256 over prompt, model, sampling and the form of the answer: what a calibration is valid for.
 
-        Code makes a claims judge's questions and settles its answers, so that code counts too.
+        Code makes the questions about claims and sentences and settles their answers, so that code counts too.
         """
-        content = [self.pair.digest, self.form]
-        return sha256_hex(canonical_json([*content, _claims_code()] if self.asks_claims else content))
+        code = [_claims_code()] if self.asks_claims else [_reading_code()] if self.reads else []
+        return sha256_hex(canonical_json([self.pair.digest, self.form, *code]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +98,16 @@ class GradingQuestion:
 
 @cache
 def _claims_code() -> str:
-    folder = Path(claims_answers.__file__).parent
-    return sha256_hex(
-        "\0".join(without_words(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.py")))
-    )
+    return _code(sorted(Path(claims_answers.__file__).parent.glob("*.py")))
+
+
+@cache
+def _reading_code() -> str:
+    return _code([Path(reading.__file__), Path(accounts.__file__)])
+
+
+def _code(paths: Sequence[Path]) -> str:
+    return sha256_hex("\0".join(without_words(path.read_text(encoding="utf-8")) for path in paths))
 
 
 def rubrics(settings: Settings) -> list[str]:
