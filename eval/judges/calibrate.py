@@ -23,6 +23,7 @@ from eval.run.reply_cache import ReplyCache
 from eval.spine.judge_spec import JudgeSpec
 from eval.spine.suite import Suite
 from eval.suites import load_suite
+from figures.command_line import omni
 from service.core.llm.gateway import LiteLLMGateway
 from service.core.run.task import Task, load_task
 from service.core.unit.cards import ModelCards
@@ -109,7 +110,7 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
     ``say`` gets one line per thing that is left out, with its reason.
 
     Raises:
-        PairError, CaseError, ConfigurationError: bad input; no model was asked.
+        PairError, CaseError, ConfigurationError: bad input, before a model is asked; or a judge that never answered.
     """
     task, suite = load_task(options.task), load_suite(options.task)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
@@ -252,6 +253,12 @@ def _measure(asked: _Asked, bench: GradingRun, setting: _Setting) -> JudgeReport
         measured.append(labelled.own(setting.task, setting.own))
     measured += _on_public(spec, labelled, setting)
     contrasts = None if asked.contrasts is None else _on_contrasts(labelled, asked.contrasts, setting)
+    if labelled.reasons and not labelled.names:
+        why = next(filter(None, labelled.reasons), "")
+        raise ConfigurationError(
+            f"judge {spec.rubric} on {jury.model}: nobody answered ({why}), so nothing was recorded; see that the model's server "
+            f"runs and its name is right, with {omni('models', 'check', jury.judges[0].pair.model)}"
+        )
     record = Calibration(
         judge_digest=jury.digest,
         rubric=jury.rubric,

@@ -38,6 +38,8 @@ _ALL_VARIABLES = frozenset(name for sets in _VARIABLES.values() for names in set
 _MENUS = {claims_answers.SCHEMA_NAME: CHOICES, reading.SCHEMA_NAME: reading.MENU}
 _Answer = TypeVar("_Answer")
 _THROTTLE_RETRIES = 12  # as the runner of cases: throttles are waited out inside the judge's deadline
+# So many failures in a row, and a judge is not asked again in this run: thousands of deadlines would take hours.
+_GIVEN_UP_AFTER = 8
 _REGION = re.compile(r"^(us|eu|apac|global)\.")
 
 
@@ -180,7 +182,7 @@ def _bare(model_id: str) -> str:
 class GradingRun:
     """Everything that asking needs and that stays the same over a run's questions.
 
-    ``origins`` collects those of each judge's replies, by the judge's digest.
+    ``origins`` collects those of each judge's replies, by the judge's digest, and ``failures`` the last ones in a row.
     """
 
     gateway: Gateway
@@ -189,6 +191,7 @@ class GradingRun:
     concurrency: int
     fresh: bool = False
     origins: dict[str, set[AnswerOrigin]] = field(default_factory=dict)
+    failures: dict[str, list[ModelError]] = field(default_factory=dict)
 
     async def each(self, jobs: Sequence[Callable[[], Awaitable[_Answer]]]) -> list[_Answer]:
         """Return the answers to all jobs, in order, at most ``concurrency`` of them at a time.
@@ -232,8 +235,11 @@ class GradingRun:
         """Return what the judge wrote, from the cache if it holds the same call.
 
         Raises:
-            ModelError: the call failed, or came too late.
+            ModelError: the call failed, or came too late; or so many did that this judge is not asked any more.
         """
+        failures = self.failures.setdefault(judge.digest, [])
+        if len(failures) >= _GIVEN_UP_AFTER:
+            raise failures[-1]
         call = ModelCall(
             model=judge.pair.model,
             messages=judge.pair.render(question.values),
@@ -244,9 +250,13 @@ class GradingRun:
         gateway = CachingGateway(
             self.gateway, self.cache, self.run_id, judge.digest, question.digest, repeat, self.fresh
         )
-        reply, _ = await complete_within(
-            gateway, call, Budget(call.timeout_s, time.perf_counter), throttle_retries=_THROTTLE_RETRIES
-        )
+        budget = Budget(call.timeout_s, time.perf_counter)
+        try:
+            reply, _ = await complete_within(gateway, call, budget, throttle_retries=_THROTTLE_RETRIES)
+        except ModelError as err:
+            failures.append(err)
+            raise
+        failures.clear()
         self.origins.setdefault(judge.digest, set()).add(reply.origin)
         return reply
 
