@@ -56,9 +56,9 @@ class FreeText:
 
 
 def _under_heads(statement: SourceStatement) -> str:
-    """Return a statement after its heads; of heads that say the same, such as "The agent" and "The agent says", the first."""
+    """Return what was said or noted after its heads; of heads that say the same ("The agent", "The agent says") the first."""
     kept, words = list[str](), set[str]()
-    for head in statement.heads:
+    for head in statement.heads if statement.how in ("verbatim", "echo") else ():
         said = set(head.casefold().split())
         if not said & words:
             kept.append(head)
