@@ -9,6 +9,7 @@ JUDGES = (
         kinds=("advice",),
         reads=True,
         measured_on="summarize",
+        floor=0.80,
         margin=0.07,
         yes_or_no=True,
         reason="as for the reader of summaries: one conversation in fourteen; how a reply sounds it cannot tell",

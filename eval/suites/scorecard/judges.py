@@ -10,6 +10,7 @@ JUDGES = (
         kinds=tuple(kind.name for kind in JUDGED_KINDS),
         reads=True,
         measured_on="summarize",
+        floor=0.80,
         margin=0.07,
         yes_or_no=True,
         reason="as for the reader of summaries: one call in fourteen; verdicts are compared with people's, reasons with the call",
