@@ -39,6 +39,14 @@ def bench_history() -> None:
     _end(main())
 
 
+@bench.command("checks")
+def bench_checks() -> None:
+    """Measure the CPU time of the guard and of accounting for an answer. Exit code 1: the guard misses its target."""
+    from eval.instruments.bench.checks import main
+
+    _end(main())
+
+
 @bench.command("service")
 def bench_service(
     profile: Annotated[bool, typer.Option("--profile", help="Print where the CPU time goes.")] = False,

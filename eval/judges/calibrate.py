@@ -2,7 +2,7 @@
 
 import datetime as dt
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +23,7 @@ from eval.run.reply_cache import ReplyCache
 from eval.spine.judge_spec import JudgeSpec
 from eval.spine.suite import Suite
 from eval.suites import load_suite
+from figures.command_line import omni
 from service.core.llm.gateway import LiteLLMGateway
 from service.core.run.task import Task, load_task
 from service.core.unit.cards import ModelCards
@@ -84,13 +85,14 @@ class _Setting:
     cards: ModelCards
     own: OwnRows | None
     claims: ClaimLabels | None
-    contrasts: ContrastBench | None
+    contrasts: Mapping[str, ContrastBench]
     quarter: str
     say: Callable[[str], None]
 
-    def contrasts_for(self, jury: Jury) -> ContrastBench | None:
-        """Return the contrast sets with the edits that are held for this jury."""
-        return None if self.contrasts is None else self.contrasts.with_held(jury.digest, self.quarter)
+    def contrasts_for(self, spec: JudgeSpec, jury: Jury) -> ContrastBench | None:
+        """Return the contrast sets that the judge is measured on, with the edits that are held for this jury."""
+        bench = self.contrasts.get(spec.measured_on or self.task.name)
+        return None if bench is None else bench.with_held(jury.digest, self.quarter)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,7 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
     ``say`` gets one line per thing that is left out, with its reason.
 
     Raises:
-        PairError, CaseError, ConfigurationError: bad input; no model was asked.
+        PairError, CaseError, ConfigurationError: bad input, before a model is asked; or a judge that never answered.
     """
     task, suite = load_task(options.task), load_suite(options.task)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
@@ -123,11 +125,11 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
         cards=cards,
         own=load_own(task, settings) if own_digest(task.name, settings) else None,
         claims=load_claims(settings.datasets_dir, task.name) if any(spec.asks_claims for spec, _ in juries) else None,
-        contrasts=_contrasts(options, task, settings, say),
+        contrasts=_contrasts(options, {spec.measured_on or task.name for spec, _ in juries}, settings, say),
         quarter=terms_of(suite, settings).quarters[0],
         say=say,
     )
-    asked = [_Asked(spec=spec, jury=jury, contrasts=setting.contrasts_for(jury)) for spec, jury in juries]
+    asked = [_Asked(spec=spec, jury=jury, contrasts=setting.contrasts_for(spec, jury)) for spec, jury in juries]
     for one in asked:
         say(str(_plan(one, setting)))
         if (name := _public_name(one.spec, options)) and _public(one.spec, setting) is None:
@@ -225,14 +227,21 @@ def _specs(suite: Suite, wanted: Sequence[str]) -> list[JudgeSpec]:
 
 
 def _contrasts(
-    options: CalibrateOptions, task: Task[Any], settings: Settings, say: Callable[[str], None]
-) -> ContrastBench | None:
-    if CONTRASTS not in options.sets:
-        return None
-    if not has_contrasts(settings.datasets_dir, task.name):
-        say(f"contrast sets left out: task {task.name!r} has none, so no judge gets a licence")
-        return None
-    return open_contrasts(task, settings, dev_cases=options.dev_cases, gate_cases=options.gate_cases)
+    options: CalibrateOptions, tasks: Collection[str], settings: Settings, say: Callable[[str], None]
+) -> dict[str, ContrastBench]:
+    """Return the contrast sets of ``tasks`` by task."""
+    found = {}
+    for name in sorted(tasks) if CONTRASTS in options.sets else ():
+        if not has_contrasts(settings.datasets_dir, name):
+            say(f"contrast sets left out: task {name!r} has none, so no judge gets a licence")
+            continue
+        if name != options.task:
+            say(
+                f"contrast sets of task {name!r}: reading is measured there; each run measures it on its own answers, too"
+            )
+        counts = {"dev_cases": options.dev_cases, "gate_cases": options.gate_cases}
+        found[name] = open_contrasts(load_task(name), settings, **counts)
+    return found
 
 
 def _measure(asked: _Asked, bench: GradingRun, setting: _Setting) -> JudgeReport:
@@ -244,6 +253,12 @@ def _measure(asked: _Asked, bench: GradingRun, setting: _Setting) -> JudgeReport
         measured.append(labelled.own(setting.task, setting.own))
     measured += _on_public(spec, labelled, setting)
     contrasts = None if asked.contrasts is None else _on_contrasts(labelled, asked.contrasts, setting)
+    if labelled.reasons and not labelled.names:
+        why = next(filter(None, labelled.reasons), "")
+        raise ConfigurationError(
+            f"judge {spec.rubric} on {jury.model}: nobody answered ({why}), so nothing was recorded; see that the model's server "
+            f"runs and its name is right, with {omni('models', 'check', jury.judges[0].pair.model)}"
+        )
     record = Calibration(
         judge_digest=jury.digest,
         rubric=jury.rubric,
@@ -312,7 +327,7 @@ def _report(spec: JudgeSpec, record: Calibration, labelled: LabelledAsker, setti
         reasons[reason] = reasons.get(reason, 0) + 1
     granted = None
     if spec.kinds:
-        granted = licence(record, spec, terms_of(setting.suite, setting.settings))
+        granted = licence(record, spec, terms_of(setting.suite, setting.settings, spec))
         short = granted.shortfall
     else:
         short = shortfall(

@@ -13,6 +13,7 @@ from eval.judges import reading
 from eval.labels.claims import answers as claims_answers
 from eval.labels.claims.answers import CHOICES, claims_form
 from eval.run.reply_cache import CachingGateway, ReplyCache
+from eval.spine import accounts
 from eval.spine.code_digest import without_words
 from eval.spine.judge_spec import SCHEMA_NAMES, Grade, answer_form, read_grade
 from service.core.llm.deadline import Budget, complete_within
@@ -37,6 +38,8 @@ _ALL_VARIABLES = frozenset(name for sets in _VARIABLES.values() for names in set
 _MENUS = {claims_answers.SCHEMA_NAME: CHOICES, reading.SCHEMA_NAME: reading.MENU}
 _Answer = TypeVar("_Answer")
 _THROTTLE_RETRIES = 12  # as the runner of cases: throttles are waited out inside the judge's deadline
+# So many failures in a row, and a judge is not asked again in this run: thousands of deadlines would take hours.
+_GIVEN_UP_AFTER = 8
 _REGION = re.compile(r"^(us|eu|apac|global)\.")
 
 
@@ -77,10 +80,10 @@ class Judge:
     def digest(self) -> str:
         """SHA-256 over prompt, model, sampling and the form of the answer: what a calibration is valid for.
 
-        Code makes a claims judge's questions and settles its answers, so that code counts too.
+        Code makes the questions about claims and sentences and settles their answers, so that code counts too.
         """
-        content = [self.pair.digest, self.form]
-        return sha256_hex(canonical_json([*content, _claims_code()] if self.asks_claims else content))
+        code = [_claims_code()] if self.asks_claims else [_reading_code()] if self.reads else []
+        return sha256_hex(canonical_json([self.pair.digest, self.form, *code]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +100,16 @@ class GradingQuestion:
 
 @cache
 def _claims_code() -> str:
-    folder = Path(claims_answers.__file__).parent
-    return sha256_hex(
-        "\0".join(without_words(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.py")))
-    )
+    return _code(sorted(Path(claims_answers.__file__).parent.glob("*.py")))
+
+
+@cache
+def _reading_code() -> str:
+    return _code([Path(reading.__file__), Path(accounts.__file__)])
+
+
+def _code(paths: Sequence[Path]) -> str:
+    return sha256_hex("\0".join(without_words(path.read_text(encoding="utf-8")) for path in paths))
 
 
 def rubrics(settings: Settings) -> list[str]:
@@ -173,7 +182,7 @@ def _bare(model_id: str) -> str:
 class GradingRun:
     """Everything that asking needs and that stays the same over a run's questions.
 
-    ``origins`` collects those of each judge's replies, by the judge's digest.
+    ``origins`` collects those of each judge's replies, by the judge's digest, and ``failures`` the last ones in a row.
     """
 
     gateway: Gateway
@@ -182,6 +191,7 @@ class GradingRun:
     concurrency: int
     fresh: bool = False
     origins: dict[str, set[AnswerOrigin]] = field(default_factory=dict)
+    failures: dict[str, list[ModelError]] = field(default_factory=dict)
 
     async def each(self, jobs: Sequence[Callable[[], Awaitable[_Answer]]]) -> list[_Answer]:
         """Return the answers to all jobs, in order, at most ``concurrency`` of them at a time.
@@ -225,8 +235,11 @@ class GradingRun:
         """Return what the judge wrote, from the cache if it holds the same call.
 
         Raises:
-            ModelError: the call failed, or came too late.
+            ModelError: the call failed, or came too late; or so many did that this judge is not asked any more.
         """
+        failures = self.failures.setdefault(judge.digest, [])
+        if len(failures) >= _GIVEN_UP_AFTER:
+            raise failures[-1]
         call = ModelCall(
             model=judge.pair.model,
             messages=judge.pair.render(question.values),
@@ -237,9 +250,13 @@ class GradingRun:
         gateway = CachingGateway(
             self.gateway, self.cache, self.run_id, judge.digest, question.digest, repeat, self.fresh
         )
-        reply, _ = await complete_within(
-            gateway, call, Budget(call.timeout_s, time.perf_counter), throttle_retries=_THROTTLE_RETRIES
-        )
+        budget = Budget(call.timeout_s, time.perf_counter)
+        try:
+            reply, _ = await complete_within(gateway, call, budget, throttle_retries=_THROTTLE_RETRIES)
+        except ModelError as err:
+            failures.append(err)
+            raise
+        failures.clear()
         self.origins.setdefault(judge.digest, set()).add(reply.origin)
         return reply
 

@@ -16,7 +16,7 @@ from eval.judges.calibration import Calibration, interval_text
 from eval.judges.contrasts import ClassMeasure, ContrastMeasure
 from eval.labels.claims.labels import claims_digest
 from eval.labels.contrasts.sets import contrasts_digest
-from eval.spine.judge_spec import JudgeSpec
+from eval.spine.judge_spec import HARM_CLASSES, JudgeSpec
 from eval.spine.suite import Suite
 from eval.verdict.needed_recall import EQUAL_PASSES, GATE_CASES, JudgeBounds, most_false_alarms, needed_recall
 from figures.command_line import omni
@@ -124,8 +124,8 @@ def quarter_of(moment: datetime) -> str:
     return f"{moment.year}-Q{(moment.month + 2) // 3}"
 
 
-def terms_of(suite: Suite, settings: Settings) -> LicenceTerms:
-    """Return the terms of today.
+def terms_of(suite: Suite, settings: Settings, spec: JudgeSpec | None = None) -> LicenceTerms:
+    """Return the terms of today, for the judge ``spec`` of the suite, who may be measured on another task's contrast sets.
 
     A measurement holds through the quarter that follows it, so that a new quarter stops no release overnight.
     """
@@ -133,7 +133,7 @@ def terms_of(suite: Suite, settings: Settings) -> LicenceTerms:
     before = datetime(now.year - (now.month <= 3), (now.month - 4) % 12 + 1, 1, tzinfo=now.tzinfo)
     return LicenceTerms(
         task=suite.task,
-        set_digest=contrasts_digest(settings.datasets_dir, suite.task),
+        set_digest=contrasts_digest(settings.datasets_dir, (spec and spec.measured_on) or suite.task),
         claims_digest=claims_digest(settings.datasets_dir, suite.task),
         classes=classes_by_kind(suite),
         quarters=(quarter_of(now), quarter_of(before)),
@@ -165,7 +165,9 @@ def licence(record: Calibration | None, spec: JudgeSpec, terms: LicenceTerms, *,
     needed = recall_needed(found, spec)
     if needed is None:
         return Licence(refused="no recall suffices with the suite's floor and margin; give the judge another margin")
-    names = dict.fromkeys(terms.classes[kind] for kind in spec.kinds if kind in terms.classes)
+    of_kinds = (terms.classes[kind] for kind in spec.kinds if kind in terms.classes)
+    # A sentence counts as read only if the reader sees whatever may be wrong with one, whether or not the suite names it.
+    names = dict.fromkeys([*(HARM_CLASSES if spec.reads else ()), *of_kinds])
     classes = tuple(_class(name, found, needed) for name in names)
     granted = {item.name for item in classes if item.licensed}
     kinds = tuple(_kind(kind, terms.classes.get(kind, ""), found, needed, granted) for kind in spec.kinds)

@@ -208,7 +208,7 @@ def _standing(asker: Asker, bench: _Bench, answers: AnswersByArm, graded: _Grade
     if spec.kinds:
         if not answered_by:
             return _note(jury, answered_by, "no licence, shown only: nobody answered as this judge"), False
-        granted = licence(record, spec, terms_of(bench.suite, settings), answered_by=answered_by)
+        granted = licence(record, spec, terms_of(bench.suite, settings, spec), answered_by=answered_by)
         if granted.licensed:
             granted, in_place = _in_place(granted, asker, bench, answers, graded)
         if granted.shortfall or not spec.bounded:

@@ -60,7 +60,6 @@ def _judges(suite: Suite, settings: Settings, waiver: Waiver | None) -> str:
 def _measured(suite: Suite, settings: Settings) -> tuple[list[str], set[str]]:
     """Return the rubrics of the judges that were never measured here, and the kinds that those measured are licensed for."""
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    terms = terms_of(suite, settings)
     unmeasured, looked_at = [], set()
     for spec in suite.judges:
         if not (spec.kinds and spec.bounded):
@@ -68,5 +67,5 @@ def _measured(suite: Suite, settings: Settings) -> tuple[list[str], set[str]]:
         record = load(settings.state_dir, load_jury(spec.rubric, settings=settings, cards=cards).digest)
         if record is None:
             unmeasured.append(spec.rubric)
-        looked_at |= set(licence(record, spec, terms).licensed)
+        looked_at |= set(licence(record, spec, terms_of(suite, settings, spec)).licensed)
     return unmeasured, looked_at

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from service.core.statements.accounting.source import AccountSource, How
+from service.core.statements.accounting.source import AccountSource, How, SourceStatement
 
 # supported: the source states it; unsupported: it does not, a harm; undecided: the reader could not tell, so nobody read it.
 SentenceReading = Literal["supported", "unsupported", "undecided"]
@@ -51,8 +51,19 @@ class FreeText:
 
     @property
     def source_text(self) -> str:
-        """The source for a reader: what happened or was said, without approved wordings and labels."""
-        return "\n".join(one.text for one in self.source.statements if one.how not in ("wording", "label"))
+        """The source for a reader: what happened or was said, by whom and when, without approved wordings and labels."""
+        return "\n".join(_under_heads(one) for one in self.source.statements if one.how not in ("wording", "label"))
+
+
+def _under_heads(statement: SourceStatement) -> str:
+    """Return what was said or noted after its heads; of heads that say the same ("The agent", "The agent says") the first."""
+    kept, words = list[str](), set[str]()
+    for head in statement.heads if statement.how in ("verbatim", "echo") else ():
+        said = set(head.casefold().split())
+        if not said & words:
+            kept.append(head)
+        words |= said
+    return f"{', '.join(kept)}: {statement.text}" if kept else statement.text
 
 
 def reading_order(

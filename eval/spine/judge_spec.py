@@ -34,7 +34,9 @@ class JudgeSpec:
     its present digest, with kappa at least ``min_kappa`` and its interval's low end at least ``min_kappa_low``,
     self-agreement at least ``min_self_agreement``, on at least ``min_bad_rows`` rows with a defect.
 
-    ``reads``: the judge is a reader of single sentences (``eval/judges/reading.py``).
+    ``reads``: the judge is a reader of single sentences (``eval/judges/reading.py``). Reading is the same in every task, so
+    ``measured_on`` may name another task on whose contrast sets the reader is measured; each run measures it on the task's own
+    answers as well.
     ``asks_claims``: the judge answers questions about labelled claims (``eval/labels/claims``). ``shows`` are its
     further scores, which never gate. An answer of which more than ``max_undecided`` (0 to 1) of the items stay
     undecided has no score.
@@ -50,6 +52,7 @@ class JudgeSpec:
     pairwise: bool = False
     kinds: tuple[str, ...] = ()
     reads: bool = False
+    measured_on: str = ""
     asks_claims: bool = False
     shows: tuple[str, ...] = ()
     max_undecided: float = 0.2

@@ -263,6 +263,7 @@ def _pairs(report: WeeklyReport) -> list[dict[str, Any]]:
         text, look = badge(ComparisonResult.WORSE if worse else best)
         released = (
             f"{pair.release.name}, {day_words(pair.release.at.astimezone(report.data.week.zone).date())}"
+            f"{f': {pair.release.why}' if pair.release.why else ''}"
             if pair.release
             else "not released"
         )

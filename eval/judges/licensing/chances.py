@@ -108,7 +108,7 @@ def chance_lines(task: str, settings: Settings) -> list[str]:
         return [f"suite {task!r} has no judge whose licence could be drawn"]
     classes = classes_by_kind(suite)
     quarter = terms_of(suite, settings).quarters[0]
-    opened = open_contrasts(load_task(task), settings, dev_cases=_ALL, gate_cases=_ALL)
+    opened = open_contrasts(load_task(spec.measured_on or task), settings, dev_cases=_ALL, gate_cases=_ALL)
     bench = opened.with_held("0" * 64, quarter)
     lines = [
         f"Chance of a licence for every class, of {TRIES} draws on {len(bench.texts)} texts, errors independent of each other",

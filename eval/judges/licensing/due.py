@@ -31,14 +31,13 @@ def judges_due(task: str, settings: Settings, *, days: int, now: datetime) -> li
     """
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     suite = load_suite(task)
-    terms = terms_of(suite, settings)
     found = []
     for spec in suite.judges:
         if not spec.bounded:
             continue
         jury = load_jury(spec.rubric, settings=settings, cards=cards)
         record = load(settings.state_dir, jury.digest)
-        reason = _outdated(record, spec, terms, own_digest(task, settings))
+        reason = _outdated(record, spec, terms_of(suite, settings, spec), own_digest(task, settings))
         if record is not None and not reason:
             age = (now - datetime.fromisoformat(record.date)).days
             reason = f"measured {age} days ago" if age > days else ""

@@ -27,6 +27,10 @@ _SAID = (
     "refused|accepted|complained|requested|requests|moved|bought|sent|mailed|expects|fears|feared|uploaded|submitted|texted|"
     "emailed|e-mailed|apologized|apologised|confirmed|thanked|insists|denies|denied|promised|offered|told"
 )
+_TOLD = "Asks|Says|Offers|Names|Repeats|Gives|Tells|Promises|Acts|Checks|Verifies|Explains|Apologises|Greets|Confirms|Speaks"
+_DONE = {"bring": "brought", "book": "booked", "choose": "chosen", "complete": "completed", "sign": "signed", "enter": "entered",
+         "download": "downloaded", "update": "updated", "open": "opened", "pay": "paid", "set": "set"}  # fmt: skip
+_ORDERS = "|".join(f"[{name[0].upper()}{name[0]}]{name[1:]}" for name in _DONE)
 _Change = Callable[[re.Match[str]], str]
 
 
@@ -102,6 +106,13 @@ _ROLES = (
     _rule("person_changed", "roles", r"\b(his|her) (wife|husband|son|daughter|mother|father|brother|sister|neighbou?r)\b",
           lambda match: f"{match[1]} {'landlord' if match[2][0] in 'wmsb' else 'tenant'}"),
     _rule("object_changed", "roles", r"\b(his|her|the customer's) (account|meter|bill|deposit|service)\b", r"the landlord's \2"),
+    _rule("object_changed", "roles", r"\b([Yy])our (?=(?:passport|driving|proof|PIN|latest payslip|offer letter|identity|card|"
+          r"account|app|phone|details|National)\b)", lambda match: ("T" if match[1] == "Y" else "t") + "he adviser's "),
+    _rule("person_changed", "roles", r"\ban? (?:account |savings |business )?(?:adviser|specialist)\b", "a notary"),
+    _rule("roles_swapped", "roles", r"\bthe customer(?='s? | [a-z]+s\b)", "the agent"),
+    _rule("roles_swapped", "roles", r"\bthe agent(?='s? | [a-z]+s\b)", "the customer"),
+    _rule("roles_swapped", "roles", rf"(?:^|(?<=[.!?] ))({_TOLD}) (?=[a-z])",
+          lambda match: f"The customer {match[1].lower()} "),
 )  # fmt: skip
 _told_done = partial(_rule, "promise_as_done", "promise", positive=True)
 _PROMISES = (
@@ -131,6 +142,15 @@ _PROMISES = (
     _told_done(r"\b(?:is|are) (?:expected|promised)\b(?! (?:on|by|for|to)\b)", "has come"),
     _told_done(r"\b(?:asks|asked|wants|wanted) (?:for )?(?=(?:a|an|the|his|her|their) )", "got "),
     _told_done(r"\b(?:asks|asked|wants|wanted) to be (?=\w+(?:ed|n|t)\b)", "was "),
+    _told_done(rf"\b(?P<who>(?:[Yy]ou|[Ww]e|I|[Tt]hey))'ll (?P<verb>{_PLAIN})\b",
+               lambda match: f"{match['who']} {_PAST[match['verb']]}"),
+    _told_done(r"\b(?:arrives?|comes?) in (\d+ (?:to \d+ )?(?:working )?days)", r"came \1 ago"),
+    _told_done(rf"(?:^|(?<=[.!?] )|(?<=, ))(?P<verb>{_ORDERS}) (?=(?:a|an|the|your|any)\b)",
+               lambda match: f"you have already {_DONE[match['verb'].lower()]} "),
+    _told_done(rf"(?P<who>)\bneeds? to (?P<verb>{_PLAIN})\b", _done),
+    _rule("claim_as_fact", "promise", r"\b(?:said|mentioned) (?=to be\b)", "proved "),
+    _told_done(r"(?:\b(?:Offers|Promises|Asks for|Proposes)|(?<=\band )(?:offers|promises|asks for|proposes)) (?=[a-z])",
+               lambda match: "Has provided " if match[0][0].isupper() else "has provided "),
     _rule("claim_as_fact", "promise", r"\b(?:reportedly|allegedly|apparently|supposedly|presumably)\b", "demonstrably"),
 )  # fmt: skip
 _OMISSIONS = (
@@ -143,6 +163,12 @@ _OMISSIONS = (
     _rule("bound_turned", "omission", r"\bwithin (?=\w+ (?:business )?(?:days?|hours?|weeks?|months?))", "no sooner than "),
     _rule("part_as_whole", "omission", r"\b(?:one|two|three|some|most|half|part) of (?=(?:the|his|her|their|its)\b)", "all of "),
     _rule("part_as_whole", "omission", r"\b(?:[Oo]ne|[Ss]ome|[Ss]everal|[Mm]ost) (?=[a-z]+s\b)", "all "),
+    _rule("bound_turned", "omission", r"\b(?:within|from) the last (?=\w+ (?:months?|weeks?|days?))", "at least "),
+    _rule("bound_turned", "omission", r"\bbefore (?=\d)", "after "),
+    _rule("part_as_whole", "omission", r"\b[Uu]sually (?=[a-z])|\bmostly ", "always "),
+    _rule("part_as_whole", "omission", r"(?<=[a-z]) or (?=(?:a |an |the |your )?[A-Za-z])", " and also ", positive=True),
+    _rule("part_as_whole", "omission", r"\b(?:[Oo]ne|[Tt]wo) of (?=(?:two|three|four)\b)", "all of "),
+    _rule("part_as_whole", "omission", r"\b(?:[Oo]nly|[Jj]ust) (?=(?:the|a|one|half|part)\b)", "everything, not only "),
     _rule("part_as_whole", "omission", r"\bpartly |\bpartially |\balmost |\bnearly ", "fully "),
 )  # fmt: skip
 _FORMS = (
@@ -156,6 +182,12 @@ _FORMS = (
     _rule("other_form", RIGHT, r"\be-mail", "email"),
     _rule("other_form", RIGHT, r"(?<=\$\d\d)(?=[ ,;])(?!,\d)", ".00"),
     _rule("other_form", RIGHT, r"(?<=\w) but (?=[a-z])", " yet "),
+    _rule("other_form", RIGHT, r"\b(do|does|did|is|are|was|were|could|would|has|have)n't\b", r"\1 not"),
+    _rule("other_form", RIGHT, r"\bworking (?=days?\b)", "business "),
+    _rule("other_form", RIGHT, r"(?<=\d) ?AM\b", " a.m."),
+    _rule("other_form", RIGHT, r"(?<=\d) ?PM\b", " p.m."),
+    _rule("other_form", RIGHT, r"\bMonday\b", "Mon"),
+    _rule("other_form", RIGHT, r"\bFriday\b", "Fri"),
 )
 _RULES = (*_REVERSALS, *_ROLES, *_PROMISES, *_OMISSIONS, *_FORMS)
 _BY_CLASS: Mapping[str, tuple[_Rule, ...]] = {

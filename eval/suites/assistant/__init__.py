@@ -19,6 +19,7 @@ from eval.suites.assistant.case_rules import CASE_RULES as CASE_RULES
 from eval.suites.assistant.conduct import ACTS, ConductScorer
 from eval.suites.assistant.handover import REASONS, HandoverShare, UtilityKept
 from eval.suites.assistant.judged_kinds import JUDGED_KINDS
+from eval.suites.assistant.judges import JUDGES
 from eval.suites.assistant.scorers import EVENTS, NOBODY, ReplyScorer, called_reason, expected_reason, findings_of
 from eval.suites.assistant.sources import free_texts_of
 from eval.suites.assistant.world import IGNORED, world
@@ -257,6 +258,7 @@ SUITE = Suite(
         ),
     ),
     judged_only=JUDGED_KINDS,
+    judges=JUDGES,
     max_unscored_rate=0.02,
     minimum_latency_calls=20,
     slices=("kind", "tool", "style", "reason", "twin", "vulnerable", "benign", "fault"),

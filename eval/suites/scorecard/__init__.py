@@ -16,6 +16,7 @@ from eval.spine.suite import Floor, MetricSpec, MustPass, NoWorse, SliceFloor, S
 from eval.suites.scorecard.case_rules import CASE_RULES as CASE_RULES
 from eval.suites.scorecard.conduct import INJECTION, CallConductScorer
 from eval.suites.scorecard.judged_kinds import JUDGED_KINDS
+from eval.suites.scorecard.judges import JUDGES
 from eval.suites.scorecard.kappa import Kappa, LeastKappa
 from eval.suites.scorecard.pairs import EDIT, PairsRight
 from eval.suites.scorecard.pools import (
@@ -335,6 +336,7 @@ SUITE = Suite(
         ),
     ),
     judged_only=JUDGED_KINDS,
+    judges=JUDGES,
     # High, because 64 of the gate set's 136 calls have no labelled failure of a required criterion, so recall cannot score
     # them. Missing answers are caught by `answered`, missing quotes by `quotes_verified`.
     max_unscored_rate=0.5,

@@ -44,9 +44,10 @@ JUDGES = (
         bad_kinds=_UNFAITHFUL,
         kinds=_STATEMENTS,
         reads=True,
+        floor=0.80,
         margin=0.07,
         yes_or_no=True,
-        reason="as for the judge of claims; it reads the sentences that code does not account for",
+        reason="as for faithfulness; it reads the sentences that code does not account for",
     ),
     # Shown only: the labelled rows with a defect of these rubrics (8 and 24) are too few or too mixed to gate on.
     JudgeSpec(rubric="coverage", bad_kinds=("dropped_open_item",), reason="finds open matters that the summary omits"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from fact_checker import plain
 
 from eval.evaluation.evaluate import Options, evaluate
 from eval.judges.calibrate import CONTRASTS, CalibrateOptions, calibrate
@@ -34,10 +35,6 @@ TASK = load_task("summarize")
 CASES = 100
 DOSE = 0.25
 STEADY, CARELESS = "steady", "careless"
-FORMS = (
-    ("september", "sep"), ("sept", "sep"), ("october", "oct"), ("november", "nov"), ("n't", " not"), (".00", ""),
-    ("e-mail", "email"), (" yet ", " but "),
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +55,6 @@ def settings(tmp_path_factory):
         registry_uri=f"sqlite:///{root}/mlflow.db",
         bedrock_endpoint="http://127.0.0.1:9",  # nothing listens there: every call goes to the gateway below
     )
-
-
-def plain(sentence):
-    """A sentence without what edits of form alone change, so that the judge below knows what is right however it is written."""
-    text = sentence.lower()
-    for written, same in FORMS:
-        text = text.replace(written, same)
-    return re.sub(r"\W+", " ", text).strip()
 
 
 class Scripted:

@@ -1,7 +1,9 @@
 """Change points, drift, anomalies, themes, lineage and drawings of the weekly report, each on figures worked by hand."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,11 +11,12 @@ import pytest
 
 from figures.metric import Unit
 from figures.planned_costs import stated_cost
-from reports.compare.baselines import AliasMove
+from reports.compare.baselines import AliasMove, PairInWeek
 from reports.compare.change_points import latency_changes, rate_changes, with_releases
 from reports.compare.drift import _categories, _numbers
 from reports.compare.themes import changed_words, themes
 from reports.read.weeks import Week
+from reports.write.page import _pairs
 from reports.write.plots import ChartLine, ChartPoint, Mark, chart, legend
 
 WEEK = Week.parse("2026-W46")
@@ -241,3 +244,21 @@ def test_an_inferred_release_is_named_as_not_on_record():
         digest="a", sequence=None, kind="inferred", at=datetime(2026, 11, 9, tzinfo=UTC), environment="local", why=""
     )
     assert release.name == "a release that is not on record"
+
+
+def test_the_page_says_under_which_exception_a_pair_was_released():
+    why = "first (without a judge, allowed by Maria Oduya, until 2026-11-20: its calibration is booked)"
+    pair = PairInWeek(
+        digest="b" * 64,
+        label="loud",
+        role="production",
+        answers=10,
+        models=("m",),
+        stated_cost=None,
+        release=replace(_release(-3), why=why),
+        before=None,
+    )
+    report = SimpleNamespace(pairs=[pair], whole=[], sliced=[], data=SimpleNamespace(week=WEEK))
+    (row,) = _pairs(report)
+    assert row["released"].startswith("release 2, ")
+    assert row["released"].endswith(f": {why}")

@@ -8,7 +8,8 @@ import pytest
 from eval.judges.calibration import Calibration
 from eval.judges.contrasts import ClassMeasure, ContrastMeasure, KindMeasure
 from eval.judges.licence import LicenceTerms, bounds_of, licence, quarter_of, terms_of
-from eval.spine.judge_spec import JudgeSpec
+from eval.labels.contrasts.sets import contrasts_digest
+from eval.spine.judge_spec import HARM_CLASSES, JudgeSpec
 from eval.suites import load_suite
 from eval.verdict.needed_recall import most_false_alarms, needed_recall
 from figures.stats import rate_interval
@@ -190,3 +191,22 @@ def test_a_holistic_judge_does_not_depend_on_the_claims():
 def test_a_bound_with_which_no_recall_suffices_gives_no_licence():
     spec = replace(SPEC, margin=None, floor=0.80)
     assert "no recall suffices" in licence(record(), spec, TERMS).shortfall
+
+
+def test_a_reader_counts_only_with_every_class_whatever_kinds_the_suite_names():
+    reader = replace(SPEC, rubric="reader", asks_claims=False, reads=True, kinds=("negation",))
+    granted = licence(record(), reader, TERMS)
+    assert [item.name for item in granted.classes] == list(HARM_CLASSES)
+    assert granted.licensed == ("negation",)
+    assert not granted.whole
+
+
+@pytest.mark.parametrize("task", ["assistant", "scorecard"])
+def test_a_reader_of_another_task_is_measured_on_the_sets_that_it_names(task):
+    suite, settings = load_suite(task), Settings()
+    (spec,) = suite.judges
+    assert spec.reads
+    assert terms_of(suite, settings, spec).set_digest == contrasts_digest(settings.datasets_dir, "summarize")
+    assert terms_of(suite, settings).set_digest is None
+    assert set(spec.kinds) <= {one.name for one in suite.judged_only}
+    assert spec.floor is not None, "without a floor it decides nothing at a first release"

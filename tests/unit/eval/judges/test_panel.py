@@ -1,5 +1,7 @@
 """Judges in an evaluation, with a gateway that answers as told: ties, refusals, unscored grades, notes."""
 
+import asyncio
+import contextlib
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 
 from eval.judges.calibration import Calibration, save
 from eval.judges.contrasts import ClassMeasure, ContrastMeasure
-from eval.judges.grading import GradingRun
+from eval.judges.grading import GradingQuestion, GradingRun
 from eval.judges.jury import load_jury
 from eval.judges.licence import terms_of
 from eval.judges.licensing.in_place import edits_of
@@ -28,7 +30,7 @@ from service.core.llm.model_call import ModelReply
 from service.core.llm.pricing import Usage
 from service.core.run.task import TaskResult, load_task
 from service.core.unit.cards import ModelCards
-from service.kit.frame.errors import ConfigurationError, UpstreamUnavailable
+from service.kit.frame.errors import ConfigurationError, ModelError, UpstreamUnavailable
 from service.kit.settings import Settings
 
 SETTINGS = Settings()
@@ -155,6 +157,36 @@ def test_a_judge_that_fails_leaves_cases_unscored_and_a_gate_on_it_fails(tmp_pat
     check = _floor(suite.floors[-1], metric, suite, varies=False)
     assert check.verdict is Verdict.FAIL
     assert "3 of 4 cases could not be scored" in check.explanation
+
+
+def test_a_judge_that_only_fails_is_given_up_and_one_that_recovers_is_not(tmp_path):
+    def fails(_):
+        raise UpstreamUnavailable("down")
+
+    async def ask(gateway, bench, count):
+        judge = load_jury("reader", settings=SETTINGS, cards=CARDS).judges[0]
+        for number in range(count):
+            question = GradingQuestion(values={"document": "d", "claim": f"{number}"})
+            with contextlib.suppress(ModelError):
+                await bench.reply(judge, question)
+        return len(gateway.calls)
+
+    def asked(answer, count=40):
+        gateway = Told(answer)
+        cache = ReplyCache(tmp_path / answer.__name__)
+        bench = GradingRun(gateway=gateway, cache=cache, run_id="r", concurrency=1)
+        return asyncio.run(ask(gateway, bench, count)), bench
+
+    calls, _ = asked(fails)
+    assert calls < 40
+    turns = iter(range(1_000))
+
+    def now_and_then(text):
+        return "Yes" if next(turns) % 5 == 4 else fails(text)
+
+    calls, bench = asked(now_and_then)
+    assert calls >= 40
+    assert all(len(failures) < 8 for failures in bench.failures.values())
 
 
 def test_a_failed_answer_is_not_shown_to_the_judge(tmp_path):

@@ -4,6 +4,8 @@ import pytest
 
 from eval.judges.jury import load_jury
 from eval.judges.reading import SentenceRead, agreed, changed_sentences, read_answer, score_of
+from eval.spine.accounts import FreeText
+from service.core.statements.accounting.source import AccountSource, SourceStatement
 from service.core.unit.cards import ModelCards
 from service.kit.settings import Settings
 
@@ -50,3 +52,19 @@ def test_a_jury_agrees_on_each_sentence_or_leaves_it_open():
 
 def test_only_the_changed_sentences_of_an_edit_are_read():
     assert changed_sentences("A is one. B is not two.", "A is one. B is two.") == ["B is not two."]
+
+
+def test_a_document_says_who_spoke_and_when_and_no_approved_wording():
+    source = AccountSource(
+        (
+            SourceStatement(text="The fee was waived.", heads=("Oct 3 2026, phone", "Agent Ruiz")),
+            SourceStatement(text="I cannot pay.", heads=("The customer", "customer", "The customer says")),
+            SourceStatement(text="Three pounds.", how="tool", heads=("It costs", "Fees")),
+            SourceStatement(text="Shall I connect you?", how="wording"),
+        )
+    )
+    assert FreeText(text="", source=source).source_text.splitlines() == [
+        "Oct 3 2026, phone, Agent Ruiz: The fee was waived.",
+        "The customer: I cannot pay.",
+        "Three pounds.",
+    ]
