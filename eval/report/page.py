@@ -67,13 +67,6 @@ def write_report(
 
     Each file is replaced atomically. ``report.html`` needs no other file and no network, and is the only one that holds
     the cases' texts.
-
-    Args:
-        evaluation: the evaluation to show.
-        suite: the suite that it ran under.
-        cases: cases by id; a result whose case is missing appears in the tables but not in the list of cases.
-        folder: created if it does not exist.
-        steps: what the page says to do next.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / MARKDOWN_NAME, render_markdown(evaluation, suite))
@@ -103,7 +96,7 @@ def render_html(
 ) -> str:
     """Return the page; text of cases and outputs is escaped, and its security policy allows only the page's own script."""
     from eval.report import cases as case_pages
-    from eval.report import ceiling, changes, latency, pool_tables, sensitivity, view
+    from eval.report import changes, latency, sensitivity, view
 
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     script_digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -123,7 +116,7 @@ def render_html(
         who_sees=WHO_SEES,
         metric_rows=view.metric_rows(evaluation, suite),
         notes=metric_notes(evaluation),
-        pool_tables=pool_tables.pool_tables(evaluation, suite, cases),
+        pool_tables=view.pool_tables(evaluation, suite, cases),
         note_mark=NOTE_MARK,
         backed=[pair for pair in evaluation.pairs if pair.backup_metrics],
         backup_rows=view.metric_rows(evaluation, suite, arm="backup"),
@@ -135,8 +128,8 @@ def render_html(
         axis=axis,
         cost_rows=view.cost_rows(evaluation, suite),
         per_month=view.SUMMARIES_PER_MONTH,
-        ceiling_rows=ceiling.ceiling_rows(evaluation, suite),
-        ceiling_name=ceiling.CEILING_NAME,
+        ceiling_rows=view.ceiling_rows(evaluation, suite),
+        ceiling_name=view.CEILING_NAME,
         ceiling_cases=ceiling_cases(evaluation),
         judge=judge_status(evaluation),
         changed=changes.changed_lists(evaluation, suite),

@@ -8,11 +8,12 @@ from decimal import Decimal
 from markupsafe import Markup
 
 from eval.report.changes import beside_production
-from eval.report.check_table import Badge, CheckLine, ReasonRows, badge, open_words, passed_lines, reason_rows
 from eval.report.conclusions import (
     calls_sentence,
     candidates,
     case_metrics,
+    ceiling_cases,
+    ceiling_metrics,
     failures_by_code,
     judge_status,
     limit_text,
@@ -22,8 +23,9 @@ from eval.report.conclusions import (
     why,
 )
 from eval.report.finding_counts import findings_sentence
-from eval.report.reasons import with_cause
+from eval.report.reasons import Badge, CheckLine, ReasonRows, badge, open_words, passed_lines, reason_rows, with_cause
 from eval.spine.cases import Case
+from eval.spine.pool import PoolTable, TabledPool
 from eval.spine.results import Evaluation, PairResult
 from eval.spine.suite import MetricSpec, Suite
 from eval.verdict.kinds import kind_of
@@ -41,6 +43,7 @@ from figures.svg import (
 )
 
 SMALL_SLICE = 10
+CEILING_NAME = "reference against reference"
 SUMMARIES_PER_MONTH = 300_000  # R-VOLUME: about 10,000 a day
 
 
@@ -304,6 +307,44 @@ def _stated(stated: tuple[str, str] | None, cold: Metric | None) -> str:
         return text
     low, high = (float(Decimal(end)) / cold.value for end in stated)
     return f"{text} ({low:.0f} to {high:.0f} times the metered cold cost)"
+
+
+def ceiling_rows(evaluation: Evaluation, suite: Suite) -> list[MetricRow]:
+    """Return one row per metric: references against each other in the first cell, then each pair by the same rule."""
+    rows = []
+    n = ceiling_cases(evaluation)
+    for spec in ceiling_metrics(evaluation, suite):
+        columns = [(CEILING_NAME, evaluation.ceiling.get(spec.name))]
+        columns += [
+            (p.pair_name, evaluation.like_for_like.get(p.pair_digest, {}).get(spec.name)) for p in evaluation.pairs
+        ]
+        scale = metric_scale([metric for _, metric in columns if metric is not None], None)
+        line = evaluation.ceiling[spec.name].value
+        cells = []
+        for name, metric in columns:
+            text = format_metric(metric, n) if metric else "–"
+            label = f"{name} {spec.name} {text}"
+            drawing = whisker(metric, scale, bound=line, label=label) if metric else Markup("")
+            cells.append(FigureCell(text=text, drawing=drawing))
+        remark = "higher is better" if spec.higher_is_better else "lower is better"
+        rows.append(MetricRow(name=spec.name, remark=remark, cells=tuple(cells)))
+    return rows
+
+
+def pool_tables(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) -> list[tuple[str, PoolTable]]:
+    """Return each pair's tables with the pair's name; one that several figures share stands there once."""
+    found: list[tuple[str, PoolTable]] = []
+    pools = [suite.pools[spec.score] for spec in suite.metrics if spec.kind == "pooled"]
+    for pair in evaluation.pairs:
+        known = [item for item in results_of(pair) if item.case_id in cases]
+        for pool in pools:
+            if not isinstance(pool, TabledPool):
+                continue
+            side = pooled(pool, known, cases)
+            shown = (pair.pair_name, pool.table(side.names, side.counts.sum(axis=0)))
+            if side.case_ids and shown not in found:
+                found.append(shown)
+    return found
 
 
 def provenance(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) -> list[tuple[str, str]]:
