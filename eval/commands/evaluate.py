@@ -1,4 +1,4 @@
-"""``eval``: evaluate pairs side by side, compare them with production, and print their verdicts."""
+"""``eval`` and ``gate``: evaluate pairs, compare them with production, and print their verdicts."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from eval.commands.arguments import (
-    COULD_NOT_RUN,
     GATE_REJECTS,
     BudgetUsd,
     CaseCount,
     Concurrency,
     DatasetName,
+    PairName,
     Repeats,
     TaskName,
+    interruptible,
     names_of,
     usd_of,
 )
+from eval.commands.behave import measure_behaviour
 from service.commands.models import ApiBase, with_api_base
 from service.kit.frame.display.output import AsJson, human_text, print_json
 from service.kit.frame.display.terminal import say
@@ -89,6 +91,27 @@ def evaluate_pairs(
     _run(options, settings, as_json=as_json)
 
 
+def gate(
+    pair: PairName,
+    task: TaskName = "summarize",
+    concurrency: Concurrency = None,
+    budget_usd: BudgetUsd = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a pair's behaviour in the running service, evaluate it, and print one verdict over both; for CI.
+
+    Exit code 0: the pair passes. 1: it fails or is undecided.
+    """
+    from eval.evaluation.evaluate import Options
+
+    with human_text(as_json=as_json):
+        # The evaluation's gate reads the behaviour record that this writes, so the verdict below covers both.
+        measure_behaviour(task, pair, url=None, concurrency=concurrency, if_declared=True)
+    _run(
+        Options(task=task, pairs=(pair,), concurrency=concurrency, budget_usd=usd_of(budget_usd)), None, as_json=as_json
+    )
+
+
 def _run(options: "Options", settings: "Settings | None", *, as_json: bool) -> None:
     with human_text(as_json=as_json):
         outcome = run_and_print(options, settings)
@@ -101,11 +124,7 @@ def _run(options: "Options", settings: "Settings | None", *, as_json: bool) -> N
 def _tried(
     task: str, names: tuple[str, ...], model: str | None, api_base: str | None
 ) -> "tuple[Settings | None, tuple[Pair, ...]]":
-    """Return the settings and the pairs of prompts ``names`` with ``model``; neither without a model.
-
-    Raises:
-        ConfigurationError: a model without a prompt to try it with, or an address without a model.
-    """
+    """Return the settings and the pairs of prompts ``names`` with ``model``; neither without a model."""
     from service.kit.frame.errors import ConfigurationError
 
     if model is None:
@@ -144,11 +163,8 @@ def run_and_print(options: "Options", settings: "Settings | None" = None) -> "Fi
         from service.kit.settings import Settings
 
     settings = settings or Settings()
-    try:
+    with interruptible():
         outcome = evaluate(options, settings)
-    except KeyboardInterrupt:
-        say("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
-        raise typer.Exit(COULD_NOT_RUN) from None
     sys.stdout.write(outcome.shown)
     lines = left_out_lines(outcome.left_out, options.task, settings) + _keep_lines(options.derived, options.task)
     steps = next_steps(outcome.evaluation, outcome.suite, UnseenPolicy.of(settings), named=options.pairs)

@@ -2,7 +2,9 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,8 +32,8 @@ def register(pair: PairName, task: TaskName = "summarize") -> None:
     from eval.release.promotion import register_pair
     from service.kit.settings import Settings
 
-    done = register_pair(task, pair, Settings())
-    say(f"{task}/{pair} {done.digest[:12]} is version {done.version} in the registry; read back and equal")
+    registered, version = register_pair(task, pair, Settings())
+    say(f"{task}/{pair} {registered.digest[:12]} is version {version} in the registry; read back and equal")
     say(f"Next: evaluate it: {omni('eval', '--pairs', pair, task=task)}")
 
 
@@ -61,10 +63,9 @@ def promote(
     from eval.release.preflight import check_release
     from eval.release.promotion import promote_pair
     from eval.release.releaser import Releaser
-    from eval.spine.errors import Refused
     from service.kit.settings import Settings
 
-    try:
+    with refusals():
         by = Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request)
         settings = Settings()
         allowed = waiver(without_judge, allowed_by or by.approved_by, until, settings)
@@ -73,8 +74,6 @@ def promote(
             say("\n".join([*lines, f"{by.who} releases; nothing was released yet"]))
             return
         release = promote_pair(task, pair, why, settings, by=by, without_judge=allowed, evidence_from=evidence)
-    except Refused as err:
-        exit_refused(err)
     say(
         f"release {release.sequence}: {task} now serves {release.pair_name} {release.pair_digest[:12]} "
         f"(registry version {release.registry_version}), was {(release.from_digest or 'nothing')[:12]}"
@@ -98,16 +97,13 @@ def rollback(
     """Return production to an earlier release. The rollback is a new release with a higher number."""
     from eval.release.promotion import roll_back
     from eval.release.releaser import Releaser
-    from eval.spine.errors import Refused
     from service.kit.settings import Settings
 
-    try:
+    with refusals():
         by = Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request)
         settings = Settings()
         allowed = waiver(without_judge, allowed_by or by.approved_by, until, settings)
         release = roll_back(task, why, to, settings, by=by, without_judge=allowed)
-    except Refused as err:
-        exit_refused(err)
     say(
         f"release {release.sequence}: {task} serves {release.pair_name} {release.pair_digest[:12]} "
         f"(registry version {release.registry_version}) again"
@@ -116,10 +112,16 @@ def rollback(
     say(f"Next: check everything behind it: {omni('verify', task=task)}")
 
 
-def exit_refused(refusal: Exception) -> NoReturn:
+@contextmanager
+def refusals() -> Iterator[None]:
     """Print why the gate's evidence does not allow the release, and exit with code 1."""
-    say(as_typed_here(f"error: {refusal}").replace("\n", "\n  "), file=sys.stderr)
-    raise typer.Exit(GATE_REJECTS) from refusal
+    from eval.spine.errors import Refused
+
+    try:
+        yield
+    except Refused as err:
+        say(as_typed_here(f"error: {err}").replace("\n", "\n  "), file=sys.stderr)
+        raise typer.Exit(GATE_REJECTS) from err
 
 
 def _announce(release: "Release") -> None:

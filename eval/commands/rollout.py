@@ -16,7 +16,7 @@ from eval.commands.arguments import (
     WithoutJudge,
     waiver,
 )
-from eval.commands.promote import exit_refused, tell
+from eval.commands.promote import refusals, tell
 from service.kit.frame.display.terminal import say
 
 
@@ -44,7 +44,7 @@ def rollout(
     """
     from eval.release.releaser import Releaser
     from eval.release.rollout import advance_rollout
-    from eval.spine.errors import Refused, RolloutError
+    from eval.spine.errors import RolloutError
     from service.kit.settings import Settings
     from service.rollouts.step_state import rollout_partition
 
@@ -52,7 +52,7 @@ def rollout(
         plan = tuple(int(step) for step in steps.replace(",", " ").split())
     except ValueError as err:
         raise RolloutError(f"--steps are whole numbers, as in --steps 10,25,50,100; not {steps!r}") from err
-    try:
+    with refusals():
         settings = Settings()
         by = Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request)
         done = advance_rollout(
@@ -67,8 +67,6 @@ def rollout(
             by=by,
             without_judge=waiver(without_judge, allowed_by or by.approved_by, until, settings),
         )
-    except Refused as err:
-        exit_refused(err)
     say(
         f"rollout step {done.sequence}: {done.pair_name} {done.pair_digest[:12]} answers {done.percent}% of the customers of "
         f"{task} beside {done.production_digest[:12]}"
@@ -82,13 +80,10 @@ def rollout_end(why: Why, task: TaskName = "summarize", approved_by: ApprovedBy 
     """End the rollout: production answers all customers again."""
     from eval.release.releaser import Releaser
     from eval.release.rollout import end_rollout
-    from eval.spine.errors import Refused
     from service.kit.settings import Settings
     from service.rollouts.step_state import rollout_partition
 
-    try:
+    with refusals():
         done = end_rollout(task, why, Settings(), Releaser.of(os.environ, approved_by=approved_by))
-    except Refused as err:
-        exit_refused(err)
     say(f"rollout step {done.sequence}: {task} is answered by {done.production_digest[:12]} alone")
     tell(rollout_partition(task))

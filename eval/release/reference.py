@@ -21,7 +21,9 @@ from eval.tracking.store import (
     TAG_VERDICT,
     RunLog,
     Tracking,
+    logged_metrics,
 )
+from figures.metric import Metric, Unit
 from service.core.release.attestation import GateAttestation, read_attestation
 from service.core.release.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
 from service.core.release.statements import TrustedKeys
@@ -51,14 +53,7 @@ class Bundle:
 
 
 def put_bundle(folder: Path, *, task: str, stem: str, evaluation_id: str, settings: Settings) -> str:
-    """Write the bundle that lies in a report's ``folder`` as ``<stem>.evidence.json`` into the evidence bucket.
-
-    Returns:
-        Its address.
-
-    Raises:
-        Refused: the bucket did not take it.
-    """
+    """Write the bundle that lies in a report's ``folder`` as ``<stem>.evidence.json`` into the evidence bucket."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     bucket = settings.release.evidence_bucket
@@ -74,11 +69,7 @@ def put_bundle(folder: Path, *, task: str, stem: str, evaluation_id: str, settin
 
 
 def read_bundle(address: str, settings: Settings) -> Bundle:
-    """Read a bundle from a file or from ``s3://bucket/key``.
-
-    Raises:
-        Refused: it is not there, or no bundle.
-    """
+    """Read a bundle from a file or from ``s3://bucket/key``."""
     where = one_line(address, 200)
     try:
         raw = json.loads(_fetch(address, settings))
@@ -143,7 +134,7 @@ def take_over(
 
 
 def _run_log(bundle: Bundle, attestation: GateAttestation, where: str) -> RunLog:
-    table = json.loads(bundle.cases)
+    table, figures = json.loads(bundle.cases), json.loads(bundle.figures)
     return RunLog(
         run_name=f"{attestation.pair_name} {attestation.evaluation_id}",
         tags={
@@ -166,7 +157,13 @@ def _run_log(bundle: Bundle, attestation: GateAttestation, where: str) -> RunLog
             "omni.evidence_from": where,
         },
         params={"pair": attestation.pair_name, "dataset": f"{attestation.dataset_name} ({attestation.case_count})"},
-        metrics=_metrics(json.loads(bundle.figures)),
+        metrics=logged_metrics(
+            {
+                "": metrics_of(figures["metrics"]),
+                "backup/": metrics_of(figures["backup_metrics"]),
+                "delta/": metrics_of(figures["deltas"]),
+            }
+        ),
         table=[dict(zip(table["columns"], row, strict=True)) for row in table["data"]],
         files=[],
         dataset={"name": attestation.dataset_name, "digest": attestation.dataset_digest, "source": where},
@@ -174,12 +171,12 @@ def _run_log(bundle: Bundle, attestation: GateAttestation, where: str) -> RunLog
     )
 
 
-def _metrics(figures: Mapping[str, Any]) -> dict[str, float]:
-    """Return the figures that have an interval under the names that an evaluation's own run gives them."""
-    found: dict[str, float] = {}
-    for prefix, group in (("", "metrics"), ("backup/", "backup_metrics"), ("delta/", "deltas")):
-        for name, figure in figures[group].items():
-            if None not in (figure["value"], figure["low"], figure["high"]):
-                values = {"": figure["value"], "_low": figure["low"], "_high": figure["high"], "_n": float(figure["n"])}
-                found |= {f"{prefix}{name}{suffix}": value for suffix, value in values.items()}
-    return found
+def metrics_of(figures: Mapping[str, Any]) -> dict[str, Metric]:
+    """Return one group of a ``figures.json``; the direction of a metric is not in it."""
+    kept = ("value", "low", "high", "n")
+    return {
+        name: Metric(
+            name=name, higher_is_better=True, unit=Unit(figure["unit"]), **{field: figure[field] for field in kept}
+        )
+        for name, figure in figures.items()
+    }
