@@ -8,18 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eval.commands.arguments import (
-    GATE_REJECTS,
-    AllowedBy,
-    ApprovedBy,
-    PairName,
-    PullRequest,
-    TaskName,
-    Until,
-    Why,
-    WithoutJudge,
-    waiver,
-)
+from eval.commands import arguments
 from figures.command_line import as_typed_here, omni
 from service.kit.frame.display.terminal import say
 
@@ -27,7 +16,7 @@ if TYPE_CHECKING:
     from service.core.release.release import Release
 
 
-def register(pair: PairName, task: TaskName = "summarize") -> None:
+def register(pair: arguments.PairName, task: arguments.TaskName = "summarize") -> None:
     """Write a pair as one prompt version, read it back and compare the digest. Does not release it."""
     from eval.release.promotion import register_pair
     from service.kit.settings import Settings
@@ -38,18 +27,18 @@ def register(pair: PairName, task: TaskName = "summarize") -> None:
 
 
 def promote(
-    pair: PairName,
-    why: Why,
-    task: TaskName = "summarize",
+    pair: arguments.PairName,
+    why: arguments.Why,
+    task: arguments.TaskName = "summarize",
     evidence: Annotated[
         str | None,
         typer.Option(metavar="FILE|S3", help="Evidence of another stage: a <pair>.evidence.json or s3://bucket/key."),
     ] = None,
-    approved_by: ApprovedBy = None,
-    pull_request: PullRequest = None,
-    without_judge: WithoutJudge = None,
-    allowed_by: AllowedBy = None,
-    until: Until = None,
+    approved_by: arguments.ApprovedBy = None,
+    pull_request: arguments.PullRequest = None,
+    without_judge: arguments.WithoutJudge = None,
+    allowed_by: arguments.AllowedBy = None,
+    until: arguments.Until = None,
     check: Annotated[
         bool,
         typer.Option("--check", help="Before the gate: refuse what no measurement could allow, and release nothing."),
@@ -68,7 +57,7 @@ def promote(
     with refusals():
         by = Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request)
         settings = Settings()
-        allowed = waiver(without_judge, allowed_by or by.approved_by, until, settings)
+        allowed = arguments.waiver(without_judge, allowed_by or by.approved_by, until, settings)
         if check:
             lines = check_release(task, pair, settings, without_judge=allowed)
             say("\n".join([*lines, f"{by.who} releases; nothing was released yet"]))
@@ -83,16 +72,16 @@ def promote(
 
 
 def rollback(
-    why: Why,
+    why: arguments.Why,
     to: Annotated[
         int | None, typer.Option(help="Release number to return to; default: the newest of another pair.")
     ] = None,
-    task: TaskName = "summarize",
-    approved_by: ApprovedBy = None,
-    pull_request: PullRequest = None,
-    without_judge: WithoutJudge = None,
-    allowed_by: AllowedBy = None,
-    until: Until = None,
+    task: arguments.TaskName = "summarize",
+    approved_by: arguments.ApprovedBy = None,
+    pull_request: arguments.PullRequest = None,
+    without_judge: arguments.WithoutJudge = None,
+    allowed_by: arguments.AllowedBy = None,
+    until: arguments.Until = None,
 ) -> None:
     """Return production to an earlier release. The rollback is a new release with a higher number."""
     from eval.release.promotion import roll_back
@@ -102,7 +91,7 @@ def rollback(
     with refusals():
         by = Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request)
         settings = Settings()
-        allowed = waiver(without_judge, allowed_by or by.approved_by, until, settings)
+        allowed = arguments.waiver(without_judge, allowed_by or by.approved_by, until, settings)
         release = roll_back(task, why, to, settings, by=by, without_judge=allowed)
     say(
         f"release {release.sequence}: {task} serves {release.pair_name} {release.pair_digest[:12]} "
@@ -121,7 +110,7 @@ def refusals() -> Iterator[None]:
         yield
     except Refused as err:
         say(as_typed_here(f"error: {err}").replace("\n", "\n  "), file=sys.stderr)
-        raise typer.Exit(GATE_REJECTS) from err
+        raise typer.Exit(arguments.GATE_REJECTS) from err
 
 
 def _announce(release: "Release") -> None:

@@ -11,23 +11,7 @@ from eval.release.signing import sign_statement
 from eval.spine.cases import Dataset, stratified
 from eval.spine.results import CaseResult, Evaluation, PairResult, Verdict, behaviour_verdict
 from eval.spine.suite import Suite
-from eval.tracking.store import (
-    COMPARED_FILE,
-    FIGURES_FILE,
-    TAG_ATTESTATION,
-    TAG_BASELINE,
-    TAG_BEHAVIOUR,
-    TAG_DATASET,
-    TAG_DATASET_NAME,
-    TAG_EVALUATION,
-    TAG_SUITE,
-    TAG_TASK,
-    TAG_VERDICT,
-    LoggedRun,
-    RunLog,
-    logged_metrics,
-    table_text,
-)
+from eval.tracking import store
 from eval.verdict.attest import attest, finite, write_statement_files
 from figures.command_line import omni
 from service.core.release.attestation import GateAttestation, read_attestation
@@ -55,20 +39,20 @@ class PairEvidence:
     problem: str = ""
 
 
-def run_log(evaluation: Evaluation, pair: PairResult, dataset: Dataset, report: Path) -> RunLog:
+def run_log(evaluation: Evaluation, pair: PairResult, dataset: Dataset, report: Path) -> store.RunLog:
     """Return the MLflow record of one pair: tags hold its digests, metrics hold value, low, high and n."""
     compared = compared_table(pair, dataset)
-    return RunLog(
+    return store.RunLog(
         run_name=f"{pair.pair_name} {evaluation.run_id}",
         tags={
-            TAG_TASK: evaluation.task,
-            TAG_EVALUATION: evaluation.run_id,
-            TAG_VERDICT: pair.gate.verdict.value,
-            TAG_DATASET: pair.gate.dataset_digest,
-            TAG_DATASET_NAME: evaluation.dataset_name,
-            TAG_SUITE: pair.gate.suite_digest,
-            TAG_BASELINE: pair.gate.baseline_digest or NO_BASELINE,
-            TAG_BEHAVIOUR: behaviour_verdict(pair.gate.checks),
+            store.TAG_TASK: evaluation.task,
+            store.TAG_EVALUATION: evaluation.run_id,
+            store.TAG_VERDICT: pair.gate.verdict.value,
+            store.TAG_DATASET: pair.gate.dataset_digest,
+            store.TAG_DATASET_NAME: evaluation.dataset_name,
+            store.TAG_SUITE: pair.gate.suite_digest,
+            store.TAG_BASELINE: pair.gate.baseline_digest or NO_BASELINE,
+            store.TAG_BEHAVIOUR: behaviour_verdict(pair.gate.checks),
             "omni.headline": pair.gate.headline,
             "omni.unseen": ", ".join(pair.gate.unseen) or "none",
             DIGEST_TAG: pair.pair_digest,
@@ -87,11 +71,11 @@ def run_log(evaluation: Evaluation, pair: PairResult, dataset: Dataset, report: 
             **{f"documents.{name}": digest for name, digest in pair.documents.items()},
             "dataset": f"{evaluation.dataset_name} ({evaluation.case_count})",
         },
-        metrics=logged_metrics({"": pair.metrics, "backup/": pair.backup_metrics, "delta/": pair.deltas}),
+        metrics=store.logged_metrics({"": pair.metrics, "backup/": pair.backup_metrics, "delta/": pair.deltas}),
         table=_rows(pair),
         files=[str(report), str(report.with_suffix(".json"))],
         dataset={"name": evaluation.dataset_name, "digest": evaluation.dataset_digest, "source": dataset.source},
-        texts={} if compared is None else {COMPARED_FILE: compared},
+        texts={} if compared is None else {store.COMPARED_FILE: compared},
     )
 
 
@@ -150,7 +134,7 @@ def compared_table(pair: PairResult, dataset: Dataset) -> str | None:
         for case in shown
         if case.id in first
     ]
-    return table_text(rows) if rows else None
+    return store.table_text(rows) if rows else None
 
 
 def _answer(item: CaseResult, scores: list[str]) -> dict[str, Any]:
@@ -178,7 +162,7 @@ def attested_run_logs(
     *,
     now: datetime,
     days: int,
-) -> Iterator[RunLog]:
+) -> Iterator[store.RunLog]:
     """Yield the MLflow record of each pair with its figures and, when there is a ``signer``, its signed attestation.
 
     Both are also written beside ``report``, as ``<pair>.figures.json`` and ``<pair>.attestation.json``, and together with the
@@ -186,7 +170,7 @@ def attested_run_logs(
     """
     for pair in evaluation.pairs:
         log = run_log(evaluation, pair, dataset, report)
-        cases = table_text(log.table)
+        cases = store.table_text(log.table)
         attested = attest(
             evaluation,
             pair,
@@ -196,10 +180,10 @@ def attested_run_logs(
             days=days,
             counterpart="" if suite.episode is None else suite.episode.digest,
         )
-        texts = {FIGURES_FILE: attested.figures}
+        texts = {store.FIGURES_FILE: attested.figures}
         if signer is not None:
             texts[ATTESTATION_FILE] = sign_statement(signer, attested.attestation.statement())
-            log = replace(log, tags=log.tags | {TAG_ATTESTATION: texts[ATTESTATION_FILE]})
+            log = replace(log, tags=log.tags | {store.TAG_ATTESTATION: texts[ATTESTATION_FILE]})
         files = dict(texts)
         if ATTESTATION_FILE in texts:
             bundle = Bundle(attestation=texts[ATTESTATION_FILE], figures=attested.figures, cases=cases)
@@ -214,12 +198,12 @@ def statement_stem(evaluation: Evaluation, pair: PairResult) -> str:
     return f"{pair.pair_name}.production" if pair.is_production and namesakes > 1 else pair.pair_name
 
 
-def read_evidence(records: Sequence[LoggedRun], keys: TrustedKeys) -> list[PairEvidence]:
+def read_evidence(records: Sequence[store.LoggedRun], keys: TrustedKeys) -> list[PairEvidence]:
     """Return each record's verified attestation, or the problem with it."""
     return [_read(record, keys) for record in records]
 
 
-def _read(record: LoggedRun, keys: TrustedKeys) -> PairEvidence:
+def _read(record: store.LoggedRun, keys: TrustedKeys) -> PairEvidence:
     attestation, problem, name = None, "", shown(record.evaluation_id, 40)
     if record.attestation is None:
         problem = f"evaluation {name} has no attestation, because no signing key was set"

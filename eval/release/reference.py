@@ -8,21 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from eval.spine.errors import Refused
-from eval.tracking.store import (
-    FIGURES_FILE,
-    TAG_ATTESTATION,
-    TAG_BASELINE,
-    TAG_BEHAVIOUR,
-    TAG_DATASET,
-    TAG_DATASET_NAME,
-    TAG_EVALUATION,
-    TAG_SUITE,
-    TAG_TASK,
-    TAG_VERDICT,
-    RunLog,
-    Tracking,
-    logged_metrics,
-)
+from eval.tracking import store
 from figures.metric import Metric, Unit
 from service.core.release.attestation import GateAttestation, read_attestation
 from service.core.release.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
@@ -106,7 +92,7 @@ def _fetch(address: str, settings: Settings) -> bytes:
 
 
 def take_over(
-    bundle: Bundle, *, task: str, pair_name: str, address: str, tracking: Tracking, keys: TrustedKeys
+    bundle: Bundle, *, task: str, pair_name: str, address: str, tracking: store.Tracking, keys: TrustedKeys
 ) -> GateAttestation:
     """Verify ``bundle``, record it in this store as one MLflow run unless it is there, and return its attestation.
 
@@ -133,20 +119,20 @@ def take_over(
     return attestation
 
 
-def _run_log(bundle: Bundle, attestation: GateAttestation, where: str) -> RunLog:
+def _run_log(bundle: Bundle, attestation: GateAttestation, where: str) -> store.RunLog:
     table, figures = json.loads(bundle.cases), json.loads(bundle.figures)
-    return RunLog(
+    return store.RunLog(
         run_name=f"{attestation.pair_name} {attestation.evaluation_id}",
         tags={
-            TAG_TASK: attestation.task,
-            TAG_EVALUATION: attestation.evaluation_id,
-            TAG_VERDICT: attestation.verdict,
-            TAG_DATASET: attestation.dataset_digest,
-            TAG_DATASET_NAME: attestation.dataset_name,
-            TAG_SUITE: attestation.suite_digest,
-            TAG_BASELINE: attestation.baseline_digest or NO_BASELINE,
-            TAG_BEHAVIOUR: attestation.behaviour,
-            TAG_ATTESTATION: bundle.attestation,
+            store.TAG_TASK: attestation.task,
+            store.TAG_EVALUATION: attestation.evaluation_id,
+            store.TAG_VERDICT: attestation.verdict,
+            store.TAG_DATASET: attestation.dataset_digest,
+            store.TAG_DATASET_NAME: attestation.dataset_name,
+            store.TAG_SUITE: attestation.suite_digest,
+            store.TAG_BASELINE: attestation.baseline_digest or NO_BASELINE,
+            store.TAG_BEHAVIOUR: attestation.behaviour,
+            store.TAG_ATTESTATION: bundle.attestation,
             DIGEST_TAG: attestation.pair_digest,
             NAME_TAG: attestation.pair_name,
             ENVIRONMENT_TAG: attestation.environment,
@@ -157,7 +143,7 @@ def _run_log(bundle: Bundle, attestation: GateAttestation, where: str) -> RunLog
             "omni.evidence_from": where,
         },
         params={"pair": attestation.pair_name, "dataset": f"{attestation.dataset_name} ({attestation.case_count})"},
-        metrics=logged_metrics(
+        metrics=store.logged_metrics(
             {
                 "": metrics_of(figures["metrics"]),
                 "backup/": metrics_of(figures["backup_metrics"]),
@@ -167,7 +153,7 @@ def _run_log(bundle: Bundle, attestation: GateAttestation, where: str) -> RunLog
         table=[dict(zip(table["columns"], row, strict=True)) for row in table["data"]],
         files=[],
         dataset={"name": attestation.dataset_name, "digest": attestation.dataset_digest, "source": where},
-        texts={FIGURES_FILE: bundle.figures, ATTESTATION_FILE: bundle.attestation},
+        texts={store.FIGURES_FILE: bundle.figures, ATTESTATION_FILE: bundle.attestation},
     )
 
 

@@ -7,21 +7,8 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
+from eval.report import conclusions
 from eval.report.changes import beside_production
-from eval.report.conclusions import (
-    calls_sentence,
-    candidates,
-    case_metrics,
-    ceiling_cases,
-    ceiling_metrics,
-    failures_by_code,
-    judge_status,
-    limit_text,
-    replaced_models,
-    results_of,
-    table_metrics,
-    why,
-)
 from eval.report.finding_counts import findings_sentence
 from eval.report.reasons import Badge, CheckLine, ReasonRows, badge, open_words, passed_lines, reason_rows, with_cause
 from eval.spine.cases import Case
@@ -123,21 +110,21 @@ def pair_cards(evaluation: Evaluation, suite: Suite) -> list[PairCard]:
             name=pair.pair_name,
             version=pair.pair_version,
             badge=badge(pair.gate.verdict),
-            limit=limit_text(pair),
-            why=with_cause(pair, suite, why(pair)),
+            limit=conclusions.limit_text(pair),
+            why=with_cause(pair, suite, conclusions.why(pair)),
             open_words=open_words(pair, suite),
             beside=beside_production(pair, evaluation, suite),
-            findings=findings_sentence(results_of(pair), suite),
+            findings=findings_sentence(conclusions.results_of(pair), suite),
             model=pair.model,
             backup=pair.backup or "",
             parts=tuple(pair.parts.items()),
             documents=tuple((tool, digest[:12]) for tool, digest in pair.documents.items()),
             answered_by=", ".join(pair.answered_by) or "nothing",
             origins=", ".join(pair.origins),
-            stand_in=bool(replaced_models(evaluation, pair)),
+            stand_in=bool(conclusions.replaced_models(evaluation, pair)),
             is_production=pair.is_production,
             label=pair.label,
-            failures=tuple(failures_by_code(results_of(pair))),
+            failures=tuple(conclusions.failures_by_code(conclusions.results_of(pair))),
             groups=reason_rows(pair, suite),
             passed=passed_lines(pair),
         )
@@ -148,7 +135,7 @@ def pair_cards(evaluation: Evaluation, suite: Suite) -> list[PairCard]:
 def metric_rows(evaluation: Evaluation, suite: Suite, *, arm: str = "primary") -> list[MetricRow]:
     """Return the suite's table for one arm, each row on one scale; the backup's table has only pairs with a backup."""
     rows = []
-    for spec in table_metrics(suite):
+    for spec in conclusions.table_metrics(suite):
         floor = next((floor.bound for floor in suite.floors if floor.metric == spec.name), None)
         columns = [(pair, group.get(spec.name)) for pair in evaluation.pairs if (group := _metrics_of(pair, arm))]
         scale = metric_scale([metric for _, metric in columns if metric is not None], floor)
@@ -184,7 +171,7 @@ def _metric_cell(
 def delta_rows(evaluation: Evaluation, suite: Suite) -> list[MetricRow]:
     """Return candidate minus production, one row per metric, for the pairs that ``compared`` returns; positive is better."""
     margins = {gate.metric: gate.margin for gate in suite.no_worse}
-    names = dict.fromkeys([*margins, *(spec.name for spec in table_metrics(suite))])
+    names = dict.fromkeys([*margins, *(spec.name for spec in conclusions.table_metrics(suite))])
     rows = []
     for name in names:
         columns = [(pair, pair.deltas.get(name)) for pair in compared(evaluation)]
@@ -202,7 +189,7 @@ def delta_rows(evaluation: Evaluation, suite: Suite) -> list[MetricRow]:
 
 def compared(evaluation: Evaluation) -> list[PairResult]:
     """Return the candidates that have a comparison with production."""
-    return [pair for pair in candidates(evaluation) if pair.deltas]
+    return [pair for pair in conclusions.candidates(evaluation) if pair.deltas]
 
 
 def _delta_cell(
@@ -230,7 +217,7 @@ def slice_tables(
                 members.setdefault((name, _slice_value(case.slices[name])), set()).add(case.id)
     order = sorted(members, key=lambda key: (suite.slices.index(key[0]), _natural(key[1])))
     tables: list[tuple[MetricSpec, list[SliceRow]]] = [(spec, []) for spec in slice_specs(suite)]
-    answers = [[item for item in results_of(pair) if item.case_id in cases] for pair in evaluation.pairs]
+    answers = [[item for item in conclusions.results_of(pair) if item.case_id in cases] for pair in evaluation.pairs]
     counts = {
         spec.name: [pooled(suite.pools[spec.score], results, cases) for results in answers]
         for spec, _ in tables
@@ -270,7 +257,10 @@ def slice_specs(suite: Suite) -> list[MetricSpec]:
     """Return the metrics of the tables of slices: those with a score per case, and pooled ones that have a floor on a slice."""
     # Not all pooled ones: their bootstraps would take the report of 120 scorecards over a second per pair.
     bounded = {floor.metric for floor in suite.slice_floors}
-    return [*case_metrics(suite), *(spec for spec in suite.metrics if spec.kind == "pooled" and spec.name in bounded)]
+    return [
+        *conclusions.case_metrics(suite),
+        *(spec for spec in suite.metrics if spec.kind == "pooled" and spec.name in bounded),
+    ]
 
 
 def cost_rows(evaluation: Evaluation, suite: Suite) -> list[CostRow]:
@@ -312,8 +302,8 @@ def _stated(stated: tuple[str, str] | None, cold: Metric | None) -> str:
 def ceiling_rows(evaluation: Evaluation, suite: Suite) -> list[MetricRow]:
     """Return one row per metric: references against each other in the first cell, then each pair by the same rule."""
     rows = []
-    n = ceiling_cases(evaluation)
-    for spec in ceiling_metrics(evaluation, suite):
+    n = conclusions.ceiling_cases(evaluation)
+    for spec in conclusions.ceiling_metrics(evaluation, suite):
         columns = [(CEILING_NAME, evaluation.ceiling.get(spec.name))]
         columns += [
             (p.pair_name, evaluation.like_for_like.get(p.pair_digest, {}).get(spec.name)) for p in evaluation.pairs
@@ -336,7 +326,7 @@ def pool_tables(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case])
     found: list[tuple[str, PoolTable]] = []
     pools = [suite.pools[spec.score] for spec in suite.metrics if spec.kind == "pooled"]
     for pair in evaluation.pairs:
-        known = [item for item in results_of(pair) if item.case_id in cases]
+        known = [item for item in conclusions.results_of(pair) if item.case_id in cases]
         for pool in pools:
             if not isinstance(pool, TabledPool):
                 continue
@@ -355,9 +345,9 @@ def provenance(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) 
         ("started", e.started_at),
         ("took", format_number(e.seconds * 1000, Unit.MS)),
         ("environment", e.environment),
-        ("answers from", calls_sentence(e)),
+        ("answers from", conclusions.calls_sentence(e)),
         ("stands in for provider models", e.stand_in or "nothing"),
-        ("judge", judge_status(e)),
+        ("judge", conclusions.judge_status(e)),
         ("code", e.code_version),
         ("dataset", f"{e.dataset_name}, {e.case_count} cases, sha256 {e.dataset_digest}"),
         ("suite", f"sha256 {e.suite_digest}"),
