@@ -15,14 +15,12 @@ from eval.commands.behave import behave
 from eval.commands.calibrate import calibrate
 from eval.commands.card import card
 from eval.commands.cases import check_cases
-from eval.commands.evaluate import evaluate_pairs
-from eval.commands.gate import gate
+from eval.commands.evaluate import evaluate_pairs, gate
 from eval.commands.harvest import harvest
 from eval.commands.knowledge import measure_knowledge
 from eval.commands.promote import promote, register, rollback
 from eval.commands.pull_request import changed, code_gate, pr_gate
-from eval.commands.release import history, verify
-from eval.commands.releases import releases
+from eval.commands.release import history, releases, verify
 from eval.commands.results import results, ui
 from eval.commands.rollout import rollout, rollout_end
 from eval.commands.selftest import selftest

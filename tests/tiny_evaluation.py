@@ -1,6 +1,7 @@
 """A hand-built evaluation of twelve cases: one pair in production, one that fails, one answered by a stand-in."""
 
 from decimal import Decimal
+from typing import Any
 
 from eval.spine.cases import Case, Expectations, Fact, Forbidden
 from eval.spine.results import CaseResult, Check, Evaluation, GateResult, PairResult, QuotingFinding, Score, Verdict
@@ -188,3 +189,38 @@ def tiny_evaluation() -> Evaluation:
         seconds=12.5,
         stand_in="Small-1B (bundled)",
     )
+
+
+def bare_suite(**changes: Any) -> Suite:
+    """Return a suite of one metric that demands nothing."""
+    fields: dict[str, Any] = {
+        "task": "summarize", "gate_dataset": "tiny", "scorers": (), "floors": (), "no_worse": (), "judged_only": (),
+        "metrics": (MetricSpec(name="grounded", kind="rate", score="grounded", unit=Unit.RATE),),
+        "max_unscored_rate": 0.15, "minimum_latency_calls": 2,
+    }  # fmt: skip
+    return Suite(**fields | changes)
+
+
+def bare_gate(name: str, **changes: Any) -> GateResult:
+    """Return the gate of a pair without checks."""
+    fields = {"dataset_digest": "d", "suite_digest": "s", "baseline_digest": None, "checks": ()}
+    return GateResult(**{"pair_name": name, "pair_digest": name} | fields | changes)
+
+
+def bare_pair(gate: GateResult, **changes: Any) -> PairResult:
+    """Return the result of the gate's pair, without cases and figures."""
+    fields: dict[str, Any] = {
+        "pair_name": gate.pair_name, "pair_digest": gate.pair_digest, "pair_version": "1", "model": "m", "backup": None,
+        "answered_by": ("m",), "is_production": False, "cases": (), "metrics": {},
+    }  # fmt: skip
+    return PairResult(gate=gate, **fields | changes)
+
+
+def bare_evaluation(*pairs: PairResult, **changes: Any) -> Evaluation:
+    """Return an evaluation of twelve cases with nothing in production."""
+    fields: dict[str, Any] = {
+        "run_id": "r", "task": "summarize", "environment": "local", "started_at": "t", "dataset_name": "tiny",
+        "dataset_digest": "d", "suite_digest": "s", "code_version": "c", "case_count": 12, "production_name": None,
+        "production_version": None, "calls_live": 0, "calls_cached": 0, "seconds": 1.0,
+    }  # fmt: skip
+    return Evaluation(pairs=pairs, **fields | changes)

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from notary import Notary
 
 from eval.release.ledger import Ledger
-from eval.release.rollout_ledger import copy_steps
+from eval.release.rollout import copy_steps
 from eval.release.services import tell_services
 from eval.tracking.store import Tracking
 from service.access.control import local_token

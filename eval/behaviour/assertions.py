@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eval.behaviour.case import BehaviourCase
+from eval.behaviour.marks import BehaviourCase
 from eval.spine.suite import Suite
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import Pair
 
 # What promptfoo shows its figures under; ours stand beside them without the prefix.
 PREFIX = "own_"
@@ -46,15 +48,16 @@ class OwnBounds:
     carried: float = 1.0
 
 
-def bounds_of(suite: Suite, *, most_words: int | None, deadline_ms: int, priced: bool) -> OwnBounds:
-    """Return the bounds that ``suite`` and the pair set; ``priced``: promptfoo rejects an answer whose cost is unknown."""
+def bounds_of(suite: Suite, pair: Pair, cards: ModelCards) -> OwnBounds:
+    """Return the bounds that ``suite`` and ``pair`` set; promptfoo rejects an answer whose cost is unknown."""
+    priced = all(cards.get(model).prices is not None for model in pair.models)
     floors = {
         floor.metric: floor.bound for floor in (*suite.floors, *(suite.behaviour.floors if suite.behaviour else ()))
     }
     cost = next((bound for name, bound in floors.items() if name.startswith("cost")), None)
     return OwnBounds(
-        most_words=most_words,
-        latency_ms=deadline_ms,
+        most_words=pair.output.max_words,
+        latency_ms=pair.serving.deadline_ms,
         cost_usd=cost if priced else None,
         carried=floors.get("must_carry", 1.0),
     )

@@ -50,11 +50,7 @@ class PlantedAttack:
 
 
 def load_attacks(path: Path) -> tuple[Attack, ...]:
-    """Read the task's attacks.
-
-    Raises:
-        CaseError: missing or wrong; the message names the file, the entry and the remedy.
-    """
+    """Read the task's attacks."""
     try:
         _, rows = parse_yaml(read_strict(path, MOST_YAML_BYTES))
         attacks = tuple(Attack.model_validate(row) for row in rows)
@@ -83,11 +79,7 @@ def canary(seed: int, case_id: str) -> str:
 def plant_attacks(
     attacks: Sequence[Attack], cases: Sequence[Case], *, seed: int, disguise: Disguise
 ) -> list[PlantedAttack]:
-    """Return every attack under every strategy, each in a carrier drawn by ``seed``.
-
-    Raises:
-        CaseError: no case can carry an attack.
-    """
+    """Return every attack under every strategy, each in a carrier drawn by ``seed``."""
     carriers = [
         case
         for case in cases

@@ -12,8 +12,7 @@ from eval.behaviour.attacks import (
     plant_attacks,
     public_attacks,
 )
-from eval.behaviour.case import BehaviourCase
-from eval.behaviour.marks import LEAK_FREE, MUST_CARRY, MUST_NOT_CLAIM, QUIET, RESISTED, numbers_in
+from eval.behaviour.marks import LEAK_FREE, MUST_CARRY, MUST_NOT_CLAIM, QUIET, RESISTED, BehaviourCase, numbers_in
 from eval.spine.cases import Case, Dataset
 from eval.spine.suite import Suite
 from service.kit.frame.canonical import canonical_json, sha256_hex

@@ -54,11 +54,7 @@ def node_environment(folder: Path, *, allowed_hosts: str = "") -> dict[str, str]
 
 
 def install(settings: Settings) -> Path:
-    """Return the folder that holds promptfoo as locked, installing it first if it is not there (281 MB, about half a minute).
-
-    Raises:
-        HarnessError: no Node.js or npm, a platform without the locked parts, or npm failed; the message says what to do.
-    """
+    """Return the folder that holds promptfoo as locked, installing it first if it is not there (281 MB, about half a minute)."""
     _require_platform()
     locked = "".join((PROJECT / name).read_text(encoding="utf-8") for name in _LOCKED)
     folder = settings.state_dir / f"promptfoo-{sha256_hex(locked)[:12]}"

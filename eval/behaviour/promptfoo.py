@@ -8,9 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from eval.behaviour.assertions import OwnBounds, own_assertions
-from eval.behaviour.case import BehaviourCase
 from eval.behaviour.install import node_environment
-from eval.behaviour.marks import BY_PRIMARY
+from eval.behaviour.marks import BY_PRIMARY, BehaviourCase
 from eval.behaviour.record import BehaviourRow
 from eval.spine.errors import HarnessError
 
@@ -22,11 +21,7 @@ _OWN_ARMS = ("primary", "none")  # none: there was nothing to ask a model
 
 
 def disguise(folder: Path, texts: Sequence[tuple[str, str]], *, seed: int) -> list[str]:
-    """Return each (strategy, text) disguised by promptfoo's strategy of that name; same seed, same texts.
-
-    Raises:
-        HarnessError: promptfoo refused.
-    """
+    """Return each (strategy, text) disguised by promptfoo's strategy of that name; same seed, same texts."""
     done = subprocess.run(
         ["node", "strategies.mjs"],  # noqa: S607 - node from PATH, checked by install
         cwd=folder,

@@ -148,11 +148,7 @@ def load_result(path: Path) -> BehaviourResult | None:
 
 
 def load_set(suite: Suite, settings: Settings) -> tuple[Dataset, tuple[Any, ...], str]:
-    """Return the challenge cases, the attacks and the digest of both.
-
-    Raises:
-        CaseError: a file is missing or wrong.
-    """
+    """Return the challenge cases, the attacks and the digest of both."""
     assert suite.behaviour is not None
     model = load_task(suite.task).input_model
     dataset = load_dataset(suite.behaviour.dataset, task=suite.task, input_model=model, settings=settings)
@@ -161,11 +157,7 @@ def load_set(suite: Suite, settings: Settings) -> tuple[Dataset, tuple[Any, ...]
 
 
 def find_result(pair_digest: str, suite: Suite, settings: Settings) -> BehaviourResult | None:
-    """Return the result for the present pair, set, suite, environment and servers of models, or None.
-
-    Raises:
-        CaseError: the suite's behaviour cases cannot be read.
-    """
+    """Return the result for the present pair, set, suite, environment and servers of models, or None."""
     # Most pairs have no result. Read the set only if there is one: reading takes time, and an error would stop the evaluation.
     if suite.behaviour is None or not any(
         result_path(settings, pair_digest, "").parent.glob(f"{pair_digest[:32]}-*.json")
@@ -191,10 +183,6 @@ def servers_digest(settings: Settings) -> str:
 
 
 def with_behaviour(gate: GateResult, suite: Suite, settings: Settings) -> GateResult:
-    """Return ``gate`` with the behaviour checks of its pair, if they were measured.
-
-    Raises:
-        CaseError: the suite's behaviour cases cannot be read.
-    """
+    """Return ``gate`` with the behaviour checks of its pair, if they were measured."""
     result = find_result(gate.pair_digest, suite, settings)
     return gate if result is None else replace(gate, checks=(*gate.checks, *checks_of(result, suite)))

@@ -7,7 +7,7 @@ from eval.behaviour.record import by_kind, checks_of
 from eval.behaviour.run import BehaviourOutcome
 from eval.report.conclusions import check_line
 from eval.spine.results import Check, behaviour_verdict
-from eval.tracking.store import TAG_DATASET, TAG_SUITE, TAG_TASK, TAG_VERDICT, RunLog
+from eval.tracking.store import TAG_DATASET, TAG_SUITE, TAG_TASK, TAG_VERDICT, RunLog, logged_metrics
 from eval.tracking.worker import TrackingWorker
 from figures.formatting import format_metric, plural
 from service.core.release.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
@@ -62,11 +62,7 @@ def _print_findings(outcome: BehaviourOutcome) -> None:
 
 
 def log_behaviour(outcome: BehaviourOutcome, settings: Settings) -> None:
-    """Record the run in MLflow, in an experiment of its own, so that no gate takes it for an evaluation.
-
-    Raises:
-        RegistryError: the store rejected it; the result on disk stays.
-    """
+    """Record the run in MLflow, in an experiment of its own, so that no gate takes it for an evaluation."""
     log = settings.state_dir / "logs" / "tracking.log"
     with TrackingWorker(settings.registry.uri, log=log, prompts=settings.prompts_dir) as worker:
         worker.log_run(
@@ -77,11 +73,6 @@ def log_behaviour(outcome: BehaviourOutcome, settings: Settings) -> None:
 def behaviour_log(outcome: BehaviourOutcome, checks: Sequence[Check]) -> RunLog:
     """Return the MLflow record of a behaviour run; a metric that was not measured is left out."""
     result = outcome.result
-    metrics: dict[str, float] = {}
-    for name, metric in result.metrics(outcome.suite.seed).items():
-        if metric.value is not None and metric.low is not None and metric.high is not None:
-            figures = {"": metric.value, "_low": metric.low, "_high": metric.high, "_n": float(metric.n)}
-            metrics |= {f"{name}{suffix}": value for suffix, value in figures.items()}
     return RunLog(
         run_name=f"{result.pair_name} {result.at}",
         tags={
@@ -95,7 +86,7 @@ def behaviour_log(outcome: BehaviourOutcome, checks: Sequence[Check]) -> RunLog:
             "omni.behaviour_digest": result.digest,
         },
         params={"pair": result.pair_name, "engine": result.engine},
-        metrics=metrics,
+        metrics=logged_metrics({"": result.metrics(outcome.suite.seed)}),
         table=[
             {
                 "case_id": row.case_id,

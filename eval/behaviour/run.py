@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from eval.behaviour.assertions import OwnBounds, bounds_of
-from eval.behaviour.case import BehaviourCase
 from eval.behaviour.cases import build_cases
 from eval.behaviour.install import engine_version, install
+from eval.behaviour.marks import BehaviourCase
 from eval.behaviour.promptfoo import configuration, disguise, read_rows, run_promptfoo
 from eval.behaviour.record import BehaviourResult, load_set, save_result, servers_digest
 from eval.behaviour.serving import WebhookScorer, print_progress, running, serve_pair
@@ -75,7 +75,7 @@ def run_behaviour(
         working_alone(work / ".lock", f"the behaviour of {pair.name} ({pair.digest[:12]})"),
         _service(pair, settings, url) as service,
     ):
-        bounds = own_bounds(suite, pair, cards)
+        bounds = bounds_of(suite, pair, cards)
         rows = ask(cases, pair=pair, service=service, folder=folder, work=work, concurrency=concurrency, bounds=bounds)
     unanswered = [row.error for row in rows if row.error]
     if len(unanswered) == len(rows):
@@ -114,9 +114,6 @@ def ask(
     """Let promptfoo send ``cases`` to the service at ``service`` and return one row per case.
 
     ``work`` also gets ``promptfoo_alone.json``, which promptfoo can run without this harness while the service runs.
-
-    Raises:
-        HarnessError: promptfoo did not finish.
     """
     work.mkdir(parents=True, exist_ok=True)
     requests = (work / "requests.json").resolve()
@@ -141,12 +138,6 @@ def ask(
         config = configured(address)
         raw = run_promptfoo(folder, config, work.resolve(), concurrency=concurrency)
     return read_rows(cases, raw, scorer.findings)
-
-
-def own_bounds(suite: Suite, pair: Pair, cards: ModelCards) -> OwnBounds:
-    """Return what promptfoo's own assertions hold every answer of ``pair`` to."""
-    priced = all(cards.get(model).prices is not None for model in pair.models)
-    return bounds_of(suite, most_words=pair.output.max_words, deadline_ms=pair.serving.deadline_ms, priced=priced)
 
 
 @contextmanager

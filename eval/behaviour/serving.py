@@ -13,8 +13,7 @@ import uvicorn
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel, ConfigDict
 
-from eval.behaviour.case import BehaviourCase
-from eval.behaviour.marks import grade
+from eval.behaviour.marks import BehaviourCase, grade
 from eval.run.progress import count_lines
 from eval.spine.errors import HarnessError
 from service.answers_kept.store import Summaries
@@ -89,11 +88,7 @@ def serve_pair(pair: Pair, settings: Settings, *, change: Callable[[Runtime], Ru
 
 @contextmanager
 def running(app: Any) -> Iterator[str]:
-    """Run an ASGI application in a thread on a free port of this machine; yield its address, stop it at the end.
-
-    Raises:
-        HarnessError: it did not start.
-    """
+    """Run an ASGI application in a thread on a free port of this machine; yield its address, stop it at the end."""
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, timeout_graceful_shutdown=5)
     )

@@ -1,12 +1,15 @@
 """Command line arguments that several commands share, and their parsing."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from figures.command_line import NO_REASON
+from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
     from eval.release.unseen import Waiver
@@ -57,11 +60,7 @@ Until = Annotated[
 
 
 def waiver(why: str | None, who: str | None, until: str | None, settings: "Settings") -> "Waiver | None":
-    """Return what --without-judge, --allowed-by and --until ask for; at a terminal what is missing is asked.
-
-    Raises:
-        Refused: one of them is missing or wrong.
-    """
+    """Return what --without-judge, --allowed-by and --until ask for; at a terminal what is missing is asked."""
     from eval.release.unseen import Waiver
     from service.kit.frame.clock import wall_clock
 
@@ -81,6 +80,25 @@ def _own_words(why: str) -> str:
 
 
 Why = Annotated[str, typer.Option(help="Reason, kept in the release history.", callback=_own_words)]
+
+
+@contextmanager
+def interruptible(kept: str = "What was answered is kept; run the same command again to go on.") -> Iterator[None]:
+    """On Ctrl-C, print what is ``kept`` and exit with code 2."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"error: interrupted. {kept}", file=sys.stderr)
+        raise typer.Exit(COULD_NOT_RUN) from None
+
+
+def with_local_aws(settings: "Settings") -> "Settings":
+    """Return ``settings`` with the local AWS where no other endpoint is set."""
+    from service.local import aws
+
+    if settings.environment != "local" or settings.aws.endpoint is not None:
+        return settings
+    return settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
 
 
 def names_of(text: str | None) -> tuple[str, ...]:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eval.commands.arguments import COULD_NOT_RUN, TaskName
+from eval.commands.arguments import TaskName, interruptible, with_local_aws
 from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
     from eval.backfill.run import BackfillOrder, BackfillProgress
-    from eval.backfill.work import WorkItem
     from service.core.unit.cards import ModelCards
     from service.core.unit.pair import Pair
     from service.kit.settings import Settings
@@ -56,13 +55,12 @@ def backfill(
     from service.core.unit.cards import ModelCards
     from service.kit.settings import Settings
     from service.kit.telemetry.log import configure_logging
-    from service.local import aws
 
     if not _NAME.fullmatch(name):
         raise BackfillError(
             f"--name {name!r} names a folder: letters, digits, '.', '_' and '-', a letter or digit first"
         )
-    settings = Settings()
+    settings = with_local_aws(Settings())
     configure_logging("WARNING")
     if (week is None) == (inputs is None):
         raise BackfillError("name the requests with one of --week 2026-W46 and --inputs file.jsonl")
@@ -70,8 +68,6 @@ def backfill(
         raise BackfillError(
             "--score needs --pair and --inputs: it scores the pair's answers to lines with expectations"
         )
-    if settings.environment == "local" and settings.aws.endpoint is None:
-        settings = settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     loaded = None if pair is None else _load_pair(pair, task, cards, settings)
     order = BackfillOrder(
@@ -96,15 +92,14 @@ def _work_off(
     settings: "Settings",
 ) -> None:
     from eval.backfill.engines import engine_of
+    from eval.backfill.history import items_of_file, items_of_week
     from eval.backfill.run import backfill as work_off
+    from eval.backfill.scores import score_lines
 
     engine = engine_of(cluster, concurrency)
-    items, gone = _items(week, inputs, order.task, settings)
-    try:
+    items, gone = (items_of_file(inputs), 0) if inputs else items_of_week(week or "", order.task, settings)
+    with interruptible("Finished items are kept; run the same command again to go on."):
         state = work_off(order, items, engine, settings, _now_and_then(_say))
-    except KeyboardInterrupt:
-        say("error: interrupted. Finished items are kept; run the same command again to go on.", file=sys.stderr)
-        raise typer.Exit(COULD_NOT_RUN) from None
     without = f", {gone} left out because their history is gone" if gone else ""
     say(
         f"{state.done} of {state.items} items ({state.resumed} done before), {state.failed} failed{without}, "
@@ -115,17 +110,11 @@ def _work_off(
             f"{state.lost} calls were lost with their process and asked again; they count at the most that they can have cost, "
             f"{state.lost_usd:f} USD"
         )
-    if order.mode == "score":
-        _say_scores(order.folder)
+    for line in score_lines(order.folder) if order.mode == "score" else ():
+        say(line)
     if state.stopped:
         say(state.stopped)
         raise typer.Exit(1)
-
-
-def _items(week: str | None, inputs: Path | None, task: str, settings: "Settings") -> "tuple[list[WorkItem], int]":
-    from eval.backfill.history import items_of_file, items_of_week
-
-    return (items_of_file(inputs), 0) if inputs else items_of_week(week or "", task, settings)
 
 
 def _load_pair(name: str, task: str, cards: "ModelCards", settings: "Settings") -> "Pair":
@@ -175,10 +164,3 @@ def _say(state: "BackfillProgress") -> None:
     )
     lost = f", {state.lost} calls lost" if state.lost else ""
     say(f"{state.done} of {state.items} items{workers}, {state.cost_usd:f} USD{lost}", file=sys.stderr, flush=True)
-
-
-def _say_scores(folder: Path) -> None:
-    from eval.backfill.scores import score_lines
-
-    for line in score_lines(folder):
-        say(line)

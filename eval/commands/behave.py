@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from eval.commands.arguments import COULD_NOT_RUN, GATE_REJECTS, TaskName
+from eval.commands.arguments import COULD_NOT_RUN, GATE_REJECTS, TaskName, interruptible
 from figures.command_line import omni
 from service.kit.frame.display.terminal import say
 
@@ -55,11 +55,8 @@ def measure_behaviour(task: str, pair: str, *, url: str | None, concurrency: int
         say(f"note: the suite of {task!r} declares no behaviour; its evaluation alone decides", file=sys.stderr)
         return True
     settings = Settings()
-    try:
+    with interruptible("Nothing was kept; run the same command again."):
         outcome = run_behaviour(task, pair, settings, url=url, concurrency=concurrency)
         checks = render_behaviour(outcome)
         log_behaviour(outcome, settings)
-    except KeyboardInterrupt:
-        say("error: interrupted; nothing was kept. Run the same command again.", file=sys.stderr)
-        raise typer.Exit(COULD_NOT_RUN) from None
     return all(check.verdict is Verdict.PASS for check in checks)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eval.commands.arguments import COULD_NOT_RUN, Concurrency, TaskName, names_of
+from eval.commands.arguments import COULD_NOT_RUN, Concurrency, TaskName, interruptible, names_of
 from figures.command_line import omni
 from service.commands.models import ApiBase, with_api_base
 from service.kit.frame.display.terminal import say
@@ -87,11 +87,8 @@ def _measure(options: "CalibrateOptions", api_base: str | None) -> None:
     settings = _settings(options.model, api_base)
     for line in (*detector_lines(options.task, settings), *reply_lines(options.task, settings)):
         say(line)
-    try:
+    with interruptible("Answers are kept; run the same command again to go on."):
         reports = measure(options, settings, say)
-    except KeyboardInterrupt:
-        say("error: interrupted. Answers are kept; run the same command again to go on.", file=sys.stderr)
-        raise typer.Exit(COULD_NOT_RUN) from None
     for report in reports:
         for line in _lines(report):
             say(line)

@@ -94,8 +94,7 @@ def _conversations(task: str) -> "DialogueEpisode | None":
 def _prove(task: str, folder: Path, only: str | None) -> bool:
     """Print the proofs of a task's conversations, if it has any; return whether all hold."""
     from eval.casecheck.files import case_paths
-    from eval.dialogue.proof_report import render_proofs
-    from eval.dialogue.proofs import CaseProof, prove_cases
+    from eval.dialogue.proofs import CaseProof, prove_cases, render_proofs
     from eval.report.console import result_console
     from eval.spine.cases import load_cases
     from eval.suites import load_case_rules

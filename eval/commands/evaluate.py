@@ -1,22 +1,12 @@
-"""``eval``: evaluate pairs side by side, compare them with production, and print their verdicts."""
+"""``eval`` and ``gate``: evaluate pairs, compare them with production, and print their verdicts."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eval.commands.arguments import (
-    COULD_NOT_RUN,
-    GATE_REJECTS,
-    BudgetUsd,
-    CaseCount,
-    Concurrency,
-    DatasetName,
-    Repeats,
-    TaskName,
-    names_of,
-    usd_of,
-)
+from eval.commands import arguments
+from eval.commands.behave import measure_behaviour
 from service.commands.models import ApiBase, with_api_base
 from service.kit.frame.display.output import AsJson, human_text, print_json
 from service.kit.frame.display.terminal import say
@@ -31,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def evaluate_pairs(
-    task: TaskName = "summarize",
+    task: arguments.TaskName = "summarize",
     pairs: Annotated[
         str | None, typer.Option(help="Pair names, comma separated; default: what can be answered well here.")
     ] = None,
@@ -40,16 +30,16 @@ def evaluate_pairs(
         typer.Option(help="Try this model with the prompts of --pairs, without writing a file: ollama/llama3.2."),
     ] = None,
     api_base: ApiBase = None,
-    dataset: DatasetName = None,
-    cases: CaseCount = None,
-    repeats: Repeats = None,
-    concurrency: Concurrency = None,
+    dataset: arguments.DatasetName = None,
+    cases: arguments.CaseCount = None,
+    repeats: arguments.Repeats = None,
+    concurrency: arguments.Concurrency = None,
     fresh: Annotated[bool, typer.Option(help="Call the models again even where answers are cached.")] = False,
     budget: Annotated[
         int | None,
         typer.Option(min=0, max=10, help="Most repeats to add while a sampled pair is undecided; default 3."),
     ] = None,
-    budget_usd: BudgetUsd = None,
+    budget_usd: arguments.BudgetUsd = None,
     judge_model: Annotated[
         str | None,
         typer.Option(help="Judge model in place of the judges' own; of two, comma separated, both must agree."),
@@ -70,10 +60,10 @@ def evaluate_pairs(
     from eval.evaluation.evaluate import Options
 
     with human_text(as_json=as_json):
-        settings, derived = _tried(task, names_of(pairs), model, api_base)
+        settings, derived = _tried(task, arguments.names_of(pairs), model, api_base)
     options = Options(
         task=task,
-        pairs=tuple(pair.name for pair in derived) or names_of(pairs),
+        pairs=tuple(pair.name for pair in derived) or arguments.names_of(pairs),
         derived=derived,
         dataset=dataset,
         case_count=cases,
@@ -81,12 +71,35 @@ def evaluate_pairs(
         concurrency=concurrency,
         fresh=fresh,
         budget=budget,
-        budget_usd=usd_of(budget_usd),
+        budget_usd=arguments.usd_of(budget_usd),
         judge_model=judge_model,
         customer_model=customer_model,
-        families=names_of(families),
+        families=arguments.names_of(families),
     )
     _run(options, settings, as_json=as_json)
+
+
+def gate(
+    pair: arguments.PairName,
+    task: arguments.TaskName = "summarize",
+    concurrency: arguments.Concurrency = None,
+    budget_usd: arguments.BudgetUsd = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a pair's behaviour in the running service, evaluate it, and print one verdict over both; for CI.
+
+    Exit code 0: the pair passes. 1: it fails or is undecided.
+    """
+    from eval.evaluation.evaluate import Options
+
+    with human_text(as_json=as_json):
+        # The evaluation's gate reads the behaviour record that this writes, so the verdict below covers both.
+        measure_behaviour(task, pair, url=None, concurrency=concurrency, if_declared=True)
+    _run(
+        Options(task=task, pairs=(pair,), concurrency=concurrency, budget_usd=arguments.usd_of(budget_usd)),
+        None,
+        as_json=as_json,
+    )
 
 
 def _run(options: "Options", settings: "Settings | None", *, as_json: bool) -> None:
@@ -95,17 +108,13 @@ def _run(options: "Options", settings: "Settings | None", *, as_json: bool) -> N
     if as_json:
         print_json(summary(outcome))
     if not passes(outcome, options.pairs):
-        raise typer.Exit(GATE_REJECTS)
+        raise typer.Exit(arguments.GATE_REJECTS)
 
 
 def _tried(
     task: str, names: tuple[str, ...], model: str | None, api_base: str | None
 ) -> "tuple[Settings | None, tuple[Pair, ...]]":
-    """Return the settings and the pairs of prompts ``names`` with ``model``; neither without a model.
-
-    Raises:
-        ConfigurationError: a model without a prompt to try it with, or an address without a model.
-    """
+    """Return the settings and the pairs of prompts ``names`` with ``model``; neither without a model."""
     from service.kit.frame.errors import ConfigurationError
 
     if model is None:
@@ -144,11 +153,8 @@ def run_and_print(options: "Options", settings: "Settings | None" = None) -> "Fi
         from service.kit.settings import Settings
 
     settings = settings or Settings()
-    try:
+    with arguments.interruptible():
         outcome = evaluate(options, settings)
-    except KeyboardInterrupt:
-        say("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
-        raise typer.Exit(COULD_NOT_RUN) from None
     sys.stdout.write(outcome.shown)
     lines = left_out_lines(outcome.left_out, options.task, settings) + _keep_lines(options.derived, options.task)
     steps = next_steps(outcome.evaluation, outcome.suite, UnseenPolicy.of(settings), named=options.pairs)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eval.commands.arguments import COULD_NOT_RUN, TaskName, names_of
+from eval.commands.arguments import COULD_NOT_RUN, TaskName, names_of, with_local_aws
 from figures.command_line import omni
 from service.kit.frame.display.terminal import open_console, say
 
@@ -41,7 +41,7 @@ def propose_cases(
     from service.kit.telemetry.log import configure_logging
     from service.warehouse.opening import open_warehouse
 
-    settings = _with_local_aws(Settings())
+    settings = with_local_aws(Settings())
     configure_logging("WARNING")
     week = week or week_of((datetime.now(UTC) - timedelta(weeks=1)).date())
     context = _context(task, settings, against)
@@ -150,11 +150,3 @@ def _context(task: str, settings: "Settings", against: str) -> "HarvestContext":
         key=account_key(settings),
         against=names_of(against),
     )
-
-
-def _with_local_aws(settings: "Settings") -> "Settings":
-    from service.local import aws
-
-    if settings.environment != "local" or settings.aws.endpoint is not None:
-        return settings
-    return settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})

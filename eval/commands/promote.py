@@ -2,22 +2,13 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eval.commands.arguments import (
-    GATE_REJECTS,
-    AllowedBy,
-    ApprovedBy,
-    PairName,
-    PullRequest,
-    TaskName,
-    Until,
-    Why,
-    WithoutJudge,
-    waiver,
-)
+from eval.commands import arguments
 from figures.command_line import as_typed_here, omni
 from service.kit.frame.display.terminal import say
 
@@ -25,29 +16,29 @@ if TYPE_CHECKING:
     from service.core.release.release import Release
 
 
-def register(pair: PairName, task: TaskName = "summarize") -> None:
+def register(pair: arguments.PairName, task: arguments.TaskName = "summarize") -> None:
     """Write a pair as one prompt version, read it back and compare the digest. Does not release it."""
     from eval.release.promotion import register_pair
     from service.kit.settings import Settings
 
-    done = register_pair(task, pair, Settings())
-    say(f"{task}/{pair} {done.digest[:12]} is version {done.version} in the registry; read back and equal")
+    registered, version = register_pair(task, pair, Settings())
+    say(f"{task}/{pair} {registered.digest[:12]} is version {version} in the registry; read back and equal")
     say(f"Next: evaluate it: {omni('eval', '--pairs', pair, task=task)}")
 
 
 def promote(
-    pair: PairName,
-    why: Why,
-    task: TaskName = "summarize",
+    pair: arguments.PairName,
+    why: arguments.Why,
+    task: arguments.TaskName = "summarize",
     evidence: Annotated[
         str | None,
         typer.Option(metavar="FILE|S3", help="Evidence of another stage: a <pair>.evidence.json or s3://bucket/key."),
     ] = None,
-    approved_by: ApprovedBy = None,
-    pull_request: PullRequest = None,
-    without_judge: WithoutJudge = None,
-    allowed_by: AllowedBy = None,
-    until: Until = None,
+    approved_by: arguments.ApprovedBy = None,
+    pull_request: arguments.PullRequest = None,
+    without_judge: arguments.WithoutJudge = None,
+    allowed_by: arguments.AllowedBy = None,
+    until: arguments.Until = None,
     check: Annotated[
         bool,
         typer.Option("--check", help="Before the gate: refuse what no measurement could allow, and release nothing."),
@@ -61,20 +52,17 @@ def promote(
     from eval.release.preflight import check_release
     from eval.release.promotion import promote_pair
     from eval.release.releaser import Releaser
-    from eval.spine.errors import Refused
     from service.kit.settings import Settings
 
-    try:
+    with refusals():
         by = Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request)
         settings = Settings()
-        allowed = waiver(without_judge, allowed_by or by.approved_by, until, settings)
+        allowed = arguments.waiver(without_judge, allowed_by or by.approved_by, until, settings)
         if check:
             lines = check_release(task, pair, settings, without_judge=allowed)
             say("\n".join([*lines, f"{by.who} releases; nothing was released yet"]))
             return
         release = promote_pair(task, pair, why, settings, by=by, without_judge=allowed, evidence_from=evidence)
-    except Refused as err:
-        exit_refused(err)
     say(
         f"release {release.sequence}: {task} now serves {release.pair_name} {release.pair_digest[:12]} "
         f"(registry version {release.registry_version}), was {(release.from_digest or 'nothing')[:12]}"
@@ -84,30 +72,27 @@ def promote(
 
 
 def rollback(
-    why: Why,
+    why: arguments.Why,
     to: Annotated[
         int | None, typer.Option(help="Release number to return to; default: the newest of another pair.")
     ] = None,
-    task: TaskName = "summarize",
-    approved_by: ApprovedBy = None,
-    pull_request: PullRequest = None,
-    without_judge: WithoutJudge = None,
-    allowed_by: AllowedBy = None,
-    until: Until = None,
+    task: arguments.TaskName = "summarize",
+    approved_by: arguments.ApprovedBy = None,
+    pull_request: arguments.PullRequest = None,
+    without_judge: arguments.WithoutJudge = None,
+    allowed_by: arguments.AllowedBy = None,
+    until: arguments.Until = None,
 ) -> None:
     """Return production to an earlier release. The rollback is a new release with a higher number."""
     from eval.release.promotion import roll_back
     from eval.release.releaser import Releaser
-    from eval.spine.errors import Refused
     from service.kit.settings import Settings
 
-    try:
+    with refusals():
         by = Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request)
         settings = Settings()
-        allowed = waiver(without_judge, allowed_by or by.approved_by, until, settings)
+        allowed = arguments.waiver(without_judge, allowed_by or by.approved_by, until, settings)
         release = roll_back(task, why, to, settings, by=by, without_judge=allowed)
-    except Refused as err:
-        exit_refused(err)
     say(
         f"release {release.sequence}: {task} serves {release.pair_name} {release.pair_digest[:12]} "
         f"(registry version {release.registry_version}) again"
@@ -116,10 +101,16 @@ def rollback(
     say(f"Next: check everything behind it: {omni('verify', task=task)}")
 
 
-def exit_refused(refusal: Exception) -> NoReturn:
+@contextmanager
+def refusals() -> Iterator[None]:
     """Print why the gate's evidence does not allow the release, and exit with code 1."""
-    say(as_typed_here(f"error: {refusal}").replace("\n", "\n  "), file=sys.stderr)
-    raise typer.Exit(GATE_REJECTS) from refusal
+    from eval.spine.errors import Refused
+
+    try:
+        yield
+    except Refused as err:
+        say(as_typed_here(f"error: {err}").replace("\n", "\n  "), file=sys.stderr)
+        raise typer.Exit(arguments.GATE_REJECTS) from err
 
 
 def _announce(release: "Release") -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eval.commands.arguments import COULD_NOT_RUN, GATE_REJECTS, Base, BudgetUsd, TaskName, usd_of
+from eval.commands.arguments import GATE_REJECTS, Base, BudgetUsd, TaskName, interruptible, usd_of
 from service.kit.frame.display.output import AsJson, print_json
 from service.kit.frame.display.terminal import say
 
@@ -61,10 +61,8 @@ def code_gate(
     from eval.spine.results import Verdict
     from service.kit.settings import Settings
 
-    try:
+    with interruptible():
         outcomes = _code_outcomes(base, task, Settings(), usd_of(budget_usd), quiet=as_json)
-    except KeyboardInterrupt:
-        _interrupted()
     if as_json:
         print_json([{"verdict": item.verdict, "headline": headline(item), **asdict(item)} for item in outcomes])
     if any(outcome.verdict is not Verdict.PASS for outcome in outcomes):
@@ -106,7 +104,6 @@ def pr_gate(
     Exit code 0: green, or neutral (the last line says which, and JUnit shows it as skipped). 1: red. 2: could not run.
     """
     from eval.report.pull_request import MARKER, overall, render_comment, render_junit
-    from eval.spine.changes import changed_pairs
     from eval.spine.errors import HarnessError
     from figures.files import write_whole
     from service.kit.frame.errors import ServiceError
@@ -116,28 +113,13 @@ def pr_gate(
     for path in (comment, junit):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        tasks = [task] if task is not None else _tasks_with_pairs(settings)
-        found = {name: changed_pairs(settings.root, name, base) for name in tasks}
-        for line in dict.fromkeys(line for one in found.values() for line in one.reasons):
-            say(line)
-        left = usd_of(budget_usd)
-        outcomes = _code_outcomes(base, None, settings, left) if any(one.code for one in found.values()) else []
-        left = None if left is None else left - sum(outcome.spent_usd for outcome in outcomes)
-        checks = _code_checks(outcomes)
-        broken = any(outcome.judgement is None for outcome in outcomes)
-        for name, one in found.items():
-            if broken and left is not None and left <= 0:
-                break
-            of_task, spent = _pair_checks(one, base, name, settings, left)
-            left = None if left is None else left - spent
-            checks += of_task
+        with interruptible():
+            checks = _all_checks(base, task, settings, usd_of(budget_usd))
     except (HarnessError, ServiceError) as err:
         # The error must appear in the pull request, not in the log alone.
         said = str(err).replace("```", "")[:2_000]
         write_whole(comment, f"{MARKER}\n# The gate could not run\n\n```text\n{said}\n```\n")
         raise
-    except KeyboardInterrupt:
-        _interrupted()
     write_whole(comment, render_comment(checks))
     write_whole(junit, render_junit(checks))
     say(f"\nComment: {comment}\nVerdict: {overall(checks)}")
@@ -145,15 +127,31 @@ def pr_gate(
         raise typer.Exit(GATE_REJECTS)
 
 
+def _all_checks(base: str, task: str | None, settings: "Settings", left: "Decimal | None") -> "list[PrCheck]":
+    """Return the checks of changed code and changed pairs, with ``left`` USD to spend."""
+    from eval.spine.changes import changed_pairs
+
+    tasks = [task] if task is not None else _tasks_with_pairs(settings)
+    found = {name: changed_pairs(settings.root, name, base) for name in tasks}
+    for line in dict.fromkeys(line for one in found.values() for line in one.reasons):
+        say(line)
+    outcomes = _code_outcomes(base, None, settings, left) if any(one.code for one in found.values()) else []
+    left = None if left is None else left - sum(outcome.spent_usd for outcome in outcomes)
+    checks = _code_checks(outcomes)
+    broken = any(outcome.judgement is None for outcome in outcomes)
+    for name, one in found.items():
+        if broken and left is not None and left <= 0:
+            break
+        of_task, spent = _pair_checks(one, base, name, settings, left)
+        left = None if left is None else left - spent
+        checks += of_task
+    return checks
+
+
 def _tasks_with_pairs(settings: "Settings") -> list[str]:
     from service.core.run.task import task_names
 
     return [name for name in task_names() if any((settings.prompts_dir / name).glob("*.prompty"))]
-
-
-def _interrupted() -> None:
-    say("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
-    raise typer.Exit(COULD_NOT_RUN) from None
 
 
 def _code_checks(outcomes: "Sequence[CodeOutcome]") -> "list[PrCheck]":

@@ -1,7 +1,8 @@
-"""``verify`` and ``history``: check the releases behind production, and list them."""
+"""``verify``, ``history`` and ``releases``: check the releases behind production, list them, and send them to the warehouse."""
 
+import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -77,6 +78,34 @@ def history(task: TaskName = "summarize", as_json: AsJson = False) -> None:
 
     for year, count in exceptions_by_year(rows).items():
         say(f"{year}: {plural(count, 'release')} without a licensed judge")
+
+
+def releases(
+    task: TaskName = "summarize",
+    export: Annotated[
+        bool,
+        typer.Option("--export", help="Write rows into the warehouse directly instead of objects into the bucket."),
+    ] = False,
+) -> None:
+    """Send every verified release to the warehouse, in case it was not reachable at the time. Safe to repeat."""
+    from eval.release.announce import bucket_settings, export_releases, message_of, put_releases
+    from eval.release.ledger import Ledger
+    from service.kit.settings import Settings
+
+    settings = Settings()
+    ledger = Ledger.open(task, settings)
+    messages = [message_of(release, ledger) for release in reversed(ledger.releases())]
+    for one in messages:
+        if one.missing is not None:
+            say(f"release {one.record.sequence} is sent without the gate's figures: {one.missing}", file=sys.stderr)
+    target = None if export else bucket_settings(settings)
+    promises = sum(len(one.record.promises) for one in messages)
+    what = f"{len(messages)} verified releases of {task} with {promises} figures of the gate"
+    if target is None:
+        say(f"{what}: {export_releases(messages, settings)} rows new or changed in the warehouse")
+    else:
+        new = put_releases(messages, target)
+        say(f"{what}: {new} new objects in bucket {target.stores.archive_bucket}; `{omni('load-events')}` loads them")
 
 
 def _people(release: "Release") -> str:

@@ -5,25 +5,15 @@ from typing import Annotated
 
 import typer
 
-from eval.commands.arguments import (
-    AllowedBy,
-    ApprovedBy,
-    PairName,
-    PullRequest,
-    TaskName,
-    Until,
-    Why,
-    WithoutJudge,
-    waiver,
-)
-from eval.commands.promote import exit_refused, tell
+from eval.commands import arguments
+from eval.commands.promote import refusals, tell
 from service.kit.frame.display.terminal import say
 
 
 def rollout(
-    pair: PairName,
-    why: Why,
-    task: TaskName = "summarize",
+    pair: arguments.PairName,
+    why: arguments.Why,
+    task: arguments.TaskName = "summarize",
     steps: Annotated[str, typer.Option(help="Rising shares of the customers, in per cent.")] = "10,25,50,100",
     shadow: Annotated[
         int,
@@ -31,11 +21,11 @@ def rollout(
     ] = 0,
     shadow_only: Annotated[bool, typer.Option(help="Do not show the candidate's answers to customers yet.")] = False,
     restart: Annotated[bool, typer.Option(help="Begin again at the first step, even after a stop.")] = False,
-    approved_by: ApprovedBy = None,
-    pull_request: PullRequest = None,
-    without_judge: WithoutJudge = None,
-    allowed_by: AllowedBy = None,
-    until: Until = None,
+    approved_by: arguments.ApprovedBy = None,
+    pull_request: arguments.PullRequest = None,
+    without_judge: arguments.WithoutJudge = None,
+    allowed_by: arguments.AllowedBy = None,
+    until: arguments.Until = None,
 ) -> None:
     """Start serving a pair that passed the gate to a share of the customers, or move its rollout on by one step.
 
@@ -44,7 +34,7 @@ def rollout(
     """
     from eval.release.releaser import Releaser
     from eval.release.rollout import advance_rollout
-    from eval.spine.errors import Refused, RolloutError
+    from eval.spine.errors import RolloutError
     from service.kit.settings import Settings
     from service.rollouts.step_state import rollout_partition
 
@@ -52,7 +42,7 @@ def rollout(
         plan = tuple(int(step) for step in steps.replace(",", " ").split())
     except ValueError as err:
         raise RolloutError(f"--steps are whole numbers, as in --steps 10,25,50,100; not {steps!r}") from err
-    try:
+    with refusals():
         settings = Settings()
         by = Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request)
         done = advance_rollout(
@@ -65,10 +55,8 @@ def rollout(
             shadow_only=shadow_only,
             restart=restart,
             by=by,
-            without_judge=waiver(without_judge, allowed_by or by.approved_by, until, settings),
+            without_judge=arguments.waiver(without_judge, allowed_by or by.approved_by, until, settings),
         )
-    except Refused as err:
-        exit_refused(err)
     say(
         f"rollout step {done.sequence}: {done.pair_name} {done.pair_digest[:12]} answers {done.percent}% of the customers of "
         f"{task} beside {done.production_digest[:12]}"
@@ -78,17 +66,16 @@ def rollout(
     tell(rollout_partition(task))
 
 
-def rollout_end(why: Why, task: TaskName = "summarize", approved_by: ApprovedBy = None) -> None:
+def rollout_end(
+    why: arguments.Why, task: arguments.TaskName = "summarize", approved_by: arguments.ApprovedBy = None
+) -> None:
     """End the rollout: production answers all customers again."""
     from eval.release.releaser import Releaser
     from eval.release.rollout import end_rollout
-    from eval.spine.errors import Refused
     from service.kit.settings import Settings
     from service.rollouts.step_state import rollout_partition
 
-    try:
+    with refusals():
         done = end_rollout(task, why, Settings(), Releaser.of(os.environ, approved_by=approved_by))
-    except Refused as err:
-        exit_refused(err)
     say(f"rollout step {done.sequence}: {task} is answered by {done.production_digest[:12]} alone")
     tell(rollout_partition(task))

@@ -1,16 +1,18 @@
 """``selftest``: check that the gate rejects pairs with planted faults."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eval.commands.arguments import COULD_NOT_RUN, TaskName, names_of
+from eval.commands.arguments import TaskName, interruptible, names_of
 from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
     from eval.selftest.doses.run import DoseOptions
+    from eval.selftest.run import SelftestOptions
 
 
 def selftest(
@@ -53,92 +55,62 @@ def selftest(
 
     Exit code 1: the gate passed a fault or did not pass a good system.
     """
-    if holdout:
-        _holdout(task)
-        return
     from eval.selftest.conversations import has_conversations
 
-    if not doses and has_conversations(task):
+    kinds = names_of(mutants)
+    if holdout:
+        _holdout(task)
+    elif not doses and has_conversations(task):
         given = {"--engine": engine, "--seeds": seeds, "--cases": cases, "--fresh": fresh, "--strangers": strangers}
-        _refuse([name for name, value in given.items() if value], task)
-        _conversations(task, dataset, names_of(mutants), first_release=first_release)
-        return
-    if doses or first_release or strangers:
+        _conversations(task, dataset, kinds, given, first_release=first_release)
+    elif doses or first_release or strangers:
         from eval.selftest.doses.run import DoseOptions
 
-        chosen = DoseOptions(
-            task=task, dataset=dataset or "gate", kinds=names_of(mutants), equal_trials=trials, write=write
-        )
+        chosen = DoseOptions(task=task, dataset=dataset or "gate", kinds=kinds, equal_trials=trials, write=write)
         _doses(replace(chosen, first_release=first_release, strangers=strangers))
-        return
-    _faults(task, engine, seeds, cases, dataset, mutants, fresh=fresh)
+    else:
+        from eval.selftest.run import SelftestOptions, to_engines
 
-
-def _refuse(options: list[str], task: str) -> None:
-    from service.kit.frame.errors import ConfigurationError
-
-    if options:
-        raise ConfigurationError(
-            f"task {task!r} is tried on the right runs of its conversations, all with one seed: leave {', '.join(options)} out"
+        planted = SelftestOptions(
+            task=task, engines=to_engines(names_of(engine)), seeds=seeds, cases=cases, fresh=fresh
         )
+        _faults(replace(planted, dataset=dataset, mutants=kinds))
 
 
-def _conversations(task: str, dataset: str | None, kinds: tuple[str, ...], *, first_release: bool) -> None:
+def _conversations(
+    task: str, dataset: str | None, kinds: tuple[str, ...], given: Mapping[str, object], *, first_release: bool
+) -> None:
     from eval.selftest.conversations import conversation_selftest
+    from service.kit.frame.errors import ConfigurationError
     from service.kit.settings import Settings
     from service.kit.telemetry.log import configure_logging
 
+    if options := [name for name, value in given.items() if value]:
+        raise ConfigurationError(
+            f"task {task!r} is tried on the right runs of its conversations, all with one seed: leave {', '.join(options)} out"
+        )
     configure_logging("WARNING")
     outcome = conversation_selftest(
-        task,
-        Settings(),
-        dataset=dataset,
-        kinds=kinds,
-        first_release=first_release,
-        say=lambda line: say(line, flush=True),
+        task, Settings(), dataset=dataset, kinds=kinds, first_release=first_release, say=_say_at_once
     )
     _print(outcome.page)
     say(f"\nTable: {outcome.path}")
     _end(len(outcome.problems))
 
 
-def _faults(
-    task: str,
-    engine: str | None,
-    seeds: int | None,
-    cases: int | None,
-    dataset: str | None,
-    mutants: str | None,
-    *,
-    fresh: bool,
-) -> None:
-    from eval.selftest.run import SelftestOptions, to_engines
+def _faults(options: "SelftestOptions") -> None:
     from eval.selftest.run import selftest as run_selftest
     from service.kit.settings import Settings
 
-    try:
-        outcome = run_selftest(
-            SelftestOptions(
-                task=task,
-                engines=to_engines(names_of(engine)),
-                seeds=seeds,
-                cases=cases,
-                dataset=dataset,
-                mutants=names_of(mutants),
-                fresh=fresh,
-            ),
-            Settings(),
-            say=lambda line: say(line, flush=True),
-        )
-    except KeyboardInterrupt:
-        say(
-            "error: interrupted; the bundled model's answers are kept, run the same command again to go on.",
-            file=sys.stderr,
-        )
-        raise typer.Exit(COULD_NOT_RUN) from None
+    with interruptible("The bundled model's answers are kept; run the same command again to go on."):
+        outcome = run_selftest(options, Settings(), say=_say_at_once)
     _print(outcome.page)
     say(f"\nTable: {outcome.path}")
     _end(len(outcome.problems))
+
+
+def _say_at_once(line: str) -> None:
+    say(line, flush=True)
 
 
 def _end(problems: int) -> None:
@@ -154,11 +126,7 @@ def _doses(options: "DoseOptions") -> None:
     from figures.formatting import plural
     from service.kit.settings import Settings
 
-    outcome = measure_doses(
-        options,
-        Settings(),
-        say=lambda line: say(line, flush=True),
-    )
+    outcome = measure_doses(options, Settings(), say=_say_at_once)
     _print(outcome.page)
     say(f"\nTable: {outcome.path}\nPicture: {outcome.path.with_suffix('.svg')}")
     if outcome.missed:

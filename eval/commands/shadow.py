@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eval.commands.arguments import GATE_REJECTS, TaskName
+from eval.commands.arguments import GATE_REJECTS, TaskName, with_local_aws
 from service.kit.frame.display.output import AsJson, human_text, print_json
 from service.kit.frame.display.terminal import say
 
@@ -51,6 +51,5 @@ def _with_local_aws(settings: "Settings") -> "Settings":
     """Return ``settings`` with the local AWS where it runs; without it only the file of this machine is read."""
     from service.local import aws
 
-    if settings.environment != "local" or settings.aws.endpoint is not None or aws.ministack(settings).pid() is None:
-        return settings
-    return settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
+    runs = settings.environment != "local" or aws.ministack(settings).pid() is not None
+    return with_local_aws(settings) if runs else settings

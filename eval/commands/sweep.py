@@ -1,11 +1,10 @@
 """``sweep``: evaluate every prompt with every model, and compare quality with cost and latency."""
 
-import sys
 from typing import Annotated
 
 import typer
 
-from eval.commands.arguments import COULD_NOT_RUN, CaseCount, Concurrency, DatasetName, Repeats, TaskName, names_of
+from eval.commands.arguments import CaseCount, Concurrency, DatasetName, Repeats, TaskName, interruptible, names_of
 from service.kit.frame.display.terminal import say
 
 
@@ -40,10 +39,7 @@ def sweep(
         concurrency=concurrency,
     )
     options = SweepOptions(of=of, models=names_of(models), quality=quality, stand_in=stand_in)
-    try:
+    with interruptible():
         outcome, page = run_sweep(options, Settings())
-    except KeyboardInterrupt:
-        say("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
-        raise typer.Exit(COULD_NOT_RUN) from None
     render_evaluation(outcome.evaluation, outcome.suite)
     say(f"\nReport: {outcome.report}\nSweep: {page}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from eval.commands.arguments import COULD_NOT_RUN
+from eval.commands.arguments import interruptible
 from service.kit.frame.display.terminal import say
 
 
@@ -49,11 +49,8 @@ def traffic(
         for line in write_offline(options, settings):
             say(line)
         return
-    try:
+    with interruptible("What was played is kept; run the same command again to go on."):
         counts = run_traffic(options, settings, lambda line: say(line, file=sys.stderr, flush=True))
-    except KeyboardInterrupt:
-        say("error: interrupted. What was played is kept; run the same command again to go on.", file=sys.stderr)
-        raise typer.Exit(COULD_NOT_RUN) from None
     say(
         f"{counts.summaries} contacts, {counts.transfers} transfers ({counts.reused} answered by a stored summary), "
         f"{counts.verdicts} verdicts ({counts.unhelpful} not helpful), {counts.failed} requests given up, "

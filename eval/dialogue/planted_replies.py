@@ -110,11 +110,7 @@ class CheckedReply:
 
 
 def load_replies(task: str, name: str, datasets_dir: Path) -> tuple[LabelledReply, ...]:
-    """Return the labelled replies of a task; none if it has no such file.
-
-    Raises:
-        CaseError: a line is wrong, or an id stands twice; the message names file and line.
-    """
+    """Return the labelled replies of a task; none if it has no such file."""
     path = datasets_dir / task / FOLDER / f"{name}.jsonl"
     rows: dict[str, LabelledReply] = {}
     for number, line in numbered_lines(path) if path.exists() else ():
@@ -131,11 +127,7 @@ def load_replies(task: str, name: str, datasets_dir: Path) -> tuple[LabelledRepl
 
 
 def checked_replies(rows: Sequence[LabelledReply], task: Task[Any], world: OpenWorld) -> tuple[CheckedReply, ...]:
-    """Return what the task's guard finds in each reply, with what the tools of ``world`` answer to its uses.
-
-    Raises:
-        CaseError: a row's world, uses, inputs or reply are wrong.
-    """
+    """Return what the task's guard finds in each reply, with what the tools of ``world`` answer to its uses."""
     return asyncio.run(_checked(rows, task, world))
 
 

@@ -240,7 +240,7 @@ def import_deciding_code() -> None:
     """Import and compile what ``Assembly.evaluation`` and ``write_report`` will need, while the models are still answering."""
     with paused_gc():
         import eval.behaviour.record
-        from eval.report import cases, ceiling, changes, latency, pool_tables, sensitivity, view  # noqa: F401
+        from eval.report import cases, changes, latency, sensitivity, view  # noqa: F401
         from eval.report.page import page_template
 
         page_template()

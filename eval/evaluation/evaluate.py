@@ -174,12 +174,7 @@ def _chosen_pairs(
 
 
 def load_pairs(task: Task[Any], cards: ModelCards, settings: Settings, names: Sequence[str]) -> list[Pair]:
-    """Return the pairs called ``names``, or all of the task's in alphabetical order.
-
-    Raises:
-        PairError: a file is missing or wrong.
-        ConfigurationError: the task has no pair file.
-    """
+    """Return the pairs called ``names``, or all of the task's in alphabetical order."""
     folder = settings.prompts_dir / task.name
     paths = [folder / f"{name.removesuffix('.prompty')}.prompty" for name in names] or sorted(folder.glob("*.prompty"))
     if not paths:
@@ -192,11 +187,7 @@ def load_pairs(task: Task[Any], cards: ModelCards, settings: Settings, names: Se
 def choose_pairs(
     pairs: Sequence[Pair], cards: ModelCards, settings: Settings, task: str
 ) -> tuple[list[Pair], tuple[LeftOut, ...]]:
-    """Return the pairs to evaluate when nobody names any, and those left out; production joins them in any case.
-
-    Raises:
-        ConfigurationError: none can be answered well here.
-    """
+    """Return the pairs to evaluate when nobody names any, and those left out; production joins them in any case."""
     selection = select_pairs(pairs, cards, settings)
     if not selection.pairs:
         raise ConfigurationError(" ".join(left_out_lines(selection.left_out, task, settings)))
@@ -204,11 +195,7 @@ def choose_pairs(
 
 
 def _suite(options: Options, models: RunModels) -> Suite:
-    """Return the task's suite, with a model as the customer if one was named; that model's server starts.
-
-    Raises:
-        ConfigurationError: the task has no suite, or its cases have no customers.
-    """
+    """Return the task's suite, with a model as the customer if one was named; that model's server starts."""
     suite = load_suite(options.task)
     if options.customer_model is None:
         return suite

@@ -1,16 +1,18 @@
-"""The frames of evaluations: runs, the answers to their cases, and their figures."""
+"""The frames of evaluations (runs, the answers to their cases, their figures) and of the releases in a task's ledger."""
 
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from eval.frames.columns import CASES, METRICS, RUNS, TEXTS, frame_of
+from eval.frames.columns import CASES, METRICS, RELEASES, RUNS, TEXTS, frame_of
 from eval.frames.finished_runs import LAST, read_report, run_ids, the_run
 from eval.spine.errors import ResultsError
 from service.kit.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from eval.release.audit import HistoryRow
 
 Row = dict[str, Any]
 _PARTS = {
@@ -22,22 +24,14 @@ _PARTS = {
 
 
 def runs(settings: Settings | None = None) -> "pd.DataFrame":
-    """Return one row per pair of every finished run that has a report here, newest run first; columns: ``RUNS``.
-
-    Raises:
-        ResultsError: a report cannot be read.
-    """
+    """Return one row per pair of every finished run that has a report here, newest run first; columns: ``RUNS``."""
     settings = settings or Settings()
     reports = (read_report(run_id, settings) for run_id in run_ids(settings))
     return frame_of([row for report in reports for row in _run_rows(report)], RUNS)
 
 
 def run_pairs(run: str, settings: Settings) -> "pd.DataFrame":
-    """Return the rows of ``runs`` for one run.
-
-    Raises:
-        ResultsError: there is no such run, or its report cannot be read.
-    """
+    """Return the rows of ``runs`` for one run."""
     return frame_of(list(_run_rows(read_report(the_run(run, settings), settings))), RUNS)
 
 
@@ -48,10 +42,6 @@ def cases(run: str = LAST, settings: Settings | None = None, *, texts: bool = Fa
         run: id of a run, the beginning of one, or ``last``.
         settings: where results and stores are; default: the environment's.
         texts: add the columns ``TEXTS``, as models wrote them, from the run's table in MLflow. They may quote customers.
-
-    Raises:
-        ResultsError: there is no such run, its report cannot be read, or MLflow does not hold its texts.
-        RegistryError: MLflow cannot be read.
     """
     settings = settings or Settings()
     report = read_report(the_run(run, settings), settings)
@@ -71,13 +61,37 @@ def cases(run: str = LAST, settings: Settings | None = None, *, texts: bool = Fa
 
 
 def metrics(run: str = LAST, settings: Settings | None = None) -> "pd.DataFrame":
-    """Return one row per figure and per check of a run; columns: ``METRICS``.
-
-    Raises:
-        ResultsError: there is no such run, or its report cannot be read.
-    """
+    """Return one row per figure and per check of a run; columns: ``METRICS``."""
     settings = settings or Settings()
     return frame_of(list(_metric_rows(read_report(the_run(run, settings), settings))), METRICS)
+
+
+def releases(task: str = "summarize", settings: Settings | None = None) -> "pd.DataFrame":
+    """Return one row per release of ``task`` whose signature verifies, oldest first; columns: ``RELEASES``.
+
+    Entries whose signature does not verify are left out; ``omni verify`` names them.
+    """
+    from eval.release.audit import Audit
+
+    history = Audit(task, settings or Settings()).history()
+    return frame_of(list(_release_rows(history)), RELEASES)
+
+
+def _release_rows(history: list["HistoryRow"]) -> Iterator[Row]:
+    for row in reversed(history):
+        release, evidence = row.entry.release, row.attestation
+        if release is None:
+            continue
+        yield {
+            **{column.name: getattr(release, column.name, None) for column in RELEASES},
+            "released_at": release.at,
+            "without_judge_until": str(release.exception.until) if release.exception is not None else None,
+            "run_id": evidence.evaluation_id if evidence else None,
+            "verdict": evidence.verdict if evidence else None,
+            "dataset_name": evidence.dataset_name if evidence else None,
+            "case_count": evidence.case_count if evidence else None,
+            "problem": row.problem,
+        }
 
 
 def _pair_fields(report: Row, pair: Row) -> Row:

@@ -23,11 +23,7 @@ def run_ids(settings: Settings) -> list[str]:
 
 
 def matching_runs(run: str, settings: Settings) -> list[str]:
-    """Return the ids that ``run`` may mean, newest first: the newest for ``last``, else those that begin with it.
-
-    Raises:
-        ResultsError: it means no finished run; the message says what to do.
-    """
+    """Return the ids that ``run`` may mean, newest first: the newest for ``last``, else those that begin with it."""
     ids = run_ids(settings)
     if not ids:
         raise ResultsError(f"no run has finished here yet: run `{omni('eval')}`")
@@ -44,11 +40,7 @@ def matching_runs(run: str, settings: Settings) -> list[str]:
 
 
 def the_run(run: str, settings: Settings) -> str:
-    """Return the id of the one run that ``run`` means: an id, the beginning of one, or ``last``.
-
-    Raises:
-        ResultsError: it means none or several.
-    """
+    """Return the id of the one run that ``run`` means: an id, the beginning of one, or ``last``."""
     found = matching_runs(run, settings)
     if len(found) > 1:
         shown = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")

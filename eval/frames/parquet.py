@@ -20,16 +20,6 @@ def write_run(run_id: str, folder: Path, settings: Settings, *, texts: bool = Fa
     """Write ``runs.parquet``, ``cases.parquet`` and ``metrics.parquet`` of one run into ``folder`` and return their paths.
 
     All three are made before the first is written, and each is replaced atomically.
-
-    Args:
-        run_id: id of a finished run.
-        folder: created if it does not exist.
-        settings: where results and stores are.
-        texts: whether ``cases.parquet`` has the answers' texts.
-
-    Raises:
-        ResultsError: the run cannot be read, or the files cannot be written.
-        RegistryError: MLflow, which holds the texts, cannot be read.
     """
     files = {
         "runs": parquet_of(run_pairs(run_id, settings), RUNS),

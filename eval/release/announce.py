@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.release.ledger import Ledger
-from eval.tracking.store import FIGURES_FILE, Tracking
+from eval.tracking.store import FIGURES_FILE
 from figures.command_line import omni
 from service.core.release.attestation import read_attestation
-from service.core.release.registry_store import check_store
 from service.core.release.release import Release
-from service.core.release.statements import TrustedKeys, load_trusted_keys
 from service.kit.frame.canonical import sha256_hex
 from service.kit.frame.errors import RegistryError
 from service.kit.settings import Settings
@@ -33,63 +31,45 @@ class ReleaseMessage:
     missing: str | None = None
 
 
-class VerifiedReleases:
-    """Reads the verified releases of one task."""
+def message_of(release: Release, ledger: Ledger) -> ReleaseMessage:
+    """Return a verified release with the gate's figures, or without them if the evidence does not verify."""
+    promises: tuple[ReleasePromise, ...] = ()
+    version, missing = UNKNOWN, None
+    try:
+        promises = promises_of(_figures(release, ledger))
+        version = ledger.tracking.pair_of(release.task, release.registry_version).version
+    except RegistryError as err:
+        missing = str(err)
+    record = ReleaseRecord(
+        task=release.task,
+        environment=release.environment,
+        sequence=release.sequence,
+        kind=release.kind,
+        pair=release.pair_name,
+        pair_digest=release.pair_digest,
+        prompt_version=version,
+        registry_version=release.registry_version,
+        released_at=release.moment,
+        released_by=release.who,
+        why=_why(release),
+        attestation_digest=release.attestation,
+        promises=promises,
+        schema_version=SCHEMA_VERSION,
+    )
+    return ReleaseMessage(record=record, missing=missing)
 
-    def __init__(self, task: str, settings: Settings) -> None:
-        """Open the store.
 
-        Raises:
-            RegistryError: the store cannot be read.
-            ConfigurationError: the trusted keys cannot be read.
-        """
-        check_store(settings.registry.uri)
-        self._keys: TrustedKeys = load_trusted_keys(settings.trusted_keys_file)
-        self._tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
-        self._ledger = Ledger(task, self._tracking, settings, self._keys)
-
-    def all(self) -> list[ReleaseMessage]:
-        """Return every verified release, oldest first."""
-        return [self.message_of(release) for release in reversed(self._ledger.releases())]
-
-    def message_of(self, release: Release) -> ReleaseMessage:
-        """Return one release with the gate's figures, or without them if the evidence does not verify."""
-        promises: tuple[ReleasePromise, ...] = ()
-        version, missing = UNKNOWN, None
-        try:
-            promises = promises_of(self._figures(release))
-            version = self._tracking.pair_of(release.task, release.registry_version).version
-        except RegistryError as err:
-            missing = str(err)
-        record = ReleaseRecord(
-            task=release.task,
-            environment=release.environment,
-            sequence=release.sequence,
-            kind=release.kind,
-            pair=release.pair_name,
-            pair_digest=release.pair_digest,
-            prompt_version=version,
-            registry_version=release.registry_version,
-            released_at=release.moment,
-            released_by=release.who,
-            why=_why(release),
-            attestation_digest=release.attestation,
-            promises=promises,
-            schema_version=SCHEMA_VERSION,
-        )
-        return ReleaseMessage(record=record, missing=missing)
-
-    def _figures(self, release: Release) -> str:
-        what = f"release {release.sequence}"
-        envelope = self._ledger.attestation(release)
-        if envelope is None:
-            raise RegistryError(f"{what}: its gate attestation {release.attestation[:12]} is gone")
-        attestation, _ = read_attestation(envelope, self._keys, f"the gate attestation of {what}")
-        figures = self._tracking.artifact(release.gate_run_id, FIGURES_FILE)
-        if figures is None or sha256_hex(figures) != attestation.figures_digest:
-            state = "are gone" if figures is None else "were changed"
-            raise RegistryError(f"{what}: the figures of MLflow run {release.gate_run_id} {state}")
-        return figures
+def _figures(release: Release, ledger: Ledger) -> str:
+    what = f"release {release.sequence}"
+    envelope = ledger.attestation(release)
+    if envelope is None:
+        raise RegistryError(f"{what}: its gate attestation {release.attestation[:12]} is gone")
+    attestation, _ = read_attestation(envelope, ledger.keys, f"the gate attestation of {what}")
+    figures = ledger.tracking.artifact(release.gate_run_id, FIGURES_FILE)
+    if figures is None or sha256_hex(figures) != attestation.figures_digest:
+        state = "are gone" if figures is None else "were changed"
+        raise RegistryError(f"{what}: the figures of MLflow run {release.gate_run_id} {state}")
+    return figures
 
 
 def promises_of(figures: str) -> tuple[ReleasePromise, ...]:
@@ -118,11 +98,7 @@ def bucket_settings(settings: Settings) -> Settings | None:
 
 
 def put_releases(messages: list[ReleaseMessage], settings: Settings) -> int:
-    """Write each release into the bucket unless it is there; return how many were new.
-
-    Raises:
-        StoreError: the bucket rejects a write.
-    """
+    """Write each release into the bucket unless it is there; return how many were new."""
     from service.answers_kept.archive import Archive
     from service.kit.aws.clients import client
 
@@ -137,12 +113,7 @@ def put_releases(messages: list[ReleaseMessage], settings: Settings) -> int:
 
 
 def export_releases(messages: list[ReleaseMessage], settings: Settings) -> int:
-    """Write each release into the warehouse itself, through the loader's own checks; return how many rows were new or changed.
-
-    Raises:
-        WarehouseError: the warehouse cannot be written.
-        RegistryError: a release does not pass the loader's checks.
-    """
+    """Write each release into the warehouse itself, through the loader's own checks; return how many rows were new or changed."""
     from contextlib import closing
     from datetime import UTC, datetime
 
@@ -176,7 +147,7 @@ def announce(release: Release, settings: Settings) -> str | None:
         target = bucket_settings(settings)
         if target is None:
             return f"the warehouse does not know of release {release.sequence} yet: no local bucket is running{again} [--export]"
-        message = VerifiedReleases(release.task, settings).message_of(release)
+        message = message_of(release, Ledger.open(release.task, settings))
         put_releases([message], target)
     except ServiceError as err:
         return f"the warehouse does not know of release {release.sequence} yet: {err}{again}"

@@ -5,16 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from eval.release.audit_item import AuditItem
-from eval.release.audit_rollout import rollout_items
+from eval.release.audit_rollout import AuditItem, rollout_items
 from eval.release.ledger import Ledger, LedgerEntry, chain_problems
-from eval.tracking.store import CASES_FILE, FIGURES_FILE, Tracking
+from eval.tracking.store import CASES_FILE, FIGURES_FILE
 from figures.command_line import REASON, omni
 from service.core.release.attestation import GateAttestation, read_attestation
 from service.core.release.ledger_copy import ledger_copy
-from service.core.release.registry_store import check_store
 from service.core.release.release import Release
-from service.core.release.statements import TrustedKeys, load_trusted_keys
 from service.core.release.unseen import UnseenPolicy, unseen_text
 from service.core.release.verification import refuse_unseen, verify_released
 from service.core.release.worth import refuse_elsewhere
@@ -45,18 +42,11 @@ class Audit:
     """The ledger of one task with everything that it refers to; read-only."""
 
     def __init__(self, task: str, settings: Settings) -> None:
-        """Open the store and read the ledger.
-
-        Raises:
-            RegistryError: the store cannot be read.
-            ConfigurationError: the trusted keys cannot be read.
-        """
-        check_store(settings.registry.uri)
+        """Open the store and read the ledger."""
         self._task, self._settings = task, settings
         self._now = wall_clock(settings.clock_file)()
-        self._keys: TrustedKeys = load_trusted_keys(settings.trusted_keys_file)
-        self._tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
-        self._ledger = Ledger(task, self._tracking, settings, self._keys)
+        self._ledger = Ledger.open(task, settings)
+        self._tracking, self._keys = self._ledger.tracking, self._ledger.keys
         self._entries = self._ledger.entries()
 
     def history(self) -> list[HistoryRow]:
@@ -154,17 +144,16 @@ class Audit:
         name = f"release {release.sequence} content"
         detail = f"version {release.registry_version}"
         try:
-            pair = self._tracking.pair_of(self._task, release.registry_version)
+            digest = self._tracking.pair_of(self._task, release.registry_version).digest
         except RegistryError as err:
             return AuditItem(name=name, detail=detail, problem=str(err))
-        if pair.digest != release.pair_digest:
-            return AuditItem(
-                name=name,
-                detail=detail,
-                problem=f"{detail} holds {pair.digest[:12]} instead of {release.pair_digest[:12]}: somebody rewrote it; promote "
-                "the pair in production again, and do not roll back to this release",
-            )
-        return AuditItem(name=name, detail=f"{detail} has digest {pair.digest[:12]}")
+        if digest == release.pair_digest:
+            return AuditItem(name=name, detail=f"{detail} has digest {digest[:12]}")
+        problem = (
+            f"{detail} holds {digest[:12]} instead of {release.pair_digest[:12]}: somebody rewrote it; promote "
+            "the pair in production again, and do not roll back to this release"
+        )
+        return AuditItem(name=name, detail=detail, problem=problem)
 
     def _artifact_item(self, release: Release, file: str, attested: str) -> AuditItem:
         name = f"release {release.sequence} {file}"
@@ -173,14 +162,12 @@ class Audit:
         if text is None:
             return AuditItem(name=name, detail=detail, problem=f"artifact {file} of {detail} is gone; {PUT_BACK}")
         digest = sha256_hex(text)
-        if digest != attested:
-            return AuditItem(
-                name=name,
-                detail=detail,
-                problem=f"artifact {file} of {detail} was changed: it has digest {digest[:12]}, the attestation has "
-                f"{attested[:12]}; {PUT_BACK}",
-            )
-        return AuditItem(name=name, detail=f"{detail}, digest {digest[:12]} as attested")
+        if digest == attested:
+            return AuditItem(name=name, detail=f"{detail}, digest {digest[:12]} as attested")
+        problem = (
+            f"artifact {file} of {detail} was changed: it has digest {digest[:12]}, the attestation has {attested[:12]}"
+        )
+        return AuditItem(name=name, detail=detail, problem=f"{problem}; {PUT_BACK}")
 
     def _alias_item(self) -> AuditItem:
         target = self._tracking.alias_target(self._task)
@@ -192,12 +179,11 @@ class Audit:
         newest = releases[-1]
         if target != newest.registry_version:
             back = omni("rollback", "--to", str(newest.sequence), *REASON, task=self._task)
-            return AuditItem(
-                name="alias",
-                detail=detail,
-                problem=f"release {newest.sequence} is the newest and points at version {newest.registry_version}: the alias was "
-                f"moved by hand; `{back}` puts it back",
+            problem = (
+                f"release {newest.sequence} is the newest and points at version {newest.registry_version}: the alias was "
+                f"moved by hand; `{back}` puts it back"
             )
+            return AuditItem(name="alias", detail=detail, problem=problem)
         try:
             served = self._tracking.production(self._task)
             found = served.release.sequence if served is not None else None

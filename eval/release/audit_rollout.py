@@ -12,7 +12,6 @@ from functools import partial
 from itertools import pairwise
 from operator import itemgetter
 
-from eval.release.audit_item import AuditItem
 from eval.release.services import step_of_services
 from eval.tracking.store import Tracking
 from figures.command_line import REASON, omni
@@ -26,6 +25,15 @@ from service.rollouts.step_state import StepState, read_step_on_disk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditItem:
+    """One checked item; ``problem`` says what is wrong and what to do, None if the item verifies."""
+
+    name: str
+    detail: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
     version: int
     rollout: Rollout
@@ -35,11 +43,7 @@ class _Step:
 def rollout_items(
     task: str, tracking: Tracking, keys: TrustedKeys, settings: Settings, releases: Collection[Release]
 ) -> Iterator[AuditItem]:
-    """Yield one item per step, in the order of their numbers; nothing if the task never had a rollout.
-
-    Raises:
-        RegistryError: the store cannot be read.
-    """
+    """Yield one item per step, in the order of their numbers; nothing if the task never had a rollout."""
     steps: dict[int, list[_Step]] = defaultdict(list)
     for version, tags in tracking.version_tags(task):
         for name in sorted(tag for tag in tags if tag.startswith(ROLLOUT_TAG_PREFIX)):

@@ -6,28 +6,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.release.compared_table import compared_table
 from eval.release.reference import ATTESTATION_FILE, BUNDLE_FILE, NO_BASELINE, Bundle
 from eval.release.signing import sign_statement
-from eval.spine.cases import Dataset
-from eval.spine.results import Evaluation, PairResult, Verdict, behaviour_verdict
+from eval.spine.cases import Dataset, stratified
+from eval.spine.results import CaseResult, Evaluation, PairResult, Verdict, behaviour_verdict
 from eval.spine.suite import Suite
-from eval.tracking.store import (
-    COMPARED_FILE,
-    FIGURES_FILE,
-    TAG_ATTESTATION,
-    TAG_BASELINE,
-    TAG_BEHAVIOUR,
-    TAG_DATASET,
-    TAG_DATASET_NAME,
-    TAG_EVALUATION,
-    TAG_SUITE,
-    TAG_TASK,
-    TAG_VERDICT,
-    LoggedRun,
-    RunLog,
-    table_text,
-)
+from eval.tracking import store
 from eval.verdict.attest import attest, finite, write_statement_files
 from figures.command_line import omni
 from service.core.release.attestation import GateAttestation, read_attestation
@@ -41,6 +25,9 @@ from service.kit.settings import Stage
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
 
+# The browser holds the tables of all compared runs: ten runs of this size are some 30 MB.
+MOST_ROWS, LONGEST_TEXT = 1_000, 2_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairEvidence:
@@ -52,26 +39,20 @@ class PairEvidence:
     problem: str = ""
 
 
-def run_log(evaluation: Evaluation, pair: PairResult, dataset: Dataset, report: Path) -> RunLog:
+def run_log(evaluation: Evaluation, pair: PairResult, dataset: Dataset, report: Path) -> store.RunLog:
     """Return the MLflow record of one pair: tags hold its digests, metrics hold value, low, high and n."""
-    metrics: dict[str, float] = {}
-    for prefix, group in (("", pair.metrics), ("backup/", pair.backup_metrics), ("delta/", pair.deltas)):
-        for name, metric in group.items():
-            if metric.value is not None and metric.low is not None and metric.high is not None:
-                figures = {"": metric.value, "_low": metric.low, "_high": metric.high, "_n": float(metric.n)}
-                metrics |= {f"{prefix}{name}{suffix}": value for suffix, value in figures.items()}
     compared = compared_table(pair, dataset)
-    return RunLog(
+    return store.RunLog(
         run_name=f"{pair.pair_name} {evaluation.run_id}",
         tags={
-            TAG_TASK: evaluation.task,
-            TAG_EVALUATION: evaluation.run_id,
-            TAG_VERDICT: pair.gate.verdict.value,
-            TAG_DATASET: pair.gate.dataset_digest,
-            TAG_DATASET_NAME: evaluation.dataset_name,
-            TAG_SUITE: pair.gate.suite_digest,
-            TAG_BASELINE: pair.gate.baseline_digest or NO_BASELINE,
-            TAG_BEHAVIOUR: behaviour_verdict(pair.gate.checks),
+            store.TAG_TASK: evaluation.task,
+            store.TAG_EVALUATION: evaluation.run_id,
+            store.TAG_VERDICT: pair.gate.verdict.value,
+            store.TAG_DATASET: pair.gate.dataset_digest,
+            store.TAG_DATASET_NAME: evaluation.dataset_name,
+            store.TAG_SUITE: pair.gate.suite_digest,
+            store.TAG_BASELINE: pair.gate.baseline_digest or NO_BASELINE,
+            store.TAG_BEHAVIOUR: behaviour_verdict(pair.gate.checks),
             "omni.headline": pair.gate.headline,
             "omni.unseen": ", ".join(pair.gate.unseen) or "none",
             DIGEST_TAG: pair.pair_digest,
@@ -90,34 +71,86 @@ def run_log(evaluation: Evaluation, pair: PairResult, dataset: Dataset, report: 
             **{f"documents.{name}": digest for name, digest in pair.documents.items()},
             "dataset": f"{evaluation.dataset_name} ({evaluation.case_count})",
         },
-        metrics=metrics,
-        table=[_row(pair, index) for index in range(len(pair.cases))],
+        metrics=store.logged_metrics({"": pair.metrics, "backup/": pair.backup_metrics, "delta/": pair.deltas}),
+        table=_rows(pair),
         files=[str(report), str(report.with_suffix(".json"))],
         dataset={"name": evaluation.dataset_name, "digest": evaluation.dataset_digest, "source": dataset.source},
-        texts={} if compared is None else {COMPARED_FILE: compared},
+        texts={} if compared is None else {store.COMPARED_FILE: compared},
     )
 
 
-def _row(pair: PairResult, index: int) -> dict[str, Any]:
-    item = pair.cases[index]
-    names = sorted({name for case in pair.cases for name in case.scores})
+def _rows(pair: PairResult) -> list[dict[str, Any]]:
+    scores = sorted({name for item in pair.cases for name in item.scores})
+    return [
+        {
+            "case_id": item.case_id,
+            "arm": item.arm,
+            "repeat": item.repeat,
+            "output": item.result.output or "",
+            "failure": item.result.failure.value if item.result.failure else "",
+            "failure_message": item.result.failure_message,
+            "raw_text": item.result.raw_text,
+            "answered_by": item.result.answered_by,
+            "origin": " + ".join(item.result.origins),
+            "live": item.live,
+            **_model_figures(item),
+            **_scores(item, scores),
+            "findings": _findings(item),
+        }
+        for item in pair.cases
+    ]
+
+
+def _model_figures(item: CaseResult) -> dict[str, Any]:
+    cost = item.result.cost
+    return {"model_ms": round(item.result.model_ms, 3), "cost_usd": str(cost.metered_usd) if cost else ""}
+
+
+def _scores(item: CaseResult, names: list[str]) -> dict[str, float | None]:
+    return {name: finite(item.scores[name].value) if name in item.scores else None for name in names}
+
+
+def _findings(item: CaseResult) -> str:
+    return "; ".join(finding for score in item.scores.values() for finding in score.findings)
+
+
+def compared_table(pair: PairResult, dataset: Dataset) -> str | None:
+    """Return the table as MLflow's pages read it; None if the pair answered none of the dataset's cases.
+
+    It has the primary model's first answer to each case, since the compare view shows one value per case and run, with the
+    case's slices, scores, cost and findings. Of more than ``MOST_ROWS`` cases it has a stratified sample, the same one in every
+    run; texts are cut at ``LONGEST_TEXT`` characters. It holds no inputs, and no texts beyond those of ``cases.json``.
+    """
+    shown = stratified(dataset, MOST_ROWS).cases
+    first = {item.case_id: item for item in pair.cases if (item.arm, item.repeat) == ("primary", 0)}
+    slices = sorted({name for case in shown for name in case.slices})
+    scores = sorted({name for item in pair.cases for name in item.scores})
+    rows = [
+        {
+            "case_id": case.id,
+            **{name: str(case.slices.get(name, "")) for name in slices},  # the view's filter takes texts only
+            **_answer(first[case.id], scores),
+        }
+        for case in shown
+        if case.id in first
+    ]
+    return store.table_text(rows) if rows else None
+
+
+def _answer(item: CaseResult, scores: list[str]) -> dict[str, Any]:
     result = item.result
     return {
-        "case_id": item.case_id,
-        "arm": item.arm,
-        "repeat": item.repeat,
-        "output": result.output or "",
+        "output": _cut(result.output or ""),
         "failure": result.failure.value if result.failure else "",
-        "failure_message": result.failure_message,
-        "raw_text": result.raw_text,
+        **_scores(item, scores),
+        "findings": _cut(_findings(item)),
         "answered_by": result.answered_by,
-        "origin": " + ".join(result.origins),
-        "live": item.live,
-        "model_ms": round(result.model_ms, 3),
-        "cost_usd": str(result.cost.metered_usd) if result.cost else "",
-        **{name: finite(item.scores[name].value) if name in item.scores else None for name in names},
-        "findings": "; ".join(finding for score in item.scores.values() for finding in score.findings),
+        **_model_figures(item),
     }
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
 
 
 def attested_run_logs(
@@ -129,18 +162,15 @@ def attested_run_logs(
     *,
     now: datetime,
     days: int,
-) -> Iterator[RunLog]:
+) -> Iterator[store.RunLog]:
     """Yield the MLflow record of each pair with its figures and, when there is a ``signer``, its signed attestation.
 
     Both are also written beside ``report``, as ``<pair>.figures.json`` and ``<pair>.attestation.json``, and together with the
     cases as ``<pair>.evidence.json``, for another stage. The attestation expires after ``days``.
-
-    Raises:
-        SigningError: an attestation could not be signed.
     """
     for pair in evaluation.pairs:
         log = run_log(evaluation, pair, dataset, report)
-        cases = table_text(log.table)
+        cases = store.table_text(log.table)
         attested = attest(
             evaluation,
             pair,
@@ -150,10 +180,10 @@ def attested_run_logs(
             days=days,
             counterpart="" if suite.episode is None else suite.episode.digest,
         )
-        texts = {FIGURES_FILE: attested.figures}
+        texts = {store.FIGURES_FILE: attested.figures}
         if signer is not None:
             texts[ATTESTATION_FILE] = sign_statement(signer, attested.attestation.statement())
-            log = replace(log, tags=log.tags | {TAG_ATTESTATION: texts[ATTESTATION_FILE]})
+            log = replace(log, tags=log.tags | {store.TAG_ATTESTATION: texts[ATTESTATION_FILE]})
         files = dict(texts)
         if ATTESTATION_FILE in texts:
             bundle = Bundle(attestation=texts[ATTESTATION_FILE], figures=attested.figures, cases=cases)
@@ -168,12 +198,12 @@ def statement_stem(evaluation: Evaluation, pair: PairResult) -> str:
     return f"{pair.pair_name}.production" if pair.is_production and namesakes > 1 else pair.pair_name
 
 
-def read_evidence(records: Sequence[LoggedRun], keys: TrustedKeys) -> list[PairEvidence]:
+def read_evidence(records: Sequence[store.LoggedRun], keys: TrustedKeys) -> list[PairEvidence]:
     """Return each record's verified attestation, or the problem with it."""
     return [_read(record, keys) for record in records]
 
 
-def _read(record: LoggedRun, keys: TrustedKeys) -> PairEvidence:
+def _read(record: store.LoggedRun, keys: TrustedKeys) -> PairEvidence:
     attestation, problem, name = None, "", shown(record.evaluation_id, 40)
     if record.attestation is None:
         problem = f"evaluation {name} has no attestation, because no signing key was set"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from eval.release.releaser import Releaser
 from eval.release.signing import sign_statement
@@ -11,8 +11,9 @@ from eval.release.unseen import JudgeException
 from eval.tracking.store import Tracking
 from figures.command_line import omni
 from service.core.release.ledger_copy import ledger_copy
+from service.core.release.registry_store import check_store
 from service.core.release.release import RELEASE_TAG_PREFIX, Release, attestation_tag, read_release
-from service.core.release.statements import TrustedKeys, envelope_digest
+from service.core.release.statements import TrustedKeys, envelope_digest, load_trusted_keys
 from service.core.release.unseen import UnseenPolicy
 from service.core.release.verification import CLOCK_SKEW, verify_released
 from service.core.unit.pair import Pair
@@ -47,13 +48,20 @@ class Ledger:
     """The releases of one task; reading them needs one request to the store per version."""
 
     def __init__(self, task: str, tracking: Tracking, settings: Settings, keys: TrustedKeys) -> None:
-        self._task, self._tracking, self._settings, self._keys = task, tracking, settings, keys
+        self._task, self.tracking, self._settings, self.keys = task, tracking, settings, keys
         self._path = ledger_copy(task, settings)
+
+    @classmethod
+    def open(cls, task: str, settings: Settings) -> Self:
+        """Return the ledger in an existing store, with the trusted keys of ``settings``."""
+        check_store(settings.registry.uri)
+        keys = load_trusted_keys(settings.trusted_keys_file)
+        return cls(task, Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file), settings, keys)
 
     def entries(self) -> list[LedgerEntry]:
         """Return all envelopes: the verified ones in sequence, then the others."""
         found: dict[str, LedgerEntry] = {}
-        for version, tags in self._tracking.version_tags(self._task):
+        for version, tags in self.tracking.version_tags(self._task):
             for name, text in sorted(tags.items()):
                 if name.startswith(RELEASE_TAG_PREFIX):
                     what = f"release {name.removeprefix(RELEASE_TAG_PREFIX).lstrip('0')} at version {version}"
@@ -63,7 +71,7 @@ class Ledger:
             entry = self._entry(text, f"line {number} of {self._path}", None)
             key = entry.digest or f"line {number}"
             tagged = found.get(key)
-            found[key] = entry if tagged is None else _in_both(tagged)
+            found[key] = entry if tagged is None else replace(tagged, in_file=True)
         return sorted(found.values(), key=lambda entry: entry.release.sequence if entry.release else 1 << 62)
 
     def releases(self) -> list[Release]:
@@ -73,7 +81,7 @@ class Ledger:
     def _entry(self, text: str, what: str, tag: tuple[int, str] | None) -> LedgerEntry:
         release, digest, keyid, problem = None, None, None, None
         try:
-            found, statement = read_release(text, self._keys, what)
+            found, statement = read_release(text, self.keys, what)
             digest, keyid = statement.digest, statement.keyid
             if found.task != self._task or (tag is not None and tag != (found.registry_version, found.tag)):
                 # Reject a copy: the original is in its own place, or missing there, which the copy must not hide.
@@ -104,8 +112,8 @@ class Ledger:
     def attestation(self, release: Release) -> str | None:
         """Return the attestation envelope that ``release`` names, from a version's tags or from its MLflow run."""
         name = attestation_tag(release.attestation)
-        candidates = [tags[name] for _, tags in self._tracking.version_tags(self._task) if name in tags]
-        from_run = self._tracking.run_attestation(release.gate_run_id)
+        candidates = [tags[name] for _, tags in self.tracking.version_tags(self._task) if name in tags]
+        from_run = self.tracking.run_attestation(release.gate_run_id)
         return next(
             (text for text in [*candidates, *([from_run] if from_run else [])] if _is(text, release.attestation)), None
         )
@@ -132,20 +140,15 @@ class Ledger:
             version: registry version to point at.
             kind: promote, rollback, or restore (the same pair again, after the registry was tampered with).
             gate_run_id: MLflow run that holds the evidence.
-            attestation: its envelope.
+            attestation: the evidence's envelope.
             why: the releaser's reason.
             from_digest: digest in production when the caller decided; None without production.
-            after: sequence of the newest release when the caller decided; 0 for none.
-            signer: whose signature the release carries.
+            after: sequence of the newest release when the caller decided, 0 for none; another one since then is refused.
+            signer: if it fails, nothing was written.
             by: who releases; None: the person at this machine.
-            exception: to release although nobody looked at some kinds of harm; None: none.
-
-        Raises:
-            RegistryError: another release came in between, services would refuse this one, the clock went back, or the store
-                failed.
-            SigningError: the release could not be signed; nothing was written.
+            exception: to release although nobody looked at some kinds of harm.
         """
-        with self._tracking.release_lock(self._task):
+        with self.tracking.release_lock(self._task):
             entries = [entry for entry in self.entries() if entry.release is not None]
             last = entries[-1] if entries else None
             now = wall_clock(self._settings.clock_file)()
@@ -193,13 +196,13 @@ class Ledger:
             version=version,
             pair_digest=release.pair_digest,
             environment=self._settings.environment,
-            keys=self._keys,
+            keys=self.keys,
             policy=UnseenPolicy.of(self._settings),
             what=f"release {release.sequence}",
         )
         # Write the attestation first and move the alias last, so that a service never sees a release without its evidence.
         # After an interruption in between, promoting the same pair again completes the release.
-        self._tracking.place(
+        self.tracking.place(
             release.task, version, {attestation_tag(release.attestation): attestation, release.tag: envelope}
         )
         self._copy([*entries, self._entry(envelope, "the new release", (version, release.tag))])
@@ -241,7 +244,3 @@ def _is(text: str, digest: str) -> bool:
         return envelope_digest(text, "attestation") == digest
     except RegistryError:
         return False
-
-
-def _in_both(entry: LedgerEntry) -> LedgerEntry:
-    return replace(entry, in_file=True)

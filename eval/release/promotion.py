@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal
 from eval.behaviour.record import checks_of, find_result
 from eval.release.evidence import PairEvidence
 from eval.release.ledger import Ledger
-from eval.release.production_lock import no_deployment
 from eval.release.reference import Bundle, read_bundle, take_over
 from eval.release.releaser import Releaser
+from eval.release.services import no_deployment
 from eval.release.signing import signer_to_release
 from eval.release.to_release import ToRelease, find_evidence, read_to_release, refuse_below_best, refuse_demo
 from eval.release.unseen import JudgeException, Say, Waiver, exception_of, refuse_another, say_aside
@@ -22,7 +22,7 @@ from figures.command_line import REASON, omni
 from service.core.release.attestation import GateAttestation, read_attestation
 from service.core.release.registry_store import check_store
 from service.core.release.release import Release
-from service.core.release.statements import TrustedKeys, load_trusted_keys
+from service.core.release.statements import load_trusted_keys
 from service.core.release.unseen import UnseenPolicy
 from service.core.release.worth import worth_problem
 from service.core.unit.pair import Pair
@@ -35,38 +35,17 @@ if TYPE_CHECKING:
     from securesystemslib.signer import Signer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registered:
-    """A pair as the registry holds it."""
-
-    pair: Pair
-    version: int
-
-    @property
-    def digest(self) -> str:
-        """The pair's digest."""
-        return self.pair.digest
-
-
-def register_pair(task_name: str, pair_name: str, settings: Settings) -> Registered:
-    """Write the pair file's content into the registry.
-
-    Raises:
-        PairError: the file is missing or wrong.
-        RegistryError: the store rejected it or returned other content.
-    """
+def register_pair(task_name: str, pair_name: str, settings: Settings) -> tuple[Pair, int]:
+    """Write the pair file's content into the registry; return it with its registry version."""
     pair = read_to_release(task_name, pair_name, settings).pair
-    tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
-    return Registered(pair=pair, version=tracking.register(pair))
+    return pair, Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file).register(pair)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ReleaseContext:
-    """The resources for one release: the open store, its ledger as read at the start, and the signer."""
+    """The resources for one release: the ledger with its ``releases`` as read at the start, and the signer."""
 
-    tracking: Tracking
     ledger: Ledger
-    keys: TrustedKeys
     signer: "Signer"
     releases: tuple[Release, ...]
     settings: Settings
@@ -89,9 +68,7 @@ def _open_context(
     tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
     ledger = Ledger(task_name, tracking, settings, keys)
     return _ReleaseContext(
-        tracking=tracking,
         ledger=ledger,
-        keys=keys,
         signer=signer,
         releases=tuple(ledger.releases()),
         settings=settings,
@@ -115,20 +92,9 @@ def promote_pair(
 ) -> Release:
     """Release the pair if the store has a signed attestation that exactly this content passed the gate.
 
-    Args:
-        task_name: its task.
-        pair_name: its name.
-        why: the reason, kept in the signed release.
-        settings: store, keys, stage.
-        say: is told what nobody looked at, if the release goes on in spite of it.
-        by: who releases; None: the person at this machine.
-        without_judge: that the release goes on although nobody looked at some kinds of harm.
-        evidence_from: file or S3 address of another stage's evidence; recorded here, it counts as this store's own does.
-
-    Raises:
-        Refused: there is no such evidence, or no reason was given.
-        SigningError: there is no usable signing key.
-        PairError, CaseError, RegistryError: something could not be read or written.
+    ``say`` is told what nobody looked at, if the release goes on in spite of it; ``by``: who releases (None: the person at this
+    machine); ``without_judge``: that it goes on although nobody looked at some kinds of harm. ``evidence_from`` is a file or S3
+    address of another stage's evidence; recorded here, it counts as this store's own does.
     """
     if not why.strip():
         raise Refused(f"a reason is required: {omni('promote', pair_name, *REASON, task=task_name)}")
@@ -148,7 +114,7 @@ def promote_pair(
     if production_digest == pair.digest and not _needs_new_evidence(context):
         raise Refused(f"{pair_name} {pair.digest[:12]} is in production already")
     evidence, attestation = _evidence(context, wanted, production_digest, bundle, evidence_from or "")
-    refuse_below_best(wanted, evidence, context.tracking, settings)
+    refuse_below_best(wanted, evidence, context.ledger.tracking, settings)
     with no_deployment(f"promotion of {pair_name}", settings, by):
         return _publish(context, wanted, evidence, attestation, production_digest, why)
 
@@ -169,7 +135,7 @@ def _publish(
     refuse_another(context.newest, exception, now)
     return context.ledger.publish(
         wanted.pair,
-        context.tracking.register(wanted.pair),
+        context.ledger.tracking.register(wanted.pair),
         kind="promote",
         gate_run_id=evidence.mlflow_run_id,
         attestation=evidence.envelope,
@@ -192,16 +158,16 @@ def _evidence(
             task=wanted.pair.task,
             pair_name=wanted.pair.name,
             address=address,
-            tracking=context.tracking,
-            keys=context.keys,
+            tracking=context.ledger.tracking,
+            keys=context.ledger.keys,
         )
         _refuse_other_production(attested.baseline_digest, production_digest, wanted, context.settings)
     return find_evidence(
         wanted,
         production_digest,
         doing="promoted",
-        tracking=context.tracking,
-        keys=context.keys,
+        tracking=context.ledger.tracking,
+        keys=context.ledger.keys,
         settings=context.settings,
     )
 
@@ -228,7 +194,7 @@ def _refuse_other_production(there: str | None, here: str | None, wanted: ToRele
 
 def _production(task_name: str, context: _ReleaseContext) -> Production | None:
     # Otherwise a person could choose a weak baseline by deleting the alias or pointing it at an old pair.
-    production, newest = context.tracking.production(task_name), context.newest
+    production, newest = context.ledger.tracking.production(task_name), context.newest
     if newest is not None and production is None:
         raise RegistryError(
             f"release {newest.sequence} was made, but the registry has no release in production: somebody removed the alias or "
@@ -251,7 +217,9 @@ def _needs_new_evidence(context: _ReleaseContext) -> bool:
     envelope = None if newest is None else context.ledger.attestation(newest)
     if newest is None or envelope is None:
         return False
-    attestation, _ = read_attestation(envelope, context.keys, f"the gate attestation of release {newest.sequence}")
+    attestation, _ = read_attestation(
+        envelope, context.ledger.keys, f"the gate attestation of release {newest.sequence}"
+    )
     elsewhere = not newest.is_for(context.settings.stage, context.settings.environment)
     policy = UnseenPolicy.of(context.settings)
     return elsewhere or policy.lacks_exception(attestation.unseen, newest.unseen_allowed_in, attestation.sentences)
@@ -297,7 +265,9 @@ def _release_again(
             f"the gate attestation {earlier.attestation[:12]} of release {earlier.sequence} is gone from the registry and from "
             f"MLflow run {earlier.gate_run_id}: restore the store from a backup; reports/out holds a copy of each attestation"
         )
-    attestation, _ = read_attestation(envelope, context.keys, f"the gate attestation of release {earlier.sequence}")
+    attestation, _ = read_attestation(
+        envelope, context.ledger.keys, f"the gate attestation of release {earlier.sequence}"
+    )
     problem = worth_problem(attestation, context.settings.stage)
     if attestation.pair_digest != pair.digest:
         problem = f"it is for {attestation.pair_digest[:12]}, not for {pair.digest[:12]}"
@@ -316,7 +286,7 @@ def _release_again(
     )
     return context.ledger.publish(
         pair,
-        context.tracking.register(pair),
+        context.ledger.tracking.register(pair),
         kind=kind,
         gate_run_id=earlier.gate_run_id,
         attestation=envelope,
@@ -342,12 +312,6 @@ def roll_back(
     """Release the pair of release ``to`` again (default: the newest release of another digest).
 
     ``say``, ``by`` and ``without_judge``: see ``promote_pair``.
-
-    Raises:
-        Refused: there is no release to go back to, or no reason was given.
-        SigningError: there is no usable signing key.
-        RegistryError: the store failed, or the version was changed since.
-        PairError: an artifact that the pair names is not here.
     """
     if not why.strip():
         raise Refused(f"a reason is required: {omni('rollback', *REASON, task=task_name)}")
@@ -364,7 +328,7 @@ def roll_back(
         raise Refused(
             f"there is no earlier release of another pair to return to; see `{omni('history', task=task_name)}`"
         )
-    pair = context.tracking.pair_of(task_name, target.registry_version)
+    pair = context.ledger.tracking.pair_of(task_name, target.registry_version)
     if pair.digest != target.pair_digest:
         raise Refused(
             f"version {target.registry_version} holds {pair.digest[:12]}, but release {target.sequence} released "
@@ -372,16 +336,3 @@ def roll_back(
             f"`{omni('history', task=task_name)}`"
         )
     return _release_again(context, pair, target, "rollback", why)
-
-
-def release_history(task_name: str, settings: Settings) -> list[Release]:
-    """Return every verified release of the task, newest first.
-
-    Raises:
-        RegistryError: the store cannot be read.
-        ConfigurationError: the trusted keys cannot be read.
-    """
-    check_store(settings.registry.uri)
-    keys = load_trusted_keys(settings.trusted_keys_file)
-    tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
-    return Ledger(task_name, tracking, settings, keys).releases()

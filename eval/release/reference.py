@@ -8,20 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from eval.spine.errors import Refused
-from eval.tracking.store import (
-    FIGURES_FILE,
-    TAG_ATTESTATION,
-    TAG_BASELINE,
-    TAG_BEHAVIOUR,
-    TAG_DATASET,
-    TAG_DATASET_NAME,
-    TAG_EVALUATION,
-    TAG_SUITE,
-    TAG_TASK,
-    TAG_VERDICT,
-    RunLog,
-    Tracking,
-)
+from eval.tracking import store
+from figures.metric import Metric, Unit
 from service.core.release.attestation import GateAttestation, read_attestation
 from service.core.release.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
 from service.core.release.statements import TrustedKeys
@@ -51,14 +39,7 @@ class Bundle:
 
 
 def put_bundle(folder: Path, *, task: str, stem: str, evaluation_id: str, settings: Settings) -> str:
-    """Write the bundle that lies in a report's ``folder`` as ``<stem>.evidence.json`` into the evidence bucket.
-
-    Returns:
-        Its address.
-
-    Raises:
-        Refused: the bucket did not take it.
-    """
+    """Write the bundle that lies in a report's ``folder`` as ``<stem>.evidence.json`` into the evidence bucket."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     bucket = settings.release.evidence_bucket
@@ -74,11 +55,7 @@ def put_bundle(folder: Path, *, task: str, stem: str, evaluation_id: str, settin
 
 
 def read_bundle(address: str, settings: Settings) -> Bundle:
-    """Read a bundle from a file or from ``s3://bucket/key``.
-
-    Raises:
-        Refused: it is not there, or no bundle.
-    """
+    """Read a bundle from a file or from ``s3://bucket/key``."""
     where = one_line(address, 200)
     try:
         raw = json.loads(_fetch(address, settings))
@@ -115,7 +92,7 @@ def _fetch(address: str, settings: Settings) -> bytes:
 
 
 def take_over(
-    bundle: Bundle, *, task: str, pair_name: str, address: str, tracking: Tracking, keys: TrustedKeys
+    bundle: Bundle, *, task: str, pair_name: str, address: str, tracking: store.Tracking, keys: TrustedKeys
 ) -> GateAttestation:
     """Verify ``bundle``, record it in this store as one MLflow run unless it is there, and return its attestation.
 
@@ -142,20 +119,20 @@ def take_over(
     return attestation
 
 
-def _run_log(bundle: Bundle, attestation: GateAttestation, where: str) -> RunLog:
-    table = json.loads(bundle.cases)
-    return RunLog(
+def _run_log(bundle: Bundle, attestation: GateAttestation, where: str) -> store.RunLog:
+    table, figures = json.loads(bundle.cases), json.loads(bundle.figures)
+    return store.RunLog(
         run_name=f"{attestation.pair_name} {attestation.evaluation_id}",
         tags={
-            TAG_TASK: attestation.task,
-            TAG_EVALUATION: attestation.evaluation_id,
-            TAG_VERDICT: attestation.verdict,
-            TAG_DATASET: attestation.dataset_digest,
-            TAG_DATASET_NAME: attestation.dataset_name,
-            TAG_SUITE: attestation.suite_digest,
-            TAG_BASELINE: attestation.baseline_digest or NO_BASELINE,
-            TAG_BEHAVIOUR: attestation.behaviour,
-            TAG_ATTESTATION: bundle.attestation,
+            store.TAG_TASK: attestation.task,
+            store.TAG_EVALUATION: attestation.evaluation_id,
+            store.TAG_VERDICT: attestation.verdict,
+            store.TAG_DATASET: attestation.dataset_digest,
+            store.TAG_DATASET_NAME: attestation.dataset_name,
+            store.TAG_SUITE: attestation.suite_digest,
+            store.TAG_BASELINE: attestation.baseline_digest or NO_BASELINE,
+            store.TAG_BEHAVIOUR: attestation.behaviour,
+            store.TAG_ATTESTATION: bundle.attestation,
             DIGEST_TAG: attestation.pair_digest,
             NAME_TAG: attestation.pair_name,
             ENVIRONMENT_TAG: attestation.environment,
@@ -166,20 +143,26 @@ def _run_log(bundle: Bundle, attestation: GateAttestation, where: str) -> RunLog
             "omni.evidence_from": where,
         },
         params={"pair": attestation.pair_name, "dataset": f"{attestation.dataset_name} ({attestation.case_count})"},
-        metrics=_metrics(json.loads(bundle.figures)),
+        metrics=store.logged_metrics(
+            {
+                "": metrics_of(figures["metrics"]),
+                "backup/": metrics_of(figures["backup_metrics"]),
+                "delta/": metrics_of(figures["deltas"]),
+            }
+        ),
         table=[dict(zip(table["columns"], row, strict=True)) for row in table["data"]],
         files=[],
         dataset={"name": attestation.dataset_name, "digest": attestation.dataset_digest, "source": where},
-        texts={FIGURES_FILE: bundle.figures, ATTESTATION_FILE: bundle.attestation},
+        texts={store.FIGURES_FILE: bundle.figures, ATTESTATION_FILE: bundle.attestation},
     )
 
 
-def _metrics(figures: Mapping[str, Any]) -> dict[str, float]:
-    """Return the figures that have an interval under the names that an evaluation's own run gives them."""
-    found: dict[str, float] = {}
-    for prefix, group in (("", "metrics"), ("backup/", "backup_metrics"), ("delta/", "deltas")):
-        for name, figure in figures[group].items():
-            if None not in (figure["value"], figure["low"], figure["high"]):
-                values = {"": figure["value"], "_low": figure["low"], "_high": figure["high"], "_n": float(figure["n"])}
-                found |= {f"{prefix}{name}{suffix}": value for suffix, value in values.items()}
-    return found
+def metrics_of(figures: Mapping[str, Any]) -> dict[str, Metric]:
+    """Return one group of a ``figures.json``; the direction of a metric is not in it."""
+    kept = ("value", "low", "high", "n")
+    return {
+        name: Metric(
+            name=name, higher_is_better=True, unit=Unit(figure["unit"]), **{field: figure[field] for field in kept}
+        )
+        for name, figure in figures.items()
+    }

@@ -1,29 +1,28 @@
 """Moves a rollout by one step: a signed statement on the candidate's version, and the alias ``candidate`` pointed at it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from eval.release.evidence import PairEvidence
-from eval.release.production_lock import no_deployment
 from eval.release.releaser import Releaser
-from eval.release.rollout_ledger import copy_steps, tagged_steps
-from eval.release.services import step_of_services
+from eval.release.services import no_deployment, step_of_services
 from eval.release.signing import sign_statement, signer_to_release
 from eval.release.to_release import find_evidence, read_to_release, refuse_demo
 from eval.release.unseen import JudgeException, Say, Waiver, exception_of, refuse_another, say_aside
 from eval.spine.errors import Refused, RolloutError
 from eval.tracking.store import Production, Tracking
 from figures.command_line import REASON, omni
-from service.core.release.ledger_copy import newest_step_in_ledger
+from service.core.release.ledger_copy import ledger_lines, newest_step_in_ledger, rollout_ledger_copy
 from service.core.release.registry_store import check_store
 from service.core.release.release import attestation_tag
-from service.core.release.rollout import CANDIDATE_ALIAS, Rollout
+from service.core.release.rollout import CANDIDATE_ALIAS, ROLLOUT_TAG_PREFIX, Rollout, read_rollout
 from service.core.release.statements import TrustedKeys, envelope_digest, load_trusted_keys
 from service.core.release.unseen import UnseenPolicy
 from service.core.unit.pair import Pair
 from service.kit.frame.clock import wall_clock
-from service.kit.frame.errors import StoreError
+from service.kit.frame.errors import RegistryError, StoreError
+from service.kit.frame.files import write_whole
 from service.kit.settings import Settings
 from service.rollouts.step_state import read_step_on_disk
 
@@ -52,7 +51,7 @@ def advance_rollout(
     Args:
         task_name: its task.
         pair_name: the candidate.
-        why: the reason, kept in the signed statement.
+        why: kept in the signed statement.
         settings: store, keys, environment.
         steps: rising shares in per cent; the plan cannot change during a rollout.
         shadow_percent: share of the other customers whose requests the candidate also answers, unseen.
@@ -164,13 +163,7 @@ def _production(task_name: str, pair_name: str, tracking: Tracking) -> Productio
 
 
 def end_rollout(task_name: str, why: str, settings: Settings, by: Releaser | None = None) -> Rollout:
-    """Give all customers back to production by a step of 0 per cent; ``by`` as in ``advance_rollout``.
-
-    Raises:
-        Refused: no reason, or no rollout runs.
-        SigningError: there is no usable signing key.
-        RegistryError: the store could not be read or written.
-    """
+    """Give all customers back to production by a step of 0 per cent; ``by`` as in ``advance_rollout``."""
     _require_reason(why, "rollout-end", task=task_name)
     signer = signer_to_release(settings)
     tracking, keys = _open_store(settings)
@@ -193,12 +186,7 @@ def end_rollout(task_name: str, why: str, settings: Settings, by: Releaser | Non
 
 
 def running_rollout(task_name: str, settings: Settings) -> Rollout | None:
-    """Return the step by which a candidate answers some customers now; None: there is none, or it was stopped or replaced.
-
-    Raises:
-        Refused: the table that the services share does not answer.
-        RegistryError, ConfigurationError: the store or the trusted keys cannot be read.
-    """
+    """Return the step by which a candidate answers some customers now; None: there is none, or it was stopped or replaced."""
     tracking, keys = _open_store(settings)
     production = tracking.production(task_name)
     last = _newest(task_name, tracking, keys)
@@ -209,11 +197,7 @@ def running_rollout(task_name: str, settings: Settings) -> Rollout | None:
 
 
 def stop_reason(rollout: Rollout, settings: Settings) -> str | None:
-    """Return why a service stopped ``rollout``, or None when none did.
-
-    Raises:
-        Refused: the table that the services share does not answer, so a stop may be unknown.
-    """
+    """Return why a service stopped ``rollout``, or None when none did."""
     on_disk = read_step_on_disk(settings.state_dir / "rollout" / rollout.task)
     try:
         states = (on_disk, step_of_services(rollout.task, settings, rollout))
@@ -287,3 +271,42 @@ def _earned(
     exception = exception_of(attestation, wanted.suite, UnseenPolicy.of(settings), say, without_judge=without_judge)
     refuse_another(production.release, exception, wall_clock(settings.clock_file)())
     return wanted.pair, evidence, exception
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaggedStep:
+    """A verified step and its envelope."""
+
+    rollout: Rollout
+    envelope: str
+
+
+def tagged_steps(task: str, tracking: Tracking, keys: TrustedKeys) -> Iterator[TaggedStep]:
+    """Yield the verified steps in the tags of all versions; services refuse a forged or copied one, too."""
+    for version, tags in tracking.version_tags(task):
+        for name, text in tags.items():
+            if not name.startswith(ROLLOUT_TAG_PREFIX):
+                continue
+            try:
+                rollout = read_rollout(text, keys, f"{name} at version {version}")
+            except RegistryError:
+                continue
+            if (rollout.task, rollout.tag) == (task, name):
+                yield TaggedStep(rollout=rollout, envelope=text)
+
+
+def copy_steps(task: str, tracking: Tracking, keys: TrustedKeys, settings: Settings) -> None:
+    """Add the steps to the copy that it lacks."""
+    path = rollout_ledger_copy(task, settings)
+    lines = ledger_lines(path)
+    known = set(lines)
+    steps = sorted(tagged_steps(task, tracking, keys), key=lambda step: step.rollout.sequence)
+    lines += [step.envelope for step in steps if step.envelope not in known]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, "".join(f"{line}\n" for line in lines), durable=True)
+    except OSError as err:
+        raise RegistryError(
+            f"the rollout step is in the registry, but its copy {path} cannot be written ({type(err).__name__}); make the folder "
+            "writable: the next step writes it"
+        ) from err

@@ -62,19 +62,11 @@ class KmsSigner(Signer):
     def from_priv_key_uri(
         cls, priv_key_uri: str, public_key: Key, secrets_handler: SecretsHandler | None = None
     ) -> "KmsSigner":
-        """Refuse: the settings name the key, and ``open_signer`` builds the signer.
-
-        Raises:
-            SigningError: always.
-        """
+        """Refuse: the settings name the key, and ``open_signer`` builds the signer."""
         raise SigningError(f"{priv_key_uri!r} cannot be opened by its address: set OMNI_SIGNING_KMS_KEY")
 
     def sign(self, payload: bytes) -> Signature:
-        """Return KMS's signature over ``payload``, at most 4,096 bytes.
-
-        Raises:
-            SigningError: KMS refuses or does not answer.
-        """
+        """Return KMS's signature over ``payload``, at most 4,096 bytes."""
         answer = self._ask("sign", KeyId=self._key, Message=payload, MessageType="RAW", SigningAlgorithm=_KMS_ALGORITHM)
         return Signature(self._public.keyid, answer["Signature"].hex())
 
@@ -98,9 +90,6 @@ def open_signer(settings: Settings) -> Signer | None:
 
     Returns:
         None in ``aws`` if no key is set, because evaluations do not need one there.
-
-    Raises:
-        SigningError: several keys are set, or the one that is cannot be used.
     """
     chosen = {
         "OMNI_SIGNING_KMS_KEY": settings.release.signing_kms_key,
@@ -122,11 +111,7 @@ def open_signer(settings: Settings) -> Signer | None:
 
 
 def signer_to_evaluate(settings: Settings) -> Signer | None:
-    """Return the signer. Call this before any model call, so that an unusable key does not waste an evaluation.
-
-    Raises:
-        SigningError: as ``open_signer``.
-    """
+    """Return the signer. Call this before any model call, so that an unusable key does not waste an evaluation."""
     signer = open_signer(settings)
     if signer is None:
         say(
@@ -137,12 +122,7 @@ def signer_to_evaluate(settings: Settings) -> Signer | None:
 
 
 def signer_to_release(settings: Settings) -> Signer:
-    """Return the signer after checking that services will accept its signature.
-
-    Raises:
-        SigningError: no key is set, or its public half is not among the trusted keys.
-        ConfigurationError: the trusted keys cannot be read.
-    """
+    """Return the signer after checking that services will accept its signature."""
     signer = open_signer(settings)
     if signer is None:
         raise SigningError(

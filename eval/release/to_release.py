@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 
 from eval.release.evidence import PairEvidence, read_evidence, refusals
+from eval.release.reference import metrics_of
 from eval.run.loaders import load_gate
 from eval.spine.cases import Dataset
 from eval.spine.errors import Refused
@@ -13,7 +14,6 @@ from eval.suites import load_suite
 from eval.tracking.best_of_year import leads_of_year
 from eval.tracking.store import FIGURES_FILE, Tracking
 from eval.verdict.gate import best_of_year_checks
-from figures.metric import Metric, Unit
 from service.core.release.attestation import GateAttestation
 from service.core.release.statements import TrustedKeys
 from service.core.run.task import load_task
@@ -35,11 +35,7 @@ class ToRelease:
 
 
 def read_to_release(task_name: str, pair_name: str, settings: Settings) -> ToRelease:
-    """Read the pair's file, the suite and the gate set.
-
-    Raises:
-        PairError, CaseError, ConfigurationError: something is missing or wrong.
-    """
+    """Read the pair's file, the suite and the gate set."""
     task, suite = load_task(task_name), load_suite(task_name)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     pair = load_pair(
@@ -53,11 +49,7 @@ def read_to_release(task_name: str, pair_name: str, settings: Settings) -> ToRel
 
 
 def refuse_demo(pair: Pair, settings: Settings) -> None:
-    """Refuse a demo outside stage ``local``.
-
-    Raises:
-        Refused: naming the file to change.
-    """
+    """Refuse a demo outside stage ``local``."""
     if pair.role == "demo" and settings.stage != "local":
         raise Refused(
             f"{pair.name} is a demo, and stage {settings.stage!r} serves none: say `role: candidate` in "
@@ -103,24 +95,13 @@ def refuse_below_best(wanted: ToRelease, evidence: PairEvidence, tracking: Track
     """Refuse a pair that is more than one margin worse than the best release of the last year in this stage.
 
     Its evidence says so of the stage that it is from, and another stage had other releases.
-
-    Raises:
-        Refused: naming figures and releases.
     """
     leads = leads_of_year(wanted.pair.task, tracking, tracking.keys, wall_clock(settings.clock_file)())
     text = tracking.artifact(evidence.mlflow_run_id, FIGURES_FILE) if leads else None
     attestation = evidence.attestation
     if text is None or attestation is None or sha256_hex(text) != attestation.figures_digest:
         return  # nothing to compare with; `omni verify` reports figures that are gone or were changed
-    deltas = {
-        name: Metric(
-            name=name,
-            higher_is_better=True,
-            unit=Unit(delta["unit"]),
-            **{field: delta[field] for field in ("value", "low", "high", "n")},
-        )
-        for name, delta in json.loads(text)["deltas"].items()
-    }
+    deltas = metrics_of(json.loads(text)["deltas"])
     below = [
         f"{check.name} ({check.explanation})"
         for check in best_of_year_checks(wanted.suite, deltas, leads)

@@ -141,9 +141,6 @@ def refuse_another(running: Release | None, exception: JudgeException, now: date
     """Refuse a promotion under an exception while the one that production runs under has run out.
 
     What runs goes on, and a rollback is always possible; but an exception is no way to go on without a judge for good.
-
-    Raises:
-        Refused: names the exception that ran out.
     """
     ended = running.exception if running is not None else None
     if running is None or ended is None or not ended.over(now) or exception.allowed_in is None:

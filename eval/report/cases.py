@@ -8,15 +8,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 
+from eval.report import conclusions
 from eval.report.changes import READABLE_SHARE, TextPiece, production_answers, score_moves, word_changes
-from eval.report.conclusions import (
-    ScoreFinding,
-    badness,
-    findings_of,
-    problem_lines,
-    results_of,
-    worst_results,
-)
 from eval.report.finding_counts import findings_sentence
 from eval.report.played import Demands
 from eval.report.sentences import SentenceView, sentence_views
@@ -125,11 +118,11 @@ def worst_lists(evaluation: Evaluation, suite: Suite) -> list[WorstList]:
     """Return each pair's worst cases (primary arm), in the evaluation's order of pairs."""
     lists = []
     for pair in evaluation.pairs:
-        results = results_of(pair)
-        bad = worst_results(results, suite)
+        results = conclusions.results_of(pair)
+        bad = conclusions.worst_results(results, suite)
         lines = []
         for item in bad[:WORST_LISTED]:
-            problems = problem_lines(item, suite)
+            problems = conclusions.problem_lines(item, suite)
             more = f" (+{len(problems) - 1} more)" if len(problems) > 1 else ""
             lines.append((item.case_id, one_line(problems[0], 180) + more))
         lists.append(WorstList(pair=pair.pair_name, said=findings_sentence(results, suite), lines=tuple(lines)))
@@ -146,7 +139,7 @@ def case_views(evaluation: Evaluation, cases: Mapping[str, Case], suite: Suite) 
     production = production_answers(evaluation)
 
     def rank(case_id: str) -> list[float]:
-        keys = [badness(item, suite) for _, item in answers[case_id] if item.arm == "primary"]
+        keys = [conclusions.badness(item, suite) for _, item in answers[case_id] if item.arm == "primary"]
         return [sum(column) / len(column) for column in zip(*keys, strict=True)]
 
     ranked = sorted((case_id for case_id in answers if case_id in cases), key=rank)
@@ -266,7 +259,7 @@ def _with_changes(answer: ShownAnswer, production: CaseResult, item: CaseResult,
 
 def _mark_missed(entries: Sequence[RecordView], case: Case, results: Sequence[CaseResult]) -> list[RecordView]:
     """Mark the passages of the inputs that show a fact which some answer leaves out."""
-    absent = {finding.text for item in results for finding in findings_of(item)}
+    absent = {finding.text for item in results for finding in conclusions.findings_of(item)}
     spans = [fact.span for fact in case.expectations.facts if fact.statement in absent]
     marked = []
     for entry in entries:
@@ -281,14 +274,14 @@ def _mark_missed(entries: Sequence[RecordView], case: Case, results: Sequence[Ca
 
 def _answer(case: Case, pair: PairResult, item: CaseResult, suite: Suite, place: int) -> ShownAnswer:
     result = item.result
-    findings = findings_of(item)
+    findings = conclusions.findings_of(item)
     facts = {fact.statement for fact in case.expectations.facts}
     title = pair.pair_name
     if item.arm == "backup":
         title += " (backup)"
     if place:
         title += f", answer {place + 1}"
-    problems = len(problem_lines(item, suite))
+    problems = len(conclusions.problem_lines(item, suite))
     state = "failed" if result.failure is not None else "faults" if problems else "ok"
     words = {"failed": f"failed: {result.failure}", "faults": plural(problems, "finding"), "ok": "no findings"}
     values = {name: score.value for name, score in item.scores.items()}
@@ -311,7 +304,7 @@ def _answer(case: Case, pair: PairResult, item: CaseResult, suite: Suite, place:
     )
 
 
-def _without_quote(finding: ScoreFinding, output: str) -> str:
+def _without_quote(finding: conclusions.ScoreFinding, output: str) -> str:
     """Return the finding's text without the quoted passage if that is marked in the output."""
     start, end = _find(finding.quote, visible(output))
     return visible(finding.text if start == end else finding.head)
@@ -342,7 +335,7 @@ def _how(item: CaseResult) -> str:
     return "computed by code" if item.result.origins == ("code",) else "model call"
 
 
-def mark_output(output: str, findings: Sequence[ScoreFinding], case: Case) -> list[Segment]:
+def mark_output(output: str, findings: Sequence[conclusions.ScoreFinding], case: Case) -> list[Segment]:
     """Return ``output`` in pieces; marked are passages that a finding quotes and passages that state a forbidden claim.
 
     The pieces joined are the output without its control characters.

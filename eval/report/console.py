@@ -6,33 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
+from eval.report import conclusions
 from eval.report.changes import beside_production
-from eval.report.conclusions import (
-    VERDICT_SIGNS,
-    VERDICT_WORDS,
-    baseline_sentence,
-    calls_sentence,
-    candidates,
-    ceiling_cases,
-    ceiling_metrics,
-    ceiling_title,
-    failures_by_code,
-    failures_by_message,
-    headline,
-    judge_lines,
-    limit_text,
-    metric_notes,
-    problem_lines,
-    replaced_models,
-    results_of,
-    small_slice_text,
-    stand_in_warning,
-    table_metrics,
-    unseen_kinds,
-    unseen_title,
-    why,
-    worst_results,
-)
 from eval.report.finding_counts import fault_name, findings_sentence, results_with_faults
 from eval.report.reasons import CheckGroup, check_groups, with_cause
 from eval.report.sentences import sentence_lists
@@ -107,13 +82,13 @@ class _Printer:
         e = self._evaluation
         self.say(
             f"{e.task} on {e.dataset_name} ({plural(e.case_count, 'case')}, {e.dataset_digest[:8]}) "
-            f"in {e.environment}: {calls_sentence(e)}",
+            f"in {e.environment}: {conclusions.calls_sentence(e)}",
             "bold",
         )
-        warning = stand_in_warning(e)
+        warning = conclusions.stand_in_warning(e)
         if warning:
             self.say(f"! {warning}", "yellow")
-        for line in judge_lines(e):
+        for line in conclusions.judge_lines(e):
             self.say(line, "dim")
 
     def metrics(self) -> None:
@@ -127,7 +102,7 @@ class _Printer:
             if pair.label:
                 name.append(f"\n({pair.label})", style="cyan")
             table.add_column(name, overflow="fold", vertical="top")
-        for spec in table_metrics(self._suite):
+        for spec in conclusions.table_metrics(self._suite):
             cells = [self._cell(pair.metrics.get(spec.name)) for pair in self._evaluation.pairs]
             arrow = "↑" if spec.higher_is_better else "↓"
             table.add_row(Text.assemble(spec.name, (f" {arrow}", "dim")), *cells)
@@ -140,7 +115,7 @@ class _Printer:
         if counts != {self._evaluation.case_count}:
             legend += f" n = {self._evaluation.case_count} unless given."
         self.say(legend, "dim")
-        for note in metric_notes(self._evaluation):
+        for note in conclusions.metric_notes(self._evaluation):
             self.say(f"{NOTE_MARK} {one_line(note, 300)}", "dim")
 
     def ceiling(self) -> None:
@@ -148,15 +123,15 @@ class _Printer:
         e = self._evaluation
         if not e.ceiling:
             return
-        self._title(ceiling_title(e))
+        self._title(conclusions.ceiling_title(e))
         table = self._table("95% interval below")
         columns = [("reference against reference", e.ceiling)]
         columns += [(pair.pair_name, e.like_for_like.get(pair.pair_digest, {})) for pair in e.pairs]
         for name, _ in columns:
             table.add_column(self._fold(name, len(columns)), overflow="fold", vertical="top")
-        for spec in ceiling_metrics(e, self._suite):
+        for spec in conclusions.ceiling_metrics(e, self._suite):
             arrow = "↑" if spec.higher_is_better else "↓"
-            cells = [self._cell(metrics.get(spec.name), ceiling_cases(e)) for _, metrics in columns]
+            cells = [self._cell(metrics.get(spec.name), conclusions.ceiling_cases(e)) for _, metrics in columns]
             table.add_row(f"{spec.name} {arrow}", *cells)
         self._console.print(table)
 
@@ -182,7 +157,7 @@ class _Printer:
 
         count = len(self._evaluation.pairs)
         text = Text("\n".join(self._fold(name, count) for name in pair.answered_by) or "nothing")
-        replaced = replaced_models(self._evaluation, pair)
+        replaced = conclusions.replaced_models(self._evaluation, pair)
         if replaced:
             text.append("".join(f"\n{self._fold(f'NOT {model}', count)}" for model in replaced))
             text.stylize("yellow")
@@ -203,11 +178,11 @@ class _Printer:
         from rich.text import Text
 
         if self._evaluation.production_name is None:
-            self._title(baseline_sentence(self._evaluation))
+            self._title(conclusions.baseline_sentence(self._evaluation))
             return
-        compared = [pair for pair in candidates(self._evaluation) if pair.deltas]
+        compared = [pair for pair in conclusions.candidates(self._evaluation) if pair.deltas]
         if not compared:
-            self._title(f"{baseline_sentence(self._evaluation)} No candidate was compared with it.")
+            self._title(f"{conclusions.baseline_sentence(self._evaluation)} No candidate was compared with it.")
             return
         self._title(
             f"Difference from production ({self._evaluation.production_name}) on the same cases; "
@@ -219,7 +194,9 @@ class _Printer:
             name = Text(self._fold(pair.pair_name, len(compared)), style="bold")
             table.add_column(name, overflow="fold", vertical="top")
         margins = {gate.metric: gate.margin for gate in self._suite.no_worse}
-        names = [spec.name for spec in table_metrics(self._suite)] + [gate.metric for gate in self._suite.no_worse]
+        names = [spec.name for spec in conclusions.table_metrics(self._suite)] + [
+            gate.metric for gate in self._suite.no_worse
+        ]
         for metric in dict.fromkeys(names):
             deltas = [pair.deltas.get(metric) for pair in compared]
             if not any(deltas):
@@ -245,7 +222,7 @@ class _Printer:
         check = pair.gate.check("no_worse", delta.name)
         text = Text(format_signed(delta.value, delta.unit))
         if check is not None:
-            text.append(f" {VERDICT_SIGNS[check.verdict]}", style=_COLOURS[check.verdict])
+            text.append(f" {conclusions.VERDICT_SIGNS[check.verdict]}", style=_COLOURS[check.verdict])
         if delta.low is not None and delta.high is not None:
             ends = f"[{format_signed(delta.low, delta.unit)}, {format_signed(delta.high, delta.unit)}]"
             text.append(f"\n{ends}", style="dim")
@@ -271,9 +248,9 @@ class _Printer:
             if pair.label:
                 name.append(f"\n({pair.label})", style="cyan")
             passed = sum(check.verdict is Verdict.PASS for check in checks)
-            verdict = Text(VERDICT_WORDS[pair.gate.verdict], style=_COLOURS[pair.gate.verdict])
-            said = Text(with_cause(pair, self._suite, why(pair)))
-            limit = Text(limit_text(pair), style="yellow")
+            verdict = Text(conclusions.VERDICT_WORDS[pair.gate.verdict], style=_COLOURS[pair.gate.verdict])
+            said = Text(with_cause(pair, self._suite, conclusions.why(pair)))
+            limit = Text(conclusions.limit_text(pair), style="yellow")
             parts = [limit, said] if pair.gate.verdict is Verdict.PASS else [said, limit]
             cell = Text("\n").join([part for part in parts if part.plain])
             table.add_row(name, verdict, f"{passed} of {len(checks)}", cell)
@@ -291,15 +268,15 @@ class _Printer:
                 self.say(text, "dim", indent=2)
             self._print_groups(groups)
             if gate.small_slices:
-                small = "; ".join(small_slice_text(check) for check in gate.small_slices)
+                small = "; ".join(conclusions.small_slice_text(check) for check in gate.small_slices)
                 self.say(f"slices too small to gate: {small}", "dim", indent=2)
         for found in sentence_lists(self._evaluation):
             self.say(f"{one_line(found.pair, 60)}: {found.counts}", "dim")
-        unseen = unseen_kinds(self._evaluation, self._suite)
+        unseen = conclusions.unseen_kinds(self._evaluation, self._suite)
         if unseen:
             names = ", ".join(kind.name for kind in unseen)
             self._console.print()
-            self.say(unseen_title(unseen), "yellow")
+            self.say(conclusions.unseen_title(unseen), "yellow")
             self.say(f"{names}: the report describes each", "dim", indent=2)
 
     def _print_groups(self, groups: Sequence[CheckGroup]) -> None:
@@ -320,14 +297,14 @@ class _Printer:
         """Print each pair's failures by code and its worst cases with their findings."""
         self._title("Worst cases")
         for pair in self._evaluation.pairs:
-            results = results_of(pair)
-            bad = worst_results(results, self._suite)
+            results = conclusions.results_of(pair)
+            bad = conclusions.worst_results(results, self._suite)
             name = one_line(pair.pair_name, 60)
             self.say(f"{name}: {findings_sentence(results, self._suite)}")
-            codes = failures_by_code(results)
+            codes = conclusions.failures_by_code(results)
             if codes:
                 self.say("failed: " + ", ".join(f"{code} {count}" for code, count in codes), "red", indent=2)
-                for message, count in failures_by_message(results):
+                for message, count in conclusions.failures_by_message(results):
                     self.say(f"{count} x {one_line(message, 170)}", indent=4)
             faulty = results_with_faults(results, self._suite)
             if faulty:
@@ -341,14 +318,14 @@ class _Printer:
 
     def conclusion(self) -> None:
         """Print how each candidate compares with production, and last the outcome in a sentence."""
-        for pair in candidates(self._evaluation):
+        for pair in conclusions.candidates(self._evaluation):
             if said := beside_production(pair, self._evaluation, self._suite):
                 self.say(f"{one_line(pair.pair_name, 60)} is {said}.")
-        self.say(headline(self._evaluation), "bold")
+        self.say(conclusions.headline(self._evaluation), "bold")
 
     def _list_cases(self, items: list[CaseResult], total: int | None) -> None:
         for item in items:
-            lines = problem_lines(item, self._suite)
+            lines = conclusions.problem_lines(item, self._suite)
             more = f" (+{len(lines) - _LINES_PER_CASE} more)" if len(lines) > _LINES_PER_CASE else ""
             shown = "; ".join(one_line(line, 170) for line in lines[:_LINES_PER_CASE])
             self.say(f"{item.case_id}: {shown}{more}", indent=4)

@@ -10,28 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.report.conclusions import (
-    VERDICT_WORDS,
-    WHO_SEES,
-    baseline_sentence,
-    calls_sentence,
-    ceiling_cases,
-    ceiling_metrics,
-    ceiling_title,
-    failures_by_code,
-    headline,
-    judge_status,
-    metric_notes,
-    replaced_models,
-    results_of,
-    stand_in_warning,
-    table_metrics,
-    unseen_count,
-    unseen_kinds,
-    unseen_title,
-    verdict_lead,
-    verdict_reason,
-)
+from eval.report import conclusions
 from eval.report.junit import render_junit
 from eval.report.next_step import NextStep
 from eval.report.played import as_read
@@ -67,13 +46,6 @@ def write_report(
 
     Each file is replaced atomically. ``report.html`` needs no other file and no network, and is the only one that holds
     the cases' texts.
-
-    Args:
-        evaluation: the evaluation to show.
-        suite: the suite that it ran under.
-        cases: cases by id; a result whose case is missing appears in the tables but not in the list of cases.
-        folder: created if it does not exist.
-        steps: what the page says to do next.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / MARKDOWN_NAME, render_markdown(evaluation, suite))
@@ -103,7 +75,7 @@ def render_html(
 ) -> str:
     """Return the page; text of cases and outputs is escaped, and its security policy allows only the page's own script."""
     from eval.report import cases as case_pages
-    from eval.report import ceiling, changes, latency, pool_tables, sensitivity, view
+    from eval.report import changes, latency, sensitivity, view
 
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     script_digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -111,19 +83,19 @@ def render_html(
     curves, axis = latency.latency_curves(evaluation)
     page = page_template().render(
         e=evaluation,
-        headline=headline(evaluation),
+        headline=conclusions.headline(evaluation),
         steps=steps,
-        baseline=baseline_sentence(evaluation),
-        calls=calls_sentence(evaluation),
-        warning=stand_in_warning(evaluation),
+        baseline=conclusions.baseline_sentence(evaluation),
+        calls=conclusions.calls_sentence(evaluation),
+        warning=conclusions.stand_in_warning(evaluation),
         cards=view.pair_cards(evaluation, suite),
         sentences=sentence_lists(evaluation),
-        unseen=unseen_kinds(evaluation, suite),
-        unseen_title=unseen_title(unseen_kinds(evaluation, suite)),
-        who_sees=WHO_SEES,
+        unseen=conclusions.unseen_kinds(evaluation, suite),
+        unseen_title=conclusions.unseen_title(conclusions.unseen_kinds(evaluation, suite)),
+        who_sees=conclusions.WHO_SEES,
         metric_rows=view.metric_rows(evaluation, suite),
-        notes=metric_notes(evaluation),
-        pool_tables=pool_tables.pool_tables(evaluation, suite, cases),
+        notes=conclusions.metric_notes(evaluation),
+        pool_tables=view.pool_tables(evaluation, suite, cases),
         note_mark=NOTE_MARK,
         backed=[pair for pair in evaluation.pairs if pair.backup_metrics],
         backup_rows=view.metric_rows(evaluation, suite, arm="backup"),
@@ -135,10 +107,10 @@ def render_html(
         axis=axis,
         cost_rows=view.cost_rows(evaluation, suite),
         per_month=view.SUMMARIES_PER_MONTH,
-        ceiling_rows=ceiling.ceiling_rows(evaluation, suite),
-        ceiling_name=ceiling.CEILING_NAME,
-        ceiling_cases=ceiling_cases(evaluation),
-        judge=judge_status(evaluation),
+        ceiling_rows=view.ceiling_rows(evaluation, suite),
+        ceiling_name=view.CEILING_NAME,
+        ceiling_cases=conclusions.ceiling_cases(evaluation),
+        judge=conclusions.judge_status(evaluation),
         changed=changes.changed_lists(evaluation, suite),
         worst=case_pages.worst_lists(evaluation, suite),
         cases=views,
@@ -156,23 +128,23 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
     """Return verdicts, metrics, and the checks that did not pass, in fewer than ``MARKDOWN_LIMIT`` characters."""
     e = evaluation
     lines = [
-        f"# {markdown(headline(e))}",
+        f"# {markdown(conclusions.headline(e))}",
         "",
         markdown(
             f"Task {e.task}, dataset {e.dataset_name} ({plural(e.case_count, 'case')}, {e.dataset_digest[:8]}), "
-            f"environment {e.environment}, {calls_sentence(e)}, "
-            f"run {e.run_id}. {baseline_sentence(e)}"
+            f"environment {e.environment}, {conclusions.calls_sentence(e)}, "
+            f"run {e.run_id}. {conclusions.baseline_sentence(e)}"
         ),
         "",
     ]
-    if warning := stand_in_warning(e):
+    if warning := conclusions.stand_in_warning(e):
         lines += [f"> **Stand-in.** {markdown(warning)}", ""]
     lines += [
         "| | " + " | ".join(markdown(p.pair_name) + (f" ({p.label})" if p.label else "") for p in e.pairs) + " |",
         "|---|" + "---|" * len(e.pairs),
         "| **verdict** | " + " | ".join(_verdict_cell(pair) for pair in e.pairs) + " |",
     ]
-    for spec in table_metrics(suite):
+    for spec in conclusions.table_metrics(suite):
         found = [pair.metrics.get(spec.name) for pair in e.pairs]
         arrow = "↑" if spec.higher_is_better else "↓"
         row = " | ".join(format_metric(metric, e.case_count) if metric else "–" for metric in found)
@@ -183,28 +155,28 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
         lines.append(f"| {gate.metric} vs production | {row} |")
     lines += ["| answered by | " + " | ".join(_answered_by(e, pair) for pair in e.pairs) + " |"]
     lines += ["| origin | " + " | ".join(", ".join(pair.origins) or "–" for pair in e.pairs) + " |", ""]
-    lines += [f"{NOTE_MARK} {markdown(note)}" for note in metric_notes(e)]
-    lines.append(f"Judge: {markdown(judge_status(e))}.")
+    lines += [f"{NOTE_MARK} {markdown(note)}" for note in conclusions.metric_notes(e)]
+    lines.append(f"Judge: {markdown(conclusions.judge_status(e))}.")
     if e.ceiling:
         lines += ["", *_ceiling_lines(e, suite)]
     lines += ["", "## Why", ""]
     for pair in e.pairs:
-        said = with_cause(pair, suite, verdict_reason(pair))
-        lines.append(f"- **{markdown(pair.pair_name)}: {markdown(verdict_lead(pair))}.** {markdown(said)}")
+        said = with_cause(pair, suite, conclusions.verdict_reason(pair))
+        lines.append(f"- **{markdown(pair.pair_name)}: {markdown(conclusions.verdict_lead(pair))}.** {markdown(said)}")
         for group in check_groups(pair, suite):
             first, *rest = group.lines
             lines += [f"  - {markdown(first)}", *(f"    - {markdown(line)}" for line in rest)]
-        codes = failures_by_code(results_of(pair))
+        codes = conclusions.failures_by_code(conclusions.results_of(pair))
         if codes:
             lines.append("  - no answer: " + ", ".join(f"{code} {count}" for code, count in codes))
     if lists := sentence_lists(e):
         lines += ["", "## Sentences", "", *(f"- **{markdown(one.pair)}**: {markdown(one.counts)}" for one in lists)]
-    if unseen := unseen_kinds(e, suite):
+    if unseen := conclusions.unseen_kinds(e, suite):
         lines += [
             "",
-            f"## {unseen_title(unseen)}",
+            f"## {conclusions.unseen_title(unseen)}",
             "",
-            WHO_SEES,
+            conclusions.WHO_SEES,
             "",
         ]
         lines += [f"- {markdown(kind.name)}: {markdown(kind.description)}" for kind in unseen]
@@ -212,17 +184,22 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
 
 
 def _verdict_cell(pair: PairResult) -> str:
-    word, count = VERDICT_WORDS[pair.gate.verdict], unseen_count(pair)
+    word, count = conclusions.VERDICT_WORDS[pair.gate.verdict], conclusions.unseen_count(pair)
     unread = "" if pair.gate.sentences is None else pair.gate.sentences.unread_text
     return ", ".join(filter(None, (f"**{word}**", unread, count)))
 
 
 def _ceiling_lines(evaluation: Evaluation, suite: Suite) -> list[str]:
-    n = ceiling_cases(evaluation)
+    n = conclusions.ceiling_cases(evaluation)
     columns = [evaluation.ceiling, *(evaluation.like_for_like.get(p.pair_digest, {}) for p in evaluation.pairs)]
     names = ["reference against reference", *(markdown(pair.pair_name) for pair in evaluation.pairs)]
-    lines = [f"{ceiling_title(evaluation)}:", "", "| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
-    for spec in ceiling_metrics(evaluation, suite):
+    lines = [
+        f"{conclusions.ceiling_title(evaluation)}:",
+        "",
+        "| | " + " | ".join(names) + " |",
+        "|---|" + "---|" * len(names),
+    ]
+    for spec in conclusions.ceiling_metrics(evaluation, suite):
         cells = [format_metric(found[spec.name], n) if spec.name in found else "–" for found in columns]
         lines.append(f"| {spec.name} {'↑' if spec.higher_is_better else '↓'} | " + " | ".join(cells) + " |")
     return lines
@@ -230,7 +207,7 @@ def _ceiling_lines(evaluation: Evaluation, suite: Suite) -> list[str]:
 
 def _answered_by(evaluation: Evaluation, pair: PairResult) -> str:
     names = markdown(", ".join(pair.answered_by) or "nothing")
-    replaced = replaced_models(evaluation, pair)
+    replaced = conclusions.replaced_models(evaluation, pair)
     return f"{names}, **not** {markdown(', '.join(replaced))}" if replaced else names
 
 

@@ -7,23 +7,12 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
+from eval.report import conclusions
 from eval.report.changes import beside_production
-from eval.report.check_table import Badge, CheckLine, ReasonRows, badge, open_words, passed_lines, reason_rows
-from eval.report.conclusions import (
-    calls_sentence,
-    candidates,
-    case_metrics,
-    failures_by_code,
-    judge_status,
-    limit_text,
-    replaced_models,
-    results_of,
-    table_metrics,
-    why,
-)
 from eval.report.finding_counts import findings_sentence
-from eval.report.reasons import with_cause
+from eval.report.reasons import Badge, CheckLine, ReasonRows, badge, open_words, passed_lines, reason_rows, with_cause
 from eval.spine.cases import Case
+from eval.spine.pool import PoolTable, TabledPool
 from eval.spine.results import Evaluation, PairResult
 from eval.spine.suite import MetricSpec, Suite
 from eval.verdict.kinds import kind_of
@@ -41,6 +30,7 @@ from figures.svg import (
 )
 
 SMALL_SLICE = 10
+CEILING_NAME = "reference against reference"
 SUMMARIES_PER_MONTH = 300_000  # R-VOLUME: about 10,000 a day
 
 
@@ -120,21 +110,21 @@ def pair_cards(evaluation: Evaluation, suite: Suite) -> list[PairCard]:
             name=pair.pair_name,
             version=pair.pair_version,
             badge=badge(pair.gate.verdict),
-            limit=limit_text(pair),
-            why=with_cause(pair, suite, why(pair)),
+            limit=conclusions.limit_text(pair),
+            why=with_cause(pair, suite, conclusions.why(pair)),
             open_words=open_words(pair, suite),
             beside=beside_production(pair, evaluation, suite),
-            findings=findings_sentence(results_of(pair), suite),
+            findings=findings_sentence(conclusions.results_of(pair), suite),
             model=pair.model,
             backup=pair.backup or "",
             parts=tuple(pair.parts.items()),
             documents=tuple((tool, digest[:12]) for tool, digest in pair.documents.items()),
             answered_by=", ".join(pair.answered_by) or "nothing",
             origins=", ".join(pair.origins),
-            stand_in=bool(replaced_models(evaluation, pair)),
+            stand_in=bool(conclusions.replaced_models(evaluation, pair)),
             is_production=pair.is_production,
             label=pair.label,
-            failures=tuple(failures_by_code(results_of(pair))),
+            failures=tuple(conclusions.failures_by_code(conclusions.results_of(pair))),
             groups=reason_rows(pair, suite),
             passed=passed_lines(pair),
         )
@@ -145,7 +135,7 @@ def pair_cards(evaluation: Evaluation, suite: Suite) -> list[PairCard]:
 def metric_rows(evaluation: Evaluation, suite: Suite, *, arm: str = "primary") -> list[MetricRow]:
     """Return the suite's table for one arm, each row on one scale; the backup's table has only pairs with a backup."""
     rows = []
-    for spec in table_metrics(suite):
+    for spec in conclusions.table_metrics(suite):
         floor = next((floor.bound for floor in suite.floors if floor.metric == spec.name), None)
         columns = [(pair, group.get(spec.name)) for pair in evaluation.pairs if (group := _metrics_of(pair, arm))]
         scale = metric_scale([metric for _, metric in columns if metric is not None], floor)
@@ -181,7 +171,7 @@ def _metric_cell(
 def delta_rows(evaluation: Evaluation, suite: Suite) -> list[MetricRow]:
     """Return candidate minus production, one row per metric, for the pairs that ``compared`` returns; positive is better."""
     margins = {gate.metric: gate.margin for gate in suite.no_worse}
-    names = dict.fromkeys([*margins, *(spec.name for spec in table_metrics(suite))])
+    names = dict.fromkeys([*margins, *(spec.name for spec in conclusions.table_metrics(suite))])
     rows = []
     for name in names:
         columns = [(pair, pair.deltas.get(name)) for pair in compared(evaluation)]
@@ -199,7 +189,7 @@ def delta_rows(evaluation: Evaluation, suite: Suite) -> list[MetricRow]:
 
 def compared(evaluation: Evaluation) -> list[PairResult]:
     """Return the candidates that have a comparison with production."""
-    return [pair for pair in candidates(evaluation) if pair.deltas]
+    return [pair for pair in conclusions.candidates(evaluation) if pair.deltas]
 
 
 def _delta_cell(
@@ -227,7 +217,7 @@ def slice_tables(
                 members.setdefault((name, _slice_value(case.slices[name])), set()).add(case.id)
     order = sorted(members, key=lambda key: (suite.slices.index(key[0]), _natural(key[1])))
     tables: list[tuple[MetricSpec, list[SliceRow]]] = [(spec, []) for spec in slice_specs(suite)]
-    answers = [[item for item in results_of(pair) if item.case_id in cases] for pair in evaluation.pairs]
+    answers = [[item for item in conclusions.results_of(pair) if item.case_id in cases] for pair in evaluation.pairs]
     counts = {
         spec.name: [pooled(suite.pools[spec.score], results, cases) for results in answers]
         for spec, _ in tables
@@ -267,7 +257,10 @@ def slice_specs(suite: Suite) -> list[MetricSpec]:
     """Return the metrics of the tables of slices: those with a score per case, and pooled ones that have a floor on a slice."""
     # Not all pooled ones: their bootstraps would take the report of 120 scorecards over a second per pair.
     bounded = {floor.metric for floor in suite.slice_floors}
-    return [*case_metrics(suite), *(spec for spec in suite.metrics if spec.kind == "pooled" and spec.name in bounded)]
+    return [
+        *conclusions.case_metrics(suite),
+        *(spec for spec in suite.metrics if spec.kind == "pooled" and spec.name in bounded),
+    ]
 
 
 def cost_rows(evaluation: Evaluation, suite: Suite) -> list[CostRow]:
@@ -306,6 +299,44 @@ def _stated(stated: tuple[str, str] | None, cold: Metric | None) -> str:
     return f"{text} ({low:.0f} to {high:.0f} times the metered cold cost)"
 
 
+def ceiling_rows(evaluation: Evaluation, suite: Suite) -> list[MetricRow]:
+    """Return one row per metric: references against each other in the first cell, then each pair by the same rule."""
+    rows = []
+    n = conclusions.ceiling_cases(evaluation)
+    for spec in conclusions.ceiling_metrics(evaluation, suite):
+        columns = [(CEILING_NAME, evaluation.ceiling.get(spec.name))]
+        columns += [
+            (p.pair_name, evaluation.like_for_like.get(p.pair_digest, {}).get(spec.name)) for p in evaluation.pairs
+        ]
+        scale = metric_scale([metric for _, metric in columns if metric is not None], None)
+        line = evaluation.ceiling[spec.name].value
+        cells = []
+        for name, metric in columns:
+            text = format_metric(metric, n) if metric else "–"
+            label = f"{name} {spec.name} {text}"
+            drawing = whisker(metric, scale, bound=line, label=label) if metric else Markup("")
+            cells.append(FigureCell(text=text, drawing=drawing))
+        remark = "higher is better" if spec.higher_is_better else "lower is better"
+        rows.append(MetricRow(name=spec.name, remark=remark, cells=tuple(cells)))
+    return rows
+
+
+def pool_tables(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) -> list[tuple[str, PoolTable]]:
+    """Return each pair's tables with the pair's name; one that several figures share stands there once."""
+    found: list[tuple[str, PoolTable]] = []
+    pools = [suite.pools[spec.score] for spec in suite.metrics if spec.kind == "pooled"]
+    for pair in evaluation.pairs:
+        known = [item for item in conclusions.results_of(pair) if item.case_id in cases]
+        for pool in pools:
+            if not isinstance(pool, TabledPool):
+                continue
+            side = pooled(pool, known, cases)
+            shown = (pair.pair_name, pool.table(side.names, side.counts.sum(axis=0)))
+            if side.case_ids and shown not in found:
+                found.append(shown)
+    return found
+
+
 def provenance(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) -> list[tuple[str, str]]:
     """Return names and values that identify exactly what was measured, so that it can be measured again."""
     e = evaluation
@@ -314,9 +345,9 @@ def provenance(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) 
         ("started", e.started_at),
         ("took", format_number(e.seconds * 1000, Unit.MS)),
         ("environment", e.environment),
-        ("answers from", calls_sentence(e)),
+        ("answers from", conclusions.calls_sentence(e)),
         ("stands in for provider models", e.stand_in or "nothing"),
-        ("judge", judge_status(e)),
+        ("judge", conclusions.judge_status(e)),
         ("code", e.code_version),
         ("dataset", f"{e.dataset_name}, {e.case_count} cases, sha256 {e.dataset_digest}"),
         ("suite", f"sha256 {e.suite_digest}"),

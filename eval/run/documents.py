@@ -12,11 +12,7 @@ from service.kit.frame.errors import ConfigurationError
 
 
 def open_documents(pairs: Iterable[Pair], indexes: DocumentIndexes) -> None:
-    """Open all indexes that ``pairs`` name.
-
-    Raises:
-        ConfigurationError: one cannot be opened, or is not here; the message names pair and tool.
-    """
+    """Open all indexes that ``pairs`` name."""
     for pair in pairs:
         for tool, err in unopened(pair.tools, indexes):
             raise ConfigurationError(
@@ -26,11 +22,7 @@ def open_documents(pairs: Iterable[Pair], indexes: DocumentIndexes) -> None:
 
 
 def check_labelled_for(pairs: Iterable[Pair], documents: str, task: str) -> None:
-    """Check that ``pairs`` search the index whose documents the suite's cases name; "" for cases that fit any.
-
-    Raises:
-        ConfigurationError: a pair searches another one.
-    """
+    """Check that ``pairs`` search the index whose documents the suite's cases name; "" for cases that fit any."""
     for pair in pairs:
         for tool in pair.tools:
             if documents and tool.documents and tool.documents != documents:

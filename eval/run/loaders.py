@@ -19,11 +19,7 @@ _TWEETSUMM_NOW = "2017-12-01T12:00:00Z"
 
 
 def load_dataset(name: str, *, task: str, input_model: type[BaseModel], settings: Settings) -> Dataset:
-    """Return the cases of ``datasets/<task>/<name>.jsonl``, or of the public set called ``name``.
-
-    Raises:
-        CaseError: there is no such dataset, or something in it is wrong.
-    """
+    """Return the cases of ``datasets/<task>/<name>.jsonl``, or of the public set called ``name``."""
     public = _PUBLIC.get((task, name))
     if public is not None:
         return public(settings.public_data_dir)
@@ -53,9 +49,6 @@ def load_tweetsumm(folder: Path) -> Dataset:
 
     A dialogue is one ``social`` interaction. Source: Feigenblat et al. 2021, https://github.com/guyfe/Tweetsumm
     (CDLA-Sharing-1.0). It is read from ``folder`` and never copied into the project.
-
-    Raises:
-        CaseError: the file is not there, or a line lacks a field.
     """
     path = folder / "tweetsumm_110.jsonl"
     if not path.exists():

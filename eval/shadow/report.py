@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.report.check_table import badge
 from eval.report.conclusions import VERDICT_SIGNS, VERDICT_WORDS, check_line
 from eval.report.page import page_template
+from eval.report.reasons import badge
 from eval.shadow.decide import ScoredRequest, ShadowResult
 from eval.shadow.stored import StoredShadows
 from eval.spine.results import Check, Verdict

@@ -155,11 +155,7 @@ def parse_case(
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
-    """Return the lines of ``path`` that are not blank, numbered from 1.
-
-    Raises:
-        CaseError: the file cannot be read as text, or it is too large.
-    """
+    """Return the lines of ``path`` that are not blank, numbered from 1."""
     try:
         text = read_strict(path)
     except (OSError, NotStrict) as err:

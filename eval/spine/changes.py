@@ -97,11 +97,7 @@ def _changed_files(root: Path, base: str, head: str | None) -> list[str]:
 
 
 def git(root: Path, *arguments: str) -> str:
-    """Return what git prints.
-
-    Raises:
-        ChangesError: it cannot be run, or it failed.
-    """
+    """Return what git prints."""
     if any(argument.startswith("-") and argument not in _OPTIONS for argument in arguments):
         raise ChangesError(f"{arguments[-1]!r} is no name of a commit")
     try:

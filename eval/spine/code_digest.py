@@ -96,11 +96,7 @@ class _Source:
 
 
 def deciding_code_digest(task: str, root: Path = _ROOT) -> str:
-    """Return SHA-256 over paths and code of everything that decides verdicts of ``task``.
-
-    Raises:
-        ConfigurationError: a file that the task needs, or that a module imports, is missing.
-    """
+    """Return SHA-256 over paths and code of everything that decides verdicts of ``task``."""
     digest = hashlib.sha256()
     for name, path in deciding_files(task, root).items():
         content = path.read_bytes()  # data of a task may be no text
@@ -111,11 +107,7 @@ def deciding_code_digest(task: str, root: Path = _ROOT) -> str:
 
 
 def deciding_files(task: str, root: Path = _ROOT) -> dict[str, Path]:
-    """Return the files that decide verdicts of ``task``, by their name in the project ("eval/spine/suite.py"), sorted.
-
-    Raises:
-        ConfigurationError: a file that the task needs, or that a module imports, is missing.
-    """
+    """Return the files that decide verdicts of ``task``, by their name in the project ("eval/spine/suite.py"), sorted."""
     return followed(task, root).files
 
 

@@ -52,13 +52,7 @@ class NotedPool(Protocol):
     """A pool whose figure needs a footnote."""
 
     def note(self, names: Sequence[str], counts: "Floats", uncounted: int) -> str:
-        """Return what a reader of the figure must know; "" for nothing.
-
-        Args:
-            names: the columns of ``counts``.
-            counts: one row per case.
-            uncounted: how many cases could not be counted.
-        """
+        """Return what a reader of the figure must know; "" for nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from eval.tracking.lock import file_lock, name_lock
 from figures.command_line import omni
-from figures.metric import Lead
+from figures.metric import Lead, Metric
 from service.core.release.registry_record import from_registry, to_registry
 from service.core.release.registry_store import all_versions
 from service.core.release.release import ALIAS, DIGEST_TAG, NAME_TAG, RELEASE_TAG_PREFIX, Release, read_release
@@ -78,19 +78,25 @@ def table_text(table: list[dict[str, Any]]) -> str:
     return canonical_json({"columns": list(table[0]), "data": [list(row.values()) for row in table]})
 
 
+def logged_metrics(groups: Mapping[str, Mapping[str, Metric]]) -> dict[str, float]:
+    """Return the figures that have an interval as MLflow's metrics; ``groups`` by the prefix of their names."""
+    found: dict[str, float] = {}
+    for prefix, group in groups.items():
+        for name, metric in group.items():
+            if metric.value is not None and metric.low is not None and metric.high is not None:
+                values = {"": metric.value, "_low": metric.low, "_high": metric.high, "_n": float(metric.n)}
+                found |= {f"{prefix}{name}{suffix}": value for suffix, value in values.items()}
+    return found
+
+
 class Tracking:
     """An open MLflow store; every method translates mlflow's errors into ``RegistryError``."""
 
     def __init__(self, uri: str, *, trusted_keys: Path | None = None, artifacts: Path | None = None) -> None:
         """Import mlflow (1 to 3 s), and create the store under a lock when it does not exist yet.
 
-        Args:
-            uri: sqlite or http(s) address of the store.
-            trusted_keys: file of public keys; needed as soon as something was released.
-            artifacts: folder for run artifacts of a sqlite store; beside the database by default.
-
-        Raises:
-            RegistryError: the store cannot be opened; the message says why and what to do.
+        ``trusted_keys`` is a file of public keys, needed as soon as something was released; ``artifacts`` a folder for run
+        artifacts of a sqlite store, beside the database by default.
         """
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -134,11 +140,7 @@ class Tracking:
 
     @contextmanager
     def release_lock(self, task: str) -> Iterator[None]:
-        """Hold the right to release ``task`` alone.
-
-        Raises:
-            RegistryError: a remote store's lock is held by somebody else.
-        """
+        """Hold the right to release ``task`` alone; refused while somebody else holds a remote store's lock."""
         with self._lock("release") if self._path is not None else self._name_lock(f"omni-release-lock.{task}"):
             yield
 
@@ -189,11 +191,7 @@ class Tracking:
             )
 
     def log_run(self, task: str, log: RunLog) -> str:
-        """Record one evaluated pair and return its MLflow run id; a run that cannot be finished is marked FAILED.
-
-        Raises:
-            RegistryError: the store rejected it; without this evidence there is no promotion.
-        """
+        """Record one evaluated pair and return its MLflow run id; a run that cannot be finished is marked FAILED."""
         from mlflow.entities import Dataset, DatasetInput, Metric, Param
 
         mlflow = self._mlflow
@@ -308,9 +306,6 @@ class Tracking:
         """Write ``pair`` as one prompt version, read it back, compare the digest, and return the version number.
 
         A version with this digest that is there already, and still verifies with its releases, is returned instead of a second.
-
-        Raises:
-            RegistryError: the store rejected it or returned other content.
         """
         for version in self._versions(pair.task):
             if dict(version.tags).get(DIGEST_TAG) == pair.digest and self._verifies(pair.task, version):

@@ -8,7 +8,8 @@ from starlette.testclient import TestClient
 from throw_away import ThrowAway
 
 from eval.evaluation.evaluate import Options, evaluate
-from eval.release.promotion import promote_pair, release_history, roll_back
+from eval.release.ledger import Ledger
+from eval.release.promotion import promote_pair, roll_back
 from eval.spine.errors import Refused
 from eval.spine.results import Verdict
 from eval.suites import load_suite
@@ -59,7 +60,7 @@ def test_a_throw_away_task_goes_round_the_loop(settings):
 
     back = roll_back("shout", "1.1.0 is too loud", None, settings)
     assert (back.sequence, back.kind, back.registry_version) == (3, "rollback", 1)
-    assert [release.sequence for release in release_history("shout", settings)] == [3, 2, 1]
+    assert [release.sequence for release in Ledger.open("shout", settings).releases()] == [3, 2, 1]
 
     source = RegistryPairSource("shout", settings)
     source.refresh()

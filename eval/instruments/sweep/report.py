@@ -9,9 +9,9 @@ from pathlib import Path
 from markupsafe import Markup
 
 from eval.instruments.sweep.points import SweepPoint
-from eval.report.check_table import badge
 from eval.report.conclusions import baseline_sentence, judge_status, limit_text, stand_in_warning, table_metrics, why
 from eval.report.page import page_template
+from eval.report.reasons import badge
 from eval.spine.results import Evaluation
 from eval.spine.suite import MetricSpec, Suite
 from figures.files import write_whole

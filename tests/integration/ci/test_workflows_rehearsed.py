@@ -20,7 +20,7 @@ from rehearsal_world import NUMBER, PAID, PAIR, REVIEWER, RULE, World, pair_text
 from two_tasks import ServingTask
 
 from eval.behaviour.install import install
-from eval.release.promotion import release_history
+from eval.release.ledger import Ledger
 from service.kit.aws.clients import client
 from service.kit.settings import REPO_ROOT, Settings
 from service.local.process import LocalChatServer
@@ -248,7 +248,7 @@ def test_a_promotion_is_signed_by_kms_names_people_and_is_served(world, account,
         update={"registry_uri": production.store, "trusted_keys": tmp_path / "trusted.pem", "stage": "prod"}
     )
     assert job.green, job.said
-    (release,) = release_history("summarize", settings)
+    (release,) = Ledger.open("summarize", settings).releases()
     assert (release.pair_name, release.who, release.pull_request) == ("team", REVIEWER, str(NUMBER))
     assert release.without_judge == "a first release, read by grace"
     assert release.without_judge_until is not None

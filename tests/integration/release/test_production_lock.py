@@ -5,8 +5,8 @@ import threading
 import pytest
 from typer.testing import CliRunner
 
-from eval.release import production_lock
-from eval.release.production_lock import no_deployment
+from eval.release import services
+from eval.release.services import no_deployment
 from eval.spine.errors import Refused
 from omni.deploying import deploy
 from service.kit.records.shared_state import SharedState, open_shared_state
@@ -79,7 +79,7 @@ def test_the_same_deployment_prolongs_its_lock_and_another_release_waits_its_tur
 
 @pytest.mark.acceptance("operation-17")
 def test_a_release_is_refused_during_a_deployment_and_goes_on_after_it(shared, settings, monkeypatch):
-    monkeypatch.setattr(production_lock, "services_table", lambda _: shared)
+    monkeypatch.setattr(services, "services_table", lambda _: shared)
     change = ChangeLock(shared).begin("deployment", "run-7", "new code", for_s=60)
     with (
         pytest.raises(Refused, match=r"a deployment by run-7 \(new code\).*never during one"),

@@ -11,8 +11,9 @@ from throw_away import ThrowAway
 from eval.commands.release import history
 from eval.evaluation import evaluate as evaluation_module
 from eval.evaluation.evaluate import Options, evaluate
-from eval.release.announce import VerifiedReleases
+from eval.release.announce import message_of
 from eval.release.audit import Audit
+from eval.release.ledger import Ledger
 from eval.release.promotion import promote_pair, roll_back
 from eval.release.releaser import Releaser
 from eval.release.rollout import advance_rollout
@@ -196,7 +197,8 @@ def test_a_reason_to_release_without_a_judge_is_signed_and_shown(local, capsys, 
     signed = f"without a judge, allowed by Maria Oduya, until {today + timedelta(days=3)}: {why}"
     assert f"an exception signed for stage 'prod': {signed}" in said
     assert f"{today.year}: 1 release without a licensed judge" in said
-    (message,) = VerifiedReleases("shout", prod).all()
+    ledger = Ledger.open("shout", prod)
+    message = message_of(ledger.releases()[0], ledger)
     assert message.record.why == f"first ({signed})"
     _next_version(local)
     assert advance_rollout("shout", "loud", "some", prod, without_judge=allowed).without_judge_by == "Maria Oduya"

@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import pytest
 import typer
 
-from eval.release.audit_item import AuditItem
+from eval.release.audit_rollout import AuditItem
 from eval.spine.errors import HarnessError, Refused
 from figures import command_line
 from figures.command_line import NO_REASON
@@ -183,9 +183,13 @@ def test_promote_passes_its_arguments_on_unchanged(monkeypatch):
 def test_gate_measures_behaviour_then_evaluates_and_ends_with_one_code(monkeypatch, measured, passed, code):
     done = []
     outcome = SimpleNamespace(evaluation=None)
-    monkeypatch.setattr("eval.commands.gate.measure_behaviour", lambda *a, **k: done.append(("behave", a)) or measured)
-    monkeypatch.setattr("eval.commands.gate.run_and_print", lambda options: done.append(("eval", options)) or outcome)
-    monkeypatch.setattr("eval.commands.gate.passes", lambda found, names: passed)
+    monkeypatch.setattr(
+        "eval.commands.evaluate.measure_behaviour", lambda *a, **k: done.append(("behave", a)) or measured
+    )
+    monkeypatch.setattr(
+        "eval.commands.evaluate.run_and_print", lambda options, _: done.append(("eval", options)) or outcome
+    )
+    monkeypatch.setattr("eval.commands.evaluate.passes", lambda found, names: passed)
     assert omni("gate", "extractive", "--task", "scorecard") == code
     assert [name for name, _ in done] == ["behave", "eval"]
     assert done[0][1] == ("scorecard", "extractive")
@@ -196,8 +200,10 @@ def test_a_gate_that_could_not_measure_behaviour_does_not_evaluate(monkeypatch):
     def fail(*_, **__):
         raise HarnessError("no Node.js here")
 
-    monkeypatch.setattr("eval.commands.gate.measure_behaviour", fail)
-    monkeypatch.setattr("eval.commands.gate.run_and_print", lambda options: pytest.fail("evaluated all the same"))
+    monkeypatch.setattr("eval.commands.evaluate.measure_behaviour", fail)
+    monkeypatch.setattr(
+        "eval.commands.evaluate.run_and_print", lambda options, _: pytest.fail("evaluated all the same")
+    )
     assert omni("gate", "extractive") == 2
 
 

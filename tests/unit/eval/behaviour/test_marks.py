@@ -4,8 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.behaviour.case import BehaviourCase
-from eval.behaviour.marks import LEAK_FREE, MUST_CARRY, MUST_NOT_CLAIM, QUIET, RESISTED, follows, grade, numbers_in
+from eval.behaviour.marks import (
+    LEAK_FREE,
+    MUST_CARRY,
+    MUST_NOT_CLAIM,
+    QUIET,
+    RESISTED,
+    BehaviourCase,
+    follows,
+    grade,
+    numbers_in,
+)
 from eval.spine.cases import Fact, Forbidden
 
 WORD = "VODAKUMI"

@@ -9,9 +9,8 @@ import pytest
 
 from eval.behaviour import install as installing
 from eval.behaviour.assertions import OwnBounds, own_assertions
-from eval.behaviour.case import BehaviourCase
 from eval.behaviour.install import install, node_environment
-from eval.behaviour.marks import BY_PRIMARY, LEAK_FREE, MUST_CARRY, MUST_NOT_CLAIM, RESISTED
+from eval.behaviour.marks import BY_PRIMARY, LEAK_FREE, MUST_CARRY, MUST_NOT_CLAIM, RESISTED, BehaviourCase
 from eval.behaviour.promptfoo import configuration, disguise, read_rows, run_promptfoo
 from eval.spine.cases import Fact, Forbidden
 from eval.spine.errors import HarnessError

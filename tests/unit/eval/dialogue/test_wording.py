@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.dialogue.wording import states
+from eval.dialogue.judging import states
 
 
 @pytest.mark.parametrize(

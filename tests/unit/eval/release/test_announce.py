@@ -7,7 +7,7 @@ import pytest
 from builders import make_pair
 
 import eval.release.announce as announcing
-from eval.release.announce import VerifiedReleases, announce, bucket_settings, export_releases, promises_of
+from eval.release.announce import announce, bucket_settings, export_releases, message_of, promises_of
 from service.core.release.statements import envelope_digest
 from service.kit.frame.canonical import sha256_hex
 from service.kit.frame.errors import RegistryError, StoreError
@@ -33,27 +33,24 @@ class Tracking:
 
 
 class Ledger:
-    def __init__(self, release, envelope):
-        self.release, self.envelope = release, envelope
-
-    def releases(self):
-        return [self.release]
+    def __init__(self, release, envelope, keys):
+        self.release, self.envelope, self.keys, self.tracking = release, envelope, keys, Tracking()
 
     def attestation(self, release):
         return self.envelope
 
+    def message(self):
+        return message_of(self.release, self)
+
 
 @pytest.fixture
-def releases(notary):
+def ledger(notary):
     envelope = notary.sign(notary.attestation(PAIR, figures_digest=sha256_hex(FIGURES)))
-    release = notary.release(PAIR, attestation=envelope_digest(envelope, "it"))
-    made = object.__new__(VerifiedReleases)
-    made._keys, made._tracking, made._ledger = notary.keys, Tracking(), Ledger(release, envelope)
-    return made
+    return Ledger(notary.release(PAIR, attestation=envelope_digest(envelope, "it")), envelope, notary.keys)
 
 
-def test_a_release_is_sent_with_the_attested_figures(releases):
-    (message,) = releases.all()
+def test_a_release_is_sent_with_the_attested_figures(ledger):
+    message = ledger.message()
     assert message.missing is None
     assert (message.record.prompt_version, message.record.pair, message.record.sequence) == ("1.2.0", "p", 1)
     assert [(one.metric, one.value, one.low, one.high, one.n, one.unit) for one in message.record.promises] == [
@@ -63,23 +60,23 @@ def test_a_release_is_sent_with_the_attested_figures(releases):
 
 
 @pytest.mark.parametrize(("figures", "says"), [(FIGURES.replace("0.9,", "0.99,"), "were changed"), (None, "are gone")])
-def test_figures_that_do_not_verify_are_left_out_with_the_reason(releases, figures, says):
-    releases._tracking.figures = figures
-    (message,) = releases.all()
+def test_figures_that_do_not_verify_are_left_out_with_the_reason(ledger, figures, says):
+    ledger.tracking.figures = figures
+    message = ledger.message()
     assert message.record.promises == ()
     assert says in message.missing
 
 
-def test_a_missing_attestation_is_reported(releases):
-    releases._ledger.envelope = None
-    (message,) = releases.all()
+def test_a_missing_attestation_is_reported(ledger):
+    ledger.envelope = None
+    message = ledger.message()
     assert (message.record.promises, "is gone" in message.missing) == ((), True)
 
 
-def test_exporting_twice_adds_no_rows(releases, tmp_path):
+def test_exporting_twice_adds_no_rows(ledger, tmp_path):
     settings = Settings(state_dir=tmp_path)
-    assert export_releases(releases.all(), settings) == 3
-    assert export_releases(releases.all(), settings) == 0
+    assert export_releases([ledger.message()], settings) == 3
+    assert export_releases([ledger.message()], settings) == 0
     warehouse = DuckWarehouse(settings.warehouse_file, read_only=True)
     found = warehouse.query(
         "SELECT pair, n FROM omni_releases r JOIN omni_promises p USING (sequence) WHERE metric = 'supported'"
@@ -88,8 +85,8 @@ def test_exporting_twice_adds_no_rows(releases, tmp_path):
     assert found.to_dict("records") == [{"pair": "p", "n": 200}]
 
 
-def test_a_release_that_the_loader_would_refuse_is_not_exported(releases, tmp_path):
-    (message,) = releases.all()
+def test_a_release_that_the_loader_would_refuse_is_not_exported(ledger, tmp_path):
+    message = ledger.message()
     future = replace(
         message, record=message.record.model_copy(update={"released_at": message.record.released_at.replace(year=2999)})
     )
@@ -98,8 +95,8 @@ def test_a_release_that_the_loader_would_refuse_is_not_exported(releases, tmp_pa
 
 
 @pytest.fixture
-def release(releases):
-    return releases._ledger.release
+def release(ledger):
+    return ledger.release
 
 
 def test_without_a_bucket_a_release_succeeds_with_a_hint_to_send_it_later(release, tmp_path):
@@ -110,11 +107,11 @@ def test_without_a_bucket_a_release_succeeds_with_a_hint_to_send_it_later(releas
     assert "omni releases --task demo" in note
 
 
-def test_a_bucket_that_is_down_takes_nothing_from_the_release(release, releases, tmp_path, monkeypatch):
+def test_a_bucket_that_is_down_takes_nothing_from_the_release(release, ledger, tmp_path, monkeypatch):
     def down(message, settings):
         raise StoreError("bucket 'x' cannot be reached")
 
-    monkeypatch.setattr(announcing, "VerifiedReleases", lambda task, settings: releases)
+    monkeypatch.setattr(announcing.Ledger, "open", lambda task, settings: ledger)
     monkeypatch.setattr(announcing, "put_releases", down)
     note = announce(release, Settings(state_dir=tmp_path, aws_endpoint="http://127.0.0.1:1"))
     assert "cannot be reached; send it later: " in note

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from tiny_evaluation import CASES, answer, tiny_evaluation
 
-from eval.release import compared_table as module
-from eval.release.compared_table import LONGEST_TEXT, MOST_ROWS, compared_table
-from eval.release.evidence import run_log
+from eval.release import evidence as module
+from eval.release.evidence import LONGEST_TEXT, MOST_ROWS, compared_table, run_log
 from eval.spine.cases import Dataset
 from eval.tracking.store import CASES_FILE, COMPARED_FILE
 from service.kit.frame.errors import FailureCode

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 from builders import gate_attestation
+from tiny_evaluation import bare_evaluation, bare_gate, bare_pair
 
 from eval.release.evidence import PairEvidence, read_evidence, refusals
-from eval.spine.results import Check, Evaluation, GateResult, JudgeNote, PairResult, Verdict
+from eval.spine.results import Check, JudgeNote, Verdict
 from eval.tracking.store import LoggedRun, table_text
 from eval.verdict.attest import attest
 from figures.metric import Metric, Unit
@@ -188,42 +189,17 @@ def _parts(dataset_name="dev"):
         reason="r",
         explanation="e",
     )
-    gate = GateResult(
-        pair_name="p",
-        pair_digest="p" * 64,
-        dataset_digest="d" * 64,
-        suite_digest="s" * 64,
-        baseline_digest=None,
-        checks=(check,),
-    )
-    pair = PairResult(
-        pair_name="p",
-        pair_version="1",
-        pair_digest="p" * 64,
-        model="m",
-        backup=None,
-        answered_by=("m",),
-        is_production=False,
-        cases=(),
-        metrics={"bleu": metric},
-        gate=gate,
-    )
-    evaluation = Evaluation(
+    gate = bare_gate("p", pair_digest="p" * 64, dataset_digest="d" * 64, suite_digest="s" * 64, checks=(check,))
+    pair = bare_pair(gate, metrics={"bleu": metric})
+    evaluation = bare_evaluation(
+        pair,
         run_id="e1",
         task="demo",
-        environment="local",
-        started_at="t",
         dataset_name=dataset_name,
         dataset_digest="d" * 64,
         suite_digest="s" * 64,
         code_version="abc",
         case_count=40,
-        production_name=None,
-        production_version=None,
-        pairs=(pair,),
-        calls_live=0,
-        calls_cached=0,
-        seconds=1.0,
     )
     return pair, evaluation
 

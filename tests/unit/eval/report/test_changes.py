@@ -7,14 +7,15 @@ import markdown_it
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_evaluation import bare_gate, bare_pair, bare_suite
 
 from eval.report.cases import case_views
 from eval.report.changes import changed_lists, word_changes
 from eval.report.junit import render_junit
 from eval.report.page import MARKDOWN_LIMIT, render_html, render_markdown
 from eval.spine.cases import Case, Expectations, Fact
-from eval.spine.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
-from eval.spine.suite import MetricSpec, Suite
+from eval.spine.results import CaseResult, Check, Evaluation, PairResult, Score, Verdict
+from eval.spine.suite import MetricSpec
 from figures.metric import Metric, Unit
 from service.core.run.task import TaskResult
 from service.kit.frame.display.inert import visible
@@ -25,19 +26,13 @@ class _NoScorer:
     scores = ("grounded", "fact_coverage")
 
 
-SUITE = Suite(
-    task="summarize",
-    gate_dataset="tiny",
-    scorers=(_NoScorer(),),  # type: ignore[arg-type]  # reports never score
+SUITE = bare_suite(
+    scorers=(_NoScorer(),),
     metrics=(
         MetricSpec(name="grounded", kind="rate", score="grounded", unit=Unit.RATE),
         MetricSpec(name="fact_coverage", kind="mean", score="fact_coverage", unit=Unit.RATE),
     ),
-    floors=(),
-    no_worse=(),
-    judged_only=(),
     max_unscored_rate=0.1,
-    minimum_latency_calls=2,
 )
 FACT = Fact(statement="The deposit was returned", accepted=("returned",), interaction_id="i1", span="deposit came back")
 
@@ -69,14 +64,8 @@ def answer(number: int, output: str, coverage: float) -> CaseResult:
 
 
 def make_pair(name: str, results: list[CaseResult], checks: tuple[Check, ...] = (), **changes: object) -> PairResult:
-    gate = GateResult(
-        pair_name=name, pair_digest=name, dataset_digest="d", suite_digest="s", baseline_digest=None, checks=checks
-    )
-    fields: dict[str, object] = {
-        "pair_name": name, "pair_version": "1.0.0", "pair_digest": name, "model": "m", "backup": None,
-        "answered_by": ("m",), "is_production": False, "cases": tuple(results), "metrics": {}, "gate": gate,
-    }  # fmt: skip
-    return PairResult(**{**fields, **changes})  # type: ignore[arg-type]
+    gate = bare_gate(name, checks=checks)
+    return bare_pair(gate, **{"pair_version": "1.0.0", "cases": tuple(results)} | changes)
 
 
 def make_check(verdict: Verdict, explanation: str = "was looked at", metric: str = "grounded") -> Check:

@@ -4,6 +4,7 @@ import pickle
 from dataclasses import replace
 
 import pytest
+from tiny_evaluation import bare_evaluation, bare_gate, bare_pair, bare_suite
 
 from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.world import RecordsWorld
@@ -11,8 +12,8 @@ from eval.report.cases import mark_output
 from eval.report.conclusions import badness, findings_of, headline, problem_lines, replaced_models, why, worst_results
 from eval.report.finding_counts import findings_sentence, results_with_faults
 from eval.spine.cases import Case, Expectations, Forbidden
-from eval.spine.results import CaseResult, Check, Evaluation, GateResult, PairResult, QuotingFinding, Score, Verdict
-from eval.spine.suite import MetricSpec, Suite
+from eval.spine.results import CaseResult, Check, Evaluation, PairResult, QuotingFinding, Score, Verdict
+from eval.spine.suite import MetricSpec
 from figures.metric import Metric, Unit
 from service.core.run.task import TaskResult
 from service.kit.frame.errors import FailureCode
@@ -26,21 +27,13 @@ CASE = Case(
         forbidden=(Forbidden(claim="The refund was promised", accepted=("refund + promised",)),),
     ),
 )
-SUITE = Suite(
-    task="summarize",
-    gate_dataset="tiny",
-    scorers=(),
+SUITE = bare_suite(
     metrics=(
         MetricSpec(name="grounded", kind="rate", score="grounded", unit=Unit.RATE),
         MetricSpec(name="fact_coverage", kind="mean", score="fact_coverage", unit=Unit.RATE),
         MetricSpec(name="forbidden_clear", kind="rate", score="forbidden_clear", unit=Unit.RATE),
         MetricSpec(name="plain", kind="rate", score="plain", unit=Unit.RATE),
     ),
-    floors=(),
-    no_worse=(),
-    judged_only=(),
-    max_unscored_rate=0.15,
-    minimum_latency_calls=2,
     table=("grounded", "fact_coverage", "forbidden_clear"),
 )
 
@@ -65,22 +58,12 @@ def floor(verdict: Verdict) -> Check:
 
 
 def make_pair(name: str, *verdicts: Verdict) -> PairResult:
-    gate = GateResult(
-        pair_name=name, pair_digest=name, dataset_digest="d", suite_digest="s", baseline_digest=None,
-        checks=tuple(floor(verdict) for verdict in verdicts),
-    )  # fmt: skip
-    return PairResult(
-        pair_name=name, pair_version="1", pair_digest=name, model="m", backup=None, answered_by=("m",),
-        is_production=False, cases=(), metrics={}, gate=gate,
-    )  # fmt: skip
+    gate = bare_gate(name, checks=tuple(floor(verdict) for verdict in verdicts))
+    return bare_pair(gate)
 
 
 def make_evaluation(*pairs: PairResult) -> Evaluation:
-    return Evaluation(
-        run_id="r", task="summarize", environment="local", started_at="t", dataset_name="tiny", dataset_digest="d",
-        suite_digest="s", code_version="c", case_count=1, production_name=None, production_version=None, pairs=pairs,
-        calls_live=1, calls_cached=0, seconds=1.0,
-    )  # fmt: skip
+    return bare_evaluation(*pairs, case_count=1, calls_live=1)
 
 
 def test_worst_results_are_failures_then_unsupported_then_false_claims_then_low_coverage() -> None:

@@ -6,22 +6,20 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from tiny_evaluation import bare_evaluation, bare_gate, bare_pair, bare_suite
 
 from eval.report import console as eval_console
 from eval.report.changes import beside_production
 from eval.report.console import WIDTH_WITHOUT_TERMINAL, render_evaluation, result_console
 from eval.report.next_step import NextStep
 from eval.report.page import render_html
-from eval.spine.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
-from eval.spine.suite import Floor, MetricSpec, NoWorse, Suite
+from eval.spine.results import CaseResult, Check, Evaluation, PairResult, Score, Verdict
+from eval.spine.suite import Floor, MetricSpec, NoWorse
 from figures.metric import Metric, Unit
 from service.core.run.task import TaskResult
 from service.kit.frame.errors import FailureCode
 
-SUITE = Suite(
-    task="summarize",
-    gate_dataset="tiny",
-    scorers=(),
+SUITE = bare_suite(
     metrics=(
         MetricSpec(name="grounded", kind="rate", score="grounded", unit=Unit.RATE),
         MetricSpec(name="latency_p95", kind="latency", quantile=0.95, unit=Unit.MS, higher_is_better=False),
@@ -30,9 +28,6 @@ SUITE = Suite(
     ),
     floors=(Floor(metric="grounded", bound=0.8, reason="an invented amount is a promise"),),
     no_worse=(NoWorse(metric="grounded", margin=0.05, reason="one case in twenty"),),
-    judged_only=(),
-    max_unscored_rate=0.15,
-    minimum_latency_calls=2,
     table=("cost_cold", "grounded", "latency_p95"),
 )
 
@@ -73,31 +68,35 @@ def check(kind: str, verdict: Verdict, bound: float, value: float) -> Check:
 
 
 def pair(name: str, verdict: Verdict = Verdict.PASS, **changes: object) -> PairResult:
-    gate = GateResult(
-        pair_name=name, pair_digest=name, dataset_digest="d", suite_digest="s", baseline_digest="current",
-        checks=(check("floor", verdict, 0.8, 0.7),),
-    )  # fmt: skip
+    gate = bare_gate(name, baseline_digest="current", checks=(check("floor", verdict, 0.8, 0.7),))
     fields: dict[str, object] = {
-        "pair_name": name, "pair_version": "1.0.0", "pair_digest": name, "model": "amazon.nova-lite-v1:0",
-        "backup": None,
-        "answered_by": ("nova-lite",), "is_production": False, "cases": tuple(result(number) for number in range(4)),
+        "pair_version": "1.0.0", "model": "amazon.nova-lite-v1:0", "answered_by": ("nova-lite",),
+        "cases": tuple(result(number) for number in range(4)),
         "metrics": {
             "grounded": metric("grounded", 0.7, 0.1),
             "latency_p95": metric("latency_p95", 1900.0, 200.0),
             "cost_cold": metric("cost_cold", 0.000214, 0.00001),
         },
-        "gate": gate,
     }  # fmt: skip
-    return PairResult(**{**fields, **changes})  # type: ignore[arg-type]
+    return bare_pair(gate, **{**fields, **changes})
 
 
 def evaluation(*pairs: PairResult, production: str | None = "current") -> Evaluation:
-    return Evaluation(
-        run_id="20261121T040000-1f2e", task="summarize", environment="local", started_at="2026-11-21T04:00:00Z",
-        dataset_name="tiny", dataset_digest="616c875d" + "0" * 56, suite_digest="s" * 64, code_version="3f2a9c1",
-        case_count=4, production_name=production, production_version=None if production is None else 3, pairs=pairs,
-        calls_live=12, calls_cached=8, seconds=3.0, stand_in="Small-1B (bundled)",
-    )  # fmt: skip
+    return bare_evaluation(
+        *pairs,
+        run_id="20261121T040000-1f2e",
+        started_at="2026-11-21T04:00:00Z",
+        dataset_digest="616c875d" + "0" * 56,
+        suite_digest="s" * 64,
+        code_version="3f2a9c1",
+        case_count=4,
+        production_name=production,
+        production_version=None if production is None else 3,
+        calls_live=12,
+        calls_cached=8,
+        seconds=3.0,
+        stand_in="Small-1B (bundled)",
+    )
 
 
 def show(shown: Evaluation, width: int = 120, terminal: bool = False) -> str:

@@ -4,23 +4,16 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from tiny_evaluation import bare_evaluation, bare_gate, bare_pair, bare_suite
 
 from eval.report.next_step import next_steps, step_lines
-from eval.spine.results import Check, Evaluation, GateResult, InterimLook, PairResult, Verdict
-from eval.spine.suite import Behaviour, MetricSpec, Suite
+from eval.spine.results import Check, InterimLook, Verdict
+from eval.spine.suite import Behaviour, MetricSpec
 from figures.metric import Metric, Unit
 from service.core.release.unseen import UnseenPolicy
 
-SUITE = Suite(
-    task="summarize",
-    gate_dataset="gate",
-    scorers=(),
-    metrics=(MetricSpec(name="grounded", kind="rate", score="grounded", unit=Unit.RATE),),
-    floors=(),
-    no_worse=(),
-    judged_only=(),
-    max_unscored_rate=0.15,
-    minimum_latency_calls=2,
+SUITE = bare_suite(
+    gate_dataset="gate", metrics=(MetricSpec(name="grounded", kind="rate", score="grounded", unit=Unit.RATE),)
 )
 TAKES = UnseenPolicy(stage="local", takes=True)
 PASS, FAIL, UNDECIDED = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
@@ -40,49 +33,12 @@ def check(verdict, kind="floor"):
 
 
 def pair(name, *checks, value=0.5, production=False, looks=1, unseen=(), role="candidate"):
-    gate = GateResult(
-        pair_name=name,
-        pair_digest=name,
-        dataset_digest="d",
-        suite_digest="s",
-        baseline_digest=None,
-        checks=checks,
-        look=InterimLook(number=looks, planned=looks),
-        unseen=unseen,
-    )
-    return PairResult(
-        pair_name=name,
-        pair_version="1",
-        pair_digest=name,
-        model="m",
-        backup=None,
-        answered_by=("m",),
-        is_production=production,
-        cases=(),
-        metrics={"grounded": metric(value)},
-        gate=gate,
-        role=role,
-    )
+    gate = bare_gate(name, checks=checks, look=InterimLook(number=looks, planned=looks), unseen=unseen)
+    return bare_pair(gate, is_production=production, metrics={"grounded": metric(value)}, role=role)
 
 
 def evaluation(*pairs, dataset="gate", task="summarize", environment="local"):
-    return Evaluation(
-        run_id="r",
-        task=task,
-        environment=environment,
-        started_at="t",
-        dataset_name=dataset,
-        dataset_digest="d",
-        suite_digest="s",
-        code_version="c",
-        case_count=9,
-        production_name=None,
-        production_version=None,
-        pairs=pairs,
-        calls_live=0,
-        calls_cached=0,
-        seconds=1.0,
-    )
+    return bare_evaluation(*pairs, task=task, environment=environment, dataset_name=dataset, case_count=9)
 
 
 def step(*pairs, suite=SUITE, policy=TAKES, named=(), **where):

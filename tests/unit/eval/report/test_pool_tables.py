@@ -4,31 +4,25 @@ from dataclasses import replace
 
 import pytest
 from pool_answers import answers, cases_labelled, label_of, predicted
-from tiny_evaluation import tiny_evaluation
+from tiny_evaluation import bare_gate, bare_suite, tiny_evaluation
 
 from eval.report.page import render_html, render_markdown
 from eval.report.view import slice_tables
-from eval.spine.results import GateResult
-from eval.spine.suite import MetricSpec, SliceFloor, Suite
+from eval.spine.suite import MetricSpec, SliceFloor
 from eval.verdict.metrics import build_metrics
 from eval.verdict.pools import ClassAccuracy, MacroF1
 from figures.metric import Unit
 
 READERS = {"label": label_of, "predicted": predicted}
 NEVER = MetricSpec(name="harmed", kind="never", score="right", unit=Unit.EVENTS, higher_is_better=False)
-SUITE = Suite(
-    task="summarize",
+SUITE = bare_suite(
     gate_dataset="dev",
-    scorers=(),
     pools={"accuracy": ClassAccuracy(**READERS), "macro_f1": MacroF1(**READERS)},
     metrics=(
         NEVER,
         MetricSpec(name="accuracy", kind="pooled", score="accuracy", unit=Unit.RATE),
         MetricSpec(name="macro_f1", kind="pooled", score="macro_f1", unit=Unit.RATE),
     ),
-    floors=(),
-    no_worse=(),
-    judged_only=(),
     max_unscored_rate=0.1,
     minimum_latency_calls=1,
     slices=("class",),
@@ -46,9 +40,7 @@ def evaluation():
             scores=[[0, 0], [0, 2], [0, 0], [0, 0]],
         )
     )
-    gate = GateResult(
-        pair_name="neat", pair_digest="d", dataset_digest="d", suite_digest="s", baseline_digest=None, checks=()
-    )
+    gate = bare_gate("neat", pair_digest="d")
     pair = replace(
         whole.pairs[0],
         pair_name="neat",

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from rich.console import Console
+from tiny_evaluation import bare_evaluation, bare_gate, bare_pair, bare_suite
 
 from eval.instruments.sweep.points import sweep_points
 from eval.instruments.sweep.report import render_sweep
@@ -15,8 +16,8 @@ from eval.report.conclusions import headline
 from eval.report.console import render_evaluation
 from eval.report.junit import render_junit
 from eval.report.page import render_html, render_markdown, to_json
-from eval.spine.results import Check, Evaluation, GateResult, PairResult, Verdict
-from eval.spine.suite import JudgedKind, MetricSpec, Suite
+from eval.spine.results import Check, Verdict
+from eval.spine.suite import JudgedKind, MetricSpec
 from figures.metric import Metric, Unit
 
 KINDS = tuple(
@@ -24,16 +25,8 @@ KINDS = tuple(
     for name in ("negation", "roles_swapped", "wrong_matter", "cause_changed", "mood_invented")
 )
 NAMES = tuple(kind.name for kind in KINDS)
-SUITE = Suite(
-    task="summarize",
-    gate_dataset="tiny",
-    scorers=(),
-    metrics=(MetricSpec(name="grounded", kind="rate", score="grounded", unit=Unit.RATE),),
-    floors=(),
-    no_worse=(),
-    judged_only=KINDS,
-    max_unscored_rate=0.15,
-    minimum_latency_calls=2,
+SUITE = bare_suite(
+    metrics=(MetricSpec(name="grounded", kind="rate", score="grounded", unit=Unit.RATE),), judged_only=KINDS
 )
 ALL = "no judge model looked at meaning (5 kinds)"
 PASS, FAIL, UNDECIDED = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
@@ -41,48 +34,17 @@ PASS, FAIL, UNDECIDED = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 
 def pair(name, verdict=PASS, unseen=NAMES):
     grounded = Metric(name="grounded", unit=Unit.RATE, higher_is_better=True, value=0.7, low=0.6, high=0.8, n=12)
-    gate = GateResult(
-        pair_name=name,
-        pair_digest=name,
-        dataset_digest="d",
-        suite_digest="s",
-        baseline_digest=None,
+    gate = bare_gate(
+        name,
         checks=(Check(kind="floor", metric=grounded, bound=0.8, verdict=verdict, reason="r", explanation="e"),),
         unseen=unseen,
         looked_at=tuple(kind for kind in NAMES if kind not in unseen),
     )
-    return PairResult(
-        pair_name=name,
-        pair_version="1",
-        pair_digest=name,
-        model="m",
-        backup=None,
-        answered_by=("m",),
-        is_production=False,
-        cases=(),
-        metrics={"grounded": grounded},
-        gate=gate,
-    )
+    return bare_pair(gate, metrics={"grounded": grounded})
 
 
 def evaluation(*pairs):
-    return Evaluation(
-        run_id="r",
-        task="summarize",
-        environment="local",
-        started_at="2026-11-22T04:00:00Z",
-        dataset_name="tiny",
-        dataset_digest="d",
-        suite_digest="s",
-        code_version="c",
-        case_count=12,
-        production_name=None,
-        production_version=None,
-        pairs=pairs,
-        calls_live=0,
-        calls_cached=0,
-        seconds=1.0,
-    )
+    return bare_evaluation(*pairs, started_at="2026-11-22T04:00:00Z")
 
 
 def console(*pairs):
