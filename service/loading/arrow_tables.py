@@ -1,4 +1,4 @@
-"""Builds Arrow tables from rows, with the columns of an event class and the warehouse's types."""
+"""Builds rows and Arrow tables with the columns of an event class and the warehouse's types."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from service.warehouse.events import WarehouseEvent
 
+WarehouseRow = tuple[Any, ...]
+WarehouseRows = list[tuple[type[WarehouseEvent], WarehouseRow]]
 # USD with ten decimals, as in infra/warehouse.
 MONEY = pa.decimal128(18, 10)
 _TYPES: Mapping[Any, pa.DataType] = {
@@ -24,12 +26,28 @@ _TYPES: Mapping[Any, pa.DataType] = {
 
 
 @cache
+def _columns(event: type[WarehouseEvent]) -> tuple[str, ...]:
+    return tuple(event.model_fields)
+
+
+def row_of(event: type[WarehouseEvent], record: Any, **given: Any) -> WarehouseRow:
+    """Return a row in the event's column order: ``given`` columns, and ``record``'s fields of the same names for the others.
+
+    The source is the record's own key instead of the object's, so that a copy under another name gives the same row.
+    """
+    return tuple(
+        given[name] if name in given else getattr(record, "object_key" if name == "source_key" else name)
+        for name in _columns(event)
+    )
+
+
+@cache
 def schema_of(event: type[WarehouseEvent]) -> pa.Schema:
     """Return the Arrow schema of an event's rows, in the event's column order."""
     return pa.schema([_field(name, field.annotation) for name, field in event.model_fields.items()])
 
 
-def table_of(event: type[WarehouseEvent], rows: Iterable[tuple[Any, ...]]) -> pa.Table:
+def table_of(event: type[WarehouseEvent], rows: Iterable[WarehouseRow]) -> pa.Table:
     """Return ``rows`` as one table; each row is a tuple in the event's column order."""
     schema = schema_of(event)
     columns = list(zip(*rows, strict=True))
