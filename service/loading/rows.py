@@ -29,7 +29,7 @@ from service.warehouse.events import (
 )
 
 _TASK = "summarize"  # records of summaries do not name their task
-_CENT_FRACTION = Decimal("1e-10")  # the precision of the warehouse's DECIMAL(18, 10)
+_CENT_FRACTION = Decimal("1e-10")  # ten decimals of a dollar
 _MOST_USD = Decimal("1e8")
 _SHORTEST_ACCOUNT = 4  # the API's minimum; a shorter text is not an account and occurs by chance in many ids
 
