@@ -220,11 +220,7 @@ def listagg(node: exp.GroupConcat, order: exp.Order | None) -> exp.Expr:
 
 
 def date_part(node: exp.Extract) -> exp.Expr:
-    """Return an EXTRACT or DATE_PART.
-
-    Raises:
-        QueryRefused: the two engines count this part differently, or it is in a division, where its undocumented type matters.
-    """
+    """Return an EXTRACT or DATE_PART that both engines count alike; none in a division, where its undocumented type matters."""
     part = node.name.upper()
     if part not in _PARTS:
         hint = "use DATEDIFF(second, ...)" if part == "EPOCH" else f"known: {', '.join(sorted(_PARTS))}"
