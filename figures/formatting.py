@@ -25,9 +25,9 @@ def format_number(value: float, unit: Unit, *, apart_from: float | None = None) 
     if unit is Unit.USD:
         return f"{sign}{_dollars(size)}"
     if unit is Unit.CHANGE:
-        return _percent(value, apart_from)
+        return _fixed(value, "%", 0, apart_from)
     if unit is Unit.EVENTS:
-        return _percent(value, apart_from, decimals=1)
+        return _fixed(value, "%", 1, apart_from)
     decimals = _DECIMALS[unit]
     # A rate between 0 and 1 must not be printed as 0 or 1.
     edges = [edge for edge in (0.0, 1.0) if unit is Unit.RATE and edge != size]
@@ -38,13 +38,14 @@ def format_number(value: float, unit: Unit, *, apart_from: float | None = None) 
     return text if float(text) == 0 else f"{sign}{text}"
 
 
-def _percent(value: float, apart_from: float | None, decimals: int = 0) -> str:
+def _fixed(value: float, form: str, decimals: int, apart_from: float | None) -> str:
+    """Return ``value`` with ``decimals``, and more until it differs from ``apart_from``; a zero has no sign."""
     while apart_from is not None and value != apart_from and decimals < _MOST_DECIMALS:
-        if f"{value:.{decimals}%}" != f"{apart_from:.{decimals}%}":
+        if f"{value:.{decimals}{form}}" != f"{apart_from:.{decimals}{form}}":
             break
         decimals += 1
-    text = f"{value:.{decimals}%}"
-    return text.lstrip("-") if float(text[:-1]) == 0 else text
+    text = f"{value:.{decimals}{form}}"
+    return text.lstrip("-") if float(text.rstrip("%")) == 0 else text
 
 
 def _milliseconds(size: float) -> str:
@@ -120,18 +121,11 @@ def events_in(metric: Metric) -> str:
 def format_signed(value: float, unit: Unit, *, apart_from: float | None = None) -> str:
     """Return a difference with its sign, "+0.03" or "-1.2"; 0 has none."""
     # Unlike a rate, a difference of 0.001 may be printed as "0.00".
-    text = _plain_rate(value, apart_from) if unit is Unit.RATE else format_number(value, unit, apart_from=apart_from)
+    if unit is Unit.RATE:
+        text = _fixed(value, "f", _DECIMALS[unit], apart_from)
+    else:
+        text = format_number(value, unit, apart_from=apart_from)
     return f"+{text}" if value > 0 and any(digit in text for digit in "123456789") else text
-
-
-def _plain_rate(value: float, apart_from: float | None) -> str:
-    decimals = _DECIMALS[Unit.RATE]
-    while apart_from is not None and value != apart_from and decimals < _MOST_DECIMALS:
-        if f"{value:.{decimals}f}" != f"{apart_from:.{decimals}f}":
-            break
-        decimals += 1
-    text = f"{value:.{decimals}f}"
-    return text.lstrip("-") if float(text) == 0 else text
 
 
 def format_difference(metric: Metric) -> str:

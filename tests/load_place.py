@@ -13,8 +13,7 @@ from service.kit.aws.clients import client
 from service.kit.settings import Settings
 from service.loading.balance import balance
 from service.loading.build import build_loader
-from service.loading.dead_letters import DEAD_PREFIX
-from service.loading.loader import Loader
+from service.loading.loader import DEAD_PREFIX, Loader
 from service.local.stores.deploy import deploy_stores
 from service.warehouse.duck import DuckWarehouse
 from service.warehouse.events import EVENTS

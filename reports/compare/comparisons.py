@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from figures.stats import Interval
@@ -55,6 +56,7 @@ class Comparison:
         return self.contrast.result
 
 
+_CHANGES = (ComparisonResult.WORSE, ComparisonResult.BETTER)
 _Place = tuple[Baseline, str, str]  # with dimension and value
 
 
@@ -79,31 +81,13 @@ def baselines(pairs: Sequence[PairInWeek], counts: WeekCounts) -> list[Baseline]
     ]
     last_week = set(frame.loc[frame["period"] == -1, "pair_digest"])
     for pair in pairs:
-        ours = ComparedSide(digest=pair.digest, periods=(0,))
+        ours, itself = (ComparedSide(digest=pair.digest, periods=(period,)) for period in (0, -1))
+        of_pair = partial(Baseline, digest=pair.digest, label=pair.label, ours=ours, release=pair.release)
         if pair.digest in last_week and recent["pair_digest"].nunique() > 1:
-            found.append(
-                Baseline(
-                    digest=pair.digest,
-                    label=pair.label,
-                    against="week before",
-                    ours=ours,
-                    theirs=ComparedSide(digest=pair.digest, periods=(-1,)),
-                    their_label="the week before",
-                    release=pair.release,
-                )
-            )
+            found.append(of_pair(against="week before", theirs=itself, their_label="the week before"))
         if pair.before is not None and pair.role != "earlier":
-            found.append(
-                Baseline(
-                    digest=pair.digest,
-                    label=pair.label,
-                    against=pair.before.why,
-                    ours=ours,
-                    theirs=pair.before.side,
-                    their_label=pair.before.label,
-                    release=pair.release,
-                )
-            )
+            before = pair.before
+            found.append(of_pair(against=before.why, theirs=before.side, their_label=before.label))
     return found
 
 
@@ -161,17 +145,13 @@ def explained_by_slices(
     counts: WeekCounts, of_pairs: Sequence[Comparison], of_slices: Sequence[Comparison]
 ) -> list[Comparison]:
     """Return the comparisons of whole pairs; one that a single slice explains names that slice in ``part_of``."""
-    roots = [
-        item
-        for item in of_slices
-        if item.result in (ComparisonResult.WORSE, ComparisonResult.BETTER) and not item.part_of
-    ]
+    roots = [item for item in of_slices if item.result in _CHANGES and not item.part_of]
     roots.sort(key=lambda item: item.contrast.p or 0.0)
     return [
         replace(
             item, part_of=next((root.slice for root in roots if _is_explained_by(counts, item, root, alone=False)), "")
         )
-        if item.result in (ComparisonResult.WORSE, ComparisonResult.BETTER)
+        if item.result in _CHANGES
         else item
         for item in of_pairs
     ]
@@ -182,7 +162,7 @@ def explained_by_whole(of_pairs: Sequence[Comparison], of_slices: Sequence[Compa
     wholes: dict[tuple[str, Baseline, ComparisonResult], Interval | None] = {
         (item.contrast.metric.name, item.baseline, item.result): item.contrast.difference
         for item in of_pairs
-        if item.result in (ComparisonResult.WORSE, ComparisonResult.BETTER) and not item.part_of
+        if item.result in _CHANGES and not item.part_of
     }
     done = []
     for item in of_slices:
@@ -204,7 +184,7 @@ def _explained_by_each_other(counts: WeekCounts, found: list[Comparison]) -> lis
     """Return ``found`` with ``part_of`` set where another slice explains the change, as an intent may explain its channel's."""
     done: dict[int, str] = {}
     moved = sorted(
-        (place for place, item in enumerate(found) if item.result in (ComparisonResult.WORSE, ComparisonResult.BETTER)),
+        (place for place, item in enumerate(found) if item.result in _CHANGES),
         key=lambda place: (found[place].contrast.p or 0.0, -abs(_size(found[place].contrast))),
     )
     roots: list[int] = []

@@ -64,13 +64,8 @@ def difference(metric: WeeklyMetric, ours: Interval, theirs: Interval) -> Interv
     if ours.value <= 0:
         return Interval(value=-1.0, low=None, high=None, n=n, method="all of it")
     logs = _mover(_log(ours), _log(theirs), n)
-    return Interval(
-        value=math.expm1(logs.value),
-        low=None if logs.low is None else math.expm1(logs.low),
-        high=None if logs.high is None else math.expm1(logs.high),
-        n=n,
-        method=logs.method,
-    )
+    low, high = (None if end is None else math.expm1(end) for end in (logs.low, logs.high))
+    return replace(logs, value=math.expm1(logs.value), low=low, high=high)
 
 
 def _log(side: Interval) -> Interval:
@@ -99,12 +94,12 @@ def with_result(found: Contrast, *, significant: bool) -> Contrast:
     metric, between = found.metric, found.difference
     if found.result is ComparisonResult.TOO_FEW:
         return found
-    if between is None or metric.margin is None:
-        return replace(
-            found, result=ComparisonResult.INCONCLUSIVE if metric.margin is not None else ComparisonResult.NONE
-        )
-    value, low = improvement(between.value, between, metric)
-    high = improvement_high(between, metric)
+    if metric.margin is None:
+        return replace(found, result=ComparisonResult.NONE)
+    if between is None:
+        return replace(found, result=ComparisonResult.INCONCLUSIVE)
+    better = turned(metric, between)
+    value, low, high = better.value, better.low, better.high
     if significant and value <= -metric.margin and (high is None or high < 0):
         result = ComparisonResult.WORSE
     elif significant and value >= metric.margin and (low is None or low > 0):
@@ -118,26 +113,18 @@ def with_result(found: Contrast, *, significant: bool) -> Contrast:
 
 def includes_zero(between: Interval | None) -> bool:
     """Return whether the interval of a difference has both ends and zero between them."""
-    return (
-        between is not None
-        and between.low is not None
-        and between.high is not None
-        and between.low <= 0 <= between.high
-    )
+    if between is None or between.low is None or between.high is None:
+        return False
+    return between.low <= 0 <= between.high
 
 
-def improvement(value: float, between: Interval, metric: WeeklyMetric) -> tuple[float, float | None]:
-    """Return the difference and the bad end of its interval, with the sign turned so that positive is better."""
+def turned(metric: WeeklyMetric, between: Interval) -> Interval:
+    """Return a difference with the sign turned so that positive is better."""
     if metric.higher_is_better:
-        return value, between.low
-    return -value, None if between.high is None else -between.high
-
-
-def improvement_high(between: Interval, metric: WeeklyMetric) -> float | None:
-    """Return the good end of the difference's interval, with the sign turned so that positive is better."""
-    if metric.higher_is_better:
-        return between.high
-    return None if between.low is None else -between.low
+        return between
+    low = None if between.high is None else -between.high
+    high = None if between.low is None else -between.low
+    return replace(between, value=-between.value, low=low, high=high)
 
 
 def promise_kept(metric: WeeklyMetric, production: Interval, promised: Interval) -> ComparisonResult:
@@ -148,8 +135,8 @@ def promise_kept(metric: WeeklyMetric, production: Interval, promised: Interval)
         return ComparisonResult.TOO_FEW
     if between is None:
         return ComparisonResult.INCONCLUSIVE
-    _, low = improvement(between.value, between, metric)
-    high = improvement_high(between, metric)
+    better = turned(metric, between)
+    low, high = better.low, better.high
     if high is not None and high < -metric.margin:
         return ComparisonResult.WORSE
     if low is not None and low > metric.margin:

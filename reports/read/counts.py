@@ -54,20 +54,16 @@ class WeekCounts:
 
     def total(self, side: ComparedSide) -> Mapping[str, float]:
         """Return the sums over all answers on ``side``."""
-        found = self._sums.get((side, ""))
-        if found is None:
-            found = {"": _plain(self._cube.loc[side.of(self._cube), self._columns].sum())}
-            self._sums[side, ""] = found
-        return found[""]
+        if (side, "") not in self._sums:
+            self._sums[side, ""] = {"": _plain(self._cube.loc[side.of(self._cube), self._columns].sum())}
+        return self._sums[side, ""][""]
 
     def by_slice(self, side: ComparedSide, dimension: str) -> dict[str, Mapping[str, float]]:
         """Return the sums by the values of ``dimension``."""
-        found = self._sums.get((side, dimension))
-        if found is None:
+        if (side, dimension) not in self._sums:
             grouped = self._cube[side.of(self._cube)].groupby(dimension)[self._columns].sum()
-            found = {str(value): _plain(row) for value, row in grouped.iterrows()}
-            self._sums[side, dimension] = found
-        return found
+            self._sums[side, dimension] = {str(value): _plain(row) for value, row in grouped.iterrows()}
+        return self._sums[side, dimension]
 
     def without(
         self, side: ComparedSide, other: tuple[str, str], dimension: str = "", value: str = ""

@@ -68,6 +68,7 @@ def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime, *, w
     long_ago, before, last = (
         week.shifted(-weeks).start for weeks in (queries.HISTORY_WEEKS, queries.BASELINE_WEEKS, 1)
     )
+    of_calls = last if with_calls else until
     base: dict[str, Any] = {"task": task, "now": now.astimezone(UTC), "most": MOST_WORDS}
 
     def ask(sql: str, since: datetime, to: datetime = until) -> pd.DataFrame:
@@ -104,11 +105,11 @@ def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime, *, w
         ),
         slice_days={name: ask(queries.slice_days(week, name), long_ago) for name in queries.DIMENSIONS},
         oddities=oddities,
-        agreement=ask(queries.agreement(week), last if with_calls else until),
-        calls=ask(queries.calls(week), last if with_calls else until),
-        call_scores=ask(queries.call_scores(week), last if with_calls else until),
-        criterion_scores=ask(queries.criterion_scores(week), last if with_calls else until),
-        call_sentiments=ask(queries.call_sentiments(week), last if with_calls else until),
+        agreement=ask(queries.agreement(week), of_calls),
+        calls=ask(queries.calls(week), of_calls),
+        call_scores=ask(queries.call_scores(week), of_calls),
+        criterion_scores=ask(queries.criterion_scores(week), of_calls),
+        call_sentiments=ask(queries.call_sentiments(week), of_calls),
         tasks=answered_tasks(warehouse, week, now),
         reasons={str(row["reason"]): int(row["n"]) for row in ask(queries.REASONS, week.start).to_dict("records")},
     )

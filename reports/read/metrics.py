@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from figures.metric import Unit
 from service.warehouse.outputs import worded
@@ -38,40 +38,47 @@ class WeeklyMetric:
     reason: str = ""
 
 
-HELPFUL = WeeklyMetric(
-    name="helpful_rate",
-    title="helpful rate",
-    kind="rate",
-    unit=Unit.RATE,
-    part="helpful",
-    whole="rated",
+def _rate(name: str, title: str, reason: str, counts: str = "", **further: Any) -> WeeklyMetric:
+    """Return a rate; ``counts`` are its part and its whole with a slash between them, "" where no answers are counted."""
+    part, _, whole = counts.partition("/")
+    return WeeklyMetric(
+        name=name, title=title, kind="rate", unit=Unit.RATE, part=part, whole=whole, reason=reason, **further
+    )
+
+
+def _latency(quantile: float, reason: str, **further: Any) -> WeeklyMetric:
+    title = f"p{100 * quantile:.0f}"
+    return WeeklyMetric(
+        name=f"latency_{title}",
+        title=f"latency {title}",
+        kind="quantile",
+        unit=Unit.MS,
+        quantile=quantile,
+        higher_is_better=False,
+        reason=reason,
+        **further,
+    )
+
+
+_LOSS: Mapping[str, Any] = {"higher_is_better": False, "sliced": True}
+HELPFUL = _rate(
+    "helpful_rate",
+    "helpful rate",
+    "share of the ratings; the margin is one rating in twenty, as the gate's for yes-or-no scores",
+    "helpful/rated",
     margin=0.05,
     sliced=True,
-    reason="share of the ratings; the margin is one rating in twenty, as the gate's for yes-or-no scores",
 )
-UNHELPFUL = WeeklyMetric(
-    name="unhelpful_rate",
-    title="unhelpful rate",
-    kind="rate",
-    unit=Unit.RATE,
-    part="unhelpful",
-    whole="rated",
+UNHELPFUL = _rate(
+    "unhelpful_rate",
+    "unhelpful rate",
+    "share of the ratings; required: below 15%",
+    "unhelpful/rated",
     higher_is_better=False,
     target=0.15,
-    reason="share of the ratings; required: below 15%",
 )
-P95 = WeeklyMetric(
-    name="latency_p95",
-    title="latency p95",
-    kind="quantile",
-    unit=Unit.MS,
-    quantile=0.95,
-    higher_is_better=False,
-    margin=0.25,
-    relative=True,
-    target=5000.0,
-    sliced=True,
-    reason="the margin is the gate's; required: below 5 s",
+P95 = _latency(
+    0.95, "the margin is the gate's; required: below 5 s", margin=0.25, relative=True, target=5000.0, sliced=True
 )
 COST = WeeklyMetric(
     name="cost_written",
@@ -80,35 +87,26 @@ COST = WeeklyMetric(
     unit=Unit.USD,
     part="cost_written",
     whole="priced_written",
-    higher_is_better=False,
     margin=0.20,
     relative=True,
-    sliced=True,
     reason="metered, reused summaries excluded; an increase of more than 20% needs a budget decision",
+    **_LOSS,
 )
-GUARD = WeeklyMetric(
-    name="grounding_rate",
-    title="grounding violations",
-    kind="rate",
-    unit=Unit.RATE,
-    part="flagged",
-    whole="modelled",
-    higher_is_better=False,
+GUARD = _rate(
+    "grounding_rate",
+    "grounding violations",
+    "share of the model answers in which the guard refused a statement, shown or not; the gate's margin for grounded",
+    "flagged/modelled",
     margin=0.05,
-    sliced=True,
-    reason="share of the model answers in which the guard refused a statement, shown or not; the gate's margin for grounded",
+    **_LOSS,
 )
-EDITS = WeeklyMetric(
-    name="edit_rate",
-    title="edit rate",
-    kind="rate",
-    unit=Unit.RATE,
-    part="edited",
-    whole="rated",
-    higher_is_better=False,
+EDITS = _rate(
+    "edit_rate",
+    "edit rate",
+    "share of the rated answers that an agent edited; same margin as the helpful rate",
+    "edited/rated",
     margin=0.05,
-    sliced=True,
-    reason="share of the rated answers that an agent edited; same margin as the helpful rate",
+    **_LOSS,
 )
 WORDS = WeeklyMetric(
     name="summary_words",
@@ -121,31 +119,24 @@ WORDS = WeeklyMetric(
     margin=20.0,
     reason="the margin is the gate's: 20 words take five more seconds to read",
 )
-# A metric of scored calls, not of answers, so METRICS does not list it.
-AGREEMENT = WeeklyMetric(
-    name="agreement_rate",
-    title="agreement with the model",
-    kind="rate",
-    unit=Unit.RATE,
+# Metrics of scored calls, not of answers, so METRICS does not list them.
+AGREEMENT = _rate(
+    "agreement_rate",
+    "agreement with the model",
+    "share of the model's verdicts that people confirmed; margin of the gate for yes-or-no scores",
     margin=0.05,
-    reason="share of the model's verdicts that people confirmed; margin of the gate for yes-or-no scores",
 )
-# As are these three.
-CRITERION_MET = WeeklyMetric(
-    name="criterion_met",
-    title="calls that meet it",
-    kind="rate",
-    unit=Unit.RATE,
+CRITERION_MET = _rate(
+    "criterion_met",
+    "calls that meet it",
+    "share of the calls to which the criterion applied; one call in twenty, as for the other rates",
     margin=0.05,
-    reason="share of the calls to which the criterion applied; one call in twenty, as for the other rates",
 )
-CALLS_PASSED = WeeklyMetric(
-    name="calls_passed",
-    title="calls passed",
-    kind="rate",
-    unit=Unit.RATE,
+CALLS_PASSED = _rate(
+    "calls_passed",
+    "calls passed",
+    "share of the calls with a score that reached the form's threshold; one call in twenty",
     margin=0.05,
-    reason="share of the calls with a score that reached the form's threshold; one call in twenty",
 )
 CALL_SCORE = WeeklyMetric(
     name="call_score",
@@ -157,104 +148,63 @@ CALL_SCORE = WeeklyMetric(
 )
 # So are these four: shares of the calls that one reader read. Only the first is judged, because the others move with it.
 CALL_SENTIMENTS: Mapping[str, WeeklyMetric] = {
-    sentiment: WeeklyMetric(
-        name=f"calls_{sentiment.lower()}",
-        title=f"calls with a {sentiment.lower()} customer",
-        kind="rate",
-        unit=Unit.RATE,
+    sentiment: _rate(
+        f"calls_{sentiment.lower()}",
+        f"calls with a {sentiment.lower()} customer",
+        "share of the calls that one reader read; one call in twenty, as for the other rates",
         higher_is_better=sentiment == "POSITIVE",
         margin=0.05 if sentiment == "NEGATIVE" else None,
-        reason="share of the calls that one reader read; one call in twenty, as for the other rates",
     )
     for sentiment in ("NEGATIVE", "MIXED", "NEUTRAL", "POSITIVE")
 }
 METRICS: tuple[WeeklyMetric, ...] = (
     HELPFUL,
     UNHELPFUL,
-    WeeklyMetric(
-        name="feedback_share",
-        title="answers rated",
-        kind="rate",
-        unit=Unit.RATE,
-        part="rated",
-        whole="answers",
-        reason="share of the answers with a rating; the two rates above are based on these answers",
+    _rate(
+        "feedback_share",
+        "answers rated",
+        "share of the answers with a rating; the two rates above are based on these answers",
+        "rated/answers",
     ),
     EDITS,
-    WeeklyMetric(
-        name="degraded_rate",
-        title="degraded answers",
-        kind="rate",
-        unit=Unit.RATE,
-        part="degraded",
-        whole="answers",
-        higher_is_better=False,
+    _rate(
+        "degraded_rate",
+        "degraded answers",
+        "the extractive digest answered instead of a model; margin of the gate's metric answered: one in fifty",
+        "degraded/answers",
         margin=0.02,
-        sliced=True,
-        reason="the extractive digest answered instead of a model; margin of the gate's metric answered: one in fifty",
+        **_LOSS,
     ),
-    WeeklyMetric(
-        name="failover_rate",
-        title="answers by the backup model",
-        kind="rate",
-        unit=Unit.RATE,
-        part="failover",
-        whole="asked",
-        higher_is_better=False,
+    _rate(
+        "failover_rate",
+        "answers by the backup model",
+        "share of the requests that needed a new summary; same margin as degraded answers",
+        "failover/asked",
         margin=0.02,
-        sliced=True,
-        reason="share of the requests that needed a new summary; same margin as degraded answers",
+        **_LOSS,
     ),
-    WeeklyMetric(
-        name="latency_p50",
-        title="latency p50",
-        kind="quantile",
-        unit=Unit.MS,
-        quantile=0.50,
-        higher_is_better=False,
-        margin=0.25,
-        relative=True,
-        reason="same margin as p95",
-    ),
+    _latency(0.50, "same margin as p95", margin=0.25, relative=True),
     P95,
-    WeeklyMetric(
-        name="latency_p99",
-        title="latency p99",
-        kind="quantile",
-        unit=Unit.MS,
-        quantile=0.99,
-        higher_is_better=False,
-        target=8000.0,
-        reason="required: below 8 s",
+    _latency(0.99, "required: below 8 s", target=8000.0),
+    _rate(
+        "reuse_rate",
+        "reuse rate",
+        "share of the answers that reused a stored summary (cache_hit) and needed no model call",
+        "reused/answers",
     ),
-    WeeklyMetric(
-        name="reuse_rate",
-        title="reuse rate",
-        kind="rate",
-        unit=Unit.RATE,
-        part="reused",
-        whole="answers",
-        reason="share of the answers that reused a stored summary (cache_hit) and needed no model call",
-    ),
-    WeeklyMetric(
-        name="transfer_reuse_rate",
-        title="reuse rate after a transfer",
-        kind="rate",
-        unit=Unit.RATE,
-        part="transfers_reused",
-        whole="transfers",
+    _rate(
+        "transfer_reuse_rate",
+        "reuse rate after a transfer",
+        "share of the transfers (the contact differs from the first contact); required: above 70%",
+        "transfers_reused/transfers",
         target=0.70,
-        reason="share of the transfers (the contact differs from the first contact); required: above 70%",
     ),
-    WeeklyMetric(
-        name="prompt_cache_rate",
-        title="prompt cache hit rate",
-        kind="rate",
-        unit=Unit.RATE,
-        part="prompt_hits",
-        whole="modelled",
+    _rate(
+        "prompt_cache_rate",
+        "prompt cache hit rate",
+        "share of the model answers; a miss costs money and time",
+        "prompt_hits/modelled",
         margin=0.05,
-        reason="share of the model answers; a miss costs money and time",
     ),
     COST,
     GUARD,

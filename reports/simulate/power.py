@@ -4,7 +4,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -37,24 +37,23 @@ def simulate(*, seeds: int, draws: int) -> Iterator[str]:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     yield f"{seeds} whole reports on weeks without any change ({ANSWERS:,} answers over six weeks, a release in between):"
     quiet = [tally(_report(Scenario(week=WEEK, answers=ANSWERS, seed=seed))) for seed in range(seeds)]
+    total = sum(quiet, Counter[str]())
     yield (
-        f"  comparisons called worse: {sum(t.worse for t in quiet)} of {sum(t.compared for t in quiet):,}; reports with any: "
-        + _share(sum(t.worse > 0 for t in quiet), seeds)
+        f"  comparisons called worse: {total['worse']} of {total['compared']:,}; reports with any: "
+        + _share(sum(t["worse"] > 0 for t in quiet), seeds)
     )
     yield (
-        f"  called better: {sum(t.better for t in quiet)}; change points: {sum(t.changes for t in quiet)} in {2 * seeds} series; "
-        + (
-            f"days called anomalous: {sum(t.anomalies for t in quiet)}; inputs called moved: {sum(t.drifts for t in quiet)}"
-        )
+        f"  called better: {total['better']}; change points: {total['changes']} in {2 * seeds} series; "
+        f"days called anomalous: {total['anomalies']}; inputs called moved: {total['drifts']}"
     )
     yield f"{seeds} whole reports, {PLANTED.value} helpful at {PLANTED.helpful_rate} instead of 0.85 since the release:"
     planted = [
         tally(_report(Scenario(week=WEEK, answers=ANSWERS, seed=seed, planted=(PLANTED,)))) for seed in range(seeds)
     ]
-    yield "  the slice is named first: " + _share(sum(t.found for t in planted), seeds)
+    yield "  the slice is named first: " + _share(sum(t["found"] for t in planted), seeds)
     yield (
-        f"  comparisons of other slices called worse: {sum(t.elsewhere for t in planted)}; reports with any: "
-        + _share(sum(t.elsewhere > 0 for t in planted), seeds)
+        f"  comparisons of other slices called worse: {sum(t['elsewhere'] for t in planted)}; reports with any: "
+        + _share(sum(t["elsewhere"] > 0 for t in planted), seeds)
     )
     yield from _of_several_tasks(seeds, draws)
     yield (
@@ -82,7 +81,7 @@ def _alarmed(tasks: int, number: int) -> bool:
     scenarios = [
         Scenario(week=WEEK, answers=ANSWERS_OF_TASK, seed=first + place, task=name) for place, name in enumerate(made)
     ]
-    return any(tally(_report(scenario, tasks=made)).worse for scenario in scenarios)
+    return any(tally(_report(scenario, tasks=made))["worse"] for scenario in scenarios)
 
 
 def false_alarms(tasks: int, draws: int, *, rated: int = 100, seed: int = 2) -> int:
@@ -102,38 +101,22 @@ def false_alarms(tasks: int, draws: int, *, rated: int = 100, seed: int = 2) -> 
     return alarmed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportTally:
-    """Counts of one report's results. ``elsewhere`` counts the slices called worse that the planted slice does not explain."""
+def tally(report: WeeklyReport) -> Counter[str]:
+    """Return the counts of ``report``'s results for the planted slice and for everything else.
 
-    worse: int
-    better: int
-    compared: int
-    found: bool
-    elsewhere: int
-    changes: int
-    anomalies: int
-    drifts: int
-
-
-def tally(report: WeeklyReport) -> ReportTally:
-    """Return the counts of ``report``'s results for the planted slice and for everything else."""
+    ``elsewhere`` counts the slices called worse that the planted slice does not explain.
+    """
     items = [*report.whole, *report.sliced]
     words = Counter(item.result for item in items)
+    planted = (PLANTED.dimension, PLANTED.value)
     first = report.worse[0].first if report.worse else None
-    elsewhere = [
-        item
-        for item in report.sliced
-        if item.result is ComparisonResult.WORSE
-        and not item.part_of
-        and (item.dimension, item.value) != (PLANTED.dimension, PLANTED.value)
-    ]
-    return ReportTally(
+    elsewhere = [item for item in report.sliced if item.result is ComparisonResult.WORSE and not item.part_of]
+    return Counter(
         worse=words[ComparisonResult.WORSE],
         better=words[ComparisonResult.BETTER],
         compared=len(items),
-        found=first is not None and (first.dimension, first.value) == (PLANTED.dimension, PLANTED.value),
-        elsewhere=len(elsewhere),
+        found=int(first is not None and (first.dimension, first.value) == planted),
+        elsewhere=sum((item.dimension, item.value) != planted for item in elsewhere),
         changes=len(report.changes),
         anomalies=len(report.anomalies),
         drifts=sum(drift.result in ("moved", "moved a little") for drift in report.drifts),

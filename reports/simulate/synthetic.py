@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -58,28 +59,6 @@ class Scenario:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Drawn:
-    """The random draws for each answer, in arrays of one length; ``intent``, ``channel``, ``client`` and ``arm`` are indices."""
-
-    intent: Any
-    channel: Any
-    client: Any
-    considered: Any
-    new: Any  # whether the second pair answers
-    reused: Any
-    arm: Any
-    latency_ms: Any
-    tokens_in: Any
-    tokens_out: Any
-    cost_usd: Any
-    helpful_rate: Any
-    rated: Any
-    helpful: Any
-    generated: Any
-    feedback_at: Any
-
-
 def rows(scenario: Scenario) -> dict[str, pa.Table]:
     """Return the warehouse's tables by name, with columns as in ``service.warehouse.events``."""
     rng = np.random.default_rng(scenario.seed)
@@ -94,7 +73,8 @@ def rows(scenario: Scenario) -> dict[str, pa.Table]:
     }
 
 
-def _draw(scenario: Scenario, first: datetime, rng: np.random.Generator) -> _Drawn:
+def _draw(scenario: Scenario, first: datetime, rng: np.random.Generator) -> SimpleNamespace:
+    """Return the random draws for each answer, in arrays of one length; intent, channel, client and arm are indices."""
     n = scenario.answers
     span_ms = int((scenario.week.end - first).total_seconds() * 1000)
     at_ms = np.sort(rng.integers(0, span_ms, n))
@@ -116,12 +96,12 @@ def _draw(scenario: Scenario, first: datetime, rng: np.random.Generator) -> _Dra
         helpful_rate[(names[planted.dimension] == planted.value) & (at_ms >= since)] = planted.helpful_rate
     rated, helpful = rng.random(n) < scenario.rated_share, rng.random(n) < helpful_rate
     generated = np.datetime64(first.replace(tzinfo=None), "ms") + at_ms.astype("timedelta64[ms]")
-    return _Drawn(
+    return SimpleNamespace(
         intent=intent,
         channel=channel,
         client=client,
         considered=considered,
-        new=at_ms >= released_ms,
+        new=at_ms >= released_ms,  # the second pair answers
         reused=reused,
         arm=arm,
         latency_ms=latency,
@@ -136,7 +116,7 @@ def _draw(scenario: Scenario, first: datetime, rng: np.random.Generator) -> _Dra
     )
 
 
-def _columns(scenario: Scenario, drawn: _Drawn, rng: np.random.Generator) -> dict[str, Any]:
+def _columns(scenario: Scenario, drawn: SimpleNamespace, rng: np.random.Generator) -> dict[str, Any]:
     n = scenario.answers
     ids = np.char.add(f"r{scenario.seed}-", np.arange(n).astype("U9"))
     texts = np.array([[_SUMMARY.format(intent=i, channel=c) for c in CHANNELS] for i in INTENTS], dtype=object)

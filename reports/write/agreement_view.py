@@ -1,8 +1,5 @@
 """The page's section on scored calls: one table of agreement per version of a tenant's form."""
 
-from dataclasses import dataclass
-
-from figures.metric import Metric
 from figures.svg import whisker
 from reports.compare.agreement import (
     AgreementWeek,
@@ -15,40 +12,23 @@ from reports.compare.agreement import (
 from reports.compare.findings import figure
 from reports.compare.outcomes import ComparisonResult
 from reports.read.metrics import AGREEMENT
-from reports.write.view import ReportCell, ReportRow, badge
+from reports.write.view import CallSection, CallTable, ReportCell, ReportRow, as_metric, badge
 
 TITLES = ("agreement", "kappa", "overruled")
 _MOST_MOVES = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FormTable:
-    """The table of one form version: a row per criterion with verdicts by people."""
-
-    title: str
-    rows: tuple[ReportRow, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallsSection:
-    """The page's section on scored calls; ``tested`` counts the criteria compared with the week before."""
-
-    base: str
-    tables: tuple[FormTable, ...]
-    tested: int
-
-
-def calls_section(found: AgreementWeek) -> CallsSection | None:
+def calls_section(found: AgreementWeek) -> CallSection | None:
     """Return the section; None in a week without scored calls and without verdicts by people."""
     if not found.calls and not found.reviewed and not found.unanswered:
         return None
     tables: dict[str, list[ReportRow]] = {}
     for item in found.criteria:
         tables.setdefault(f"{item.tenant}: {item.form_id}, version {item.version}", []).append(_row(item))
-    return CallsSection(
+    return CallSection(
         base=base_sentence(found),
-        tables=tuple(FormTable(title=title, rows=tuple(rows)) for title, rows in tables.items()),
-        tested=found.tested,
+        tables=tuple(CallTable(title=title, rows=tuple(rows)) for title, rows in tables.items()),
+        tested=(found.tested,),
     )
 
 
@@ -61,20 +41,13 @@ def _agreement(item: CriterionAgreement) -> ReportCell:
     if item.now.n == 0:
         return ReportCell(remark="the model had no verdict")
     side = item.now.rate.interval()
-    metric = Metric(
-        name=AGREEMENT.name,
-        unit=AGREEMENT.unit,
-        higher_is_better=True,
-        value=side.value,
-        low=side.low,
-        high=side.high,
-        n=side.n,
-    )
     text = figure(AGREEMENT, side)
     result, look = _result(item)
     return ReportCell(
         text=text,
-        drawing=whisker(metric, (0.0, 1.0), bound=None, label=f"{item.criterion}: {text}, n={side.n:,}"),
+        drawing=whisker(
+            as_metric(AGREEMENT, side), (0.0, 1.0), bound=None, label=f"{item.criterion}: {text}, n={side.n:,}"
+        ),
         result=result,
         look=look,
         remark=f"n={side.n:,}{_past(item)}",
@@ -99,8 +72,7 @@ def _past(item: CriterionAgreement) -> str:
 
 
 def _kappa(item: CriterionAgreement) -> ReportCell:
-    past = "" if item.before is None or item.before.n == 0 else f"week before: {kappa_text(item.before.kappa)}"
-    remark = past
+    remark = "" if item.before is None or item.before.n == 0 else f"week before: {kappa_text(item.before.kappa)}"
     if item.only_overruled:
         remark = "people confirmed no verdict"
     return ReportCell(text=kappa_text(item.now.kappa), remark=remark)

@@ -44,6 +44,7 @@ from reports.write.headline import (
 )
 from reports.write.overview import overall_actions, overall_evidence, overall_headline, row_titles, task_rows
 from reports.write.view import (
+    TEMPLATES,
     badge,
     baseline_title,
     baselines_of,
@@ -53,13 +54,13 @@ from reports.write.view import (
     result_counts,
     sides,
     slice_rows,
+    templates,
 )
 from service.kit.frame.display.inert import visible
 from service.warehouse.outputs import output_name, worded
 
 NAME = "index.html"
 MOST_FINDINGS = 4  # findings listed below the headline; the tables show all of them
-_TEMPLATES = Path(__file__).resolve().parent / "templates"
 _SCREENS = {
     "worse": "worse",
     "better": "good",
@@ -91,16 +92,8 @@ def render(*reports: WeeklyReport) -> str:
 
     All text from the warehouse is escaped, and the page's content security policy forbids scripts and external resources.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = STYLE_SHEET.read_text(encoding="utf-8") + (_TEMPLATES / "weekly.css").read_text(encoding="utf-8")
+    environment = templates()
+    style = STYLE_SHEET.read_text(encoding="utf-8") + (TEMPLATES / "weekly.css").read_text(encoding="utf-8")
     first, several = reports[0], len(reports) > 1
     task_page = environment.get_template("task.html.j2")
     page = environment.get_template("weekly.html.j2").render(

@@ -1,9 +1,8 @@
 """The page's section on what scored calls show: a table per tenant's form, and one of its agent groups."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from markupsafe import Markup
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 from figures.formatting import format_number, plural
 from figures.metric import Unit
@@ -20,64 +19,34 @@ from reports.compare.call_scores import (
 from reports.compare.findings import figure
 from reports.compare.outcomes import ComparisonResult
 from reports.read.metrics import CALL_SCORE, CALLS_PASSED, CRITERION_MET, WeeklyMetric
-from reports.write.view import ReportCell, ReportRow, as_metric, badge
+from reports.write.view import (
+    CallSection,
+    CallTable,
+    GroupTable,
+    ReportCell,
+    ReportRow,
+    as_metric,
+    badge,
+    changes_words,
+)
 
 TITLES = ("this week", "against the week before")
 MOST_CHANGES = 8  # listed above the tables, which show all
 MOST_GROUPS = 6  # columns of a table, those with the most calls
+_T = TypeVar("_T")
 SCALES = {Unit.RATE: (0.0, 1.0), Unit.SCORE: (0.0, 100.0)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupTable:
-    """This week's figures of a form's agent groups; ``left_out`` counts those that are not among the columns."""
-
-    titles: tuple[str, ...]
-    rows: tuple[ReportRow, ...]
-    left_out: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreTable:
-    """The table of one form: the whole call first, then the criteria, those that fewest calls meet first.
-
-    ``open``: a figure of it changed, so that it is not folded.
-    """
-
-    title: str
-    words: str
-    open: bool
-    rows: tuple[ReportRow, ...]
-    groups: GroupTable | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoresSection:
-    """The section; ``changes`` are the first sentences on what changed, ``further`` counts the others."""
-
-    base: str
-    words: str
-    open: bool
-    changes: tuple[str, ...]
-    further: int
-    tables: tuple[ScoreTable, ...]
-    tested: tuple[int, int]
-
-
-def scores_section(found: CallScores) -> ScoresSection | None:
+def scores_section(found: CallScores) -> CallSection | None:
     """Return the section; None where neither this week nor the week before has scored calls."""
     if not found.figures:
         return None
-    changed, worse = found.changed, len(found.worse)
-    better = len(changed) - worse
-    words = plural(len(found.forms), "form")
-    words += f", {worse} worse" if worse else ""
-    words += f", {better} better" if better else ""
+    changed = found.changed
     tables = [_table(found, tenant, form_id) for tenant, form_id in found.forms]
-    return ScoresSection(
+    return CallSection(
         base=calls_sentence(found),
-        words=words,
-        open=bool(worse),
+        words=plural(len(found.forms), "form") + changes_words(changed),
+        open=bool(found.worse),
         changes=tuple(f"{change_sentence(item)}." for item in changed[:MOST_CHANGES]),
         further=max(len(changed) - MOST_CHANGES, 0),
         tables=tuple(sorted(tables, key=lambda table: not table.open)),
@@ -85,12 +54,12 @@ def scores_section(found: CallScores) -> ScoresSection | None:
     )
 
 
-def _table(found: CallScores, tenant: str, form_id: str) -> ScoreTable:
+def _table(found: CallScores, tenant: str, form_id: str) -> CallTable:
     mine = [item for item in found.figures if (item.place.tenant, item.place.form_id) == (tenant, form_id)]
     lines = _lines([item for item in mine if item.place.group == EVERY_GROUP])
     passed = found.of(ScorePlace(tenant=tenant, form_id=form_id), CALLS_PASSED)
     said = "no calls this week" if passed is None or passed.now is None else _words(passed.now)
-    return ScoreTable(
+    return CallTable(
         title=f"{tenant}: {form_id}",
         words=said,
         open=any((item.place.tenant, item.place.form_id) == (tenant, form_id) for item in found.changed),
@@ -169,20 +138,20 @@ def _groups(found: CallScores, mine: Sequence[CallFigure], lines: Sequence[CallF
     }
     if len(sizes) < 2:
         return None
+    return group_table(
+        sizes,
+        {_name(line): line for line in lines},
+        lambda line, group: group_cell(found.of(replace(line.place, group=group), line.metric)),
+    )
+
+
+def group_table(sizes: Mapping[str, int], lines: Mapping[str, _T], cell: Callable[[_T, str], ReportCell]) -> GroupTable:
+    """Return the table of the groups with the most calls: for each named line the cell of each group."""
     shown = sorted(sizes, key=lambda group: (-sizes[group], group))[:MOST_GROUPS]
-    rows = []
-    for line in lines:
-        place = line.place
-        cells = tuple(
-            group_cell(
-                found.of(
-                    ScorePlace(tenant=place.tenant, form_id=place.form_id, criterion=place.criterion, group=group),
-                    line.metric,
-                )
-            )
-            for group in shown
-        )
-        rows.append(ReportRow(name=_name(line), remark="", cells=cells))
+    rows = [
+        ReportRow(name=name, remark="", cells=tuple(cell(line, group) for group in shown))
+        for name, line in lines.items()
+    ]
     return GroupTable(titles=tuple(shown), rows=tuple(rows), left_out=len(sizes) - len(shown))
 
 
@@ -195,10 +164,4 @@ def group_cell(item: CallFigure | None) -> ReportCell:
     remark = f"n={item.now.n:,}"
     if marked and item.before is not None:
         remark += f"; week before: {format_number(item.before.value, item.metric.unit)}"
-    return ReportCell(
-        text=format_number(item.now.value, item.metric.unit),
-        drawing=Markup(""),
-        result=result,
-        look=look,
-        remark=remark,
-    )
+    return ReportCell(text=format_number(item.now.value, item.metric.unit), result=result, look=look, remark=remark)

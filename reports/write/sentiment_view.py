@@ -1,53 +1,24 @@
 """The page's section on how customers felt: a table per tenant's form and reader, and one of its agent groups."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from figures.formatting import format_number, plural
 from reports.compare.call_scores import EVERY_GROUP, CallFigure, change_sentence
 from reports.compare.call_sentiment import CallSentiments, is_compared, readers_sentence, unread_sentence
-from reports.compare.outcomes import ComparisonResult
 from reports.read.metrics import CALL_SENTIMENTS
-from reports.write.scores_view import MOST_CHANGES, MOST_GROUPS, TITLES, GroupTable, change_cell, group_cell, now_cell
-from reports.write.view import ReportCell, ReportRow
+from reports.write.scores_view import MOST_CHANGES, TITLES, change_cell, group_cell, group_table, now_cell
+from reports.write.view import CallSection, CallTable, GroupTable, ReportCell, ReportRow, changes_words
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentimentTable:
-    """One reader's shares of a form; no rows where no call of the form could be read. ``unread`` says why calls have none."""
-
-    title: str
-    titles: tuple[str, ...]
-    compared: bool
-    unread: str
-    rows: tuple[ReportRow, ...]
-    groups: GroupTable | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentimentSection:
-    """The section; ``changes`` are the first sentences on what changed. ``compared``: some reader's shares are compared."""
-
-    base: str
-    words: str
-    compared: bool
-    changes: tuple[str, ...]
-    tables: tuple[SentimentTable, ...]
-    tested: tuple[int, int]
-
-
-def sentiment_section(found: CallSentiments) -> SentimentSection | None:
+def sentiment_section(found: CallSentiments) -> CallSection | None:
     """Return the section; None where neither week has scored calls."""
     if not found.tables:
         return None
     changed = found.changed
-    worse = sum(item.result is ComparisonResult.WORSE for item in changed)
     words = f"read by {', '.join(found.readers)}" if found.readers else "not read"
-    words += f", {worse} worse" if worse else ""
-    words += f", {len(changed) - worse} better" if len(changed) > worse else ""
-    return SentimentSection(
+    return CallSection(
         base=readers_sentence(found),
-        words=words,
+        words=words + changes_words(changed),
         compared=any(is_compared(reader) for reader in found.readers),
         changes=tuple(f"{change_sentence(item)}." for item in changed[:MOST_CHANGES]),
         tables=tuple(_table(found, *place) for place in found.tables),
@@ -61,14 +32,14 @@ def counted_words(item: CallFigure) -> str:
     return f"{round(item.now.value * item.now.n):,} of {plural(item.now.n, 'call')}"
 
 
-def _table(found: CallSentiments, tenant: str, form_id: str, reader: str) -> SentimentTable:
+def _table(found: CallSentiments, tenant: str, form_id: str, reader: str) -> CallTable:
     mine = [
         item
         for item in found.figures
         if (item.place.tenant, item.place.form_id, item.place.reader) == (tenant, form_id, reader)
     ]
     compared = is_compared(reader)
-    return SentimentTable(
+    return CallTable(
         title=f"{tenant}: {form_id}, read by {reader}" if reader else f"{tenant}: {form_id}",
         titles=TITLES if compared else TITLES[:1],
         compared=compared,
@@ -96,16 +67,10 @@ def _groups(mine: Sequence[CallFigure], *, compared: bool) -> GroupTable | None:
     sizes = {item.place.group: item.now.n for item in mine if item.place.group != EVERY_GROUP and item.now is not None}
     if len(sizes) < 2:
         return None
-    shown = sorted(sizes, key=lambda group: (-sizes[group], group))[:MOST_GROUPS]
     by_place = {(item.place.group, item.metric.name): item for item in mine}
     cell = group_cell if compared else _counted_group
-    rows = tuple(
-        ReportRow(
-            name=metric.title, remark="", cells=tuple(cell(by_place.get((group, metric.name))) for group in shown)
-        )
-        for metric in CALL_SENTIMENTS.values()
-    )
-    return GroupTable(titles=tuple(shown), rows=rows, left_out=len(sizes) - len(shown))
+    names = {metric.title: metric.name for metric in CALL_SENTIMENTS.values()}
+    return group_table(sizes, names, lambda name, group: cell(by_place.get((group, name))))
 
 
 def _counted_group(item: CallFigure | None) -> ReportCell:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 from scipy import special
@@ -12,13 +14,19 @@ from figures.metric import Metric, Unit
 from figures.stats import POWER, Interval, normal_quantile
 from figures.svg import difference as draw_difference
 from figures.svg import difference_limit
+from reports.compare.call_scores import CallFigure
 from reports.compare.comparisons import Baseline, Comparison
+from reports.compare.difference import turned
 from reports.compare.false_discovery import FIRST_SHARE
 from reports.compare.findings import change_text
 from reports.compare.outcomes import LOOKS, SIGNS, ComparisonResult
 from reports.compare.weekly import WeeklyReport
 from reports.read.metrics import HELPFUL, WeeklyMetric
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
 _NOTHING = Markup("")
 
 
@@ -40,6 +48,69 @@ class ReportRow:
     name: str
     remark: str
     cells: tuple[ReportCell, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupTable:
+    """This week's figures of a form's agent groups; ``left_out`` counts those that are not among the columns."""
+
+    titles: tuple[str, ...]
+    rows: tuple[ReportRow, ...]
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTable:
+    """A table on one form's scored calls; ``open``: a figure of it changed, so that it is not folded.
+
+    Of a reader of the sentiment, ``unread`` says why calls have none, and ``compared`` whether its shares are compared.
+    """
+
+    title: str
+    rows: tuple[ReportRow, ...]
+    titles: tuple[str, ...] = ()
+    words: str = ""
+    open: bool = False
+    compared: bool = True
+    unread: str = ""
+    groups: GroupTable | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallSection:
+    """A section on scored calls; ``changes`` are the first sentences on what changed, ``further`` counts the others.
+
+    ``tested`` counts the comparisons with the week before in each family of tests.
+    """
+
+    base: str
+    tables: tuple[CallTable, ...]
+    tested: tuple[int, ...]
+    words: str = ""
+    open: bool = False
+    compared: bool = True
+    changes: tuple[str, ...] = ()
+    further: int = 0
+
+
+def changes_words(changed: Sequence[CallFigure]) -> str:
+    """Return how many figures changed each way: ``, 2 worse, 1 better``."""
+    results = [item.result for item in changed]
+    counts = ((results.count(result), result.value) for result in (ComparisonResult.WORSE, ComparisonResult.BETTER))
+    return "".join(f", {count} {word}" for count, word in counts if count)
+
+
+def templates() -> "Environment":
+    """Return the environment of this folder's templates; what goes into HTML is escaped."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=jinja2.select_autoescape(["html.j2"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def badge(result: ComparisonResult) -> tuple[str, str]:
@@ -68,8 +139,8 @@ def change_rows(report: WeeklyReport, baselines: Sequence[Baseline]) -> list[Rep
             next((c for c in report.whole if c.baseline == baseline and c.contrast.metric is metric), None)
             for baseline in baselines
         ]
-        turned = [_turned(item) for item in found if item is not None]
-        limit = difference_limit([item for item in turned if item is not None], metric.margin)
+        drawn = [_turned(item) for item in found if item is not None]
+        limit = difference_limit([item for item in drawn if item is not None], metric.margin)
         margin = f"{metric.margin:.0%}" if metric.relative else f"{metric.margin:g}"
         rows.append(
             ReportRow(
@@ -99,23 +170,19 @@ def _turned(item: Comparison) -> Metric | None:
     between, metric = item.contrast.difference, item.contrast.metric
     if between is None:
         return None
-    if not metric.higher_is_better:
-        low = None if between.high is None else -between.high
-        high = None if between.low is None else -between.low
-        between = Interval(value=-between.value, low=low, high=high, n=between.n)
-    return as_metric(metric, between, unit=Unit.CHANGE if metric.relative else metric.unit)
+    return as_metric(metric, turned(metric, between), unit=Unit.CHANGE if metric.relative else metric.unit)
 
 
 def _change_cell(item: Comparison | None, limit: float) -> ReportCell:
     if item is None:
         return ReportCell(remark="no data on one side")
-    turned, metric = _turned(item), item.contrast.metric
+    drawn, metric = _turned(item), item.contrast.metric
     result, look = result_of(item)
     small = item.result is ComparisonResult.TOO_FEW
     return ReportCell(
         text=change_text(item),
-        drawing=draw_difference(turned, limit, margin=metric.margin, label=f"{metric.title}: {change_text(item)}")
-        if turned is not None and not small
+        drawing=draw_difference(drawn, limit, margin=metric.margin, label=f"{metric.title}: {change_text(item)}")
+        if drawn is not None and not small
         else Markup(""),
         result=result,
         look=look,

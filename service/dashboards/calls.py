@@ -135,10 +135,9 @@ class FailedCall:
 def read_figures(
     warehouse: Warehouse, dashboard: Dashboard, tenant: str, asked: CallsAsked, *, read_at: float
 ) -> CallFigures:
-    """Return the tenant's figures.
+    """Return the tenant's figures; errors in the range as in ``check_range``.
 
     Raises:
-        RangeInvalid: the days are in the wrong order or too far apart.
         FormUnknown: no call of this tenant was scored by the form.
     """
     check_range(asked.from_day, asked.to_day)
@@ -178,11 +177,7 @@ def read_figures(
 
 
 def read_failures(warehouse: Warehouse, tenant: str, asked: FailuresAsked) -> tuple[FailedCall, ...]:
-    """Return the tenant's calls that fail a criterion, newest first, at most ``MOST_FAILURES``.
-
-    Raises:
-        RangeInvalid: the days are in the wrong order or too far apart.
-    """
+    """Return the tenant's calls that fail a criterion, newest first, at most ``MOST_FAILURES``; errors as in ``check_range``."""
     check_range(asked.from_day, asked.to_day)
     given = {
         "form": asked.form_id,

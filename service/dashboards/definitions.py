@@ -128,9 +128,8 @@ class Dashboard(_Strict):
 @lru_cache(maxsize=64)
 def _of_task(dashboard: Dashboard, task: str, several: bool) -> Dashboard:
     return dashboard.model_copy(
-        update={
-            "title": worded(task, dashboard.title),
-            "question": worded(task, dashboard.question),
+        update=_worded(task, dashboard)
+        | {
             "visuals": tuple(
                 _visual_of(visual, task)
                 for visual in dashboard.visuals
@@ -140,14 +139,15 @@ def _of_task(dashboard: Dashboard, task: str, several: bool) -> Dashboard:
     )
 
 
+def _worded(task: str, item: Dashboard | Visual) -> dict[str, str]:
+    return {"title": worded(task, item.title), "question": worded(task, item.question)}
+
+
 def _visual_of(visual: Visual, task: str) -> Visual:
     measures = [measure for measure in visual.measures if _concerns(measure, task)]
     return visual.model_copy(
-        update={
-            "title": worded(task, visual.title),
-            "question": worded(task, visual.question),
-            "measures": tuple(item.model_copy(update={"label": worded(task, item.label)}) for item in measures),
-        }
+        update=_worded(task, visual)
+        | {"measures": tuple(item.model_copy(update={"label": worded(task, item.label)}) for item in measures)}
     )
 
 
@@ -167,20 +167,12 @@ def load_dashboards() -> Mapping[str, Dashboard]:
 
 @cache
 def load_calls_dashboard() -> Dashboard:
-    """Return the dashboard of tenants' scored calls.
-
-    Raises:
-        ConfigurationError: its definition is wrong.
-    """
+    """Return the dashboard of tenants' scored calls; errors as in ``load_dashboards``."""
     return read_dashboard((FOLDER / f"{CALLS}.yaml").read_text(encoding="utf-8"), CALLS)
 
 
 def read_dashboard(text: str, name: str) -> Dashboard:
-    """Return the dashboard that ``text`` defines; ``{{fragment}}`` in SQL is replaced by the fragment of that name.
-
-    Raises:
-        ConfigurationError: the definition is wrong.
-    """
+    """Return the dashboard that ``text`` defines; ``{{fragment}}`` in SQL is replaced by the fragment of that name."""
     content = yaml.safe_load(text)
     fragments = content.pop("fragments", {})
     of_tenants = content.pop("of_tenants", False)

@@ -53,6 +53,12 @@ def export(
     are left out without ``readers``.
     """
     dashboards = [board for board in dashboards if readers or not any(visual.of_tenants for visual in board.visuals)]
+    definitions = [
+        {"AwsAccountId": account, "Name": board.title, "Definition": _definition(board, account, region)}
+        for board in dashboards
+    ]
+    names = [f"omni-{board.name}" for board in dashboards]
+    published = {"DashboardPublishOptions": {"AdHocFilteringOption": {"AvailabilityStatus": "DISABLED"}}}
     return {
         "CreateDataSet": [
             *([_readers(readers, account, data_source_arn)] if readers else []),
@@ -62,24 +68,9 @@ def export(
                 for visual in board.visuals
             ),
         ],
-        "CreateAnalysis": [
-            {
-                "AwsAccountId": account,
-                "AnalysisId": f"omni-{board.name}",
-                "Name": board.title,
-                "Definition": _definition(board, account, region),
-            }
-            for board in dashboards
-        ],
+        "CreateAnalysis": [{"AnalysisId": name} | one for name, one in zip(names, definitions, strict=True)],
         "CreateDashboard": [
-            {
-                "AwsAccountId": account,
-                "DashboardId": f"omni-{board.name}",
-                "Name": board.title,
-                "Definition": _definition(board, account, region),
-                "DashboardPublishOptions": {"AdHocFilteringOption": {"AvailabilityStatus": "DISABLED"}},
-            }
-            for board in dashboards
+            {"DashboardId": name} | one | published for name, one in zip(names, definitions, strict=True)
         ],
     }
 
@@ -260,39 +251,23 @@ def _visual(board: Dashboard, visual: Visual, measures: Sequence[Measure], name:
     }
     if visual.kind == "numbers":
         return {"KPIVisual": head | {"ChartConfiguration": {"FieldWells": {"Values": values}}}}
-    lines = _reference_lines(measures)
-    if visual.kind == "line":
-        wells = {
-            "LineChartAggregatedFieldWells": {"Category": [_category(identifier, visual.by, name)], "Values": values}
-        }
-        return {
-            "LineChartVisual": head
-            | {"ChartConfiguration": {"FieldWells": wells, "Type": "LINE", "ReferenceLines": lines}}
-        }
+    category = _category(identifier, visual.by, name)
     if visual.kind == "heatmap":
-        heat_wells = {
-            "Rows": [_category(identifier, visual.by, name)],
-            "Columns": [_category(identifier, visual.across_by, name)],
-            "Values": values,
-        }
-        return {
-            "HeatMapVisual": head | {"ChartConfiguration": {"FieldWells": {"HeatMapAggregatedFieldWells": heat_wells}}}
-        }
-    bar_wells = {
-        "BarChartAggregatedFieldWells": {"Category": [_category(identifier, visual.by, name)], "Values": values}
-    }
+        columns = _category(identifier, visual.across_by, name)
+        heat = {"HeatMapAggregatedFieldWells": {"Rows": [category], "Columns": [columns], "Values": values}}
+        return {"HeatMapVisual": head | {"ChartConfiguration": {"FieldWells": heat}}}
+    wells = {"Category": [category], "Values": values}
+    drawn: QuickSightShape = {"ReferenceLines": _reference_lines(measures)}
+    if visual.kind == "line":
+        drawn |= {"FieldWells": {"LineChartAggregatedFieldWells": wells}, "Type": "LINE"}
+        return {"LineChartVisual": head | {"ChartConfiguration": drawn}}
     stacked = visual.kind == "columns"
-    return {
-        "BarChartVisual": head
-        | {
-            "ChartConfiguration": {
-                "FieldWells": bar_wells,
-                "Orientation": "VERTICAL" if stacked else "HORIZONTAL",
-                "BarsArrangement": "STACKED" if stacked else "CLUSTERED",
-                "ReferenceLines": lines,
-            }
-        }
+    drawn |= {
+        "FieldWells": {"BarChartAggregatedFieldWells": wells},
+        "Orientation": "VERTICAL" if stacked else "HORIZONTAL",
+        "BarsArrangement": "STACKED" if stacked else "CLUSTERED",
     }
+    return {"BarChartVisual": head | {"ChartConfiguration": drawn}}
 
 
 def _subtitle(visual: Visual, measures: Sequence[Measure]) -> str:

@@ -104,13 +104,10 @@ class DashboardReader:
         self._pool: ThreadPoolExecutor | None = None
 
     async def read(self, dashboard: Dashboard, asked: Asked) -> DashboardData:
-        """Return the dashboard's figures, at most 30 s old.
+        """Return the dashboard's figures, at most 30 s old; errors as in ``check_range`` and ``ask``.
 
         Raises:
-            RangeInvalid: the days are in the wrong order or too far apart.
             TaskUnknown: the warehouse holds answers, and none of this task.
-            WarehouseUnreadable: the warehouse is missing, locked or cannot answer; the message says what to do.
-            DashboardsBusy: too many requests wait, or this one took too long.
         """
         check_range(asked.from_day, asked.to_day)
 

@@ -9,8 +9,7 @@ from service.answers_kept.answer_record import ANSWER_FEEDBACK_PREFIX
 from service.answers_kept.archive import Archive, Listed
 from service.answers_kept.record import FEEDBACK_PREFIX, RELEASES_PREFIX, time_partition, utc_text
 from service.audit.record import AUDIT_PREFIX
-from service.loading.hours import hourly_prefixes
-from service.loading.objects import PREFIXES
+from service.loading.objects import PREFIXES, hourly_prefixes
 from service.warehouse.events import AuditEvent, FeedbackEvent, SummaryEvent, WarehouseEvent
 from service.warehouse.port import Warehouse
 
@@ -82,12 +81,7 @@ class BucketBalance:
 
 
 def balance(archive: Archive, warehouse: Warehouse, *, since: datetime | None, now: datetime) -> BucketBalance:
-    """Compare bucket and warehouse from the hour of ``since`` on (None: everything).
-
-    Raises:
-        StoreError: S3 does not answer.
-        WarehouseError: the warehouse cannot be read.
-    """
+    """Compare bucket and warehouse from the hour of ``since`` on (None: everything)."""
     hours: dict[str, Hour] = {}
     dead: Counter[str] = Counter()
     prefixes = hourly_prefixes(archive)

@@ -7,35 +7,12 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.answers_kept.answer_record import AnswerVerdict, KeptAnswer
-from service.answers_kept.record import FeedbackRecord, SummaryRecord
-from service.audit.record import AuditRecord
 from service.core.redaction.texts import PersonalText, TextRedactor
-from service.loading.arrow_tables import table_of
-from service.loading.audit_rows import audit_rows
+from service.loading.arrow_tables import WarehouseRow, WarehouseRows, table_of
 from service.loading.checks import broken_rows
 from service.loading.objects import BadObject, DeadReason, Fetched, ObjectKind, Record, read_object
-from service.loading.rows import (
-    WarehouseRow,
-    answer_rows,
-    answer_verdict_row,
-    feedback_row,
-    personal_texts,
-    release_rows,
-    summary_rows,
-)
-from service.warehouse.events import (
-    EVENTS,
-    AnswerDetailEvent,
-    AuditEvent,
-    FeedbackEvent,
-    FindingEvent,
-    InteractionEvent,
-    PromiseEvent,
-    ReleaseEvent,
-    SummaryEvent,
-    WarehouseEvent,
-)
+from service.loading.rows import personal_texts, warehouse_rows
+from service.warehouse.events import EVENTS, InteractionEvent, SummaryEvent, WarehouseEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +72,10 @@ class _Rows:
     )
     owners: dict[type[WarehouseEvent], list[int]] = field(default_factory=lambda: {event: [] for event in EVENTS})
 
-    def add(self, event: type[WarehouseEvent], owner: int, rows: Sequence[WarehouseRow]) -> None:
-        self.rows[event].extend(rows)
-        self.owners[event].extend([owner] * len(rows))
+    def add(self, owner: int, rows: WarehouseRows) -> None:
+        for event, row in rows:
+            self.rows[event].append(row)
+            self.owners[event].append(owner)
 
 
 def prepare(
@@ -130,13 +108,15 @@ def prepare(
     for item, record, texts in read:
         mine = [next(redacted) for _ in texts]
         try:
-            own_key, count = _transform(record, [one.text for one in mine], len(good), found)
+            rows = warehouse_rows(record, [one.text for one in mine])
         except BadObject as err:
             dead.append(_dead(item.key, item.etag, item.said_kind, err.reason, err.detail))
             continue
+        found.add(len(good), rows)
         why = "; ".join(dict.fromkeys(one.withheld for one in mine if one.withheld))
+        own = record.object_key
         good.append(
-            Good(key=item.key, etag=item.etag, kind=item.said_kind, own_key=own_key, row_count=count, withheld=why)
+            Good(key=item.key, etag=item.etag, kind=item.said_kind, own_key=own, row_count=len(rows), withheld=why)
         )
     tables = {event: table_of(event, rows) for event, rows in found.rows.items()}
     broken: dict[int, str] = {}
@@ -156,32 +136,6 @@ def prepare(
             owners = pa.array(found.owners[event], type=pa.int64())
             tables[event] = table.filter(pc.invert(pc.is_in(owners, value_set=lost)))
     return Prepared(tables=tables, good=tuple(one for one in good if one is not None), dead=tuple(dead))
-
-
-def _transform(record: Record, texts: Sequence[str], owner: int, found: _Rows) -> tuple[str, int]:
-    if isinstance(record, SummaryRecord):
-        made = summary_rows(record, *texts)
-        found.add(SummaryEvent, owner, [made.summary])
-        found.add(InteractionEvent, owner, made.interactions)
-        return record.object_key, 1 + len(made.interactions)
-    if isinstance(record, KeptAnswer):
-        answer = answer_rows(record, texts)
-        found.add(SummaryEvent, owner, [answer.summary])
-        found.add(AnswerDetailEvent, owner, [answer.details])
-        return record.object_key, 2
-    if isinstance(record, FeedbackRecord | AnswerVerdict):
-        row = feedback_row(record, texts) if isinstance(record, FeedbackRecord) else answer_verdict_row(record, texts)
-        found.add(FeedbackEvent, owner, [row])
-        return record.object_key, 1
-    if isinstance(record, AuditRecord):
-        events, findings = audit_rows(record, texts)
-        found.add(AuditEvent, owner, events)
-        found.add(FindingEvent, owner, findings)
-        return record.object_key, len(events) + len(findings)
-    release, promises = release_rows(record)
-    found.add(ReleaseEvent, owner, [release])
-    found.add(PromiseEvent, owner, promises)
-    return record.object_key, 1 + len(promises)
 
 
 def _listed(found: _Rows) -> pa.Array:

@@ -24,10 +24,9 @@ from service.kit.records.tombstones import Tombstones, nobody_erased
 from service.kit.telemetry.fields import set_account_key
 from service.loading.arrow_tables import table_of
 from service.loading.batch import Dead, Prepared, joined, prepare
-from service.loading.erased import is_erased
 from service.loading.loader import Opened
 from service.loading.merging import LoadTally, join_verdicts, merge_batch, oldest_moment
-from service.loading.objects import Fetched, kind_of_line
+from service.loading.objects import Fetched, is_erased, kind_of_line
 from service.loading.queries import known_versions
 from service.warehouse.events import LoadEvent
 

@@ -3,9 +3,9 @@
 The checks cover ranges, allowed values and relations between columns. Types were already checked when the record was read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import pandas as pd
 import pandera.pandas as pandera
@@ -29,9 +29,6 @@ from service.warehouse.events import (
     WarehouseEvent,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 CLOCK_SKEW = timedelta(minutes=5)  # the largest accepted difference between two machines' clocks
 # The service is younger: an earlier time comes from a clock that was not set.
 OLDEST = pd.Timestamp("2020-01-01", tz="UTC")
@@ -42,80 +39,69 @@ _LONGEST_TEXT_BYTES = 65_535  # Redshift's VARCHAR
 _LONGEST_ID_BYTES = 128
 
 
-def _between(low: float, high: float, *, nullable: bool = False) -> "pandera.Column":
-    return pandera.Column(
-        None, pandera.Check.in_range(low, high, error=f"{low:g} to {high:g}"), nullable=nullable, coerce=False
-    )
+_Columns = dict[str, pandera.Column]
 
 
-def _one_of(*values: str, nullable: bool = False) -> "pandera.Column":
-    return pandera.Column(None, pandera.Check.isin(values, error="one of " + ", ".join(values)), nullable=nullable)
+def _each(names: Sequence[str], *checks: pandera.Check, nullable: bool = False) -> _Columns:
+    return {name: pandera.Column(None, list(checks), nullable=nullable) for name in names}
 
 
-def _bytes(most: int, *, least: int = 0, nullable: bool = False) -> "pandera.Column":
-    return pandera.Column(
-        None, pandera.Check.in_range(least, most, error=f"{least} to {most} bytes"), nullable=nullable
-    )
+def _between(low: float, high: float, *names: str, nullable: bool = False) -> _Columns:
+    return _each(names, pandera.Check.in_range(low, high, error=f"{low:g} to {high:g}"), nullable=nullable)
 
 
-def _not_after(limit: pd.Timestamp) -> "pandera.Column":
-    return pandera.Column(None, [
+def _one_of(values: Sequence[str], *names: str, nullable: bool = False) -> _Columns:
+    return _each(names, pandera.Check.isin(values, error="one of " + ", ".join(values)), nullable=nullable)
+
+
+def _bytes(most: int, *names: str, least: int = 0, nullable: bool = False) -> _Columns:
+    return _each(names, pandera.Check.in_range(least, most, error=f"{least} to {most} bytes"), nullable=nullable)
+
+
+def _not_after(limit: pd.Timestamp, *names: str) -> _Columns:
+    return _each(
+        names,
         pandera.Check.less_than_or_equal_to(limit, error="not in the future"),
         pandera.Check.greater_than_or_equal_to(OLDEST, error=f"not before {OLDEST.year}"),
-    ])  # fmt: skip
+    )
 
 
-def _rule(name: str, holds: "Callable[[pd.DataFrame], Any]") -> "pandera.Check":
+def _rule(name: str, holds: Callable[[pd.DataFrame], Any]) -> pandera.Check:
     return pandera.Check(holds, error=name)
 
 
-def _schema(event: type[WarehouseEvent], now: datetime) -> "pandera.DataFrameSchema":
-    limit = pd.Timestamp(now + CLOCK_SKEW)
-    return _SCHEMAS[event](limit)
-
-
-def _summary(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
-    counts = {name: _between(0, _MOST_TOKENS) for name in SummaryEvent.model_fields if name.endswith("_tokens")}
+def _summary(limit: pd.Timestamp) -> pandera.DataFrameSchema:
+    tokens = [name for name in SummaryEvent.model_fields if name.endswith("_tokens")]
     return pandera.DataFrameSchema(
-        {
-            "generation_timestamp": _not_after(limit),
-            "latency_ms": _between(0, _LONGEST_ANSWER_MS),
-            "cost_usd": _between(0, _MOST_USD, nullable=True),
-            "arm": _one_of(*get_args(Arm)),
-            "rollout_arm": _one_of("production", "candidate"),
-            "environment": _one_of("local", "aws", "unknown"),
-            "interactions_considered": _between(0, 10_000),
-            "history_days": _between(0, 36_500),
-            "max_history_days": _between(0, 3_650),
-            "max_interactions": _between(0, 200),
-            "registry_version": _between(0, 1_000_000),
-            "guard_findings": _between(0, 10_000),
-            "summary_words": _between(0, 20_000),
-            "summary_text": _bytes(_LONGEST_TEXT_BYTES, least=1),
-            "contact_id": _bytes(2 * _LONGEST_ID_BYTES, least=1),
-            "unique_process_id": _bytes(2 * _LONGEST_ID_BYTES, least=1),
-            "initial_contact_id": _bytes(2 * _LONGEST_ID_BYTES, least=1),
-            "ivr_intent": _bytes(_LONGEST_ID_BYTES),
-            "request_id": _bytes(_LONGEST_ID_BYTES, least=1),
-            "task": _bytes(64, least=1),
-            "pair_digest": _bytes(_LONGEST_ID_BYTES, least=1),
-            **counts,
-        },
+        _not_after(limit, "generation_timestamp")
+        | _between(0, _LONGEST_ANSWER_MS, "latency_ms")
+        | _between(0, _MOST_USD, "cost_usd", nullable=True)
+        | _one_of(get_args(Arm), "arm")
+        | _one_of(("production", "candidate"), "rollout_arm")
+        | _one_of(("local", "aws", "unknown"), "environment")
+        | _between(0, 10_000, "interactions_considered", "guard_findings")
+        | _between(0, 36_500, "history_days")
+        | _between(0, 3_650, "max_history_days")
+        | _between(0, 200, "max_interactions")
+        | _between(0, 1_000_000, "registry_version")
+        | _between(0, 20_000, "summary_words")
+        | _bytes(_LONGEST_TEXT_BYTES, "summary_text", least=1)
+        | _bytes(2 * _LONGEST_ID_BYTES, "contact_id", "unique_process_id", "initial_contact_id", least=1)
+        | _bytes(_LONGEST_ID_BYTES, "ivr_intent")
+        | _bytes(_LONGEST_ID_BYTES, "request_id", "pair_digest", least=1)
+        | _bytes(64, "task", least=1)
+        | _between(0, _MOST_TOKENS, *tokens),
         checks=[
             _rule("as many interactions as are listed", lambda f: f["interactions_considered"] == f["interactions"]),
             _rule("at most max_interactions", lambda f: f["interactions_considered"] <= f["max_interactions"]),
         ],
         unique_column_names=True,
-    )  # fmt: skip
+    )
 
 
-def _interaction(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
+def _interaction(limit: pd.Timestamp) -> pandera.DataFrameSchema:
     return pandera.DataFrameSchema(
-        {
-            "position": _between(0, 199),
-            "channel": _one_of(*RECORDED),
-            "intent": _bytes(_LONGEST_ID_BYTES),
-        },
+        _between(0, 199, "position") | _one_of(RECORDED, "channel") | _bytes(_LONGEST_ID_BYTES, "intent"),
         checks=[
             _rule(
                 "not newer than its summary",
@@ -125,83 +111,71 @@ def _interaction(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
     )
 
 
-def _feedback(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
+def _feedback(limit: pd.Timestamp) -> pandera.DataFrameSchema:
     return pandera.DataFrameSchema(
-        {
-            "helpful_feedback": _one_of("helpful", "not_helpful"),
-            "feedback_timestamp": _not_after(limit),
-            "summary_timestamp": _not_after(limit),
-            "feedback_id": _bytes(_LONGEST_ID_BYTES, least=1),
-            "request_id": _bytes(_LONGEST_ID_BYTES, least=1),
-            "contact_id": _bytes(2 * _LONGEST_ID_BYTES, least=1),
-            "comment": _bytes(_LONGEST_TEXT_BYTES, nullable=True),
-            "edited_summary": _bytes(_LONGEST_TEXT_BYTES, nullable=True),
-            "task": _bytes(64, least=1),
-        },
+        _one_of(("helpful", "not_helpful"), "helpful_feedback")
+        | _not_after(limit, "feedback_timestamp", "summary_timestamp")
+        | _bytes(_LONGEST_ID_BYTES, "feedback_id", "request_id", least=1)
+        | _bytes(2 * _LONGEST_ID_BYTES, "contact_id", least=1)
+        | _bytes(_LONGEST_TEXT_BYTES, "comment", "edited_summary", nullable=True)
+        | _bytes(64, "task", least=1),
         checks=[
             _rule("not before its summary", lambda f: f["feedback_timestamp"] >= f["summary_timestamp"] - CLOCK_SKEW)
         ],
     )
 
 
-def _answer_detail(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
+def _answer_detail(limit: pd.Timestamp) -> pandera.DataFrameSchema:
     return pandera.DataFrameSchema(
-        {
-            "generation_timestamp": _not_after(limit),
-            "request_id": _bytes(_LONGEST_ID_BYTES, least=1),
-            "task": _bytes(64, least=1),
-            "conversation": _bytes(64, least=1, nullable=True),
-            "inputs": _bytes(_LONGEST_TEXT_BYTES, nullable=True),
-            "tools": _bytes(_LONGEST_TEXT_BYTES),
-        }
+        _not_after(limit, "generation_timestamp")
+        | _bytes(_LONGEST_ID_BYTES, "request_id", least=1)
+        | _bytes(64, "task", least=1)
+        | _bytes(64, "conversation", least=1, nullable=True)
+        | _bytes(_LONGEST_TEXT_BYTES, "inputs", nullable=True)
+        | _bytes(_LONGEST_TEXT_BYTES, "tools")
     )
 
 
-def _audit_event(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
+def _audit_event(limit: pd.Timestamp) -> pandera.DataFrameSchema:
     return pandera.DataFrameSchema(
-        {
-            "event_timestamp": _not_after(limit),
-            "event_id": _bytes(160, least=1),
-            "session_id": _bytes(64, least=1),
-            "event_type": _one_of(*DATA_OF),
-            "level": _one_of(*get_args(AuditLevel)),
-            "task": _bytes(64, least=1),
-            "tool_name": _bytes(_LONGEST_ID_BYTES, nullable=True),
-            "reason": _bytes(256, nullable=True),
-            "resolution_status": _one_of(*get_args(ResolutionStatus), nullable=True),
-            "data": _bytes(_LONGEST_TEXT_BYTES, nullable=True),
-        }
+        _not_after(limit, "event_timestamp")
+        | _bytes(160, "event_id", least=1)
+        | _bytes(64, "session_id", "task", least=1)
+        | _one_of(tuple(DATA_OF), "event_type")
+        | _one_of(get_args(AuditLevel), "level")
+        | _bytes(_LONGEST_ID_BYTES, "tool_name", nullable=True)
+        | _bytes(256, "reason", nullable=True)
+        | _one_of(get_args(ResolutionStatus), "resolution_status", nullable=True)
+        | _bytes(_LONGEST_TEXT_BYTES, "data", nullable=True)
     )
 
 
-def _finding(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
-    texts = ("user_query", "model_response", "validation_details")
+def _finding(limit: pd.Timestamp) -> pandera.DataFrameSchema:
     return pandera.DataFrameSchema(
-        {
-            "finding_timestamp": _not_after(limit),
-            "log_id": _bytes(160, least=1),
-            "hallucination_type": _bytes(64, least=1),
-            "severity": _one_of(*get_args(Severity)),
-            "action_taken": _one_of(*get_args(FindingAction)),
-            "tool_results": _bytes(_LONGEST_TEXT_BYTES, nullable=True),
-            **{name: _bytes(_LONGEST_TEXT_BYTES) for name in texts},
-        }
+        _not_after(limit, "finding_timestamp")
+        | _bytes(160, "log_id", least=1)
+        | _bytes(64, "hallucination_type", least=1)
+        | _one_of(get_args(Severity), "severity")
+        | _one_of(get_args(FindingAction), "action_taken")
+        | _bytes(_LONGEST_TEXT_BYTES, "tool_results", nullable=True)
+        | _bytes(_LONGEST_TEXT_BYTES, "user_query", "model_response", "validation_details")
     )
 
 
-def _release(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
-    kinds = _one_of("promote", "rollback", "restore")
-    return pandera.DataFrameSchema({"released_at": _not_after(limit), "kind": kinds, "why": _bytes(4096)})
-
-
-def _promise(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
+def _release(limit: pd.Timestamp) -> pandera.DataFrameSchema:
     return pandera.DataFrameSchema(
-        {"n": _between(0, 1_000_000_000), "metric": _bytes(_LONGEST_ID_BYTES, least=1)},
+        _not_after(limit, "released_at") | _one_of(("promote", "rollback", "restore"), "kind") | _bytes(4096, "why")
+    )
+
+
+def _promise(limit: pd.Timestamp) -> pandera.DataFrameSchema:
+    return pandera.DataFrameSchema(
+        _between(0, 1_000_000_000, "n") | _bytes(_LONGEST_ID_BYTES, "metric", least=1),
         checks=[_rule("low is not above high", lambda f: ~(f["low"] > f["high"]))],
     )
 
 
-_SCHEMAS: "Mapping[type[WarehouseEvent], Callable[[pd.Timestamp], pandera.DataFrameSchema]]" = {
+_SCHEMAS: Mapping[type[WarehouseEvent], Callable[[pd.Timestamp], pandera.DataFrameSchema]] = {
     SummaryEvent: _summary,
     InteractionEvent: _interaction,
     FeedbackEvent: _feedback,
@@ -226,7 +200,7 @@ def broken_rows(
     """
     if rows.num_rows == 0:
         return {}
-    schema = _schema(event, now)
+    schema = _SCHEMAS[event](pd.Timestamp(now + CLOCK_SKEW))
     frame = _frame(schema, rows, interactions)
     try:
         schema.validate(frame, lazy=True)
@@ -235,7 +209,7 @@ def broken_rows(
     return {}
 
 
-def _frame(schema: "pandera.DataFrameSchema", rows: pa.Table, interactions: pa.Array | None) -> pd.DataFrame:
+def _frame(schema: pandera.DataFrameSchema, rows: pa.Table, interactions: pa.Array | None) -> pd.DataFrame:
     # Only the checked columns, and only the lengths of texts, so that pandera's error report cannot quote a customer's text.
     columns: dict[str, Any] = {}
     for name in rows.column_names:

@@ -18,15 +18,20 @@ from service.answers_kept.record import time_partition, utc_text
 from service.core.redaction.texts import TextRedactor
 from service.kit.aws.bounded import patiently
 from service.kit.aws.event_queue import Announced, EventQueue, QueueMessage
-from service.kit.delivery.dead_letters import DeadLetter
+from service.kit.delivery.dead_letters import DeadLetter, DeadLetters
 from service.kit.frame.errors import StoreError
 from service.kit.records.tombstones import Tombstones, nobody_erased
-from service.loading.batch import prepare
-from service.loading.dead_letters import bury, letters_of
-from service.loading.erased import is_erased
-from service.loading.hours import hourly_prefixes
+from service.loading.batch import Dead, prepare
 from service.loading.merging import LoadTally, join_verdicts, merge_batch, oldest_moment
-from service.loading.objects import MAX_OBJECT_BYTES, BadObject, DeadReason, Fetched, kind_of
+from service.loading.objects import (
+    MAX_OBJECT_BYTES,
+    BadObject,
+    DeadReason,
+    Fetched,
+    hourly_prefixes,
+    is_erased,
+    kind_of,
+)
 from service.loading.queries import known_versions
 from service.warehouse.port import Warehouse
 
@@ -39,6 +44,7 @@ _PATIENCE_S = 10.0
 # A spool that was stopped may later write into hours that were already scanned: scans overlap by this much.
 OVERLAP = timedelta(hours=48)
 _FOLLOW_SCAN_EVERY_S = 3600.0
+DEAD_PREFIX = "omni-channel/dead/"
 
 Opened = Callable[[], Warehouse]
 Report = Callable[[LoadTally], None]
@@ -196,6 +202,24 @@ class Loader:
     def _known(self, objects: Sequence[Announced]) -> set[tuple[str, str]]:
         with closing(self.open_warehouse()) as warehouse:
             return known_versions(warehouse, [one.key for one in objects])
+
+
+def letters_of(archive: Archive) -> DeadLetters:
+    """Return the dead letters of one bucket, which hold no customer text; the objects themselves stay in place."""
+    return DeadLetters(
+        prefix=DEAD_PREFIX,
+        suffix=".dead.json",
+        write=archive.put_json,
+        keys=lambda prefix: (item.key for page in archive.listed(prefix) for item in page),
+        delete=archive.delete,
+    )
+
+
+def bury(letters: DeadLetters, dead: Sequence[Dead], now: datetime) -> None:
+    """Write a letter for each object that has none for this reason. Safe to repeat."""
+    for one in dead:
+        about = {"object_key": one.key, "etag": one.etag, "kind": one.kind}
+        letters.bury(one.key, one.reason.value, one.detail, now, about)
 
 
 def hour_of(key: str) -> datetime | None:

@@ -16,17 +16,7 @@ from service.loading.batch import Dead, Good, Prepared
 from service.loading.checks import CLOCK_SKEW
 from service.loading.objects import DeadReason
 from service.loading.queries import load_rows, within
-from service.warehouse.events import (
-    AnswerDetailEvent,
-    AuditEvent,
-    FeedbackEvent,
-    FindingEvent,
-    InteractionEvent,
-    LoadEvent,
-    PromiseEvent,
-    ReleaseEvent,
-    SummaryEvent,
-)
+from service.warehouse.events import EVENTS, FeedbackEvent, LoadEvent, SummaryEvent
 from service.warehouse.port import Warehouse
 
 # A query lists at most this many times; beyond it, reading the whole range between the first and the last is cheaper.
@@ -105,16 +95,7 @@ def merge_batch(warehouse: Warehouse, batch: Prepared, now: datetime, *, bury: B
     )
     with warehouse.transaction():
         # Interactions belong to the request, so they are loaded even if its summary lost a collision.
-        for event in (
-            InteractionEvent,
-            FeedbackEvent,
-            AnswerDetailEvent,
-            AuditEvent,
-            FindingEvent,
-            ReleaseEvent,
-            PromiseEvent,
-            SummaryEvent,
-        ):
+        for event in sorted(EVENTS, key=lambda one: one is SummaryEvent):
             rows = settled.summaries if event is SummaryEvent else batch.tables[event]
             if rows.num_rows:
                 merged = warehouse.merge(event, rows)

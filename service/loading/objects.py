@@ -6,12 +6,14 @@ Answers and verdicts are of two kinds each: those on summaries, and those of ``P
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from service.answers_kept.answer_record import ANSWER_FEEDBACK_PREFIX, ANSWERS_PREFIX, AnswerVerdict, KeptAnswer
+from service.answers_kept.archive import Archive
 from service.answers_kept.record import (
     FEEDBACK_PREFIX,
     PROCESSED_PREFIX,
@@ -23,6 +25,8 @@ from service.answers_kept.record import (
 )
 from service.audit.record import AUDIT_PREFIX, AuditRecord
 from service.kit.frame.errors import ServiceError
+from service.kit.records.tombstones import Tombstones
+from service.kit.telemetry.fields import account_hash
 from service.warehouse.events import SCHEMA_VERSION
 
 PREFIXES = (PROCESSED_PREFIX, FEEDBACK_PREFIX, ANSWERS_PREFIX, ANSWER_FEEDBACK_PREFIX, AUDIT_PREFIX, RELEASES_PREFIX)
@@ -166,8 +170,8 @@ def read_object(item: Fetched) -> Record:
         record = model.model_validate_json(item.body)
     except ValidationError as err:
         raise _why(item.body, err) from None
-    if not 0 <= _version(record) <= SCHEMA_VERSION:
-        raise _unknown_version(_version(record))
+    if not 0 <= record.schema_version <= SCHEMA_VERSION:
+        raise _unknown_version(record.schema_version)
     return record
 
 
@@ -192,12 +196,41 @@ def _field(where: tuple[int | str, ...]) -> str:
     return ".".join(str(part) if str(part).isidentifier() or str(part).isdigit() else "?" for part in where)[:80]
 
 
-def _version(record: Record) -> int:
-    return record.schema_version
-
-
 def _unknown_version(version: int) -> BadObject:
     return BadObject(
         DeadReason.SCHEMA_VERSION,
         f"version {version}; this program reads 0 to {SCHEMA_VERSION}: update it, then `omni load-events --replay all`",
     )
+
+
+def hourly_prefixes(archive: Archive) -> list[str]:
+    """Return the prefixes under which keys sort by time; those of tasks are the ones that have answers."""
+    return [prefix for kind in PREFIXES for prefix in (archive.folders(kind) if kind == ANSWERS_PREFIX else [kind])]
+
+
+def is_erased(tombstones: Tombstones, record: Record) -> bool:
+    """Return whether ``record`` was made before its customer was erased: an object that comes late must not bring them back.
+
+    Raises:
+        StoreError: nobody can tell now; load it later.
+    """
+    if isinstance(record, ReleaseRecord):
+        return False
+    if isinstance(record, AuditRecord):
+        names = {name for one in record.events for name in (one.session_id, one.contact_id, one.user_id) if name}
+        return tombstones.covers(names, record.recorded_at)
+    if isinstance(record, KeptAnswer):
+        return tombstones.covers((record.customer, record.conversation, *record.persons), _moment(record.generated_at))
+    if isinstance(record, AnswerVerdict):
+        return tombstones.covers((record.customer, record.conversation), _moment(record.feedback_timestamp))
+    made_at = record.feedback_timestamp if isinstance(record, FeedbackRecord) else record.generated_at
+    return tombstones.covers((account_hash(record.account_number),), _moment(made_at))
+
+
+def _moment(text: str) -> datetime:
+    # A time that cannot be read makes the object dead later, with its own reason.
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.max.astimezone()
+    return found if found.tzinfo is not None else found.astimezone()

@@ -3,8 +3,7 @@
 The rows depend only on the record, the hash key and the redactor, so an object gives the same rows whenever it is loaded.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -17,34 +16,26 @@ from service.core.redaction.free_text import RedactionFailed, redacted_text
 from service.core.redaction.persons import json_text, output_texts, texts_in, with_output_texts, with_texts
 from service.core.redaction.texts import PersonalText
 from service.kit.telemetry.log import account_hash
-from service.loading.audit_rows import audit_texts
+from service.loading.arrow_tables import WarehouseRow, WarehouseRows, row_of
+from service.loading.audit_rows import audit_rows, audit_texts
 from service.loading.objects import BadObject, DeadReason, Record, ReleaseRecord
+from service.warehouse.events import (
+    AnswerDetailEvent,
+    FeedbackEvent,
+    InteractionEvent,
+    PromiseEvent,
+    ReleaseEvent,
+    SummaryEvent,
+)
 
-WarehouseRow = tuple[Any, ...]
 _TASK = "summarize"  # records of summaries do not name their task
-_CENT_FRACTION = Decimal("1e-10")  # the precision of the warehouse's DECIMAL(18, 10)
+_CENT_FRACTION = Decimal("1e-10")  # ten decimals of a dollar
 _MOST_USD = Decimal("1e8")
 _SHORTEST_ACCOUNT = 4  # the API's minimum; a shorter text is not an account and occurs by chance in many ids
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SummaryRows:
-    """The row of an answered request, and the rows of the interactions that its summary was made from."""
-
-    summary: WarehouseRow
-    interactions: tuple[WarehouseRow, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerRows:
-    """The row of an answer of any task among the summaries, and the row of what only such an answer has."""
-
-    summary: WarehouseRow
-    details: WarehouseRow
-
-
 def personal_texts(record: Record) -> list[PersonalText]:
-    """Return the texts of a record that may hold personal data, in the order in which the functions below take them.
+    """Return the texts of a record that may hold personal data, in the order in which ``warehouse_rows`` takes them.
 
     Those of a task's answer were redacted by the patterns before they were kept; the finder has not seen them yet.
     """
@@ -62,242 +53,154 @@ def personal_texts(record: Record) -> list[PersonalText]:
     return [PersonalText(text=text, account_number=record.account_number) for text in texts if text is not None]
 
 
-def summary_rows(record: SummaryRecord, summary_text: str) -> SummaryRows:
-    """Return the rows, with values in the column order of ``SummaryEvent`` and ``InteractionEvent``.
-
-    ``summary_text`` is the redacted text.
+def warehouse_rows(record: Record, texts: Sequence[str]) -> WarehouseRows:
+    """Return all rows of a record; ``texts`` are its redacted ``personal_texts``.
 
     Raises:
-        BadObject: a time or an amount cannot be read, or an intent cannot be redacted.
+        BadObject: a time or an amount cannot be read, or an intent or reason cannot be redacted.
     """
-    account = record.account_number
-    hashed = account_hash(account)
-    hide = _hider(account, hashed)
+    redacted = iter(texts)
+    if isinstance(record, SummaryRecord):
+        return _summary_rows(record, next(redacted))
+    if isinstance(record, KeptAnswer):
+        return _answer_rows(record, redacted)
+    if isinstance(record, FeedbackRecord):
+        return [(FeedbackEvent, _feedback_row(record, redacted))]
+    if isinstance(record, AnswerVerdict):
+        return [(FeedbackEvent, _answer_verdict_row(record, redacted))]
+    if isinstance(record, AuditRecord):
+        return audit_rows(record, redacted)
+    return _release_rows(record)
+
+
+def _summary_rows(record: SummaryRecord, summary_text: str) -> WarehouseRows:
+    hashed = account_hash(record.account_number)
+    hide = _hider(record.account_number, hashed)
     generated = _moment("generated_at", record.generated_at)
-    contact_id = hide(record.contact_id)
     seen = [
         (item.channel, _moment("interactions.timestamp", item.timestamp), item.intent) for item in record.interactions
     ]
-    summary = (
-        contact_id,
-        hashed,
-        summary_text,
-        record.model_used,
-        generated,
-        record.latency_ms,
-        record.cache_hit,
-        None,
-        None,
-        record.request_id,
-        hide(record.unique_process_id),
-        hide(record.initial_contact_id),
-        record.summary_id,
-        _TASK,
-        record.client,
-        _label(hide(record.ivr_intent)),
-        record.answered_by,
-        record.arm,
-        record.degraded,
-        record.prompt_version,
-        record.pair,
-        record.pair_digest,
-        record.registry_version,
-        record.rollout_arm,
-        record.environment,
-        *_history_columns(record, seen),
-        *_metered_columns(record),
-        record.guard_findings,
-        "+".join(sorted(record.guard_kinds)),
-        record.repaired,
-        len(record.summary.split()),
-        record.schema_version,
-        # The record's key instead of the object's, so that a copy under another name gives the same row.
-        record.object_key,
+    times = [moment for _, moment, _ in seen]
+    same = {"contact_id": hide(record.contact_id), "account_number": hashed, "generation_timestamp": generated}
+    summary = row_of(
+        SummaryEvent,
+        record,
+        **same,
+        **_metered(record),
+        summary_text=summary_text,
+        summary_words=len(record.summary.split()),
+        unique_process_id=hide(record.unique_process_id),
+        initial_contact_id=hide(record.initial_contact_id),
+        task=_TASK,
+        ivr_intent=_label(hide(record.ivr_intent)),
+        history_days=(max(times) - min(times)).days if times else 0,
+        channels="+".join(sorted({channel for channel, _, _ in seen})),
+        last_channel=max(seen, key=lambda item: item[1])[0] if seen else None,
+        channel_filter=None if record.channel_filter is None else "+".join(record.channel_filter),
     )
-    interactions = tuple(
-        (record.request_id, contact_id, hashed, generated, position, channel, moment, _label(hide(intent)))
+    interactions = [
+        row_of(
+            InteractionEvent,
+            record,
+            **same,
+            position=position,
+            channel=channel,
+            interaction_timestamp=moment,
+            intent=_label(hide(intent)),
+        )
         for position, (channel, moment, intent) in enumerate(seen)
-    )
-    return SummaryRows(summary=summary, interactions=interactions)
+    ]
+    return [(SummaryEvent, summary), *((InteractionEvent, row) for row in interactions)]
 
 
-def answer_rows(record: KeptAnswer, texts: Sequence[str]) -> AnswerRows:
-    """Return the rows, with values in the column order of their events; ``texts`` are the redacted ``personal_texts``.
-
-    Raises:
-        BadObject: a time or an amount cannot be read.
-    """
-    redacted = iter(texts)
+def _answer_rows(record: KeptAnswer, redacted: Iterator[str]) -> WarehouseRows:
     output = with_output_texts(record.output, redacted)
     inputs = None if record.inputs is None else json_text(with_texts(record.inputs, redacted))
     generated = _moment("generated_at", record.generated_at)
     conversation = record.conversation or record.request_id
-    summary = (
-        record.request_id,
-        record.customer,
-        output,
-        record.model_used,
-        generated,
-        record.latency_ms,
-        False,
-        None,
-        None,
-        record.request_id,
-        conversation,
-        conversation,
-        record.request_id,
-        record.task,
-        record.client,
-        "",
-        record.answered_by,
-        record.arm,
-        record.degraded,
-        record.prompt_version,
-        record.pair,
-        record.pair_digest,
-        record.registry_version,
-        record.rollout_arm,
-        record.environment,
-        *_NO_HISTORY,
-        *_metered_columns(record),
-        record.guard_findings,
-        "+".join(sorted(record.guard_kinds)),
-        record.repaired,
-        len(output.split()),
-        record.schema_version,
-        record.object_key,
+    summary = row_of(
+        SummaryEvent,
+        record,
+        **_NO_HISTORY,
+        **_metered(record),
+        contact_id=record.request_id,
+        account_number=record.customer,
+        summary_text=output,
+        summary_words=len(output.split()),
+        generation_timestamp=generated,
+        cache_hit=False,
+        unique_process_id=conversation,
+        initial_contact_id=conversation,
+        summary_id=record.request_id,
     )
-    details = (
-        record.request_id,
-        record.task,
-        generated,
-        record.conversation,
-        inputs,
-        json_text([call.model_dump() for call in record.tools]),
-        record.schema_version,
-        record.object_key,
-    )
-    return AnswerRows(summary=summary, details=details)
+    tools = json_text([call.model_dump() for call in record.tools])
+    details = row_of(AnswerDetailEvent, record, generation_timestamp=generated, inputs=inputs, tools=tools)
+    return [(SummaryEvent, summary), (AnswerDetailEvent, details)]
 
 
-_NO_HISTORY: WarehouseRow = (None, 0, 0, "", None, 0, 0, None)
+# The columns of a summary's intent and history in the row of an answer that has neither.
+_NO_HISTORY: Mapping[str, Any] = {
+    "ivr_intent": "", "date_range": None, "interactions_considered": 0, "history_days": 0, "channels": "",
+    "last_channel": None, "max_history_days": 0, "max_interactions": 0, "channel_filter": None,
+}  # fmt: skip
 
 
-def _history_columns(record: SummaryRecord, seen: Sequence[tuple[str, datetime, str]]) -> WarehouseRow:
-    """Return the columns from ``date_range`` to ``channel_filter``: the requested and the considered history."""
-    times = [moment for _, moment, _ in seen]
-    return (
-        record.date_range,
-        record.interactions_considered,
-        (max(times) - min(times)).days if times else 0,
-        "+".join(sorted({channel for channel, _, _ in seen})),
-        max(seen, key=lambda item: item[1])[0] if seen else None,
-        record.max_history_days,
-        record.max_interactions,
-        None if record.channel_filter is None else "+".join(record.channel_filter),
+def _metered(record: SummaryRecord | KeptAnswer) -> dict[str, Any]:
+    return {
+        "cost_usd": _money(record.cost_usd),
+        "guard_kinds": "+".join(sorted(record.guard_kinds)),
+        "helpful_feedback": None,
+        "feedback_timestamp": None,
+    }
+
+
+def _feedback_row(record: FeedbackRecord, redacted: Iterator[str]) -> WarehouseRow:
+    hashed = account_hash(record.account_number)
+    hide = _hider(record.account_number, hashed)
+    return row_of(
+        FeedbackEvent,
+        record,
+        **_verdict_times(record),
+        contact_id=hide(record.contact_id),
+        initial_contact_id=hide(record.initial_contact_id),
+        unique_process_id=hide(record.unique_process_id),
+        account_number=hashed,
+        comment=None if record.comment is None else next(redacted),
+        edited_summary=None if record.edited_summary is None else next(redacted),
+        task=_TASK,
+        reason=None,
     )
 
 
-def _metered_columns(record: SummaryRecord | KeptAnswer) -> WarehouseRow:
-    """Return the columns from ``input_tokens`` to ``cost_usd``."""
-    return (
-        record.input_tokens,
-        record.output_tokens,
-        record.prompt_cache_read_tokens,
-        record.prompt_cache_write_tokens,
-        _money(record.cost_usd),
-    )
-
-
-def feedback_row(record: FeedbackRecord, texts: Sequence[str]) -> WarehouseRow:
-    """Return the row, with values in the column order of ``FeedbackEvent``; ``texts`` are its redacted ``personal_texts``.
-
-    Raises:
-        BadObject: a time cannot be read.
-    """
-    redacted = iter(texts)
-    account = record.account_number
-    hashed = account_hash(account)
-    hide = _hider(account, hashed)
-    return (
-        record.feedback_id,
-        record.request_id,
-        hide(record.contact_id),
-        hide(record.initial_contact_id),
-        hide(record.unique_process_id),
-        hashed,
-        record.helpful_feedback,
-        _moment("feedback_timestamp", record.feedback_timestamp),
-        None if record.comment is None else next(redacted),
-        None if record.edited_summary is None else next(redacted),
-        _moment("generated_at", record.generated_at),
-        record.pair,
-        record.pair_digest,
-        record.prompt_version,
-        record.model_used,
-        record.schema_version,
-        record.object_key,
-        _TASK,
-        None,
-    )
-
-
-def answer_verdict_row(record: AnswerVerdict, texts: Sequence[str]) -> WarehouseRow:
-    """Return the row, with values in the column order of ``FeedbackEvent``; ``texts`` are its redacted ``personal_texts``.
-
-    Raises:
-        BadObject: a time cannot be read.
-    """
-    redacted = iter(texts)
+def _answer_verdict_row(record: AnswerVerdict, redacted: Iterator[str]) -> WarehouseRow:
     conversation = record.conversation or record.request_id
-    return (
-        record.feedback_id,
-        record.request_id,
-        record.request_id,
-        conversation,
-        conversation,
-        record.customer,
-        record.helpful_feedback,
-        _moment("feedback_timestamp", record.feedback_timestamp),
-        with_output_texts(record.comment, redacted) if record.comment else record.comment,
-        with_output_texts(record.edited_output, redacted) if record.edited_output else record.edited_output,
-        _moment("generated_at", record.generated_at),
-        record.pair,
-        record.pair_digest,
-        record.prompt_version,
-        record.model_used,
-        record.schema_version,
-        record.object_key,
-        record.task,
-        record.reason,
+    comment = with_output_texts(record.comment, redacted) if record.comment else record.comment
+    edited = with_output_texts(record.edited_output, redacted) if record.edited_output else record.edited_output
+    return row_of(
+        FeedbackEvent,
+        record,
+        **_verdict_times(record),
+        contact_id=record.request_id,
+        initial_contact_id=conversation,
+        unique_process_id=conversation,
+        account_number=record.customer,
+        comment=comment,
+        edited_summary=edited,
     )
 
 
-def release_rows(record: ReleaseRecord) -> tuple[WarehouseRow, tuple[WarehouseRow, ...]]:
-    """Return the row of the release and the rows of its promises, with values in the events' column order.
+def _verdict_times(record: FeedbackRecord | AnswerVerdict) -> dict[str, datetime]:
+    return {
+        "feedback_timestamp": _moment("feedback_timestamp", record.feedback_timestamp),
+        "summary_timestamp": _moment("generated_at", record.generated_at),
+    }
 
-    Raises:
-        BadObject: the reason cannot be redacted.
-    """
-    same = (record.task, record.environment, record.sequence)
-    release = (
-        *same,
-        record.kind,
-        record.pair,
-        record.pair_digest,
-        record.prompt_version,
-        record.registry_version,
-        record.released_at.astimezone(UTC),
-        record.released_by,
-        # Staff write this text about pairs; redacting names would remove the names of pairs.
-        _label(record.why),
-        record.attestation_digest,
-    )
-    promises = tuple(
-        (*same, record.pair_digest, said.metric, said.value, said.low, said.high, said.n, said.unit)
-        for said in record.promises
-    )
-    return release, promises
+
+def _release_rows(record: ReleaseRecord) -> WarehouseRows:
+    # Staff write the reason about pairs; redacting names would remove the names of pairs.
+    release = row_of(ReleaseEvent, record, released_at=record.released_at.astimezone(UTC), why=_label(record.why))
+    promises = [row_of(PromiseEvent, record, **said.model_dump()) for said in record.promises]
+    return [(ReleaseEvent, release), *((PromiseEvent, row) for row in promises)]
 
 
 def _hider(account: str, hashed: str) -> Callable[[str], str]:

@@ -1,4 +1,7 @@
-"""Checks the functions, syntax nodes, tables and windows of a query, and refuses by name whatever is not allowed."""
+"""Checks the functions, syntax nodes, tables and windows of a query, and refuses by name whatever is not allowed.
+
+Each check raises ``QueryRefused`` with one line that says what is wrong.
+"""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -49,9 +52,6 @@ def check_names(sql: str, tree: exp.Expr, may_precede: str) -> None:
     """Refuse unknown functions by their written names: sqlglot uses one class for several functions that differ.
 
     ``may_precede`` is the name of a view, which may precede a parenthesis.
-
-    Raises:
-        QueryRefused: a function is not known.
     """
     named = {alias.name.lower() for alias in tree.find_all(exp.TableAlias)} | {may_precede}
     tokens = sqlglot.tokenize(sql, read="redshift")
@@ -65,11 +65,7 @@ def check_names(sql: str, tree: exp.Expr, may_precede: str) -> None:
 
 
 def check_nodes(tree: exp.Expr) -> None:
-    """Refuse syntax that Redshift lacks or that is not known to mean the same in DuckDB.
-
-    Raises:
-        QueryRefused: the query uses such syntax.
-    """
+    """Refuse syntax that Redshift lacks or that is not known to mean the same in DuckDB."""
     for node in tree.walk():
         kind = type(node).__name__
         if kind not in _NODES:
@@ -99,11 +95,7 @@ def check_nodes(tree: exp.Expr) -> None:
 
 
 def check_tables(tree: exp.Expr, columns: Columns) -> None:
-    """Refuse tables that the warehouse does not have, and remove the schema name from the others, in place.
-
-    Raises:
-        QueryRefused: the query names such a table.
-    """
+    """Refuse tables that the warehouse does not have, and remove the schema name from the others, in place."""
     named = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     for table in tree.find_all(exp.Table):
         name = table.name.lower()
@@ -117,11 +109,7 @@ def check_tables(tree: exp.Expr, columns: Columns) -> None:
 
 
 def check_window(window: exp.Window) -> None:
-    """Refuse window frames that Redshift lacks, and windows without a frame where Redshift requires one.
-
-    Raises:
-        QueryRefused: ``window`` breaks one of these rules.
-    """
+    """Refuse window frames that Redshift lacks, and windows without a frame where Redshift requires one."""
     spec = window.args.get("spec")
     if spec is not None and spec.args.get("kind") != "ROWS":
         raise QueryRefused("Redshift knows only ROWS as a window's frame, neither RANGE nor GROUPS")
@@ -133,11 +121,7 @@ def check_window(window: exp.Window) -> None:
 
 
 def check_sorted_aggregates(select: exp.Select) -> None:
-    """Refuse a SELECT whose aggregates sort their rows differently, as Redshift does.
-
-    Raises:
-        QueryRefused: two aggregates have different orders.
-    """
+    """Refuse a SELECT whose aggregates sort their rows differently, as Redshift does."""
     orders = set()
     for node in select.find_all(exp.WithinGroup, exp.Median):
         if node.find_ancestor(exp.Window) is None and node.find_ancestor(exp.Select) is select:

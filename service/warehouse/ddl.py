@@ -15,11 +15,7 @@ _STORAGE_WORDS = {"ENCODE": 1, "DISTSTYLE": 1, "BACKUP": 1}
 
 
 def statements(sql: str) -> list[str]:
-    """Return the statements of a file as written; empty statements and comments around statements are dropped.
-
-    Raises:
-        QueryRefused: the text cannot be split into tokens.
-    """
+    """Return the statements of a file as written; empty statements and comments around statements are dropped."""
     found: list[str] = []
     start: int | None = None
     for token in _tokens(sql):
@@ -60,10 +56,7 @@ def table_to_duckdb(sql: str) -> tuple[str, ...]:
     """Return a CREATE, ALTER or DROP for DuckDB: one statement, with a sequence before it for each IDENTITY column.
 
     A NOT NULL of an added column becomes a statement of its own: DuckDB cannot add a column with a constraint. Keys are
-    dropped: Redshift does not enforce them, and merging keeps rows unique.
-
-    Raises:
-        QueryRefused: something in it has no counterpart.
+    dropped: Redshift does not enforce them, and merging keeps rows unique. What has no counterpart is refused.
     """
     try:
         tree = sqlglot.parse_one(without_storage(sql), read="redshift")

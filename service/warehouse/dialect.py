@@ -63,11 +63,7 @@ def _thawed(columns: _FrozenColumns) -> Columns:
 
 
 def one_select(sql: str) -> str:
-    """Return the single SELECT in ``sql``, unchanged, for Redshift itself.
-
-    Raises:
-        QueryRefused: ``sql`` is not a SELECT, or holds several statements.
-    """
+    """Return the single SELECT in ``sql``, unchanged, for Redshift itself; anything else is refused."""
     return _select(sql)[0]
 
 
@@ -86,11 +82,7 @@ def _select(sql: str) -> tuple[str, exp.Expr]:
 
 
 def view_to_duckdb(sql: str, columns: Columns) -> str:
-    """Return a CREATE OR REPLACE VIEW for DuckDB, which has no late binding.
-
-    Raises:
-        QueryRefused: as for a query.
-    """
+    """Return a CREATE OR REPLACE VIEW for DuckDB, which has no late binding; refused is what a query may not hold."""
     return _view(sql, _frozen(columns))
 
 

@@ -84,23 +84,21 @@ def _time_format(text: str, name: str) -> str:
     return "".join(parts)
 
 
-def _to_char(node: exp.Expr) -> exp.Expr:
-    moment, form = _arguments(node, 2)
-    return duck(
-        "STRFTIME(:moment, :form)", moment=moment, form=_time_format(_text(form, "TO_CHAR's format"), "TO_CHAR")
-    )
+def _template(template: str, *parts: str) -> Rewrite:
+    """Return the rewrite of a function whose arguments, as many as ``parts``, take these places in DuckDB's ``template``."""
+
+    def rewrite(node: exp.Expr) -> exp.Expr:
+        return duck(template, **dict(zip(parts, _arguments(node, len(parts)), strict=True)))
+
+    return rewrite
 
 
-def _to_date(node: exp.Expr) -> exp.Expr:
-    text, form = _arguments(node, 2)
-    pattern = _time_format(_text(form, "TO_DATE's format"), "TO_DATE")
-    return duck("CAST(STRPTIME(:text, :form) AS DATE)", text=text, form=pattern)
+def _with_format(template: str, name: str) -> Rewrite:
+    def rewrite(node: exp.Expr) -> exp.Expr:
+        value, form = _arguments(node, 2)
+        return duck(template, value=value, form=_time_format(_text(form, f"{name}'s format"), name))
 
-
-def _to_timestamp(node: exp.Expr) -> exp.Expr:
-    text, form = _arguments(node, 2)
-    pattern = _time_format(_text(form, "TO_TIMESTAMP's format"), "TO_TIMESTAMP")
-    return duck("CAST(STRPTIME(:text, :form) AS TIMESTAMPTZ)", text=text, form=pattern)
+    return rewrite
 
 
 def _strtol(node: exp.Expr) -> exp.Expr:
@@ -109,12 +107,6 @@ def _strtol(node: exp.Expr) -> exp.Expr:
     if prefix is None:
         raise QueryRefused("STRTOL is translated for the bases 2, 10 and 16")
     return duck("CAST(:prefix || LOWER(:text) AS BIGINT)", prefix=prefix, text=text)
-
-
-def _concat(node: exp.Expr) -> exp.Expr:
-    # DuckDB's CONCAT skips NULL arguments; Redshift's returns NULL, as || does in both engines.
-    left, right = _arguments(node, 2)
-    return duck("(:one || :two)", one=left, two=right)
 
 
 def _path_text(node: exp.Expr) -> exp.Expr:
@@ -139,23 +131,11 @@ def _valid_or_null(template: str, null_if_invalid: exp.Expr | None, **parts: exp
     return duck(f"CASE WHEN json_valid(:document) THEN {template} END", **parts)
 
 
-def _json(template: str) -> Rewrite:
-    return lambda node: duck(template, document=_arguments(node, 1)[0])
-
-
 def _regexp_replace(node: exp.Expr) -> exp.Expr:
     text, pattern, new = _arguments(node, 3)
     if "$" in _text(new, "REGEXP_REPLACE's replacement") or "\\" in new.this:
         raise QueryRefused("REGEXP_REPLACE: a replacement that refers to groups is not translated")
     return duck("REGEXP_REPLACE(:text, :pattern, :new, 'g')", text=text, pattern=pattern, new=new)
-
-
-def _side(name: str) -> Rewrite:
-    def rewrite(node: exp.Expr) -> exp.Expr:
-        text, length = _arguments(node, 2)
-        return duck(f"{name}(:text, GREATEST(:length, 0))", text=text, length=length)
-
-    return rewrite
 
 
 def _sha2(node: exp.Expr) -> exp.Expr:
@@ -181,53 +161,42 @@ def _trunc(node: exp.Expr) -> exp.Expr:
     return duck("TRUNC(:number, :digits)", number=number, digits=digits)
 
 
-def _regexp_substr(node: exp.Expr) -> exp.Expr:
-    text, pattern = _arguments(node, 2)
-    return duck("REGEXP_EXTRACT(:text, :pattern)", text=text, pattern=pattern)
-
-
-def _regexp_count(node: exp.Expr) -> exp.Expr:
-    text, pattern = _arguments(node, 2)
-    return duck("LENGTH(REGEXP_EXTRACT_ALL(:text, :pattern))", text=text, pattern=pattern)
-
-
 def now(node: exp.Expr) -> exp.Expr:
     """Return the current time in UTC, without a time zone."""
     return duck("(CURRENT_TIMESTAMP AT TIME ZONE 'UTC')")
 
 
-def _log(node: exp.Expr) -> exp.Expr:
-    return duck("LOG10(:number)", number=_arguments(node, 1)[0])
-
-
 REWRITTEN: Mapping[str, Rewrite] = {
-    "TO_CHAR": _to_char,
-    "TO_DATE": _to_date,
-    "TO_TIMESTAMP": _to_timestamp,
+    "TO_CHAR": _with_format("STRFTIME(:value, :form)", "TO_CHAR"),
+    "TO_DATE": _with_format("CAST(STRPTIME(:value, :form) AS DATE)", "TO_DATE"),
+    "TO_TIMESTAMP": _with_format("CAST(STRPTIME(:value, :form) AS TIMESTAMPTZ)", "TO_TIMESTAMP"),
     "STRTOL": _strtol,
-    "CONCAT": _concat,
+    # DuckDB's CONCAT skips NULL arguments; Redshift's returns NULL, as || does in both engines.
+    "CONCAT": _template("(:one || :two)", "one", "two"),
     "JSON_EXTRACT_PATH_TEXT": _path_text,
     "JSON_EXTRACT_ARRAY_ELEMENT_TEXT": _element_text,
-    "JSON_ARRAY_LENGTH": _json("json_array_length(:document)"),
-    "GET_ARRAY_LENGTH": _json("json_array_length(:document)"),
-    "IS_VALID_JSON": _json("json_valid(:document)"),
-    "CAN_JSON_PARSE": _json("json_valid(:document)"),
-    "IS_VALID_JSON_ARRAY": _json("CASE WHEN json_valid(:document) THEN json_type(:document) = 'ARRAY' ELSE FALSE END"),
-    "JSON_PARSE": _json("CAST(:document AS JSON)"),
-    "JSON_SERIALIZE": _json("CAST(json(:document) AS VARCHAR)"),
-    "IS_ARRAY": _json("(json_type(:document) = 'ARRAY')"),
+    "JSON_ARRAY_LENGTH": _template("json_array_length(:document)", "document"),
+    "GET_ARRAY_LENGTH": _template("json_array_length(:document)", "document"),
+    "IS_VALID_JSON": _template("json_valid(:document)", "document"),
+    "CAN_JSON_PARSE": _template("json_valid(:document)", "document"),
+    "IS_VALID_JSON_ARRAY": _template(
+        "CASE WHEN json_valid(:document) THEN json_type(:document) = 'ARRAY' ELSE FALSE END", "document"
+    ),
+    "JSON_PARSE": _template("CAST(:document AS JSON)", "document"),
+    "JSON_SERIALIZE": _template("CAST(json(:document) AS VARCHAR)", "document"),
+    "IS_ARRAY": _template("(json_type(:document) = 'ARRAY')", "document"),
     "REGEXP_REPLACE": _regexp_replace,
-    "REGEXP_SUBSTR": _regexp_substr,
-    "REGEXP_COUNT": _regexp_count,
-    "LEFT": _side("LEFT"),
-    "RIGHT": _side("RIGHT"),
+    "REGEXP_SUBSTR": _template("REGEXP_EXTRACT(:text, :pattern)", "text", "pattern"),
+    "REGEXP_COUNT": _template("LENGTH(REGEXP_EXTRACT_ALL(:text, :pattern))", "text", "pattern"),
+    "LEFT": _template("LEFT(:text, GREATEST(:length, 0))", "text", "length"),
+    "RIGHT": _template("RIGHT(:text, GREATEST(:length, 0))", "text", "length"),
     "SHA2": _sha2,
-    "FUNC_SHA1": _json("SHA1(:document)"),
+    "FUNC_SHA1": _template("SHA1(:document)", "document"),
     "SUBSTRING": _substring,
     "SUBSTR": _substring,
     "TRUNC": _trunc,
     "GETDATE": now,
-    "LOG": _log,
+    "LOG": _template("LOG10(:number)", "number"),
     "RATIO_TO_REPORT": lambda node: node,  # rewritten together with its window: ratio_to_report()
 }
 
@@ -251,11 +220,7 @@ def listagg(node: exp.GroupConcat, order: exp.Order | None) -> exp.Expr:
 
 
 def date_part(node: exp.Extract) -> exp.Expr:
-    """Return an EXTRACT or DATE_PART.
-
-    Raises:
-        QueryRefused: the two engines count this part differently, or it is in a division, where its undocumented type matters.
-    """
+    """Return an EXTRACT or DATE_PART that both engines count alike; none in a division, where its undocumented type matters."""
     part = node.name.upper()
     if part not in _PARTS:
         hint = "use DATEDIFF(second, ...)" if part == "EPOCH" else f"known: {', '.join(sorted(_PARTS))}"

@@ -45,11 +45,7 @@ def average(node: exp.Avg, whole: exp.Expr, *, over_window: bool) -> exp.Expr:
 
 
 def check_average(node: exp.Avg) -> None:
-    """Refuse an average inside a division, because the average's type decides the quotient.
-
-    Raises:
-        QueryRefused: ``node`` is in a division and does not average a floating-point number.
-    """
+    """Refuse an average inside a division unless it is of floating-point numbers: the average's type decides the quotient."""
     value = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
     whole = node.parent if isinstance(node.parent, exp.Window) else node
     if isinstance(above(whole), exp.Div) and not is_fraction(value):
@@ -63,9 +59,6 @@ def division(node: exp.Div) -> exp.Expr:
 
     Two kinds of decimal divisor are exact and allowed: 1, 10.0, 100.0 and so on; and, inside FLOOR or CEIL, a whole number such
     as 3600.0, because the quotient keeps more places than the divisor has digits.
-
-    Raises:
-        QueryRefused: the divisor is written as any other decimal.
     """
     left, right = node.this, node.expression
     if is_fraction(left) or is_fraction(right):
@@ -82,11 +75,7 @@ def division(node: exp.Div) -> exp.Expr:
 
 
 def cast(node: exp.Cast) -> exp.Expr:
-    """Return a cast that gives Redshift's result, or fails when the query runs.
-
-    Raises:
-        QueryRefused: DuckDB has no counterpart of the type.
-    """
+    """Return a cast that gives Redshift's result, or fails when the query runs; a type without a counterpart is refused."""
     kind = node.to.this
     if kind in _SAME:
         return node

@@ -5,6 +5,8 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,10 +16,9 @@ from service.warehouse import schema
 from service.warehouse.ddl import statements
 from service.warehouse.dialect import one_select
 from service.warehouse.events import WarehouseEvent
-from service.warehouse.frames import to_frame
+from service.warehouse.frames import to_frame, unique_names
 from service.warehouse.messages import one_line
 from service.warehouse.port import Merged
-from service.warehouse.redshift_rows import parameter_text, table_of
 from service.warehouse.rows import arrow_schema, without_doubles
 
 if TYPE_CHECKING:
@@ -120,13 +121,13 @@ class RedshiftWarehouse:
         arguments: dict[str, Any] = {"Sql": one_select(sql)}
         if parameters:
             arguments["Parameters"] = [
-                {"name": name, "value": parameter_text(name, value)} for name, value in parameters.items()
+                {"name": name, "value": _parameter_text(name, value)} for name, value in parameters.items()
             ]
         try:
             done = self._finished(self._call("execute_statement", **self._target, **arguments)["Id"])
         except _StatementFailed as err:
             raise QueryRefused(str(err)) from err
-        return to_frame(table_of(*self._pages(done)))
+        return to_frame(_table_of(*self._pages(done)))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -306,3 +307,47 @@ def _merge(event: type[WarehouseEvent], staged: str) -> str:
         f"WHEN MATCHED THEN UPDATE SET {assigned} "
         f"WHEN NOT MATCHED THEN INSERT ({', '.join(names)}) VALUES ({', '.join(f'{staged}.{name}' for name in names)})"
     )
+
+
+def _parameter_text(name: str, value: Any) -> str:
+    """Return a query parameter as the text that the Data API expects."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, int | float | Decimal):
+        return str(value)
+    if isinstance(value, str) and value:
+        return value
+    raise QueryRefused(
+        f"parameter :{name}: Redshift's Data API takes non-empty texts, numbers and times, but neither None nor ''"
+    )
+
+
+def _table_of(columns: Sequence[Mapping[str, Any]], records: Sequence[Sequence[Mapping[str, Any]]]) -> "pa.Table":
+    """Return a result of the Data API as an arrow table."""
+    import pyarrow as pa
+
+    kinds: Mapping[str, tuple[pa.DataType, Callable[[Any], Any]]] = {
+        "bool": (pa.bool_(), bool),
+        "int2": (pa.int64(), int),
+        "int4": (pa.int64(), int),
+        "int8": (pa.int64(), int),
+        "float4": (pa.float64(), float),
+        "float8": (pa.float64(), float),
+        "numeric": (pa.float64(), float),
+        "date": (pa.date32(), date.fromisoformat),
+        "timestamp": (pa.timestamp("us"), datetime.fromisoformat),
+        "timestamptz": (pa.timestamp("us", tz="UTC"), datetime.fromisoformat),
+    }
+    arrays = []
+    for number, column in enumerate(columns):
+        kind, read = kinds.get(column["typeName"], (pa.string(), str))
+        arrays.append(pa.array([_value(record[number], read) for record in records], kind))
+    return pa.Table.from_arrays(arrays, names=unique_names([column["name"] for column in columns]))
+
+
+def _value(field: Mapping[str, Any], read: Callable[[Any], Any]) -> Any:
+    if field.get("isNull"):
+        return None
+    return read(next(value for name, value in field.items() if name != "isNull"))

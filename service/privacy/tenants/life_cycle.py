@@ -32,7 +32,7 @@ class TenantLifeCycle:
     """Blocking, except ``create``. ``eraser`` builds one tenant's eraser, which calls the tenants' table ``config_place``.
 
     ``by`` is who gave the order: a person, or a client of the service. Every method raises ``StoreError`` when a store does not
-    answer.
+    answer, ``TenantMissing`` when there is no such tenant, and ``TenantChanged`` when one that is being deleted is to change.
     """
 
     tenants: TenantStore
@@ -93,36 +93,21 @@ class TenantLifeCycle:
             raise TenantChangeRefused(refusal)
 
     def get(self, tenant: str) -> ConfiguredTenant:
-        """Return a tenant.
-
-        Raises:
-            TenantMissing: there is none.
-        """
+        """Return a tenant."""
         known = self.tenants.get(tenant)
         if known is None:
             raise TenantMissing(f"there is no tenant {tenant!r}: omni tenant list shows them")
         return known
 
     def configure(self, tenant: str, settings: TenantSettings) -> ConfiguredTenant:
-        """Replace a tenant's settings and return it.
-
-        Raises:
-            TenantMissing: there is no such tenant.
-            TenantChanged: it is being deleted.
-            TenantChangeRefused: as for ``create``.
-        """
+        """Replace a tenant's settings and return it; what ``create`` refuses is refused."""
         self._check(tenant, settings)
         changed = self.tenants.configure(tenant, settings)
         log(Event.TENANT_CHANGED, tenant=tenant, state="configured")
         return changed
 
     def suspend(self, tenant: str, *, by: str, why: str) -> ConfiguredTenant:
-        """Refuse a tenant's clients and stop work on its calls within seconds; its data stays. A repeat changes nothing.
-
-        Raises:
-            TenantMissing: there is no such tenant.
-            TenantChanged: it is being deleted.
-        """
+        """Refuse a tenant's clients and stop work on its calls within seconds; its data stays. A repeat changes nothing."""
         known = self.get(tenant)
         self.access.suspend_tenant(tenant)
         if known.state == "suspended":
@@ -132,12 +117,7 @@ class TenantLifeCycle:
         return moved
 
     def resume(self, tenant: str, *, by: str, why: str) -> ConfiguredTenant:
-        """Let a suspended tenant's clients in again, and take its calls.
-
-        Raises:
-            TenantMissing: there is no such tenant.
-            TenantChanged: it is being deleted.
-        """
+        """Let a suspended tenant's clients in again, and take its calls."""
         known = self.get(tenant)
         if known.state != "active":
             known = self.tenants.move(tenant, "active", from_states=("suspended",), by=by, why=why, now=self.now())
@@ -151,7 +131,6 @@ class TenantLifeCycle:
         A repeat, also after an interruption that left nothing of the tenant's own item, changes nothing.
 
         Raises:
-            TenantMissing: there is no such tenant.
             TenantChangeRefused: it is active, or a worker holds one of its calls.
         """
         known = self.tenants.get(tenant)
@@ -174,12 +153,7 @@ class TenantLifeCycle:
         return self.eraser(tenant).find(_ids(tenant))
 
     def delete(self, tenant: str, *, by: str, why: str) -> TenantReceipt:
-        """Delete all of a tenant that ``begin_deletion`` takes, look again, and keep a receipt; its ``left`` should be empty.
-
-        Raises:
-            TenantMissing: as for ``begin_deletion``.
-            TenantChangeRefused: as for ``begin_deletion``.
-        """
+        """Delete all of a tenant that ``begin_deletion`` takes, look again, and keep a receipt; its ``left`` should be empty."""
         self.begin_deletion(tenant, by=by, why=why)
         began = self.now()
         clients = self.access.revoke_clients_of(tenant)
