@@ -144,9 +144,8 @@ def bench_conversations() -> None:
 def bench_agentdojo(as_json: AsJson = False) -> None:
     """Check tools' guard and judging on AgentDojo's banking suite (`OMNI_PUBLIC_DATA_DIR`). Exit code 1: a figure is unsound."""
     from eval.instruments.agentdojo.files import load_suite
-    from eval.instruments.agentdojo.measure import measured
-    from eval.instruments.agentdojo.show import as_json as report_as_json
-    from eval.instruments.agentdojo.show import show
+    from eval.instruments.agentdojo.measure import as_json as report_as_json
+    from eval.instruments.agentdojo.measure import measured, show
     from service.kit.settings import Settings
 
     suite = load_suite(Settings().public_data_dir)

@@ -127,7 +127,7 @@ def _delivered_to_folders(plan: "SchedulePlan") -> list[str]:
 
 
 def _open(context: typer.Context, file: Path | None) -> "Scheduler":
-    from omni.schedule.opening import open_scheduler
+    from omni.schedule.scheduler import open_scheduler
 
     plan, settings = _plan(context, file)
     return open_scheduler(plan, settings, lambda line: say(line, flush=True))

@@ -50,7 +50,7 @@ def measure_intents(
     settings = Settings()
     model = open_model(settings)
     from eval.instruments.intents.measure import measure
-    from eval.instruments.intents.messages import read_messages
+    from eval.instruments.intents.train import read_messages
     from service.core.tasks.assistant import TASK
     from service.core.tasks.assistant.understanding.by_meaning import OWN_WEIGHTS
     from service.core.tasks.assistant.understanding.classifier import IntentClassifier, read_weights

@@ -6,13 +6,11 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from service.api import calls, dashboards, docs, feedback, forms, health, insights, metrics, pairs, tokens
-from service.api.conversations import page as chat
+from service.api import assets, calls, dashboards, feedback, forms, health, insights, pairs, tokens
 from service.api.conversations.operations import conversations_router
 from service.api.embedded import account_token
 from service.api.embedded import pages as embedded
 from service.api.handovers import operations as handovers
-from service.api.handovers import page as agent
 from service.api.http.access import AccessControl
 from service.api.http.embedding import Embedding
 from service.api.http.limits import BodyLimits
@@ -20,7 +18,6 @@ from service.api.http.openapi import complete
 from service.api.http.problems import add_problem_handlers
 from service.api.http.request_scope import RequestScope
 from service.api.qa import operations as qa
-from service.api.qa import page as qa_page
 from service.api.rescorings import operations as rescorings
 from service.api.task_feedback import task_feedback_router
 from service.api.tasks import tasks_router
@@ -64,7 +61,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None,
         version="1.0.0",
         description="Summaries of a customer's interactions for the agent who takes the next contact.",
         lifespan=lifespan,
-        docs_url=None,  # FastAPI's loads scripts of another host, unpinned; ours is `service.api.docs`
+        docs_url=None,  # FastAPI's loads scripts of another host, unpinned; ours is in `service.api.assets`
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,  # what generated clients call the operation
         # FastAPI would use the process's global OpenTelemetry providers, which are MLflow's; ours are in
@@ -90,7 +87,7 @@ def _add_routes(app: FastAPI, tasks: Iterable[Task[Any]]) -> None:
     app.include_router(tasks_router(tasks))
     app.include_router(task_feedback_router(tasks))
     app.include_router(conversations_router(tasks))
-    for module in (chat, handovers, agent, qa_page, embedded, health, docs, metrics):
+    for module in (assets, handovers, embedded, health):
         app.include_router(module.router)
 
 

@@ -14,7 +14,7 @@ from service.core.tasks.assistant.knowledge import bank_knowledge
 from service.core.tools.serving import build_task_tools
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair_file import load_pair
-from service.desk.handover_store import HandoverStore
+from service.desk.handover import HandoverStore
 from service.desk.queue import HandoverQueue
 from service.desk.tool import with_kept_callbacks
 from service.kit.aws.stores import HANDOVERS

@@ -14,16 +14,17 @@ from service.calls.keys import CallObject, result_key
 from service.calls.redact.transcript import PatternRedactor
 from service.calls.result import CallResult
 from service.calls.reviews import CallReviews
-from service.calls.store.call_score import CallScore
-from service.calls.store.forms import FormChanged, FormHead, FormMissing
+from service.calls.store.form_store import FormStore
 from service.calls.store.overrides import OverrideTaken
 from service.calls.store.pages import Page
-from service.calls.store.states import CallJob
+from service.calls.store.states import CallJob, CallScore
 from service.core.llm.pricing import Cost, Usage
 from service.core.release.attestation import GateAttestation
 from service.core.run.task import TaskResult
 from service.core.unit.pair import OutputRules, Pair, Part, PromptMessage, Sampling, ServingPolicy
 from service.kit.aws.bounded import StoreThreads
+from service.kit.aws.stores import CONFIG
+from service.kit.records.memory import RowsInMemory
 from service.runtime import Runtime
 from service.runtime.answering import AnsweringParts
 from service.runtime.conversing import Conversing
@@ -206,47 +207,9 @@ class FakeFeedback:
         )
 
 
-class FakeForms:
-    """Forms in memory, under the same rules as the table."""
-
-    def __init__(self):
-        self.kept, self.revisions = {}, {}
-
-    async def known(self, tenant):
-        return True
-
-    async def heads(self, tenant):
-        return [head for (owner, _), head in sorted(self.kept.items()) if owner == tenant]
-
-    async def head(self, tenant, form_id):
-        empty = FormHead(form_id=form_id, edit=0, latest=0, active=None, draft=None)
-        return self.kept.get((tenant, form_id), empty)
-
-    async def revision(self, tenant, form_id, version):
-        if (tenant, form_id, version) not in self.revisions:
-            raise FormMissing(f"form {form_id!r} has no version {version}")
-        return self.revisions[tenant, form_id, version]
-
-    async def save_draft(self, draft, *, edit, who):
-        head = await self._at(draft.tenant, draft.form_id, edit)
-        draft = draft.model_copy(update={"version": head.latest + 1})
-        self.kept[draft.tenant, draft.form_id] = replace(head, edit=edit + 1, draft=draft)
-        return self.kept[draft.tenant, draft.form_id]
-
-    async def activate(self, tenant, form_id, *, edit, who):
-        head = await self._at(tenant, form_id, edit)
-        if head.draft is None:
-            raise FormMissing(f"form {form_id!r} has no draft to activate")
-        self.revisions[tenant, form_id, head.draft.version] = head.draft
-        done = replace(head, edit=edit + 1, latest=head.draft.version, active=head.draft, draft=None)
-        self.kept[tenant, form_id] = done
-        return done
-
-    async def _at(self, tenant, form_id, edit):
-        head = await self.head(tenant, form_id)
-        if head.edit != edit:
-            raise FormChanged(f"form {form_id!r} is at edit {head.edit}")
-        return head
+def forms_in_memory():
+    """The form store over a table in memory."""
+    return FormStore(RowsInMemory(CONFIG), timeout_s=5, now=lambda: CALL_DATE)
 
 
 CALL_DATE = datetime(2026, 11, 16, 9, tzinfo=UTC)

@@ -1,26 +1,34 @@
 """Buckets, a queue, tables, two tenants and a warehouse: what the tests of the call pipeline work in."""
 
+import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
 from queues import UntilEmpty, announced
 
 from service.calls.failure import Waiting
 from service.calls.hear.transcriber import Heard
 from service.calls.keys import job_name
 from service.calls.result import CallResult
-from service.calls.tenants.tenant import ConfiguredTenant
+from service.calls.store.form_store import FormStore
+from service.calls.store.objects import CallInputs, TenantResults
+from service.calls.tenants.store import ConfiguredTenant
 from service.calls.worker.build import build_worker
 from service.calls.worker.dead_letters import CallLetters
 from service.calls.worker.worker import CallWorker
 from service.core.tasks.scorecard.form import Form
 from service.core.tasks.scorecard.transcript import Turn
+from service.kit.aws.event_queue import Announced, QueueMessage
 from service.kit.settings import REPO_ROOT, Settings
 from service.local.stores.deploy import deploy_stores
 from service.warehouse.duck import DuckWarehouse
@@ -109,6 +117,86 @@ async def make_place(stack: Settings, folder: Path, name: str) -> CallPlace:
     worker = build_worker(settings, pair="keywords")
     # A copy that waits for its original is seen again after a second.
     worker = replace(worker, queue=UntilEmpty(worker.queue), visible_after_s=1)
+    for tenant in (ACME, BRAND):
+        await add_tenant(worker, tenant)
+    return CallPlace(settings=settings, worker=worker)
+
+
+class BucketsInMemory:
+    """What boto3's S3 client does for calls, in this process."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], tuple[bytes, dict[str, Any]]] = {}
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, IfNoneMatch: str = "", **more: Any) -> None:  # noqa: N803
+        if IfNoneMatch and (Bucket, Key) in self.objects:
+            raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "PutObject")
+        self.objects[Bucket, Key] = Body, more
+
+    def get_object(self, *, Bucket: str, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+        body, more = self._at(Bucket, Key)
+        return _listed(Key, body) | {"Body": io.BytesIO(body), "ContentLength": len(body)} | more
+
+    def get_object_tagging(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        name, _, value = self._at(Bucket, Key)[1]["Tagging"].partition("=")
+        return {"TagSet": [{"Key": name, "Value": value}]}
+
+    def delete_object(self, *, Bucket: str, Key: str) -> None:  # noqa: N803
+        self.objects.pop((Bucket, Key), None)
+
+    def get_paginator(self, _: str) -> "BucketsInMemory":
+        return self
+
+    def paginate(self, *, Bucket: str, Prefix: str) -> list[dict[str, Any]]:  # noqa: N803
+        found = [(key, body) for (bucket, key), (body, _) in self.objects.items() if bucket == Bucket]
+        return [{"Contents": [_listed(key, body) for key, body in sorted(found) if key.startswith(Prefix)]}]
+
+    def _at(self, bucket: str, key: str) -> tuple[bytes, dict[str, Any]]:
+        if (bucket, key) not in self.objects:
+            raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+        return self.objects[bucket, key]
+
+
+def _listed(key: str, body: bytes) -> dict[str, Any]:
+    etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
+    return {"Key": key, "ETag": f'"{etag}"', "Size": len(body), "LastModified": datetime(2026, 11, 21, tzinfo=UTC)}
+
+
+class QueueInMemory:
+    """Announces every object of the inputs to each ``receive`` until its message is deleted."""
+
+    def __init__(self, inputs: CallInputs) -> None:
+        self.inputs, self.done = inputs, set[str]()
+
+    def waiting(self) -> tuple[int]:
+        return (sum(f"{item.key} {item.etag}" not in self.done for item in self.inputs.listed()),)
+
+    def receive(self, **_: Any) -> list[QueueMessage]:
+        objects = [Announced(key=item.key, etag=item.etag) for item in self.inputs.listed()]
+        named = {f"{one.key} {one.etag}": one for one in objects}
+        return [
+            QueueMessage(receipt=name, objects=(one,), understood=True)
+            for name, one in named.items()
+            if name not in self.done
+        ]
+
+    def delete(self, receipts: list[str]) -> None:
+        self.done.update(receipts)
+
+
+async def place_in_memory(folder: Path) -> CallPlace:
+    """Return a place without an AWS, whose tables and buckets end with the test."""
+    settings = Settings(state_dir=folder, warehouse_path=folder / "w.duckdb", redactor="patterns", environment="local")
+    worker, buckets = build_worker(settings, pair="keywords"), BucketsInMemory()
+    inputs = CallInputs(buckets, "in")
+    config: Any = worker.tenants.tenants._rows
+    worker = replace(
+        worker,
+        inputs=inputs,
+        results=partial(TenantResults, buckets, "out"),
+        forms=FormStore(config, timeout_s=5, now=worker.now),
+        queue=QueueInMemory(inputs),
+    )
     for tenant in (ACME, BRAND):
         await add_tenant(worker, tenant)
     return CallPlace(settings=settings, worker=worker)

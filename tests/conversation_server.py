@@ -15,7 +15,7 @@ from builders import runtime_of
 from parcel_service import parcel_runtime
 
 from service.app import create_app
-from service.conversations.build import conversations_in_tables
+from service.conversations.store import conversations_in_tables
 from service.kit.aws.clients import client
 from service.kit.aws.queries import DynamoQueries
 from service.kit.settings import Settings

@@ -15,7 +15,7 @@ from builders import runtime_of
 
 from service.access.control import open_access
 from service.app import create_app
-from service.conversations.build import conversations_in_tables
+from service.conversations.store import conversations_in_tables
 from service.desk.build import callback_book, open_handovers
 from service.kit.aws.clients import client
 from service.kit.aws.queries import DynamoQueries

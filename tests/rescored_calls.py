@@ -22,10 +22,10 @@ class Priced(CallScorer):
     asked: list[str]
     kill_at: int | None
 
-    async def score(self, source: Any, form: Form, heard: Any, redaction: Any, **more: Any) -> ScoredCall:
+    async def score(self, source: Any, form: Form, kept: Any, **more: Any) -> ScoredCall:
         if len(self.asked) == self.kill_at:
             raise Killed
-        scored = await super().score(source, form, heard, redaction, **more)
+        scored = await super().score(source, form, kept, **more)
         self.asked.append(source.call_id)
         by = scored.result.scored_by.model_copy(update={"cost_usd": PRICE})
         return replace(scored, result=scored.result.model_copy(update={"scored_by": by}))

@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 
 from omni.delivery.outbox import ReportOutbox
 from omni.delivery.outgoing import DeliveryFailed
-from omni.records.disk import DiskObjects, DiskRecords
-from omni.records.opening import SharedPlace
+from omni.records import disk_place
 from omni.schedule.plan import SchedulePlan
 from omni.schedule.runs import Runs
 from omni.schedule.scheduler import Scheduler
@@ -54,10 +53,10 @@ def make_scheduler(tmp_path, *jobs, clock=None, send=None, place=None, machine="
     """Return the scheduler, and the list of the lines that it says."""
     folder, clock, said = tmp_path / "schedule", clock or Clock(), []
     plan = plan_of(*jobs)
-    place = place or SharedPlace(records=DiskRecords(folder), objects=DiskObjects(folder / "outbox"))
+    place = place or disk_place(tmp_path)
     scheduler = Scheduler(
         plan=plan,
-        runs=Runs(place.records, machine),
+        runs=Runs(place, machine),
         outbox=ReportOutbox(place=place, destinations=plan.destinations, send=send or Receivers(), now=clock),
         folder=folder,
         now=clock,

@@ -11,7 +11,7 @@ from call_place import ACME, BRAND, add_tenant, make_form, make_place
 from service.answers_kept.record import utc_text
 from service.answers_kept.store import build_answer_table
 from service.calls.store.rescorings import RescoringOrder, RescoringOrders
-from service.calls.tenants.tenant import ConfiguredTenant
+from service.calls.tenants.store import ConfiguredTenant
 from service.desk.build import open_handovers
 from service.desk.handover import CustomerHandover, HandoverSummary
 from service.kit.aws.clients import client

@@ -10,33 +10,14 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "security" / "licences.md"
 LOCKS = ROOT / "requirements"
-# What packages write for a licence, and its SPDX name. "BSD" alone does not say which; both are permissive.
-SPDX = {
-    "mit license": "MIT", "the mit license": "MIT", "mit no attribution license (mit-0)": "MIT-0",
-    "apache license": "Apache-2.0", "mit license (mit)": "MIT",
-    "apache software license": "Apache-2.0", "apache license 2.0": "Apache-2.0", "apache 2.0": "Apache-2.0",
-    "apache license, version 2.0": "Apache-2.0", "apache-2.0 license": "Apache-2.0", "apache license version 2.0": "Apache-2.0",
-    "apache 2": "Apache-2.0", "bsd license": "BSD", "3-clause bsd license": "BSD-3-Clause", "new bsd": "BSD-3-Clause",
-    "bsd 3-clause": "BSD-3-Clause", "bsd 3-clause license": "BSD-3-Clause", "isc license (iscl)": "ISC",
-    "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0", "mpl 2.0": "MPL-2.0", "python software foundation license": "PSF-2.0",
-    "the unlicense (unlicense)": "Unlicense", "zope public license": "ZPL-2.1", "psfl": "PSF-2.0",
-    "mit license, apache license, version 2.0": "MIT AND Apache-2.0", "gpl v3": "GPL-3.0",
-    "gnu general public license v3 or later (gplv3+)": "GPL-3.0-or-later", "gnu general public license v3 (gplv3)": "GPL-3.0",
-    "gnu lesser general public license v2 or later (lgplv2+)": "LGPL-2.0-or-later", "artistic license": "Artistic-1.0",
-}  # fmt: skip
-# Stated by hand where no metadata could be read; aiodynamo's is in its licence file, the others want a second look.
-STATED = {
-    "aiodynamo": "Apache-2.0",
-    "espeakng-loader": "GPL-3.0-or-later",
-    "flask-wtf": "BSD-3-Clause",
-    "psycopg2-binary": "LGPL-3.0-or-later",
-    "pywin32": "PSF-2.0",
-    "pywin32-ctypes": "BSD-3-Clause",
-    "wtforms": "BSD-3-Clause",
-}
+_NAMES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+SPDX = {words: name for name, said in _NAMES["spdx"].items() for words in said}
+STATED = _NAMES["stated"]
 _HEAD = """\
 # Licences of locked packages
 

@@ -1,4 +1,4 @@
-"""Writes docs/acceptance.md and the pages of docs/reference/ from tests and code.
+"""Writes docs/acceptance.md, the pages of docs/reference/ and the rooms of docs/architecture.md from tests and code.
 
 ``python tools/pages.py`` writes them; tests/contract/test_pages.py compares. What a row requires stands in docs/acceptance.yaml,
 which tests show it in their ``acceptance`` markers, what a setting means in the comment beside its field.
@@ -32,6 +32,9 @@ ACCEPTANCE = ROOT / "docs" / "acceptance.md"
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
 COMMANDS = ROOT / "docs" / "reference" / "commands.md"
 FRAMES = ROOT / "docs" / "reference" / "frames.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+_BEGIN, _END = "<!-- rooms: written by tools/pages.py -->", "<!-- end of rooms -->"
+_PACKAGES = ("service/kit", "service/core", "service", "eval")
 _TEST_FOLDERS = ("tests", "infra/cdk/tests")
 _STATES = {"partly": "partly", "otherwise": "decided otherwise", "open": "no test"}
 
@@ -207,7 +210,29 @@ def frames_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {ACCEPTANCE: acceptance_page, SETTINGS: settings_page, COMMANDS: commands_page, FRAMES: frames_page}
+def architecture_page() -> str:
+    """Return docs/architecture.md with the list of rooms as the packages' docstrings say it."""
+    before, _, rest = ARCHITECTURE.read_text(encoding="utf-8").partition(_BEGIN)
+    rows = [row for package in _PACKAGES for row in _rooms(package)]
+    return before + "\n".join((_BEGIN, "| room | holds |", "|---|---|", *rows, _END)) + rest.partition(_END)[2]
+
+
+def _rooms(package: str) -> Iterator[str]:
+    for file in sorted((ROOT / package).glob("*/__init__.py")):
+        room = file.parent.relative_to(ROOT).as_posix()
+        if room not in _PACKAGES:  # whose own rooms stand in the list
+            said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+            sentence = " ".join(said.split("\n\n")[0].split()).replace("``", "`").rstrip(".")
+            yield f"| `{room}/` | {sentence} |"
+
+
+PAGES = {
+    ARCHITECTURE: architecture_page,
+    ACCEPTANCE: acceptance_page,
+    SETTINGS: settings_page,
+    COMMANDS: commands_page,
+    FRAMES: frames_page,
+}
 
 
 def main() -> None:

@@ -1,10 +1,11 @@
-"""What the redactors of calls take out of what leads to a person, and what that costs: recall, other letters lost, verdicts."""
+"""What the redactors of calls and of the warehouse take out of texts: recall of personal details, and what is lost besides."""
 
 import asyncio
 import json
+import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -13,6 +14,7 @@ from figures.stats import rate_interval
 from service.calls.redact.transcript import FindingRedactor, PatternRedactor, RedactedTranscript, TranscriptRedactor
 from service.core.llm.gateway import LiteLLMGateway
 from service.core.redaction import presidio
+from service.core.redaction.texts import PersonalText, TextRedactor
 from service.core.run.task import TaskContext
 from service.core.tasks.scorecard import TASK, ScorecardInputs
 from service.core.tasks.scorecard.card import Scorecard
@@ -25,6 +27,8 @@ from service.kit.settings import Settings
 # A detail counts as taken out when so much of its letters and digits is gone: a first name left of two is a name left.
 TAKEN_OUT = 0.6
 _TAGS = ("[name]", "[number]", "[email]", "[link]", "[address]", "[secret]")
+# What leads to a person in texts of the warehouse.
+_NAMES = frozenset({"name", "person", "gpe", "address", "street_address"})
 # Slots of a dialogue that lead to nobody: what was charged, which car, why a card is replaced.
 _NO_DETAIL = ("charge_", "lastused", "transferamount", "car_", "police_", "replacement_")
 
@@ -65,6 +69,7 @@ class NoPatterns:
     """Leaves everything: nobody is served by it, it shows what Presidio finds without the patterns."""
 
     by = "nothing"
+    languages: frozenset[str] = frozenset()
 
     def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
         return RedactedTranscript(turns=tuple(turns), by=self.by, found={})
@@ -116,12 +121,18 @@ def gone_from(text: str, clean: str) -> set[int]:
     return set(range(len(text))) - kept
 
 
-def print_table(path: Path, redactors: Mapping[str, TranscriptRedactor], *, say: Callable[[str], None] = print) -> None:
-    """Print recall, the price and the time of each redactor as Markdown."""
+def print_table(
+    path: Path,
+    redactors: Mapping[str, TranscriptRedactor],
+    *,
+    kinds: Collection[str] = (),
+    say: Callable[[str], None] = print,
+) -> None:
+    """Print recall, the price and the time of each redactor as Markdown; ``kinds`` (in small letters; none: all) are shown."""
     measured = {name: measure(path, redactor) for name, redactor in redactors.items()}
     say(f"| source | kind | n | {' | '.join(measured)} |\n{'|---' * (3 + len(measured))}|")
     for rows in zip(*(one.recalls for one in measured.values()), strict=True):
-        if not rows[0].kind.startswith(_NO_DETAIL):
+        if not rows[0].kind.startswith(_NO_DETAIL) and (not kinds or rows[0].kind.lower() in kinds):
             rates = " | ".join(f"{one.rate:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in rows)
             say(f"| {_short(rows[0].source)} | {rows[0].kind} | {rows[0].n} | {rates} |")
     for source in next(iter(measured.values())).lost:
@@ -179,6 +190,101 @@ async def print_verdicts(
         say(f"| {name} | {differ} of {n} | {right / n:.3f} | {shares} | {1000 * spent / len(cases):.1f} |")
 
 
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+# What a reader of the warehouse needs and what leads to nobody. Products and companies were listed by reading TweetSumm's
+# summaries, before any of them was redacted.
+KEPT: Mapping[str, re.Pattern[str]] = {
+    "amounts": re.compile(r"[$£€]\s?\d[\d,]*(?:\.\d+)?"),
+    "dates": re.compile(rf"\b(?:{_MONTH}\.? \d{{1,2}}|\d{{1,2}} {_MONTH}|\d{{4}}-\d\d-\d\d)\b", re.I),
+    "times of day": re.compile(r"\b\d{1,2}(?::\d\d)?\s?[ap]\.?m\b", re.I),
+    "weekdays and months": re.compile(
+        r"\b(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|January|February|August|September|October|November|December)\b"
+    ),
+    "measured quantities": re.compile(r"\b\d+(?:\.\d+)?\s?(?:kWh|kW|percent|%|days|hours|GB|Mbps)\b", re.I),
+    "products and companies": re.compile(
+        r"\b(?:Xbox(?: One)?|iPhone|IOS|iOS|iPad|Apple(?: Music| Podcast)?|Amazon|Spotify|IHG|HP|AAdvantage|Netflix|Siri"
+        r"|Microsoft|Verizon|Comcast|Hulu|Virgin Atlantic|British Airways|Delta|Sainsbury's|Nectar|Tesco|Google|Firefox"
+        r"|Chrome|Sony|PS4|Bovril|Lightroom|Creative Cloud|Bluetooth|Windows|Uber|Prime|Kindle|PlayStation)\b"
+    ),
+}
+
+
+class AsTurns:
+    """Shows a text redactor to the measurement of transcripts, a text a turn."""
+
+    def __init__(self, redactor: TextRedactor) -> None:
+        self._redactor = redactor
+        self.by = redactor.by
+
+    def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
+        found = self._redactor.redact([PersonalText(text=turn.text, account_number="") for turn in turns])
+        return RedactedTranscript(
+            turns=tuple(t.model_copy(update={"text": f.text}) for t, f in zip(turns, found, strict=True)),
+            by=self.by,
+            found={},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """Of ``n`` expressions of one kind in summaries, ``lost`` are gone after redaction."""
+
+    kind: str
+    n: int
+    lost: int
+
+
+def lost_by_kind(texts: Sequence[str], redactor: TextRedactor) -> list[Lost]:
+    """Return how many harmless expressions of each kind a redactor takes out of ``texts``."""
+    clean = [one.text for one in redactor.redact([PersonalText(text=text, account_number="") for text in texts])]
+    rows = []
+    for kind, pattern in KEPT.items():
+        before = sum(len(pattern.findall(text)) for text in texts)
+        after = sum(len(pattern.findall(text)) for text in clean)
+        rows.append(Lost(kind=kind, n=before, lost=before - after))
+    return rows
+
+
+def summaries_of(settings: Settings) -> dict[str, list[str]]:
+    """Return summaries that people wrote: the references of our own cases and those of TweetSumm."""
+    own = [
+        text
+        for name in ("dev", "gate")
+        for row in _rows(settings.datasets_dir / "summarize" / f"{name}.jsonl")
+        for text in row["expectations"].get("references", ())
+    ]
+    public = [
+        text if isinstance(text, str) else " ".join(text)
+        for row in _rows(settings.public_data_dir / "tweetsumm_110.jsonl")
+        for text in row["references"]
+    ]
+    return {"our references": own, "TweetSumm references": public}
+
+
+def print_lost(
+    texts: Mapping[str, Sequence[str]], redactors: Mapping[str, TextRedactor], *, say: Callable[[str], None] = print
+) -> None:
+    """Print what goes although it leads to nobody, and the time of a text, as Markdown."""
+    say(f"| summaries | kind | n | {' | '.join(redactors)} |\n{'|---' * (3 + len(redactors))}|")
+    for source, some in texts.items():
+        columns = {name: lost_by_kind(some, redactor) for name, redactor in redactors.items()}
+        for rows in zip(*columns.values(), strict=True):
+            if rows[0].n:
+                rates = " | ".join(_share(one) for one in rows)
+                say(f"| {source} | {rows[0].kind} | {rows[0].n} | {rates} |")
+        spent = []
+        for redactor in redactors.values():
+            begun = time.process_time()
+            redactor.redact([PersonalText(text=text, account_number="") for text in some])
+            spent.append(f"{1000 * (time.process_time() - begun) / len(some):.2f}")
+        say(f"| {source} | ms of CPU a text, in one batch | {len(some)} | {' | '.join(spent)} |")
+
+
+def _share(one: Lost) -> str:
+    interval = rate_interval(one.lost, one.n)
+    return f"{one.lost} ({one.lost / one.n:.1%} [{interval.low:.1%}, {interval.high:.1%}])"
+
+
 def here() -> dict[str, TranscriptRedactor]:
     """Return the redactors that can be measured on this machine. Amazon Comprehend cannot: no stand-in of it is one."""
     patterns: dict[str, TranscriptRedactor] = {"patterns": PatternRedactor()}
@@ -187,6 +293,14 @@ def here() -> dict[str, TranscriptRedactor]:
     finder = presidio.PresidioFinder()
     alone = FindingRedactor(finder, patterns=NoPatterns())
     return {**patterns, "Presidio alone": alone, "both": FindingRedactor(finder)}
+
+
+def texts_here() -> dict[str, TextRedactor]:
+    """Return the warehouse's redactors that can be measured on this machine."""
+    found = {"patterns": TextRedactor()}
+    if presidio.is_installed():
+        found["patterns and Presidio"] = TextRedactor(presidio.PresidioFinder())
+    return found
 
 
 def _short(source: str) -> str:
@@ -202,8 +316,13 @@ def _rows(path: Path) -> Iterator[dict]:  # type: ignore[type-arg] # rows of a p
 
 
 if __name__ == "__main__":
-    settings, redactors = Settings(), here()
+    settings, redactors, texts = Settings(), here(), texts_here()
     print_table(settings.public_data_dir / "pii_dev.jsonl", redactors)
     for small in (False, True):
         print(f"\nThe dev calls{' in small letters' if small else ''}:\n")
         asyncio.run(print_verdicts(settings, redactors, small=small))
+    print("\nThe warehouse's texts:\n")
+    as_turns = {name: AsTurns(redactor) for name, redactor in texts.items()}
+    print_table(settings.public_data_dir / "pii_dev.jsonl", as_turns, kinds=_NAMES)
+    print()
+    print_lost(summaries_of(settings), texts)

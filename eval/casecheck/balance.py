@@ -68,7 +68,7 @@ def balance_of(file: str, lines: Sequence[CaseLine], rules: FileRules | None) ->
         second_references=seconds,
         shares=tuple(shares),
         spreads=_spreads(lines),
-        problems=tuple(CaseProblem(file=file, line=0, id="", text=text) for text in texts),
+        problems=tuple(CaseProblem(file=file, text=text) for text in texts),
     )
 
 

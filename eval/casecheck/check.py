@@ -5,22 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel
 
 from eval.casecheck.balance import CaseBalance, balance_of
-from eval.casecheck.calibration import CalibrationFindings, check_calibration
-from eval.casecheck.card import card_problems
+from eval.casecheck.calibration import CalibrationFindings, ClaimFindings, check_calibration, check_claims
 from eval.casecheck.case import case_problems
-from eval.casecheck.claims import ClaimFindings, check_claims
 from eval.casecheck.files import CALIBRATION, CaseLine, CaseProblem, case_paths, read_case_file, repeated_ids
 from eval.casecheck.overlap import copied_passages, copied_references, reworded_cases
-from eval.casecheck.specificity import false_match_rate
 from eval.labels.claims.labels import CLAIMS
 from eval.spine.case_rules import CaseRules
 from eval.spine.cases import cases_digest
 from eval.spine.errors import CaseError
-from figures.stats import Interval
+from figures.stats import Interval, mean_interval
 from service.core.run.task import Task
+from service.core.statements.grounding.text import form_occurs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +66,7 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
     problems += copied_passages(lines) + copied_references(lines) + reworded_cases(lines)
     missing = [] if only else [file for file in rules.files if file not in by_file]
     problems += [
-        CaseProblem(file=file, line=0, id="", text=f"is missing; {rules.files[file].count} cases are required")
-        for file in missing
+        CaseProblem(file=file, text=f"is missing; {rules.files[file].count} cases are required") for file in missing
     ]
     balances = [balance_of(file, found, rules.files.get(file)) for file, found in by_file.items()]
     problems += [problem for balance in balances for problem in balance.problems]
@@ -101,14 +99,14 @@ def _judges_files(
         calibration = check_calibration(path, lines, rules.calibration)
         problems += calibration.problems
     elif rules.calibration is not None and complete:
-        problems.append(CaseProblem(file=CALIBRATION, line=0, id="", text="is missing; the judge cannot be calibrated"))
+        problems.append(CaseProblem(file=CALIBRATION, text="is missing; the judge cannot be calibrated"))
     path = folder / f"{CLAIMS}.jsonl"
     if path.exists():
         claims = check_claims(path, lines, rules.claims_of)
         problems += claims.problems
     elif rules.claims_of and complete:
         text = "is missing; the claims judge cannot be asked"
-        problems.append(CaseProblem(file=CLAIMS, line=0, id="", text=text))
+        problems.append(CaseProblem(file=CLAIMS, text=text))
     return calibration, claims, problems
 
 
@@ -124,3 +122,57 @@ def measure_specificity(
             if rate is not None:
                 found[path.stem] = rate
     return found
+
+
+CARD = "README.md"
+SHOWN = 12  # characters of a digest that are shown, as in all reports
+
+
+def card_problems(folder: Path, digests: Mapping[str, str]) -> list[CaseProblem]:
+    """Return a problem for each file whose row in the card's table lacks the file's digest; none without a card.
+
+    Args:
+        folder: ``datasets/<task>``.
+        digests: file stem -> SHA-256 of its cases.
+    """
+    card = folder / CARD
+    if not card.exists():
+        return []
+    lines = card.read_text(encoding="utf-8").splitlines()
+    problems = []
+    for file, digest in digests.items():
+        row = next((line for line in lines if line.startswith(f"| `{file}.jsonl` |")), None)
+        if row is None:
+            text = f"has no row in the table of {CARD}; add one with the digest {digest[:SHOWN]}"
+        elif f"`{digest[:SHOWN]}`" not in row:
+            text = (
+                f"has digest {digest[:SHOWN]}, but its row in {CARD} has another: bump the card's version, describe the "
+                "change in its changelog, and write the digest into the row"
+            )
+        else:
+            continue
+        problems.append(CaseProblem(file=file, text=text))
+    return problems
+
+
+_SEED = 20261121
+
+
+def false_match_rate(lines: Sequence[CaseLine]) -> Interval | None:
+    """Return the share of other cases' first references in which a fact is found, averaged over facts.
+
+    Such a match is false, because the reference is about another customer: the two share a common word or a date. The interval
+    is a bootstrap over cases, because the facts of a case are not independent. None with fewer than two cases that have both
+    facts and references. Takes seconds for a few hundred cases.
+    """
+    usable = [line for line in lines if line.case.expectations.facts and line.case.expectations.references]
+    if len(usable) < 2:
+        return None
+    references = [line.case.expectations.references[0] for line in usable]
+    per_case = []
+    for number, line in enumerate(usable):
+        others = references[:number] + references[number + 1 :]
+        facts = line.case.expectations.facts
+        found = sum(any(form_occurs(form, text) for form in fact.accepted) for fact in facts for text in others)
+        per_case.append(found / (len(facts) * len(others)))
+    return mean_interval(np.array(per_case), seed=_SEED)

@@ -20,12 +20,12 @@ _NO_CASES = (CALIBRATION, CLAIMS, CONTRASTS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseProblem:
-    """One problem in a line of a file; ``text`` says what is wrong and what to do. ``also`` is the stem of a second file."""
+    """One problem of a file, or of its ``line``; ``text`` says what is wrong and what to do. ``also`` is a second file's stem."""
 
     file: str
-    line: int
-    id: str
     text: str
+    line: int = 0
+    id: str = ""
     also: str = ""
 
     def concerns(self, file: str) -> bool:
@@ -63,11 +63,7 @@ class CaseLine:
 
 
 def case_paths(folder: Path) -> list[Path]:
-    """Return the case files of ``folder`` by name, without the judges' files.
-
-    Raises:
-        CaseError: there are none.
-    """
+    """Return the case files of ``folder`` by name, without the judges' files; ``CaseError`` if there are none."""
     paths = sorted(path for path in folder.glob("*.jsonl") if path.stem not in _NO_CASES)
     if not paths:
         raise CaseError(f"no case file in {folder}; write dev.jsonl there (see docs/guides/adding-a-task.md)")
@@ -84,13 +80,11 @@ def read_case_file(
         try:
             case, inputs = parse_case(line, "", rules.scenario_model or input_model, rules.expectations)
         except CaseError as err:
-            problems.append(CaseProblem(file=path.stem, line=number, id="", text=str(err).removeprefix(": ")))
+            problems.append(CaseProblem(file=path.stem, line=number, text=str(err).removeprefix(": ")))
             continue
         found.append(CaseLine(file=path.stem, line=number, case=case, inputs=inputs, rules=rules))
     if not found:
-        problems.append(
-            CaseProblem(file=path.stem, line=0, id="", text="holds no cases; write one JSON object per line")
-        )
+        problems.append(CaseProblem(file=path.stem, text="holds no cases; write one JSON object per line"))
     return found, problems
 
 

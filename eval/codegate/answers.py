@@ -30,6 +30,7 @@ from service.core.unit.pair_file.artifacts import open_artifacts
 from service.kit.settings import Settings
 
 ANSWERS, SHOWN_GOOD, SHOWN_BAD = "answers", "good answers shown", "planted faults shown"
+ABORTED = 3  # exit code of a side that ended itself, such as at the end of its budget: that says nothing of its code
 _SEED = 1
 _AT_A_TIME = 8
 
@@ -65,19 +66,23 @@ SIDE_ANSWERS: TypeAdapter[SideAnswers] = TypeAdapter(SideAnswers)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedPair:
-    """The pair to ask: the file ``name`` of each checkout, or ``content``, which is the same for both.
+    """The task's pair to ask: the file ``name`` of each checkout, or ``content``, which is the same for both.
 
     ``budget_usd`` is what the pair's live calls may cost; None: no limit. ``faults`` are the planted faults by name, in the order
     in which the cases take turns with them; None: all that this checkout plants.
     """
 
+    task: str
     name: str
     content: Mapping[str, Any] | None = None
     budget_usd: Decimal | None = None
     faults: tuple[str, ...] | None = None
 
 
-def answer_cases(task_name: str, asked: AskedPair, settings: Settings) -> SideAnswers:
+ASKED_PAIR: TypeAdapter[AskedPair] = TypeAdapter(AskedPair)
+
+
+def answer_cases(asked: AskedPair, settings: Settings) -> SideAnswers:
     """Answer the gate's cases with the code of this checkout.
 
     Besides the pair's own answers these are what the service would show of scripted ones: good answers, which its guard must
@@ -88,14 +93,14 @@ def answer_cases(task_name: str, asked: AskedPair, settings: Settings) -> SideAn
         PairError, CaseError, ConfigurationError: something is missing or wrong.
         RunAborted: the budget does not cover the calls.
     """
-    task = load_task(task_name)
+    task = load_task(asked.task)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    suite = load_suite(task_name)
+    suite = load_suite(asked.task)
     cases = load_gate(suite, input_model=suite.case_model(task.input_model), settings=settings).cases
     if asked.content is None:
         pair = _read(task, asked.name, cards, settings)
     else:
-        pair = open_artifacts(Pair.from_content(asked.content), settings.prompts_dir / task_name)
+        pair = open_artifacts(Pair.from_content(asked.content), settings.prompts_dir / asked.task)
     # Without a limit what is spent is not counted: a model without a price could not be asked then.
     spending = None if asked.budget_usd is None else Spending(limit_usd=asked.budget_usd, cards=cards)
     parts = _own_answers(task, pair, cards, cases, settings, spending)
@@ -103,8 +108,8 @@ def answer_cases(task_name: str, asked: AskedPair, settings: Settings) -> SideAn
     spent_usd = Decimal(0) if spending is None else spending.spent_usd
     if suite.episode is not None:
         asked_of = dict.fromkeys(parts, all_cases)
-        return SideAnswers(task=task_name, pair=pair.name, parts=parts, asked=asked_of, spent_usd=spent_usd)
-    plan = load_plan(task_name)
+        return SideAnswers(task=asked.task, pair=pair.name, parts=parts, asked=asked_of, spent_usd=spent_usd)
+    plan = load_plan(asked.task)
     planted = planted_faults(plan.mutants)
     names = tuple(planted) if asked.faults is None else asked.faults
     scripted = _Scripted(task, plan, replace(_read(task, plan.pairs["scripted"], cards, settings), backup=None), cards)
@@ -115,7 +120,7 @@ def answer_cases(task_name: str, asked: AskedPair, settings: Settings) -> SideAn
     met = dict.fromkeys(parts, all_cases)
     met[SHOWN_BAD] = {name: digest for name, digest in all_cases.items() if name not in unknown}
     return SideAnswers(
-        task=task_name,
+        task=asked.task,
         pair=pair.name,
         parts=parts,
         asked=met,

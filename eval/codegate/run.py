@@ -1,20 +1,22 @@
 """Runs the code gate of a task: which pair, both checkouts' answers, the base's judgement, and whether the scorers moved."""
 
-import json
+import os
 import re
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from eval.codegate.answers import SIDE_ANSWERS
-from eval.codegate.checkout import SideFailed, base_files, run_side
+from eval.codegate.answers import ABORTED, ASKED_PAIR, SIDE_ANSWERS, AskedPair
 from eval.codegate.judging import CODE_JUDGEMENT, VALUES, CodeJudgement
 from eval.run.selection import select_pairs
 from eval.spine.changes import git
-from eval.spine.errors import CodeGateError
+from eval.spine.errors import CodeGateError, HarnessError
 from eval.spine.results import Verdict
 from eval.tracking.store import Tracking
 from service.core.release.registry_store import check_store
@@ -22,8 +24,76 @@ from service.core.run.task import load_task, task_names
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair import Pair
 from service.core.unit.pair_file import load_pair
+from service.kit.frame.display.inert import one_line
 from service.kit.frame.errors import RegistryError
 from service.kit.settings import Settings
+
+SIDE = "eval.codegate.side"
+_LONGEST_S = 3_000
+# A line of a log is not what went wrong.
+_LOG_LINE = re.compile(r"^(\d{4}-\d\d-\d\d |\s|\{)")
+
+
+class SideFailed(HarnessError):
+    """A checkout's code ended with an error; the message is its last line."""
+
+
+@contextmanager
+def base_files(root: Path, commit: str) -> Iterator[Path]:
+    """Yield a folder with the files of ``commit``, as git has them; it is removed at the end.
+
+    Raises:
+        ChangesError: git cannot make it.
+        CodeGateError: ``commit`` is older than this check.
+    """
+    with tempfile.TemporaryDirectory(prefix="omni-base-") as folder:
+        tree = Path(folder) / "base"
+        git(root, "worktree", "add", "--quiet", "--detach", str(tree), commit)
+        try:
+            if not (tree / Path(*SIDE.split("."))).with_suffix(".py").exists():
+                raise CodeGateError(
+                    f"the base {commit[:12]} cannot be judged against: it is older than this check, which its own code has to "
+                    "run. Rebase onto a later commit, or evaluate both by hand"
+                )
+            yield tree
+        finally:
+            git(root, "worktree", "remove", "--force", str(tree))
+
+
+def run_side(tree: Path, state_dir: Path, *arguments: str) -> None:
+    """Run one step of the check with the code and the files of ``tree``, and with this process's settings otherwise.
+
+    Both sides have the same ``state_dir``, so that the second one finds the models' replies to the first one's questions.
+
+    Raises:
+        SideFailed: it ended with an error, or did not end.
+        CodeGateError: it ended itself, such as at the end of its budget.
+    """
+    # Without what pytest or another tool put there: this process's packages, but not its code.
+    environment = os.environ | {
+        "PYTHONPATH": str(tree),
+        "OMNI_ROOT": str(tree),
+        "OMNI_STATE_DIR": str(state_dir),
+        "OMNI_LOG_LEVEL": "ERROR",
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", SIDE, *arguments],
+            cwd=tree,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as err:
+        raise SideFailed(f"it did not end within {_LONGEST_S} s") from err
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip() and not _LOG_LINE.match(line)]
+        said = lines[-1] if lines else f"exit code {done.returncode}"
+        said = one_line(said.removeprefix("error: "), 300)
+        raise CodeGateError(said) if done.returncode == ABORTED else SideFailed(said)
+
 
 _DEPENDENCIES = ("requirements", "pyproject.toml")
 _SAYS_FLOOR = re.compile(r"^role:\s*floor\s*$", re.MULTILINE)
@@ -63,13 +133,6 @@ class CodeOutcome:
         return Verdict.FAIL if self.judgement is None else self.judgement.verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    name: str
-    content: Mapping[str, Any] | None
-    chosen: str
-
-
 def judged_tasks(settings: Settings, base: str) -> list[str]:
     """Return the tasks with a floor, whose answers any machine can compute, here or where the branch left ``base``.
 
@@ -103,20 +166,21 @@ def run_code_gate(
         RegistryError: the registry holds something in production that does not verify.
     """
     commit = git(settings.root, "merge-base", base, "HEAD").strip()
-    asked = _choose(task, settings)
-    say(f"{task}: {asked.name} ({asked.chosen}) on the code of {commit[:12]} and on this one")
+    asked, chosen = _choose(task, settings)
+    asked = replace(asked, budget_usd=budget_usd)
+    say(f"{task}: {asked.name} ({chosen}) on the code of {commit[:12]} and on this one")
     with tempfile.TemporaryDirectory(prefix="omni-code-gate-") as folder, base_files(settings.root, commit) as tree:
         files = {
             name: Path(folder) / f"{name}.json" for name in ("asked", "base", "branch", "judged", "ours", "theirs")
         }
-        _write_asked(files["asked"], task, asked, budget_usd)
-        outcome: dict[str, Any] = {"task": task, "pair": asked.name, "chosen": asked.chosen, "base": commit}
+        files["asked"].write_bytes(ASKED_PAIR.dump_json(asked))
+        outcome: dict[str, Any] = {"task": task, "pair": asked.name, "chosen": chosen, "base": commit}
         _run_base(tree, commit, settings, "answers", str(files["asked"]), str(files["base"]))
         theirs = SIDE_ANSWERS.validate_json(files["base"].read_bytes())
         spent = theirs.spent_usd
         left = None if budget_usd is None else budget_usd - spent
         # The same fault in each case, also where the branch plants one more.
-        _write_asked(files["asked"], task, asked, left, theirs.faults)
+        files["asked"].write_bytes(ASKED_PAIR.dump_json(replace(asked, budget_usd=left, faults=theirs.faults)))
         try:
             # Second, so that it finds the base's replies of models in the cache wherever it asks the same.
             run_side(settings.root, settings.state_dir, "answers", str(files["asked"]), str(files["branch"]))
@@ -138,20 +202,6 @@ def run_code_gate(
         return CodeOutcome(**outcome, judgement=judgement, moved=moved, spent_usd=spent)
 
 
-def _write_asked(
-    file: Path, task: str, asked: _Asked, budget_usd: Decimal | None, faults: Sequence[str] | None = None
-) -> None:
-    limit = None if budget_usd is None else str(budget_usd)
-    content = {
-        "task": task,
-        "name": asked.name,
-        "content": asked.content,
-        "budget_usd": limit,
-        "faults": None if faults is None else list(faults),
-    }
-    file.write_text(json.dumps(content), encoding="utf-8")
-
-
 def _run_base(tree: Path, commit: str, settings: Settings, *arguments: str) -> None:
     try:
         run_side(tree, settings.state_dir, *arguments)
@@ -168,8 +218,8 @@ def _run_base(tree: Path, commit: str, settings: Settings, *arguments: str) -> N
         ) from err
 
 
-def _choose(task: str, settings: Settings) -> _Asked:
-    """Return production's pair if its own model can answer here, else the floor, each checkout's own."""
+def _choose(task: str, settings: Settings) -> tuple[AskedPair, str]:
+    """Return production's pair if its own model can answer here, else the floor, each checkout's own; and why it was chosen."""
     floor = _floor(task, settings)
     production = _production(task, settings)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
@@ -178,15 +228,15 @@ def _choose(task: str, settings: Settings) -> _Asked:
         known = all(model in cards for model in production.models)
         card = cards.get(production.model) if known else None
         if card is not None and card.runs == "provider" and select_pairs([production], cards, settings).pairs:
-            return _Asked(name=production.name, content=production.content(), chosen="in production")
+            return AskedPair(task=task, name=production.name, content=production.content()), "in production"
         why = f"the model of {production.name}, which is in production, cannot be asked here"
         if card is not None and card.wire == "in_process":
             path = settings.prompts_dir / task / f"{production.name}.prompty"
             if path.exists():
-                return _Asked(name=production.name, content=None, chosen="in production")
+                return AskedPair(task=task, name=production.name), "in production"
     if floor is None:
         raise CodeGateError(f"task {task!r} has no pair to ask: {why}, and none says `role: floor` in prompts/{task}")
-    return _Asked(name=floor.name, content=None, chosen=f"the floor, as {why}")
+    return AskedPair(task=task, name=floor.name), f"the floor, as {why}"
 
 
 def _floor(task_name: str, settings: Settings) -> Pair | None:

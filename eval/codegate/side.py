@@ -1,12 +1,9 @@
 """The child process of the code gate, run by each checkout's own code: ``python -m eval.codegate.side answers|judge|figures``."""
 
-import json
 import sys
-from decimal import Decimal
 from pathlib import Path
 
-from eval.codegate.answers import SIDE_ANSWERS, AskedPair, answer_cases
-from eval.codegate.checkout import ABORTED
+from eval.codegate.answers import ABORTED, ASKED_PAIR, SIDE_ANSWERS, answer_cases
 from eval.codegate.judging import CODE_JUDGEMENT, VALUES, figures_of, judge_sides
 from eval.spine.errors import HarnessError, RunAborted
 from service.kit.frame.display.terminal import say
@@ -21,16 +18,8 @@ def main(arguments: list[str]) -> int:
     settings = Settings()
     try:
         if step == "answers":
-            asked = json.loads(Path(read[0]).read_text(encoding="utf-8"))
-            limit = asked.get("budget_usd")
-            faults = asked.get("faults")
-            pair = AskedPair(
-                name=asked["name"],
-                content=asked["content"],
-                budget_usd=None if limit is None else Decimal(limit),
-                faults=None if faults is None else tuple(faults),
-            )
-            done = SIDE_ANSWERS.dump_json(answer_cases(asked["task"], pair, settings))
+            asked = ASKED_PAIR.validate_json(Path(read[0]).read_bytes())
+            done = SIDE_ANSWERS.dump_json(answer_cases(asked, settings))
         elif step == "judge":
             base, branch = (SIDE_ANSWERS.validate_json(Path(name).read_bytes()) for name in read)
             done = CODE_JUDGEMENT.dump_json(judge_sides(base, branch, settings))

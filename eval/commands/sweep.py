@@ -25,22 +25,21 @@ def sweep(
     ] = False,
 ) -> None:
     """Evaluate the matrix of prompts and models; draw quality over cost and over latency, with the Pareto front."""
+    from eval.evaluation.evaluate import Options
     from eval.instruments.sweep.run import SweepOptions
     from eval.instruments.sweep.run import sweep as run_sweep
     from eval.report.console import render_evaluation
     from service.kit.settings import Settings
 
-    options = SweepOptions(
+    of = Options(
         task=task,
-        models=names_of(models),
         pairs=names_of(pairs),
         dataset=dataset,
         case_count=cases,
         repeats=repeats,
         concurrency=concurrency,
-        quality=quality,
-        stand_in=stand_in,
     )
+    options = SweepOptions(of=of, models=names_of(models), quality=quality, stand_in=stand_in)
     try:
         outcome, page = run_sweep(options, Settings())
     except KeyboardInterrupt:

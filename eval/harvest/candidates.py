@@ -55,17 +55,13 @@ class HarvestCandidate:
     answered_by: str
     reasons: tuple[str, ...]
     shown: str
-    said_reason: str | None
-    comment: str | None
-    edited_summary: str | None
+    said_reason: str | None = None
+    comment: str | None = None
+    edited_summary: str | None = None
 
 
 def week_bounds(week: str) -> tuple[datetime, datetime]:
-    """Return the start of an ISO week and the start of the next one, in UTC.
-
-    Raises:
-        HarvestError: ``week`` is not an ISO week.
-    """
+    """Return the start of an ISO week and the start of the next one, in UTC; ``HarvestError`` if ``week`` is not an ISO week."""
     try:
         monday = datetime.strptime(f"{week}-1", "%G-W%V-%u").date()
     except ValueError as err:

@@ -89,11 +89,7 @@ class CaseSource(ABC, Generic[In]):
 
 
 def redacted_or_refused(text: str, *, account_number: str = "") -> str:
-    """Return ``text`` without personal data.
-
-    Raises:
-        HarvestError: it cannot be redacted; the message does not quote it.
-    """
+    """Return ``text`` without personal data; ``HarvestError`` if it cannot be redacted; the message does not quote it."""
     try:
         return redacted_text(text, account_number=account_number)
     except RedactionFailed as err:

@@ -2,15 +2,18 @@
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ValidationError
 
 from eval.casecheck.case import full_numbers
+from eval.dialogue.scenario import ConversationScenario, CustomerScript, DialogueExpectations, GoldReply, KnownFact
 from eval.harvest.case_source import CaseSource, Origin
-from eval.spine.case_rules import string_passages
+from eval.spine.case_rules import CaseRules, string_passages
+from eval.spine.cases import Case, Expectations
 from eval.spine.errors import HarvestError, InputsUnfit
+from service.core.run.dialogue.turn import DialogueInputs
 from service.kit.frame.errors import StoreError
 from service.kit.settings import Settings
 
@@ -57,11 +60,7 @@ class KeptSource(CaseSource[BaseModel]):
 
 
 def json_object(s3: Any, bucket: str, key: str) -> dict[str, Any] | None:
-    """Return the JSON object ``key`` of ``bucket``, None if there is none.
-
-    Raises:
-        StoreError: S3 does not answer.
-    """
+    """Return the JSON object ``key`` of ``bucket``, None if there is none; ``StoreError`` if S3 does not answer."""
     try:
         body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except ClientError as err:
@@ -72,3 +71,51 @@ def json_object(s3: Any, bucket: str, key: str) -> dict[str, Any] | None:
         raise StoreError(f"bucket {bucket!r} cannot be reached: {type(err).__name__}") from err
     found: dict[str, Any] = json.loads(body)
     return found
+
+
+TO_WRITE = "TO BE WRITTEN"
+_PATIENCE = 8
+
+
+class ConversationSource(KeptSource):
+    """The source of a task that converses: the customer's words are taken over, world and expectations a person writes."""
+
+    drafts_inputs: ClassVar[bool] = True
+    hint: ClassVar[str] = (
+        "# A customer with what they say, the world at the start, and what must come of the conversation.\n"
+        f"# Replace every {TO_WRITE!r}. inputs.world holds the records that the tools need; asked_by in knows says which\n"
+        "# question a fact answers. expectations.gold is a run that is right, one list of steps per turn: checking the cases\n"
+        "# proves it. Checked when you save and close; an empty file changes nothing.\n"
+    )
+
+    def case_inputs(self, inputs: BaseModel) -> ConversationScenario:
+        """Return a draft of the scenario: the customer opens as they did, and knows what they said later."""
+        assert isinstance(inputs, DialogueInputs)
+        opening, *later = inputs.said
+        script = CustomerScript(
+            goal=TO_WRITE,
+            opens=(opening,),
+            knows={f"message_{number}": KnownFact(says=(text,)) for number, text in enumerate(later, start=2)},
+            patience=min(max(_PATIENCE, len(later) + 2), 20),
+        )
+        return ConversationScenario(world={}, customer=script, session=inputs.session)
+
+    def expectations(self, correction: str | None, inputs: BaseModel, rules: CaseRules) -> Expectations:
+        """Return a draft whose gold run says what was said, and last the correction."""
+        assert isinstance(inputs, DialogueInputs)
+        said = [turn.text or TO_WRITE for turn in inputs.history if turn.by == "assistant"]
+        gold = tuple((GoldReply(say=text),) for text in (*said, correction or TO_WRITE))
+        return rules.expectations.model_validate({"gold": [[step.model_dump() for step in turn] for turn in gold]})
+
+    def missing(self, case: Case) -> list[str]:
+        """Demand what only a person can write: the goal, and what must come of the conversation."""
+        problems = []
+        if TO_WRITE in case.model_dump_json():
+            problems.append(f"still says {TO_WRITE!r}: write the goal and the gold run yourself (e)")
+        expected = case.expectations
+        assert isinstance(expected, DialogueExpectations)
+        if not (expected.told or expected.end_states or expected.calls or expected.handover or expected.claims):
+            problems.append(
+                "expects nothing of the conversation: write told, calls, end_states, handover or claims, or any reply passes"
+            )
+        return problems

@@ -47,11 +47,7 @@ class HarvestContext:
         return self.rules.scenario_model or self.task.input_model
 
     def sets(self) -> list[CaseLine]:
-        """Return the cases of the sets to compare with.
-
-        Raises:
-            HarvestError: a set named in ``against`` does not exist.
-        """
+        """Return the cases of the sets to compare with; ``HarvestError`` if a set named in ``against`` does not exist."""
         paths = case_paths(self.folder)
         unknown = set(self.against) - {path.stem for path in paths} - {REGRESSION}
         if unknown:
@@ -149,15 +145,9 @@ def _proposal(candidate: HarvestCandidate, original: BaseModel, context: Harvest
     return Proposal(
         case=case,
         provenance=Provenance(
-            request_id=candidate.request_id,
-            summary_id=candidate.summary_id,
+            **{name: getattr(candidate, name) for name in Provenance.model_fields.keys() - {"week", "reason"}},
             week=week,
             reason="+".join(candidate.reasons),
-            pair=candidate.pair,
-            pair_digest=candidate.pair_digest,
-            prompt_version=candidate.prompt_version,
-            registry_version=candidate.registry_version,
-            answered_by=candidate.answered_by,
         ),
         shown=source.redacted(candidate.shown, original),
         said_reason=candidate.said_reason,

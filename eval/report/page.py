@@ -87,15 +87,15 @@ def write_report(
 
 
 @cache
-def page_template() -> "Template":
-    """Return the page's template, compiled (0.3 s)."""
+def page_template(name: str = "report.html.j2") -> "Template":
+    """Return a page's template, compiled (0.3 s)."""
     import jinja2  # late: the console alone does not need it
 
     templates = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(
         loader=templates, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 def render_html(

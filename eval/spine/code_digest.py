@@ -27,8 +27,12 @@ _BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
 # Where evidence begins: an evaluation with its gate and what its attestation states, the behaviour checks, and the measurement
 # of judges that may then gate.
 ENTRIES = ("eval/evaluation/evaluate.py", "eval/verdict/attest.py", "eval/behaviour/run.py", "eval/judges/calibrate.py")
-# What an entry loads without importing it: promptfoo asks through the one and disguises attacks with the other.
-LOADED = {"eval/behaviour/install.py": ("eval/promptfoo/provider.mjs", "eval/promptfoo/strategies.mjs")}
+# What a module loads without importing it; promptfoo asks through the one and disguises attacks with the other.
+LOADED = {
+    "eval/behaviour/install.py": ("eval/promptfoo/provider.mjs", "eval/promptfoo/strategies.mjs"),
+    "service/core/redaction/dictated.py": ("service/core/redaction/patterns.yaml",),
+    "service/core/redaction/spoken.py": ("service/core/redaction/patterns.yaml",),
+}
 # Modules, and folders with everything below them, that are imported and change no answer, no score and no verdict. Nor does
 # what only they import count. Tools that make or check the cases are here because a digest of its own names the cases.
 WITHOUT_A_SAY = {

@@ -20,8 +20,7 @@ def capacity(
     """Reckon tasks, limits and cost at 1, 10 and 100 times the required traffic, from measured figures."""
     import yaml
 
-    from omni.capacity.figures import read_figures
-    from omni.capacity.model import CapacityModel, CapacityTask
+    from omni.capacity.model import CapacityModel, CapacityTask, read_figures
     from omni.capacity.page import capacity_page, needed_tasks
     from service.core.unit.cards import ModelCards
     from service.kit.frame.errors import ConfigurationError

@@ -1,13 +1,94 @@
 """The capacity model: from traffic to tasks, units of the stores, tokens of the model, and money."""
 
+import heapq
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict
 
-from omni.capacity.figures import CapacityFigure
-from omni.capacity.queueing import SimulatedLoad, lognormal, poisson, simulate
 from service.core.unit.cards import ModelCards
+
+DrawnTime = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedLoad:
+    """Seconds from arrival to answer, one for each arrival in their order, and the share of the CPU that was used."""
+
+    waits_s: np.ndarray
+    busy: float
+
+    def percentile(self, share: float) -> float:
+        """Return the ``share`` percentile (0 to 100) in seconds."""
+        return float(np.percentile(self.waits_s, share))
+
+    def within(self, seconds: float) -> float:
+        """Return the share of answers that took at most so long."""
+        return float(np.mean(self.waits_s <= seconds))
+
+
+def simulate(
+    arrivals_s: np.ndarray, *, tasks: int, cpu: DrawnTime, model: DrawnTime, rng: np.random.Generator
+) -> SimulatedLoad:
+    """Return how long answers take that arrive at ``arrivals_s`` (ascending); ``cpu`` draws the time of one of the two halves."""
+    task_of = rng.integers(tasks, size=len(arrivals_s))
+    free_at = np.zeros(tasks)
+    done = np.zeros(len(arrivals_s))
+    used = 0.0
+    # (when it asks for the CPU, number, whether it has been to the model)
+    asking = [(float(at), number, False) for number, at in enumerate(arrivals_s)]
+    heapq.heapify(asking)
+    while asking:
+        at, number, answered = heapq.heappop(asking)
+        needed = cpu()
+        used += needed
+        task = task_of[number]
+        free_at[task] = end = max(free_at[task], at) + needed
+        if answered:
+            done[number] = end
+        else:
+            heapq.heappush(asking, (end + model(), number, True))
+    spent = float(max(done.max() - arrivals_s[0], 1e-9))
+    return SimulatedLoad(waits_s=done - arrivals_s, busy=used / (spent * tasks))
+
+
+def poisson(rate: float, seconds: float, rng: np.random.Generator) -> np.ndarray:
+    """Return arrivals at a mean ``rate`` a second over so many seconds, ascending."""
+    return np.sort(rng.uniform(0, seconds, size=rng.poisson(rate * seconds)))
+
+
+def lognormal(p50_s: float, p95_s: float, rng: np.random.Generator) -> DrawnTime:
+    """Return a draw of times with this median and 95th percentile."""
+    sigma = np.log(p95_s / p50_s) / 1.6449
+    return lambda: float(rng.lognormal(np.log(p50_s), sigma))
+
+
+FILE = Path(__file__).with_name("figures.yaml")
+
+
+class CapacityFigure(BaseModel):
+    """One figure of the model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: float
+    unit: str
+    kind: Literal["measured", "assumed", "required", "price", "limit"]
+    source: str
+
+
+def read_figures(file: Path = FILE) -> dict[str, CapacityFigure]:
+    """Return the figures by name, in the file's order."""
+    return {
+        name: CapacityFigure.model_validate(figure)
+        for name, figure in yaml.safe_load(file.read_text(encoding="utf-8")).items()
+    }
+
 
 DEADLINE_S = 5.0
 _LEAST_SHARE = 0.99  # of answers within the deadline, also with one task lost

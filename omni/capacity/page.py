@@ -5,8 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from omni.capacity.model import DEADLINE_S, CapacityModel, CapacityNeed
-from omni.capacity.queueing import SimulatedLoad
+from omni.capacity.model import DEADLINE_S, CapacityModel, CapacityNeed, SimulatedLoad
 from service.kit.frame.display.inert import visible
 
 TIMES = (1, 10, 100)

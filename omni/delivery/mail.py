@@ -8,14 +8,9 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import PurePath
 
-from botocore.exceptions import BotoCoreError
-
 from omni.delivery.destinations import MailDestination, SesDestination, SmtpDestination
-from omni.delivery.outgoing import DeliveryFailed, Outgoing
-from service.kit.aws.bounded import StoreDropped, StoreThrottled, translated
-from service.kit.aws.clients import client
+from omni.delivery.outgoing import DeliveryFailed, Outgoing, delivering
 from service.kit.frame.display.inert import one_line
-from service.kit.frame.errors import StoreError
 from service.kit.settings import Settings
 
 _TIMEOUT_S = 30.0
@@ -80,25 +75,14 @@ def send_by_smtp(report: Outgoing, destination: SmtpDestination, environment: Ma
 
 
 def send_by_ses(report: Outgoing, destination: SesDestination, settings: Settings) -> None:
-    """Send the e-mail through Amazon SES.
-
-    Raises:
-        DeliveryFailed: SES cannot be reached or refuses the mail.
-    """
+    """Send the e-mail through Amazon SES; ``DeliveryFailed`` if SES cannot be reached or refuses the mail."""
     mail = build_mail(report, destination)
-    patient = settings.model_copy(update={"store_timeout_s": _TIMEOUT_S})
-    try:
-        ses = client("ses", patient, attempts=1)
-        with translated("SES"):
-            ses.send_raw_email(
-                Source=destination.sender,
-                Destinations=list(destination.to),
-                RawMessage={"Data": mail.as_bytes()},
-            )
-        ses.close()
-    except StoreError as err:
-        passing = isinstance(err, StoreThrottled | StoreDropped) or isinstance(err.__cause__, BotoCoreError)
-        raise DeliveryFailed(str(err), passing=passing) from err
+    with delivering("ses", "SES", settings) as ses:
+        ses.send_raw_email(
+            Source=destination.sender,
+            Destinations=list(destination.to),
+            RawMessage={"Data": mail.as_bytes()},
+        )
 
 
 def _connect(destination: SmtpDestination) -> smtplib.SMTP:

@@ -1,8 +1,8 @@
 """Keeps reports until every destination has them: each gets a report once, and a failure is shown and tried again later."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
@@ -11,8 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from omni.delivery.destinations import Destination
 from omni.delivery.outgoing import DeliveryFailed, Outgoing
-from omni.records.opening import SharedPlace
-from omni.records.port import KeptRecord
+from omni.records import KeptRecord, KeptRecords, SharedPlace
 from service.kit.frame.retries import RetryPlan
 
 DeliveryState = Literal["waiting", "sending", "delivered", "given up"]
@@ -48,6 +47,9 @@ class DeliveryRecord(BaseModel):
         return self.state in ("waiting", "sending") and now >= self.next_at
 
 
+KeptDelivery = KeptRecord[DeliveryRecord]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReportOutbox:
     """Reports on their way."""
@@ -57,11 +59,15 @@ class ReportOutbox:
     send: SendReport
     now: Callable[[], datetime]
     sleep: Callable[[float], None] = time.sleep
+    _records: KeptRecords[DeliveryRecord] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_records", KeptRecords(self.place, "delivery", DeliveryRecord))
 
     def keep(self, report: Outgoing, to: Iterable[str]) -> list[DeliveryRecord]:
         """Keep a report for each destination, and return what is new; what a destination has or waits for stays as it is."""
         now, names = self.now(), list(to)
-        missing = [name for name in names if self.place.records.read("delivery", _name(report.report_id, name)) is None]
+        missing = [name for name in names if self._records.read(_name(report.report_id, name)) is None]
         if not missing:
             return []
         self.place.objects.put(report.report_id, report.model_dump_json().encode())  # first: a record needs its content
@@ -102,25 +108,20 @@ class ReportOutbox:
         """Return every record, the newest first."""
         return sorted((record for record, _ in self._kept()), key=lambda record: record.kept_at, reverse=True)
 
-    def _kept(self) -> list[tuple[DeliveryRecord, KeptRecord | None]]:
+    def _kept(self) -> Iterator[tuple[DeliveryRecord, KeptDelivery | None]]:
         """All deliveries; without a kept record where it cannot be read, which stays as it is for whoever can read it."""
-        found: list[tuple[DeliveryRecord, KeptRecord | None]] = []
-        for name, kept in self.place.records.all("delivery").items():
-            try:
-                found.append((DeliveryRecord.model_validate_json(kept.body), kept))
-            except ValidationError:
-                found.append((self._unreadable(name), None))
-        return found
+        for name, kept in self._records.all().items():
+            yield self._unreadable(name) if kept is None else kept.record, kept
 
     def _unreadable(self, name: str) -> DeliveryRecord:
         now, (report_id, _, to) = self.now(), name.partition(_SEPARATOR)
-        where = self.place.records.place("delivery", name)
+        where = self._records.place(name)
         detail = f"its record cannot be read: delete {where}, and look whether the report arrived"
         return DeliveryRecord(
             report_id=report_id, to=to, title="", state="given up", kept_at=now, next_at=now, detail=detail
         )
 
-    def _turn(self, record: DeliveryRecord, kept: KeptRecord) -> DeliveryRecord | None:
+    def _turn(self, record: DeliveryRecord, kept: KeptDelivery) -> DeliveryRecord | None:
         """Claim the delivery, send it, and record the outcome; None if another process was first."""
         now = self.now()
         sending = record.model_copy(update={"state": "sending", "next_at": now + _LEASE})
@@ -177,11 +178,8 @@ class ReportOutbox:
         if all(record.state == "delivered" for record, _ in self._kept() if record.report_id == report_id):
             self.place.objects.delete(report_id)
 
-    def _write(self, record: DeliveryRecord, replaces: KeptRecord | None) -> KeptRecord | None:
-        body = record.model_dump_json()
-        if not self.place.records.write("delivery", _name(record.report_id, record.to), body, replaces=replaces):
-            return None
-        return KeptRecord(body=body, version=1 if replaces is None else replaces.version + 1)
+    def _write(self, record: DeliveryRecord, replaces: KeptDelivery | None) -> KeptDelivery | None:
+        return self._records.write(_name(record.report_id, record.to), record, replaces=replaces)
 
 
 def _may_pass(err: Exception) -> bool:

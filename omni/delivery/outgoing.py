@@ -1,14 +1,22 @@
 """What is delivered: a title, some lines, and files; the same for every destination."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Annotated, Any
 
+from botocore.exceptions import BotoCoreError
 from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, StringConstraints
 
+from service.kit.aws.bounded import StoreDropped, StoreThrottled, translated
+from service.kit.aws.clients import client
 from service.kit.frame.display.inert import one_line, visible
+from service.kit.frame.errors import StoreError
+from service.kit.settings import Settings
 
 # A report's id names its folder, its object and its record.
 ReportId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,150}$")]
 _LONGEST_LINE = 2_000
+_TIMEOUT_S = 30.0
 
 
 class OutgoingFile(BaseModel):
@@ -49,3 +57,15 @@ class DeliveryFailed(Exception):
         super().__init__(message)
         self.passing = passing
         self.retry_after_s = retry_after_s
+
+
+@contextmanager
+def delivering(service: str, place: str, settings: Settings) -> Iterator[Any]:
+    """Yield a client of an AWS service; what AWS refuses becomes ``DeliveryFailed``, which names ``place``."""
+    with closing(client(service, settings.model_copy(update={"store_timeout_s": _TIMEOUT_S}), attempts=1)) as aws:
+        try:
+            with translated(place):
+                yield aws
+        except StoreError as err:
+            passing = isinstance(err, StoreThrottled | StoreDropped) or isinstance(err.__cause__, BotoCoreError)
+            raise DeliveryFailed(str(err), passing=passing) from err

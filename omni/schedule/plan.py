@@ -110,11 +110,7 @@ class SchedulePlan(_Part):
         return self
 
     def job(self, name: str) -> ScheduledJob:
-        """Return the job ``name``.
-
-        Raises:
-            ConfigurationError: there is none; the message lists the ids.
-        """
+        """Return the job ``name``; ``ConfigurationError`` if there is none; the message lists the ids."""
         for job in self.jobs:
             if job.id == name:
                 return job

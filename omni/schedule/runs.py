@@ -1,12 +1,11 @@
 """Which run of a job began, ended and how: one record per job, taken by compare-and-set so that no time is run twice."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from omni.records.port import KeptRecord, Records
+from omni.records import KeptRecord, KeptRecords, SharedPlace
 from omni.schedule.plan import ScheduledJob
 
 RunState = Literal["running", "done", "attention", "failed", "timed out", "interrupted"]
@@ -50,26 +49,21 @@ class RunRecord(BaseModel):
         return max(job.attempts, _INTERRUPTED_ATTEMPTS) if self.state == "interrupted" else job.attempts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimedRun:
-    """A run that this process holds: the record, and what it was written as."""
-
-    record: RunRecord
-    kept: KeptRecord
+ClaimedRun = KeptRecord[RunRecord]  # a run that this process holds
 
 
 class Runs:
     """The records of all jobs."""
 
-    def __init__(self, records: Records, machine: str) -> None:
-        """Keep the runs in ``records``; ``machine`` names the state folder, within which a lock tells whether a run lives."""
-        self._records = records
+    def __init__(self, place: SharedPlace, machine: str) -> None:
+        """Keep the runs in ``place``; ``machine`` names the state folder, within which a lock tells whether a run lives."""
+        self._records = KeptRecords(place, "run", RunRecord)
         self._machine = machine
 
     def read(self, job_id: str) -> RunRecord | None:
         """Return the newest run of a job as it was recorded."""
-        kept = self._records.read("run", job_id)
-        return None if kept is None else RunRecord.model_validate_json(kept.body)
+        kept = self._records.read(job_id)
+        return None if kept is None else kept.record
 
     def seen(self, job_id: str, now: datetime) -> RunRecord | None:
         """Return the newest run of a job; one whose lease has run out counts as interrupted, although nobody recorded it."""
@@ -83,8 +77,8 @@ class Runs:
 
         The caller holds the job's lock file: a run of this machine that is still marked as running has lost its process.
         """
-        kept = self._records.read("run", job.id)
-        before = None if kept is None else self._as_it_is(RunRecord.model_validate_json(kept.body), now)
+        kept = self._records.read(job.id)
+        before = None if kept is None else self._as_it_is(kept.record, now)
         attempt = 1
         if before is not None:
             if before.state == "running" or slot < before.slot:
@@ -102,24 +96,23 @@ class Runs:
             lease_until=now + job.timeout + _LEASE_MARGIN,
             done_slot=None if before is None else before.done_slot,
         )
-        return self._write(job.id, record, kept)
+        return self._records.write(job.id, record, replaces=kept)
 
-    def finish(self, job: ScheduledJob, claimed: ClaimedRun, ended: RunRecord) -> bool:
-        """Record how a claimed run ended; False if another process has taken over since."""
-        return self._write(job.id, ended, claimed.kept) is not None
+    def finish(self, job: ScheduledJob, claimed: ClaimedRun, ended: RunRecord) -> None:
+        """Record how a claimed run ended, unless another process has taken over since."""
+        self._records.write(job.id, ended, replaces=claimed)
 
     def settle(self, job: ScheduledJob, now: datetime) -> RunRecord | None:
         """Return the newest run as it is; one whose process is gone is recorded as interrupted first.
 
         The caller holds the job's lock file.
         """
-        kept = self._records.read("run", job.id)
+        kept = self._records.read(job.id)
         if kept is None:
             return None
-        before = RunRecord.model_validate_json(kept.body)
-        found = self._as_it_is(before, now)
-        if found is not before:
-            self._write(job.id, found, kept)
+        found = self._as_it_is(kept.record, now)
+        if found is not kept.record:
+            self._records.write(job.id, found, replaces=kept)
         return found
 
     def _as_it_is(self, record: RunRecord, now: datetime) -> RunRecord:
@@ -127,13 +120,6 @@ class Runs:
         if record.state != "running" or not gone:
             return record
         return _interrupted(record, now)
-
-    def _write(self, job_id: str, record: RunRecord, replaces: KeptRecord | None) -> ClaimedRun | None:
-        body = record.model_dump_json()
-        if not self._records.write("run", job_id, body, replaces=replaces):
-            return None
-        version = 1 if replaces is None else replaces.version + 1
-        return ClaimedRun(record=record, kept=KeptRecord(body=body, version=version))
 
 
 def _interrupted(record: RunRecord, now: datetime) -> RunRecord:

@@ -1,5 +1,8 @@
 """One turn of the schedule: run what is due, one job after the other, then send what is to be delivered."""
 
+import os
+import secrets
+import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -10,14 +13,21 @@ from pathlib import Path
 from eval.spine.alone import working_alone
 from eval.spine.errors import AlreadyRunning
 from figures.formatting import plural
+from omni.delivery.destinations import Destination
 from omni.delivery.outbox import DeliveryRecord, ReportOutbox
+from omni.delivery.outgoing import Outgoing
+from omni.delivery.sending import send
+from omni.records import open_place
 from omni.schedule.child import GRACE_S, omni_command, run_command
 from omni.schedule.plan import ScheduledJob, SchedulePlan
 from omni.schedule.results import NoReport, last_line, result_of
 from omni.schedule.runs import ClaimedRun, RunRecord, Runs, RunState
 from omni.schedule.times import newest_slot
+from service.kit.frame.clock import wall_clock
 from service.kit.frame.display.inert import one_line
 from service.kit.frame.errors import ServiceError
+from service.kit.frame.files import write_once
+from service.kit.settings import Settings
 
 _MOST_DETAIL = 300
 _OUTPUTS_KEPT = 20
@@ -107,13 +117,13 @@ class Scheduler:
         out, err = self._outputs(job, record)
         started = time.monotonic()
         try:
-            end = run_command(self.command(job.command), timeout=job.timeout, out=out, err=err, grace_s=self.grace_s)
+            code = run_command(self.command(job.command), timeout=job.timeout, out=out, err=err, grace_s=self.grace_s)
         except BaseException:
             cut_off = {"state": "interrupted", "ended_at": self.now(), "detail": "the scheduler was stopped"}
             with suppress(ServiceError):
                 self.runs.finish(job, claimed, record.model_copy(update=cut_off))
             raise
-        state = _STATES.get(end.code, "failed")
+        state = _STATES.get(code, "failed")
         said = last_line(out, err) if state != "done" else ""
         if state == "timed out":
             said = f"ended after its timeout of {job.timeout}" + (f"; it last printed: {said}" if said else "")
@@ -121,8 +131,8 @@ class Scheduler:
             update={
                 "state": state,
                 "ended_at": self.now(),
-                "exit_code": end.code,
-                "detail": one_line(said or f"exit code {end.code}", _MOST_DETAIL) if state != "done" else "",
+                "exit_code": code,
+                "detail": one_line(said or f"exit code {code}", _MOST_DETAIL) if state != "done" else "",
                 "done_slot": record.slot if state in ("done", "attention") else record.done_slot,
             }
         )
@@ -177,3 +187,28 @@ def late_words(seconds: float) -> str:
         if seconds >= length:
             return f"{seconds // length:.0f} {unit}"
     return f"{seconds // 60:.0f} min"
+
+
+def open_scheduler(plan: SchedulePlan, settings: Settings, say: Callable[[str], None]) -> Scheduler:
+    """Return a scheduler for ``plan`` that keeps its state where the settings say."""
+    place, now = open_place(settings), wall_clock(settings.clock_file)
+
+    def send_here(report: Outgoing, destination: Destination) -> str:
+        return send(report, destination, settings, os.environ)
+
+    folder = settings.state_dir / "schedule"
+    return Scheduler(
+        plan=plan,
+        runs=Runs(place, _machine(folder)),
+        outbox=ReportOutbox(place=place, destinations=plan.destinations, send=send_here, now=now),
+        folder=folder,
+        now=now,
+        say=say,
+    )
+
+
+def _machine(folder: Path) -> str:
+    """Return this state folder's name among all that share one schedule; made once."""
+    file = folder / "machine"
+    write_once(file, f"{socket.gethostname()}-{secrets.token_hex(4)}".encode())
+    return file.read_text(encoding="utf-8")

@@ -1,47 +1,32 @@
-"""The files of the service's pages and of the widget in ``pages/``: no build step, nothing from another host."""
+"""The service's pages and the widget in ``pages/``: no build step, nothing from another host.
+
+``router`` serves the pages that look the same for everybody; they hold no customer data and need no token.
+"""
 
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from fastapi import APIRouter, Response
+
 FOLDER = Path(__file__).parent / "pages"
-PAGE = "dashboards.html"
-ASSETS: Mapping[str, str] = {
-    "page.css": "text/css; charset=utf-8",
-    "page.js": "text/javascript; charset=utf-8",
-    "charts.js": "text/javascript; charset=utf-8",
-    "visuals.js": "text/javascript; charset=utf-8",
-    "words.js": "text/javascript; charset=utf-8",
-}
-DOCS_PAGE = "docs.html"
-DOCS_ASSETS: Mapping[str, str] = {
-    "docs.css": "text/css; charset=utf-8",
-    "docs.js": "text/javascript; charset=utf-8",
-}
-CHAT_PAGE = "chat.html"
-CHAT_ASSETS: Mapping[str, str] = {
-    "chat.css": "text/css; charset=utf-8",
-    "chat.js": "text/javascript; charset=utf-8",
-}
-AGENT_PAGE = "agent.html"
-AGENT_ASSETS: Mapping[str, str] = {
-    "agent.css": "text/css; charset=utf-8",
-    "agent.js": "text/javascript; charset=utf-8",
-}
-QA_PAGE = "qa.html"
-QA_ASSETS: Mapping[str, str] = {
-    "qa.css": "text/css; charset=utf-8",
-    "qa.js": "text/javascript; charset=utf-8",
-    "qa-board.js": "text/javascript; charset=utf-8",
-    "qa-call.js": "text/javascript; charset=utf-8",
-    "qa-insights.js": "text/javascript; charset=utf-8",
-}
 WIDGET = "widget.js"
-WORKSPACE_PAGE = "workspace.html"
-WORKSPACE_ASSETS: Mapping[str, str] = {
-    "workspace.css": "text/css; charset=utf-8",
-    "workspace.js": "text/javascript; charset=utf-8",
-    "connect-sdk.js": "text/javascript; charset=utf-8",
+# By page, the styles and scripts of its ``<page>.html``.
+ASSETS: Mapping[str, tuple[str, ...]] = {
+    "agent": ("agent.css", "agent.js"),
+    "chat": ("chat.css", "chat.js"),
+    "dashboards": ("page.css", "page.js", "charts.js", "visuals.js", "words.js"),
+    "docs": ("docs.css", "docs.js"),
+    "qa": ("qa.css", "qa.js", "qa-board.js", "qa-call.js", "qa-insights.js"),
+    "workspace": ("workspace.css", "workspace.js", "connect-sdk.js"),
+}
+PATHS = frozenset(f"/{page}" for page in ASSETS) | {
+    f"/{page}/{name}" for page, names in ASSETS.items() for name in names
+}
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
 }
 # Content security policy: only our own script and style files, nothing inline, and text never becomes markup.
 HEADERS: Mapping[str, str] = {
@@ -56,9 +41,38 @@ HEADERS: Mapping[str, str] = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
+router = APIRouter(include_in_schema=False)
 
 
 @cache
 def content(name: str) -> bytes:
-    """Return one of the page's files; each is read from disk once."""
+    """Return a file of ``pages/``; each is read from disk once."""
     return (FOLDER / name).read_bytes()
+
+
+def shown(name: str, headers: Mapping[str, str] = HEADERS) -> Response:
+    """Return the response with a file of ``pages/``."""
+    return Response(content(name), media_type=_MEDIA_TYPES[Path(name).suffix], headers=dict(headers))
+
+
+def add_page(router: APIRouter, page: str) -> None:
+    """Serve a page under its name."""
+
+    async def html() -> Response:
+        return shown(f"{page}.html")
+
+    router.add_api_route(f"/{page}", html)
+
+
+def add_assets(router: APIRouter, page: str) -> None:
+    """Serve the styles and scripts of a page; any other name is not found."""
+
+    async def asset(name: str) -> Response:
+        return shown(name) if name in ASSETS[page] else Response(status_code=404, headers=dict(HEADERS))
+
+    router.add_api_route(f"/{page}/{{name}}", asset)
+
+
+for _page in ("agent", "chat", "docs", "qa"):
+    add_page(router, _page)
+    add_assets(router, _page)

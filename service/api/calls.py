@@ -3,16 +3,15 @@
 The tenant is the one of the token's client. An override never changes the model's result.
 """
 
-from collections.abc import Callable
-from decimal import Decimal
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from service.api.answering import runtime_of
-from service.api.http.problems import RESPONSES, FieldProblem, Problem, problem
+from service.api.examples import examples
+from service.api.http.problems import TENANT_RESPONSES, Codes, FieldProblem, problem, refused, refusing
 from service.api.http.tenancy import tenant_of
 from service.calls.result import CallResult, Number
 from service.calls.reviews import LONGEST_REASON, CallReviews, ReviewRefused
@@ -23,45 +22,16 @@ from service.core.tasks.scorecard.arithmetic import Rating
 from service.kit.frame.errors import StoreError
 from service.kit.frame.strict import WHOLE_NUMBER, IsoDay
 
-router = APIRouter(prefix="/v1/calls", tags=["calls"])
+REVIEW_CODES: Codes = {kind: (kind.status, kind.code) for kind in ReviewRefused.__subclasses__()}
+router = APIRouter(prefix="/v1/calls", tags=["calls"], route_class=refusing(REVIEW_CODES))
 _CallId = Annotated[str, Path(pattern=r"^call-[0-9a-f]{24}$")]
 _CriterionId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
 _FormId = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
 _Cursor = Annotated[str | None, Query(max_length=128, description="`next` of the previous page")]
-_DENIED: dict[int | str, dict[str, Any]] = {
-    403: {"model": Problem, "description": "The client belongs to no tenant"},
-    **{status: RESPONSES[status] for status in (422, 500, 503)},
-}
-_MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "The tenant has no such call"}}
-_UNDONE: dict[int | str, dict[str, Any]] = {
-    404: {"model": Problem, "description": "The tenant has no such call, or it was not scored on such a criterion"},
-    409: {
-        "model": Problem,
-        "description": "Another override was saved since `edit` was read, or the call has no scorecard",
-    },
-}
-_T = TypeVar("_T")
-
-_FACTS: dict[str, Any] = {
-    "call_id": "call-0123456789abcdef01234567",
-    "call_date": "2026-11-16T09:00:00Z",
-    "state": "done",
-    "form_id": "support",
-    "form_version": 2,
-    "percentage": 66.7,
-    "passed": True,
-    "failure": None,
-}
-_OVERRIDE: dict[str, Any] = {
-    "call_id": "call-0123456789abcdef01234567",
-    "criterion": "greet_01",
-    "edit": 1,
-    "verdict": "no",
-    "model_verdict": "yes",
-    "agrees": False,
-    "reason": "She greets, and never says her name.",
-    "who": "qa-lead",
-    "at": "2026-11-17T10:12:30.512Z",
+_MISSING = refused(404, "The tenant has no such call")
+_UNDONE = {
+    **refused(404, "The tenant has no such call, or it was not scored on such a criterion"),
+    **refused(409, "Another override was saved since `edit` was read, or the call has no scorecard"),
 }
 
 
@@ -81,9 +51,7 @@ class CallFacts(BaseModel):
 class CallList(BaseModel):
     """A page of the tenant's calls, newest first. The last page has no ``next``; a filtered page may be short."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"tenant": "demo-tenant", "calls": [_FACTS], "next": None}]}
-    )
+    model_config = ConfigDict(json_schema_extra=examples("CallList"))
 
     tenant: str
     calls: list[CallFacts]
@@ -93,7 +61,7 @@ class CallList(BaseModel):
 class OverrideAnswer(BaseModel):
     """A person's verdict beside the model's; ``agrees``: both are the same. Send ``edit`` with the next override."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_OVERRIDE]})
+    model_config = ConfigDict(json_schema_extra=examples("OverrideAnswer"))
 
     call_id: str
     criterion: str
@@ -109,9 +77,7 @@ class OverrideAnswer(BaseModel):
 class CallAnswer(BaseModel):
     """A call, the model's result (null: none yet, or deleted after its retention), and each criterion's newest override."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"call": _FACTS, "result": None, "overrides": [_OVERRIDE]}]}
-    )
+    model_config = ConfigDict(json_schema_extra=examples("CallAnswer"))
 
     call: CallFacts
     result: CallResult | None
@@ -121,13 +87,7 @@ class CallAnswer(BaseModel):
 class OverrideRequest(BaseModel):
     """A person's verdict on one criterion, kept under the token's client. One that equals the model's confirms it."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [{"edit": 0, "verdict": "no", "reason": "She greets, and never says her name."}]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("OverrideRequest"))
 
     edit: Annotated[
         int,
@@ -140,7 +100,7 @@ class OverrideRequest(BaseModel):
     )
 
 
-@router.get("", response_model=CallList, responses=_DENIED)
+@router.get("", response_model=CallList, responses=TENANT_RESPONSES)
 async def list_calls(
     request: Request,
     state: State | None = None,
@@ -163,22 +123,22 @@ async def list_calls(
     return CallList(tenant=tenant, calls=[_facts(job) for job in page.jobs], next=page.after)
 
 
-@router.get("/{call_id}", response_model=CallAnswer, responses={**_DENIED, **_MISSING})
-async def get_call(call_id: _CallId, request: Request) -> CallAnswer | Response:
+@router.get("/{call_id}", response_model=CallAnswer, responses={**TENANT_RESPONSES, **_MISSING})
+async def get_call(call_id: _CallId, request: Request) -> CallAnswer:
     """Return one call's result and its overrides. Scores are the model's: an override changes none of them."""
     tenant, calls = tenant_of(request), _calls(request)
-    found = await _run_review(request, calls, lambda: calls.read(tenant, call_id))
-    if isinstance(found, Response):
-        return found
+    found = await calls.threads.run(lambda: calls.read(tenant, call_id))
     return CallAnswer(
         call=_facts(found.job), result=found.result, overrides=[_answer(item) for item in found.overrides]
     )
 
 
-@router.put("/{call_id}/criteria/{criterion}/override", response_model=OverrideAnswer, responses={**_DENIED, **_UNDONE})
+@router.put(
+    "/{call_id}/criteria/{criterion}/override", response_model=OverrideAnswer, responses={**TENANT_RESPONSES, **_UNDONE}
+)
 async def override(
     call_id: _CallId, criterion: _CriterionId, body: OverrideRequest, request: Request
-) -> OverrideAnswer | Response:
+) -> OverrideAnswer:
     """Keep a verdict beside the model's. Repeating a client's newest override changes nothing, whatever `edit` is sent."""
     tenant, calls = tenant_of(request), _calls(request)
     ask = partial(
@@ -191,15 +151,7 @@ async def override(
         who=request.state.caller.client_id,
         edit=body.edit,
     )
-    made = await _run_review(request, calls, ask)
-    return made if isinstance(made, Response) else _answer(made)
-
-
-async def _run_review(request: Request, calls: CallReviews, ask: Callable[[], _T]) -> _T | Response:
-    try:
-        return await calls.threads.run(ask)
-    except ReviewRefused as err:
-        return problem(request.state.request_id, status=err.status, code=err.code, detail=str(err))
+    return _answer(await calls.threads.run(ask))
 
 
 def _calls(request: Request) -> CallReviews:
@@ -210,29 +162,15 @@ def _calls(request: Request) -> CallReviews:
 
 
 def _facts(job: CallJob) -> CallFacts:
-    scored = job.scored
-    percentage: Decimal | None = None if scored is None else scored.percentage
+    scores = {name: getattr(job.scored, name, None) for name in ("form_id", "form_version", "percentage", "passed")}
     return CallFacts(
         call_id=job.call_id,
         call_date=job.call_date,
         state=job.state,
-        form_id=None if scored is None else scored.form_id,
-        form_version=None if scored is None else scored.form_version,
-        percentage=percentage,
-        passed=None if scored is None else scored.passed,
+        **scores,
         failure=None if job.reason is None else f"{job.reason}: {job.detail}",
     )
 
 
 def _answer(said: Override) -> OverrideAnswer:
-    return OverrideAnswer(
-        call_id=said.call_id,
-        criterion=said.criterion,
-        edit=said.edit,
-        verdict=said.verdict,
-        model_verdict=said.model_verdict,
-        agrees=said.agrees,
-        reason=said.reason,
-        who=said.who,
-        at=said.at,
-    )
+    return OverrideAnswer.model_validate(said, from_attributes=True)

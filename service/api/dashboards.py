@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.access.errors import AccessDeniedError, ScopeMissing
 from service.access.sessions import COOKIE, Session, Sessions
 from service.api.answering import runtime_of
-from service.api.assets import ASSETS, HEADERS, PAGE, content
-from service.api.http.problems import Problem, problem
+from service.api.assets import ASSETS, add_page, shown
+from service.api.examples import examples
+from service.api.http.problems import Codes, problem, refused, refusing
 from service.dashboards.definitions import DEFAULT_TASK, ChartKind, MeasureUnit, Visual, load_dashboards
 from service.dashboards.errors import AskedInvalid, WarehouseUnreadable
 from service.dashboards.figures import FigureRow
@@ -19,45 +21,10 @@ from service.dashboards.reader import Asked, DashboardData
 from service.kit.frame.strict import IsoDay
 from service.kit.telemetry.log import Event, log
 
-router = APIRouter(tags=["operator"])
+_CODES: Codes = {AskedInvalid: (422, "INVALID_REQUEST")}
+router = APIRouter(tags=["operator"], route_class=refusing(_CODES))
 _COOKIE_PATH = "/v1/dashboards"  # browsers send the cookie to these paths only
 _NO_STORE = {"Cache-Control": "no-store"}
-_FIGURE = {"value": 0.121, "low": 0.096, "high": 0.151, "n": 540, "small": False}
-_TARGET = {"at": 0.15, "better": "below", "label": "required: below 15%"}
-_MEASURE = {"name": "not_helpful_rate", "label": "Unhelpful rate", "unit": "rate", "target": _TARGET}
-_EXAMPLE: dict[str, Any] = {
-    "name": "effectiveness",
-    "title": "Summary Effectiveness",
-    "question": "Do agents find the summaries helpful, is that changing, and where is it worst?",
-    "from": "2026-10-25",
-    "to": "2026-11-21",
-    "task": "summarize",
-    "pair": None,
-    "simulated": False,
-    "warehouse": {
-        "oldest": "2026-10-01",
-        "newest": "2026-11-21",
-        "newest_at": "2026-11-21T14:03",
-        "answers": 8123,
-        "pairs": ["extractive", "nova-lite"],
-        "tasks": ["summarize"],
-    },
-    "age_s": 0.0,
-    "visuals": [
-        {
-            "name": "by_pair",
-            "title": "Unhelpful rate, by pair",
-            "question": "Which pair are agents unhappy with?",
-            "kind": "bars",
-            "by": "pair",
-            "by_label": "pair",
-            "scale": "linear",
-            "restarts": None,
-            "measures": [_MEASURE],
-            "rows": [{"key": "nova-lite", "figures": {"not_helpful_rate": _FIGURE}}],
-        }
-    ],
-}
 
 
 class _Shown(BaseModel):
@@ -67,9 +34,7 @@ class _Shown(BaseModel):
 class DashboardName(_Shown):
     """A dashboard's name, title and question."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{name: _EXAMPLE[name] for name in ("name", "title", "question")}]}
-    )
+    model_config = ConfigDict(json_schema_extra=examples("DashboardName"))
 
     name: str
     title: str
@@ -117,9 +82,6 @@ class ShownRow(_Shown):
     figures: dict[str, ShownFigure]
 
 
-_AS_DEFINED = {"name", "title", "question", "kind", "by", "by_label", "across_by", "across_label", "scale", "restarts"}
-
-
 class ShownVisual(_Shown):
     """One chart, or one row of numbers."""
 
@@ -154,7 +116,7 @@ class DashboardAnswer(_Shown):
     ``simulated``: they are of simulated weeks, whose customers and agents are invented.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]}, populate_by_name=True)
+    model_config = ConfigDict(json_schema_extra=examples("DashboardAnswer"), populate_by_name=True)
 
     name: str
     title: str
@@ -172,9 +134,7 @@ class DashboardAnswer(_Shown):
 class LinkAnswer(_Shown):
     """A path that opens the page once, within ``expires_in`` seconds."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"path": "/dashboards#code=eyJhbGci...", "expires_in": 120}]}
-    )
+    model_config = ConfigDict(json_schema_extra=examples("LinkAnswer"))
 
     path: str
     expires_in: int
@@ -183,7 +143,7 @@ class LinkAnswer(_Shown):
 class SessionRequest(BaseModel):
     """Opens a session with the code of a link or with an operator's token."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"token": "eyJhbGciOiJFUzI1NiIs..."}]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra=examples("SessionRequest"))
 
     code: str | None = Field(default=None, max_length=2048)
     token: str | None = Field(default=None, max_length=2048)
@@ -192,22 +152,19 @@ class SessionRequest(BaseModel):
 class SessionAnswer(_Shown):
     """The session's lifetime in seconds."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"expires_in": 3600}]})
+    model_config = ConfigDict(json_schema_extra=examples("SessionAnswer"))
 
     expires_in: int
 
 
-_UNREADABLE: dict[int | str, dict[str, Any]] = {
-    422: {"model": Problem, "description": "The date range, the pair or the task is not valid"},
-    503: {
-        "model": Problem,
-        "description": "The warehouse is missing, locked or not installed; the detail says what to do",
-    },
+_UNREADABLE = {
+    **refused(422, "The date range, the pair or the task is not valid"),
+    **refused(503, "The warehouse is missing, locked or not installed; the detail says what to do"),
 }
-_NO_SUCH: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "There is no such dashboard"}}
+_NO_SUCH = refused(404, "There is no such dashboard")
 
 
-@router.get("/v1/dashboards", responses={422: {"model": Problem, "description": "The task is not valid"}})
+@router.get("/v1/dashboards", responses=refused(422, "The task is not valid"))
 async def dashboards(
     task: Annotated[str, Query(max_length=64, description="Whose outputs the titles name")] = DEFAULT_TASK,
 ) -> DashboardList:
@@ -243,79 +200,40 @@ async def dashboard(
         return problem(request.state.request_id, status=404, code="NOT_FOUND", detail=detail)
     if runtime.dashboards is None:
         raise WarehouseUnreadable("this service was built without a warehouse")
-    try:
-        asked = Asked(from_day=from_day, to_day=to_day, pair=pair or None, task=task or None)
-        data = await runtime.dashboards.read(known, asked)
-    except AskedInvalid as err:
-        return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=str(err))
+    asked = Asked(from_day=from_day, to_day=to_day, pair=pair or None, task=task or None)
+    data = await runtime.dashboards.read(known, asked)
     return answer_of(data, runtime.dashboards.age_s(data.read_at), simulated=runtime.settings.simulated)
 
 
 def answer_of(data: DashboardData, age_s: float, *, simulated: bool) -> DashboardAnswer:
     """Return the response body for ``data``."""
-    shown, coverage = data.dashboard, data.coverage
+    defined = data.dashboard
     return DashboardAnswer(
-        name=shown.name,
-        title=shown.title,
-        question=shown.question,
+        name=defined.name,
+        title=defined.title,
+        question=defined.question,
         from_day=data.from_day,
         to_day=data.to_day,
         task=data.task,
         pair=data.pair,
         simulated=simulated,
-        warehouse=WarehouseFacts(
-            oldest=coverage.oldest,
-            newest=coverage.newest,
-            newest_at=coverage.newest_at,
-            answers=coverage.answers,
-            pairs=list(coverage.pairs),
-            tasks=list(coverage.tasks),
-        ),
+        warehouse=WarehouseFacts.model_validate(data.coverage, from_attributes=True),
         age_s=round(age_s, 1),
-        visuals=[visual_of(visual, data.rows[visual.name]) for visual in shown.visuals],
+        visuals=[visual_of(visual, data.rows[visual.name]) for visual in defined.visuals],
     )
 
 
 def visual_of(visual: Visual, found: Sequence[FigureRow]) -> ShownVisual:
     """Return a visual with its figures as it is shown."""
-    measures = [
-        ShownMeasure(
-            name=measure.name,
-            label=measure.label,
-            unit=measure.unit,
-            target=None if measure.target is None else ShownTarget(**measure.target.model_dump()),
-        )
-        for measure in visual.measures
-    ]
-    rows = [
-        ShownRow(
-            key=row.key,
-            column=row.column,
-            figures={
-                name: ShownFigure(value=f.value, low=f.low, high=f.high, n=f.n, small=f.small)
-                for name, f in row.figures.items()
-            },
-        )
-        for row in found
-    ]
-    return ShownVisual(**visual.model_dump(include=_AS_DEFINED), measures=measures, rows=rows)
+    said = {name: getattr(visual, name) for name in ShownVisual.model_fields if name != "rows"}
+    return ShownVisual.model_validate(said | {"rows": found}, from_attributes=True)
 
 
-@router.get("/dashboards", include_in_schema=False)
-async def page() -> Response:
-    """Return the page; it holds no figures and fetches them with the session's cookie."""
-    return Response(content(PAGE), media_type="text/html; charset=utf-8", headers=dict(HEADERS))
-
-
-def _asset(name: str) -> Any:
-    async def asset() -> Response:
-        return Response(content(name), media_type=ASSETS[name], headers=dict(HEADERS))
-
-    return asset
-
-
-for _name in ASSETS:
-    router.add_api_route(f"/dashboards/{_name}", _asset(_name), include_in_schema=False)
+_files = APIRouter(include_in_schema=False)  # the page holds no figures and fetches them with the session's cookie
+add_page(_files, "dashboards")
+for _name in ASSETS["dashboards"]:
+    _files.add_api_route(f"/dashboards/{_name}", partial(shown, _name))
+router.include_router(_files)
 
 
 @router.post("/dashboards/link")
@@ -330,10 +248,10 @@ async def link(request: Request, response: Response) -> LinkAnswer:
     return LinkAnswer(path=f"/dashboards#code={token.text}", expires_in=token.expires_in_s)
 
 
-_SESSION_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    401: {"model": Problem, "description": "The link or the token is not valid"},
-    403: {"model": Problem, "description": "Not an operator's, or the request comes from another site"},
-    422: {"model": Problem, "description": "The request is not valid"},
+_SESSION_PROBLEMS = {
+    **refused(401, "The link or the token is not valid"),
+    **refused(403, "Not an operator's, or the request comes from another site"),
+    **refused(422, "The request is not valid"),
 }
 
 

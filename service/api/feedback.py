@@ -18,7 +18,8 @@ from service.answers_kept.feedback import (
     SaidFeedback,
 )
 from service.api.answering import runtime_of
-from service.api.http.problems import RESPONSES, Problem, problem
+from service.api.examples import examples
+from service.api.http.problems import STORE_RESPONSES, problem, refused
 from service.api.http.tenancy import may_see
 from service.kit.frame.errors import StoreError
 from service.kit.telemetry.log import Event, account_hash, log
@@ -26,15 +27,6 @@ from service.kit.telemetry.log import Event, account_hash, log
 PATH = "/feedback"
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 _Id = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_PRINTABLE)]
-_EXAMPLES: list[dict[str, Any]] = [
-    {"unique_process_id": "6e1b8f0a-51c5-5ad5-9d0e-27a9c4a0a2d1", "feedback": "helpful"},
-    {"contact_id": "abc-123-xyz", "customer_account": "1234567890", "feedback": "helpful"},
-    {
-        "request_id": "req-0123456789ab",
-        "feedback": "not_helpful",
-        "comment": "It leaves out that the dispute is closed.",
-    },
-]
 
 router = APIRouter(tags=["feedback"])
 
@@ -61,13 +53,13 @@ class FeedbackRequest(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        json_schema_extra={
-            "examples": list(_EXAMPLES),
+        json_schema_extra=examples("FeedbackRequest")
+        | {
             "oneOf": [
                 _named_by("FeedbackByProcess", "unique_process_id"),
                 _named_by("FeedbackByContact", "contact_id", "customer_account"),
                 _named_by("FeedbackByRequest", "request_id"),
-            ],
+            ]
         },
     )
 
@@ -107,23 +99,7 @@ class FeedbackRequest(BaseModel):
 class FeedbackAnswer(BaseModel):
     """The feedback that was kept, and its summary. ``current`` is false when newer feedback on it was already kept."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "feedback_id": "fb-0123456789ab",
-                    "request_id": "req-0123456789ab",
-                    "unique_process_id": "6e1b8f0a-51c5-5ad5-9d0e-27a9c4a0a2d1",
-                    "contact_id": "abc-123-xyz",
-                    "feedback": "helpful",
-                    "feedback_timestamp": "2025-12-08T14:33:02.512Z",
-                    "current": True,
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("FeedbackAnswer"))
 
     feedback_id: str
     request_id: str
@@ -138,9 +114,9 @@ class FeedbackAnswer(BaseModel):
     PATH,
     response_model=FeedbackAnswer,
     responses={
-        404: {"model": Problem, "description": "No such summary, or it is older than seven days"},
-        409: {"model": Problem, "description": "Several summaries fit; `request_ids` names them, newest first"},
-        **{status: RESPONSES[status] for status in (422, 500, 503)},
+        **refused(404, "No such summary, or it is older than seven days"),
+        **refused(409, "Several summaries fit; `request_ids` names them, newest first"),
+        **STORE_RESPONSES,
     },
 )
 async def feedback(body: FeedbackRequest, request: Request) -> FeedbackAnswer | Response:

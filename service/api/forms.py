@@ -3,69 +3,30 @@
 The tenant is the one of the token's client.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.api.answering import runtime_of
-from service.api.http.problems import RESPONSES, FieldProblem, Problem, message_of, problem
+from service.api.examples import examples
+from service.api.http.problems import TENANT_RESPONSES, Codes, FieldProblem, message_of, problem, refused, refusing
 from service.api.http.tenancy import tenant_of
-from service.calls.store.forms import FormChanged, FormHead, FormMissing, Forms
+from service.calls.store.form_store import FormChanged, FormHead, FormMissing, FormStore
 from service.core.tasks.scorecard.form import MOST_SECTIONS, Form, Name, PassThreshold, Section, only_data
 from service.kit.frame.errors import StoreError
 from service.kit.frame.strict import WHOLE_NUMBER
 
-router = APIRouter(prefix="/v1/forms", tags=["forms"])
+_CODES: Codes = {FormMissing: (404, "FORM_NOT_FOUND"), FormChanged: (409, "FORM_CHANGED")}
+router = APIRouter(prefix="/v1/forms", tags=["forms"], route_class=refusing(_CODES))
 _FormId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
 _Edit = Annotated[
     int,
     Field(ge=0, le=1_000_000_000, description="`edit` of the form as you read it; 0 for a new form"),
     WHOLE_NUMBER,
 ]
-_DENIED: dict[int | str, dict[str, Any]] = {
-    403: {"model": Problem, "description": "The client belongs to no tenant"},
-    **{status: RESPONSES[status] for status in (422, 500, 503)},
-}
-_MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "No such form, version or draft"}}
-_CHANGED: dict[int | str, dict[str, Any]] = {
-    409: {"model": Problem, "description": "The form was changed since `edit` was read"}
-}
-
-
-_SECTIONS: list[dict[str, Any]] = [
-    {
-        "id": "opening",
-        "title": "Opening",
-        "criteria": [
-            {
-                "id": "greet_01",
-                "question": "Did the agent greet the customer politely at the start?",
-                "guidance": "A greeting and the agent's name.",
-                "weight": "1",
-                "required": True,
-                "applies_when": None,
-                "holds": "once",
-            }
-        ],
-    }
-]
-_FORM: dict[str, Any] = {
-    "form_id": "support",
-    "tenant": "demo-tenant",
-    "name": "Support",
-    "version": 2,
-    "pass_threshold": "0.7",
-    "sections": _SECTIONS,
-}
-_DRAFT: dict[str, Any] = {"edit": 3, "name": "Support", "pass_threshold": "0.7", "sections": _SECTIONS}
-_FACTS: dict[str, Any] = {
-    "form_id": "support",
-    "name": "Support",
-    "edit": 3,
-    "active_version": 2,
-    "draft_version": None,
-}
+_MISSING = refused(404, "No such form, version or draft")
+_CHANGED = refused(409, "The form was changed since `edit` was read")
 
 
 class FormFacts(BaseModel):
@@ -81,7 +42,7 @@ class FormFacts(BaseModel):
 class FormList(BaseModel):
     """The tenant's forms, by id."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"tenant": "demo-tenant", "forms": [_FACTS]}]})
+    model_config = ConfigDict(json_schema_extra=examples("FormList"))
 
     tenant: str
     forms: list[FormFacts]
@@ -90,9 +51,7 @@ class FormList(BaseModel):
 class FormAnswer(BaseModel):
     """A form's active version and draft; send ``edit`` with the next write."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"form_id": "support", "edit": 3, "active": _FORM, "draft": None}]}
-    )
+    model_config = ConfigDict(json_schema_extra=examples("FormAnswer"))
 
     form_id: str
     edit: int
@@ -103,7 +62,7 @@ class FormAnswer(BaseModel):
 class DraftRequest(BaseModel):
     """A draft's content. The tenant comes from the token, the id from the path; activation assigns the version."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_DRAFT]})
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("DraftRequest"))
 
     edit: _Edit
     name: Name
@@ -114,38 +73,34 @@ class DraftRequest(BaseModel):
 class ActivateRequest(BaseModel):
     """Activates the draft of the form's state ``edit``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"edit": 3}]})
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("ActivateRequest"))
 
     edit: _Edit
 
 
-@router.get("", response_model=FormList, responses=_DENIED)
+@router.get("", response_model=FormList, responses=TENANT_RESPONSES)
 async def list_forms(request: Request) -> FormList:
     """Return the tenant's forms with their active and draft versions."""
     tenant = tenant_of(request)
     return FormList(tenant=tenant, forms=[_facts(head) for head in await _forms(request).heads(tenant)])
 
 
-@router.get("/{form_id}", response_model=FormAnswer, responses={**_DENIED, **_MISSING})
+@router.get("/{form_id}", response_model=FormAnswer, responses={**TENANT_RESPONSES, **_MISSING})
 async def get_form(
     form_id: _FormId, request: Request, version: Annotated[int | None, Query(ge=1, le=1_000_000)] = None
-) -> FormAnswer | Response:
+) -> FormAnswer:
     """Return a form's active version and draft; with ``version``, that version as ``active`` and no draft."""
     tenant, forms = tenant_of(request), _forms(request)
     head = await forms.head(tenant, form_id)
     if head.edit == 0:
-        return _missing(request, f"there is no form {form_id!r}")
+        raise FormMissing(f"there is no form {form_id!r}")
     if version is None:
         return _answer(head)
-    try:
-        return FormAnswer(
-            form_id=form_id, edit=head.edit, active=await forms.revision(tenant, form_id, version), draft=None
-        )
-    except FormMissing as err:
-        return _missing(request, str(err))
+    active = await forms.revision(tenant, form_id, version)
+    return FormAnswer(form_id=form_id, edit=head.edit, active=active, draft=None)
 
 
-@router.put("/{form_id}/draft", response_model=FormAnswer, responses={**_DENIED, **_CHANGED})
+@router.put("/{form_id}/draft", response_model=FormAnswer, responses={**TENANT_RESPONSES, **_CHANGED})
 async def save_draft(form_id: _FormId, body: DraftRequest, request: Request) -> FormAnswer | Response:
     """Write the form's draft. Calls are scored by the active version until the draft is activated.
 
@@ -171,26 +126,18 @@ async def save_draft(form_id: _FormId, body: DraftRequest, request: Request) -> 
     except ValueError as err:
         prose = [FieldProblem(field="sections", message=str(err))]
         return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=str(err), errors=prose)
-    try:
-        return _answer(await forms.save_draft(draft, edit=body.edit, who=request.state.caller.client_id))
-    except FormChanged as err:
-        return _changed(request, err)
+    return _answer(await forms.save_draft(draft, edit=body.edit, who=request.state.caller.client_id))
 
 
-@router.post("/{form_id}/activate", response_model=FormAnswer, responses={**_DENIED, **_MISSING, **_CHANGED})
-async def activate_form(form_id: _FormId, body: ActivateRequest, request: Request) -> FormAnswer | Response:
+@router.post("/{form_id}/activate", response_model=FormAnswer, responses={**TENANT_RESPONSES, **_MISSING, **_CHANGED})
+async def activate_form(form_id: _FormId, body: ActivateRequest, request: Request) -> FormAnswer:
     """Make the draft the active version, which never changes afterwards."""
     tenant = tenant_of(request)
-    try:
-        head = await _forms(request).activate(tenant, form_id, edit=body.edit, who=request.state.caller.client_id)
-    except FormMissing as err:
-        return _missing(request, str(err))
-    except FormChanged as err:
-        return _changed(request, err)
-    return _answer(head)
+    who = request.state.caller.client_id
+    return _answer(await _forms(request).activate(tenant, form_id, edit=body.edit, who=who))
 
 
-def _forms(request: Request) -> Forms:
+def _forms(request: Request) -> FormStore:
     forms = runtime_of(request).calls.forms
     if forms is None:
         raise StoreError("this service keeps no forms: it has no AWS endpoint (locally: omni serve)")
@@ -210,11 +157,3 @@ def _facts(head: FormHead) -> FormFacts:
 
 def _answer(head: FormHead) -> FormAnswer:
     return FormAnswer(form_id=head.form_id, edit=head.edit, active=head.active, draft=head.draft)
-
-
-def _missing(request: Request, detail: str) -> Response:
-    return problem(request.state.request_id, status=404, code="FORM_NOT_FOUND", detail=detail)
-
-
-def _changed(request: Request, err: FormChanged) -> Response:
-    return problem(request.state.request_id, status=409, code="FORM_CHANGED", detail=str(err))

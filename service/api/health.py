@@ -1,20 +1,22 @@
-"""Liveness (/healthz) and readiness (/readyz); readiness names each missing part and its remedy."""
+"""Liveness (/healthz), readiness (/readyz), which names each missing part and its remedy, and metrics for the scraper."""
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from service.api.answering import runtime_of
+from service.api.examples import examples
 from service.api.http.problems import RETRY_AFTER_S, without_paths
 from service.core.release.served import PairSourceStatus
 from service.runtime import Runtime
 
 router = APIRouter(tags=["health"])
+_METRICS = 'omni_requests_total{path="/omni-channel-insights",status="200"} 42.0'
 
 
 class Health(BaseModel):
     """The process answers."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
+    model_config = ConfigDict(json_schema_extra=examples("Health"))
 
     status: str = "ok"
 
@@ -39,21 +41,7 @@ class TaskReadiness(BaseModel):
 class Readiness(BaseModel):
     """Ready or not; ``reasons`` names each missing part and its remedy."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "ready": False,
-                    "environment": "local",
-                    "reasons": [
-                        'no pair released for task summarize: run omni promote extractive --why "first release" '
-                        "TASK=summarize"
-                    ],
-                    "tasks": {"summarize": {"required": True, "last_refresh_at": "2026-11-21T08:00:02+00:00"}},
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=examples("Readiness"))
 
     ready: bool
     environment: str
@@ -78,6 +66,18 @@ async def readyz(request: Request, response: Response) -> Readiness:
     if not readiness.ready:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return readiness
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"example": _METRICS}}}})
+async def prometheus_metrics() -> Response:
+    """Return every counter, histogram and gauge of this process; contacts nothing."""
+    from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+    from service.kit.telemetry.metrics import REGISTRY
+
+    return Response(
+        generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
+    )
 
 
 def readiness_of(runtime: Runtime) -> Readiness:

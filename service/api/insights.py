@@ -14,6 +14,7 @@ from service.answers_kept.record import SeenInteraction, SummaryRecord
 from service.answers_kept.reuse import ReuseLookup, ReuseOutcome, ReuseScope
 from service.api.answer_path import Answered, Face, answer_request
 from service.api.answering import runtime_of
+from service.api.examples import examples
 from service.api.http.problems import RESPONSES
 from service.api.http.tenancy import AccountRefused, may_see
 from service.api.streaming import stream, wants_stream
@@ -43,22 +44,7 @@ def _no_side_key(process_id: str) -> str:
 class InsightsRequest(HistoryFilter):
     """The customer's account and contact, and how much history the summary may use."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "account_number": "1234567890",
-                    "contact_id": "abc-123-xyz",
-                    "ivr_intent": "billing",
-                    "max_history_days": 90,
-                    "max_interactions": 10,
-                    "channel_filter": ["ivr", "agent"],
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("InsightsRequest"))
 
     account_number: str = Field(min_length=4, max_length=32, pattern=_PRINTABLE)
     contact_id: _ContactId
@@ -71,42 +57,7 @@ class InsightsRequest(HistoryFilter):
 class InsightsResponse(BaseModel):
     """The summary and how it was made; times are UTC, latency is that of the whole request."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "contact_id": "abc-123-xyz",
-                    "request_id": "req-0123456789ab",
-                    "unique_process_id": "6e1b8f0a-51c5-5ad5-9d0e-27a9c4a0a2d1",
-                    "initial_contact_id": "abc-123-xyz",
-                    "account_number": "1234567890",
-                    "summary": "Customer called 3 times in the past week about a billing discrepancy. A $45 charge dispute "
-                    "from Nov 2025 is unresolved and with the billing department.",
-                    "date_range": "2025-11-08 to 2025-12-08",
-                    "model_used": "nova-lite",
-                    "answered_by": "nova-lite",
-                    "cache_hit": False,
-                    "prompt_cache_read_tokens": 1980,
-                    "latency_ms": 1847,
-                    "generated_at": "2025-12-08T14:32:15.120Z",
-                    "max_history_days": 90,
-                    "max_interactions": 10,
-                    "channel_filter": ["ivr", "agent"],
-                    "prompt_version": "v1.2.0",
-                    "pair": "nova-lite",
-                    "pair_digest": "9f2c0d5e" * 8,
-                    "registry_version": 7,
-                    "degraded": False,
-                    "failure_code": None,
-                    "cost_usd": "0.000228",
-                    "interactions_considered": 5,
-                    "kept": True,
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("InsightsResponse"))
 
     contact_id: str
     request_id: str

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.answering import runtime_of, short_name
+from service.api.examples import examples
 from service.core.release.judge_exception import exception_from
 from service.core.release.served import ServedPair
 from service.core.release.unseen import ReadSentences, verdict_headline
@@ -64,47 +65,7 @@ class EvidenceFacts(BaseModel):
 class PairInService(BaseModel):
     """One task's pair. ``source`` is ``last_known_good`` until the registry confirms it after a start."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "task": "summarize",
-                    "pair": "nova-lite",
-                    "prompt_version": "v1.2.0",
-                    "pair_digest": "9f2c0d5e" * 8,
-                    "model": "nova-lite",
-                    "backup": None,
-                    "registry_version": 7,
-                    "source": "registry",
-                    "release": {
-                        "sequence": 3,
-                        "kind": "promote",
-                        "released_at": "2026-11-20T09:14:00+00:00",
-                        "released_by": "dana",
-                        "why": "open items named more often",
-                        "from_digest": "51ab33c0" * 8,
-                        "attestation": "77d0e4b1" * 8,
-                        "unseen_allowed_in": "prod",
-                    },
-                    "evidence": {
-                        "evaluation_id": "20261120-091020-4f3a",
-                        "verdict": "pass",
-                        "headline": "pass; nobody looked at mood_invented, wrong_matter",
-                        "unseen": ["mood_invented", "wrong_matter"],
-                        "looked_at": ["outcome_reversed", "negation", "roles_swapped"],
-                        "dataset": "gate",
-                        "case_count": 200,
-                        "behaviour": "pass",
-                        "issued_at": "2026-11-20T09:12:31Z",
-                        "expires_at": "2026-12-20T09:12:31Z",
-                        "environment": "aws",
-                    },
-                    "last_refresh_at": "2026-11-21T08:00:02+00:00",
-                    "last_error": None,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=examples("PairInService"))
 
     task: str
     pair: str

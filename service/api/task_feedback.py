@@ -10,8 +10,9 @@ from service.access.tokens import Caller
 from service.answers_kept.answer_record import FeedbackReason, KeptAnswer
 from service.answers_kept.feedback import ByRequest, RatedRow, SaidFeedback
 from service.api.answering import runtime_of
+from service.api.examples import examples
 from service.api.feedback import rate
-from service.api.http.problems import RESPONSES, Problem, problem
+from service.api.http.problems import STORE_RESPONSES, problem, refused
 from service.core.run.task import Task
 from service.kit.frame.errors import StoreError
 
@@ -21,21 +22,7 @@ _RequestId = Annotated[str, StringConstraints(min_length=1, max_length=128, patt
 class TaskFeedback(BaseModel):
     """Whether one answer helped; it is named by the ``request_id`` that came with it."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [
-                {"request_id": "req-0123456789ab", "rating": "helpful"},
-                {
-                    "request_id": "req-0123456789ab",
-                    "rating": "not_helpful",
-                    "reason": "incomplete",
-                    "comment": "It leaves out that the dispute is closed.",
-                },
-            ]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("TaskFeedback"))
 
     request_id: _RequestId
     rating: Literal["helpful", "not_helpful"]
@@ -51,22 +38,7 @@ class TaskFeedback(BaseModel):
 class TaskFeedbackAnswer(BaseModel):
     """The feedback that was kept. ``current`` is false when newer feedback on the answer was already kept."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "feedback_id": "fb-0123456789ab",
-                    "task": "summarize",
-                    "request_id": "req-0123456789ab",
-                    "rating": "helpful",
-                    "feedback_timestamp": "2025-12-08T14:33:02.512Z",
-                    "current": True,
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("TaskFeedbackAnswer"))
 
     feedback_id: str
     task: str
@@ -89,8 +61,8 @@ def task_feedback_router(tasks: Iterable[Task[Any]]) -> APIRouter:
             summary=f"Say whether an answer of {task.name} helped",
             response_model=TaskFeedbackAnswer,
             responses={
-                404: {"model": Problem, "description": "No such answer of this client or tenant, or it is too old"},
-                **{status: RESPONSES[status] for status in (422, 500, 503)},
+                **refused(404, "No such answer of this client or tenant, or it is too old"),
+                **STORE_RESPONSES,
             },
         )
     return router

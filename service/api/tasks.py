@@ -7,35 +7,12 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from service.api.answer_path import answer_request
+from service.api.examples import examples
 from service.api.http.problems import RESPONSES
 from service.api.keeping import TaskFace
 from service.conversations.model import KeptConversation
 from service.core.run.task import Arm, Task
 from service.kit.telemetry.log import Event, log
-
-_EXAMPLE: dict[str, Any] = {
-    "task": "summarize",
-    "request_id": "req-0123456789ab",
-    "output": "Customer called 3 times about a $45 charge; the dispute is open.",
-    "pair": "nova-lite",
-    "prompt_version": "v1.2.0",
-    "pair_digest": "9f2c0d5e" * 8,
-    "registry_version": 7,
-    "model": "nova-lite",
-    "answered_by": "nova-lite",
-    "arm": "primary",
-    "degraded": False,
-    "latency_ms": 1847,
-    "cost_usd": "0.000228",
-    "usage": {
-        "input_tokens": 1020,
-        "output_tokens": 196,
-        "cache_read_tokens": 1980,
-        "cache_write_tokens": 0,
-    },
-    "failure": None,
-    "kept": True,
-}
 
 
 class UsageFields(BaseModel):
@@ -50,11 +27,7 @@ class UsageFields(BaseModel):
 class TaskAnswer(BaseModel):
     """A task's output and how it was made; every task returns the same fields."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={"examples": [_EXAMPLE]},
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("TaskAnswer"))
 
     task: str
     request_id: str
@@ -83,9 +56,9 @@ def answer_model(task: Task[Any]) -> type[TaskAnswer]:
     if output is None:
         return TaskAnswer
     made = create_model(f"{task.name.title().replace('_', '')}Answer", __base__=TaskAnswer, output=(output, ...))
-    shown: list[Any] = [
-        _EXAMPLE | {"task": task.name, "output": one} for one in output.model_json_schema().get("examples", ())
-    ]
+    (example,) = examples("TaskAnswer")["examples"]
+    outputs = output.model_json_schema().get("examples", ())
+    shown: list[Any] = [example | {"task": task.name, "output": one} for one in outputs]
     made.model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": shown})
     made.model_rebuild(force=True)
     return made

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from service.access.control import Access
 from service.access.errors import GrantRefused, InvalidClient, InvalidGrantRequest, UnsupportedGrantType
 from service.api.answering import runtime_of
+from service.api.examples import examples
 from service.api.http.access import REALM
 from service.kit.telemetry.log import Event, log
 
@@ -26,18 +27,7 @@ router = APIRouter(tags=["access"])
 class TokenAnswer(BaseModel):
     """A token and its lifetime in seconds."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "access_token": "eyJhbGciOiJFUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6ImF0K2p3dCJ9...",
-                    "token_type": "Bearer",
-                    "expires_in": 3600,
-                    "scope": "summaries feedback",
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=examples("TokenAnswer"))
 
     access_token: str
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the type's name
@@ -48,11 +38,7 @@ class TokenAnswer(BaseModel):
 class TokenError(BaseModel):
     """An error as RFC 6749, section 5.2 defines it, which OAuth libraries expect instead of our problem bodies."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"error": "invalid_client", "error_description": "unknown client, or wrong secret"}]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=examples("TokenError"))
 
     error: str
     error_description: str
@@ -61,25 +47,7 @@ class TokenError(BaseModel):
 class JsonWebKeySet(BaseModel):
     """The public keys, by id."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "keys": [
-                        {
-                            "kty": "EC",
-                            "crv": "P-256",
-                            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
-                            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
-                            "kid": "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U",
-                            "use": "sig",
-                            "alg": "ES256",
-                        }
-                    ]
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=examples("JsonWebKeySet"))
 
     keys: list[dict[str, str]]
 

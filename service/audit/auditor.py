@@ -34,7 +34,6 @@ class AuditStore(Protocol):
 
     def put(self, record: AuditRecord) -> None:
         """Keep ``record``, or raise any error."""
-        ...
 
 
 class Auditor:

@@ -46,7 +46,6 @@ def close_idle_conversations(
     The ends are objects of the bucket, which the next load brings into the warehouse, and lines of the log.
 
     Raises:
-        WarehouseError: the warehouse cannot be read.
         StoreError: the bucket does not answer; what was not ended is ended next time.
     """
     since = {"since": (now - _LOOKED_BACK).astimezone(UTC).isoformat()}

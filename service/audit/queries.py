@@ -71,11 +71,7 @@ def session_named(text: str | None) -> str:
 
 
 def moment(text: str, option: str) -> datetime:
-    """Return the time that an option names: a day, which begins at midnight UTC, or an ISO time; UTC unless it has a zone.
-
-    Raises:
-        ConfigurationError: it is neither.
-    """
+    """Return the time that an option names: a day, which begins at midnight UTC, or an ISO time; UTC unless it has a zone."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

@@ -28,7 +28,11 @@ class _Written(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ConversationStarted(_Written):
+class AuditData(_Written):
+    """What an event says beside its envelope; the kinds are those of ``DATA_OF``."""
+
+
+class ConversationStarted(AuditData):
     """``customer_phone`` is a pseudonym: the same for the same number."""
 
     channel: ConversationChannel
@@ -36,7 +40,7 @@ class ConversationStarted(_Written):
     queue_id: str | None
 
 
-class UserInput(_Written):
+class UserInput(AuditData):
     """``confidence`` is that of the speech recognition, 0 to 1; None if the channel has told none."""
 
     transcript: str
@@ -44,7 +48,7 @@ class UserInput(_Written):
     confidence: float | None
 
 
-class ModelInvoked(_Written):
+class ModelInvoked(AuditData):
     """``model_id`` is the asked model, also one that is code or no model of Bedrock's."""
 
     model_id: str
@@ -61,7 +65,7 @@ class ToolCall(_Written):
     tool_input: Any
 
 
-class ModelResponded(_Written):
+class ModelResponded(AuditData):
     """``stop_reason`` is ``tool_use`` or ``end_turn``, or why the response cannot be used."""
 
     stop_reason: str
@@ -70,7 +74,7 @@ class ModelResponded(_Written):
     latency_ms: float
 
 
-class ToolInvoked(_Written):
+class ToolInvoked(AuditData):
     """``tool_output`` is what the model read, also of a call that failed or was refused."""
 
     tool_name: str
@@ -79,7 +83,7 @@ class ToolInvoked(_Written):
     latency_ms: float
 
 
-class ValidationChecked(_Written):
+class ValidationChecked(AuditData):
     """``confidence_score``: 1 if nothing was found, 0.5 if an answer was corrected, 0 if none passed the checks."""
 
     validation_passed: bool
@@ -88,7 +92,7 @@ class ValidationChecked(_Written):
     checks_performed: tuple[str, ...]
 
 
-class HandoverDecided(_Written):
+class HandoverDecided(AuditData):
     """``conversation_turns`` counts the customer's messages so far; ``tools_used`` are distinct, in order of first use."""
 
     handover_triggered: bool
@@ -97,7 +101,7 @@ class HandoverDecided(_Written):
     tools_used: tuple[str, ...]
 
 
-class ConversationEnd(_Written):
+class ConversationEnd(AuditData):
     """How the assistant's part of a conversation ended."""
 
     duration_seconds: float
@@ -107,16 +111,6 @@ class ConversationEnd(_Written):
     resolution_status: ResolutionStatus
 
 
-AuditData = (
-    ConversationStarted
-    | UserInput
-    | ModelInvoked
-    | ModelResponded
-    | ToolInvoked
-    | ValidationChecked
-    | HandoverDecided
-    | ConversationEnd
-)
 AuditEventType = Literal[
     "conversation_start",
     "user_input",

@@ -7,8 +7,8 @@ from typing import Any
 
 from service.calls.rescorings import RescoringDesk, build_rescorings
 from service.calls.reviews import CallReviews, build_reviews
-from service.calls.store.forms import Forms
-from service.calls.tenants.desk import TenantDesk
+from service.calls.store.form_store import FormStore, build_forms
+from service.calls.tenants.desk import TenantDesk, build_desk
 from service.core.unit.cards import ModelCards
 from service.kit.settings import Settings
 
@@ -18,7 +18,7 @@ class CallDesks:
     """What the API does with calls: their reviews, forms, re-scorings and tenants; None without stores."""
 
     reviews: CallReviews | None = None
-    forms: Forms | None = None
+    forms: FormStore | None = None
     rescorings: RescoringDesk | None = None
     tenants: TenantDesk | None = None
 
@@ -27,10 +27,6 @@ def build_call_desks(
     settings: Settings, cards: ModelCards, *, dynamodb: Any, s3: Any, now: Callable[[], datetime]
 ) -> CallDesks:
     """Return the desks over the tables and the bucket of ``settings``, which two boto3 clients reach."""
-    # Imported here, so that a runtime of fakes loads neither.
-    from service.calls.store.form_store import build_forms
-    from service.calls.tenants.build import build_desk
-
     forms = build_forms(settings, dynamodb=dynamodb, now=now)
     return CallDesks(
         reviews=build_reviews(settings, dynamodb=dynamodb, s3=s3, now=now),

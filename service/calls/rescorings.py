@@ -1,16 +1,16 @@
 """What scoring stored calls again would mean, and a tenant's orders to do so. This process scores nothing: a worker does."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 from service.calls.result import CallResult
-from service.calls.store.forms import FormMissing, Forms
+from service.calls.store.form_store import FormMissing, FormStore
 from service.calls.store.objects import TenantResults
 from service.calls.store.rescorings import RescoringOrder, RescoringOrders, utc_day
 from service.calls.store.states import CallJob, CallJobs
@@ -27,14 +27,6 @@ _SAMPLE = 50  # results that are read for an estimate; all of a large tenant's w
 
 class RescoringRefused(Exception):
     """The order's key stands for another order already."""
-
-
-class _Results(Protocol):
-    def read(self, key: str) -> str | None: ...
-
-
-class _Jobs(Protocol):
-    def of(self, tenant: str) -> Iterator[CallJob]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +95,7 @@ def place_of(job: CallJob) -> tuple[datetime, str]:
     return job.call_date, job.call_id
 
 
-def cost_of(results: _Results, jobs: Iterable[CallJob]) -> RescoringCost:
+def cost_of(results: TenantResults, jobs: Iterable[CallJob]) -> RescoringCost:
     """Return what a call costs, by the standing results of the first calls that are still kept."""
     usd: list[Decimal] = []
     seconds: list[float] = []
@@ -125,9 +117,9 @@ def cost_of(results: _Results, jobs: Iterable[CallJob]) -> RescoringCost:
 class RescoringDesk:
     """Estimates, takes, shows and cancels the orders of a tenant. Every method raises ``StoreError`` when a store is down."""
 
-    forms: Forms
-    jobs: _Jobs
-    results: Callable[[str], _Results]
+    forms: FormStore
+    jobs: CallJobs
+    results: Callable[[str], TenantResults]
     orders: RescoringOrders
     now: Callable[[], datetime]
     threads: StoreThreads
@@ -192,11 +184,7 @@ class RescoringDesk:
         return stands
 
     async def get(self, tenant: str, rescoring_id: str) -> RescoringOrder:
-        """Return an order.
-
-        Raises:
-            OrderMissing: the tenant has no such order.
-        """
+        """Return an order."""
         return await self.threads.run(self.orders.get, tenant, rescoring_id)
 
     async def all(self, tenant: str) -> list[RescoringOrder]:
@@ -204,11 +192,7 @@ class RescoringDesk:
         return await self.threads.run(self.orders.of, tenant)
 
     async def cancel(self, tenant: str, rescoring_id: str, *, by: str) -> RescoringOrder:
-        """End an open order, and return it; one that has ended stays as it is. A call that is being scored is finished.
-
-        Raises:
-            OrderMissing: the tenant has no such order.
-        """
+        """End an open order, and return it; one that has ended stays as it is. A call that is being scored is finished."""
 
         def cancelled(order: RescoringOrder) -> RescoringOrder:
             if not order.is_open:
@@ -247,7 +231,7 @@ def log_end(order: RescoringOrder) -> None:
 
 
 def build_rescorings(
-    settings: Settings, *, forms: Forms, dynamodb: Any, s3: Any, now: Callable[[], datetime]
+    settings: Settings, *, forms: FormStore, dynamodb: Any, s3: Any, now: Callable[[], datetime]
 ) -> RescoringDesk:
     """Return the desk of the settings' table and buckets; contacts nothing."""
     rows = open_rows(settings, CALLS, dynamodb)

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
 
 from service.calls.insights.insight import CallInsights
 from service.core.tasks.scorecard.card import CriterionResult, Scorecard
-from service.warehouse.events import SCHEMA_VERSION, CallCriterionEvent, CallEvent
+from service.warehouse.events import SCHEMA_VERSION, CallCriterionEvent, CallEvent, WarehouseEvent
 
 # A JSON number, as R-QA-RESULT requires; it is read back exactly, because no figure here has more than 15 digits.
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
@@ -213,56 +213,23 @@ def rows_of(result: CallResult, source_key: str) -> tuple[CallEvent, list[CallCr
 
 
 def _call_row(result: CallResult, source_key: str) -> CallEvent:
-    evaluation, by = result.qa_evaluation, result.scored_by
-    return CallEvent(
-        tenant_id=result.tenant_id,
-        call_id=result.call_id,
-        call_date=result.call_date,
-        state="needs_review" if result.needs_review else "done",
-        review="+".join(sorted({reason.partition(":")[0] for reason in result.review})),
-        form_id=None if evaluation is None else evaluation.form_id,
-        form_version=None if evaluation is None else evaluation.qa_template_version,
-        passed=None if evaluation is None else evaluation.passed,
-        total_score=None if evaluation is None else evaluation.total_score,
-        max_score=None if evaluation is None else evaluation.max_score,
-        percentage=None if evaluation is None else evaluation.percentage,
-        resolution=None if result.ai_summary is None else result.ai_summary.resolution,
-        sentiment=result.sentiment,
-        customer_tone=result.customer_tone,
-        agent_tone=result.agent_tone,
-        tone_score=None if result.ai_summary is None else result.ai_summary.tone_score,
-        agent_id=result.source.agent_id,
-        queue=result.source.queue,
-        turns=result.turns,
-        duration_s=result.duration_s,
-        transcriber=result.source.transcriber,
-        redactor=result.source.redaction.by,
-        pii_found=sum(result.source.redaction.found.values()),
-        pair=by.pair,
-        pair_digest=by.pair_digest,
-        prompt_version=by.prompt_version,
-        registry_version=by.registry_version,
-        model_used=by.model,
-        latency_ms=round(by.latency_ms),
-        input_tokens=by.input_tokens,
-        output_tokens=by.output_tokens,
-        cost_usd=by.cost_usd,
-        scored_at=result.scored_at,
-        schema_version=result.schema_version,
-        source_key=source_key,
-        **_insight_columns(result.insights),
-    )
-
-
-def _insight_columns(insights: CallInsights | None) -> dict[str, Any]:
-    """Return what the warehouse holds of a call's insights: no key phrase, because that is the call's own words."""
-    failed = insights is not None and insights.failure is not None
-    return {
-        "insights_by": None if insights is None else insights.by,
-        "insights_sentiment": None if insights is None else insights.sentiment,
-        "insights_balance": None if insights is None else insights.balance,
-        "insights_failure": (insights.failure_code or "unstated") if insights is not None and failed else None,
+    parts = (result, result.qa_evaluation, result.ai_summary, result.source, result.scored_by)
+    evaluation, insights, redaction = result.qa_evaluation, result.insights, result.source.redaction
+    fields = _of_same_name(CallEvent, *parts) | {
+        "state": "needs_review" if result.needs_review else "done",
+        "review": "+".join(sorted({reason.partition(":")[0] for reason in result.review})),
+        "form_version": None if evaluation is None else evaluation.qa_template_version,
+        "redactor": redaction.by,
+        "pii_found": sum(redaction.found.values()),
+        "model_used": result.scored_by.model,
+        "latency_ms": round(result.scored_by.latency_ms),
+        "source_key": source_key,
     }
+    if insights is not None:  # no key phrase, because that is the call's own words
+        failed = None if insights.failure is None else insights.failure_code or "unstated"
+        fields |= {"insights_by": insights.by, "insights_sentiment": insights.sentiment}
+        fields |= {"insights_balance": insights.balance, "insights_failure": failed}
+    return CallEvent(**fields)
 
 
 def _criterion_rows(result: CallResult) -> list[CallCriterionEvent]:
@@ -271,42 +238,24 @@ def _criterion_rows(result: CallResult) -> list[CallCriterionEvent]:
         return []
     return [
         CallCriterionEvent(
-            tenant_id=result.tenant_id,
-            call_id=result.call_id,
-            criterion_id=item.id,
-            call_date=result.call_date,
-            form_id=evaluation.form_id,
-            form_version=evaluation.qa_template_version,
-            section=item.section,
-            question=item.question,
-            weight=item.weight,
-            required=item.required,
-            verdict=item.verdict,
-            passed=item.passed,
-            score=item.score,
-            evidence=item.evidence,
-            evidence_turn=item.turn,
-            pair_digest=result.scored_by.pair_digest,
-            scored_at=result.scored_at,
+            **_of_same_name(CallCriterionEvent, item, evaluation, result, result.scored_by)
+            | {"criterion_id": item.id, "form_version": evaluation.qa_template_version, "evidence_turn": item.turn}
         )
         for item in evaluation.criteria
     ]
 
 
+def _of_same_name(event: type[WarehouseEvent], *parts: BaseModel | None) -> dict[str, Any]:
+    """Return an event's columns, each from the first part that has a field of its name; None where none has."""
+    there = [part for part in parts if part is not None]
+    return {
+        name: next((getattr(one, name) for one in there if hasattr(one, name)), None) for name in event.model_fields
+    }
+
+
 def _question(result: CriterionResult) -> EvaluatedCriterion:
     return EvaluatedCriterion(
-        id=result.id,
-        section=result.section,
-        question=result.question,
-        weight=result.weight,
-        required=result.required,
-        verdict=result.verdict,
+        **result.model_dump(),
         passed=None if result.verdict in (None, "na") else result.verdict == "yes",
         score=result.weight if result.verdict == "yes" else Decimal(0),
-        reason=result.reason,
-        quote=result.quote,
-        turn=result.turn,
-        speaker=result.speaker,
-        start_s=result.start_s,
-        evidence=result.evidence,
     )

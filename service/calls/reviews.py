@@ -6,9 +6,9 @@ missing.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,11 +16,10 @@ from service.calls.failure import CallFailed
 from service.calls.keys import is_call_id, transcript_key
 from service.calls.redact.transcript import PatternRedactor, TranscriptRedactor
 from service.calls.result import CallResult
-from service.calls.store.call_score import CallScore
 from service.calls.store.objects import TenantResults
 from service.calls.store.overrides import CallOverrides, Override, OverrideTaken
-from service.calls.store.pages import CallPages, Page
-from service.calls.store.states import CallJob, CallJobs, State
+from service.calls.store.pages import CallPages
+from service.calls.store.states import CallJob, CallJobs, CallScore
 from service.core.tasks.scorecard.arithmetic import Rating
 from service.core.tasks.scorecard.transcript import Turn
 from service.kit.aws.bounded import StoreThreads
@@ -73,30 +72,6 @@ class ReasonUnredacted(ReviewRefused):
     code = "REASON_NOT_REDACTED"
 
 
-class _Jobs(Protocol):
-    def get(self, tenant: str, call_id: str) -> CallJob | None: ...
-
-
-class _Pages(Protocol):
-    def page(
-        self, tenant: str, *, limit: int, day: date | None, state: State | None, form_id: str | None, after: str | None
-    ) -> Page: ...
-
-
-class _Overrides(Protocol):
-    def put(self, override: Override) -> None: ...
-
-    def of(self, tenant: str, call_id: str) -> list[Override]: ...
-
-    def unloaded(self) -> list[Override]: ...
-
-    def loaded(self, override: Override) -> None: ...
-
-
-class _Results(Protocol):
-    def read(self, key: str) -> str | None: ...
-
-
 class _KeptTurns(BaseModel):
     # What else is stored of a transcript concerns the worker.
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -117,20 +92,16 @@ class Reviewed:
 class CallReviews:
     """Reads calls and keeps overrides. Blocking; every method raises ``StoreError`` when a store does not answer."""
 
-    jobs: _Jobs
-    pages: _Pages
-    overrides: _Overrides
-    results: Callable[[str], _Results]
+    jobs: CallJobs
+    pages: CallPages
+    overrides: CallOverrides
+    results: Callable[[str], TenantResults]
     redactor: TranscriptRedactor
     now: Callable[[], datetime]
     threads: StoreThreads  # runs these methods for callers on the event loop
 
     def read(self, tenant: str, call_id: str) -> Reviewed:
-        """Return a call with its overrides and its result; the result is None before scoring and after its deletion.
-
-        Raises:
-            CallMissing: the tenant has no such call.
-        """
+        """Return a call with its overrides and its result; the result is None before scoring and after its deletion."""
         job = self._job(tenant, call_id)
         result = self._result(job)
         if job.scored is None and result is not None:  # scored by a version that did not store it in the list
@@ -139,11 +110,7 @@ class CallReviews:
         return Reviewed(job=job, result=result, overrides=tuple(said.values()))
 
     def transcript(self, tenant: str, call_id: str) -> tuple[Turn, ...] | None:
-        """Return a call's redacted turns; None before it was heard and after the transcript's deletion.
-
-        Raises:
-            CallMissing: the tenant has no such call.
-        """
+        """Return a call's redacted turns; None before it was heard and after the transcript's deletion."""
         job = self._job(tenant, call_id)
         text = self.results(job.tenant).read(transcript_key(job.tenant, job.call_id))
         return None if text is None else _KeptTurns.model_validate_json(text).turns
@@ -154,13 +121,7 @@ class CallReviews:
         """Keep a person's verdict beside the model's, which stays unchanged. The same person's repeat is kept once.
 
         ``edit`` is the number of the override that the person read, 0 for none; None skips the check. The reason is redacted.
-
-        Raises:
-            CallMissing: there is no such call.
-            NotScored: the call has no scorecard.
-            CriterionMissing: the call was not scored on this criterion.
-            OverrideChanged: another override was saved meanwhile.
-            ReasonUnredacted: the reason could not be redacted.
+        Raises a ``ReviewRefused`` of the kind that says why it cannot be kept.
         """
         job = self._job(tenant, call_id)
         result = self._result(job)

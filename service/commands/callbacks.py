@@ -116,10 +116,7 @@ def located() -> "Settings":
     from service.kit.settings import Settings
     from service.local import aws
 
-    settings = Settings()
-    if settings.environment != "local" or settings.aws.endpoint is not None:
-        return settings
-    return settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
+    return aws.with_endpoint(Settings())
 
 
 def _line(callback: "Callback") -> str:

@@ -10,8 +10,7 @@ from service.kit.frame.display.terminal import say
 from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from service.channels.phone.voicemail import Voicemail, VoicemailEnd
-    from service.channels.phone.voicemail_store import VoicemailStore
+    from service.channels.phone.voicemail import Voicemail, VoicemailEnd, VoicemailStore
 
 voicemails = typer.Typer(no_args_is_help=True, help="Work through the messages that callers left.")
 
@@ -63,7 +62,7 @@ def check_voicemails() -> None:
 def open_voicemail(voicemail_id: MessageId) -> None:
     """Show one message with the caller's number, and where Amazon Connect keeps its recording."""
     from service.channels.phone.build import open_voicemails
-    from service.channels.phone.recordings import recordings_of
+    from service.channels.phone.voicemail import recordings_of
     from service.kit.aws.clients import client
 
     settings = located()

@@ -13,11 +13,7 @@ _GONE = 0  # the place of a message whose text was dropped
 
 
 def from_former(key: str, text: str) -> KeptConversation:
-    """Return the conversation that an item of the former table holds, with all of its messages.
-
-    Raises:
-        ValueError: ``text`` is no such conversation.
-    """
+    """Return the conversation that an item of the former table holds, with all of its messages."""
     former = json.loads(text)
     task, name = former["task"], former["id"]
     conversation = KeptConversation.begun(

@@ -60,19 +60,11 @@ class Turns:
         return conversation
 
     async def find(self, key: str) -> KeptConversation:
-        """Return a conversation with its newest messages.
-
-        Raises:
-            ConversationMissing: there is none.
-        """
+        """Return a conversation with its newest messages."""
         return (await self._found(key)).conversation
 
     async def timeline(self, key: str, *, after: int = 0, most: int = 50) -> TimelinePage:
-        """Return one page of everything that was said in a conversation, from behind the place ``after`` on.
-
-        Raises:
-            ConversationMissing: there is no such conversation.
-        """
+        """Return one page of everything that was said in a conversation, from behind the place ``after`` on."""
         return await self.store.timeline(key, await self._found(key), after=after, most=most)
 
     async def take(
@@ -100,8 +92,6 @@ class Turns:
             channel: on which it arrived; None: where the customer was last.
 
         Raises:
-            ConversationMissing: there is no such conversation.
-            ConversationRefused: it does not take this message.
             DeadlineExceeded: the messages before this one were not answered in time; this one still waits for its answer.
             ServiceError: what ``answering`` raised; the message may be sent again under its id.
         """
@@ -130,12 +120,7 @@ class Turns:
         return TakenTurn(message=message, reply=reply, conversation=conversation, repeated=before is not None)
 
     async def change(self, key: str, decide: Callable[[KeptConversation], KeptConversation]) -> KeptConversation:
-        """Return the conversation after ``decide``, which is called again if somebody else was faster.
-
-        Raises:
-            ConversationMissing: there is no such conversation.
-            ConversationRefused: of ``decide``.
-        """
+        """Return the conversation after ``decide``, which is called again if somebody else was faster."""
         for attempt in range(1, _ATTEMPTS + 1):
             found = await self._found(key)
             changed = decide(found.conversation)

@@ -1,6 +1,7 @@
 """Keeps conversations: one item for each message, and one for the state of each conversation, which is written as a whole."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -10,11 +11,15 @@ from typing import NamedTuple
 from service.conversations.former import from_former
 from service.conversations.model import MOST_READ, KeptConversation, KeptMessage
 from service.kit.aws.bounded import ItemChanged
+from service.kit.aws.queries import EventLoopTables
+from service.kit.aws.stores import CONVERSATIONS, MESSAGES
 from service.kit.frame.errors import StoreError
 from service.kit.records.conditions import between, equal
 from service.kit.records.items import Item
+from service.kit.records.memory import AwaitedRows, RowsInMemory
 from service.kit.records.rows import EventLoopRows, Query, Write
 from service.kit.records.table import EventLoopRecordTable, RecordChanged, RecordForm
+from service.kit.settings import Settings
 
 _STATE, _PLACE_DIGITS = "state", 10  # the state sorts behind every place
 # Messages live this much longer than their conversation would have without a further write, so that few writes prolong them.
@@ -274,3 +279,33 @@ def _is_whole(messages: list[KeptMessage], last_seq: int) -> bool:
 
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(float(seconds), UTC)
+
+
+def conversations_in_tables(
+    tables: EventLoopTables,
+    settings: Settings,
+    *,
+    scope: str,
+    kept_s: float,
+    timeout_s: float,
+    now: Callable[[], float] = time.time,
+) -> ConversationStore:
+    """Return the store in the tables of the settings; contacts nothing.
+
+    ``timeout_s`` bounds one access with its retries; see ``ConversationStore`` for the others.
+    """
+    from service.kit.records.dynamo import DynamoEventLoopRows
+
+    stores = settings.stores
+    return ConversationStore(
+        DynamoEventLoopRows(tables, MESSAGES, stores.messages_table, timeout_s=timeout_s),
+        scope=scope,
+        kept_s=kept_s,
+        now=now,
+        former=DynamoEventLoopRows(tables, CONVERSATIONS, stores.conversations_table, timeout_s=timeout_s),
+    )
+
+
+def conversations_in_memory(*, kept_s: float = 86_400.0, now: Callable[[], float] = time.time) -> ConversationStore:
+    """Return a store for one process without an AWS; its conversations end with the process."""
+    return ConversationStore(AwaitedRows(RowsInMemory(MESSAGES)), scope="", kept_s=kept_s, now=now)

@@ -6,9 +6,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from service.access.sealing import KmsSealer, Sealer
-from service.desk.book import SEALED_AS, CallbackBook
-from service.desk.callback_store import CallbackStore
-from service.desk.handover_store import HandoverStore
+from service.desk.callback import SEALED_AS, CallbackBook, CallbackStore
+from service.desk.handover import HandoverStore
 from service.desk.queue import HandoverQueue
 from service.kit.aws.clients import client
 from service.kit.aws.stores import CALLBACKS, HANDOVERS

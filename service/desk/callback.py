@@ -1,11 +1,18 @@
 """One callback: what was promised, when it is rung next, and what each ring makes of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
+from service.access.sealing import Sealer
 from service.desk.opening import ReachableHours, next_open
+from service.kit.aws.stores import CALLBACKS
+from service.kit.records.conditions import at_most
+from service.kit.records.items import Item
+from service.kit.records.rows import Query, Rows
+from service.kit.records.table import RecordForm, RecordTable
 
 KEPT_FOR = timedelta(days=7)  # a row's time to live, after the later of request and promise
 # A dialer that does not work for days is tried until shortly before the row expires.
@@ -122,3 +129,106 @@ class Callback:
 
     def _ended(self, status: CallbackStatus, reason: str, now: datetime) -> "Callback":
         return replace(self, status=status, sealed_phone=None, ended_at=now, reason=reason)
+
+
+(_BY_OPEN,) = CALLBACKS.indexes
+_TEXTS = ("contact_id", "queue_id", "priority", "status", "ring_key", "reason")
+_TIMES = ("requested_at", "due_at", "next_at", "first_rung_at", "taken_at", "ended_at")
+_OPTIONAL = {"sealed_phone": "customer_phone", "taken_by": "taken_by"}
+
+
+class CallbackStore(RecordTable[Callback]):
+    """Callbacks by id; ``scope`` keeps stages apart that share the table."""
+
+    def __init__(self, rows: Rows, *, scope: str = "") -> None:
+        super().__init__(rows, _FORM, scope=scope)
+
+    def due(self, now: datetime, *, most: int) -> list[Callback]:
+        """Return open callbacks that a worker should look at now, longest due first; may miss changes of the last second."""
+        by_now = at_most(_BY_OPEN.sort, _text(now))
+        return self.page(Query(partition="", index=_BY_OPEN, sort=by_now, most=most)).records
+
+    def waiting(self) -> list[Callback]:
+        """Return all open callbacks; may miss changes of the last second."""
+        return list(self.records(Query(partition="", index=_BY_OPEN)))
+
+
+def _item(callback: Callback) -> Item:
+    item: Item = {name: str(getattr(callback, name)) for name in _TEXTS}
+    item |= {name: _text(moment) for name in _TIMES if (moment := getattr(callback, name)) is not None}
+    item |= {kept: text for name, kept in _OPTIONAL.items() if (text := getattr(callback, name)) is not None}
+    return item | {"rings": callback.rings}
+
+
+def _callback(item: Item) -> Callback:
+    fields: dict[str, Any] = {name: item[name] for name in _TEXTS}
+    fields |= {name: datetime.fromisoformat(item[name]) for name in _TIMES if name in item}
+    fields |= {name: item.get(kept) for name, kept in _OPTIONAL.items()}
+    fields |= {name: item[name] for name in (CALLBACKS.partition, "rings", "version")}
+    return Callback(**fields | {"status": CallbackStatus(fields["status"])})
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")  # one width, so that texts sort by time
+
+
+_FORM: RecordForm[Callback] = RecordForm(
+    noun="callback",
+    key=lambda callback: (callback.callback_id,),
+    to_item=_item,
+    from_item=_callback,
+    expires=lambda callback: callback.expires_at,
+    listed_in=lambda callback: "" if callback.is_open else None,
+)
+
+
+SEALED_AS = "omni-callback"  # the name of the KMS encryption context of sealed numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackBook:
+    """Takes requests for callbacks. Blocking; raises ``StoreError`` if the store or the key does not answer."""
+
+    store: CallbackStore
+    sealer: Sealer
+    now: Callable[[], datetime]
+
+    def request(
+        self,
+        callback_id: str,
+        phone: str,
+        *,
+        contact_id: str,
+        promised: tuple[datetime, datetime],
+        queue_id: str = "general",
+        priority: CallbackPriority = "NORMAL",
+    ) -> Callback:
+        """Write down a callback to ``phone``, once for each id, and return it; ``promised`` is the time told to the customer."""
+        now = self.now().astimezone(UTC)
+        start, due = promised
+        return self.store.add(
+            Callback(
+                callback_id=callback_id,
+                contact_id=contact_id,
+                sealed_phone=self.sealer.seal(phone.encode(), callback_id),
+                requested_at=now,
+                due_at=due.astimezone(UTC),
+                next_at=start.astimezone(UTC),
+                queue_id=queue_id,
+                priority=priority,
+            )
+        )
+
+    def move(self, callback_id: str, promised: tuple[datetime, datetime]) -> Callback | None:
+        """Change the promised time of an open callback and return it; None if there is none. One that rings now is left as it is.
+
+        Raises:
+            RecordChanged: a worker takes it at the same time.
+        """
+        found = self.store.get(callback_id)
+        if found is None or not found.is_open:
+            return None
+        start, due = (moment.astimezone(UTC) for moment in promised)
+        if found.status is CallbackStatus.RINGING or found.due_at == due:
+            return found
+        return self.store.put(replace(found, next_at=start, due_at=due))

@@ -28,7 +28,6 @@ class Dialer(Protocol):
 
     async def ring(self, ring: Ring) -> RingOutcome:
         """Ring, at most once for each key, and return how it ended; ``failed`` if that is not known."""
-        ...
 
 
 class LoggedDialer:

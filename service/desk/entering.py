@@ -49,11 +49,7 @@ class HandoverEntry:
         return handover_id_of(self.task.name, self.owner, self.inputs.conversation_id)
 
     def enter(self, reason: str, note: str) -> CustomerHandover:
-        """Put the customer into the queue, with ``note`` in the assistant's words beside the facts. Blocking.
-
-        Raises:
-            StoreError: the queue's store does not answer.
-        """
+        """Put the customer into the queue, with ``note`` in the assistant's words beside the facts. Blocking."""
         now = self.queue.now()
         facts = self.task.handover_facts(self.inputs)
         verified = {f"verified {name}": value for name, value in self.inputs.session.items()}

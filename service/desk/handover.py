@@ -1,12 +1,16 @@
 """One customer who was handed over to a person: why, what the person should know, and who has taken the conversation."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from service.core.unit.tenant import Tenant
+from service.kit.aws.stores import HANDOVERS
+from service.kit.records.items import Item
+from service.kit.records.rows import Query, Rows
+from service.kit.records.table import RecordForm, RecordTable
 
 # How soon a person should take a handover, by its reason; others come last. Ties are served in the order of their arrival.
 URGENCY: Mapping[str, int] = {"sensitive_topic": 1, "customer_frustration": 2, "repeated_query": 3}
@@ -124,3 +128,44 @@ class CustomerHandover(BaseModel):
             "context": {},
         }
         return self.model_copy(update=changed)
+
+
+(_BY_STATE,) = HANDOVERS.indexes
+
+
+class HandoverStore(RecordTable[CustomerHandover]):
+    """Handovers by id; ``scope`` keeps stages apart that share the table."""
+
+    def __init__(self, rows: Rows, *, scope: str = "") -> None:
+        super().__init__(rows, _FORM, scope=scope)
+
+    def waiting(self) -> list[CustomerHandover]:
+        """Return those that wait, by rank; may miss changes of the last second."""
+        return list(self.records(Query(partition="waiting", index=_BY_STATE)))
+
+    def latest(self, state: HandoverState, *, most: int) -> list[CustomerHandover]:
+        """Return those that were taken or closed last, newest first; may miss changes of the last second."""
+        return self.page(Query(partition=state, index=_BY_STATE, newest_first=True, most=most)).records
+
+
+def _item(handover: CustomerHandover) -> Item:
+    urgency = f"{handover.urgency}/" if handover.state == "waiting" else ""
+    changed_at = _changed_at(handover).astimezone(UTC).isoformat(timespec="microseconds")
+    return {
+        "text": handover.model_dump_json(),
+        _BY_STATE.sort: f"{urgency}{changed_at}/{handover.handover_id}",
+    }
+
+
+def _changed_at(handover: CustomerHandover) -> datetime:
+    return handover.closed_at or handover.taken_at or handover.requested_at
+
+
+_FORM: RecordForm[CustomerHandover] = RecordForm(
+    noun="handover",
+    key=lambda handover: (handover.handover_id,),
+    to_item=_item,
+    from_item=lambda item: CustomerHandover.model_validate_json(item["text"]),
+    expires=lambda handover: _changed_at(handover) + KEPT_FOR,
+    listed_in=lambda handover: handover.state,
+)

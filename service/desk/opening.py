@@ -11,11 +11,9 @@ class ReachableHours(Protocol):
 
     def closes(self, moment: datetime) -> datetime | None:
         """Return when it closes; None if it is closed at ``moment``."""
-        ...
 
     def next_opening(self, moment: datetime) -> datetime:
         """Return the next time at which it opens, after ``moment``."""
-        ...
 
 
 def promised_by(hours: ReachableHours, now: datetime) -> tuple[datetime, datetime]:

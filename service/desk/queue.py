@@ -1,13 +1,15 @@
 """The queue of handovers: who is next, an estimate of how long a customer waits, and who has left."""
 
 import math
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import fmean
 
-from service.desk.handover import KNOWN_REASONS, CustomerHandover, HandoverEnd
-from service.desk.handover_store import HandoverStore
+from service.desk.callback import CallbackStore
+from service.desk.handover import KNOWN_REASONS, CustomerHandover, HandoverEnd, HandoverStore
+from service.kit.frame.errors import StoreError
 from service.kit.records.table import RecordChanged
 from service.kit.telemetry.log import Event, log
 
@@ -168,3 +170,45 @@ class HandoverQueue:
 
 def _waited_ms(handover: CustomerHandover, until: datetime) -> int:
     return round((until - handover.requested_at) / timedelta(milliseconds=1))
+
+
+@dataclass(slots=True)
+class HandoverWatch:
+    """A background thread; several processes may look at one queue."""
+
+    queue: HandoverQueue
+    callbacks: CallbackStore | None = None
+    every_s: float = 30.0
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        """Look now and then every ``every_s`` seconds."""
+        threading.Thread(target=self._follow, name="handovers", daemon=True).start()
+
+    def stop(self) -> None:
+        """End after the present look."""
+        self._stop.set()
+
+    def look(self) -> None:
+        """Look once; a store that does not answer is logged."""
+        try:
+            waiting = self.queue.look()
+        except StoreError as err:
+            log(Event.HANDOVERS_UNREADABLE, error=type(err).__name__)
+            return
+        log(Event.HANDOVERS_CHECKED, waiting=len(waiting))
+        if self.callbacks is not None:
+            self._look_at_callbacks(self.callbacks)
+
+    def _look_at_callbacks(self, store: CallbackStore) -> None:
+        try:
+            promised, now = store.waiting(), self.queue.now()
+        except StoreError as err:
+            log(Event.CALLBACKS_UNREADABLE, error=type(err).__name__)
+            return
+        log(Event.CALLBACKS_CHECKED, waiting=len(promised), overdue=sum(one.is_overdue(now) for one in promised))
+
+    def _follow(self) -> None:
+        self.look()
+        while not self._stop.wait(self.every_s):
+            self.look()

@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from service.core.tools.functions import ToolFunction
 from service.core.tools.port import ToolError
-from service.desk.book import CallbackBook
+from service.desk.callback import CallbackBook
 from service.kit.frame.errors import StoreError
 
 TOOL = "request_callback"

@@ -16,8 +16,7 @@ import anyio
 import anyio.to_thread
 
 from service.access.sealing import Sealer
-from service.desk.callback import Callback, RingOutcome
-from service.desk.callback_store import CallbackStore
+from service.desk.callback import Callback, CallbackStore, RingOutcome
 from service.desk.dialer import Dialer, Ring
 from service.desk.opening import ReachableHours
 from service.kit.frame.errors import StoreError

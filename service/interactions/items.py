@@ -47,16 +47,10 @@ def key_range(since: datetime, as_of: datetime) -> tuple[str, str]:
 
 def to_item(account_number: str, interaction: Interaction) -> dict[str, dict[str, str]]:
     """Return the DynamoDB item, without ``outcome`` if it is None."""
-    item: dict[str, dict[str, str]] = {
-        PARTITION_KEY: {"S": account_number},
-        SORT_KEY: {"S": sort_key(interaction)},
-        "channel": {"S": interaction.channel},
-        "intent": {"S": interaction.intent},
-        "text": {"S": interaction.text},
-    }
-    if interaction.outcome is not None:
-        item["outcome"] = {"S": interaction.outcome}
-    return item
+    names = ("channel", "intent", "text", "outcome")
+    texts = {PARTITION_KEY: account_number, SORT_KEY: sort_key(interaction)}
+    texts |= {name: getattr(interaction, name) for name in names}
+    return {name: {"S": text} for name, text in texts.items() if text is not None}
 
 
 def from_item(item: InteractionItem) -> Interaction:
@@ -71,20 +65,14 @@ def from_item(item: InteractionItem) -> Interaction:
         raise MalformedItemError(f"{SORT_KEY!r} has no {_SEPARATOR!r} between time and id")
     try:
         timestamp = datetime.fromisoformat(moment)
-        return Interaction.model_validate(
-            {
-                "interaction_id": interaction_id,
-                "channel": _text(item, "channel"),
-                "timestamp": timestamp,
-                "intent": _text(item, "intent"),
-                "text": _text(item, "text"),
-                "outcome": None if "outcome" not in item or item["outcome"].get("NULL") else _text(item, "outcome"),
-            }
-        )
+        fields = {name: _text(item, name) for name in ("channel", "intent", "text")}
+        if "outcome" in item and not item["outcome"].get("NULL"):
+            fields["outcome"] = _text(item, "outcome")
+        return Interaction.model_validate({"interaction_id": interaction_id, "timestamp": timestamp, **fields})
     except ValidationError as err:
         # `from None`, because pydantic's message quotes the customer's text.
-        fields = sorted({str(error["loc"][0]) for error in err.errors(include_input=False, include_url=False)})
-        raise MalformedItemError(f"bad {', '.join(fields)}") from None
+        wrong = sorted({str(error["loc"][0]) for error in err.errors(include_input=False, include_url=False)})
+        raise MalformedItemError(f"bad {', '.join(wrong)}") from None
     except (ValueError, OverflowError):
         raise MalformedItemError(f"{SORT_KEY!r} does not start with an ISO time") from None
 

@@ -20,19 +20,11 @@ class InteractionTable:
         self._table = table
 
     def put_many(self, account_number: str, interactions: Sequence[Interaction]) -> None:
-        """Write interactions of one customer, replacing those with the same time and id.
-
-        Raises:
-            StoreError: the table does not accept them.
-        """
+        """Write interactions of one customer, replacing those with the same time and id."""
         self._write([{"PutRequest": {"Item": to_item(account_number, item)}} for item in interactions])
 
     def replace(self, account_number: str, interactions: Sequence[Interaction]) -> None:
-        """Replace the customer's whole history by ``interactions``; whoever reads meanwhile never finds it empty.
-
-        Raises:
-            StoreError: the table does not answer.
-        """
+        """Replace the customer's whole history by ``interactions``; whoever reads meanwhile never finds it empty."""
         gone = sorted(set(self._sort_keys(account_number)) - {sort_key(item) for item in interactions})
         self.put_many(account_number, interactions)
         self._write(

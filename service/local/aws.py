@@ -89,8 +89,7 @@ def load(settings: Settings) -> None:
     from datetime import UTC, datetime
 
     from service.access.control import LOCAL_TENANT
-    from service.calls.tenants.store import build_tenants
-    from service.calls.tenants.tenant import ConfiguredTenant
+    from service.calls.tenants.store import ConfiguredTenant, build_tenants
     from service.interactions.table import InteractionTable
     from service.kit.aws.clients import client
     from service.local.samples import sample_histories

@@ -31,7 +31,8 @@ from service.local.scripted_model import SCRIPTED_MODEL_ID, ScriptedEngine
 HOST = "127.0.0.1"
 
 
-def _bind(port: int) -> socket.socket:
+def listen(port: int) -> socket.socket:
+    """Return a socket that listens on loopback; 0 takes a free port."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     # A restart must not wait for old connections in TIME_WAIT; a port with another listener is still refused.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -40,7 +41,7 @@ def _bind(port: int) -> socket.socket:
     return listener
 
 
-def _exit_when_stdin_ends() -> None:
+def exit_when_stdin_ends() -> None:
     """Wait until standard input ends, then send SIGTERM to this process. A pipe ends even if the parent is killed by SIGKILL."""
     while os.read(0, 4096):
         pass
@@ -115,7 +116,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         modelless = {ECHO_MODEL_ID, SCRIPTED_MODEL_ID, *options.echo_models, *options.digest_models}
         model = None if options.models and options.models <= modelless else find_model()
-        listener = _bind(options.port)
+        listener = listen(options.port)
     except EngineUnavailable as err:
         say(err, file=sys.stderr, flush=True)
         return 2
@@ -127,7 +128,7 @@ def main(arguments: Sequence[str]) -> int:
         # Before the event loop runs there is nothing to clean up, so an early stop also exits with code 0.
         signal.signal(name, lambda *_: os._exit(0))
     if options.die_with_stdin:
-        threading.Thread(target=_exit_when_stdin_ends, daemon=True).start()
+        threading.Thread(target=exit_when_stdin_ends, daemon=True).start()
     # Report readiness before the slow import of aiohttp: the kernel queues early connections.
     ready = json.dumps({"url": f"http://{HOST}:{listener.getsockname()[1]}", "pid": os.getpid()})
     os.write(ready_fd, ready.encode() + b"\n")

@@ -107,7 +107,3 @@ class DigestEngine:
         yield Delta(text=text)
         tokens = sum(estimated_tokens(turn.text) for turn in request.turns)
         yield Done(stop=WireStopReason.END_TURN, prompt_tokens=tokens, output_tokens=estimated_tokens(text))
-
-    async def close(self) -> None:
-        """Do nothing: the engine holds no resources."""
-        return

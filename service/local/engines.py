@@ -75,9 +75,6 @@ class ChatEngine(Protocol):
                 the engine fails.
         """
 
-    async def close(self) -> None:
-        """Close connections."""
-
 
 # --- echo -----------------------------------------------------------------------------------------------------------
 
@@ -158,9 +155,6 @@ class EchoEngine:
                 yield Delta(text=piece)
         prompt_tokens = sum(len(turn.text.split()) for turn in request.turns)
         yield Done(stop=stop, prompt_tokens=prompt_tokens, output_tokens=len(text.split()))
-
-    async def close(self) -> None:
-        return
 
 
 # --- SmolLM2 --------------------------------------------------------------------------------------------------------

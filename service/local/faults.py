@@ -140,22 +140,14 @@ def _count(value: object) -> int:
 
 
 @dataclass(slots=True, kw_only=True)
-class _ActiveRule:
+class ActiveRule:
+    """A rule with its counters: requests that it `matched` (by model), and requests in which it `fired`."""
+
     rule_id: int
     rule: FaultRule
     draws: random.Random
     matched: int = 0
     fired: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleStatus:
-    """A rule with its counters: requests that it `matched` (by model), and requests in which it `fired`."""
-
-    rule_id: int
-    rule: FaultRule
-    matched: int
-    fired: int
 
     def to_wire(self) -> dict[str, str | int | float | None]:
         """The JSON object in answers of /_local/faults."""
@@ -183,14 +175,14 @@ class FaultPlan:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._entries: list[_ActiveRule] = []
+        self._entries: list[ActiveRule] = []
 
-    def add(self, rule: FaultRule) -> RuleStatus:
+    def add(self, rule: FaultRule) -> ActiveRule:
         """Add a rule. Ids start at 1, again after `clear`, so that repeating a plan repeats its faults."""
         rule_id = len(self._entries) + 1
-        entry = _ActiveRule(rule_id=rule_id, rule=rule, draws=random.Random(f"{self._seed}:{rule_id}"))
+        entry = ActiveRule(rule_id=rule_id, rule=rule, draws=random.Random(f"{self._seed}:{rule_id}"))
         self._entries.append(entry)
-        return self._status(entry)
+        return entry
 
     def clear(self) -> int:
         """Drop all rules and return how many there were."""
@@ -198,9 +190,9 @@ class FaultPlan:
         self._entries.clear()
         return dropped
 
-    def statuses(self) -> list[RuleStatus]:
+    def statuses(self) -> list[ActiveRule]:
         """All rules with their counters, oldest first."""
-        return [self._status(entry) for entry in self._entries]
+        return list(self._entries)
 
     def judge(self, model_id: str, body: bytes, *, streaming: bool) -> FaultOutcome:
         """Return the decision for one request and count it. Rules with a mid-stream fault apply only to streams."""
@@ -220,14 +212,10 @@ class FaultPlan:
                 return FaultOutcome(delay_ms=delay_ms, kind=rule.kind)
         return FaultOutcome(delay_ms=delay_ms)
 
-    def _draw(self, entry: _ActiveRule, body: bytes) -> float:
+    def _draw(self, entry: ActiveRule, body: bytes) -> float:
         """A number in [0, 1)."""
         if entry.rule.key is FaultKey.REQUEST:
             return entry.draws.random()
         salted = f"{self._seed}:{entry.rule.kind}:{entry.rule.model}:".encode() + body
         # 53 bits, the precision of a float: with more, the quotient would sometimes round up to 1.0.
         return (int.from_bytes(hashlib.sha256(salted).digest()[:8]) >> 11) / 2**53
-
-    @staticmethod
-    def _status(entry: _ActiveRule) -> RuleStatus:
-        return RuleStatus(rule_id=entry.rule_id, rule=entry.rule, matched=entry.matched, fired=entry.fired)

@@ -106,7 +106,3 @@ class ScriptedEngine:
         tokens = sum(len(turn.text.split()) for turn in request.turns)
         stop = WireStopReason.TOOL_USE if said.uses else WireStopReason.END_TURN
         yield Done(stop=stop, prompt_tokens=tokens, output_tokens=max(1, len(said.output.split())))
-
-    async def close(self) -> None:
-        """Do nothing: the engine holds no resources."""
-        return

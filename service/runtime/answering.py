@@ -76,7 +76,7 @@ def build_answering(
     from service.core.llm.gateway import build_gateway
     from service.core.llm.logged_gateway import LoggedGateway
     from service.core.llm.streaming import StreamingGateway
-    from service.interactions.observed import build_interactions
+    from service.interactions.reader import build_interactions
 
     tasks = _tasks(settings)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")

@@ -6,13 +6,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from service.audit.auditor import Auditor, AuditStore
-from service.conversations.build import conversations_in_memory
 from service.conversations.service import Turns
-from service.conversations.store import ConversationStore
+from service.conversations.store import ConversationStore, conversations_in_memory
 from service.desk.build import open_callbacks, open_handovers
-from service.desk.callback_store import CallbackStore
-from service.desk.queue import HandoverQueue
-from service.desk.watch import HandoverWatch
+from service.desk.callback import CallbackStore
+from service.desk.queue import HandoverQueue, HandoverWatch
 from service.kit.frame.clock import wall_clock
 from service.kit.frame.ids import new_id
 from service.kit.settings import Settings
@@ -66,7 +64,7 @@ def build_conversing(
 
 
 def _table(settings: Settings, queries: "DynamoQueries") -> ConversationStore:
-    from service.conversations.build import conversations_in_tables
+    from service.conversations.store import conversations_in_tables
 
     stores = settings.stores
     return conversations_in_tables(
@@ -80,8 +78,7 @@ def _table(settings: Settings, queries: "DynamoQueries") -> ConversationStore:
 
 def _auditor(settings: Settings, dynamodb: Any, bucket: "Archive | None", now: Callable[[], datetime]) -> Auditor:
     """Return the auditor of conversations; without a bucket the log alone has their events."""
-    from service.audit.spooled import Spooled
-    from service.audit.stores import AuditObjects, FindingTable
+    from service.audit.stores import AuditObjects, FindingTable, Spooled
     from service.kit.aws.stores import FINDINGS
     from service.kit.records.build import open_rows
 

@@ -13,8 +13,7 @@ from playwright.sync_api import expect
 from service.access.clients import new_secret
 from service.access.control import open_access
 from service.access.sealing import OwnerOnly
-from service.desk.book import CallbackBook
-from service.desk.callback_store import CallbackStore
+from service.desk.callback import CallbackBook, CallbackStore
 from service.kit.aws.stores import CALLBACKS
 from service.kit.records.memory import RowsInMemory
 from service.kit.settings import Settings

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from service.channels.phone.build import SEALED_AS as VOICEMAIL
-from service.desk.book import SEALED_AS as CALLBACK
+from service.desk.callback import SEALED_AS as CALLBACK
 from service.kit.aws import stores
 from service.kit.aws.stores import TABLES
 from service.kit.settings import setting_places

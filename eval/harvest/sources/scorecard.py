@@ -19,7 +19,7 @@ from eval.spine.errors import HarvestError, InputsUnfit
 from eval.suites.scorecard.labels import Label, ScorecardExpectations
 from service.calls.keys import transcript_key
 from service.calls.result import CallResult
-from service.calls.store.forms import FormMissing
+from service.calls.store.form_store import FormMissing
 from service.calls.store.objects import TenantResults
 from service.calls.store.overrides import CallOverrides, Override
 from service.calls.worker.kept import KeptTranscript
@@ -245,9 +245,6 @@ def _candidate(source_key: str, rows: Sequence[dict[str, Any]]) -> HarvestCandid
         answered_by=str(first["model_used"]),
         reasons=("overruled",),
         shown="".join(lines),
-        said_reason=None,
-        comment=None,
-        edited_summary=None,
     )
 
 

@@ -10,7 +10,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +17,7 @@ from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.scenario import ConversationScenario, DialogueExpectations, ExpectedCall, GoldReply, Told
 from eval.dialogue.scorers import DialogueScorer
 from eval.dialogue.world import RecordsWorld
+from eval.instruments.bench.steps import MODEL, bench_card, bench_pair
 from eval.run.reply_cache import ReplyCache
 from eval.run.runner import ArmJob, Runner
 from eval.spine.cases import Case
@@ -27,8 +27,8 @@ from service.core.llm.model_call import ModelCall, ModelReply
 from service.core.llm.pricing import Usage
 from service.core.run.dialogue.task import DialogueTask
 from service.core.run.dialogue.turn import DialogueInputs
-from service.core.unit.cards import ModelCard, ModelCards, Prices
-from service.core.unit.pair import OutputRules, Pair, PromptMessage, Sampling, ServingPolicy, ToolSpec
+from service.core.unit.cards import ModelCards
+from service.core.unit.pair import ToolSpec
 from service.core.unit.question import Use
 from service.kit.frame.display.terminal import say
 from service.kit.telemetry.log import configure_logging
@@ -41,30 +41,8 @@ _LOOK_UP = ToolSpec(
     description="Look a record up.",
     arguments={"type": "object", "properties": {"turn": {"type": "integer"}}, "required": ["turn"]},
 )
-_MODEL = "bench.model"
-_CARD = ModelCard(
-    id=_MODEL,
-    short_name=_MODEL,
-    wire="bedrock",
-    runs="provider",
-    context_tokens=100_000,
-    prices=Prices(input=Decimal("0.06"), output=Decimal("0.24"), source="bench", date="2026-11-22"),
-)
-_PAIR = Pair(
-    name="bench",
-    task="bench",
-    version="1.0.0",
-    model=_MODEL,
-    backup=None,
-    sampling=Sampling(max_output_tokens=300),
-    output=OutputRules(schema="bench", max_words=500),
-    serving=ServingPolicy(),
-    messages=(
-        PromptMessage(role="system", content="Answer the customer. " * 100),
-        PromptMessage(role="user", content="<history>{{history}}</history><message>{{message}}</message>"),
-    ),
-    variables=("history", "message"),
-    tools=(_LOOK_UP,),
+_PAIR = bench_pair(
+    "Answer the customer. " * 100, "<history>{{history}}</history><message>{{message}}</message>", (_LOOK_UP,)
 )
 
 
@@ -93,7 +71,7 @@ class _Scripted:
             usage=usage,
             stop_reason="tool_use" if uses else "end_turn",
             latency_ms=1.0,
-            answered_by=_MODEL,
+            answered_by=MODEL,
         )
 
 
@@ -145,7 +123,7 @@ async def _played(cases: list[Case], folder: Path) -> list[CaseResult]:
     runner = Runner(
         task=_Dialogue(),
         gateway=_Scripted(),
-        cards=ModelCards([_CARD]),
+        cards=ModelCards([bench_card(MODEL)]),
         cache=cache,
         run_id="bench",
         concurrency=8,

@@ -10,6 +10,7 @@ import contextlib
 import gc
 import json
 import os
+import re
 import statistics
 import time
 from collections.abc import Mapping
@@ -39,20 +40,33 @@ from service.kit.telemetry.log import configure_logging
 
 QUESTION_MS, TOOL_MS = 1.0, 2.0
 STEPS, RUNS, ROUNDS = 40, 10, 9
-_MODEL, _BACKUP = "bench.model", "bench.backup"
-_CARDS = ModelCards(
-    [
-        ModelCard(
-            id=name,
-            short_name=name,
-            wire="bedrock",
-            runs="provider",
-            context_tokens=100_000,
-            prices=Prices(input=Decimal("0.06"), output=Decimal("0.24"), source="bench", date="2026-11-22"),
-        )
-        for name in (_MODEL, _BACKUP)
-    ]
-)
+MODEL, _BACKUP = "bench.model", "bench.backup"
+
+
+def bench_card(name: str) -> ModelCard:
+    """Return the card of a scripted model."""
+    prices = Prices(input=Decimal("0.06"), output=Decimal("0.24"), source="bench", date="2026-11-22")
+    return ModelCard(id=name, short_name=name, wire="bedrock", runs="provider", context_tokens=100_000, prices=prices)
+
+
+def bench_pair(system: str, user: str, tools: tuple[ToolSpec, ...], backup: str | None = None) -> Pair:
+    """Return a pair of ``MODEL``; what stands in braces in ``user`` are its variables."""
+    return Pair(
+        name="bench",
+        task="bench",
+        version="1.0.0",
+        model=MODEL,
+        backup=backup,
+        sampling=Sampling(max_output_tokens=300),
+        output=OutputRules(schema="bench", max_words=500),
+        serving=ServingPolicy(),
+        messages=(PromptMessage(role="system", content=system), PromptMessage(role="user", content=user)),
+        variables=tuple(re.findall(r"{{(\w+)}}", user)),
+        tools=tools,
+    )
+
+
+_CARDS = ModelCards([bench_card(MODEL), bench_card(_BACKUP)])
 _SAID = (
     "Hello, this is about parcel P-1001. It should have come on Monday and has not. "
     "Please call me on 0113 496 0000 tomorrow. "
@@ -109,22 +123,7 @@ _TURNS = tuple(
 )
 
 
-_PAIR = Pair(
-    name="bench",
-    task="bench",
-    version="1.0.0",
-    model=_MODEL,
-    backup=_BACKUP,
-    sampling=Sampling(max_output_tokens=300),
-    output=OutputRules(schema="bench", max_words=500),
-    serving=ServingPolicy(),
-    messages=(
-        PromptMessage(role="system", content=_RULES),
-        PromptMessage(role="user", content="<said>{{said}}</said>"),
-    ),
-    variables=("said",),
-    tools=_SPECS,
-)
+_PAIR = bench_pair(_RULES, "<said>{{said}}</said>", _SPECS, backup=_BACKUP)
 _RELIABILITY = Reliability(time.perf_counter)
 
 
@@ -177,7 +176,7 @@ class _Scripted:
             usage=Usage(input_tokens=2000, output_tokens=40),
             stop_reason="end_turn",
             latency_ms=1.0,
-            answered_by=_MODEL,
+            answered_by=MODEL,
         )
 
 
@@ -281,7 +280,7 @@ async def _run(step: str, steps: int, gateway: Gateway, tools: Tools, *, run_id:
 async def _bare(steps: int) -> None:
     model = _Scripted()
     messages = _PAIR.render({"said": _SAID})
-    call = ModelCall(model=_MODEL, messages=messages, sampling=_PAIR.sampling, timeout_s=5.0)
+    call = ModelCall(model=MODEL, messages=messages, sampling=_PAIR.sampling, timeout_s=5.0)
     for _ in range(steps):
         json.dumps({"messages": [{"role": message.role, "content": message.content} for message in call.messages]})
         async with asyncio.timeout(call.timeout_s):

@@ -1,15 +1,18 @@
 """Measures the extractive digest beside lead, last and random statements of equal length, and fits its weights."""
 
+import json
+import random
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 
-from eval.instruments.floor.baselines import BASELINES, baseline_texts
 from eval.instruments.floor.learning import FOLDS, learn, lessons_of, out_of_fold
-from eval.instruments.floor.planting import load_planted, repeated
 from eval.run.loaders import load_dataset
 from eval.scorers.text import rouge_l, sentence_score
 from eval.spine.cases import Case
@@ -18,11 +21,12 @@ from figures.arrays import Floats
 from figures.formatting import format_interval, format_number, format_signed
 from figures.metric import Unit
 from figures.stats import mean_interval
-from service.core.statements.grounding.text import form_occurs
+from service.core.statements.grounding.text import form_occurs, sentences
 from service.core.tasks.summarize import TASK, SummarizeInputs
 from service.core.tasks.summarize.digest import OWN_WEIGHTS, digest_of, extractive_digest, read_history
 from service.core.tasks.summarize.selection import Weights
 from service.core.unit.cards import ModelCards
+from service.core.unit.interaction import Interaction
 from service.core.unit.pair_file import load_pair
 from service.core.unit.pair_file.artifacts import artifact_of
 from service.core.unit.pair_file.pin import keep_trained
@@ -106,11 +110,7 @@ def guarded(cases: Sequence[Case], weights: Weights) -> list[str]:
 
 
 def cases_of(names: Sequence[str], settings: Settings) -> list[Case]:
-    """Return the cases of the named datasets, in order.
-
-    Raises:
-        CaseError: a dataset is missing or wrong.
-    """
+    """Return the cases of the named datasets, in order; ``CaseError`` if a dataset is missing or wrong."""
     return [
         case
         for name in names
@@ -167,3 +167,93 @@ def planted_lines(settings: Settings, weights: Weights) -> list[str]:
             shown = f"{format_number(rate.value, Unit.RATE)} {format_interval(rate.low, rate.high, Unit.RATE)}"
             lines.append(f"  {name:<9} {label:<8} {shown} n={rate.n}")
     return lines
+
+
+BASELINES = ("lead", "last", "random")
+RANDOM_DRAWS = 10  # per case; their scores are averaged, so that luck of the draw does not count
+
+
+def baseline_texts(interactions: Sequence[Interaction], words: int, seed: str) -> Mapping[str, tuple[str, ...]]:
+    """Return each baseline's texts of exactly ``words`` words, or fewer where the history has fewer.
+
+    ``lead`` and ``last`` are raw words, whatever they are; ``random`` are whole statements in the history's order, the last one
+    that was drawn cut to fit. The same ``seed`` gives the same draws.
+    """
+    raw = [word for item in interactions for word in item.text.split()]
+    statements = [sentence.split() for item in interactions for sentence in sentences(item.text)]
+    draws = random.Random(seed)
+    return {
+        "lead": (" ".join(raw[:words]),),
+        "last": (" ".join(raw[max(len(raw) - words, 0) :]),),
+        "random": tuple(_drawn(statements, words, draws) for _ in range(RANDOM_DRAWS)),
+    }
+
+
+def _drawn(statements: Sequence[Sequence[str]], words: int, draws: random.Random) -> str:
+    order = list(range(len(statements)))
+    draws.shuffle(order)
+    taken: dict[int, Sequence[str]] = {}
+    for place in order:
+        if words <= 0:
+            break
+        taken[place] = statements[place][:words]
+        words -= len(taken[place])
+    return " ".join(" ".join(taken[place]) for place in sorted(taken))
+
+
+RUN_WORDS = 6
+_WORD = re.compile(r"[a-z0-9]+")
+_MOST_CHARS = 20_000  # of an interaction's text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantedText:
+    """A text to plant: an attack, or a harmless text of the same kinds."""
+
+    text: str
+    attack: bool
+
+
+def load_planted(folder: Path) -> list[PlantedText]:
+    """Read the public attacks and harmless texts of ``folder``.
+
+    Raises:
+        CaseError: the file is not there, or a line lacks a field.
+    """
+    path = folder / "injections_dev.jsonl"
+    if not path.exists():
+        raise CaseError(f"the public data set is not at {path}; set OMNI_PUBLIC_DATA_DIR to the folder that holds it")
+    try:
+        rows: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [PlantedText(text=str(row["text"]), attack=row["label"] == 1) for row in rows]
+    except (ValueError, KeyError, TypeError) as err:
+        raise CaseError(f"{path}: not a list of labelled texts ({type(err).__name__}: {err})") from err
+
+
+def repeats(digest: str, planted: str) -> bool:
+    """Return whether ``digest`` holds six words of ``planted`` in a row; case and punctuation do not count."""
+    return not _runs(digest).isdisjoint(_runs(planted))
+
+
+def repeated(
+    texts: Sequence[PlantedText], cases: Sequence[Case], digest: Callable[[Sequence[Interaction]], str]
+) -> dict[bool, list[float]]:
+    """Return, for attacks (True) and harmless texts (False), 1.0 for each text that its history's digest repeats.
+
+    Each text is planted once, as a new last line of the newest interaction; the cases take turns. Texts with fewer than six
+    words are left out.
+    """
+    histories = [visible for case in cases if (visible := SummarizeInputs.model_validate(case.inputs).visible())]
+    found: dict[bool, list[float]] = {True: [], False: []}
+    for number, planted in enumerate(texts):
+        if _runs(planted.text):
+            *earlier, newest = histories[number % len(histories)]
+            text = f"{newest.text}\n{planted.text}"[:_MOST_CHARS]
+            answer = digest([*earlier, newest.model_copy(update={"text": text})])
+            found[planted.attack].append(float(repeats(answer, planted.text)))
+    return found
+
+
+def _runs(text: str) -> frozenset[tuple[str, ...]]:
+    words = _WORD.findall(text.lower())
+    return frozenset(tuple(words[start : start + RUN_WORDS]) for start in range(len(words) - RUN_WORDS + 1))

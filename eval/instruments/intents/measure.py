@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.instruments.intents.messages import LabelledMessage
+from eval.instruments.intents.train import LabelledMessage
 from figures.arrays import Floats
 from figures.stats import Interval, mean_interval, percentile_interval, rate_interval, resample_weights
 from service.core.run.dialogue.turn import DialogueInputs

@@ -1,16 +1,63 @@
 """Learns the weights of the intents from labelled messages, and the temperature of their probabilities from others."""
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from eval.instruments.intents.messages import LabelledMessage, digest_of, read_messages
+from eval.spine.errors import CaseError
 from figures.arrays import Floats
 from service.core.knowledge.embedding import Embedder
 from service.core.tasks.assistant.understanding.classifier import IntentWeights
+from service.core.tasks.assistant.understanding.intents import Intent
+
+MessageKind = Literal["plain", "slang", "speech", "near_miss", "two_wishes"]
+
+
+class LabelledMessage(BaseModel):
+    """What a customer may say first, and its ``intent``; ``also`` are others that are as right, as in a message of two wishes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    message: str = Field(min_length=1, max_length=500)
+    intent: Intent
+    also: tuple[Intent, ...] = ()
+    kind: MessageKind = "plain"
+
+    def accepts(self, intent: str) -> bool:
+        """Return whether ``intent`` is right."""
+        return intent == self.intent or intent in self.also
+
+
+def read_messages(file: Path) -> list[LabelledMessage]:
+    """Read a file of labelled messages, one JSON object per line.
+
+    Raises:
+        CaseError: there is no such file, or a line is no labelled message.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError as err:
+        raise CaseError(f"{file} cannot be read: labelled messages stand there, one JSON object per line") from err
+    found = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            found.append(LabelledMessage.model_validate_json(line))
+        except ValidationError as err:
+            wrong = err.errors()[0]
+            place = ".".join(map(str, wrong["loc"]))
+            raise CaseError(f"{file}:{number}: {place or 'line'}: {wrong['msg']}") from err
+    return found
+
+
+def digest_of(file: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
 
 # scikit-learn's C, the inverse of the penalty: the best log loss in cross-validation over the training messages. 2026-11-22.
 PENALTY = 30.0
@@ -19,11 +66,7 @@ _TEMPERATURES = (0.1, 10.0)
 
 
 def learn(folder: Path, embedder: Embedder) -> IntentWeights:
-    """Learn from ``train.jsonl`` of ``folder``, and calibrate on ``dev.jsonl``.
-
-    Raises:
-        CaseError: a file is missing or damaged.
-    """
+    """Learn from ``train.jsonl`` of ``folder``, and calibrate on ``dev.jsonl``; ``CaseError`` if a file is missing or damaged."""
     train, dev = (read_messages(folder / f"{name}.jsonl") for name in ("train", "dev"))
     model = _fitted(_vectors(train, embedder), _intents(train), PENALTY)
     intents = [str(name) for name in model.classes_]

@@ -1,16 +1,17 @@
 """``omni knowledge measure``: recall of words, of meaning, and of both together, on public data."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from eval.instruments.retrieval.questions import QuestionSet, public_sets
-from eval.instruments.retrieval.recall import CUTS, Ranking, ceiling, first_places, gain_of, rate_of, recalls
+from eval.instruments.retrieval.questions import LabelledQuestion, QuestionSet, public_sets
 from eval.spine.errors import RetrievalError
-from figures.stats import Interval
+from figures.arrays import Floats
+from figures.stats import Interval, mean_interval
 from service.core.knowledge.embedding import Embedder
 from service.core.knowledge.index_digest import index_digest
 from service.core.knowledge.index_file import BuildProgress, build_index
@@ -18,6 +19,53 @@ from service.core.knowledge.passages import Splitter
 from service.core.knowledge.search import RANK_CONSTANT, fuse
 from service.core.knowledge.sqlite_search import DEPTH, SqliteSearch, open_index
 from service.kit.frame.display.terminal import say
+
+CUTS = (5, 10)
+
+Ranking = Callable[[str], Sequence[str]]
+
+
+def recall_at(cut: int, ranked: Sequence[str], needed: frozenset[str]) -> float:
+    """Return the share of ``needed`` documents among the first ``cut`` of ``ranked``."""
+    return len(needed & set(ranked[:cut])) / len(needed)
+
+
+def ceiling(cut: int, questions: Iterable[LabelledQuestion]) -> float:
+    """Return the recall that the best ranking of all would have: a question may need more than ``cut`` documents."""
+    return float(np.mean([min(cut, len(question.documents)) / len(question.documents) for question in questions]))
+
+
+def recalls(questions: Sequence[LabelledQuestion], ranking: Ranking) -> Mapping[int, Floats]:
+    """Return the recall at each of ``CUTS``, one figure per source of questions, in the order of the sources' names."""
+    found: dict[str, list[list[float]]] = defaultdict(list)
+    for question in questions:
+        ranked = ranking(question.text)
+        found[question.source].append([recall_at(cut, ranked, question.documents) for cut in CUTS])
+    means = np.array([np.mean(found[source], axis=0) for source in sorted(found)])
+    return {cut: means[:, place] for place, cut in enumerate(CUTS)}
+
+
+def rate_of(values: Floats, seed: int) -> Interval:
+    """Return the mean recall with its 95% interval over sources."""
+    return _within(mean_interval(values, seed=seed, bounds=(0.0, 1.0)), 0.0)
+
+
+def gain_of(values: Floats, others: Floats, seed: int) -> Interval:
+    """Return by how much ``values`` are better than ``others`` on the same sources, with its 95% interval."""
+    return _within(mean_interval(values - others, seed=seed, bounds=(-1.0, 1.0)), -1.0)
+
+
+def _within(found: Interval, lowest: float) -> Interval:
+    """The bootstrap's widened tails may pass what a recall can be."""
+    low = None if found.low is None else max(found.low, lowest)
+    high = None if found.high is None else min(found.high, 1.0)
+    return Interval(value=found.value, low=low, high=high, n=found.n, method=found.method)
+
+
+def first_places(documents: Iterable[str]) -> list[str]:
+    """Return the documents of a ranking of passages, each where its first passage stands."""
+    return list(dict.fromkeys(documents))
+
 
 _SEED = 20261122
 _METHODS = ("both", "words", "meaning")

@@ -18,19 +18,14 @@ MOST_CELLS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepOptions:
-    """Which prompts and models to combine. Empty ``pairs``: all pair files of the task; ``models``: ids or short names of cards.
+    """What to combine: the models, ids or short names of cards, with the prompts of ``of``'s pairs (none: all of the task).
 
     ``quality`` is the metric on the charts' vertical axis; default: the suite's first comparison with production. ``stand_in``
     includes models for which only a stand-in would answer here.
     """
 
-    task: str
+    of: Options
     models: tuple[str, ...]
-    pairs: tuple[str, ...] = ()
-    dataset: str | None = None
-    case_count: int | None = None
-    repeats: int | None = None
-    concurrency: int | None = None
     quality: str | None = None
     stand_in: bool = False
 
@@ -50,7 +45,7 @@ def cells(options: SweepOptions, settings: Settings) -> list[Pair]:
         PairError: a pair file is wrong, or a model has no card.
     """
     if not options.models:
-        again = omni("sweep", "--models", "smollm2-135m,extractive-digest", task=options.task)
+        again = omni("sweep", "--models", "smollm2-135m,extractive-digest", task=options.of.task)
         raise SweepError(f"name the models to sweep: {again}")
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     chosen = list(dict.fromkeys(card_named(name, cards).id for name in options.models))
@@ -60,7 +55,7 @@ def cells(options: SweepOptions, settings: Settings) -> list[Pair]:
             f"only a stand-in would answer for {', '.join(replaced)} here, so the figures would not be theirs; leave "
             "them out, set OMNI_ENVIRONMENT=aws, or add --stand-in to try out the command"
         )
-    pairs = load_pairs(load_task(options.task), cards, settings, options.pairs)
+    pairs = load_pairs(load_task(options.of.task), cards, settings, options.of.pairs)
     found = [
         derive(pair, cards.get(model))
         for number, pair in enumerate(pairs)
@@ -73,11 +68,7 @@ def cells(options: SweepOptions, settings: Settings) -> list[Pair]:
 
 
 def card_named(name: str, cards: ModelCards) -> ModelCard:
-    """Return the card with this id or short name, or one derived for an id that litellm knows.
-
-    Raises:
-        PairError: there is none.
-    """
+    """Return the card with this id or short name, or one derived for an id that litellm knows; ``PairError`` if there is none."""
     for card in cards:
         if name in (card.id, card.short_name):
             return card
@@ -101,18 +92,8 @@ def sweep(options: SweepOptions, settings: Settings) -> tuple[FinishedEvaluation
     from eval.instruments.sweep.report import write_sweep
     from eval.suites import load_suite
 
-    quality_spec(load_suite(options.task), options.quality)
-    outcome = evaluate(
-        Options(
-            task=options.task,
-            derived=tuple(cells(options, settings)),
-            dataset=options.dataset,
-            case_count=options.case_count,
-            repeats=options.repeats,
-            concurrency=options.concurrency,
-        ),
-        settings,
-    )
+    quality_spec(load_suite(options.of.task), options.quality)
+    outcome = evaluate(replace(options.of, pairs=(), derived=tuple(cells(options, settings))), settings)
     spec = quality_spec(outcome.suite, options.quality)
     folder = out_folder(settings.root, "sweep") / outcome.evaluation.run_id
     points = sweep_points(outcome.evaluation, outcome.suite, spec)

@@ -9,12 +9,11 @@ from decimal import Decimal
 
 from pydantic import BaseModel
 
-from eval.instruments.traffic.agents import Opinion, opinion
 from eval.instruments.traffic.plan import FEEDBACK_AFTER, TRANSFER_AFTER, Contact, TrafficOptions, TrafficPlan
 from eval.instruments.traffic.releases import FIRST_STEP, LATENCY_MS, SECOND_STEP, TASK
 from eval.instruments.traffic.run import plan_traffic, traffic_folder
 from eval.instruments.traffic.stories import Episode
-from eval.instruments.traffic.truth import summary_of, write_truth
+from eval.instruments.traffic.truth import Opinion, opinion, summary_of, write_truth
 from figures.command_line import omni
 from service.answers_kept.record import FeedbackRecord, SeenInteraction, SummaryRecord, utc_text
 from service.core.llm.pricing import estimated_tokens

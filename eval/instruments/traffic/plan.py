@@ -147,11 +147,7 @@ def newest_full_week(now: datetime) -> date:
 
 
 def monday_after(week: str) -> date:
-    """Return the Monday after an ISO week such as 2026-W46.
-
-    Raises:
-        TrafficError: ``week`` is not an ISO week.
-    """
+    """Return the Monday after an ISO week such as 2026-W46; ``TrafficError`` if ``week`` is not an ISO week."""
     try:
         return datetime.strptime(f"{week}-1", "%G-W%V-%u").date() + timedelta(weeks=1)
     except ValueError as err:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from service.api.examples import examples
 from service.conversations.model import MOST_SAID, KeptConversation, KeptMessage, MadeBy
 from service.conversations.service import TakenTurn
 from service.core.run.dialogue.turn import ReplyAction
@@ -13,24 +14,6 @@ from service.core.unit.conversation import ConversationState
 
 HANDED_OVER = "A person from our team is taking over. They will read what you write here and answer."
 TAKEN_OVER = "You are talking with {person} from our team. The AI assistant is silent."
-_ID = "conv-0123456789abcdef01234567"
-_AT = "2025-12-08T14:33:02.512Z"
-_MADE_BY: dict[str, Any] = {
-    "request_id": "req-0123456789ab",
-    "pair": "courteous",
-    "pair_digest": "9f2c0d5e" * 8,
-    "prompt_version": "v1.0.0",
-    "registry_version": 7,
-    "model": "nova-lite",
-    "degraded": False,
-}
-_SAID: list[Any] = [
-    {"by": "customer", "text": "Where is my parcel?", "message_id": "m-1", "at": _AT},
-    {"by": "assistant", "text": "What is its number?", "message_id": "m-1", "at": _AT},
-]
-_GREETED: list[Any] = [
-    {"by": "assistant", "text": "Hello! I am a virtual assistant.", "message_id": None, "at": _AT},
-]
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 _Value = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -38,13 +21,7 @@ _Value = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 class ConversationStart(BaseModel):
     """How a conversation starts. ``session`` holds what the channel has verified, such as the account of a logged-in customer."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [{}, {"key": "contact-71", "channel": "voice", "session": {"phone": "07700900123"}}]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("ConversationStart"))
 
     key: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
         default=None, description="The channel's own id: started again with it, the conversation is the same"
@@ -58,11 +35,7 @@ class ConversationStart(BaseModel):
 class CustomerMessage(BaseModel):
     """What the customer says."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={"examples": [{"message": "Where is my parcel?", "message_id": "m-1"}]},
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("CustomerMessage"))
 
     message: Annotated[str, StringConstraints(min_length=1, max_length=MOST_SAID, pattern=r"\S")]
     message_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")] | None = Field(
@@ -99,23 +72,7 @@ class ConversationAnswer(_Shown):
     names whoever has taken over; ``queue`` is the customer's place as long as nobody has, None if it is not known.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "conversation_id": _ID,
-                    "task": "parcels",
-                    "state": "open",
-                    "said": _SAID,
-                    "waiting": [],
-                    "unanswered": [],
-                    "notice": None,
-                    "person": None,
-                    "queue": None,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=examples("ConversationAnswer"))
 
     conversation_id: str
     task: str
@@ -148,28 +105,7 @@ class ConversationAnswer(_Shown):
 class StartedConversation(ConversationAnswer):
     """A conversation with a token for it alone, None if the service runs without access control."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "conversation_id": _ID,
-                    "task": "parcels",
-                    "state": "open",
-                    "said": [
-                        {"by": "assistant", "text": "Hello! I am a virtual assistant.", "message_id": None, "at": _AT}
-                    ],
-                    "waiting": [],
-                    "unanswered": [],
-                    "notice": None,
-                    "person": None,
-                    "queue": None,
-                    "token": "eyJhbGciOiJFUzI1NiIs...",
-                    "expires_in": 3600,
-                    "page": f"/chat#task=parcels&conversation={_ID}&token=eyJhbGciOiJFUzI1NiIs...",
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=examples("StartedConversation"))
 
     token: str | None
     expires_in: int
@@ -185,24 +121,7 @@ class TurnAnswer(_Shown):
     ``repeated``: the message was answered before.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "conversation_id": _ID,
-                    "message_id": "m-1",
-                    "state": "open",
-                    "reply": "What is its number?",
-                    "action": "clarify",
-                    "asks": ["number"],
-                    "reason": None,
-                    "notice": None,
-                    "made_by": _MADE_BY,
-                    "repeated": False,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=examples("TurnAnswer"))
 
     conversation_id: str
     message_id: str

@@ -20,7 +20,16 @@ from service.api.conversations.models import (
     TurnAnswer,
 )
 from service.api.conversations.waiting import FOLLOWED_EXAMPLE, WaitingCustomer
-from service.api.http.problems import RESPONSES, Problem, ProblemResponse, problem, problem_of
+from service.api.http.problems import (
+    RESPONSES,
+    STORE_RESPONSES,
+    Codes,
+    Responses,
+    problem_of,
+    refusal,
+    refused,
+    refusing,
+)
 from service.api.streaming import MEDIA_TYPE, wants_stream
 from service.api.tasks import answer_model, ask_task
 from service.conversations.model import (
@@ -39,29 +48,26 @@ from service.kit.frame.errors import ServiceError, UpstreamUnavailable
 from service.kit.telemetry.log import Event, log
 
 ConversationId = Annotated[str, Path(pattern=r"^conv-[0-9a-f]{24}$", examples=["conv-0123456789abcdef01234567"])]
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {
-    404: {"model": Problem, "description": "No such conversation of this client or tenant, or it has expired"}
-}
-_REFUSED: dict[int | str, dict[str, Any]] = {
-    409: {"model": Problem, "description": "The conversation does not take this message, or has ended"}
+_NOT_FOUND = refused(404, "No such conversation of this client or tenant, or it has expired")
+_REFUSED = refused(409, "The conversation does not take this message, or has ended")
+_CODES: Codes = {
+    ConversationMissing: (404, "CONVERSATION_NOT_FOUND"),
+    ConversationEnded: (409, "CONVERSATION_ENDED"),
+    ConversationRefused: (409, "CONVERSATION_REFUSED"),
 }
 _STREAM_EXAMPLE = (
     'event: tool\ndata: {"tool": "find_parcel"}\n\n'
     'event: reply\ndata: {"conversation_id": "conv-0123456789abcdef01234567", "reply": "It is due on Friday.", ...}\n\n'
 )
-_STREAMED: dict[int | str, dict[str, Any]] = {
-    200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}}}
-}
-_FOLLOWED: dict[int | str, dict[str, Any]] = {
-    200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": FOLLOWED_EXAMPLE}}}
-}
+_STREAMED: Responses = {200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}}}}
+_FOLLOWED: Responses = {200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": FOLLOWED_EXAMPLE}}}}
 _SLACK_S = 2.0  # beyond the pair's deadline, for the stores, before another process takes a turn over
 Handler = Callable[..., Awaitable[Any]]
 
 
 def conversations_router(tasks: Iterable[Task[Any]]) -> APIRouter:
     """Return a router with the three operations of each task that converses."""
-    router = APIRouter(prefix="/v1", tags=["conversations"])
+    router = APIRouter(prefix="/v1", tags=["conversations"], route_class=refusing(_CODES))
     for task in tasks:
         if not isinstance(task, DialogueTask):
             continue
@@ -73,7 +79,7 @@ def conversations_router(tasks: Iterable[Task[Any]]) -> APIRouter:
             operation_id=f"start_{name}",
             summary=f"Start a conversation with {name}",
             response_model=StartedConversation,
-            responses={status: RESPONSES[status] for status in (422, 500, 503)},
+            responses=STORE_RESPONSES,
         )
         router.add_api_route(
             f"{path}/{{conversation_id}}/messages",
@@ -91,7 +97,7 @@ def conversations_router(tasks: Iterable[Task[Any]]) -> APIRouter:
             operation_id=f"read_{name}",
             summary=f"Read a conversation with {name}",
             response_model=ConversationAnswer,
-            responses={**_NOT_FOUND, **{status: RESPONSES[status] for status in (422, 500, 503)}, **_FOLLOWED},
+            responses={**_NOT_FOUND, **STORE_RESPONSES, **_FOLLOWED},
         )
     return router
 
@@ -140,10 +146,7 @@ def _read(task: DialogueTask[Any]) -> Handler:
         """
         response.headers.update({"Cache-Control": "no-store", **_renewed(task, conversation_id, request)})
         waiting = WaitingCustomer(task, _key(task, owner_of(request), conversation_id), request)
-        try:
-            found = await waiting.find()
-        except ConversationMissing as err:
-            return _problem(err, request.state.request_id)
+        found = await waiting.find()
         if not wants_stream(request.headers.get("accept")):
             return found
         events = waiting.follow(found)
@@ -167,10 +170,7 @@ def _message(task: DialogueTask[Any]) -> Handler:
         log(Event.REQUEST_RECEIVED, path=f"/v1/{task.name}/conversations")
         if wants_stream(request.headers.get("accept")):
             return await _streamed(task, key, message_id, body.message, request, dict(response.headers))
-        try:
-            return TurnAnswer.of(await _turn(task, key, message_id, body.message, request))
-        except (ConversationMissing, ConversationRefused) as err:
-            return _problem(err, request.state.request_id)
+        return TurnAnswer.of(await _turn(task, key, message_id, body.message, request))
 
     return say
 
@@ -241,8 +241,6 @@ async def _streamed(
         first = await told.get()
         if first is None:
             await running
-    except (ConversationMissing, ConversationRefused) as err:
-        return _problem(err, request.state.request_id)
     except asyncio.CancelledError:
         running.cancel()
         raise
@@ -261,7 +259,9 @@ async def _events(
         try:
             answer = TurnAnswer.of(await running)
         except ServiceError as err:
-            yield format_sse_event(data_str=bytes(_problem(err, request_id).body).decode(), event="problem")
+            known = isinstance(err, tuple(_CODES))
+            said = refusal(err, _CODES, request_id) if known else problem_of(err, request_id)
+            yield format_sse_event(data_str=bytes(said.body).decode(), event="problem")
             return
         name = "handover" if answer.state == "handed_over" else "reply"
         yield format_sse_event(data_str=answer.model_dump_json(), event=name)
@@ -280,12 +280,3 @@ def _renewed(task: DialogueTask[Any], conversation_id: str, request: Request) ->
 
 def _key(task: DialogueTask[Any], owner: str, conversation_id: str) -> str:
     return conversation_key(task.name, owner, conversation_id)
-
-
-def _problem(err: ServiceError, request_id: str) -> ProblemResponse:
-    if isinstance(err, ConversationMissing):
-        return problem(request_id, status=404, code="CONVERSATION_NOT_FOUND", detail=str(err))
-    if isinstance(err, ConversationRefused):
-        code = "CONVERSATION_ENDED" if isinstance(err, ConversationEnded) else "CONVERSATION_REFUSED"
-        return problem(request_id, status=409, code=code, detail=str(err))
-    return problem_of(err, request_id)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.access.account_tokens import account_token
 from service.api.answering import runtime_of
+from service.api.examples import examples
 from service.api.http.problems import RESPONSES, problem
 
 router = APIRouter(tags=["access"])
@@ -16,9 +17,7 @@ _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 class AccountTokenRequest(BaseModel):
     """The account that the agent's contact is about."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"examples": [{"account_number": "1234567890"}]}
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("AccountTokenRequest"))
 
     account_number: Annotated[str, Field(min_length=4, max_length=32, pattern=_PRINTABLE)]
 
@@ -26,19 +25,7 @@ class AccountTokenRequest(BaseModel):
 class AccountToken(BaseModel):
     """The token, its lifetime in seconds and what it allows for this account."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "token": "eyJhbGciOiJFUzI1NiIsImtpZCI6Ii4uLiIsInR5cCI6ImFjY291bnQrand0In0...",
-                    "expires_in": 3600,
-                    "scope": "summaries feedback",
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("AccountToken"))
 
     token: str
     expires_in: int

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from fastapi import APIRouter, Request, Response
 
 from service.api.answering import runtime_of
-from service.api.assets import HEADERS, WIDGET, WORKSPACE_ASSETS, WORKSPACE_PAGE, content
+from service.api.assets import HEADERS, WIDGET, add_assets, shown
 
 router = APIRouter(include_in_schema=False)
 # Public code, which pages of any origin may load; what it then asks for needs a token and a named origin.
@@ -21,22 +21,17 @@ _WIDGET_HEADERS: Mapping[str, str] = {
 @router.get("/widget.js")
 async def widget() -> Response:
     """Return the widget's script."""
-    return Response(content(WIDGET), media_type="text/javascript; charset=utf-8", headers=dict(_WIDGET_HEADERS))
+    return shown(WIDGET, _WIDGET_HEADERS)
 
 
 @router.get("/workspace")
 async def workspace(request: Request) -> Response:
     """Return the page; it holds nothing of a customer, and gets the contact and its token from Amazon Connect."""
     origins = runtime_of(request).settings.serving.embed_origins
-    return Response(content(WORKSPACE_PAGE), media_type="text/html; charset=utf-8", headers=_framed_by(origins))
+    return shown("workspace.html", _framed_by(origins))
 
 
-@router.get("/workspace/{name}")
-async def workspace_asset(name: str) -> Response:
-    """Return a style or script of the page."""
-    if name not in WORKSPACE_ASSETS:
-        return Response(status_code=404, headers=dict(HEADERS))
-    return Response(content(name), media_type=WORKSPACE_ASSETS[name], headers=dict(HEADERS))
+add_assets(router, "workspace")
 
 
 def _framed_by(origins: Iterable[str]) -> dict[str, str]:

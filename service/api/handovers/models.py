@@ -1,37 +1,15 @@
 """What the operations for agents take and return."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from service.api.conversations.models import SaidInConversation, said_in
+from service.api.examples import examples
 from service.conversations.model import MOST_SAID, KeptConversation
 from service.core.unit.conversation import ConversationState
 from service.desk.handover import CustomerHandover, HandoverEnd, HandoverState, HandoverSummary
 from service.kit.frame.strict import NO_SPACE
-
-_ID = "handover-0123456789abcdef01234567"
-_AT = "2026-11-24T10:30:00Z"
-_LISTED: dict[str, Any] = {
-    "handover_id": _ID,
-    "task": "assistant",
-    "reason": "sensitive_topic",
-    "urgency": 1,
-    "channel": "chat",
-    "waiting_since": _AT,
-    "taken_at": None,
-    "conversation_turns": 3,
-    "topics_discussed": ["account"],
-}
-_SUMMARY: dict[str, Any] = {
-    "customer_query": "I'd like to open a savings account in a branch",
-    "conversation_turns": 3,
-    "topics_discussed": ["account"],
-    "information_collected": {"account": "savings account", "channel": "branch"},
-    "handover_reason": "explicit_request",
-    "timestamp": _AT,
-}
-_SAID: dict[str, Any] = {"by": "customer", "text": "I want to speak to a person", "message_id": "m-3", "at": _AT}
 
 
 class _Shown(BaseModel):
@@ -71,7 +49,7 @@ class ListedHandover(_Shown):
 class HandoverList(_Shown):
     """Who waits, the most urgent first and then the longest waiting, and whom this agent has taken."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"waiting": [_LISTED], "taken": []}]})
+    model_config = ConfigDict(json_schema_extra=examples("HandoverList"))
 
     waiting: list[ListedHandover]
     taken: list[ListedHandover]
@@ -84,25 +62,7 @@ class HandoverAnswer(_Shown):
     as where a client keeps its conversations itself.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "handover_id": _ID,
-                    "task": "assistant",
-                    "reason": "explicit_request",
-                    "state": "taken",
-                    "waiting_since": _AT,
-                    "taken_at": _AT,
-                    "ended": None,
-                    "summary": _SUMMARY,
-                    "context": {"channel": "chat", "task": "assistant", "note": "Wants a savings account."},
-                    "conversation": "handed_over",
-                    "said": [_SAID],
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=examples("HandoverAnswer"))
 
     handover_id: str
     task: str
@@ -137,7 +97,7 @@ class HandoverAnswer(_Shown):
 class TakeRequest(BaseModel):
     """The name under which the customer gets to know the agent."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"name": "Anna"}]})
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("TakeRequest"))
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=NO_SPACE)]
 
@@ -145,11 +105,7 @@ class TakeRequest(BaseModel):
 class AgentMessage(BaseModel):
     """What the agent says to the customer."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={"examples": [{"message": "Hello, this is Anna.", "message_id": "a-1"}]},
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("AgentMessage"))
 
     message: Annotated[str, StringConstraints(min_length=1, max_length=MOST_SAID, pattern=NO_SPACE)]
     message_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")] | None = Field(
@@ -160,13 +116,7 @@ class AgentMessage(BaseModel):
 class CloseRequest(BaseModel):
     """How the handover ended. ``callback`` arranges one: it needs the number, and may say when."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [{"ended": "resolved"}, {"ended": "callback", "phone": "07700 900123", "when": "soon"}]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("CloseRequest"))
 
     ended: HandoverEnd
     phone: (

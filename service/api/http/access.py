@@ -16,7 +16,7 @@ from service.access.errors import ScopeMissing, TokenRefused
 from service.access.sessions import COOKIE
 from service.access.throttle import LimitExceeded
 from service.access.tokens import Caller
-from service.api.assets import AGENT_ASSETS, ASSETS, CHAT_ASSETS, DOCS_ASSETS, QA_ASSETS, WORKSPACE_ASSETS
+from service.api import assets
 from service.api.http.problems import problem
 from service.core.run.task import OPERATOR_NAMES
 from service.kit.telemetry.log import Event, log
@@ -24,22 +24,8 @@ from service.kit.telemetry.log import Event, log
 REALM = "omni-insights"
 # Paths without a token: they return no customer data, or a client needs them to get a token.
 PUBLIC = frozenset({"/healthz", "/readyz", "/oauth/token", "/.well-known/jwks.json", "/openapi.json"})
-PUBLIC |= {
-    "/chat",
-    *(f"/chat/{name}" for name in CHAT_ASSETS),
-    "/agent",
-    *(f"/agent/{name}" for name in AGENT_ASSETS),
-    "/qa",
-    *(f"/qa/{name}" for name in QA_ASSETS),
-    "/docs",
-    *(f"/docs/{name}" for name in DOCS_ASSETS),
-    "/dashboards",
-    "/dashboards/session",
-    *(f"/dashboards/{name}" for name in ASSETS),
-    "/widget.js",
-    "/workspace",
-    *(f"/workspace/{name}" for name in WORKSPACE_ASSETS),
-}  # pages without figures or words of customers, and the dashboards' sign-in
+# Pages without figures or words of customers, and the dashboards' sign-in.
+PUBLIC |= {*assets.PATHS, "/widget.js", "/dashboards/session"}
 _DASHBOARDS = "/v1/dashboards"
 _OWN_SCOPE = re.compile(r"/v1/(handovers|calls|forms|tenants)(?:/.*)?", re.DOTALL)
 _INSIGHTS, _FEEDBACK = "/omni-channel-insights", "/feedback"

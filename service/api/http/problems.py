@@ -1,19 +1,23 @@
 """Errors as RFC 9457 problem bodies: a code for programs and a sentence for people, without customer text or sent values."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from service.api.examples import examples
 from service.core.run.task import TaskResult
 from service.kit.frame.errors import FailureCode, ServiceError
+from service.kit.frame.strict import parse_json
 from service.kit.telemetry.log import Event, log
 
 HTTP_STATUS: Mapping[FailureCode, int] = {
@@ -25,38 +29,10 @@ HTTP_STATUS: Mapping[FailureCode, int] = {
     FailureCode.UPSTREAM_UNAVAILABLE: 503,
     FailureCode.INTERNAL_ERROR: 500,
 }
-_TITLES: Mapping[str, str] = {
-    "QUOTA_EXCEEDED": "The model provider throttles us",
-    "INSUFFICIENT_CONTENT": "Too little content to answer from",
-    "FAILED_SAFETY_GUIDELINES": "The model's guardrail stopped the answer",
-    "OUTPUT_INVALID": "The model's answer may not be shown",
-    "DEADLINE": "No answer within the time budget",
-    "UPSTREAM_UNAVAILABLE": "A system behind this service does not answer",
-    "INTERNAL_ERROR": "Unexpected error in the service",
-    "INVALID_REQUEST": "The request is not valid",
-    "UNAUTHORIZED": "No valid token",
-    "FORBIDDEN": "The token does not allow this",
-    "RATE_LIMITED": "Too many requests",
-    "CONCURRENCY_LIMITED": "Too many requests at once",
-    "PAYLOAD_TOO_LARGE": "The request is too large",
-    "SUMMARY_NOT_FOUND": "No such summary",
-    "ANSWER_NOT_FOUND": "No such answer",
-    "AMBIGUOUS_SUMMARY": "Several summaries fit",
-    "CALL_NOT_FOUND": "No such call",
-    "CONVERSATION_NOT_FOUND": "No such conversation",
-    "CONVERSATION_ENDED": "The conversation has ended",
-    "CONVERSATION_REFUSED": "The conversation does not take this message",
-    "HANDOVER_NOT_FOUND": "No such handover",
-    "HANDOVER_TAKEN": "Nobody waits there any more",
-    "HANDOVER_NOT_YOURS": "This agent has not taken the handover",
-    "CALLBACK_REFUSED": "The callback was not arranged",
-    "TENANT_NOT_FOUND": "No such tenant",
-    "TENANT_REFUSED": "The tenant cannot be changed so",
-    "CRITERION_NOT_FOUND": "The call was not scored on this",
-    "CALL_NOT_SCORED": "The call has no scorecard",
-    "OVERRIDE_CHANGED": "Another override was saved meanwhile",
-    "REASON_NOT_REDACTED": "The reason cannot be kept",
-}
+# By code: the status, an example of the detail, further fields, and the title where it is not the code in words.
+PROBLEMS: Mapping[str, Mapping[str, Any]] = parse_json(
+    Path(__file__).with_name("problems.json").read_text(encoding="utf-8")
+)
 _LONGEST_NAME = 64
 # A path on this machine's disk; the paths of our own endpoints stay.
 _PATH = re.compile(
@@ -76,20 +52,7 @@ class FieldProblem(BaseModel):
 class Problem(BaseModel):
     """The body of every error, RFC 9457, media type ``application/problem+json``."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "urn:problem:upstream-unavailable",
-                    "title": "A system behind this service does not answer",
-                    "status": 503,
-                    "detail": "table 'ucdp-interactions' gave no answer within 2 s",
-                    "code": "UPSTREAM_UNAVAILABLE",
-                    "request_id": "req-0123456789ab",
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=examples("Problem"))
 
     type: str
     title: str
@@ -118,7 +81,9 @@ class TaskFailedError(ServiceError):
 
 
 # For the OpenAPI document; FastAPI's own 422 model would be wrong.
-RESPONSES: dict[int | str, dict[str, Any]] = {
+Responses = dict[int | str, dict[str, Any]]
+Codes = Mapping[type[Exception], tuple[int, str]]  # status and code of errors that an operation refuses with
+RESPONSES: Responses = {
     status: {"model": Problem, "description": description}
     for status, description in (
         (422, "The request is not valid"),
@@ -129,6 +94,42 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         (504, "No answer within the time budget"),
     )
 }
+
+
+# Of every operation that reads or writes a store.
+STORE_RESPONSES: Responses = {status: RESPONSES[status] for status in (422, 500, 503)}
+
+
+def refused(status: int, description: str) -> Responses:
+    """Return, for the OpenAPI document, a refusal that an operation answers with."""
+    return {status: {"model": Problem, "description": description}}
+
+
+TENANT_RESPONSES: Responses = {**refused(403, "The client belongs to no tenant"), **STORE_RESPONSES}
+
+
+def refusing(codes: Codes) -> type[APIRoute]:
+    """Return the class of routes that answer these errors with problem bodies of a status and code, without logging them."""
+
+    class RefusingRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handler = super().get_route_handler()
+
+            async def handle(request: Request) -> Response:
+                try:
+                    return await handler(request)
+                except tuple(codes) as err:
+                    return refusal(err, codes, _request_id(request))
+
+            return handle
+
+    return RefusingRoute
+
+
+def refusal(err: Exception, codes: Codes, request_id: str) -> "ProblemResponse":
+    """Return the response for an error of one of these classes."""
+    status, code = next(codes[kind] for kind in type(err).__mro__ if kind in codes)
+    return problem(request_id, status=status, code=code, detail=str(err))
 
 
 def with_problem_media_type(schema: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +145,7 @@ def with_problem_media_type(schema: dict[str, Any]) -> dict[str, Any]:
 
 def title_of(code: str) -> str:
     """Return a problem's title, the same for every problem of one code."""
-    return _TITLES.get(code, code.replace("_", " ").capitalize())
+    return str(PROBLEMS.get(code, {}).get("title", code.replace("_", " ").capitalize()))
 
 
 def problem(

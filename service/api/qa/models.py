@@ -1,64 +1,13 @@
 """What the operations of a tenant's quality of calls answer with."""
 
 from datetime import date
-from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from service.api.dashboards import ShownVisual, visual_of
+from service.api.examples import examples
 from service.core.tasks.scorecard.transcript import Speaker
-from service.dashboards.calls import CallFigures, FailedCall
-
-_FIGURE: dict[str, Any] = {"value": 0.6, "low": 0.313, "high": 0.832, "n": 10, "small": True}
-_VISUAL: dict[str, Any] = {
-    "name": "by_week",
-    "title": "Failing criteria, by week",
-    "question": "Which criterion fails, and since when?",
-    "kind": "heatmap",
-    "by": "criterion_id",
-    "by_label": "criterion",
-    "across_by": "week",
-    "across_label": "week that begins on",
-    "scale": "linear",
-    "restarts": None,
-    "measures": [{"name": "fail_rate", "label": "Share that failed", "unit": "rate", "target": None}],
-    "rows": [{"key": "greet_01", "column": "2026-11-09", "figures": {"fail_rate": _FIGURE}}],
-}
-_CHANGE: dict[str, Any] = {
-    "criterion": "greet_01", "week": "2026-11-09", "worse": True, "rate": 0.6, "n": 10, "before_rate": 0.08, "before_n": 50,
-}  # fmt: skip
-_FIGURES: dict[str, Any] = {
-    "tenant": "demo-tenant",
-    "title": "Quality of calls",
-    "question": "Which criteria fail, where, since when, and can the scores be trusted?",
-    "form_id": "support",
-    "from": "2026-08-18",
-    "to": "2026-11-09",
-    "agent_group": None,
-    "simulated": False,
-    "held": {
-        "oldest": "2026-10-05",
-        "newest": "2026-11-09",
-        "calls": 62,
-        "without_form": 1,
-        "forms": ["support"],
-        "groups": ["cards", "loans"],
-    },
-    "criteria": [{"id": "greet_01", "question": "Did the agent greet the customer?", "required": True}],
-    "changes": [_CHANGE],
-    "visuals": [_VISUAL],
-    "age_s": 0.0,
-}
-_FAILED: dict[str, Any] = {
-    "call_id": "call-0123456789abcdef01234567",
-    "call_date": "2026-11-09T09:04:00Z",
-    "agent": "a2",
-    "agent_group": "cards",
-    "state": "done",
-    "verdict": "no",
-    "human_verdict": None,
-}
-_TURN: dict[str, Any] = {"speaker": "agent", "start_s": 0.0, "text": "Good morning, you are through to [NAME]."}
+from service.dashboards.calls import CallFigures
 
 
 class _Said(BaseModel):
@@ -99,7 +48,7 @@ class WeekChange(_Said):
 class QualityAnswer(_Said):
     """The tenant's figures of one form. A person's verdict takes precedence over the model's in all but the agreement."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_FIGURES]}, populate_by_name=True)
+    model_config = ConfigDict(json_schema_extra=examples("QualityAnswer"), populate_by_name=True)
 
     tenant: str
     title: str
@@ -131,7 +80,7 @@ class FailedCallAnswer(_Said):
 class FailureList(_Said):
     """The tenant's calls that fail a criterion, newest first, at most 200."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"criterion": "greet_01", "calls": [_FAILED]}]})
+    model_config = ConfigDict(json_schema_extra=examples("FailureList"))
 
     criterion: str
     calls: list[FailedCallAnswer]
@@ -148,9 +97,7 @@ class TranscriptTurn(_Said):
 class TranscriptAnswer(_Said):
     """A call's redacted transcript; ``kept`` is false before the call was heard and after the transcript was deleted."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"call_id": "call-0123456789abcdef01234567", "kept": True, "turns": [_TURN]}]}
-    )
+    model_config = ConfigDict(json_schema_extra=examples("TranscriptAnswer"))
 
     call_id: str
     kept: bool
@@ -159,50 +106,19 @@ class TranscriptAnswer(_Said):
 
 def quality_of(tenant: str, found: CallFigures, *, age_s: float, simulated: bool) -> QualityAnswer:
     """Return the response body for a tenant's figures."""
-    held = found.coverage
-    return QualityAnswer(
-        tenant=tenant,
-        title=found.dashboard.title,
-        question=found.dashboard.question,
-        form_id=found.form_id,
-        from_day=found.from_day,
-        to_day=found.to_day,
-        agent_group=found.agent_group,
-        simulated=simulated,
-        held=HeldCalls(
-            oldest=held.oldest,
-            newest=held.newest,
-            calls=held.calls,
-            without_form=held.without_form,
-            forms=list(held.forms),
-            groups=list(held.groups),
-        ),
-        criteria=[FormCriterion(id=one.id, question=one.question, required=one.required) for one in found.criteria],
-        changes=[
-            WeekChange(
-                criterion=one.criterion,
-                week=one.week,
-                worse=one.worse,
-                rate=one.rate,
-                n=one.n,
-                before_rate=one.before_rate,
-                before_n=one.before_n,
-            )
-            for one in found.changes
-        ],
-        visuals=[visual_of(visual, found.rows[visual.name]) for visual in found.dashboard.visuals],
-        age_s=round(age_s, 1),
-    )
-
-
-def failed_of(call: FailedCall) -> FailedCallAnswer:
-    """Return one call of the response body."""
-    return FailedCallAnswer(
-        call_id=call.call_id,
-        call_date=call.call_date,
-        agent=call.agent,
-        agent_group=call.agent_group,
-        state=call.state,
-        verdict=call.verdict,
-        human_verdict=call.human_verdict,
-    )
+    said = {
+        "tenant": tenant,
+        "title": found.dashboard.title,
+        "question": found.dashboard.question,
+        "form_id": found.form_id,
+        "from": found.from_day,
+        "to": found.to_day,
+        "agent_group": found.agent_group,
+        "simulated": simulated,
+        "held": found.coverage,
+        "criteria": found.criteria,
+        "changes": found.changes,
+        "visuals": [visual_of(visual, found.rows[visual.name]) for visual in found.dashboard.visuals],
+        "age_s": round(age_s, 1),
+    }
+    return QualityAnswer.model_validate(said, from_attributes=True)

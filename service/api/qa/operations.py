@@ -6,17 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from service.api.answering import runtime_of
-from service.api.http.problems import RESPONSES, Problem, problem
+from service.api.calls import REVIEW_CODES
+from service.api.http.problems import TENANT_RESPONSES, Codes, refused, refusing
 from service.api.http.tenancy import tenant_of
-from service.api.qa.models import (
-    FailureList,
-    QualityAnswer,
-    TranscriptAnswer,
-    TranscriptTurn,
-    failed_of,
-    quality_of,
-)
-from service.calls.reviews import ReviewRefused
+from service.api.qa.models import FailureList, QualityAnswer, TranscriptAnswer, quality_of
 from service.dashboards.calls import WEEKS_DAYS, CallsAsked, FailuresAsked, read_failures, read_figures
 from service.dashboards.definitions import load_calls_dashboard
 from service.dashboards.errors import AskedInvalid, WarehouseUnreadable
@@ -25,7 +18,8 @@ from service.kit.frame.errors import StoreError
 from service.kit.frame.strict import IsoDay
 from service.warehouse.port import Warehouse
 
-router = APIRouter(prefix="/v1/calls", tags=["calls"])
+_CODES: Codes = {AskedInvalid: (422, "INVALID_REQUEST"), **REVIEW_CODES}
+router = APIRouter(prefix="/v1/calls", tags=["calls"], route_class=refusing(_CODES))
 _NO_STORE = {"Cache-Control": "no-store"}
 _ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$"
 _CallId = Annotated[str, Path(pattern=r"^call-[0-9a-f]{24}$")]
@@ -35,14 +29,10 @@ _From = Annotated[
 ]
 _To = Annotated[IsoDay | None, Query(alias="to", description="Last day (UTC); that of the newest call by default")]
 _Group = Annotated[str | None, Query(max_length=64, description="One agent group (the call's queue); all by default")]
-_DENIED: dict[int | str, dict[str, Any]] = {
-    403: {"model": Problem, "description": "The client belongs to no tenant"},
-    **{status: RESPONSES[status] for status in (422, 500, 503)},
-}
-_MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "The tenant has no such call"}}
+_MISSING = refused(404, "The tenant has no such call")
 
 
-@router.get("/figures", response_model=QualityAnswer, responses=_DENIED)
+@router.get("/figures", response_model=QualityAnswer, responses=TENANT_RESPONSES)
 async def call_figures(
     request: Request,
     response: Response,
@@ -50,7 +40,7 @@ async def call_figures(
     from_day: _From = None,
     to_day: _To = None,
     agent_group: _Group = None,
-) -> QualityAnswer | Response:
+) -> QualityAnswer:
     """Return the figures of the tenant's scored calls, each with n and interval; they are at most 30 seconds old.
 
     Overrides of the last minutes are in them when `omni calls work` has carried them to the warehouse. `from` must not be after
@@ -63,16 +53,13 @@ async def call_figures(
     def read(warehouse: Warehouse) -> Any:
         return read_figures(warehouse, load_calls_dashboard(), tenant, asked, read_at=reader.now())
 
-    try:
-        found = await reader.ask(("calls", tenant, asked), read)
-    except AskedInvalid as err:
-        return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=str(err))
+    found = await reader.ask(("calls", tenant, asked), read)
     return quality_of(
         tenant, found, age_s=reader.age_s(found.read_at), simulated=runtime_of(request).settings.simulated
     )
 
 
-@router.get("/failures", response_model=FailureList, responses=_DENIED)
+@router.get("/failures", response_model=FailureList, responses=TENANT_RESPONSES)
 async def call_failures(
     request: Request,
     response: Response,
@@ -82,7 +69,7 @@ async def call_failures(
     from_day: _From = None,
     agent_group: _Group = None,
     agent: Annotated[str | None, Query(max_length=64, description="One agent; all by default")] = None,
-) -> FailureList | Response:
+) -> FailureList:
     """Return the tenant's calls that fail a criterion, newest first: what stands behind a cell of a heatmap.
 
     `from` must not be after `to`, and the range may hold 731 days at most.
@@ -97,29 +84,20 @@ async def call_failures(
         agent_group=agent_group or None,
         agent=agent or None,
     )
-    try:
-        found = await reader.ask(("failures", tenant, asked), lambda warehouse: read_failures(warehouse, tenant, asked))
-    except AskedInvalid as err:
-        return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=str(err))
-    return FailureList(criterion=criterion, calls=[failed_of(call) for call in found])
+    found = await reader.ask(("failures", tenant, asked), lambda warehouse: read_failures(warehouse, tenant, asked))
+    return FailureList.model_validate({"criterion": criterion, "calls": found}, from_attributes=True)
 
 
-@router.get("/{call_id}/transcript", response_model=TranscriptAnswer, responses={**_DENIED, **_MISSING})
-async def call_transcript(call_id: _CallId, request: Request, response: Response) -> TranscriptAnswer | Response:
+@router.get("/{call_id}/transcript", response_model=TranscriptAnswer, responses={**TENANT_RESPONSES, **_MISSING})
+async def call_transcript(call_id: _CallId, request: Request, response: Response) -> TranscriptAnswer:
     """Return one call's redacted transcript, with the position of each turn in the recording."""
     response.headers.update(_NO_STORE)
     tenant, calls = tenant_of(request), runtime_of(request).calls.reviews
     if calls is None:
         raise StoreError("this service keeps no calls: it has no AWS endpoint (locally: omni serve)")
-    try:
-        turns = await calls.threads.run(lambda: calls.transcript(tenant, call_id))
-    except ReviewRefused as err:
-        return problem(request.state.request_id, status=err.status, code=err.code, detail=str(err))
-    return TranscriptAnswer(
-        call_id=call_id,
-        kept=turns is not None,
-        turns=[TranscriptTurn(speaker=turn.speaker, start_s=turn.start_s, text=turn.text) for turn in turns or ()],
-    )
+    turns = await calls.threads.run(lambda: calls.transcript(tenant, call_id))
+    said = {"call_id": call_id, "kept": turns is not None, "turns": turns or []}
+    return TranscriptAnswer.model_validate(said, from_attributes=True)
 
 
 def _reader(request: Request) -> DashboardReader:

@@ -2,42 +2,16 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from service.api.examples import examples
 from service.calls.rescorings import RescoringOutlook, RescoringRange
 from service.calls.result import Number
 from service.calls.store.rescorings import RescoringOrder, RescoringState
-from service.calls.tenants.tenant import Dollars
+from service.calls.tenants.store import Dollars
 from service.kit.frame.strict import WHOLE_NUMBER, IsoDay
-
-_ASKED: dict[str, Any] = {
-    "form_id": "support",
-    "version": None,
-    "from_day": "2026-11-01",
-    "to_day": "2026-11-30",
-    "most_calls": 500,
-    "most_usd": "2.50",
-}
-_ORDER: dict[str, Any] = {
-    **_ASKED,
-    "rescoring_id": "rescoring-0123456789abcdef01234567",
-    "version": 3,
-    "state": "running",
-    "why": "",
-    "calls": 412,
-    "done": 120,
-    "failed": 1,
-    "gone": 0,
-    "left": 291,
-    "asked": 121,
-    "cost_usd": 0.2299,
-    "estimated_usd": 0.7828,
-    "ordered_by": "qa-lead",
-    "ordered_at": "2026-11-23T09:00:00Z",
-    "updated_at": "2026-11-23T09:14:05Z",
-}
 
 
 class RescoringRequest(BaseModel):
@@ -46,7 +20,7 @@ class RescoringRequest(BaseModel):
     The order stops before it asks about more calls, or may cost more, than it is bound to.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_ASKED]})
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("RescoringRequest"))
 
     form_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
     version: Annotated[int, Field(ge=1, le=1_000_000), WHOLE_NUMBER] | None = None
@@ -63,11 +37,7 @@ class RescoringRequest(BaseModel):
 class RescoringEstimate(BaseModel):
     """What an order would do, by the means of the newest 50 calls' standing scorecards; null where they do not say."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"form_id": "support", "version": 3, "calls": 412, "cost_usd": 0.7828, "minutes": 11.3}]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=examples("RescoringEstimate"))
 
     form_id: str
     version: int
@@ -93,7 +63,7 @@ class RescoringAnswer(BaseModel):
     ``asked`` and ``cost_usd`` are what this order used so far; ``why`` says why it stopped or was cancelled.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_ORDER]})
+    model_config = ConfigDict(json_schema_extra=examples("RescoringAnswer"))
 
     rescoring_id: str
     form_id: str
@@ -135,7 +105,7 @@ class RescoringAnswer(BaseModel):
 class RescoringList(BaseModel):
     """The tenant's orders, newest first."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"tenant": "demo-tenant", "rescorings": [_ORDER]}]})
+    model_config = ConfigDict(json_schema_extra=examples("RescoringList"))
 
     tenant: str
     rescorings: list[RescoringAnswer]

@@ -3,12 +3,12 @@
 The tenant is the one of the token's client.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from service.api.answering import runtime_of
-from service.api.http.problems import RESPONSES, FieldProblem, Problem, problem
+from service.api.http.problems import TENANT_RESPONSES, Codes, FieldProblem, problem, refused, refusing
 from service.api.http.tenancy import tenant_of
 from service.api.rescorings.models import (
     RescoringAnswer,
@@ -17,13 +17,18 @@ from service.api.rescorings.models import (
     RescoringRequest,
 )
 from service.calls.rescorings import RescoringDesk, RescoringRange, RescoringRefused
-from service.calls.store.forms import FormMissing
+from service.calls.store.form_store import FormMissing
 from service.calls.store.rescorings import OrderMissing
 from service.kit.frame.errors import StoreError
 from service.kit.frame.strict import IsoDay
 
 _PATH = "/v1/calls/rescorings"
-router = APIRouter(prefix=_PATH, tags=["calls"])
+_CODES: Codes = {
+    FormMissing: (404, "FORM_NOT_FOUND"),
+    OrderMissing: (404, "RESCORING_NOT_FOUND"),
+    RescoringRefused: (409, "RESCORING_REFUSED"),
+}
+router = APIRouter(prefix=_PATH, tags=["calls"], route_class=refusing(_CODES))
 _RescoringId = Annotated[str, Path(pattern=r"^rescoring-[0-9a-f]{24}$")]
 _Key = Annotated[
     str | None,
@@ -33,20 +38,12 @@ _Key = Annotated[
         description="Orders with one key are one order; without a key, orders with one content",
     ),
 ]
-_DENIED: dict[int | str, dict[str, Any]] = {
-    403: {"model": Problem, "description": "The client belongs to no tenant"},
-    **{status: RESPONSES[status] for status in (422, 500, 503)},
-}
-_NO_FORM: dict[int | str, dict[str, Any]] = {
-    404: {"model": Problem, "description": "The tenant has no such form, or no such or no active version of it"}
-}
-_REFUSED: dict[int | str, dict[str, Any]] = {
-    409: {"model": Problem, "description": "The Idempotency-Key was sent with another order"}
-}
-_MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "The tenant has no such order"}}
+_NO_FORM = refused(404, "The tenant has no such form, or no such or no active version of it")
+_REFUSED = refused(409, "The Idempotency-Key was sent with another order")
+_MISSING = refused(404, "The tenant has no such order")
 
 
-@router.get("/estimate", response_model=RescoringEstimate, responses={**_DENIED, **_NO_FORM})
+@router.get("/estimate", response_model=RescoringEstimate, responses={**TENANT_RESPONSES, **_NO_FORM})
 async def estimate_rescoring(
     request: Request,
     form_id: Annotated[str, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")],
@@ -62,13 +59,12 @@ async def estimate_rescoring(
     within = RescoringRange(form_id=form_id, version=version, from_day=from_day, to_day=to_day)
     if within.is_empty:
         return _wrong_range(request, "from", "to")
-    try:
-        return RescoringEstimate.of(await desk.estimate(tenant, within))
-    except FormMissing as err:
-        return _no_form(request, err)
+    return RescoringEstimate.of(await desk.estimate(tenant, within))
 
 
-@router.post("", status_code=202, response_model=RescoringAnswer, responses={**_DENIED, **_NO_FORM, **_REFUSED})
+@router.post(
+    "", status_code=202, response_model=RescoringAnswer, responses={**TENANT_RESPONSES, **_NO_FORM, **_REFUSED}
+)
 async def order_rescoring(
     body: RescoringRequest, request: Request, response: Response, key: _Key = None
 ) -> RescoringAnswer | Response:
@@ -81,24 +77,13 @@ async def order_rescoring(
     within = body.asked()
     if within.is_empty:
         return _wrong_range(request, "from_day", "to_day")
-    try:
-        made = await desk.order(
-            tenant,
-            within,
-            most_calls=body.most_calls,
-            most_usd=body.most_usd,
-            key=key,
-            by=request.state.caller.client_id,
-        )
-    except FormMissing as err:
-        return _no_form(request, err)
-    except RescoringRefused as err:
-        return problem(request.state.request_id, status=409, code="RESCORING_REFUSED", detail=str(err))
+    by = request.state.caller.client_id
+    made = await desk.order(tenant, within, most_calls=body.most_calls, most_usd=body.most_usd, key=key, by=by)
     response.headers["Location"] = f"{_PATH}/{made.rescoring_id}"
     return RescoringAnswer.of(made)
 
 
-@router.get("", response_model=RescoringList, responses=_DENIED)
+@router.get("", response_model=RescoringList, responses=TENANT_RESPONSES)
 async def list_rescorings(request: Request) -> RescoringList:
     """Return the tenant's orders, newest first."""
     tenant = tenant_of(request)
@@ -106,24 +91,18 @@ async def list_rescorings(request: Request) -> RescoringList:
     return RescoringList(tenant=tenant, rescorings=[RescoringAnswer.of(order) for order in found])
 
 
-@router.get("/{rescoring_id}", response_model=RescoringAnswer, responses={**_DENIED, **_MISSING})
-async def get_rescoring(rescoring_id: _RescoringId, request: Request) -> RescoringAnswer | Response:
+@router.get("/{rescoring_id}", response_model=RescoringAnswer, responses={**TENANT_RESPONSES, **_MISSING})
+async def get_rescoring(rescoring_id: _RescoringId, request: Request) -> RescoringAnswer:
     """Return an order with what is done, left and failed, what it has cost so far, and why it stopped."""
     tenant = tenant_of(request)
-    try:
-        return RescoringAnswer.of(await _desk(request).get(tenant, rescoring_id))
-    except OrderMissing as err:
-        return _missing(request, err)
+    return RescoringAnswer.of(await _desk(request).get(tenant, rescoring_id))
 
 
-@router.post("/{rescoring_id}/cancel", response_model=RescoringAnswer, responses={**_DENIED, **_MISSING})
-async def cancel_rescoring(rescoring_id: _RescoringId, request: Request) -> RescoringAnswer | Response:
+@router.post("/{rescoring_id}/cancel", response_model=RescoringAnswer, responses={**TENANT_RESPONSES, **_MISSING})
+async def cancel_rescoring(rescoring_id: _RescoringId, request: Request) -> RescoringAnswer:
     """End an order: the call that is being scored is finished, and no other is begun. One that has ended stays as it is."""
     tenant = tenant_of(request)
-    try:
-        return RescoringAnswer.of(await _desk(request).cancel(tenant, rescoring_id, by=request.state.caller.client_id))
-    except OrderMissing as err:
-        return _missing(request, err)
+    return RescoringAnswer.of(await _desk(request).cancel(tenant, rescoring_id, by=request.state.caller.client_id))
 
 
 def _desk(request: Request) -> RescoringDesk:
@@ -137,11 +116,3 @@ def _wrong_range(request: Request, first: str, last: str) -> Response:
     said = f"{first} is after {last}"
     errors = [FieldProblem(field=first, message=said)]
     return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=said, errors=errors)
-
-
-def _no_form(request: Request, err: FormMissing) -> Response:
-    return problem(request.state.request_id, status=404, code="FORM_NOT_FOUND", detail=str(err))
-
-
-def _missing(request: Request, err: OrderMissing) -> Response:
-    return problem(request.state.request_id, status=404, code="RESCORING_NOT_FOUND", detail=str(err))

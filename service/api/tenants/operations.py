@@ -14,32 +14,28 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
 from service.api.answering import runtime_of
-from service.api.http.problems import RESPONSES, Problem, ProblemResponse, problem
+from service.api.http.problems import STORE_RESPONSES, Codes, refused, refusing
 from service.api.tenants.models import DeletionAnswer, ReasonRequest, TenantAnswer, TenantList, TenantRequest
-from service.calls.tenants.store import TenantChanged, TenantMissing
-from service.calls.tenants.tenant import ConfiguredTenant, TenantSettings
-from service.kit.frame.errors import ServiceError, StoreError
+from service.calls.tenants.store import ConfiguredTenant, TenantChanged, TenantMissing, TenantSettings
+from service.kit.frame.errors import StoreError
 from service.privacy.tenants.life_cycle import TenantChangeRefused, TenantLifeCycle
 
-router = APIRouter(prefix="/v1/tenants", tags=["tenants"])
 _TenantId = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,61}$", examples=["brindlewick-energy"])]
-_FAILURES: dict[int | str, dict[str, Any]] = {status: RESPONSES[status] for status in (422, 500, 503)}
-_MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "There is no such tenant"}}
-_REFUSED: dict[int | str, dict[str, Any]] = {
-    409: {"model": Problem, "description": "Not in the tenant's state, or not with these settings in this deployment"}
-}
-_CODES: dict[type[ServiceError], tuple[int, str]] = {
+_MISSING = refused(404, "There is no such tenant")
+_REFUSED = refused(409, "Not in the tenant's state, or not with these settings in this deployment")
+_CODES: Codes = {
     TenantMissing: (404, "TENANT_NOT_FOUND"),
     TenantChanged: (409, "TENANT_REFUSED"),
     TenantChangeRefused: (409, "TENANT_REFUSED"),
 }
+router = APIRouter(prefix="/v1/tenants", tags=["tenants"], route_class=refusing(_CODES))
 _ZIP = "application/zip"
 _ZIP_FILE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}, "example": "PK..."}
 _IN_MEMORY, _PIECE = 16 * 1024 * 1024, 256 * 1024
 _T = TypeVar("_T")
 
 
-@router.get("", response_model=TenantList, responses=_FAILURES)
+@router.get("", response_model=TenantList, responses=STORE_RESPONSES)
 async def list_tenants(request: Request) -> TenantList:
     """List all tenants with their settings and states."""
     cycle = await _cycle(request)
@@ -47,32 +43,29 @@ async def list_tenants(request: Request) -> TenantList:
     return TenantList(tenants=[TenantAnswer.of(one) for one in found])
 
 
-@router.get("/{tenant}", response_model=TenantAnswer, responses={**_MISSING, **_FAILURES})
+@router.get("/{tenant}", response_model=TenantAnswer, responses={**_MISSING, **STORE_RESPONSES})
 async def get_tenant(tenant: _TenantId, request: Request) -> Any:
     """Return a tenant."""
     return await _shown(request, lambda cycle: cycle.get(tenant))
 
 
-@router.put("/{tenant}", response_model=TenantAnswer, responses={**_REFUSED, **_FAILURES})
+@router.put("/{tenant}", response_model=TenantAnswer, responses={**_REFUSED, **STORE_RESPONSES})
 async def put_tenant(tenant: _TenantId, body: TenantRequest, request: Request) -> Any:
     """Create a tenant with an active default form, or replace the settings of one that exists. Safe to repeat."""
     cycle, settings = await _cycle(request), TenantSettings.model_validate(body.model_dump())
-    try:
-        known = await anyio.to_thread.run_sync(cycle.tenants.get, tenant)
-        if known is None:
-            return TenantAnswer.of(await cycle.create(tenant, settings, by=_who(request)))
-        return TenantAnswer.of(await anyio.to_thread.run_sync(cycle.configure, tenant, settings))
-    except tuple(_CODES) as err:
-        return _refused(err, request)
+    known = await anyio.to_thread.run_sync(cycle.tenants.get, tenant)
+    if known is None:
+        return TenantAnswer.of(await cycle.create(tenant, settings, by=_who(request)))
+    return TenantAnswer.of(await anyio.to_thread.run_sync(cycle.configure, tenant, settings))
 
 
-@router.post("/{tenant}/suspend", response_model=TenantAnswer, responses={**_MISSING, **_REFUSED, **_FAILURES})
+@router.post("/{tenant}/suspend", response_model=TenantAnswer, responses={**_MISSING, **_REFUSED, **STORE_RESPONSES})
 async def suspend_tenant(tenant: _TenantId, body: ReasonRequest, request: Request) -> Any:
     """Refuse the tenant's clients and stop work on its calls within ten seconds. Its data stays."""
     return await _shown(request, lambda cycle: cycle.suspend(tenant, by=_who(request), why=body.why))
 
 
-@router.post("/{tenant}/resume", response_model=TenantAnswer, responses={**_MISSING, **_REFUSED, **_FAILURES})
+@router.post("/{tenant}/resume", response_model=TenantAnswer, responses={**_MISSING, **_REFUSED, **STORE_RESPONSES})
 async def resume_tenant(tenant: _TenantId, body: ReasonRequest, request: Request) -> Any:
     """Let a suspended tenant in again; its failed calls of the meantime are replayed by an operator."""
     return await _shown(request, lambda cycle: cycle.resume(tenant, by=_who(request), why=body.why))
@@ -81,13 +74,11 @@ async def resume_tenant(tenant: _TenantId, body: ReasonRequest, request: Request
 @router.get(
     "/{tenant}/export",
     response_class=Response,
-    responses={200: {"content": {_ZIP: _ZIP_FILE}}, **_MISSING, **_FAILURES},
+    responses={200: {"content": {_ZIP: _ZIP_FILE}}, **_MISSING, **STORE_RESPONSES},
 )
 async def export_tenant(tenant: _TenantId, request: Request) -> Response:
     """Return everything that is kept of the tenant as a ZIP file; of recordings their names."""
     found = await _done(request, lambda cycle: _exported(cycle, tenant, runtime_of(request).settings), read_only=True)
-    if isinstance(found, ProblemResponse):
-        return found
     headers = {"Content-Disposition": f'attachment; filename="{tenant}.zip"', "Cache-Control": "no-store"}
     return StreamingResponse(_pieces(found), media_type=_ZIP, headers=headers)
 
@@ -96,7 +87,7 @@ async def export_tenant(tenant: _TenantId, request: Request) -> Response:
     "/{tenant}/deletion",
     response_model=DeletionAnswer,
     status_code=202,
-    responses={**_MISSING, **_REFUSED, **_FAILURES},
+    responses={**_MISSING, **_REFUSED, **STORE_RESPONSES},
 )
 async def order_deletion(tenant: _TenantId, body: ReasonRequest, request: Request) -> Any:
     """Order the deletion of a suspended tenant, from which there is no way back; its clients stay refused."""
@@ -108,7 +99,7 @@ async def order_deletion(tenant: _TenantId, body: ReasonRequest, request: Reques
     return await _done(request, order)
 
 
-@router.get("/{tenant}/deletion", response_model=DeletionAnswer, responses={**_MISSING, **_FAILURES})
+@router.get("/{tenant}/deletion", response_model=DeletionAnswer, responses={**_MISSING, **STORE_RESPONSES})
 async def get_deletion(tenant: _TenantId, request: Request) -> Any:
     """Return whether the tenant's deletion is ordered or done, with the receipts of what was deleted where."""
     return await _done(request, lambda cycle: _deletion(cycle, tenant))
@@ -152,24 +143,14 @@ async def _cycle(request: Request, *, read_only: bool = False) -> TenantLifeCycl
     return await anyio.to_thread.run_sync(partial(build_life_cycle, runtime.settings, read_only=read_only))
 
 
-async def _done(request: Request, what: Callable[[TenantLifeCycle], _T], *, read_only: bool = False) -> Any:
-    cycle = await _cycle(request, read_only=read_only)
-    try:
-        return await anyio.to_thread.run_sync(what, cycle)
-    except tuple(_CODES) as err:
-        return _refused(err, request)
+async def _done(request: Request, what: Callable[[TenantLifeCycle], _T], *, read_only: bool = False) -> _T:
+    return await anyio.to_thread.run_sync(what, await _cycle(request, read_only=read_only))
 
 
-async def _shown(request: Request, what: Callable[[TenantLifeCycle], ConfiguredTenant]) -> Any:
-    found = await _done(request, what)
-    return TenantAnswer.of(found) if isinstance(found, ConfiguredTenant) else found
+async def _shown(request: Request, what: Callable[[TenantLifeCycle], ConfiguredTenant]) -> TenantAnswer:
+    return TenantAnswer.of(await _done(request, what))
 
 
 def _who(request: Request) -> str:
     caller = getattr(request.state, "caller", None)
     return "" if caller is None else str(caller.client_id)
-
-
-def _refused(err: ServiceError, request: Request) -> ProblemResponse:
-    status, code = _CODES[type(err)]
-    return problem(request.state.request_id, status=status, code=code, detail=str(err))

@@ -48,11 +48,7 @@ class AgreementFall:
 
 
 def count_stuck(jobs: CallJobs, now: datetime) -> dict[str, int]:
-    """Return each tenant's number of calls that stand still, those that wait for a transcription left out; logs the total.
-
-    Raises:
-        StoreError: DynamoDB does not answer.
-    """
+    """Return each tenant's number of calls that stand still, those that wait for a transcription left out; logs the total."""
     found: dict[str, int] = {}
     for job in jobs.open_everywhere(now - STUCK_AFTER):
         if job.awaiting is None:

@@ -75,11 +75,7 @@ class ExportWeek:
 
     @classmethod
     def parse(cls, text: str) -> "ExportWeek":
-        """Return the week that ``text`` names, as in 2026-W47.
-
-        Raises:
-            ConfigurationError: it names none.
-        """
+        """Return the week that ``text`` names, as in 2026-W47."""
         year, _, number = text.partition("-W")
         try:
             found = cls(year=int(year), number=int(number))
@@ -109,11 +105,7 @@ def tenants_with_calls(warehouse: Warehouse) -> list[str]:
 
 
 def week_tables(warehouse: Warehouse, tenant: str, week: ExportWeek) -> dict[str, "pa.Table"]:
-    """Return the tenant's tables of a week; each has their columns when nothing happened.
-
-    Raises:
-        WallBreached: ``tenant`` is no tenant's id.
-    """
+    """Return the tenant's tables of a week; each has their columns when nothing happened."""
     import pyarrow as pa
 
     if not is_tenant(tenant):
@@ -159,11 +151,7 @@ def parquet_of(table: "pa.Table") -> bytes:
 
 
 def keep_export(results: TenantResults, week: ExportWeek, files: Mapping[str, bytes]) -> None:
-    """Write the files under the tenant's own prefix, tag and key; a second run replaces them.
-
-    Raises:
-        StoreError: S3 does not answer.
-    """
+    """Write the files under the tenant's own prefix, tag and key; a second run replaces them."""
     for name, body in files.items():
         kind = "text/csv; charset=utf-8" if name.endswith(".csv") else "application/vnd.apache.parquet"
         results.put_bytes(export_key(results.tenant, str(week), name), body, kind)

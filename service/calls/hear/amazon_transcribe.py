@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,7 @@ class _NotYet(Exception):
     """The output is not there, or not completely written."""
 
 
+@dataclass(frozen=True, slots=True)
 class AmazonTranscriber:
     """Implements ``Transcriber``.
 
@@ -38,27 +39,19 @@ class AmazonTranscriber:
     ``notify`` reports a failed job to people; ``sleep`` and ``clock`` are in seconds.
     """
 
-    def __init__(
-        self,
-        transcribe: Any,
-        s3: Any,
-        *,
-        inputs: str,
-        outputs: str,
-        language: str,
-        kms_key: str | None = None,
-        role: str | None = None,
-        vocabulary: Callable[[str], str | None] = lambda tenant: None,
-        tags: Callable[[str], Mapping[str, str]] = lambda tenant: {},
-        notify: Callable[[str, str], None] = lambda subject, text: None,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._transcribe, self._s3 = transcribe, s3
-        self._inputs, self._outputs = inputs, outputs
-        self.language, self._kms_key, self._role = language, kms_key, role
-        self._vocabulary, self._tags = vocabulary, tags
-        self._notify, self._sleep, self._clock = notify, sleep, clock
+    transcribe: Any
+    s3: Any
+    _: KW_ONLY
+    inputs: str
+    outputs: str
+    language: str
+    kms_key: str | None = None
+    role: str | None = None
+    vocabulary: Callable[[str], str | None] = lambda tenant: None
+    tags: Callable[[str], Mapping[str, str]] = lambda tenant: {}
+    notify: Callable[[str, str], None] = lambda subject, text: None
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
 
     def hear(self, source: CallObject, body: bytes, facts: Facts) -> Heard:
         """Start the call's job, or return the output of a completed one. See ``Transcriber.hear``.
@@ -66,7 +59,6 @@ class AmazonTranscriber:
         Raises:
             Waiting: the job is running.
             CallFailed: the job failed, or its output does not appear.
-            StoreError: AWS does not answer.
         """
         name = job_name(source)
         job = self._job(name)
@@ -77,7 +69,7 @@ class AmazonTranscriber:
         if status == "FAILED":
             # Amazon's reason describes the recording (format, rate, length) and never quotes it.
             why = str(job.get("FailureReason", "no reason given"))[:200]
-            self._notify("Transcription failed", f"tenant {source.tenant}, job {name}: {why}")
+            self.notify("Transcription failed", f"tenant {source.tenant}, job {name}: {why}")
             raise CallFailed(FailureReason.TRANSCRIPTION, f"job {name}: {why}")
         if status != "COMPLETED":
             raise Waiting(name)
@@ -95,7 +87,7 @@ class AmazonTranscriber:
     def _job(self, name: str) -> dict[str, Any] | None:
         with translated(_STORE):
             try:
-                found = self._transcribe.get_transcription_job(TranscriptionJobName=name)
+                found = self.transcribe.get_transcription_job(TranscriptionJobName=name)
             except ClientError as err:
                 # Transcribe answers a missing job with 400 instead of 404.
                 if err.response.get("Error", {}).get("Code") in {"BadRequestException", "NotFoundException"}:
@@ -109,33 +101,33 @@ class AmazonTranscriber:
         sides: dict[str, Any] = {"ShowSpeakerLabels": True, "MaxSpeakerLabels": 2}
         if facts.agent_channel or channels_of(body) == 2:
             sides = {"ChannelIdentification": True}
-        if (vocabulary := self._vocabulary(source.tenant)) is not None:
+        if (vocabulary := self.vocabulary(source.tenant)) is not None:
             sides["VocabularyName"] = vocabulary
         declared = facts.language
         language = declared if declared is not None and "-" in declared else self.language
         wanted: dict[str, Any] = {
             "TranscriptionJobName": name,
             "LanguageCode": language,
-            "Media": {"MediaFileUri": f"s3://{self._inputs}/{source.key}"},
-            "OutputBucketName": self._outputs,
+            "Media": {"MediaFileUri": f"s3://{self.inputs}/{source.key}"},
+            "OutputBucketName": self.outputs,
             "OutputKey": job_output_key(source.tenant, source.call_id),
             "Settings": sides,
             # The bill is split by them; a tenant cannot name itself otherwise than it is called.
             "Tags": [
                 {"Key": key, "Value": text}
-                for key, text in {**self._tags(source.tenant), TENANT_TAG: source.tenant}.items()
+                for key, text in {**self.tags(source.tenant), TENANT_TAG: source.tenant}.items()
             ],
         }
         if language in REDACTS:
             wanted["ContentRedaction"] = {"RedactionType": "PII", "RedactionOutput": "redacted"}
-        if self._kms_key is not None:
-            wanted["OutputEncryptionKMSKeyId"] = self._kms_key
+        if self.kms_key is not None:
+            wanted["OutputEncryptionKMSKeyId"] = self.kms_key
             wanted["KMSEncryptionContext"] = {TENANT_TAG: source.tenant}
-        if self._role is not None:
-            wanted["JobExecutionSettings"] = {"AllowDeferredExecution": True, "DataAccessRoleArn": self._role}
+        if self.role is not None:
+            wanted["JobExecutionSettings"] = {"AllowDeferredExecution": True, "DataAccessRoleArn": self.role}
         with translated(_STORE):
             try:
-                self._transcribe.start_transcription_job(**wanted)
+                self.transcribe.start_transcription_job(**wanted)
             except ClientError as err:
                 code = err.response.get("Error", {}).get("Code")
                 if code == "ConflictException":  # another delivery of the same event started the job
@@ -151,7 +143,7 @@ class AmazonTranscriber:
     def _output(self, key: str, name: str) -> bytes:
         read = partial(self._written, key)
         try:
-            return _RETRIES.run(read, on=_NotYet, timeout_s=_AVAILABLE_S, sleep=self._sleep, clock=self._clock)
+            return _RETRIES.run(read, on=_NotYet, timeout_s=_AVAILABLE_S, sleep=self.sleep, clock=self.clock)
         except _NotYet:
             raise CallFailed(
                 FailureReason.TRANSCRIPTION,
@@ -160,8 +152,8 @@ class AmazonTranscriber:
 
     def _written(self, key: str) -> bytes:
         try:
-            with translated(f"bucket {self._outputs!r}"):
-                body: bytes = self._s3.get_object(Bucket=self._outputs, Key=key)["Body"].read()
+            with translated(f"bucket {self.outputs!r}"):
+                body: bytes = self.s3.get_object(Bucket=self.outputs, Key=key)["Body"].read()
             json.loads(body)
         except ValueError as err:
             raise _NotYet from err

@@ -46,7 +46,6 @@ class Transcriber(Protocol):
     @property
     def language(self) -> str:
         """The language in which it hears calls that declare none, as "en-US"."""
-        ...
 
     def hear(self, source: CallObject, body: bytes, facts: Facts) -> Heard:
         """Return the transcript of a recording.
@@ -55,4 +54,3 @@ class Transcriber(Protocol):
             CallFailed: the recording cannot be transcribed.
             NotReady: transcription takes longer; try again later.
         """
-        ...

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
-from service.calls.insights.insight import InsightsFailed, ReadTurn
+from service.calls.insights.insight import InsightsFailed, TurnInsight
 from service.kit.aws.bounded import PASSING, translated
 from service.kit.frame.errors import StoreError
 from service.kit.frame.retries import RetryPlan
@@ -19,35 +20,30 @@ _SENTIMENTS = frozenset({"POSITIVE", "NEGATIVE", "NEUTRAL", "MIXED"})
 _FINAL = frozenset({"InvalidRequestException", "TextSizeLimitExceededException", "UnsupportedLanguageException"})
 
 
+@dataclass(frozen=True, slots=True)
 class ComprehendReader:
     """Implements ``InsightReader``. It was never run against AWS; its requests and answers fit botocore's service model.
 
     Of a turn above Comprehend's bound its beginning is read. ``sleep`` and ``clock`` are in seconds.
     """
 
-    by = "amazon-comprehend"
+    comprehend: Any
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    by: ClassVar[str] = "amazon-comprehend"
     # Comprehend reads more; these are the languages that a call can be told to be in.
-    languages = frozenset({"en", "es", "de", "fr", "it", "pt"})
+    languages: ClassVar[frozenset[str]] = frozenset({"en", "es", "de", "fr", "it", "pt"})
 
-    def __init__(
-        self,
-        comprehend: Any,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._comprehend, self._sleep, self._clock = comprehend, sleep, clock
-
-    def read(self, texts: Sequence[str], language: str) -> list[ReadTurn]:
+    def read(self, turns: Sequence[tuple[int, str]], language: str) -> list[TurnInsight]:
         """See ``InsightReader.read``."""
-        starts = range(0, len(texts), _BATCH)
-        return [one for start in starts for one in self._batch(texts[start : start + _BATCH], language)]
+        starts = range(0, len(turns), _BATCH)
+        return [one for start in starts for one in self._batch(turns[start : start + _BATCH], language)]
 
-    def _batch(self, texts: Sequence[str], language: str) -> list[ReadTurn]:
-        given = {"TextList": [_fitted(text) for text in texts], "LanguageCode": language}
-        felt = self._answers(self._comprehend.batch_detect_sentiment, given)
-        named = self._answers(self._comprehend.batch_detect_key_phrases, given)
-        return [_read_turn(feeling, phrases) for feeling, phrases in zip(felt, named, strict=True)]
+    def _batch(self, turns: Sequence[tuple[int, str]], language: str) -> list[TurnInsight]:
+        given = {"TextList": [_fitted(text) for _, text in turns], "LanguageCode": language}
+        felt = self._answers(self.comprehend.batch_detect_sentiment, given)
+        named = self._answers(self.comprehend.batch_detect_key_phrases, given)
+        return [_turn(number, *answers) for (number, _), *answers in zip(turns, felt, named, strict=True)]
 
     def _answers(self, ask: Callable[..., Any], given: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the answers in the order of the texts, of which each must have one."""
@@ -70,7 +66,7 @@ class ComprehendReader:
                 return answer
 
         try:
-            return _RETRIES.run(asked, on=PASSING, timeout_s=_PATIENCE_S, sleep=self._sleep, clock=self._clock)
+            return _RETRIES.run(asked, on=PASSING, timeout_s=_PATIENCE_S, sleep=self.sleep, clock=self.clock)
         except StoreError as err:
             cause = err.__cause__
             code = cause.response.get("Error", {}).get("Code") if isinstance(cause, ClientError) else None
@@ -79,14 +75,15 @@ class ComprehendReader:
             raise
 
 
-def _read_turn(feeling: dict[str, Any], phrases: dict[str, Any]) -> ReadTurn:
+def _turn(number: int, feeling: dict[str, Any], phrases: dict[str, Any]) -> TurnInsight:
     sentiment, scores = feeling.get("Sentiment"), feeling.get("SentimentScore") or {}
     if sentiment not in _SENTIMENTS or not {"Positive", "Negative"} <= set(scores):
         raise InsightsFailed(f"{_STORE} returned a turn without a sentiment", "incomplete")
     balance = max(-1.0, min(1.0, float(scores["Positive"]) - float(scores["Negative"])))
     named = [str(one.get("Text", "")) for one in phrases.get("KeyPhrases") or ()]
     # Tags of what was redacted are no phrases.
-    return ReadTurn(
+    return TurnInsight(
+        turn=number,
         sentiment=sentiment,
         balance=round(balance, 4),
         key_phrases=tuple(dict.fromkeys(one for one in named if one and "[" not in one)),

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -57,15 +56,6 @@ class CallInsights(BaseModel):
     failure_code: InsightsFailure | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadTurn:
-    """A reader's answer about one text."""
-
-    sentiment: TurnSentiment
-    balance: float
-    key_phrases: tuple[str, ...]
-
-
 class InsightReader(Protocol):
     """Reads sentiment and key phrases of redacted texts. Blocking."""
 
@@ -77,13 +67,8 @@ class InsightReader(Protocol):
     def languages(self) -> frozenset[str]:
         """ISO 639-1 codes of the languages that it reads."""
 
-    def read(self, texts: Sequence[str], language: str) -> list[ReadTurn]:
-        """Return one answer per text, in order.
-
-        Raises:
-            InsightsFailed: the texts cannot be read, and a retry would not help.
-            StoreError: the service behind it does not answer.
-        """
+    def read(self, turns: Sequence[tuple[int, str]], language: str) -> list[TurnInsight]:
+        """Return one answer about each turn, of which number and text are given, in order."""
 
 
 def insights_of(reader: InsightReader, turns: Sequence[Turn]) -> CallInsights:
@@ -96,17 +81,13 @@ def insights_of(reader: InsightReader, turns: Sequence[Turn]) -> CallInsights:
     if language not in reader.languages:
         return _failed(reader, "language", f"the call is in {name}, which {reader.by} does not read")
     try:
-        read = reader.read([turn.text for _, turn in spoken], language)
+        found = tuple(reader.read([(number, turn.text) for number, turn in spoken], language))
     except InsightsFailed as err:
         return _failed(reader, err.code, str(err)[:300])
     except StoreError as err:
         return _failed(reader, "unreachable", str(err)[:300])
-    if len(read) != len(spoken):
-        return _failed(reader, "incomplete", f"{len(read)} answers about {len(spoken)} turns")
-    found = tuple(
-        TurnInsight(turn=number, sentiment=one.sentiment, balance=one.balance, key_phrases=one.key_phrases)
-        for (number, _), one in zip(spoken, read, strict=True)
-    )
+    if len(found) != len(spoken):
+        return _failed(reader, "incomplete", f"{len(found)} answers about {len(spoken)} turns")
     # Where speakers are unknown, the customer may be anyone.
     customers = {number for number, turn in spoken if turn.speaker == "customer"} or {number for number, _ in spoken}
     sentiment, balance = _of_call([one for one in found if one.turn in customers])

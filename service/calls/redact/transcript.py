@@ -52,7 +52,6 @@ class TranscriptRedactor(Protocol):
             CallFailed: a turn could not be redacted: then none is kept.
             StoreError: a remote redactor does not answer; the call waits.
         """
-        ...
 
 
 class PatternRedactor:
@@ -136,7 +135,6 @@ def redacted_call(redactor: TranscriptRedactor, turns: Sequence[Turn], language:
 
     Raises:
         CallFailed: the redactor does not cover a language of the call, or did not return every turn.
-        StoreError: a remote redactor does not answer.
     """
     require_covered(language, redactor.languages, redactor.by)
     languages = spoken_languages(turns, redactor.languages, redactor.by)

@@ -7,13 +7,16 @@ version, which never changes.
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
-from service.calls.store.forms import FormChanged, FormHead, FormMissing
 from service.core.tasks.scorecard.form import Form
+from service.core.unit.tenant import Tenant
 from service.kit.aws.bounded import ItemChanged, StoreThreads
 from service.kit.aws.stores import CONFIG
 from service.kit.frame.errors import StoreError
@@ -23,12 +26,33 @@ from service.kit.records.items import Item, Key
 from service.kit.records.rows import Query, Rows, Write, key_attributes
 from service.kit.settings import Settings
 
+
+class FormChanged(Exception):
+    """The form was changed since it was read; read it again."""
+
+
+class FormMissing(Exception):
+    """The tenant has no such form, version or draft."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormHead:
+    """A form's state. ``edit`` counts its writes; 0 means that it does not exist. ``latest`` is the newest version."""
+
+    form_id: str
+    edit: int
+    latest: int
+    active: Form | None
+    draft: Form | None
+
+
 PARTITION_KEY, SORT_KEY = CONFIG.partition, CONFIG.sort
+DEFAULT_FORM = "default"
 META, TEMPLATE, REVISION = "META#v1", "QA_TEMPLATE#", "QA_REVISION#"
 
 
 class FormStore:
-    """Implements ``Forms`` with one table. ``now`` returns aware UTC."""
+    """The forms of tenants; every method is about one tenant. ``now`` returns aware UTC."""
 
     def __init__(self, rows: Rows, *, timeout_s: float, now: Callable[[], datetime]) -> None:
         self._rows = rows
@@ -36,31 +60,36 @@ class FormStore:
         self._threads = StoreThreads(f"table {rows.name!r}", timeout_s=timeout_s)
 
     async def known(self, tenant: str) -> bool:
-        """See ``Forms.known``."""
+        """Return whether the tenant exists and is not being deleted."""
         item = await self._threads.run(self._rows.get, _key(tenant, META))
         return item is not None and item.get("state") != "deleting"
 
     async def heads(self, tenant: str) -> list[FormHead]:
-        """See ``Forms.heads``."""
+        """Return the tenant's forms by id."""
         return await self._threads.run(self._heads, tenant)
 
     async def head(self, tenant: str, form_id: str) -> FormHead:
-        """See ``Forms.head``."""
+        """Return one form; its ``edit`` is 0 when it does not exist."""
         return await self._threads.run(self._head, tenant, form_id)
 
     async def revision(self, tenant: str, form_id: str, version: int) -> Form:
-        """See ``Forms.revision``."""
+        """Return a version that is or was active; raises ``FormMissing`` if there is none."""
         item = await self._threads.run(self._rows.get, _key(tenant, revision_key(form_id, version)))
         if item is None:
             raise FormMissing(f"form {form_id!r} has no version {version}")
         return _form(item, "form", tenant)
 
     async def save_draft(self, draft: Form, *, edit: int, who: str) -> FormHead:
-        """See ``Forms.save_draft``."""
+        """Replace the form's draft with ``draft``, as its next version; ``edit`` is the edit count that was read."""
         return await self._threads.run(self._save_draft, draft, edit, who)
 
     async def activate(self, tenant: str, form_id: str, *, edit: int, who: str) -> FormHead:
-        """See ``Forms.activate``."""
+        """Turn the draft into an immutable version and make it the active one.
+
+        Raises:
+            FormChanged: the form was written since ``edit``.
+            FormMissing: there is no draft.
+        """
         return await self._threads.run(self._activate, tenant, form_id, edit, who)
 
     def _head(self, tenant: str, form_id: str) -> FormHead:
@@ -70,44 +99,40 @@ class FormStore:
         return _head_of(item, tenant)
 
     def _heads(self, tenant: str) -> list[FormHead]:
-        asked = Query(partition=_partition(tenant), sort=begins(SORT_KEY, TEMPLATE))
+        asked = Query(partition=Tenant(tenant).partition, sort=begins(SORT_KEY, TEMPLATE))
         return [_head_of(item, tenant) for item in self._rows.query(asked)]
 
     def _save_draft(self, draft: Form, edit: int, who: str) -> FormHead:
-        head = self._head(draft.tenant, draft.form_id)
-        if head.edit != edit:
-            raise FormChanged(_changed(draft.form_id, edit, head.edit))
+        head = self._head_at(draft.tenant, draft.form_id, edit)
         draft = draft.model_copy(update={"version": head.latest + 1})
         fields = {"draft": draft.model_dump_json(), "draft_by": who, "draft_at": self._time()}
-        self._write([_update(draft.tenant, draft.form_id, edit, fields)])
-        return FormHead(form_id=head.form_id, edit=edit + 1, latest=head.latest, active=head.active, draft=draft)
+        self._write(_update(draft.tenant, draft.form_id, edit, fields))
+        return replace(head, edit=edit + 1, draft=draft)
 
     def _activate(self, tenant: str, form_id: str, edit: int, who: str) -> FormHead:
-        head = self._head(tenant, form_id)
-        if head.edit != edit:
-            raise FormChanged(_changed(form_id, edit, head.edit))
+        head = self._head_at(tenant, form_id, edit)
         if head.draft is None:
             raise FormMissing(f"form {form_id!r} has no draft to activate")
-        text, at = head.draft.model_dump_json(), self._time()
-        version = head.draft.version
+        text, at, version = head.draft.model_dump_json(), self._time(), head.draft.version
         revision = key_attributes(CONFIG, _key(tenant, revision_key(form_id, version)))
         revision |= {"form": text, "activated_by": who, "activated_at": at}
         fields = {"active": text, "active_by": who, "active_at": at, "latest": version}
         # In one transaction: an active version that was not stored could never be read again.
         self._write(
-            [
-                Write(item=revision, when=absent(PARTITION_KEY)),
-                _update(tenant, form_id, edit, fields, removes=("draft", "draft_by", "draft_at")),
-            ]
+            Write(item=revision, when=absent(PARTITION_KEY)),
+            _update(tenant, form_id, edit, fields, removes=("draft", "draft_by", "draft_at")),
         )
-        return FormHead(form_id=form_id, edit=edit + 1, latest=version, active=head.draft, draft=None)
+        return replace(head, edit=edit + 1, latest=version, active=head.draft, draft=None)
 
-    def _write(self, changes: list[Write]) -> None:
-        """Make all changes or none.
+    def _head_at(self, tenant: str, form_id: str, edit: int) -> FormHead:
+        head = self._head(tenant, form_id)
+        if head.edit != edit:
+            raise FormChanged(
+                f"form {form_id!r} was read at edit {edit} and is at edit {head.edit}; read it again and repeat your change"
+            )
+        return head
 
-        Raises:
-            FormChanged: a condition is not met.
-        """
+    def _write(self, *changes: Write) -> None:
         try:
             self._rows.together(changes)
         except ItemChanged as err:
@@ -127,12 +152,8 @@ def revision_key(form_id: str, version: int) -> str:
     return f"{REVISION}{form_id}#{version:07d}"
 
 
-def _partition(tenant: str) -> str:
-    return f"TENANT#{tenant}"
-
-
 def _key(tenant: str, sort: str) -> Key:
-    return _partition(tenant), sort
+    return Tenant(tenant).partition, sort
 
 
 def _update(tenant: str, form_id: str, edit: int, fields: Item, removes: tuple[str, ...] = ()) -> Write:
@@ -163,5 +184,7 @@ def _form(item: Item, name: str, tenant: str) -> Form:
     return form
 
 
-def _changed(form_id: str, read: int, found: int) -> str:
-    return f"form {form_id!r} was read at edit {read} and is at edit {found}; read it again and repeat your change"
+def default_form(tenant: str) -> Form:
+    """Return the first version of the form that a new tenant begins with, for the tenant's own changes."""
+    content = yaml.safe_load(Path(__file__).with_name("default_form.yaml").read_text(encoding="utf-8"))
+    return Form.model_validate(content | {"tenant": tenant})

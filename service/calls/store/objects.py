@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from botocore.exceptions import ClientError
@@ -14,6 +14,8 @@ from service.calls.failure import CallErased, CallFailed, FailureReason
 from service.calls.keys import JOB_OUTPUT, NO_TENANT, TENANT_TAG, CallObject, call_ids, calls_prefix, is_tenant
 from service.kit.aws.bounded import translated
 from service.kit.frame.errors import ServiceError, StoreError
+from service.kit.records.tombstones import Tombstones
+from service.kit.telemetry.fields import account_hash
 
 MOST_BYTES = 512 * 1024 * 1024  # three hours of 16 kHz stereo WAV (691 MB) are too large; as MP3 or FLAC they fit
 
@@ -106,22 +108,13 @@ class TenantResults:
         self._store = f"bucket {bucket!r}"
 
     def put(self, key: str, text: str, *, once: bool = False) -> Literal["written", "already"]:
-        """Write JSON; with ``once`` only if the object does not exist.
-
-        Raises:
-            WallBreached: the key is not this tenant's.
-        """
+        """Write JSON; with ``once`` only if the object does not exist."""
         return self.put_bytes(key, text.encode(), "application/json", once=once)
 
     def put_bytes(
         self, key: str, body: bytes, content_type: str, *, once: bool = False
     ) -> Literal["written", "already"]:
-        """Write an object; with ``once`` only if it does not exist.
-
-        Raises:
-            WallBreached: the key is not this tenant's.
-            CallErased: the call's customer was erased.
-        """
+        """Write an object; with ``once`` only if it does not exist."""
         self._own(key)
         if any(self._is_erased(call_id) for call_id in call_ids(key)):
             raise CallErased("the customer of this call was erased")
@@ -143,20 +136,12 @@ class TenantResults:
         return "written"
 
     def read(self, key: str) -> str | None:
-        """Return an object's text, None when there is none.
-
-        Raises:
-            WallBreached: the key or the tag belongs to another tenant.
-        """
+        """Return an object's text, None when there is none."""
         body = self.read_bytes(key)
         return None if body is None else body.decode()
 
     def read_bytes(self, key: str) -> bytes | None:
-        """Return an object's bytes, None when there is none.
-
-        Raises:
-            WallBreached: the key or the tag belongs to another tenant.
-        """
+        """Return an object's bytes, None when there is none."""
         self._own(key)
         try:
             with translated(self._store):
@@ -173,21 +158,13 @@ class TenantResults:
             raise
 
     def listed(self, prefix: str) -> Iterator[Listed]:
-        """Yield the objects under a prefix of this tenant.
-
-        Raises:
-            WallBreached: the prefix is not this tenant's.
-        """
+        """Yield the objects under a prefix of this tenant."""
         self._own(prefix)
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
         yield from _listed(pages, self._store)
 
     def delete(self, *keys: str) -> None:
-        """Delete objects, one after the other; missing ones are ignored.
-
-        Raises:
-            WallBreached: a key is not this tenant's.
-        """
+        """Delete objects, one after the other; missing ones are ignored."""
         for key in keys:
             self._own(key)
             with translated(self._store):
@@ -212,11 +189,7 @@ class TenantResults:
 
 
 def all_tenants(client: Any, bucket: str, *, kms_key: str | None = None) -> list[TenantResults]:
-    """Return the results of every tenant that has any, in the order of their names. For operators: no tenant may call it.
-
-    Raises:
-        StoreError: S3 does not answer.
-    """
+    """Return the results of every tenant that has any, in the order of their names. For operators: no tenant may call it."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Delimiter="/")
     with translated(f"bucket {bucket!r}"):
         names = [one["Prefix"].rstrip("/") for page in pages for one in page.get("CommonPrefixes", [])]
@@ -239,3 +212,21 @@ def _listed(pages: Any, store: str) -> Iterator[Listed]:
 def _code(err: StoreError) -> str | None:
     refused = err.__cause__
     return refused.response.get("Error", {}).get("Code") if isinstance(refused, ClientError) else None
+
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class ErasedCalls:
+    """Asks the notes of erasures for calls and recordings. Blocking; both raise ``StoreError`` if nobody can tell."""
+
+    def __init__(self, tombstones: Tombstones) -> None:
+        self._tombstones = tombstones
+
+    def has(self, call_id: str) -> bool:
+        """Return whether this call was erased."""
+        return self._tombstones.covers((account_hash(call_id),), _LONG_AGO)
+
+    def covers(self, source: CallObject) -> bool:
+        """Return whether this call or its recording was erased: one that nobody has begun has no id yet."""
+        return self._tombstones.covers((account_hash(source.call_id), account_hash(source.key)), _LONG_AGO)

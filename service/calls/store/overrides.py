@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.core.tasks.scorecard.arithmetic import Rating
+from service.core.unit.tenant import Tenant
 from service.kit.aws.stores import CALLS
 from service.kit.records.conditions import Changes, begins
 from service.kit.records.items import Item, Key
@@ -69,7 +70,7 @@ class CallOverrides:
     def of(self, tenant: str, call_id: str) -> list[Override]:
         """Return all overrides of a call by criterion, the newest last."""
         of_call = begins("sk", f"{_OVERRIDE}{call_id}#")
-        return list(self._table.records(Query(partition=f"TENANT#{tenant}", sort=of_call)))
+        return list(self._table.records(Query(partition=Tenant(tenant).partition, sort=of_call)))
 
     def unloaded(self) -> list[Override]:
         """Return all tenants' overrides that the warehouse does not hold yet, oldest first; the last second's may be missing."""
@@ -83,7 +84,7 @@ class CallOverrides:
 def _key(override: Override) -> Key:
     # Zero-padded, so that keys sort by number.
     return (
-        f"TENANT#{override.tenant}",
+        Tenant(override.tenant).partition,
         f"{_OVERRIDE}{override.call_id}#{override.criterion}#{override.edit:09d}",
     )
 

@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from service.calls.keys import is_call_id
 from service.calls.store.states import BY_DATE, CallJob, State, job_of
+from service.core.unit.tenant import Tenant
 from service.kit.records.conditions import begins, equal, every
 from service.kit.records.items import Item
 from service.kit.records.rows import Query, Rows
@@ -57,7 +58,7 @@ class CallPages:
         for _ in range(_MOST_READS):
             answer = self._rows.page(
                 Query(
-                    partition=f"TENANT#{tenant}",
+                    partition=Tenant(tenant).partition,
                     index=BY_DATE,
                     sort=None if day is None else begins("call_date", day.isoformat()),
                     where=every(*wanted) if wanted else None,
@@ -100,4 +101,4 @@ def _start(after: str, tenant: str, day: date | None) -> Item:
         raise WrongCursor("the cursor was not issued by this service") from None
     if day is not None and not moment.startswith(day.isoformat()):
         raise WrongCursor("the cursor belongs to another day than the requested one")
-    return {"pk": f"TENANT#{tenant}", "call_date": moment, "sk": f"CALL#{call_id}"}
+    return {"pk": Tenant(tenant).partition, "call_date": moment, "sk": f"CALL#{call_id}"}

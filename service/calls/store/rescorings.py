@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from service.core.unit.tenant import Tenant
 from service.kit.aws.stores import CALLS
 from service.kit.records.conditions import begins
 from service.kit.records.items import Item, Key
@@ -105,16 +106,12 @@ class RescoringOrders:
         return order
 
     def get(self, tenant: str, rescoring_id: str) -> RescoringOrder:
-        """Return an order.
-
-        Raises:
-            OrderMissing: the tenant has no such order.
-        """
+        """Return an order."""
         return _there(self._table.get(*_key(tenant, rescoring_id)), tenant, rescoring_id)
 
     def of(self, tenant: str) -> list[RescoringOrder]:
         """Return a tenant's orders, the newest first."""
-        found = self._table.records(Query(partition=_partition(tenant), sort=begins("sk", _SORT)))
+        found = self._table.records(Query(partition=Tenant(tenant).partition, sort=begins("sk", _SORT)))
         return sorted(found, key=lambda order: (order.ordered_at, order.rescoring_id), reverse=True)
 
     def open_tenants(self) -> list[str]:
@@ -125,11 +122,7 @@ class RescoringOrders:
     def change(
         self, tenant: str, rescoring_id: str, what: Callable[[RescoringOrder], RescoringOrder]
     ) -> RescoringOrder:
-        """Write what ``what`` makes of an order, and return it; it is called again when another writer was faster.
-
-        Raises:
-            OrderMissing: the tenant has no such order.
-        """
+        """Write what ``what`` makes of an order, and return it; it is called again when another writer was faster."""
 
         def decide(found: RescoringOrder | None) -> RescoringOrder:
             return what(_there(found, tenant, rescoring_id))
@@ -143,12 +136,8 @@ def _there(found: RescoringOrder | None, tenant: str, rescoring_id: str) -> Resc
     return found
 
 
-def _partition(tenant: str) -> str:
-    return f"TENANT#{tenant}"
-
-
 def _key(tenant: str, rescoring_id: str) -> Key:
-    return _partition(tenant), _SORT + rescoring_id
+    return Tenant(tenant).partition, _SORT + rescoring_id
 
 
 def _order_of(item: Item) -> RescoringOrder:

@@ -8,11 +8,12 @@ the time of the call.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Literal
 
 from service.calls.failure import CallErased, FailureReason, NotReady
 from service.calls.keys import CallObject
-from service.calls.store.call_score import CallScore, score_of, texts_of
+from service.core.unit.tenant import Tenant
 from service.kit.aws.bounded import ItemChanged
 from service.kit.aws.stores import CALLS
 from service.kit.records.conditions import (
@@ -31,6 +32,41 @@ from service.kit.records.conditions import (
 from service.kit.records.items import Item, Key
 from service.kit.records.lease import LeaseFields, seconds
 from service.kit.records.rows import Query, Rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallScore:
+    """The figures are None without a score."""
+
+    form_id: str
+    form_version: int
+    percentage: Decimal | None
+    passed: bool | None
+
+
+def texts_of(scored: CallScore) -> dict[str, str | None]:
+    """Return the attributes of a call's item; None: the item has none."""
+    passed = None if scored.passed is None else "yes" if scored.passed else "no"
+    percentage = None if scored.percentage is None else str(scored.percentage)
+    return {
+        "form_id": scored.form_id,
+        "form_version": str(scored.form_version),
+        "percentage": percentage,
+        "passed": passed,
+    }
+
+
+def score_of(item: Item) -> CallScore | None:
+    """Return what a call's item says; None without a score."""
+    if "form_id" not in item:  # not scored, no usable answer, or scored before items held the score
+        return None
+    return CallScore(
+        form_id=item["form_id"],
+        form_version=int(item["form_version"]),
+        percentage=Decimal(item["percentage"]) if "percentage" in item else None,
+        passed=item["passed"] == "yes" if "passed" in item else None,
+    )
+
 
 State = Literal["received", "transcribed", "redacted", "scored", "done", "needs_review", "failed"]
 ENDED: frozenset[State] = frozenset({"done", "needs_review", "failed"})
@@ -89,7 +125,6 @@ class CallJobs:
 
         Raises:
             NotReady: another worker holds the lease.
-            CallErased: the call's customer was erased.
         """
         if self.is_erased(source):
             raise CallErased("the customer of this call was erased")
@@ -233,7 +268,7 @@ class CallJobs:
         yield from map(job_of, self._rows.scan(where=unchanged, index=_BY_OPEN))
 
     def _of(self, tenant: str, where: RowCondition | None = None) -> Iterator[CallJob]:
-        return self._query(Query(partition=_partition(tenant), sort=begins("sk", _CALL), where=where))
+        return self._query(Query(partition=Tenant(tenant).partition, sort=begins("sk", _CALL), where=where))
 
     def _query(self, query: Query) -> Iterator[CallJob]:
         return map(job_of, self._rows.query(query))
@@ -270,12 +305,8 @@ def _of(source: CallObject) -> Item:
     return {"object_key": source.key, "etag": source.etag, "version": source.version}
 
 
-def _partition(tenant: str) -> str:
-    return f"TENANT#{tenant}"
-
-
 def _key(tenant: str, call_id: str) -> Key:
-    return _partition(tenant), _CALL + call_id
+    return Tenant(tenant).partition, _CALL + call_id
 
 
 def _text(moment: datetime) -> str:

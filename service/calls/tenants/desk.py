@@ -1,15 +1,87 @@
 """What a worker and the API ask about a tenant before they work for it: whether they may, and which pair scores its calls."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cachetools import TTLCache
 
 from service.calls.failure import CallFailed, FailureReason
-from service.calls.tenants.residency import Residency
-from service.calls.tenants.store import TenantStore
-from service.calls.tenants.tenant import ConfiguredTenant
+from service.calls.tenants.store import ConfiguredTenant, TenantStore, build_tenants
 from service.core.release.served import ServedPair
+from service.core.tasks.scorecard import TASK
+from service.core.unit.cards import ModelCard, ModelCards
+from service.kit.settings import Settings
+
+UNKNOWN = "a region that nobody can tell"
+# Inference profiles of Bedrock begin with where they send a call:
+# https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html (2026-11-23).
+_PROFILES = ("eu", "us", "apac", "global")
+_OF_GEOGRAPHY = {"eu": "eu-", "us": "us-", "apac": "ap-"}
+_BEDROCK_HOST = re.compile(
+    r"^https://(?:vpce-[a-z0-9-]+\.)?bedrock-runtime(?:-fips)?\.([a-z]{2}(?:-[a-z]+){1,2}-\d{1,2})\."
+    r"(?:vpce\.)?(?:amazonaws\.com|api\.aws)(?:\.cn)?(?:[:/]|$)"
+)
+_THIS_MACHINE = re.compile(r"^https?://(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?(?:/|$)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residency:
+    """Says where models are called. ``region`` is the deployment's, ``endpoint`` replaces Bedrock's address."""
+
+    region: str
+    cards: ModelCards
+    endpoint: str | None = None
+
+    def storage_refusal(self, tenant: str, regions: Collection[str]) -> str | None:
+        """Return why this deployment may not work on a tenant's calls, or None."""
+        if is_allowed(self.region, regions):
+            return None
+        return (
+            f"this deployment keeps data in {self.region}, and tenant {tenant!r} allows {_list(regions)}: deliver its calls to a "
+            "deployment there, or change its regions (omni tenant set)"
+        )
+
+    def model_refusal(self, tenant: str, regions: Collection[str], models: Iterable[str]) -> str | None:
+        """Return why one of ``models`` may not be called with a tenant's calls, or None."""
+        for model in models:
+            place = self.place_of(self.cards.get(model))
+            if place is not None and not is_allowed(place, regions):
+                return (
+                    f"model {model} is called in {place}, and tenant {tenant!r} allows {_list(regions)}: release a pair with a "
+                    "model there, or change its regions (omni tenant set)"
+                )
+        return None
+
+    def place_of(self, card: ModelCard) -> str | None:
+        """Return the region or geography in which a model is called, ``UNKNOWN``, or None: it runs on this machine."""
+        if card.wire == "in_process" or card.runs == "local":
+            return None
+        if card.wire != "bedrock":
+            return UNKNOWN
+        if self.endpoint is not None:
+            if _THIS_MACHINE.match(self.endpoint):
+                return None
+            named = _BEDROCK_HOST.match(self.endpoint)
+            return self._sent_to(card, named[1]) if named else UNKNOWN
+        return self._sent_to(card, self.region)
+
+    def _sent_to(self, card: ModelCard, region: str) -> str:
+        profile = card.id.partition(".")[0]
+        return profile if profile in _PROFILES else region
+
+
+def is_allowed(place: str, regions: Collection[str]) -> bool:
+    """Return whether a region or geography lies within ``regions``; without any, everything does."""
+    if not regions or place in regions:
+        return True
+    return any(place.startswith(start) for name, start in _OF_GEOGRAPHY.items() if name in regions)
+
+
+def _list(regions: Iterable[str]) -> str:
+    return " and ".join(regions)
+
 
 # A suspended tenant's calls stop within this time.
 KNOWN_FOR_S = 5.0
@@ -38,7 +110,6 @@ class TenantDesk:
 
         Raises:
             CallFailed: it does not exist, is suspended, or allows no data in this region.
-            StoreError: the table does not answer.
         """
         return _admitted(await self.tenants.threads.run(self._find, tenant), tenant, self.residency)
 
@@ -46,8 +117,6 @@ class TenantDesk:
         """Return the pair that scores a tenant's calls: ``production``, or the newest released one of the tenant's own model.
 
         Raises:
-            CallFailed: as for ``admit``; no released pair has the tenant's model, or a model is called elsewhere than allowed.
-            StoreError: the table does not answer.
             RegistryError: the tenant names another model than production's, and the registry does not answer.
         """
         known = _admitted(self._find(tenant), tenant, self.residency)
@@ -91,3 +160,16 @@ def _admitted(tenant: ConfiguredTenant | None, name: str, residency: Residency) 
     if refusal is not None:
         raise CallFailed(FailureReason.REGION, refusal)
     return tenant
+
+
+def build_desk(settings: Settings, cards: ModelCards, *, dynamodb: Any, named: bool = False) -> TenantDesk:
+    """Return the desk; contacts nothing. ``named``: a pair was named for a trial, and no tenant has one of its own."""
+    from service.core.release.released import (
+        known_released_pairs,  # imports the registry, which a runtime of fakes does without
+    )
+
+    return TenantDesk(
+        tenants=build_tenants(settings, dynamodb=dynamodb),
+        residency=Residency(region=settings.aws.region, cards=cards, endpoint=settings.bedrock.endpoint),
+        released=None if named else known_released_pairs(TASK.name, settings),
+    )

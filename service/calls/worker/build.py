@@ -12,8 +12,7 @@ from service.calls.hear.transcriber import Transcriber
 from service.calls.insights.insight import InsightReader
 from service.calls.insights.words import WordReader
 from service.calls.redact.transcript import FindingRedactor, PatternRedactor, TranscriptRedactor
-from service.calls.store.erased import ErasedCalls
-from service.calls.store.objects import CallInputs, TenantResults
+from service.calls.store.objects import CallInputs, ErasedCalls, TenantResults
 from service.calls.store.states import CallJobs
 from service.calls.worker.candidate import CallRollout
 from service.calls.worker.scoring import CallScorer
@@ -40,7 +39,7 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     """
     from service.calls.reviews import build_reviews
     from service.calls.store.form_store import build_forms
-    from service.calls.tenants.build import build_desk
+    from service.calls.tenants.desk import build_desk
     from service.core.llm.gateway import build_gateway
     from service.core.llm.logged_gateway import LoggedGateway
     from service.core.tasks.scorecard import TASK
@@ -150,11 +149,7 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
 
 
 def build_redactor(settings: Settings) -> TranscriptRedactor:
-    """Return the redactor of calls, by ``OMNI_REDACTOR``: the patterns, with the finder that the settings name.
-
-    Raises:
-        ConfigurationError: see ``build_finder``.
-    """
+    """Return the redactor of calls, by ``OMNI_REDACTOR``: the patterns, with the finder that the settings name."""
     finder = build_finder(settings, settings.calls.redactor, "OMNI_REDACTOR")
     return PatternRedactor() if finder is None else FindingRedactor(finder)
 

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from service.calls.hear.transcriber import Facts, Heard
 from service.calls.keys import earlier_key
-from service.calls.redact.transcript import RedactedTranscript
 from service.calls.result import CallResult, rows_of
 from service.calls.store.objects import TenantResults
 from service.calls.store.states import CallJob
@@ -27,11 +25,7 @@ class ReadyCall:
 
 
 def write_rows(open_warehouse: Callable[[], Warehouse], ready: Sequence[ReadyCall]) -> None:
-    """Write the rows of calls whose results are stored, all or none.
-
-    Raises:
-        WarehouseError: the warehouse does not answer.
-    """
+    """Write the rows of calls whose results are stored, all or none."""
     made = [rows_of(one.result, one.job.result_key or "") for one in ready]
     with closing(open_warehouse()) as warehouse:
         warehouse.migrate()
@@ -43,11 +37,7 @@ def write_rows(open_warehouse: Callable[[], Warehouse], ready: Sequence[ReadyCal
 
 
 def set_aside(results: TenantResults, job: CallJob) -> None:
-    """Copy a call's result to where replaced results stand; a second time changes nothing.
-
-    Raises:
-        StoreError: S3 does not answer.
-    """
+    """Copy a call's result to where replaced results stand; a second time changes nothing."""
     text = None if job.result_key is None else results.read(job.result_key)
     if text is not None:
         scored_at = CallResult.model_validate_json(text).scored_at
@@ -73,14 +63,3 @@ class KeptTranscript(BaseModel):
     # Transcripts that were stored before calls were observed have neither.
     languages: dict[str, int] = {}
     left: dict[str, int] = {}
-
-    def heard(self) -> Heard:
-        """Return the transcript, redacted."""
-        facts = Facts(agent_id=self.agent_id, queue=self.queue, form=self.form)
-        return Heard(turns=self.turns, by=self.by, facts=facts, job=self.job, claimed=self.claimed)
-
-    def redaction(self) -> RedactedTranscript:
-        """Return the redactor's result."""
-        return RedactedTranscript(
-            turns=self.turns, by=self.redactor, found=self.found, languages=self.languages, left=self.left
-        )

@@ -17,7 +17,7 @@ import anyio.to_thread
 
 from service.calls.failure import CallFailed, FailureReason, NotReady
 from service.calls.rescorings import RescoringRange, log_end, place_of
-from service.calls.store.forms import FormMissing
+from service.calls.store.form_store import FormMissing
 from service.calls.store.rescorings import OrderMissing, RescoringOrder, RescoringOrders, UnansweredCall
 from service.calls.store.states import CallJob
 from service.calls.worker.rescoring import Rescoring, SettledCall
@@ -75,11 +75,7 @@ class OrderedRescorings:
             busy = busy + 1 if step == "busy" else 0
 
     async def step(self) -> StepEnd:
-        """Settle one call of one tenant's order. ``busy``: the model or the warehouse does not answer.
-
-        Raises:
-            StoreError: a store does not answer.
-        """
+        """Settle one call of one tenant's order. ``busy``: the model or the warehouse does not answer."""
         for _ in range(len(self._tenants)):
             tenant = self._tenants.popleft()
             order = await anyio.to_thread.run_sync(self._oldest, tenant)
@@ -140,11 +136,7 @@ class OrderedRescorings:
             await self._end(order, "done", "")
 
     def _next(self, order: RescoringOrder, plan: _Plan) -> str:
-        """Return the call to ask about: one that a dead worker asked about, then those that were not asked about.
-
-        Raises:
-            _NotYet: it is too early to try any again.
-        """
+        """Return the call to ask about: one that a dead worker asked about, then those that were not asked about."""
         if order.asking is not None and order.asking in {one.call_id for one in order.unanswered}:
             return order.asking
         if plan.left and len(order.unanswered) < _MOST_UNANSWERED:
@@ -158,11 +150,7 @@ class OrderedRescorings:
     async def _settled(
         self, order: RescoringOrder, plan: _Plan, call_id: str, job: CallJob | None
     ) -> SettledCall | None:
-        """Settle a call; None: the order's bound is reached, and it has ended.
-
-        Raises:
-            ModelBusy: the model does not answer.
-        """
+        """Settle a call; None: the order's bound is reached, and it has ended."""
         if job is None or job.scored is None or job.result_key is None or job.state not in ("done", "needs_review"):
             # It was erased, or is on its way again, and new calls get the active version.
             return SettledCall(how="gone")

@@ -77,11 +77,7 @@ async def find_form(worker: CallWorker, tenant: str, form_id: str, version: str)
 
 
 async def rescore(worker: CallWorker, form: Form, *, most: int | None = None) -> Rescored:
-    """Score a tenant's stored calls of a form again with another version of it. Writes nothing.
-
-    Raises:
-        ServiceError: stores or model do not answer.
-    """
+    """Score a tenant's stored calls of a form again with another version of it. Writes nothing."""
     results = worker.results(form.tenant)
     changes: list[RatingChange] = []
     moved = []

@@ -108,11 +108,7 @@ class Rescoring:
         return self._read(self._key(job)) is not None
 
     def estimate(self) -> RescoreEstimate:
-        """Return what is left. Blocking; asks no model.
-
-        Raises:
-            StoreError: a store does not answer.
-        """
+        """Return what is left. Blocking; asks no model."""
         answered = list(self._answered())
         costs = [one.scored_by.cost_usd for one in answered if one.scored_by.cost_usd is not None]
         left = self.left(self.range)
@@ -158,7 +154,6 @@ class Rescoring:
 
         Raises:
             StoreError: a store does not answer; what was answered is kept.
-            ModelBusy: the model does not answer.
         """
         assert job.result_key is not None
         with scoring_again(job) as recorded:
@@ -184,7 +179,7 @@ class Rescoring:
         kept = KeptTranscript.model_validate_json(text)
         with step("score"):
             scored = await self.worker.scorer.score(
-                job.source, self.form, kept.heard(), kept.redaction(), call_date=job.call_date, now=self.worker.now()
+                job.source, self.form, kept, call_date=job.call_date, now=self.worker.now()
             )
         try:
             await anyio.to_thread.run_sync(partial(results.put, self._key(job), scored.result.to_json(), once=True))

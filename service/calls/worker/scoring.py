@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.calls.failure import CallFailed, FailureReason, NotReady
-from service.calls.hear.transcriber import Heard
 from service.calls.keys import CallObject, raw_answer_key
-from service.calls.redact.transcript import RedactedTranscript, leftovers
+from service.calls.redact.transcript import leftovers
 from service.calls.result import (
     CallResult,
     Entity,
@@ -19,8 +18,9 @@ from service.calls.result import (
     sentiment_of,
     summary_of,
 )
-from service.calls.store.forms import FormHead
+from service.calls.store.form_store import FormHead
 from service.calls.worker.candidate import CallRollout
+from service.calls.worker.kept import KeptTranscript
 from service.core.llm.model_call import Gateway
 from service.core.release.served import ServedPair
 from service.core.run.task import TaskContext, TaskResult
@@ -106,21 +106,20 @@ class CallScorer:
         self,
         source: CallObject,
         form: Form,
-        heard: Heard,
-        redaction: RedactedTranscript,
+        kept: KeptTranscript,
         *,
         call_date: datetime,
         now: datetime,
     ) -> ScoredCall:
         """Return a call's result; see ``card`` for what it raises."""
-        card, found, served = await self._answered(_inputs(source.call_id, form, redaction.turns))
+        card, found, served = await self._answered(_inputs(source.call_id, form, kept.turns))
         review = ("answer_unusable",) if card is None else reviews_of(card)
         # Looked at again: the transcript was stored in between.
-        left = {**redaction.left, **leftovers(redaction.turns)}
+        left = {**kept.left, **leftovers(kept.turns)}
         review += (_LEFT,) * bool(left)
-        nothing = unscoreable(redaction.turns)
+        nothing = unscoreable(kept.turns)
         if nothing is not None:
-            review = (*review, "no_agent" if any(turn.spoken for turn in redaction.turns) else "no_speech")
+            review = (*review, "no_agent" if any(turn.spoken for turn in kept.turns) else "no_speech")
         result = CallResult(
             tenant_id=source.tenant,
             call_id=source.call_id,
@@ -131,21 +130,21 @@ class CallScorer:
             sentiment=None if card is None else sentiment_of(card),
             customer_tone=None if card is None else card.tone.customer,
             agent_tone=None if card is None else card.tone.agent,
-            turns=len(redaction.turns),
-            duration_s=max((turn.start_s for turn in redaction.turns), default=0.0),
-            entities=tuple(Entity(type=kind, count=count) for kind, count in redaction.found.items()),
+            turns=len(kept.turns),
+            duration_s=max((turn.start_s for turn in kept.turns), default=0.0),
+            entities=tuple(Entity(type=kind, count=count) for kind, count in kept.found.items()),
             ai_summary=None if card is None else summary_of(card),
             qa_evaluation=None if card is None else evaluation_of(card, form.pass_threshold),
             summary_raw=None if card is not None else raw_answer_key(source.tenant, source.call_id),
             source=Source(
                 object_key=source.key,
                 etag=source.etag,
-                transcribe_job=heard.job,
-                transcriber=heard.by,
-                pii_redacted=not left and bool(redaction.languages or not redaction.turns),
-                redaction=_facts(redaction, heard, left),
-                agent_id=heard.facts.agent_id,
-                queue=heard.facts.queue,
+                transcribe_job=kept.job,
+                transcriber=kept.by,
+                pii_redacted=not left and bool(kept.languages or not kept.turns),
+                redaction=_facts(kept, left),
+                agent_id=kept.agent_id,
+                queue=kept.queue,
             ),
             scored_by=_scored_by(served, found),
         )
@@ -190,15 +189,15 @@ def _scored_by(served: ServedPair, found: TaskResult) -> ScoredBy:
     )
 
 
-def _facts(redaction: RedactedTranscript, heard: Heard, left: dict[str, int]) -> RedactionFacts:
+def _facts(kept: KeptTranscript, left: dict[str, int]) -> RedactionFacts:
     return RedactionFacts(
-        by=redaction.by,
-        turns=len(redaction.turns),
-        found=redaction.found,
-        transcriber_found=heard.claimed,
-        languages=redaction.languages,
+        by=kept.redactor,
+        turns=len(kept.turns),
+        found=kept.found,
+        transcriber_found=kept.claimed,
+        languages=kept.languages,
         left=left,
-        result="left" if left else "redacted" if redaction.found else "nothing_found",
+        result="left" if left else "redacted" if kept.found else "nothing_found",
     )
 
 

@@ -25,7 +25,7 @@ from service.calls.redact.languages import require_covered
 from service.calls.redact.transcript import TranscriptRedactor, redacted_call
 from service.calls.result import CallResult
 from service.calls.reviews import CallReviews, scored_of
-from service.calls.store.forms import Forms
+from service.calls.store.form_store import FormStore
 from service.calls.store.objects import CallInputs, TenantResults
 from service.calls.store.states import ENDED, CallJob, CallJobs, State, StateLost
 from service.calls.tenants.desk import TenantDesk
@@ -82,7 +82,7 @@ class CallWorker:
     inputs: CallInputs
     results: Callable[[str], TenantResults]
     jobs: CallJobs
-    forms: Forms
+    forms: FormStore
     redactor: TranscriptRedactor
     scorer: CallScorer
     tenants: TenantDesk
@@ -275,9 +275,7 @@ class CallWorker:
             kept, job = await self._hear(job, results)
         form = choose_form(await self.forms.heads(job.tenant), named=kept.form, folder=source.form_folder)
         with step("score"):
-            scored = await self.scorer.score(
-                source, form, kept.heard(), kept.redaction(), call_date=job.call_date, now=self.now()
-            )
+            scored = await self.scorer.score(source, form, kept, call_date=job.call_date, now=self.now())
         if scored.raw_answer:
             clean = await _blocking(self.redactor.redact, [Turn(speaker="system", start_s=0, text=scored.raw_answer)])
             await _blocking(results.put, raw_answer_key(job.tenant, job.call_id), clean.turns[0].text)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 
 import httpx2
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.channels.amazon_lex.service_client import ConversationGone, ServiceAway, ServiceClient
@@ -28,32 +28,20 @@ class FlowSettings(BaseSettings):
     timeout_s: float = Field(default=4.0, gt=0, le=7)  # a flow waits for 8 seconds at most
 
 
-class _FromFlow(BaseModel):
+class FlowEvent(BaseModel):
+    """One invocation by a contact flow, which sets the parameters."""
+
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-
-class GivenByFlow(_FromFlow):
-    """The parameters that the flow sets when it invokes the function."""
-
-    account_number: str = Field(min_length=4, max_length=32)
-
-
-class FlowDetails(_FromFlow):
-    """The part of the event that holds the parameters."""
-
-    given: GivenByFlow = Field(alias="Parameters")
-
-
-class FlowEvent(_FromFlow):
-    """One invocation by a contact flow."""
-
-    details: FlowDetails = Field(alias="Details")
+    account_number: str = Field(
+        min_length=4, max_length=32, validation_alias=AliasPath("Details", "Parameters", "account_number")
+    )
 
 
 async def attributes_for(event: object, service: ServiceClient, *, timeout_s: float) -> Mapping[str, str]:
     """Return the attributes to set on the contact; none if the event names no account, or the service gives no token."""
     try:
-        account = FlowEvent.model_validate(event).details.given.account_number
+        account = FlowEvent.model_validate(event).account_number
         async with asyncio.timeout(timeout_s):
             return {ACCOUNT: account, TOKEN: await service.account_token(account)}
     except ValidationError as err:

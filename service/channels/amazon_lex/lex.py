@@ -7,23 +7,14 @@ wrong, the caller is handed to a person and hears nothing of it.
 import asyncio
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 
 import httpx2
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.channels.amazon_lex.lex_models import (
-    MOST_CHARS,
-    MOST_MESSAGES,
-    LexDialogAction,
-    LexEvent,
-    LexIntent,
-    LexMessage,
-    LexNextState,
-    LexResponse,
-)
+from service.channels.amazon_lex.lex_models import MOST_CHARS, MOST_MESSAGES, LexEvent, lex_answer
 from service.channels.amazon_lex.service_client import ConversationGone, SaidBack, ServiceAway, ServiceClient
 from service.core.unit.channel import Channel
 from service.kit.telemetry.log import Event, configure_logging, log
@@ -66,28 +57,28 @@ class LexChannel:
             asked = LexEvent.model_validate(event)
         except ValidationError as err:
             log(Event.REQUEST_FAILED, failure_code="INVALID_REQUEST", wrong_fields=err.error_count())
-            return _ended({}, _FALLBACK, TO_A_PERSON, transfer="technical_issues", fulfilled=False).as_json()
+            return _ended({}, _FALLBACK, TO_A_PERSON, transfer="technical_issues", fulfilled=False)
         given = asked.session_state.session_attributes or {}
         # The flow may send a caller back to the bot; what an earlier turn decided must not transfer who only says goodbye.
         attributes = {name: value for name, value in given.items() if name not in (TRANSFER, REASON)}
         intent = _FALLBACK if asked.session_state.intent is None else asked.session_state.intent.name
         said = asked.input_transcript.strip()[:_MOST_SAID]
         if not said:
-            return _listening(attributes, SAY_AGAIN).as_json()
+            return _listening(attributes, SAY_AGAIN)
         try:
             async with asyncio.timeout(self._timeout_s):
                 conversation, back = await self._turn(asked, attributes, said)
         except Exception as err:
             # Nothing may keep the caller from a person, a fault of our own least of all.
             log(Event.REQUEST_FAILED, failure_code="UPSTREAM_UNAVAILABLE", error=type(err).__name__)
-            return _ended(attributes, intent, TO_A_PERSON, transfer="technical_issues", fulfilled=False).as_json()
+            return _ended(attributes, intent, TO_A_PERSON, transfer="technical_issues", fulfilled=False)
         attributes |= {CONVERSATION: conversation, TURN: str(_number(attributes) + 1)}
         if back.state == "handed_over":
             text = back.reply or back.notice or TO_A_PERSON
-            return _ended(attributes, intent, text, transfer=back.reason or "explicit_request").as_json()
+            return _ended(attributes, intent, text, transfer=back.reason or "explicit_request")
         if back.state == "closed":
-            return _ended(attributes, intent, back.reply or "").as_json()
-        return _listening(attributes, back.reply or SAY_AGAIN).as_json()
+            return _ended(attributes, intent, back.reply or "")
+        return _listening(attributes, back.reply or SAY_AGAIN)
 
     async def _turn(self, asked: LexEvent, attributes: Mapping[str, str], said: str) -> tuple[str, SaidBack]:
         """Say it in the session's conversation, or in a new one if it has none that takes it."""
@@ -148,24 +139,19 @@ def _message_id(asked: LexEvent, conversation: str, attributes: Mapping[str, str
     return "lex-" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
 
 
-def _listening(attributes: Mapping[str, str], text: str) -> LexResponse:
-    state = LexNextState(dialog_action=LexDialogAction(type="ElicitIntent"), session_attributes=attributes)
-    return LexResponse(session_state=state, messages=tuple(_messages(text)))
+def _listening(attributes: Mapping[str, str], text: str) -> dict[str, object]:
+    return lex_answer("ElicitIntent", attributes, _messages(text))
 
 
 def _ended(
     attributes: Mapping[str, str], intent: str, text: str, *, transfer: str | None = None, fulfilled: bool = True
-) -> LexResponse:
+) -> dict[str, object]:
     more = {} if transfer is None else {TRANSFER: "true", REASON: transfer}
-    state = LexNextState(
-        dialog_action=LexDialogAction(type="Close"),
-        intent=LexIntent(name=intent, state="Fulfilled" if fulfilled else "Failed"),
-        session_attributes={**attributes, **more},
-    )
-    return LexResponse(session_state=state, messages=tuple(_messages(text)))
+    ended = {"name": intent, "state": "Fulfilled" if fulfilled else "Failed"}
+    return lex_answer("Close", {**attributes, **more}, _messages(text), ended)
 
 
-def _messages(text: str) -> Iterator[LexMessage]:
+def _messages(text: str) -> list[str]:
     """Cut a text into messages that Lex takes, where sentences end."""
     pieces: list[str] = []
     for sentence in _SENTENCE_END.split(text.strip()):
@@ -175,4 +161,4 @@ def _messages(text: str) -> Iterator[LexMessage]:
                 pieces[-1] = f"{pieces[-1]} {part}"
             else:
                 pieces.append(part)
-    yield from (LexMessage(content=piece) for piece in pieces[:MOST_MESSAGES] if piece.strip())
+    return [piece for piece in pieces[:MOST_MESSAGES] if piece.strip()]

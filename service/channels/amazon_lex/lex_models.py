@@ -4,7 +4,7 @@ Source: Amazon Lex V2 Developer Guide, "AWS Lambda input event format" and "AWS 
 format may gain fields without notice, so unknown ones are left out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,17 +15,13 @@ MOST_MESSAGES = 10
 
 
 class _Lex(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel)
 
 
 class LexIntent(_Lex):
-    """An intent and how far it got."""
+    """The intent that Lex has chosen."""
 
     name: str
-    state: (
-        Literal["Failed", "Fulfilled", "InProgress", "ReadyForFulfillment", "Waiting", "FulfillmentInProgress"] | None
-    ) = None
-    confirmation_state: Literal["Confirmed", "Denied", "None"] | None = None
 
 
 class LexSessionState(_Lex):
@@ -41,7 +37,6 @@ class LexBot(_Lex):
 
     id: str
     alias_id: str = ""
-    locale_id: str = ""
 
 
 class LexEvent(_Lex):
@@ -50,38 +45,17 @@ class LexEvent(_Lex):
     session_id: str = Field(min_length=1)
     bot: LexBot
     input_transcript: str = ""
-    input_mode: str = ""
-    invocation_source: str = ""
     session_state: LexSessionState = LexSessionState()
 
 
-class LexMessage(_Lex):
-    """What the bot says, as plain text."""
-
-    content: str = Field(min_length=1, max_length=MOST_CHARS)
-    content_type: Literal["PlainText"] = "PlainText"
-
-
-class LexDialogAction(_Lex):
-    """What the bot does next: listen again, or end and let the contact flow go on."""
-
-    type: Literal["ElicitIntent", "Close"]
-
-
-class LexNextState(_Lex):
-    """The state that the bot takes over."""
-
-    dialog_action: LexDialogAction
-    intent: LexIntent | None = None
-    session_attributes: Mapping[str, str]
-
-
-class LexResponse(_Lex):
-    """The answer to one turn."""
-
-    session_state: LexNextState
-    messages: tuple[LexMessage, ...] = Field(max_length=MOST_MESSAGES)
-
-    def as_json(self) -> dict[str, object]:
-        """Return the answer as Lambda returns it."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+def lex_answer(
+    action: Literal["ElicitIntent", "Close"],
+    attributes: Mapping[str, str],
+    texts: Iterable[str],
+    intent: Mapping[str, str] | None = None,
+) -> dict[str, object]:
+    """Return the answer to one turn: the bot says ``texts``, then listens again or lets the contact flow go on."""
+    state: dict[str, object] = {"dialogAction": {"type": action}, "sessionAttributes": dict(attributes)}
+    if intent is not None:
+        state["intent"] = dict(intent)
+    return {"sessionState": state, "messages": [{"content": text, "contentType": "PlainText"} for text in texts]}

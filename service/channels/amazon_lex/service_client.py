@@ -57,11 +57,7 @@ class ServiceClient:
     _token_until: float = field(default=0.0)
 
     async def start(self, key: str, session: Mapping[str, str], *, channel: Channel) -> str:
-        """Return the id of the conversation that ``key`` names; it is started on ``channel`` if there is none.
-
-        Raises:
-            ServiceAway: no answer.
-        """
+        """Return the id of the conversation that ``key`` names; it is started on ``channel`` if there is none."""
         body = {"key": key, "channel": channel.value, "session": dict(session)}
         answer = await self._post(f"/v1/{self.task}/conversations", body)
         return str(answer.json()["conversation_id"])
@@ -71,7 +67,6 @@ class ServiceClient:
 
         Raises:
             ConversationGone: the conversation takes no more messages.
-            ServiceAway: no answer.
         """
         body = {"message": message, "message_id": message_id}
         answer = await self._post(f"/v1/{self.task}/conversations/{conversation_id}/messages", body)
@@ -81,7 +76,6 @@ class ServiceClient:
         """Return a token for the summaries of one account.
 
         Raises:
-            ServiceAway: no answer, or this client may not have one.
             ConversationGone: the account number is none.
         """
         answer = await self._post("/account-token", {"account_number": account_number})

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from service.access.sealing import KmsSealer, Sealer
 from service.channels.phone.function import PhoneFunction
-from service.channels.phone.voicemail_store import VoicemailStore
+from service.channels.phone.voicemail import VoicemailStore
 from service.core.tasks.assistant.knowledge import bank_knowledge
 from service.kit.aws.clients import client
 from service.kit.aws.stores import VOICEMAILS

@@ -11,9 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service.access.sealing import Sealer
-from service.channels.phone.connect_models import ContactData, ContactFlowEvent
-from service.channels.phone.voicemail import Voicemail, heard_by, in_words
-from service.channels.phone.voicemail_store import VoicemailStore
+from service.channels.phone.connect_models import ContactFlowEvent
+from service.channels.phone.voicemail import Voicemail, VoicemailStore, heard_by, in_words
 from service.desk.opening import ReachableHours
 from service.kit.aws.bounded import translated
 from service.kit.frame.errors import ServiceError
@@ -42,17 +41,13 @@ class PhoneFunction:
         """Return what the flow reads under ``$.External``: texts by name, no more than that.
 
         Raises:
-            ServiceError: it was not done.
             ValidationError: this is no event of a flow.
         """
-        details = ContactFlowEvent.model_validate(event).details
-        if details.parameters.does == "voicemail":
-            return self._voicemail(details.contact_data)
-        return self._place(details.contact_data)
+        asked = ContactFlowEvent.model_validate(event)
+        return self._voicemail(asked) if asked.does == "voicemail" else self._place(asked)
 
-    def _voicemail(self, contact: ContactData) -> dict[str, str]:
-        phone = "" if contact.customer_endpoint is None else contact.customer_endpoint.address
-        if _NUMBER.fullmatch(phone) is None:
+    def _voicemail(self, contact: ContactFlowEvent) -> dict[str, str]:
+        if _NUMBER.fullmatch(contact.phone) is None:
             raise NotDone("a caller without a number cannot be called back")
         now = self.now().astimezone(UTC)
         due = heard_by(self.hours, now)
@@ -60,7 +55,7 @@ class PhoneFunction:
             Voicemail(
                 voicemail_id=contact.contact_id,
                 instance_id=contact.instance_id,
-                sealed_phone=self.sealer.seal(phone.encode(), contact.contact_id),
+                sealed_phone=self.sealer.seal(contact.phone.encode(), contact.contact_id),
                 left_at=now,
                 due_at=due.astimezone(UTC),
                 handover_reason=contact.attributes.get("handover_reason", ""),
@@ -70,7 +65,7 @@ class PhoneFunction:
         log(Event.VOICEMAIL_LEFT, callback=kept.voicemail_id)
         return {"promised": in_words(kept.due_at.astimezone(due.tzinfo))}
 
-    def _place(self, contact: ContactData) -> dict[str, str]:
+    def _place(self, contact: ContactFlowEvent) -> dict[str, str]:
         wanted = [{"Name": name} for name in _METRICS]
         with translated("Amazon Connect"):
             found = self.connect().get_contact_metrics(

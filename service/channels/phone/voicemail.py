@@ -1,11 +1,15 @@
 """One message that a caller left: until when somebody calls back about it, and what came of it."""
 
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from service.desk.opening import ReachableHours
+from service.kit.aws.bounded import translated
+from service.kit.aws.stores import VOICEMAILS
+from service.kit.records.rows import Query, Rows
+from service.kit.records.table import RecordForm, RecordTable
 
 KEPT_FOR = timedelta(days=7)  # after the end; an open one is kept until somebody closes it
 
@@ -69,3 +73,41 @@ def in_words(moment: datetime) -> str:
     """Return a local time as it is said: ``5 PM on Tuesday 24 November``."""
     minutes = f":{moment:%M}" if moment.minute else ""
     return f"{moment.hour % 12 or 12}{minutes} {moment:%p} on {moment:%A} {moment.day} {moment:%B}"
+
+
+(_BY_OPEN,) = VOICEMAILS.indexes
+
+
+class VoicemailStore(RecordTable[Voicemail]):
+    """Messages by id; ``scope`` keeps stages apart that share the table."""
+
+    def __init__(self, rows: Rows, *, scope: str = "") -> None:
+        super().__init__(rows, _FORM, scope=scope)
+
+    def waiting(self) -> list[Voicemail]:
+        """Return all open messages, the earliest promise first; may miss changes of the last second."""
+        return list(self.records(Query(partition="", index=_BY_OPEN)))
+
+
+_FORM: RecordForm[Voicemail] = RecordForm(
+    noun="message",
+    key=lambda voicemail: (voicemail.voicemail_id,),
+    to_item=lambda voicemail: {
+        "text": voicemail.model_dump_json(),
+        _BY_OPEN.sort: voicemail.due_at.astimezone(UTC).isoformat(timespec="seconds"),
+    },
+    from_item=lambda item: Voicemail.model_validate_json(item["text"]),
+    expires=lambda voicemail: None if voicemail.ended_at is None else voicemail.ended_at + KEPT_FOR,
+    listed_in=lambda voicemail: "" if voicemail.is_open else None,
+)
+
+
+def recordings_of(voicemail: Voicemail, connect: Any) -> list[str]:
+    """Return where the recordings of a message's contact lie in S3; none until some minutes after the call. Blocking.
+
+    ``connect`` is boto3's client.
+    """
+    with translated("Amazon Connect"):
+        found = connect.describe_contact(InstanceId=voicemail.instance_id, ContactId=voicemail.contact_id)
+    recordings = found["Contact"].get("Recordings", [])
+    return [one["Location"] for one in recordings if one.get("Status") != "DELETED" and one.get("Location")]

@@ -289,8 +289,8 @@ async def _add_forms(settings: "Settings", tenant: str, place: Path) -> bool:
     """Add a local tenant with the forms of its folder; return whether the tenant exists."""
     from service.calls.keys import is_tenant
     from service.calls.store.form_store import build_forms
+    from service.calls.tenants.store import ConfiguredTenant as KeptTenant
     from service.calls.tenants.store import build_tenants
-    from service.calls.tenants.tenant import ConfiguredTenant as KeptTenant
     from service.core.tasks.scorecard.form import Form
     from service.kit.aws.clients import client
 
@@ -321,13 +321,11 @@ def _files(place: Path) -> Iterator[tuple[Path, dict[str, str]]]:
 
 def located(settings: "Settings", *, start: bool) -> "Settings":
     """Return settings that name the local AWS's address, started if ``start``; elsewhere the settings as they are."""
-    if settings.environment != "local" or settings.aws.endpoint is not None:
-        return settings
     from service.local import aws, stack
 
-    if start:
+    if start and settings.environment == "local" and settings.aws.endpoint is None:
         return stack.with_endpoints(settings, [stack.up_aws(settings)])
-    return settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
+    return aws.with_endpoint(settings)
 
 
 def _show(settings: "Settings", tenant: str) -> None:

@@ -70,10 +70,8 @@ async def _prepare(settings: "Settings") -> None:
     """Make the two tenants with the form that every new tenant begins with, unless they exist."""
     from datetime import UTC, datetime
 
-    from service.calls.store.form_store import build_forms
-    from service.calls.tenants.default_form import DEFAULT_FORM, default_form
-    from service.calls.tenants.store import build_tenants
-    from service.calls.tenants.tenant import ConfiguredTenant
+    from service.calls.store.form_store import DEFAULT_FORM, build_forms, default_form
+    from service.calls.tenants.store import ConfiguredTenant, build_tenants
     from service.kit.aws.clients import client
 
     dynamodb = client("dynamodb", settings)

@@ -14,7 +14,7 @@ from service.kit.frame.display.terminal import say
 from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from service.calls.tenants.tenant import ConfiguredTenant, TenantSettings
+    from service.calls.tenants.store import ConfiguredTenant, TenantSettings
     from service.privacy.tenants.life_cycle import TenantLifeCycle
 
 tenant = typer.Typer(
@@ -211,7 +211,7 @@ def _cycle(name: str | None = None, *, read_only: bool = False) -> "TenantLifeCy
 
 
 def _fields() -> list[str]:
-    from service.calls.tenants.tenant import TenantSettings
+    from service.calls.tenants.store import TenantSettings
 
     return list(TenantSettings.model_fields)
 
@@ -255,7 +255,7 @@ def _tag(text: str) -> tuple[str, str]:
 def _settings(kept: dict[str, Any], changes: dict[str, Any]) -> "TenantSettings":
     from pydantic import ValidationError
 
-    from service.calls.tenants.tenant import TenantSettings
+    from service.calls.tenants.store import TenantSettings
 
     try:
         return TenantSettings.model_validate({**kept, **changes})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from service.calls.tenants.tenant import ConfiguredTenant as KeptTenant
+    from service.calls.tenants.store import ConfiguredTenant as KeptTenant
     from service.kit.settings import Settings
 
 
@@ -16,8 +16,7 @@ def change_tenant(settings: "Settings", tenant: str, changes: Mapping[str, objec
     Raises:
         ConfigurationError: there is no such tenant.
     """
-    from service.calls.tenants.store import build_tenants
-    from service.calls.tenants.tenant import TenantSettings
+    from service.calls.tenants.store import TenantSettings, build_tenants
     from service.kit.aws.clients import client
 
     store = build_tenants(settings, dynamodb=client("dynamodb", settings))

@@ -11,13 +11,7 @@ METHOD = 1
 
 
 def index_digest(documents: Iterable[Document], splitter: Splitter, embedder_digest: str) -> str:
-    """Return SHA-256 over all documents (their order has no say), the splitter's settings and the embedding model.
-
-    Args:
-        documents: everything that the index holds.
-        splitter: how they are split.
-        embedder_digest: ``Embedder.digest``.
-    """
+    """Return SHA-256 over all documents (their order has no say), the splitter's settings and the embedding model."""
     contents = sorted(sha256_hex(canonical_json(document.model_dump())) for document in documents)
     named = {"method": METHOD, "documents": contents, "splitter": splitter.model_dump(), "embedder": embedder_digest}
     return sha256_hex(canonical_json(named))

@@ -70,12 +70,7 @@ def build_index(
 
     The file appears as a whole, or the one before stays: an interrupted build leaves nothing.
 
-    Args:
-        file: the index; missing folders are made.
-        documents: with different ids.
-        embedder: the model that turns passages into vectors.
-        splitter: how documents are split; default: as ``Splitter()``.
-        progress: called with the number of embedded passages and of all.
+    ``documents`` have different ids. ``progress`` is called with the number of embedded passages and of all.
 
     Raises:
         KnowledgeError: there are more passages than an index may hold, or the file cannot be written.

@@ -21,12 +21,8 @@ class OpenSearchCollection:
     ) -> None:
         """Check the endpoint; nothing is sent.
 
-        Args:
-            endpoint: the collection's address, as its console shows it.
-            region: AWS region that requests are signed for.
-            key: returns the current AWS key; may block.
-            timeout_s: of one attempt, connecting and reading each.
-            attempts: how often a request is made that fails or is throttled.
+        ``endpoint`` is the collection's address, as its console shows it; ``key`` may block. ``timeout_s`` bounds connecting and
+        reading of one attempt, each; ``attempts`` are those of a request that fails or is throttled.
 
         Raises:
             ConfigurationError: the endpoint is no address, or would send a key's signature unencrypted to another machine.

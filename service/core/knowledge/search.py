@@ -40,10 +40,7 @@ class Search(Protocol):
     ) -> tuple[FoundPassage, ...]:
         """Return at most ``limit`` passages, the best first; none for a query without a word.
 
-        Args:
-            query: anything; its first 2,000 characters are read.
-            limit: 1 to 100.
-            where: only passages of documents whose metadata have these values.
+        The first 2,000 characters of ``query`` are read; ``limit`` is 1 to 100. ``where``: only of documents with these metadata.
 
         Raises:
             KnowledgeError: the index cannot be read.

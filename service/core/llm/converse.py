@@ -134,10 +134,8 @@ class Converse:
     ) -> None:
         """Sign requests for ``region``.
 
-        Args:
-            region: AWS region.
-            endpoint: if given, replaces Bedrock's URL and is signed with a dummy key.
-            formats: returns litellm's formats; it is called in a thread, by the first call that needs them.
+        ``endpoint`` replaces Bedrock's URL and is signed with a dummy key. ``formats`` is called in a thread, by the first call
+        that needs litellm's formats.
         """
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest

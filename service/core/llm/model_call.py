@@ -63,7 +63,6 @@ class Gateway(Protocol):
         Raises:
             ModelError: one of its subclasses, never a provider's own exception.
         """
-        ...
 
 
 InProcessModel = Callable[[object], str | Said]

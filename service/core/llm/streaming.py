@@ -25,7 +25,6 @@ class StreamingModel(Gateway, Protocol):
         Raises:
             ModelError: as ``complete``; ``on_text`` may have been called before.
         """
-        ...
 
 
 class TextSink:

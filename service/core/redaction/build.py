@@ -12,10 +12,7 @@ def build_finder(settings: Settings, wanted: RedactorName | None, variable: str)
 
     By default it is Amazon Comprehend in `aws`, and elsewhere Presidio if it is installed.
 
-    Args:
-        settings: of the AWS account and the language.
-        wanted: what the setting says.
-        variable: the environment variable of that setting, for messages.
+    ``variable`` is the environment variable of the setting, for messages.
 
     Raises:
         ConfigurationError: Presidio is named and not installed; or Comprehend for an unsupported language or with a stand-in for

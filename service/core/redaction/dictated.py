@@ -6,80 +6,36 @@ tokens is read as one detail. How long it must be depends on what was asked: an 
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-_UNITS = "zero|oh|nought|naught|nil|one|two|three|four|five|six|seven|eight|nine|niner"
-_TEENS = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
-_TENS = "twenty|thirty|forty|fourty|fifty|sixty|seventy|eighty|ninety"
-_ORDINALS = (
-    "first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|thirteenth|fourteenth|fifteenth|sixteenth"
-    "|seventeenth|eighteenth|nineteenth|twentieth|thirtieth|(?:twenty|thirty)[\\s-](?:first|second|third|fourth|fifth|sixth"
-    "|seventh|eighth|ninth)"
-)
-_MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
-_SHORT_MONTHS = "jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec"
-_PHONETIC = (
-    "alpha|alfa|bravo|charlie|delta|echo|foxtrot|golf|hotel|india|juliet|juliett|kilo|lima|mike|november|oscar|papa|quebec"
-    "|romeo|sierra|tango|uniform|victor|whiskey|whisky|xray|x-ray|yankee|zulu"
-)
-NUMBER = rf"(?:\d+|(?:{_TENS})(?:[\s-](?:{_UNITS}))?|{_TEENS}|{_UNITS})"
-_MANY = r"(?:double|triple|treble|quadruple)\s"
-# What people say between two digits: "4, 1, uh, 1 1, then 8".
-_GAP = r"(?:[\s,.;:…/-]|\b(?:uh|um|er|erm|and|then|dash|hyphen|dot|stroke|slash|space|so|again)\b)"
-_DIGIT_RUN = re.compile(rf"(?<![\w$£€])(?:{_MANY})?{NUMBER}(?:{_GAP}+(?:{_MANY})?{NUMBER})+\b(?!\s?%|[.,]\d)", re.I)
-_TOKEN = re.compile(rf"({_MANY})?\b({NUMBER})\b", re.I)
-_MEASURE = re.compile(
-    r"\s?(?:dollars?|pounds?|euros?|cents?|pence|p\b|quid|bucks|percent|per cent|kwh|kilowatts?|units?|degrees?|miles?|minutes?"
-    r"|mins?|hours?|days?|weeks?|months?|years?|times|people|a\.?m\b|p\.?m\b|o'?clock|thousand|hundred|million|grand|euro)",
-    re.I,
-)
-_LETTER = rf"(?:(?:double|triple)\s)?(?:[A-Za-z](?:\s(?:as\sin|for|like)\s\w+)?|{_PHONETIC})"
-_APART = r"(?:\s*[-,.…]\s*|\s+)(?:and\s)?"
-_SPELLED = re.compile(rf"(?<![\w'.@])(?:{_LETTER}{_APART}){{2,}}{_LETTER}(?![\w'])", re.I)
-_CODE_PART = (
-    rf"(?:(?:{_MANY})?(?:{_UNITS}|{_TEENS}|{_TENS}|{_PHONETIC}"
-    rf"|\d{{1,2}}|[A-Za-z]{{1,2}}\d{{1,2}}[A-Za-z]?|\d[A-Za-z]{{2}}|[A-Za-z]{{1,2}}))"
-)
-_CODE = re.compile(rf"(?<![\w'])(?:{_CODE_PART}{_APART})+{_CODE_PART}(?![\w'])", re.I)
-_POSTCODE = re.compile(
-    r"\b[A-Z]{1,2}\d[A-Z\d]?[\s,-]{0,2}\d(?!(?:st|nd|rd|th|am|pm|kw|mb|gb|kg|km|ft|cm|mm|by|in|to|of|or)\b)[A-Z]{2}\b",
-    re.I,
-)
-_DATE_TOKEN = rf"(?:{_ORDINALS}|\d+(?:st|nd|rd|th)|{_MONTHS}|(?:{_SHORT_MONTHS})\b\.?|{NUMBER}|hundred)"
-_DATE_GAP = r"(?:[\s,./-]|\b(?:of|the|and|in|uh|um|oh|day|month)\b)"
-_DATE_RUN = re.compile(rf"(?<![\w$£€])(?:the\s+)?{_DATE_TOKEN}(?:{_DATE_GAP}+{_DATE_TOKEN})+(?!\w)", re.I)
-_IN_A_MONTH = re.compile(rf"\b(?:{_MONTHS}|(?:{_SHORT_MONTHS}))\b", re.I)
-_DAY = re.compile(rf"\b(?:{_ORDINALS}|\d{{1,2}}(?:st|nd|rd|th)?)\b", re.I)
+from service.kit.frame.patterns import pattern_texts
+
+_TEXTS = pattern_texts(Path(__file__).with_name("patterns.yaml"), "dictated")
+
+_UNITS = _TEXTS["units"]
+_PHONETIC = _TEXTS["phonetic"]
+NUMBER = _TEXTS["number"]
+_DIGIT_RUN = re.compile(_TEXTS["digit_run"], re.I)
+_TOKEN = re.compile(_TEXTS["token"], re.I)
+_MEASURE = re.compile(_TEXTS["measure"], re.I)
+_SPELLED = re.compile(_TEXTS["spelled"], re.I)
+_CODE = re.compile(_TEXTS["code"], re.I)
+_POSTCODE = re.compile(_TEXTS["postcode"], re.I)
+_DATE_TOKEN = _TEXTS["date_token"]
+_DATE_RUN = re.compile(_TEXTS["date_run"], re.I)
+_IN_A_MONTH = re.compile(_TEXTS["in_a_month"], re.I)
+_DAY = re.compile(_TEXTS["day"], re.I)
 # Nobody disputes a bill of 1989: a date of such a year is somebody's birthday.
-_LONG_AGO = re.compile(
-    rf"(?:\b19\d\d|\b200\d|\bnineteen[\s-](?:{_TENS}|{_TEENS}|oh)\b|\btwo thousand(?:\sand)?(?:\s(?:{_UNITS}))?\b"
-    rf"|(?:\bthirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[\s-](?:{_UNITS}))?|'[3-9]\d|[/.-][3-9]\d)\W*$",
-    re.I,
-)
-_MAIL = re.compile(
-    r"\b(?:[\w.+-]+\s(?:dot|underscore|dash|hyphen|point)\s)*[\w.+-]+\s(?:at|@)\s(?:[\w-]+\s?(?:dot|\.|point)\s?){1,3}"
-    r"(?:com|net|org|edu|gov|info|io|co|uk|us|ca|ie|de|fr|es|nl|eu|example|test)\b(?:\s?(?:dot|\.)\s?uk)?",
-    re.I,
-)
-_ASKS_DIGITS = re.compile(
-    r"\b(?:digits?|account|acct|card|pin|passcode|passwords?|code|cvv|cvc|security|number|sort|routing|iban|social|ssn|phone"
-    r"|telephone|mobile|reference|policy|claim|member\w*|expir\w+|last (?:four|4|three|3|two)|meter|national insurance|nhs|id"
-    r"|licen[cs]e|passport|zip)\b",
-    re.I,
-)
+_LONG_AGO = re.compile(_TEXTS["long_ago"], re.I)
+_MAIL = re.compile(_TEXTS["mail"], re.I)
+_ASKS_DIGITS = re.compile(_TEXTS["asks_digits"], re.I)
 _ASKS_BIRTH = re.compile(r"\b(?:births?|born|birthday|birthdate|d\.?o\.?b\.?)\b", re.I)
 _ASKS_PLACE = re.compile(r"\b(?:post\s?codes?|zip|address|house number|where do you live)\b", re.I)
 _ASKS_SPELLING = re.compile(r"\b(?:spell\w*|spelt|names?|surname|e-?mail)\b", re.I)
-_SAYS_BIRTH = re.compile(
-    r"\b(?:born|birthday|date of birth|birthdate|d\.?o\.?b\.?)\b(?:[^.?!,\w]|\b(?:is|was|on|in|the|it's|it|mine|my)\b){0,8}$",
-    re.I,
-)
+_SAYS_BIRTH = re.compile(_TEXTS["says_birth"], re.I)
 _SAYS_PLACE = re.compile(r"\b(?:post\s?code|zip(?:\s?code)?)\b[^.?!]{0,20}?$", re.I)
 _SAYS_SPELLED = re.compile(r"\b(?:spell\w*|spelt|names?(?:'s)?|surname)\b[^.?!]{0,40}?$", re.I)
-_SAYS_NUMBER = re.compile(
-    r"\b(?:digits?|account|acct|card|pin|passcode|code|cvv|cvc|number|sort|routing|social|ssn|phone|mobile|reference|policy|claim"
-    r"|ending|ends|national insurance|nhs|licen[cs]e|passport)\b[^.?!]{0,30}?$",
-    re.I,
-)
+_SAYS_NUMBER = re.compile(_TEXTS["says_number"], re.I)
 _SHORT_WORDS = frozenset("i a is it at in on no my am so we of to".split())
 _LONGEST_PIECE = 12  # words
 _FEWEST = 4  # figures without a question: "three, two, one" is no detail
@@ -182,10 +138,7 @@ def _code(run: "re.Match[str]", *, asked: bool) -> str:
     holds_digit = any(word[0].isdigit() or word[-1].isdigit() or re.fullmatch(NUMBER, word, re.I) for word in words)
     letters = [word for word in words if word.isalpha() and not re.fullmatch(NUMBER, word, re.I)]
     # "it is 5" and "I am at 12": the words of a sentence are no letters.
-    odd = sum(
-        word.lower() in ("i", "a", "is", "it", "at", "in", "on", "no", "my", "am", "so", "we", "of", "to")
-        for word in words
-    )
+    odd = sum(word.lower() in _SHORT_WORDS for word in words)
     return _kept_ends(said, "[address]") if holds_digit and letters and len(words) - odd >= 3 else said
 
 

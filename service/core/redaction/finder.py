@@ -26,12 +26,10 @@ class EntityFinder(Protocol):
     @property
     def by(self) -> str:
         """Name and version, for the records of what was redacted."""
-        ...
 
     @property
     def languages(self) -> frozenset[str]:
         """The languages that it reads, as "en"."""
-        ...
 
     def find(self, passages: Sequence[AskedText]) -> list[list[EntitySpan]]:
         """Return the details of each passage, in their order.
@@ -41,4 +39,3 @@ class EntityFinder(Protocol):
             FinderBroken: none can be.
             StoreError: a remote finder does not answer; try again later.
         """
-        ...

@@ -53,11 +53,9 @@ class Analyzer(Protocol):
 
     def read(self, texts: Sequence[str], *, lemmas: bool) -> Iterable[Any]:
         """Yield what the model makes of each text; ``lemmas`` are needed to compare a text with what was asked before it."""
-        ...
 
     def analyze(self, text: str, reading: Any, context: list[str] | None) -> list[Any]:
         """Return results with ``entity_type``, ``start`` and ``end``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

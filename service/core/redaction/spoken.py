@@ -5,43 +5,23 @@ question before it.
 """
 
 import re
+from pathlib import Path
 
-_FILLER = (
-    "yes|yeah|yep|sure|ok|okay|um|uh|er|so|well|it|its|it's|that|that's|thats|is|my|the|and|a|hi|hello|please|thanks|thank|you|sir"
-    "|madam|number|no|of|course|name|full|first|last|this|here"
-)
-_NOT_A_NAME = re.compile(
-    rf"(?:{_FILLER}|i|i'm|im|am|was|in|on|for|from|with|but|or|not|wrong|spelled|spelt|calling|speaking|account|card|ssn|social|phone"
-    r"|email|address|to|at|as|are|have|has|would|want|need|got|will|can|your|what|changed|correct|right|same)\Z",
-    re.I,
-)
-_SAYS_NAME = re.compile(
-    r"\b(?:(?:my|the|full|first|last|his|her|husband's|wife's)\s+)+(?:sur)?name(?:'s|\s+is|\s+was)?[\s:,]+"
-    r"|\b(?:sur)?name(?:'s|\s+is)\s+",
-    re.I,
-)
+from service.kit.frame.patterns import pattern_texts
+
+_TEXTS = pattern_texts(Path(__file__).with_name("patterns.yaml"), "spoken")
+
+_NOT_A_NAME = re.compile(_TEXTS["not_a_name"], re.I)
+_SAYS_NAME = re.compile(_TEXTS["says_name"], re.I)
 _THIS_IS = re.compile(r"\bthis is\s+((?:[^\W\d_][\w'-]*\s+){1,3})(?=speaking|calling)", re.I)
 _WORD = re.compile(r"[^\W\d_][\w'.-]*")
 _MOST_WORDS = 3
-_KEYS = (
-    r"social(?:\s+security)?|ssn|ssm|account|acct|a/?c|card|credit\s+card|policy|claim|member(?:ship)?|reference|ref|case|order|routing"
-    r"|sort\s+code|pin|post\s?code|zip(?:\s?code)?|phone|telephone|mobile|cell|date\s+of\s+birth|dob|born|licen[cs]e|passport|id"
-)
-_SPOKEN_DIGIT = r"(?:oh?|zero|one|two|three|four|five|six|seven|eight|nine|double|triple)"
-# "abd 568" is a claim number; "is 568" is not.
-_LETTERS = r"(?!(?:is|it|to|no|my|in|of|or|and|the|at|on|was|are|for|by)\b)[a-z]{2,3}[\s-]?"
-_DIGITS = rf"(?:(?:{_LETTERS})?\d(?:[\s./-]?(?:[a-z]\s)?\d){{2,}}|{_SPOKEN_DIGIT}(?:[\s,.-]+{_SPOKEN_DIGIT}){{2,}})"
-_KEYED = re.compile(rf"\b((?:{_KEYS})\b\W{{0,3}}(?:[a-z']+\W{{1,3}}){{0,5}}?)({_DIGITS})\b", re.I)
-_BARE = re.compile(rf"(?<![$£€\d.,])\b{_DIGITS}\b(?!\s*(?:dollars|pounds|euros|percent|kwh|kilowatt))", re.I)
-_ONLY_DIGITS = re.compile(rf"\W*(?:(?:{_FILLER})\W+)*{_DIGITS}\W*\Z", re.I)
-_MAIL_HOSTS = r"(?:gmail|g\s?mail|hotmail|yahoo|outlook|icloud|aol|live|msn|sbcglobal|comcast|verizon|proton(?:mail)?)"
-_MAIL = re.compile(
-    rf"\b(?:[\w.-]{{1,40}}\s+)?(?:\d{{1,8}}\s*)?(?:at\s+|@\s*)?\w{{0,40}}{_MAIL_HOSTS}\s?(?:dot\s|\.)?\s?"
-    r"(?:com|net|org|co\s?uk|de)\b",
-    re.I,
-)
+_KEYED = re.compile(_TEXTS["keyed"], re.I)
+_BARE = re.compile(_TEXTS["bare"], re.I)
+_ONLY_DIGITS = re.compile(_TEXTS["only_digits"], re.I)
+_MAIL = re.compile(_TEXTS["mail"], re.I)
 _ASKS_NAME = re.compile(r"\bnames?\b", re.I)
-_ASKS_NUMBER = re.compile(rf"\b(?:{_KEYS}|number|last\s+(?:four|4)|digits|security)\b", re.I)
+_ASKS_NUMBER = re.compile(_TEXTS["asks_number"], re.I)
 _LONGEST_ANSWER = 6  # words: a longer answer is more than a name
 
 

@@ -248,11 +248,8 @@ class RegistryPairSource:
 def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPair:
     """Return the verified pair behind the alias of ``task`` in MLflow; at most ``registry_timeout_s`` per HTTP request.
 
-    Args:
-        task: name of the task.
-        settings: the registry, the trusted keys and the environment.
-        known: sequence of the release that is served already. For a higher one all versions are searched: if another release
-            is higher still, somebody moved the alias by hand to a release that was replaced.
+    ``known`` is the sequence of the release that is served already. For a higher one all versions are searched: if another
+    release is higher still, somebody moved the alias by hand to a release that was replaced.
 
     Raises:
         RegistryError: unreachable, no alias, or not verified; the message says which and what to do.
@@ -316,11 +313,8 @@ def released_versions(task: str, settings: Settings) -> list[Any]:
 def fetch_candidate(task: str, settings: Settings, *, known: int = 0) -> RolloutCandidate | None:
     """Return the candidate of ``task`` from MLflow with the newest step of its rollout, or None.
 
-    Args:
-        task: name of the task.
-        settings: the registry, the trusted keys and the environment.
-        known: step that was found to be the newest before. For any other step all versions are searched: if another step is
-            newer, somebody pointed the alias at a rollout that was replaced or ended.
+    ``known`` is the step that was the newest before. For any other step all versions are searched: if another step is newer,
+    somebody pointed the alias at a rollout that was replaced or ended.
 
     Raises:
         RegistryError: unreachable, or the alias points at something that does not verify or was replaced.

@@ -29,7 +29,6 @@ class Named(Protocol):
     @property
     def key(self) -> str:
         """The object's key."""
-        ...
 
 
 class Body(Protocol):
@@ -38,7 +37,6 @@ class Body(Protocol):
     @property
     def body(self) -> bytes | None:
         """The content; None when it is longer than the reader's limit."""
-        ...
 
 
 class ObjectStore(Protocol):
@@ -46,15 +44,12 @@ class ObjectStore(Protocol):
 
     def put_json(self, key: str, text: str) -> Any:
         """Write ``text`` as object ``key`` unless the object exists."""
-        ...
 
     def read(self, key: str, *, most_bytes: int) -> Body | None:
         """Return the object, or None when there is none."""
-        ...
 
     def listed(self, prefix: str) -> Iterator[Sequence[Named]]:
         """Yield pages of the objects under ``prefix``."""
-        ...
 
 
 def release_partition(task: str) -> str:

@@ -8,7 +8,7 @@ from cachetools import TTLCache, cached
 from service.core.release.artifacts import with_artifacts
 from service.core.release.registry import released_versions
 from service.core.release.registry_version import verify_version
-from service.core.release.release import RELEASE_TAG_PREFIX, read_release
+from service.core.release.release import Release, verified_steps
 from service.core.release.served import ServedPair
 from service.core.release.statements import TrustedKeys, load_trusted_keys
 from service.core.release.unseen import UnseenPolicy
@@ -55,14 +55,7 @@ def known_released_pairs(task: str, settings: Settings) -> Callable[[], Sequence
 def _taken_back(versions: Sequence[Mapping[str, str]], task: str, keys: TrustedKeys) -> dict[str, int]:
     """Return the newest rollback from each pair by its digest."""
     newest: dict[str, int] = {}
-    for tags in versions:
-        for name, text in tags.items():
-            if not name.startswith(RELEASE_TAG_PREFIX):
-                continue
-            try:
-                release, _ = read_release(text, keys, name)
-            except RegistryError:
-                continue
-            if release.task == task and release.kind == "rollback" and release.from_digest is not None:
-                newest[release.from_digest] = max(release.sequence, newest.get(release.from_digest, 0))
+    for release in verified_steps(Release, task, versions, keys):
+        if release.kind == "rollback" and release.from_digest is not None:
+            newest[release.from_digest] = max(release.sequence, newest.get(release.from_digest, 0))
     return newest

@@ -4,21 +4,18 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import Field
 
 from service.core.release.attestation import GateAttestation, read_attestation
-from service.core.release.judge_exception import unsaid
-from service.core.release.release import attestation_tag
+from service.core.release.release import SignedStep, attestation_tag, newest_tag, read_step, verified_steps
 from service.core.release.served import ServedPair
-from service.core.release.statements import TrustedKeys, build_statement, read_claims, shown
+from service.core.release.statements import TrustedKeys, shown
 from service.core.release.unseen import UnseenPolicy
 from service.core.release.verification import CLOCK_SKEW, refuse_unseen
 from service.core.release.worth import refuse_elsewhere, worth_problem
 from service.kit.frame.errors import RegistryError
-from service.kit.settings import Stage
 
 CANDIDATE_ALIAS = "candidate"
 ROLLOUT_TAG_PREFIX = "omni.rollout."
@@ -28,62 +25,20 @@ _Percent = Annotated[int, Field(ge=0, le=100)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rollout:
-    """One step of a rollout. ``sequence`` grows by one with every step of any candidate of the task; ``at`` is ISO 8601 UTC.
+class Rollout(SignedStep):
+    """One step of a rollout; its ``sequence`` counts the steps of all candidates of the task.
 
     The candidate answers ``percent`` of the customers; 0 ends the rollout. For ``shadow_percent`` of the others it answers too,
     without showing the answer. ``steps`` is the plan. The step applies only while ``production_digest`` is in production.
-    ``stage`` to ``without_judge_until``: see ``Release``.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    tag_prefix: ClassVar[str] = ROLLOUT_TAG_PREFIX
+    statement_type: ClassVar[str] = ROLLOUT_TYPE
 
-    task: str
-    sequence: int
-    registry_version: int
-    pair_name: str
-    pair_digest: str
     production_digest: str
     percent: _Percent
     shadow_percent: _Percent
     steps: tuple[_Percent, ...]
-    gate_run_id: str
-    attestation: str
-    who: str
-    why: str
-    at: str
-    environment: Literal["local", "aws"]
-    stage: Stage | None = None
-    approved_by: str | None = None
-    pull_request: str | None = None
-    unseen_allowed_in: Stage | None = None
-    without_judge: str | None = None
-    without_judge_by: str | None = None
-    without_judge_until: str | None = None
-
-    def is_for(self, stage: Stage, environment: str) -> bool:
-        """See ``Release.is_for``."""
-        return self.environment == environment if self.stage is None else self.stage == stage
-
-    @property
-    def tag(self) -> str:
-        """Name of the version tag that holds this step; zero-padded, so that names sort like numbers."""
-        return f"{ROLLOUT_TAG_PREFIX}{self.sequence:06d}"
-
-    @property
-    def moment(self) -> datetime:
-        """``at`` as an aware time."""
-        return datetime.fromisoformat(self.at)
-
-    @property
-    def moments(self) -> tuple[datetime, ...]:
-        """All times in the statement."""
-        return (self.moment,)
-
-    def statement(self) -> dict[str, Any]:
-        """Return the in-toto statement to sign."""
-        predicate = unsaid(_ADAPTER.dump_python(self, mode="json", exclude={"pair_name", "pair_digest"}))
-        return build_statement(f"{self.task}/{self.pair_name}", self.pair_digest, ROLLOUT_TYPE, predicate)
 
     def serves(self, unit: str) -> bool:
         """Return whether the candidate answers ``unit`` (an account number). A larger step keeps all units of a smaller one."""
@@ -96,9 +51,6 @@ class Rollout:
         )
 
 
-_ADAPTER: TypeAdapter[Rollout] = TypeAdapter(Rollout)
-
-
 def _bucket(purpose: str, pair_digest: str, unit: str) -> int:
     # Keyed by the candidate's digest: a customer stays on one side of this rollout, and the next candidate starts with others.
     digest = hmac.new(f"{purpose}:{pair_digest}".encode(), unit.encode(), hashlib.sha256).digest()
@@ -106,15 +58,8 @@ def _bucket(purpose: str, pair_digest: str, unit: str) -> int:
 
 
 def read_rollout(text: str, keys: TrustedKeys, what: str) -> Rollout:
-    """Verify a rollout envelope and return it.
-
-    Raises:
-        RegistryError: it does not verify or lacks fields; ``what`` names it.
-    """
-    rollout, _ = read_claims(
-        _ADAPTER, text, keys=keys, predicate_type=ROLLOUT_TYPE, what=what, remedy="use `omni rollout` again"
-    )
-    return rollout
+    """Verify a rollout envelope and return it; raises as ``read_step`` does."""
+    return read_step(Rollout, text, keys, what, "use `omni rollout` again")[0]
 
 
 def newest_rollout(tags: Mapping[str, str], keys: TrustedKeys, where: str) -> Rollout | None:
@@ -123,8 +68,7 @@ def newest_rollout(tags: Mapping[str, str], keys: TrustedKeys, where: str) -> Ro
     Raises:
         RegistryError: the newest step does not verify, or is a copy of another step.
     """
-    names = (name for name in tags if name.startswith(ROLLOUT_TAG_PREFIX))
-    tag = max(names, key=lambda name: (len(name), name), default=None)  # by length first: 1,000,000 has one digit more
+    tag = newest_tag(tags, ROLLOUT_TAG_PREFIX)
     if tag is None:
         return None
     what = f"rollout step {shown(tag.removeprefix(ROLLOUT_TAG_PREFIX).lstrip('0'), 12)} of {where}"
@@ -136,18 +80,7 @@ def newest_rollout(tags: Mapping[str, str], keys: TrustedKeys, where: str) -> Ro
 
 def newest_step(task: str, versions: Sequence[Mapping[str, str]], keys: TrustedKeys) -> int:
     """Return the highest sequence of a verified rollout step of ``task`` in the ``versions``' tags, or 0."""
-    best = 0
-    for tags in versions:
-        for name, text in tags.items():
-            if not name.startswith(ROLLOUT_TAG_PREFIX):
-                continue
-            try:
-                rollout = read_rollout(text, keys, name)
-            except RegistryError:
-                continue  # ignore forged steps; `omni verify` reports them
-            if rollout.task == task:
-                best = max(best, rollout.sequence)
-    return best
+    return max((step.sequence for step in verified_steps(Rollout, task, versions, keys)), default=0)
 
 
 def verify_rollout(

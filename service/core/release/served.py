@@ -51,16 +51,12 @@ class PairSource(Protocol):
         Raises:
             RegistryError: no verified pair has been found yet.
         """
-        ...
 
     def status(self) -> PairSourceStatus:
         """Return the served pair and the outcome of the last refresh."""
-        ...
 
     def start(self) -> None:
         """Start refreshing in the background."""
-        ...
 
     def stop(self) -> None:
         """Stop refreshing."""
-        ...

@@ -48,12 +48,10 @@ class AboutPair(Protocol):
     @property
     def task(self) -> str:
         """Name of the task."""
-        ...
 
     @property
     def moments(self) -> tuple[datetime, ...]:
         """All times in the claim."""
-        ...
 
 
 Claims = TypeVar("Claims", bound=AboutPair)
@@ -185,11 +183,7 @@ def envelope_digest(text: str, what: str) -> str:
 def read_statement(text: str, *, keys: TrustedKeys, predicate_type: str, what: str) -> Statement:
     """Verify an envelope and return its statement; the payload is read only after its signature is verified.
 
-    Args:
-        text: the envelope as JSON.
-        keys: the trusted keys.
-        predicate_type: the only type to accept.
-        what: the statement's name in messages.
+    ``predicate_type`` is the only type to accept, and ``what`` the statement's name in messages.
 
     Raises:
         RegistryError: unsigned, signed with another key, changed, or a statement of another type.

@@ -63,10 +63,7 @@ def unseen_text(
 ) -> str:
     """Return in a few words what nobody looked at; "" if every sentence and every kind of harm was.
 
-    Args:
-        unseen: names of the kinds that nobody looked at; None: the evidence does not state them.
-        looked_at: names of the kinds that a licensed judge looked at.
-        sentences: what became of the sentences; None: older evidence, which does not state it.
+    ``unseen`` and ``sentences`` are None for older evidence, which does not state them.
     """
     unread = sentences.unread_text if sentences is not None else ""
     return "; ".join(filter(None, (unread, _kinds_text(unseen, looked_at))))

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from service.core.release.attestation import GateAttestation, read_attestation
-from service.core.release.release import RELEASE_TAG_PREFIX, Release, attestation_tag, newest_release_tag, read_release
+from service.core.release.release import (
+    RELEASE_TAG_PREFIX,
+    Release,
+    attestation_tag,
+    newest_tag,
+    read_release,
+    verified_steps,
+)
 from service.core.release.served import PairOrigin, ServedPair
 from service.core.release.statements import TrustedKeys
 from service.core.release.unseen import UnseenPolicy, unseen_in_full
@@ -60,7 +67,7 @@ def verify_tags(
         RegistryError: never released, forged, copied from another version, or released without sufficient evidence.
     """
     where = f"version {version} of prompt {task!r}"
-    tag = newest_release_tag(dict(tags))
+    tag = newest_tag(dict(tags))
     if tag is None:
         raise RegistryError(f"{where} was never released: the alias was moved by hand; use `omni promote`")
     what = f"release {tag.removeprefix(RELEASE_TAG_PREFIX).lstrip('0')} of {where}"
@@ -144,18 +151,7 @@ def refuse_unseen(what: str, attestation: GateAttestation, allowed_in: Stage | N
 
 def newest_sequence(task: str, versions: Sequence[Mapping[str, str]], keys: TrustedKeys) -> int:
     """Return the highest sequence of a verified release of ``task`` in the ``versions``' tags, or 0."""
-    best = 0
-    for tags in versions:
-        for name, text in tags.items():
-            if not name.startswith(RELEASE_TAG_PREFIX):
-                continue
-            try:
-                release, _ = read_release(text, keys, name)
-            except RegistryError:
-                continue  # ignore forged releases; `omni verify` reports them
-            if release.task == task:
-                best = max(best, release.sequence)
-    return best
+    return max((release.sequence for release in verified_steps(Release, task, versions, keys)), default=0)
 
 
 def _missing_evidence(release: Release, attestation: GateAttestation) -> str | None:

@@ -27,12 +27,7 @@ def refuse_elsewhere(
 ) -> None:
     """Refuse a statement for another stage, or, if it is too old to state one, from another environment.
 
-    Args:
-        what: the statement's name in the message.
-        stage: the stage that it is for; None: an older statement.
-        made_in: the environment that it was made in.
-        environment: this service's; None skips the check.
-        policy: this service's stage; None skips the check.
+    ``what`` names it in the message; ``stage`` is None in older ones. ``environment`` or ``policy`` None skips its check.
 
     Raises:
         RegistryError: it is for elsewhere.

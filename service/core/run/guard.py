@@ -60,19 +60,15 @@ class Guard(Protocol):
     @property
     def heavy(self) -> bool:
         """True if preparing takes so long that it must run in a thread."""
-        ...
 
     def prepare(self) -> None:
         """Do the work that does not depend on an answer; idempotent and thread-safe."""
-        ...
 
     def __call__(self, text: str) -> tuple[GuardFinding, ...]:
         """Return the findings in ``text``; empty if nothing is wrong with it."""
-        ...
 
     def prepare_soon(self) -> asyncio.Handle | asyncio.Future[None]:
         """Schedule ``prepare`` while the model is busy; cancel the returned handle once there is an answer."""
-        ...
 
 
 class AnswerGuard:

@@ -27,7 +27,6 @@ class DocumentIndexes(Protocol):
         Raises:
             KnowledgeError: there is none, or it cannot be opened; ``KnowledgeDown`` if nobody answers where it may be.
         """
-        ...
 
 
 class NoTools:
@@ -59,11 +58,7 @@ class WithDocuments:
         return (*self._specs.values(), *(spec for spec in await self._others.listed() if spec.name not in self._specs))
 
     async def call(self, name: str, arguments: Mapping[str, Any], *, key: str | None) -> str:
-        """See ``Tools.call``.
-
-        Raises:
-            KnowledgeError: the index cannot be opened or searched.
-        """
+        """See ``Tools.call``. Raises ``KnowledgeError``: the index cannot be opened or searched."""
         spec = self._specs.get(name)
         if spec is None:
             return await self._others.call(name, arguments, key=key)

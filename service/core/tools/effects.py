@@ -22,11 +22,9 @@ class EffectLedger(Protocol):
 
         A failed effect may be claimed again.
         """
-        ...
 
     async def end(self, key: str, state: Literal["done", "failed"], content: str) -> None:
         """Note how a claimed call ended."""
-        ...
 
 
 @dataclass(slots=True)

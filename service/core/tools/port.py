@@ -29,7 +29,6 @@ class Tools(Protocol):
 
     async def listed(self) -> tuple[ToolSpec, ...]:
         """Return the tools with the schemas of their arguments."""
-        ...
 
     async def call(self, name: str, arguments: Mapping[str, Any], *, key: str | None) -> str:
         """Call a tool and return its answer as JSON text. ``key`` is the idempotency key of a call that writes.
@@ -38,4 +37,3 @@ class Tools(Protocol):
             ToolError: the tool is unknown, or it failed and did nothing; ``ToolsDown`` if its server cannot be reached.
             ToolUndecided: a tool that writes failed, and may have done something.
         """
-        ...

@@ -218,11 +218,7 @@ class Pair:
         return any(part.name == name for part in self.parts)
 
     def part(self, name: str) -> Part:
-        """Return the part of this name; "" is the main prompt.
-
-        Raises:
-            PairError: the pair has no such part.
-        """
+        """Return the part of this name; "" is the main prompt. Raises ``PairError``: the pair has no such part."""
         for prompt in self.prompts:
             if prompt.name == name:
                 return prompt

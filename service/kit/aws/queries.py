@@ -46,7 +46,6 @@ class TableQueries(Protocol):
             StoreDropped: the connection broke; retry on a new one.
             StoreError: the table did not answer, or refused the query.
         """
-        ...
 
 
 class TablePuts(Protocol):
@@ -59,7 +58,6 @@ class TablePuts(Protocol):
             ItemChanged: the item does not meet the condition of ``arguments``.
             StoreError: as for ``TableQueries.query``.
         """
-        ...
 
 
 class TableTransactions(Protocol):
@@ -73,7 +71,6 @@ class TableTransactions(Protocol):
             StoreThrottled: another write of one of the items is on its way, or the table throttled.
             StoreError: as for ``TableQueries.query``.
         """
-        ...
 
 
 class EventLoopTables(TableQueries, TablePuts, TableTransactions, Protocol):

@@ -100,19 +100,15 @@ class LeftBehind(Protocol[_Found]):
 
     def lease(self, owner: str, *, for_s: float) -> bool:
         """Return whether ``owner`` has the lease, which it then holds for ``for_s`` more seconds."""
-        ...
 
     def waiting(self, *, older_than_s: float) -> Iterator[_Found]:
         """Yield the items kept at least ``older_than_s`` ago, in no order."""
-        ...
 
     def remove(self, ids: Iterable[str]) -> None:
         """Delete items that their stores hold, each named once; missing ones are ignored."""
-        ...
 
     def set_aside(self, name: str, reason: str) -> None:
         """Leave the item with this id, which a store refuses for good, to a person, with the reason."""
-        ...
 
 
 class Sweep(Generic[Item]):

@@ -41,7 +41,6 @@ class Store(Protocol[_Given]):
             StoreError: the store failed; try again later.
             RecordRefused: the store will never take this item.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

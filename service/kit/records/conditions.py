@@ -38,11 +38,9 @@ class RowCondition(Protocol):
 
     def text(self, given: Placeholders) -> str:
         """Return the condition as an expression."""
-        ...
 
     def holds(self, item: Mapping[str, Value]) -> bool:
         """Return whether it is true of ``item``."""
-        ...
 
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {

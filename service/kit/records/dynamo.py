@@ -44,20 +44,17 @@ class DynamoRows:
         return decoded_item(found["Item"]) if "Item" in found else None
 
     def put(self, item: Item, *, when: RowCondition | None = None) -> None:
-        """See ``Rows.put``."""
         self._called("put_item", **put_arguments(item, when))
 
     def update(
         self, key: Key, changes: Changes, *, when: RowCondition | None = None, returns: Literal["new", "old"] = "new"
     ) -> Item:
-        """See ``Rows.update``."""
         found = self._called(
             "update_item", **_changing(self.shape, key, changes, when), ReturnValues=f"ALL_{returns.upper()}"
         )
         return decoded_item(found.get("Attributes", {}))
 
     def delete(self, key: Key, *, when: RowCondition | None = None) -> None:
-        """See ``Rows.delete``."""
         self._called("delete_item", **_deleting(self.shape, key, when))
 
     def page(self, query: Query) -> RowPage:
@@ -65,13 +62,11 @@ class DynamoRows:
         return row_page(self._called("query", **query_arguments(self.shape, query)))
 
     def query(self, query: Query) -> Iterator[Item]:
-        """See ``Rows.query``."""
         return all_pages(self, query)
 
     def scan(
         self, *, where: RowCondition | None = None, index: TableIndex | None = None, only: Sequence[str] = ()
     ) -> Iterator[Item]:
-        """See ``Rows.scan``."""
         given = Placeholders()
         asked: dict[str, Any] = {"IndexName": index.name} if index else {"ConsistentRead": True}
         asked |= {"FilterExpression": where.text(given)} if where else {}
@@ -85,7 +80,6 @@ class DynamoRows:
             asked["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def together(self, writes: Sequence[Write]) -> None:
-        """See ``Rows.together``."""
         placed = placed_writes(self.shape, self.name, writes)
         # The same for all attempts: one whose answer was lost may have written, and must not find its own version unexpected.
         token = uuid.uuid4().hex
@@ -131,24 +125,20 @@ class DynamoEventLoopRows:
         self._timeout_s = timeout_s
 
     async def get(self, key: Key) -> Item | None:
-        """See ``Rows.get``."""
         sort = equal(self.shape.sort, key[1]) if self.shape.sort else None
         found = (await self.page(Query(partition=key[0], sort=sort))).items
         return found[0] if found else None
 
     async def put(self, item: Item, *, when: RowCondition | None = None) -> None:
-        """See ``Rows.put``."""
         put = partial(self._tables.put, TableName=self.name, **put_arguments(item, when))
         await STORE_RETRIES.run_async(put, on=PASSING, timeout_s=self._timeout_s)
 
     async def page(self, query: Query) -> RowPage:
-        """See ``Rows.page``."""
         asked = {"TableName": self.name, **query_arguments(self.shape, query)}
         found, _ = await patient_query(self._tables, asked, patience_s=self._timeout_s)
         return row_page(found)
 
     async def together(self, writes: Sequence[Write]) -> None:
-        """See ``Rows.together``."""
         # The same for all attempts, as in ``DynamoRows.together``.
         placed, token = placed_writes(self.shape, self.name, writes), uuid.uuid4().hex
         write = partial(self._tables.write_together, TransactItems=placed, ClientRequestToken=token)

@@ -12,11 +12,7 @@ Key = tuple[str, ...]
 
 
 def encoded(value: Value) -> dict[str, Any]:
-    """Return a value in DynamoDB's JSON.
-
-    Raises:
-        TypeError: DynamoDB has no such type.
-    """
+    """Return a value in DynamoDB's JSON. Raises ``TypeError``: DynamoDB has no such type."""
     if isinstance(value, str):
         return {"S": value}
     if isinstance(value, bool):

@@ -25,30 +25,25 @@ class RowsInMemory:
         self._lock = threading.RLock()
 
     def get(self, key: Key) -> Item | None:
-        """See ``Rows.get``."""
         with self._lock:
             found = self._items.get(key)
             return None if found is None else dict(found)
 
     def put(self, item: Item, *, when: RowCondition | None = None) -> None:
-        """See ``Rows.put``."""
         self.together([Write(item=item, when=when)])
 
     def update(
         self, key: Key, changes: Changes, *, when: RowCondition | None = None, returns: Literal["new", "old"] = "new"
     ) -> Item:
-        """See ``Rows.update``."""
         with self._lock:
             before = self.get(key) or {}
             self.together([Write(key=key, changes=changes, when=when)])
             return before if returns == "old" else self.get(key) or {}
 
     def delete(self, key: Key, *, when: RowCondition | None = None) -> None:
-        """See ``Rows.delete``."""
         self.together([Write(key=key, when=when)])
 
     def page(self, query: Query) -> RowPage:
-        """See ``Rows.page``."""
         found = [
             item
             for item in self._listed(query.index)
@@ -68,19 +63,16 @@ class RowsInMemory:
         return RowPage(items=[item for item in read if query.where is None or query.where.holds(item)], next=after)
 
     def query(self, query: Query) -> Iterator[Item]:
-        """See ``Rows.query``."""
         return all_pages(self, query)
 
     def scan(
         self, *, where: RowCondition | None = None, index: TableIndex | None = None, only: Sequence[str] = ()
     ) -> Iterator[Item]:
-        """See ``Rows.scan``."""
         for item in self._listed(index):
             if where is None or where.holds(item):
                 yield {name: value for name, value in item.items() if not only or name in only}
 
     def together(self, writes: Sequence[Write]) -> None:
-        """See ``Rows.together``."""
         with self._lock:
             made: dict[Key, Item | None] = {}
             for write in writes:
@@ -130,19 +122,15 @@ class AwaitedRows:
         self._rows = rows
 
     async def get(self, key: Key) -> Item | None:
-        """See ``Rows.get``."""
         return self._rows.get(key)
 
     async def put(self, item: Item, *, when: RowCondition | None = None) -> None:
-        """See ``Rows.put``."""
         self._rows.put(item, when=when)
 
     async def page(self, query: Query) -> RowPage:
-        """See ``Rows.page``."""
         return self._rows.page(query)
 
     async def together(self, writes: Sequence[Write]) -> None:
-        """See ``Rows.together``."""
         self._rows.together(writes)
 
 

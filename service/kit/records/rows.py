@@ -56,43 +56,31 @@ class Rows(Protocol):
 
     def get(self, key: Key) -> Item | None:
         """Return an item as last written, or None."""
-        ...
 
     def put(self, item: Item, *, when: RowCondition | None = None) -> None:
-        """Write a whole item.
-
-        Raises:
-            RecordRefused: it is larger than 400 KB.
-        """
-        ...
+        """Write a whole item. Raises ``RecordRefused``: it is larger than 400 KB."""
 
     def update(
         self, key: Key, changes: Changes, *, when: RowCondition | None = None, returns: Literal["new", "old"] = "new"
     ) -> Item:
         """Change an item, which is made if it is missing; return it as it is now, or as it was before."""
-        ...
 
     def delete(self, key: Key, *, when: RowCondition | None = None) -> None:
         """Delete an item; a missing one is ignored."""
-        ...
 
     def page(self, query: Query) -> RowPage:
         """Return one page."""
-        ...
 
     def query(self, query: Query) -> Iterator[Item]:
         """Yield the items of all pages."""
-        ...
 
     def scan(
         self, *, where: RowCondition | None = None, index: TableIndex | None = None, only: Sequence[str] = ()
     ) -> Iterator[Item]:
         """Yield the items of all partitions, in no order; reads the whole table or index, and sends ``only`` some attributes."""
-        ...
 
     def together(self, writes: Sequence[Write]) -> None:
         """Make all writes or none."""
-        ...
 
 
 class EventLoopRows(Protocol):
@@ -103,19 +91,15 @@ class EventLoopRows(Protocol):
 
     async def get(self, key: Key) -> Item | None:
         """See ``Rows.get``."""
-        ...
 
     async def put(self, item: Item, *, when: RowCondition | None = None) -> None:
         """See ``Rows.put``."""
-        ...
 
     async def page(self, query: Query) -> RowPage:
         """See ``Rows.page``."""
-        ...
 
     async def together(self, writes: Sequence[Write]) -> None:
         """See ``Rows.together``."""
-        ...
 
 
 def key_of(shape: TableShape, item: Item) -> Key:

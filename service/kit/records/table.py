@@ -149,11 +149,7 @@ class RecordTable(Generic[T]):
             return found
 
     def put_new(self, record: T) -> T:
-        """Write a new record and return it with its version.
-
-        Raises:
-            RecordChanged: there is one with its key.
-        """
+        """Write a new record and return it with its version. Raises ``RecordChanged``: there is one with its key."""
         return self._put(record, self._stored.new())
 
     def put(self, record: T) -> T:

@@ -11,98 +11,22 @@ FieldForm = Literal["name", "number", "flag", "text"]
 
 # Every field of every event. Add a field only if it can never hold text of a customer or an agent.
 FIELDS: Mapping[str, FieldForm] = {
-    # structlog's own
-    "event": "name",
-    "level": "name",
-    "timestamp": "name",
-    "logger": "name",
-    "place": "name",
-    "error": "name",
-    # request
-    "request_id": "name",
-    "account": "name",
-    "client": "name",
-    "path": "name",
-    "status": "number",
-    "failure_code": "name",
-    "wrong_fields": "number",
-    "denied": "name",
-    "max_history_days": "number",
-    "max_interactions": "number",
-    "latency_ms": "number",
-    "first_text_ms": "number",
-    "cost_usd": "name",
-    "feedback": "name",
-    "summary_request_id": "name",
-    "accepted": "flag",
-    "correlation_id": "name",
-    "with_comment": "flag",
-    "with_edit": "flag",
-    # the answer
-    "task": "name",
-    "tasks": "name",
-    "environment": "name",
-    "pair": "name",
-    "registry_version": "number",
-    "model": "name",
-    "model_used": "name",
-    "answered_by": "name",
-    "arm": "name",
-    "tool": "name",
-    "outcome": "name",
-    "degraded": "flag",
-    "kept": "flag",
-    "cache_hit": "flag",
-    "timeout_ms": "number",
-    "input_tokens": "number",
-    "output_tokens": "number",
-    "cache_read_tokens": "number",
-    # stores
-    "table": "name",
-    "interactions": "number",
-    "pages": "number",
-    "skipped": "number",
-    "consumed_capacity": "number",
-    "throttled": "number",
-    "channel": "name",
-    "reason": "text",
-    # breakers, guard, rollout
-    "calls": "number",
-    "failures": "number",
-    # access
-    "clients": "number",
-    "keys": "number",
-    "kinds": "name",
-    "severity": "name",
-    "hallucination": "flag",
-    "turns": "number",
-    "step": "number",
-    # what a message was understood to want
-    "intent": "name",
-    "confidence": "number",
-    "read_by": "name",
-    # calls
-    "tenant": "name",
-    "rescoring": "name",
-    "form": "name",
-    "form_version": "number",
-    "done": "number",
-    "failed": "number",
-    "left": "number",
-    "call_id": "name",
-    "state": "name",
-    "duration_s": "number",
-    "criterion": "name",
-    "agrees": "flag",
-    "stuck": "number",
-    "pause_s": "number",
-    "fallen": "number",
-    # callbacks
-    "callback": "name",
-    "promise": "name",
-    "rings": "number",
-    "waiting": "number",
-    "overdue": "number",
+    **dict.fromkeys(
+        """event level timestamp logger place error request_id account client path failure_code denied cost_usd
+        feedback summary_request_id correlation_id task tasks environment pair model model_used answered_by arm tool
+        outcome table channel kinds severity intent read_by tenant rescoring form call_id state criterion callback
+        promise""".split(),
+        "name",
+    ),
+    **dict.fromkeys(
+        """status wrong_fields max_history_days max_interactions latency_ms first_text_ms registry_version timeout_ms
+        input_tokens output_tokens cache_read_tokens interactions pages skipped consumed_capacity throttled calls
+        failures clients keys turns step confidence form_version done failed left duration_s stuck pause_s fallen
+        rings waiting overdue""".split(),
+        "number",
+    ),
+    **dict.fromkeys("accepted with_comment with_edit degraded kept cache_hit hallucination agrees".split(), "flag"),
+    **dict.fromkeys("reason".split(), "text"),
 }
 DROPPED = "dropped_fields"
 _NAME = re.compile(r"[A-Za-z0-9_.:/@+{} -]{0,200}\Z")

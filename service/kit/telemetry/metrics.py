@@ -60,6 +60,16 @@ class Histogram:
 
 Instrument = Counter | Histogram
 
+
+def _size(name: str, emf: str, what: str, bounds: tuple[float, ...]) -> Histogram:
+    return Histogram(name, emf, what, unit="Count", bounds=bounds)
+
+
+def _rate(name: str, emf: str, what: str) -> Histogram:
+    """Return a histogram of ones and zeros, whose mean is the rate."""
+    return Histogram(name, emf, what, unit="None", bounds=(0, 1))
+
+
 REQUESTS = Counter("omni_requests", "Requests", "Requests answered, by route and HTTP status", ("path", "status"))
 ANSWERS = Counter("omni_answers", "Answers", "Answers given, by what answered", ("model", "arm"))
 DEGRADED = Counter("omni_degraded", "Degraded", "Answers that no model gave in time")
@@ -135,44 +145,33 @@ LATENCY = Histogram("omni_latency_ms", "Latency", "Whole request, milliseconds",
 MODEL_LATENCY = Histogram("omni_model_latency_ms", "ModelLatency", "One model call, milliseconds", ("model",))
 TOOL_LATENCY = Histogram("omni_tool_latency_ms", "ToolLatency", "One use of a tool, milliseconds", ("tool",))
 STORE_LATENCY = Histogram("omni_store_latency_ms", "StoreLatency", "One store operation, milliseconds", ("store",))
-CONVERSATION_LENGTH = Histogram(
+CONVERSATION_LENGTH = _size(
     "omni_conversation_length",
     "ConversationLength",
     "Customer's messages in a conversation that ended",
-    unit="Count",
-    bounds=(1, 2, 3, 5, 8, 12, 20, 50, 200),
+    (1, 2, 3, 5, 8, 12, 20, 50, 200),
 )
 COST = Histogram("omni_cost_usd", "Cost", "One answer, USD", ("model",), unit="None", bounds=_COST_BOUNDS_USD)
 CALL_COST = Histogram(
     "omni_call_cost_usd", "CallCost", "One scored call, USD", ("tenant",), unit="None", bounds=_COST_BOUNDS_USD
 )
-CALLS_STUCK = Histogram(
-    "omni_calls_stuck",
-    "CallsStuck",
-    "Calls that nobody takes up, at each look",
-    unit="Count",
-    bounds=(0, 1, 2, 5, 10, 20, 50, 100),
+CALLS_STUCK = _size(
+    "omni_calls_stuck", "CallsStuck", "Calls that nobody takes up, at each look", (0, 1, 2, 5, 10, 20, 50, 100)
 )
-AGREEMENT_FALLEN = Histogram(
+AGREEMENT_FALLEN = _size(
     "omni_agreement_fallen",
     "AgreementFallen",
     "Criteria on which people confirm the model less than before, at each look",
-    unit="Count",
-    bounds=(0, 1, 2, 5, 10),
+    (0, 1, 2, 5, 10),
 )
-CALLBACKS_OVERDUE = Histogram(
+CALLBACKS_OVERDUE = _size(
     "omni_callbacks_overdue",
     "CallbacksOverdue",
     "Open callbacks whose promised time is over, at each look",
-    unit="Count",
-    bounds=(0, 1, 2, 5, 10, 20, 50),
+    (0, 1, 2, 5, 10, 20, 50),
 )
-QUEUE_SIZE = Histogram(
-    "omni_queue_size",
-    "QueueSize",
-    "Customers who wait for a person, at each look",
-    unit="Count",
-    bounds=(0, 1, 2, 5, 10, 20, 50, 100),
+QUEUE_SIZE = _size(
+    "omni_queue_size", "QueueSize", "Customers who wait for a person, at each look", (0, 1, 2, 5, 10, 20, 50, 100)
 )
 QUEUE_TIME = Histogram(
     "omni_queue_time_ms",
@@ -180,41 +179,21 @@ QUEUE_TIME = Histogram(
     "How long a customer waited until a person took over, milliseconds",
     bounds=(5_000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000),
 )
-# Ones and zeros: their mean is the rate.
-ABANDONMENT_RATE = Histogram(
-    "omni_abandonment",
-    "AbandonmentRate",
-    "1: a customer left before anybody took over; else 0",
-    unit="None",
-    bounds=(0, 1),
+ABANDONMENT_RATE = _rate("omni_abandonment", "AbandonmentRate", "1: a customer left before anybody took over; else 0")
+CALLBACK_REQUEST_RATE = _rate(
+    "omni_callback_request", "CallbackRequestRate", "1: a handover ended with a callback; else 0"
 )
-CALLBACK_REQUEST_RATE = Histogram(
-    "omni_callback_request",
-    "CallbackRequestRate",
-    "1: a handover ended with a callback; else 0",
-    unit="None",
-    bounds=(0, 1),
-)
-SERVICE_LEVEL = Histogram(
-    "omni_service_level",
-    "ServiceLevel",
-    "1: taken over within 30 s; 0: later, or left after 30 s",
-    unit="None",
-    bounds=(0, 1),
-)
-CANARY_ANSWERED = Histogram(
+SERVICE_LEVEL = _rate("omni_service_level", "ServiceLevel", "1: taken over within 30 s; 0: later, or left after 30 s")
+CANARY_ANSWERED = _rate(
     "omni_canary_answered",
     "CanaryAnswered",
     "1: a model answered about the canary account, asked each minute as a customer asks; else 0",
-    unit="None",
-    bounds=(0, 1),
 )
-VOICEMAILS_OVERDUE = Histogram(
+VOICEMAILS_OVERDUE = _size(
     "omni_voicemails_overdue",
     "VoicemailsOverdue",
     "Open messages of callers whose promised time is over, at each look",
-    unit="Count",
-    bounds=(0, 1, 2, 5, 10, 20, 50),
+    (0, 1, 2, 5, 10, 20, 50),
 )
 
 INSTRUMENTS: tuple[Instrument, ...] = tuple(

@@ -4,18 +4,17 @@ import argparse
 import json
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable
 
 from service.kit.frame.display.terminal import say
+from service.local.bedrock import HOST, exit_when_stdin_ends, listen
+from service.local.digest_model import parse_skip
 from service.local.engines import EngineUnavailable, SmolSettings, find_model, llama_server
 from service.local.openai.answers import Answer, load_answer
 from service.local.openai.plan import TroublePlan, parse_trouble
 from service.local.options import DEFAULT_BATCH_THREADS, DEFAULT_SLOTS, DEFAULT_THREADS
-
-HOST = "127.0.0.1"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,22 +45,15 @@ def main() -> int:
     parser = _parser()
     options = parser.parse_args()
     if options.die_with_stdin:
-        threading.Thread(target=_exit_when_stdin_ends, daemon=True).start()
+        threading.Thread(target=exit_when_stdin_ends, daemon=True).start()
     if options.bundled:
         return _serve_bundled(options.port)
     try:
-        skips = _skips(options.skip)
-        answer = load_answer(options.script, skips=skips)
+        answer = load_answer(options.script, skips=[parse_skip(text) for text in options.skip])
         plan = TroublePlan([parse_trouble(text) for text in options.trouble])
     except ValueError as err:
         parser.error(str(err))
     return _serve(options, answer, plan)
-
-
-def _skips(texts: list[str]) -> list:  # type: ignore[type-arg]
-    from service.local.digest_model import parse_skip
-
-    return [parse_skip(text) for text in texts]
 
 
 def _serve(options: argparse.Namespace, answer: Answer, plan: TroublePlan) -> int:
@@ -69,13 +61,10 @@ def _serve(options: argparse.Namespace, answer: Answer, plan: TroublePlan) -> in
 
     from service.local.openai.app import ChatStandIn
 
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, options.port))
+        listener = listen(options.port)
     except OSError as err:
         return _cannot_listen(options.port, err.strerror or "?")
-    listener.listen(1024)
     _ready(f"http://{HOST}:{listener.getsockname()[1]}")
     stand_in = ChatStandIn(answer=answer, name=options.name or None, key=options.key, plan=plan)
     config = uvicorn.Config(stand_in.app(), log_level="warning", access_log=False, timeout_graceful_shutdown=1)
@@ -109,13 +98,6 @@ def _cannot_listen(port: int, why: str) -> int:
 
 def _ready(url: str) -> None:
     os.write(1, json.dumps({"url": url, "pid": os.getpid()}).encode() + b"\n")
-
-
-def _exit_when_stdin_ends() -> None:
-    """Wait until standard input ends; a pipe ends even if the parent is killed by SIGKILL."""
-    while os.read(0, 4096):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from service.access.control import account_key, open_changes
 from service.calls.store.form_store import build_forms
 from service.calls.store.states import CallJobs
-from service.calls.tenants.residency import Residency
+from service.calls.tenants.desk import Residency
 from service.calls.tenants.store import build_tenants
 from service.core.unit.cards import ModelCards
 from service.kit.aws.clients import client

@@ -7,13 +7,10 @@ from datetime import datetime, timedelta
 
 from service.access.changes import SPREAD_S, AccessChanges
 from service.calls.keys import JOB_OUTPUT
-from service.calls.store.form_store import FormStore
-from service.calls.store.forms import FormChanged
+from service.calls.store.form_store import DEFAULT_FORM, FormChanged, FormStore, default_form
 from service.calls.store.states import CallJobs
-from service.calls.tenants.default_form import DEFAULT_FORM, default_form
-from service.calls.tenants.residency import Residency
-from service.calls.tenants.store import TenantMissing, TenantStore
-from service.calls.tenants.tenant import ConfiguredTenant, TenantSettings
+from service.calls.tenants.desk import Residency
+from service.calls.tenants.store import ConfiguredTenant, TenantMissing, TenantSettings, TenantStore
 from service.kit.frame.errors import PairError, ServiceError
 from service.kit.telemetry.log import Event, log
 from service.privacy.erasure.eraser import Eraser, Found

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from service.calls.hear.transcriber import BILLED_TRANSCRIBER
-from service.calls.tenants.tenant import ConfiguredTenant
+from service.calls.tenants.store import ConfiguredTenant
 from service.warehouse.port import Warehouse
 
 # A month's budget is near its end from here on.

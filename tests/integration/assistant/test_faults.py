@@ -18,7 +18,7 @@ from service.api.conversations.models import HANDED_OVER
 from service.app import create_app
 from service.channels.amazon_lex.lex import LexChannel
 from service.channels.amazon_lex.service_client import ServiceClient
-from service.conversations.build import conversations_in_tables
+from service.conversations.store import conversations_in_tables
 from service.core.tasks.assistant import BankAssistant, tools
 from service.core.tasks.assistant.validation.guard import AssistantGuard
 from service.core.tasks.assistant.validation.promises import _TECHNICAL

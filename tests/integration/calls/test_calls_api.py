@@ -12,7 +12,7 @@ from queues import UntilEmpty, announced
 
 from service.access.control import open_access, open_changes
 from service.calls.keys import read_key
-from service.calls.tenants.tenant import ConfiguredTenant
+from service.calls.tenants.store import ConfiguredTenant
 from service.calls.worker.build import build_worker
 from service.calls.worker.people import carry
 from service.core.tasks.scorecard.form import Form

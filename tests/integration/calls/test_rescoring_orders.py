@@ -19,7 +19,7 @@ from service.calls.keys import earlier_prefix
 from service.calls.rescorings import place_of
 from service.calls.store.rescorings import RescoringOrders
 from service.calls.store.states import CallJobs
-from service.calls.tenants.tenant import TenantSettings
+from service.calls.tenants.store import TenantSettings
 from service.calls.worker.build import build_ordered
 from service.calls.worker.rescoring import Rescoring
 from service.calls.worker.scoring import ModelBusy

@@ -21,10 +21,9 @@ from service.access.control import open_access, open_changes
 from service.access.errors import InvalidClient, TokenRefused
 from service.answers_kept.writer import open_outbox
 from service.calls.keys import job_output_key
-from service.calls.tenants.store import TenantChanged, TenantMissing
-from service.calls.tenants.tenant import TenantSettings
-from service.conversations.build import conversations_in_tables
+from service.calls.tenants.store import TenantChanged, TenantMissing, TenantSettings
 from service.conversations.model import KeptConversation
+from service.conversations.store import conversations_in_tables
 from service.core.unit.channel import Channel
 from service.kit.aws.clients import client
 from service.kit.aws.queries import DynamoQueries

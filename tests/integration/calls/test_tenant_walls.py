@@ -26,7 +26,7 @@ from service.answers_kept.store import Summaries
 from service.app import create_app
 from service.calls.reviews import CallMissing
 from service.calls.store.objects import WallBreached
-from service.calls.tenants.tenant import TenantSettings
+from service.calls.tenants.store import TenantSettings
 from service.core.run.task import load_task
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair_file import load_pair

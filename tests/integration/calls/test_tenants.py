@@ -9,10 +9,9 @@ from call_place import ACME, BRAND, make_place, omni_calls
 
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.hear.transcriber import Heard
-from service.calls.tenants.default_form import default_form
+from service.calls.store.form_store import default_form
 from service.calls.tenants.desk import TenantDesk
-from service.calls.tenants.store import TenantChanged, TenantMissing
-from service.calls.tenants.tenant import ConfiguredTenant, TenantSettings
+from service.calls.tenants.store import ConfiguredTenant, TenantChanged, TenantMissing, TenantSettings
 from service.calls.worker.replay import replay
 from service.core.tasks.scorecard.transcript import Turn
 

@@ -9,10 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from service.conversations.build import conversations_in_tables
 from service.conversations.model import KeptConversation, MadeBy
 from service.conversations.service import Turns
-from service.conversations.store import ConversationChanged
+from service.conversations.store import ConversationChanged, conversations_in_tables
 from service.core.run.dialogue.turn import DialogueReply
 from service.core.unit.channel import Channel
 from service.kit.aws.clients import client

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from stand_ins.task_containers import containers, read_template
 
 from service.kit.settings import REPO_ROOT
-from service.operate.deployment.template import containers, read_template
 
 pytestmark = pytest.mark.slow
 

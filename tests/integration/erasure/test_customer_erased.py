@@ -25,14 +25,12 @@ from service.audit.stores import AuditObjects, FindingTable
 from service.calls.keys import NO_TENANT
 from service.channels.phone.build import open_voicemails
 from service.channels.phone.voicemail import Voicemail
-from service.conversations.build import conversations_in_tables
 from service.conversations.model import KeptConversation
-from service.conversations.store import ConversationChanged, ConversationFound
+from service.conversations.store import ConversationChanged, ConversationFound, conversations_in_tables
 from service.core.unit.channel import Channel
-from service.desk.book import CallbackBook
 from service.desk.build import open_callbacks
-from service.desk.handover import CustomerHandover, HandoverSummary
-from service.desk.handover_store import HandoverStore
+from service.desk.callback import CallbackBook
+from service.desk.handover import CustomerHandover, HandoverStore, HandoverSummary
 from service.kit.aws.clients import client
 from service.kit.aws.queries import DynamoQueries
 from service.kit.aws.stores import BUCKETS, FINDINGS, HANDOVERS, TABLES

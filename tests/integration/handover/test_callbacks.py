@@ -9,9 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx2
 import pytest
 
-from service.desk.book import CallbackBook
 from service.desk.build import open_callbacks
-from service.desk.callback import CallbackStatus
+from service.desk.callback import CallbackBook, CallbackStatus
 from service.desk.dialer import WebhookDialer
 from service.desk.worker import CallbackWorker
 from service.kit.aws.clients import client

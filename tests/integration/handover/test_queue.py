@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.desk.handover import CustomerHandover, HandoverSummary
-from service.desk.handover_store import HandoverStore
+from service.desk.handover import CustomerHandover, HandoverStore, HandoverSummary
 from service.desk.queue import HandoverQueue
 from service.kit.aws.clients import client
 from service.kit.aws.stores import HANDOVERS

@@ -6,8 +6,7 @@ import pytest
 pytest.importorskip("onnxruntime", reason="not installed: make setup EXTRAS=1")
 
 from eval.instruments.intents.measure import calibration_error, figures_of, readers
-from eval.instruments.intents.messages import digest_of, read_messages
-from eval.instruments.intents.train import learn
+from eval.instruments.intents.train import digest_of, learn, read_messages
 from service.core.knowledge.installed import is_installed
 from service.core.knowledge.minilm import MiniLM
 from service.core.run.dialogue.task import DialogueSoFar

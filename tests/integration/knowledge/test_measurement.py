@@ -7,9 +7,8 @@ pytest.importorskip("sqlite_vec", reason="not installed: make setup EXTRAS=1")
 from word_embedder import WordEmbedder
 
 from eval.instruments.retrieval import measure as measuring
-from eval.instruments.retrieval.measure import Bench, measure, rankings
+from eval.instruments.retrieval.measure import Bench, measure, rankings, recalls
 from eval.instruments.retrieval.questions import LabelledQuestion, QuestionSet, public_sets
-from eval.instruments.retrieval.recall import recalls
 from eval.spine.errors import RetrievalError
 from service.core.knowledge.documents import Document
 from service.core.knowledge.passages import Splitter

@@ -12,15 +12,14 @@ from receivers import MailServer
 from scheduled import Clock, Receivers, job, make_scheduler
 
 from omni.app import build_app
-from omni.delivery.bucket import put_into_bucket
 from omni.delivery.destinations import AnyDestination
 from omni.delivery.mail import send_by_ses
 from omni.delivery.outgoing import DeliveryFailed, Outgoing, OutgoingFile
-from omni.delivery.sending import send
-from omni.records.opening import open_place
-from omni.records.shared import BucketObjects
+from omni.delivery.sending import put_into_bucket, send
+from omni.records import BucketObjects, KeptRecords, open_place
 from omni.schedule.export import files_of
 from omni.schedule.plan import PLAN_FILE, load_plan
+from omni.schedule.runs import RunRecord
 from service.kit.aws.clients import client
 from service.kit.aws.stores import SHARED
 from service.kit.frame.errors import StoreError
@@ -83,15 +82,18 @@ def test_another_machine_delivers_what_the_first_one_could_not(tmp_path, place):
 
 
 def test_a_record_is_written_over_the_one_that_was_read_and_over_no_other(place):
-    records = place.records
-    assert records.read("run", "x") is None
-    assert records.write("run", "x", "1", replaces=None)
-    assert not records.write("run", "x", "2", replaces=None)
-    first = records.read("run", "x")
-    assert records.write("run", "x", "3", replaces=first)
-    assert not records.write("run", "x", "4", replaces=first)
-    assert {name: kept.body for name, kept in records.all("run").items()} == {"x": "3"}
-    assert records.all("delivery") == {}
+    records = KeptRecords(place, "run", RunRecord)
+    now = Clock().now
+    run = RunRecord(slot=now, state="done", attempt=1, machine="a", begun_at=now, lease_until=now)
+    later = run.model_copy(update={"attempt": 2})
+    assert records.read("x") is None
+    first = records.write("x", run, replaces=None)
+    assert records.write("x", run, replaces=None) is None
+    assert first == records.read("x")
+    assert records.write("x", later, replaces=first) is not None
+    assert records.write("x", run, replaces=first) is None
+    assert {name: kept.record for name, kept in records.all().items()} == {"x": later}
+    assert KeptRecords(place, "delivery", RunRecord).all() == {}
 
 
 def test_a_bucket_that_is_missing_is_an_error_and_not_an_empty_place(settings):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import loadable
 import pytest
 import schemathesis
-from builders import FakeCalls, FakeFeedback, FakeForms, make_pair
+from builders import FakeCalls, FakeFeedback, forms_in_memory, make_pair
 from hypothesis import HealthCheck, given, settings
 from parcel_service import parcel_runtime
 from schemathesis import GenerationMode, engine
@@ -29,7 +29,7 @@ from service.app import create_app
 from service.calls.failure import FailureReason
 from service.calls.rescorings import RescoringDesk
 from service.calls.store.rescorings import RescoringOrders
-from service.calls.tenants.build import build_desk
+from service.calls.tenants.desk import build_desk
 from service.core.unit.cards import ModelCards
 from service.dashboards.reader import DashboardReader
 from service.kit.aws.clients import client
@@ -112,7 +112,7 @@ def api(api_runtime, config, hand_made_warehouse):
         start=lambda: None,
         stop=lambda: None,
     )
-    forms = FakeForms()
+    forms = forms_in_memory()
     rescorings = RescoringDesk(
         forms=forms,
         jobs=SimpleNamespace(of=lambda tenant: iter(calls.jobs.values())),

@@ -2,6 +2,6 @@
 
 from service.core.tasks.parcels import TASK
 
-from eval.harvest.conversations import ConversationSource
+from eval.harvest.kept import ConversationSource
 
 SOURCE = ConversationSource(TASK.input_model)

@@ -5,9 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from omni.capacity.figures import CapacityFigure, read_figures
-from omni.capacity.model import CapacityModel, CapacityTask
-from omni.capacity.queueing import lognormal, poisson, simulate
+from omni.capacity.model import CapacityFigure, CapacityModel, CapacityTask, lognormal, poisson, read_figures, simulate
 from service.core.unit.cards import ModelCards
 from service.kit.settings import REPO_ROOT
 

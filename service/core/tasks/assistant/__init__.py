@@ -11,6 +11,7 @@ from service.core.run.dialogue.task import DialogueTask
 from service.core.run.dialogue.turn import DialogueInputs, DialogueReply, HandoverFacts
 from service.core.run.task import TaskContext
 from service.core.run.task_result import TaskResult
+from service.core.tasks.assistant.knowledge import bank_knowledge
 from service.core.tasks.assistant.persona import persona, remembered
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.rules import BY_MEANING_ID, MODEL_ID, rules, rules_by_meaning
@@ -18,12 +19,13 @@ from service.core.tasks.assistant.story import handover_facts
 from service.core.tasks.assistant.tools import FUNCTIONS, live_bank
 from service.core.tasks.assistant.understanding.by_meaning import OWN_WEIGHTS, guess_by_meaning
 from service.core.tasks.assistant.understanding.intents import GuessIntent
-from service.core.tasks.assistant.understanding.logged import log_intent
+from service.core.tasks.assistant.understanding.talk import talk_of
 from service.core.tasks.assistant.validation.guard import AssistantGuard
 from service.core.tools.functions import ToolFunction
 from service.core.tools.use import TracedStep
 from service.core.unit.pair import Artifact, Pair
 from service.kit.frame.errors import ModelUnusable
+from service.kit.telemetry.log import Event, log
 
 
 class BankAssistant(DialogueTask[DialogueInputs]):
@@ -75,6 +77,17 @@ def _guess_of(pair: Pair) -> GuessIntent | None:
         with suppress(ModelUnusable):  # then the rules without it answer, and the answer says so
             return guess_by_meaning(pair)
     return None
+
+
+def log_intent(inputs: DialogueInputs, guess_intent: GuessIntent | None) -> None:
+    """Log the intent of the message, by what it was told, and how sure a guess by meaning was.
+
+    ``read_by`` is ``words``, ``meaning``, or ``nothing`` where neither says enough, so that the rules ask.
+    """
+    talk = talk_of(inputs, bank_knowledge(), guess_intent)
+    read_by = "nothing" if not talk.understood else "words" if talk.guess is None else "meaning"
+    confidence = None if talk.guess is None else round(talk.guess.confidence, 3)
+    log(Event.INTENT_READ, intent=talk.intent, read_by=read_by, confidence=confidence)
 
 
 TASK = BankAssistant()

@@ -16,7 +16,7 @@ from service.core.tasks.assistant.opening_hours import DaySpan, OpeningCalendar,
 from service.core.tasks.assistant.phone import uk_number
 from service.kit.frame.canonical import canonical_json, sha256_hex
 from service.kit.frame.errors import ConfigurationError
-from service.kit.frame.strict import NotStrict, read_strict
+from service.kit.frame.strict import NotStrict, own_yaml, read_strict
 
 AccountType = Literal["checking", "savings", "business", "student"]
 CardType = Literal["standard", "premium", "contactless", "virtual"]
@@ -277,7 +277,7 @@ def read_knowledge(path: Path) -> BankKnowledge:
         ConfigurationError: it cannot be read or is wrong; the message names file, place and fault.
     """
     try:
-        return BankKnowledge.model_validate(_content_of(read_strict(path)))
+        return BankKnowledge.model_validate(own_yaml(read_strict(path)))
     except ValidationError as err:
         fault = err.errors()[0]
         where = ".".join(map(str, fault["loc"])) or "the file"
@@ -287,24 +287,3 @@ def read_knowledge(path: Path) -> BankKnowledge:
         raise ConfigurationError(f"{path.name} cannot be read: {err}") from err
     except yaml.YAMLError as err:
         raise ConfigurationError(f"{path.name} is no YAML: {' '.join(str(err).split()):.200}") from err
-
-
-def _content_of(text: str) -> Any:
-    # libyaml's parser takes 8 ms where Python's takes 140, and every start of the service reads the file.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    _refuse_repeated_names(yaml.compose(text, Loader=loader))
-    return yaml.load(text, Loader=loader)  # noqa: S506 - both are safe loaders
-
-
-def _refuse_repeated_names(node: yaml.Node | None) -> None:
-    """Refuse a name that stands twice, such as that of a branch that was copied: YAML would keep the last one alone."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for name, value in node.value:
-            if name.value in seen:
-                raise NotStrict(f"{name.value!r} stands twice in one place (line {name.start_mark.line + 1})")
-            seen.add(name.value)
-            _refuse_repeated_names(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_repeated_names(item)

@@ -3,33 +3,25 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from service.core.statements.answers.support import content_of
 from service.core.tasks.assistant.reply import Claim
 from service.core.tasks.assistant.understanding.intent import Aspect
+from service.kit.frame.patterns import pattern_texts, word_list
+
+_FILE = Path(__file__).with_name("patterns.yaml")
+_TEXTS = pattern_texts(_FILE, "wording")
 
 _ACCOUNT_NAMES: Mapping[str, str] = {"checking": "current account", "savings": "savings account"}
 _CHANNEL_NAMES: Mapping[str, str] = {"branch": "in a branch", "digital": "online or in the app"}
 # What a record of the bank never holds. A field with it was tampered with, so it is left out: names and notes can be written by
 # people who want the assistant to say something.
-_PLANTED = re.compile(
-    r"\b(?:ignore|disregard|override|instructions?|system\s*(?::|prompt|message)|assistant|chat ?bot|"
-    r"prompt|transfer_to_agent|request_callback|"
-    r"tell (?:the|every|all|your) (?:customers?|users?|callers?)|(?:the|every|all) (?:customers?|users?|"
-    r"callers?) (?:must|should|to)|"
-    r"(?:reply|respond|answer|say) (?:with|that|only|exactly)|you (?:must|are now|should)|password|"
-    r"passcode to|full card number|sort code to)\b"
-    r"|https?:|www\.|@\w|<[^>]*>|[{}\[\]]",
-    re.IGNORECASE,
-)
+_PLANTED = re.compile(_TEXTS["planted"], re.I)
 # "Set your passcode" is a step, "tell us your passcode" is none.
 _MOST_CHARS = {"name": 60, "address": 90, "phone": 24, "hours": 160, "distance": 20}
-_EVERYWHERE = content_of(
-    """account open card debit branch app online bank larkfield current savings business student premium standard contactless
-    virtual choose receive order get new need want have visit sign phone call month year day time please help know tell make
-    use using number address company firm come arrive wait website document documents details free pay payment cost fee"""
-)
+_EVERYWHERE = content_of(word_list(_FILE, "wording_everywhere"))
 _PHONE = re.compile(r"[+\d][\d\s().-]{6,22}\d")
 _KEEPS_CAPITAL = re.compile(r"(?:I|[A-Z]{2,}|National|Larkfield|Apple|Google|Student Finance)\b")
 

@@ -168,8 +168,7 @@ class Condition(BaseModel):
 def in_order(needs: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the criteria in an order in which each comes after those that its condition needs.
 
-    Args:
-        needs: for each criterion of a form, the criteria that its condition names.
+    ``needs`` has for each criterion of a form the criteria that its condition names.
 
     Raises:
         ValueError: a condition names an unknown criterion, or criteria depend on each other in a circle.

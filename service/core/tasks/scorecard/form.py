@@ -190,11 +190,7 @@ class Form(BaseModel):
             yield from section.criteria
 
     def criterion(self, criterion_id: str) -> Criterion:
-        """Return one criterion.
-
-        Raises:
-            KeyError: the form has no criterion with this id.
-        """
+        """Return one criterion. Raises ``KeyError``: the form has no criterion with this id."""
         for criterion in self.criteria():
             if criterion.id == criterion_id:
                 return criterion

@@ -36,11 +36,7 @@ class Settled:
 def settle(criterion: Criterion, readings: Sequence[Reading], asked: Sequence[bool], turns: Sequence[Turn]) -> Settled:
     """Return the merged answer about ``criterion``.
 
-    Args:
-        criterion: a criterion of the form.
-        readings: the readings of all parts, in order.
-        asked: for each part, whether it asked about the criterion.
-        turns: the whole call, in which quotes are searched.
+    ``readings`` are those of all parts, in order, and ``asked`` says for each whether it asked about the criterion.
     """
     ranks = _THROUGHOUT if criterion.holds == "throughout" else _ONCE
     said = [reading.answers.get(criterion.id) for reading, was in zip(readings, asked, strict=True) if was]

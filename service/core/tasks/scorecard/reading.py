@@ -128,12 +128,7 @@ def read_answer(
 ) -> Reading:
     """Return the parsed answer about ``criterion_ids``; anything else in ``text`` is ignored.
 
-    Args:
-        text: the model's answer.
-        criterion_ids: the ids of the criteria that the model was asked about.
-        overview: whether it was asked for an overview.
-        schema: the schema of its answer.
-        lines: the text of each turn by its number, for ``scorecard-lines-v1``.
+    ``lines`` has the text of each turn by its number, for ``scorecard-lines-v1``.
 
     Raises:
         OutputInvalid: there is no JSON object even after one repair, or it holds no verdict.

@@ -80,11 +80,7 @@ def criterion_text(criterion: Criterion) -> str:
 def plan(turns: Sequence[Turn], form: Form, *, budget: int | None, answer_tokens: int) -> list[TranscriptPart]:
     """Return the parts of a call: for each window, in order, one part per batch of criteria.
 
-    Args:
-        turns: the whole call.
-        form: the whole form.
-        budget: limit of estimated tokens of criteria and transcript in one part; None: no limit.
-        answer_tokens: limit of the tokens of an answer.
+    ``budget`` limits the estimated tokens of criteria and transcript in one part, ``answer_tokens`` those of an answer.
 
     Raises:
         PairError: the pair's limits are too small for any form.

@@ -4,12 +4,13 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from service.core.statements.grounding.language import language_of
 from service.core.statements.grounding.lexicon import OPENERS, ORDINARY
 from service.core.statements.grounding.quotable import addresses_reader, cleaned
-from service.core.tasks.summarize.planted import asks_for_a_text
 from service.core.unit.interaction import Interaction
+from service.kit.frame.patterns import pattern_texts
 
 _PARAGRAPH_END = re.compile(r"\n[ \t]*\n")
 # Years from 2040 are typing errors in notes written before 2040.
@@ -119,3 +120,15 @@ def read_note(item: Interaction) -> Note:
 def channel_name(item: Interaction) -> str:
     """Return the channel in words."""
     return _CHANNELS.get(item.channel, item.channel)
+
+
+_TEXTS = pattern_texts(Path(__file__).with_name("patterns.yaml"), "planted")
+
+_ORDERED = re.compile(_TEXTS["ordered"], re.I)
+_ADDRESSED = re.compile(_TEXTS["addressed"], re.I)
+_CODE = re.compile(_TEXTS["code"], re.I | re.M)
+
+
+def asks_for_a_text(text: str) -> bool:
+    """Return whether ``text`` asks for a piece of writing, a manner of answering, or a role, or holds program code."""
+    return any(pattern.search(text) is not None for pattern in (_ADDRESSED, _ORDERED, _CODE))

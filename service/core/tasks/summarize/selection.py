@@ -28,11 +28,7 @@ class Weights:
 
     @classmethod
     def parse(cls, content: bytes) -> "Weights":
-        """Read the weights that ``omni bench floor --fit`` wrote.
-
-        Raises:
-            PairError: the bytes hold no weights.
-        """
+        """Read the weights that ``omni bench floor --fit`` wrote. Raises ``PairError``: the bytes hold no weights."""
         try:
             return cls(**json.loads(content))
         except (ValueError, TypeError) as err:

@@ -1,15 +1,13 @@
 """Signals of what the next agent must know: danger, money, promises, open, refused and settled matters."""
 
 import re
+from pathlib import Path
 
-_SAFETY = re.compile(
-    r"\b(?:suicid|kill (?:my|him|her|them|your)sel|end (?:it all|my life)|(?:want|going) to die|overdos|welfare check"
-    r"|threat(?:s|ened|ens)?\b|shoot|gun\b|weapon|bomb|gas (?:smell|leak|odor)|rotten|smell(?:s|ed)? gas|carbon monoxide"
-    r"|generator\b.{0,30}\b(?:in the (?:house|basement|garage)|indoors|inside|basement)|wire (?:is )?down|downed (?:wire|line)"
-    r"|sparks|sparking|smok(?:e|ing)\b|humming|on fire|ventilator|oxygen|dialysis|life support"
-    r"|batter(?:y|ies) (?:left|last)|headaches?|vomit)",
-    re.I,
-)
+from service.kit.frame.patterns import pattern_texts
+
+_TEXTS = pattern_texts(Path(__file__).with_name("patterns.yaml"), "signals")
+
+_SAFETY = re.compile(_TEXTS["safety"], re.I)
 # The weights were chosen by reading digests of the dev and challenge cases, not fitted; ``history`` uses them.
 _WEIGHED: tuple[tuple[re.Pattern[str], float], ...] = (
     (_SAFETY, 3.0),
@@ -52,62 +50,22 @@ SIGNALS: dict[str, re.Pattern[str]] = {
     ),
     "reference": re.compile(r"\b[A-Z]{2,4}[- ]?\d{2,6}(?:-\d{1,4})?\b|#\d{3,}|\b\d{4,6}\b"),
     "number": re.compile(r"\d"),
-    "promise": _any_of(
-        """promis*, will, won't, shall, sched*, booked, appointment, appt, call back, callback*, call backs, cb, follow up,
-        follow-up, following up, expect*, guarante*, to be"""
-    ),
+    "promise": _any_of(_TEXTS["promise"]),
     "due": _any_of("by, until, till, til, thru, through, within, before, deadline, due, expires, at the latest, held"),
-    "open": _any_of(
-        """pending, open, opened, reopen*, unresolved, escalat*, still, waiting, waits, await*, yet, outstanding, hold, review,
-        queue, backlog, in progress, overdue"""
-    ),
-    "refused": _any_of(
-        """deny, denied, denies, declin*, decl, refus*, reject*, cannot, can't, cant, unable, not able, not allowed, not
-        eligible, not auth*, not accept*, ineligible, fail*, invalid, wrong, error, mistake, incorrect, missed, never,
-        no one, no call, no answer, no response, no credit, no order*, no record"""
-    ),
-    "negation": _any_of(
-        "not, no, none, nothing, nobody, without, w/o, isn't, wasn't, didn't, doesn't, don't, hasn't, didnt, dont, hasnt"
-    ),
-    "settled": _any_of(
-        """closed, resolved, complet*, paid, pd, posted, approved, granted, restored, fixed, repaired, replaced, refunded,
-        credited, reversed, waived, confirmed, received, recd, rec'd, rcvd, canceled, cancelled, done, set up, enrolled,
-        sent, issued, found, cause, caused"""
-    ),
-    "matter": _any_of(
-        """disput*, refund*, credit*, fee, fees, charge, charges, shut*, disconnect*, disc, reconnect*, outage*, deposit*,
-        medical, fraud*, supervisor, sup, manager, mgr, complain*, claim, claims, bill, bills, billed, payment*, pmt,
-        pmts, plan, plans, installment*, arrangement, autopay, past due, balance, bal, meter, meters, mtr, rate, rates,
-        service, svc, account, acct, letter, letters, form, forms, power, crew, ticket, tkt, permit, inspection, solar,
-        transfer, xfer, move, moving, start, stop, password, login, locked, app, portal, estimate, estimated, estimates,
-        read, reads, reading"""
-    ),
-    "wish": _any_of(
-        "want, wants, wanted, ask, asks, asked, asking, request, requests, requested, req, req'd, need, needs, needed, offer,"
-        " offers, insists, demand*, prefers, would like"
-    ),
-    "reports": _any_of(
-        "says, said, sts, states, stated, claims, told, advised, adv, denies, explained, admitted, agreed, accepts, understands"
-    ),
-    "customer": _any_of(
-        "cust*, caller, clr, she, he, her, his, daughter, son, wife, husband, mother, father, mom, tenant, landlord"
-    ),
-    "mood": _any_of(
-        """upset, angry, livid, furious, frustrat*, calm, polite, worried, anxious, scared, crying, tears, mad, irate, thank*,
-        sorry, apolog*, appreciat*"""
-    ),
-    "household": _any_of(
-        """baby, infant, kid, kids, child*, elderly, disab*, oxygen, insulin, nebulizer, cpap, hospital, hospice, pregnan*,
-        wheelchair, fixed income, widow*, laid off, job"""
-    ),
+    "open": _any_of(_TEXTS["open"]),
+    "refused": _any_of(_TEXTS["refused"]),
+    "negation": _any_of(_TEXTS["negation"]),
+    "settled": _any_of(_TEXTS["settled"]),
+    "matter": _any_of(_TEXTS["matter"]),
+    "wish": _any_of(_TEXTS["wish"]),
+    "reports": _any_of(_TEXTS["reports"]),
+    "customer": _any_of(_TEXTS["customer"]),
+    "mood": _any_of(_TEXTS["mood"]),
+    "household": _any_of(_TEXTS["household"]),
     "first_person": _any_of("i, i'm, i've, i'd, i'll, my, mine, me"),
     "company": _any_of("we, we're, we've, we'll, our, us"),
     "reader": _any_of("you, your, you're, you've, you'll, yours"),
-    "courtesy": _any_of(
-        """thanks, thank you, sorry, apolog*, understand, appreciat*, welcome, have a good, have a great, have a nice,
-        anything else, happy to, glad to, reply stop, opt out, do not reply, how can i help, how may i help, feel free,
-        take care, moment, bear with, no problem"""
-    ),
+    "courtesy": _any_of(_TEXTS["courtesy"]),
     "question": re.compile(r"\?\s*$"),
     "shouted": re.compile(r"\b[A-Z]{4,}\b.{0,80}\b[A-Z]{4,}\b"),
     "form": re.compile(

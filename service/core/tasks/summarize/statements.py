@@ -3,16 +3,16 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from service.core.statements.grounding.text import fold, sentences
 from service.core.tasks.summarize.notes import Note
 from service.core.tasks.summarize.shorthand import written_out
+from service.kit.frame.patterns import pattern_texts
 
-_GREETING = re.compile(
-    r"^(?:(?:hi|hello|hey|dear|thanks?|thank you|ok(?:ay)?|good (?:morning|afternoon|evening))\b"
-    r"[^,.!?:;$\d]{0,24}[,.!:;-]{1,3}\s?){1,3}",
-    re.I,
-)
+_TEXTS = pattern_texts(Path(__file__).with_name("patterns.yaml"), "statements")
+
+_GREETING = re.compile(_TEXTS["greeting"], re.I)
 _SMALL_TALK = re.compile(
     r"^(?:hi|hello|hey|dear|thanks?|thank you|regards|best|sent from|ok(?:ay)?|happy to|glad to)\b", re.I
 )
@@ -20,48 +20,25 @@ _SMALL_TALK_WORDS = 7
 _WRITTEN_OUT_WORDS = 4
 _CLAUSE = re.compile(r"(?<=[,)]) (?=(?:and|but|so|which|then|because|if|while|although)\b)| (?:-{1,2}|[–—]) ")
 # A later statement replaces an earlier one if it is a correction and both share words.
-_CORRECTS = re.compile(
-    r"\b(?:correction|correcting|corrects|was (?:wrong|incorrect|a mistake|an error)|typo|scratch that|supersedes|replaces the"
-    r"|wrong (?:date|amount|number|note|acct|account|customer|person))\b",
-    re.I,
-)
+_CORRECTS = re.compile(_TEXTS["corrects"], re.I)
 _CORRECTIVE = re.compile(r"correct(?:ion|ed)", re.I)
 _SHARED_WORDS = 2
 _MOST_CORRECTIONS = 20
 _FORM_BLANKS = re.compile(r"_{3,}")
 # Notes omit the dollar sign: "PD 204.15". ``service.core.statements.grounding.check`` also reads two decimals
 # without a unit as an amount.
-_BARE_AMOUNT = re.compile(
-    r"(?<![\w$€£.,:/#+-])(?<!\bv )(?:\d{1,3}(?:,\d{3}){1,2}|\d{1,5})\.\d\d"
-    r"(?![\w%.:/-]|,\d|\s?(?:%|kwh?|c/|cents?|hrs?|hours|am\b|pm\b|therms|volts?|v\b))",
-    re.I,
-)
+_BARE_AMOUNT = re.compile(_TEXTS["bare_amount"], re.I)
 # "65 recon fee", "pay 275 by": a whole number beside a word for money.
 _AFTER_PAYING = "|".join(
     rf"(?<=\b{word} )" for word in ("paid", "pay", "pd", "owes", "owe", "offers", "offered", "fee")
 )
-_WHOLE_AMOUNT = re.compile(
-    r"(?<![\w$€£.,:/#+-])(?:"
-    rf"(?:{_AFTER_PAYING})[1-9]\d{{1,3}}(?=$|[ ,;.](?!\d)"
-    r"(?!\s?(?:days?|bd|hrs?|hours|months?|mos?|weeks?|wks?|times?|x|of|am|pm|st|th|percent|kwh|%)\b))"
-    r"|[1-9]\d{1,3}(?= (?:recon\w*|late|returned|trip|dollar|guarantee|overdraft) (?:fee|charge|credit)\b"
-    r"|\s(?:fee|deposit|dep|refund|credit)\b))",
-    re.I,
-)
+_WHOLE_AMOUNT = re.compile(_TEXTS["whole_amount"], re.I)
 _AMOUNT = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3}){1,2}\.\d\d|\d{1,5}\.\d\d)(?!\d)")
 _OWED = re.compile(r"\b(?:owes?|owed|past due|bal(?:ance)?|arrears|due|cut|disc(?:onnect\w{0,6})?|shut.?off)\b", re.I)
 # "CARD 894.10 APPROVED", "pd 204.15": a debt that a later contact settles is left out of the digest.
-_SETTLED = re.compile(
-    r"(?<!not )\b(?:paid|pd|received|posted|cleared)\b.{0,20}?\d\.\d\d(?!\d)"
-    r"|\b\d[\d,]{0,8}\.\d\d\b (?:was |is |has |been ){0,2}(?:paid|pd|approved|received|posted|cleared)\b",
-    re.I,
-)
+_SETTLED = re.compile(_TEXTS["settled"], re.I)
 # If another customer's data was disclosed, a person who is named with a debt may be that other customer.
-_DISCLOSED = re.compile(
-    r"\bthird.party (?:acct|account|info|customer)|\b(?:another|other|wrong) customer'?s?\b|\b(?:somebody|someone) else's\b"
-    r"|\bstranger'?s?\b|\bprivacy (?:incident|breach|case|complaint)",
-    re.I,
-)
+_DISCLOSED = re.compile(_TEXTS["disclosed"], re.I)
 _PERSON = re.compile(r"\b[A-Z][a-zA-Z'-]{1,20},? [A-Z][a-zA-Z'-]{1,20}\b")
 _OPTIONS = re.compile(r"\w /[^/\n]{1,24} / ?\w")
 _STATEMENT_WORDS = 45

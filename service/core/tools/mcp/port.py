@@ -30,7 +30,6 @@ class McpClient(Protocol):
     @property
     def session(self) -> "ClientSession":
         """The open session."""
-        ...
 
 
 Connect = Callable[[], AbstractAsyncContextManager[McpClient]]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.codegate.checkout import ABORTED, SideFailed, run_side
+from eval.codegate.run import ABORTED, SideFailed, run_side
 from eval.spine.errors import CodeGateError
 
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from eval.dialogue.scenario import DialogueExpectations
-from eval.harvest.accept import problems_of
-from eval.harvest.conversations import TO_WRITE, ConversationSource
+from eval.harvest.kept import TO_WRITE, ConversationSource
 from eval.harvest.propose import HarvestContext
+from eval.harvest.review import problems_of
 from eval.spine.cases import load_cases
 from eval.suites import load_case_rules
 from service.core.run.dialogue.turn import DialogueInputs, Spoken

@@ -1,9 +1,9 @@
 import pytest
 
-from eval.harvest.accept import count_in_card
 from eval.harvest.candidates import week_bounds, week_of
-from eval.harvest.draft import drafted_facts
 from eval.harvest.proposal import read_proposals, write_proposals
+from eval.harvest.review import count_in_card
+from eval.harvest.sources.summarize import drafted_facts
 from eval.spine.case_rules import Passage
 from eval.spine.errors import HarvestError
 from service.core.statements.grounding.text import form_occurs

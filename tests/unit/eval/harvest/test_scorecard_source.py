@@ -13,7 +13,7 @@ from eval.harvest.sources.scorecard import ReviewedCall, ReviewedCalls, SaidVerd
 from eval.spine.cases import Case
 from eval.spine.errors import HarvestError
 from eval.suites.scorecard.case_rules import CASE_RULES
-from service.calls.store.forms import FormMissing
+from service.calls.store.form_store import FormMissing
 from service.calls.store.overrides import Override
 from service.calls.worker.kept import KeptTranscript
 from service.core.tasks.scorecard import ScorecardInputs

@@ -6,8 +6,7 @@ from decimal import Decimal
 import pytest
 from shadowed import judged, record, report_of
 
-from eval.shadow.report import console_lines, render_shadow, to_json
-from eval.shadow.verdicts import verdict_changes
+from eval.shadow.report import console_lines, render_shadow, to_json, verdict_changes
 from service.core.tasks.scorecard.card import CriterionResult, Scorecard, ScoreFields
 
 

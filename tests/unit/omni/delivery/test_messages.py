@@ -10,10 +10,9 @@ from pydantic import TypeAdapter
 
 from omni.delivery.chat import post_to_chat, slack_payload, teams_payload
 from omni.delivery.destinations import AnyDestination
-from omni.delivery.folder import put_into_folder
 from omni.delivery.mail import build_mail, send_by_smtp
 from omni.delivery.outgoing import DeliveryFailed, Outgoing, OutgoingFile
-from omni.delivery.sending import send
+from omni.delivery.sending import put_into_folder, send
 from omni.schedule.plan import PLAN_FILE, load_plan
 from service.kit.settings import REPO_ROOT, Settings
 

@@ -7,8 +7,7 @@ from scheduled import MONDAY, Clock, Receivers, plan_of
 
 from omni.delivery.outbox import KEEP_TRYING, ReportOutbox
 from omni.delivery.outgoing import DeliveryFailed, Outgoing, OutgoingFile
-from omni.records.disk import DiskObjects, DiskRecords
-from omni.records.opening import SharedPlace
+from omni.records import disk_place
 
 MINUTE = timedelta(minutes=1)
 TWO = {"folder": {"kind": "folder", "path": "a"}, "other": {"kind": "folder", "path": "b"}}
@@ -21,7 +20,7 @@ def clock():
 
 @pytest.fixture
 def make(tmp_path, clock):
-    place = SharedPlace(records=DiskRecords(tmp_path), objects=DiskObjects(tmp_path / "outbox"))
+    place = disk_place(tmp_path)
 
     def build(*answers):
         destinations = plan_of({"id": "j", "what": "does", "command": ["x"], "cron": "* * * * *", "timeout": "1m",
@@ -50,7 +49,7 @@ def test_each_destination_gets_a_report_once(make, tmp_path):
     assert outbox.keep(report(), ["folder", "other"]) == []
     assert outbox.send_due() == outbox.send_again() == []
     assert [got.files[0].content for got, _ in outbox.send.got] == [b"<p>yous!</p>"] * 2
-    assert list((tmp_path / "outbox").iterdir()) == []
+    assert list((tmp_path / "schedule" / "outbox").iterdir()) == []
 
 
 def test_a_destination_that_is_added_later_gets_the_report_too(make):
@@ -133,7 +132,7 @@ def test_what_another_process_is_sending_is_left_alone_until_its_lease_ends(make
 def test_a_lost_content_and_a_destination_that_is_gone_are_said(make, tmp_path):
     outbox = make()
     outbox.keep(report(), ["folder"])
-    (tmp_path / "outbox" / "weekly-1").unlink()
+    (tmp_path / "schedule" / "outbox" / "weekly-1").unlink()
     assert outbox.send_due()[0].detail == "the kept report is gone; make it again"
     outbox.keep(report("weekly-2"), ["gone"])
     assert outbox.send_due()[0].detail == "the schedule names no destination 'gone' any more"
@@ -159,7 +158,7 @@ def test_kept_reports_are_readable_by_their_owner_alone(make, tmp_path):
 def test_a_record_that_cannot_be_read_holds_up_no_other_delivery(make, tmp_path, damage):
     outbox = make()
     outbox.keep(report(), ["folder"])
-    (damaged,) = (tmp_path / "delivery").iterdir()
+    (damaged,) = (tmp_path / "schedule" / "delivery").iterdir()
     damage(damaged)
     before = damaged.read_bytes()
     outbox.keep(report("weekly-2"), ["folder"])
@@ -169,14 +168,14 @@ def test_a_record_that_cannot_be_read_holds_up_no_other_delivery(make, tmp_path,
     assert states(outbox) == {("weekly-1", "folder"): "given up", ("weekly-2", "folder"): "delivered"}
     assert [record.state for record in outbox.send_again()] == ["given up"]
     assert damaged.read_bytes() == before
-    assert [path.name for path in (tmp_path / "outbox").iterdir()] == ["weekly-1"]
+    assert [path.name for path in (tmp_path / "schedule" / "outbox").iterdir()] == ["weekly-1"]
 
 
 def test_a_kept_report_that_cannot_be_read_holds_up_no_other_delivery(make, tmp_path):
     outbox = make()
     for name in ("weekly-1", "weekly-2"):
         outbox.keep(report(name), ["folder"])
-    (tmp_path / "outbox" / "weekly-1").write_text('{"report_id": "weekly-1"}')
+    (tmp_path / "schedule" / "outbox" / "weekly-1").write_text('{"report_id": "weekly-1"}')
     first, second = outbox.send_due()
     assert (first.state, first.detail) == ("waiting", "the kept report cannot be read; make it again")
     assert second.state == "delivered"

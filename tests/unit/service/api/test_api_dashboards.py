@@ -19,7 +19,7 @@ from service.access.control import open_access
 from service.access.sessions import COOKIE, Sessions
 from service.access.throttle import Throttle
 from service.access.tokens import Tokens
-from service.api.assets import ASSETS, PAGE, content
+from service.api.assets import ASSETS, content
 from service.app import create_app
 from service.dashboards.reader import DashboardReader
 from service.kit.frame.errors import WarehouseBusy
@@ -303,7 +303,7 @@ def test_signing_out_deletes_the_cookie(runtime):
 @pytest.mark.acceptance("header-10")
 def test_the_page_is_public_holds_no_figure_and_has_a_strict_policy(runtime):
     with browser(runtime) as client:
-        for path in ("/dashboards", *(f"/dashboards/{name}" for name in ASSETS)):
+        for path in ("/dashboards", *(f"/dashboards/{name}" for name in ASSETS["dashboards"])):
             answer = client.get(path)
             assert answer.status_code == 200, path
             policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
@@ -316,9 +316,9 @@ def test_the_page_is_public_holds_no_figure_and_has_a_strict_policy(runtime):
 
 
 def test_the_page_has_no_inline_code_and_loads_nothing_from_other_hosts():
-    page = content(PAGE).decode()
+    page = content("dashboards.html").decode()
     assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", page) == []
-    for name in (PAGE, *ASSETS):
+    for name in ("dashboards.html", *ASSETS["dashboards"]):
         addresses = set(re.findall(r"https?://[^\"'\s)]+", content(name).decode()))
         assert addresses <= {"http://www.w3.org/2000/svg"}, name  # a namespace, not an address
         assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|eval\(|document\.write", content(name).decode())

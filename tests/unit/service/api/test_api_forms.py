@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 from access_place import keep_clients
-from builders import FakeForms, changed
+from builders import changed, forms_in_memory
 from fastapi.testclient import TestClient
 
 from service.access.clients import new_secret
@@ -36,7 +36,7 @@ def runtime(api_runtime, tmp_path):
     settings = Settings(state_dir=tmp_path, access_dir=folder)
     keep_clients(settings, SECRET, **clients)
     tasks = {"summarize": load_task("summarize"), "scorecard": load_task("scorecard")}
-    return api_runtime(settings=settings, access=open_access(settings), forms=FakeForms(), tasks=tasks)
+    return api_runtime(settings=settings, access=open_access(settings), forms=forms_in_memory(), tasks=tasks)
 
 
 @contextmanager

@@ -17,9 +17,8 @@ from service.access.sealing import OwnerOnly
 from service.api.conversations.models import HANDED_OVER, TAKEN_OVER
 from service.app import create_app
 from service.conversations.store import ConversationStore
-from service.desk.book import CallbackBook
-from service.desk.callback_store import CallbackStore
-from service.desk.handover_store import HandoverStore
+from service.desk.callback import CallbackBook, CallbackStore
+from service.desk.handover import HandoverStore
 from service.desk.queue import HandoverQueue
 from service.kit.aws.stores import CALLBACKS, HANDOVERS, MESSAGES
 from service.kit.frame.errors import StoreError

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from service.audit.record import AuditRecord
-from service.audit.spooled import Spooled
+from service.audit.stores import Spooled
 from service.kit.frame.errors import StoreError
 
 

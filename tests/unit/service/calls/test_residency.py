@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.calls.tenants.residency import UNKNOWN, Residency, is_allowed
-from service.calls.tenants.tenant import TenantSettings
+from service.calls.tenants.desk import UNKNOWN, Residency, is_allowed
+from service.calls.tenants.store import TenantSettings
 from service.core.unit.cards import ModelCards
 from service.kit.settings import Settings
 

@@ -6,7 +6,6 @@ from itertools import count
 
 import pytest
 
-from service.conversations.build import conversations_in_memory
 from service.conversations.model import (
     MOST_MESSAGES,
     MOST_TURNS,
@@ -16,7 +15,7 @@ from service.conversations.model import (
     MadeBy,
 )
 from service.conversations.service import ConversationMissing, Turns
-from service.conversations.store import ConversationChanged
+from service.conversations.store import ConversationChanged, conversations_in_memory
 from service.core.run.dialogue.turn import DialogueReply, HandoverNote
 from service.core.unit.channel import Channel
 from service.kit.frame.errors import DeadlineExceeded, StoreError, UpstreamUnavailable

@@ -7,9 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.access.sealing import OwnerOnly
-from service.desk.book import CallbackBook
-from service.desk.callback import MOST_RINGS, CallbackStatus, RingOutcome
-from service.desk.callback_store import CallbackStore
+from service.desk.callback import MOST_RINGS, CallbackBook, CallbackStatus, CallbackStore, RingOutcome
 from service.desk.opening import promised_by
 from service.desk.worker import CallbackWorker
 from service.kit.aws.stores import CALLBACKS

@@ -11,8 +11,7 @@ from service.core.tasks.assistant.knowledge import bank_knowledge
 from service.core.tools.functions import ToolFunction
 from service.core.tools.port import ToolError
 from service.core.tools.serving import build_task_tools
-from service.desk.book import CallbackBook
-from service.desk.callback_store import CallbackStore
+from service.desk.callback import CallbackBook, CallbackStore
 from service.desk.tool import TOOL, with_kept_callbacks
 from service.kit.aws.stores import CALLBACKS
 from service.kit.frame.errors import StoreError

@@ -5,12 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.channels.phone.voicemail import Voicemail
-from service.channels.phone.voicemail_store import VoicemailStore
-from service.desk.callback import Callback
-from service.desk.callback_store import CallbackStore
-from service.desk.handover import CustomerHandover
-from service.desk.handover_store import HandoverStore
+from service.channels.phone.voicemail import Voicemail, VoicemailStore
+from service.desk.callback import Callback, CallbackStore
+from service.desk.handover import CustomerHandover, HandoverStore
 from service.kit.aws.stores import CALLBACKS, HANDOVERS, VOICEMAILS
 from service.kit.records.memory import RowsInMemory
 from service.kit.records.table import RecordChanged

@@ -4,10 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.desk.handover import CustomerHandover, HandoverSummary
-from service.desk.handover_store import HandoverStore
-from service.desk.queue import HandoverQueue
-from service.desk.watch import HandoverWatch
+from service.desk.handover import CustomerHandover, HandoverStore, HandoverSummary
+from service.desk.queue import HandoverQueue, HandoverWatch
 from service.kit.aws.stores import HANDOVERS
 from service.kit.frame.errors import StoreError
 from service.kit.records.memory import RowsInMemory

@@ -49,11 +49,7 @@ class IntentWeights(BaseModel):
 
 
 def read_weights(content: bytes) -> IntentWeights:
-    """Read the weights.
-
-    Raises:
-        ConfigurationError: the bytes hold no weights.
-    """
+    """Read the weights. Raises ``ConfigurationError``: the bytes hold no weights."""
     try:
         return IntentWeights.model_validate_json(content)
     except ValidationError as err:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import TypeVar, get_args
+from pathlib import Path
+from typing import Any, TypeVar, get_args
 
 from service.core.tasks.assistant.knowledge import (
     AccountType,
@@ -17,65 +18,26 @@ from service.core.tasks.assistant.knowledge import (
 )
 from service.core.tasks.assistant.phone import uk_number
 from service.core.tasks.assistant.places import found_places
+from service.kit.frame.patterns import pattern_texts, word_list
+
+_FILE = Path(__file__).with_name("patterns.yaml")
+_TEXTS = pattern_texts(_FILE, "slots")
 
 _I = re.IGNORECASE
 N = TypeVar("N", bound=str)
 
 
-def _compiled(patterns: Mapping[N, str]) -> Mapping[N, re.Pattern[str]]:
-    return {name: re.compile(rf"\b(?:{pattern})\b", _I | re.VERBOSE) for name, pattern in patterns.items()}
+def _compiled(section: str) -> Mapping[Any, re.Pattern[str]]:
+    return {name: re.compile(rf"\b(?:{pattern})\b", _I) for name, pattern in pattern_texts(_FILE, section).items()}
 
 
 # Words that name an account where it was asked for.
-_ACCOUNTS: Mapping[AccountType, re.Pattern[str]] = _compiled(
-    {
-        "student": r"students?|uni(?:versity)?|undergrad(?:uate)?s?|college|freshers?",
-        "business": r"""business|company|sole\ trader|ltd|partnership|self[-\ ]employed|freelanc\w+|start-?up|charity""",
-        "savings": r"savings?|savers?|rainy\ day",
-        "checking": r"""che(?:ck|que?)ing|current|everyday|day[-\ ]to[-\ ]day|personal|normal|main|regular|wages?|salary""",
-    }
-)
+_ACCOUNTS: Mapping[AccountType, re.Pattern[str]] = _compiled("accounts")
 # Said in passing, most of these words have other meanings, so "account" must stand with them.
-_ACCOUNTS_IN_PASSING: Mapping[AccountType, re.Pattern[str]] = _compiled(
-    {
-        "student": r"""students?\ (?:bank\ |current\ )?(?:account|acct|one)
-            | (?:account|acct)[\w\ ,']{0,30}\b(?:students?|uni|university|college)
-            | (?:i'?m|i\ am|as)\ an?\ (?:\w+\ ){0,2}student
-            | (?:off\ to|starting|start|going\ to|at)\ (?:uni|university)""",
-        "business": r"""business\ (?:bank(?:ing)?\ |current\ )?(?:account|acct|one)
-            | sole\ trader | limited\ company | self[-\ ]employed
-            | (?:account|acct)\ (?:for|to\ run)\ (?:my|our|a|the)\ [\w\ ]{0,30}?
-                (?:business|company|shop|partnership|charity|firm|club)
-            | (?:charity|company|firm|shop)\b[^.?!]{0,25}\b(?:account|acct)""",
-        "savings": r"savings?(?!\ on\b) | savers? | account\ to\ save | save\ (?:some\ )?money",
-        "checking": r"""che(?:ck|que?)ing | current\ (?:bank\ )?(?:account|acct|one|a/c) | everyday\ (?:bank\ )?account
-            | day[-\ ]to[-\ ]day\ account | account\ for\ my\ (?:wages|salary)
-            | (?:personal|normal|main|regular|wages?|salary)\ (?:bank\ )?(?:account|acct)""",
-    }
-)
-_CHANNELS: Mapping[str, re.Pattern[str]] = _compiled(
-    {
-        "branch": r"""(?:in\ |local\ |nearest\ )?branch(?:es)? | in[-\ ]person | face[-\ ]to[-\ ]face | walk(?:ing)?\ in
-            | come\ in | pop\ in(?:to)? | go\ in | visit(?:ing)? | over\ the\ counter""",
-        "digital": r"""on[-\ ]?line | digital(?:ly)? | app | website | web | internet | from\ home | mobile\ banking
-            | on\ my\ (?:phone|mobile|laptop|computer)""",
-    }
-)
-_CARDS: Mapping[CardType, re.Pattern[str]] = _compiled(
-    {
-        "virtual": r"virtual | digital\ card | online[-\ ]only\ card",
-        "contactless": r"contact[-\ ]?less | tap[-\ ](?:and|to|n)[-\ ]pay | tap\ card",
-        "premium": r"premium | top[-\ ]end | posh",
-        "standard": r"standard | ordinary | basic | normal | regular | plain",
-    }
-)
-_CARDS_BY_THEMSELVES: Mapping[CardType, re.Pattern[str]] = _compiled(
-    {
-        "virtual": r"virtual(?!\ (?:assistant|agent|meeting))",
-        "contactless": r"(?:the|a|your)\ contactless(?!\ payment)",
-        "premium": r"premium",
-    }
-)
+_ACCOUNTS_IN_PASSING: Mapping[AccountType, re.Pattern[str]] = _compiled("accounts_in_passing")
+_CHANNELS: Mapping[str, re.Pattern[str]] = _compiled("channels")
+_CARDS: Mapping[CardType, re.Pattern[str]] = _compiled("cards")
+_CARDS_BY_THEMSELVES: Mapping[CardType, re.Pattern[str]] = _compiled("cards_by_themselves")
 _SERVICES: tuple[tuple[BranchService, str], ...] = (
     ("business_banking", r"business"),
     ("account_opening", r"open(?:ing)?\b[\w ]{0,25}\baccounts?|accounts? opening|open one"),
@@ -88,21 +50,9 @@ _PLACE = re.compile(
     _I,
 )
 _WHAT_ABOUT = re.compile(r"\b(?:what|how) about (?:in |near )?([a-z][a-z'’-]+)\W*$", _I)
-_NO_PLACE = frozenset(
-    """a an the my your our me us you here there this that it home work branch branches account accounts card cards bank app
-    online person advance general touch mind case fact order time all once least first last half next morning afternoon today
-    tomorrow saturday sunday monday tuesday wednesday thursday friday weekend weekends phone debit which what where""".split()
-)
-_PLACE_ENDS = frozenset(
-    """please thanks thank and or but so to for with if is are do does can could would i you we that which what where when
-    branch branches area now today tomorrow open opens if city town centre center or not on""".split()
-)
-_FILLER = re.compile(
-    r"^(?:(?:um+|uh+|er+m?|so|well|oh|ok(?:ay)?|sorry|hi|yes|yeah|no|actually|i(?:'m| am| live| work)|it(?:'s| is)|that(?:'s| is)"
-    r"|we(?:'re| are)|my postcode is|make that|i meant?|try|in|near|around|at|from|about|just|the"
-    r"|somewhere|close|to|by)\b[\s,.]*)+",
-    _I,
-)
+_NO_PLACE = frozenset(word_list(_FILE, "slots_no_place").split())
+_PLACE_ENDS = frozenset(word_list(_FILE, "slots_place_ends").split())
+_FILLER = re.compile(_TEXTS["filler"], re.I)
 _DO_NOT_KNOW = re.compile(r"\b(?:don'?t (?:know|have)|no idea|not sure|whatever|don'?t mind)\b", _I)
 _LOOKS_FOR = re.compile(r"\b(?:branch(?:es)?|near(?:est|by)?|closest)\b", _I)
 _ALIKE = 0.8  # "vertual" and "premum" pass, "visual" does not

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from service.core.run.dialogue.turn import DialogueInputs
 from service.core.tasks.assistant.knowledge import BankKnowledge
@@ -11,33 +12,14 @@ from service.core.tasks.assistant.phone import uk_number
 from service.core.tasks.assistant.understanding.intent import Aspect, Topic, Wish, hear
 from service.core.tasks.assistant.understanding.intents import Guess, GuessIntent, Intent, intent_of, meant
 from service.core.tasks.assistant.understanding.slots import Slots, read_slots
+from service.kit.frame.patterns import pattern_texts
+
+_FILE = Path(__file__).with_name("patterns.yaml")
+_TEXTS = pattern_texts(_FILE, "talk")
 
 # What the assistant's last words ask for, whoever worded them: a model may have answered the turn before.
-_ASKS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (name, re.compile(pattern, re.IGNORECASE))
-    for name, pattern in (
-        (
-            "callback",
-            r"\b(?:shall|should|may|can|could) (?:i|we) (?:\w+ )*(?:call|ring|phone|callback)\b[^.?]*\d[^.?]*\?",
-        ),
-        ("callback", r"\b(?:would you like|do you want)\b[^.?]*\b(?:call|callback)\b[^.?]*\d[^.?]*\?"),
-        ("phone", r"\b(?:what|which)\b[^.?]*\bnumber\b[^.?]*\?|\b(?:phone|callback|contact) number\b[^.?]*\?"),
-        ("transfer", r"\b(?:connect|transfer|put) you\b[^.?]*\?"),
-        ("account_type", r"\b(?:what|which) (?:(?:type|kind|sort) of )?(?:bank )?account\b[^.?]*\?"),
-        ("channel", r"\bbranch\b[^.?]*\b(?:online|app|digital)\b[^.?]*\?|\b(?:online|app)\b[^.?]*\bbranch\b[^.?]*\?"),
-        ("card_type", r"\b(?:what|which) (?:(?:type|kind|sort) of )?(?:debit )?card\b[^.?]*\?"),
-        ("location", r"\b(?:what|which) (?:town|city|place|area|postcode)\b[^.?]*\?|\bwhere are you\b[^.?]*\?"),
-        (
-            "request",
-            r"\b(?:how can i|what can i|what (?:would you|you would) like|what you need|anything|which of these)\b[^.?]*\?",
-        ),
-    )
-)
-_CANNOT_HELP = re.compile(
-    r"\b(?:can'?t|can’t|cannot|unable to|not able to|couldn'?t|couldn’t) (?:help|assist|advise|answer)\b"
-    r"|\bbeyond what i can\b|\bnot something (?:that )?i can\b|\bsomething (?:that )?i can(?:'|’)?(?:t|not) help\b",
-    re.IGNORECASE,
-)
+_ASKS = {name: re.compile(text, re.I) for name, text in pattern_texts(_FILE, "asks").items()}
+_CANNOT_HELP = re.compile(_TEXTS["cannot_help"], re.I)
 _WORD = re.compile(r"\w+")
 _ALIKE, _LEAST_WORDS = 0.6, 3  # shared words of two messages that ask the same, as a share of all their words
 _REPEATED, _LOOKED_AT = 3, 6  # the third equal question among the last six messages
@@ -93,7 +75,7 @@ def cannot_help(reply: str) -> bool:
 def _replied(talk: Talk, reply: str) -> Talk:
     """Return the state after the assistant's reply: what it did not ask about further, it has answered."""
     talk = replace(talk, declined=cannot_help(reply))
-    asked = next((name for name, pattern in _ASKS if pattern.search(reply)), "")
+    asked = next((name for name, pattern in _ASKS.items() if pattern.search(reply)), "")
     if asked in ("", "request"):
         return replace(talk, open=(), asked=asked)
     waiting: Mapping[str, Topic] = {

@@ -36,9 +36,7 @@ _CARD_ASPECTS: tuple[Aspect, ...] = ("features", "fees", "requirements", "replac
 def approved(answers: Iterable[tuple[str, Mapping[str, Any]]], customer: Iterable[str]) -> Iterator[SourceStatement]:
     """Yield the statements that may account for a reply.
 
-    Args:
-        answers: tool and answer of each use in this conversation that was answered.
-        customer: the customer's words and what the channel has verified.
+    ``answers`` are tool and answer of each answered use, ``customer`` the customer's words and what the channel verified.
     """
     answers = list(answers)
     yield from _wordings()

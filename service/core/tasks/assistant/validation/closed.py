@@ -7,6 +7,7 @@ A list of bad questions never ends. So a question is refused unless its words of
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 from service.core.run.guard import Objection
 from service.core.statements.answers.support import content_of, stem
@@ -14,52 +15,21 @@ from service.core.statements.grounding.text import sentences
 from service.core.tasks.assistant.persona import persona
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.validation.seen import SeenTurn
+from service.kit.frame.patterns import pattern_texts, word_list
+
+_FILE = Path(__file__).with_name("patterns.yaml")
+_TEXTS = pattern_texts(_FILE, "closed")
 
 _I = re.IGNORECASE
-_DEMAND = re.compile(
-    r"\b(?:(?:tell|give|send|provide|show|read|text|e-?mail|confirm to) (?:it to )?(?:me|us)\b"
-    r"|(?:share|confirm|enter|type|state|spell|provide|verify)\b[^.?!]{0,20}\byour\b"
-    r"|(?:i|we)(?:'ll| will| do)?(?: just| also| first)? need (?:to know )?your\b)",
-    _I,
-)
+_DEMAND = re.compile(_TEXTS["demand"], re.I)
 _SHORT = re.compile(r"['’](?:s|re|ve|ll|d|m)\b", _I)
-_OFFER = re.compile(
-    r"\b(?:shall i|should i|can i|may i (?:connect|call|ask)|would you like (?:me|us)?|do you want (?:me|us)?)\b", _I
-)
+_OFFER = re.compile(_TEXTS["offer"], re.I)
 # A reply may end in a question that passes the word back: "does that help?", "is that right?".
-_EMPTY = content_of(
-    """ok okay all right sorry thanks please help helps helpful sense understand understood clear correct sure fine know like
-    want need would prefer ask tell say said hear see look find give think sound good great happy well let question mean moment
-    first next step so far today new open opening order ordering get bank larkfield assist assistance anything something
-    else more further other instead maybe perhaps able choose for"""
-)
-_DONE = (
-    r"(?:[a-z]+ed|sent|paid|put|made|set|frozen|withdrawn|written|begun|bought|built|cut|done|drawn|given|got|kept|lent|sold|taken"
-    r"|won|upheld|held)"
-)
-_SECRET = content_of(
-    """pin passcode password code cvv cvc security secret card number digits birth born birthday maiden income salary balance sort
-    login username user biometric fingerprint face insurance national passport licence photo selfie expiry"""
-)
-_FIRST_PERSON = re.compile(
-    rf"\b(?:i|we)(?:'ve| have)(?: (?:now|just|already|also|successfully|been able to|gone ahead and))* (?P<done>{_DONE})\b"
-    r"|\b(?:i|we)(?:'ll| will| am going to|'m going to|'re going to)(?: (?:now|just|also|then|only|always|gladly|personally))* "
-    r"(?P<will>(?!not\b|never\b)[a-z]+)\b"
-    r"|\b(?:your(?: \w+){1,4}?|you|it|this|that|(?:the|a|an|our|my) \w+(?: \w+)?|some(?:one|body))"
-    r"(?:'ve|'s|'re| has| have| had| is| are| was| were)(?: (?:been|being|now|just|already|also|successfully))* "
-    rf"(?P<passive>{_DONE})\b(?! by\b| to\b)",
-    _I,
-)
+_EMPTY = content_of(word_list(_FILE, "closed_empty"))
+_SECRET = content_of(word_list(_FILE, "closed_secret"))
+_FIRST_PERSON = re.compile(_TEXTS["first_person"], re.I)
 # Verbs of speaking, looking and understanding: they change nothing at the bank.
-_TALK = frozenset(
-    map(
-        stem,
-        """told tell said say explained explain asked ask mentioned mention listed list given give answered answer described
-        described shown show checked check looked look found find seen see read heard hear understood understand got get had have
-        been be noticed notice added add tried try do done help helped need walk guide repeat repeated stop stay keep go start
-        wait leave left covered cover meant mean taken assumed assume included include""".split(),
-    )
-)
+_TALK = frozenset(map(stem, word_list(_FILE, "closed_talk").split()))
 _DEEDS = {
     "request_callback": "arrange book schedule request set log place organise organize note call ring phone contact",
     "transfer_to_agent": "transfer connect pass hand put tell inform notify bring forward get let",

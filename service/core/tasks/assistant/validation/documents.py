@@ -2,47 +2,30 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from service.core.run.guard import Objection
 from service.core.statements.answers.support import is_negative
 from service.core.statements.grounding.text import fold, sentences
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.validation.seen import SeenTurn
+from service.kit.frame.patterns import pattern_texts, word_list
 
-_DOCUMENT = re.compile(
-    r"\b(?:passports?|driving licen[cs]es?|photocards?|proof of (?:[\w-]+ ){0,5}?(?:address|income|identity|id|"
-    r"funds|employment)|utility bills?|council tax"
-    r"|pay ?slips?|bank statements?|national insurance|ni number|birth certificates?|marriage certificates?|"
-    r"tenancy agreements?|offer letters?|ucas"
-    r"|student (?:id|card)|certificates? of incorporation|company registration|tax reference|utr|"
-    r"business plans?|selfies?|digital photos?|tax returns?"
-    r"|p60|p45|residence permits?|biometric\w*|reference letters?|references? from|self assessment|"
-    r"credit reports?|employment contracts?|identity cards?"
-    r"|letters? from (?:your|an|the) employer|mortgage statements?|deposit slips?)\b"
-)
-_REQUIRES = re.compile(
-    r"\b(?:need|bring|require[ds]?|provide|documents?|docs|papers|have ready|upload|take with)\b", re.IGNORECASE
-)
+_FILE = Path(__file__).with_name("patterns.yaml")
+_TEXTS = pattern_texts(_FILE, "documents")
+
+_DOCUMENT = re.compile(_TEXTS["document"])
+_REQUIRES = re.compile(_TEXTS["requires"], re.I)
 # What a list may be introduced with that does not say "need"; the customer's message does then.
 _LISTS = re.compile(r"\b(?:just|only|thats all|things?|have)\b")
 _ACCEPTS = re.compile(r"\b(?:proof of|counts?|accept\w*|will do|is fine|are fine)\b")
 # Any other paper: "letter from your landlord", "phone bill", "A-level certificates".
-_PAPER = re.compile(
-    r"\b(?P<of>[a-z][\w-]+) (?P<what>certificate|statement|letter|bill|photograph|permit|reference|contract|visa|report|deed)s?\b"
-)
+_PAPER = re.compile(_TEXTS["paper"])
 _LETTER_FROM = re.compile(r"\bletters? from (?:(?:your|the|an?|my) )?(?P<of>[a-z][\w-]+)")
-_NO_KIND = frozenset(
-    """a an the your my our his her their this that any each every same latest recent last valid original and or of
-    tax bring one two three no as with like""".split()
-)
+_NO_KIND = frozenset(word_list(_FILE, "documents_no_kind").split())
 # Details that decide whether a document is accepted: what no tool said of it changes it.
-_DETAIL = re.compile(
-    r"\b(?:expired|certified|notari[sz]ed|original|photocop\w+|colou?r copy|translated|apostilled?|stamped|any european|"
-    r"any foreign|foreign|international|provisional|unopened|laminated)\b"
-)
-_HOW_MANY = re.compile(
-    r"\b(?:last |latest |past )?(\d+) (pay ?slips?|bank statements?|utility bills?|references?|bills)\b"
-)
+_DETAIL = re.compile(_TEXTS["detail"])
+_HOW_MANY = re.compile(_TEXTS["how_many"])
 _ADDED = "No tool named this document; leave it out or look it up:"
 
 

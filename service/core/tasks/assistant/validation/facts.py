@@ -2,59 +2,37 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from service.core.run.guard import Objection
-from service.core.statements.answers.support import is_negative
+from service.core.statements.answers.support import content_of, is_negative
 from service.core.statements.grounding.text import fold, sentences
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.understanding.triggers import names_other_customer
 from service.core.tasks.assistant.validation.documents import document_findings
-from service.core.tasks.assistant.validation.fees import fee_findings
 from service.core.tasks.assistant.validation.figures import figures_in, unsupported, worked_out
-from service.core.tasks.assistant.validation.requirements import requirement_findings
 from service.core.tasks.assistant.validation.seen import SeenTurn
 from service.core.tasks.assistant.validation.subjects import subject_findings
+from service.kit.frame.patterns import pattern_texts, word_list
+
+_FILE = Path(__file__).with_name("patterns.yaml")
+_TEXTS = pattern_texts(_FILE, "facts")
 
 _I = re.IGNORECASE
-_STREET = re.compile(
-    r"\b\d+[a-z]? (?:[A-Z][\w'’]+ ){1,3}(?:Street|Road|Lane|Avenue|Square|Place|Way|Row|Hill|Court|Quay|"
-    r"Gate|Parade|Walk)\b"
-    r"|\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b"
-)
+_STREET = re.compile(_TEXTS["street"])
 _STREET_NAME = re.compile(r"(?<=\bon )(?:[A-Z][\w'’]+ )+(?:Street|Road|Lane|Avenue|Square|Row|Hill|Parade)\b")
-_BRANCH_NAME = re.compile(
-    r"((?:\b[A-Z][\w'’]+ )+)[Bb]ranch\b|\bLarkfield ((?:[A-Z][\w'’]+ ?)+)|\bbranch in ((?:[A-Z][\w'’]+ ?)+)"
-)
+_BRANCH_NAME = re.compile(_TEXTS["branch_name"])
 _NAME = re.compile(r"\b[A-Z][a-z]+\b")
-_SOMEBODYS = re.compile(
-    r"\b([A-Z][a-z]+|he|she)\b(?: [A-Z][a-z]+)? (?:\w+ )?(?:has|have|had|opened|closed|ordered|"
-    r"is registered|lives|owes|paid|moved)\b"
-    r"(?=[^.?!]*(?:£|\b(?:account|card|balance|application|address|registered|payment|at \d)))"
-)
+_SOMEBODYS = re.compile(_TEXTS["somebodys"])
 _MENU = re.compile(r"\b(?:option|choice) (?:\d|one|two|three|a|b)\b|\b(?:press|say|type) \d\b", _I)
 _LIST_LINE = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•]) ", re.MULTILINE)
-_NO_NAME = frozenset(
-    """the our your a an in at nearest larkfield bank local this that visit any each which premium standard virtual
-    contactless debit card assistant app""".split()
-)
-_OFF_TOPIC = re.compile(
-    r"\b(?:loans?|mortgages?|remortgag\w+|invest(?:ments?|ing)?|stocks|shares|isas?|pensions?|crypto\w*|"
-    r"bitcoins?|bonds|credit cards?|(?:index|mutual|tracker) funds?|annuit\w+)\b"
-)
-_TELLS = re.compile(
-    r"\d|\b(?:recommend|should|rates?|apply|interest|good|best|offers?|borrow|qualify|depends|typically|usually|you can|would"
-    r"|could|might|worth|suggest\w*|brokers?|lenders?)\b"
-)
+_NO_NAME = frozenset(word_list(_FILE, "facts_no_name").split())
+_OFF_TOPIC = re.compile(_TEXTS["off_topic"])
+_TELLS = re.compile(_TEXTS["tells"])
 _LINK = re.compile(r"https?://\S+|\bwww\.\S+|\b[\w.+-]+@[\w-]+\.\w+|\b[\w-]+\.(?:com|co\.uk|org|net|uk)\b", _I)
 _COUNTED = ("documents_required", "process_steps", "ordering_process", "branches")
 _RUN_WORDS = 4  # as many words in a row of a planted text are no accident
 _LEAST_SHARE = 0.8
-
-
-def fact_findings(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
-    """Yield what the reply states and neither a tool of this turn nor an earlier reply does, and what it leaves out of a list."""
-    for check in _CHECKS:
-        yield from check(reply, seen)
 
 
 def _figures(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
@@ -148,6 +126,82 @@ def _claims(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
             yield Objection(kind="unproven_claim", value=claim.text, told=told, severity="low")
 
 
+_FREE = re.compile(_TEXTS["free"])
+_FREE_STATED = re.compile(r"\bfree\b|\bno (?:\w+ ){0,3}(?:fees?|charges?)\b|\bwithout interest\b")
+# What is free is one of these, or the thing itself.
+_FREE_THINGS = (
+    re.compile(r"\breplac\w*|\bnew (?:one|card)\b|\blos[et]\b|\blost\b|\banother one\b|\bcreate a new\b"),
+    re.compile(r"\babroad\b|\bforeign\b|\boverseas\b|\bother currenc\w+|\beuros?\b|\bdollars?\b|\bholiday\b"),
+    re.compile(r"\bwithdraw\w*|\bcash machines?\b|\bcash ?points?\b|\b(?:take|taking|took) (?:\w+ )?out\b"),
+    re.compile(r"\boverdraft\b|\binterest\b"),
+)
+_FOR_A_TIME = re.compile(r"\bfirst \d+ (?:months?|years?)\b")
+_COSTS = re.compile(r"£\s*\d[\d,.]* (?:a|per|each) month|£\s*\d[\d,.]* monthly")
+_NOT_FREE = "No tool said that this costs nothing; leave it out:"
+
+
+def fee_findings(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
+    """Yield what the reply says to be free where no tool, nor an earlier reply, said so of the same thing."""
+    stated = [
+        fold(sentence)
+        for text in (*(text for _, _, text in seen.fields), *seen.assistant)
+        for sentence in sentences(text)
+    ]
+    free = [sentence for sentence in stated if _FREE_STATED.search(sentence)]
+    costs = any(_COSTS.search(sentence) for sentence in stated)
+    for sentence in sentences(reply.reply):
+        text = fold(sentence)
+        for clause in re.split(r",|\bbut\b|\band\b|;", sentence):
+            found = _FREE.search(fold(clause))
+            if found and not _is_stated(
+                _free_things(fold(clause)) or _free_things(text) or _asked(text, seen), text, free, costs
+            ):
+                yield Objection(kind="fabricated_data", value=found[0], told=_NOT_FREE)
+
+
+def _asked(text: str, seen: SeenTurn) -> frozenset[int]:
+    """Return the topics of the customer's message; none where the sentence says itself what is free."""
+    return (
+        frozenset()
+        if re.search(r"\bmonthly\b|\bmonth\b|\baccount\b|\bcard\b", text)
+        else _free_things(fold(seen.message))
+    )
+
+
+def _free_things(text: str) -> frozenset[int]:
+    return frozenset(number for number, topic in enumerate(_FREE_THINGS) if topic.search(text))
+
+
+def _is_stated(topics: frozenset[int], text: str, free: list[str], costs: bool) -> bool:
+    if topics:
+        return any(topics & _free_things(sentence) for sentence in free)
+    general = [sentence for sentence in free if not _free_things(sentence)]
+    if any(_FOR_A_TIME.search(sentence) for sentence in general):
+        return bool(re.search(r"\d", text))
+    return bool(general) and not costs
+
+
+_CONDITION = re.compile(_TEXTS["condition"])
+_END = re.compile(r"[;,]| and (?=you|a|an|your)| which | who ")
+_OF_NO_CONDITION = content_of("have be hold you account larkfield bank customer apply open need already also must")
+_LEAST_UNKNOWN = 0.5
+
+
+def requirement_findings(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
+    """Yield the conditions of the reply most of whose words no tool, customer or earlier reply has used."""
+    known = content_of(f"{seen.known}\n{seen.said}") | _OF_NO_CONDITION
+    told = "No tool sets this condition; leave it out:"
+    for sentence in sentences(reply.reply):
+        if is_negative(sentence) or sentence.endswith("?"):
+            continue
+        text = " ".join(re.sub(r"[’']", "", sentence.lower()).split())
+        for match in _CONDITION.finditer(text):
+            clause = _END.split(text[match.end() :], maxsplit=1)[0]
+            words = content_of(fold(clause)) - _OF_NO_CONDITION
+            if words and len(words - known) >= _LEAST_UNKNOWN * len(words):
+                yield Objection(kind="fabricated_requirement", value=clause.strip(), told=told)
+
+
 _CHECKS: Sequence[Callable[[AssistantReply, SeenTurn], Iterator[Objection]]] = (
     _figures,
     document_findings,
@@ -162,3 +216,9 @@ _CHECKS: Sequence[Callable[[AssistantReply, SeenTurn], Iterator[Objection]]] = (
     _planted,
     _claims,
 )
+
+
+def fact_findings(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
+    """Yield what the reply states and neither a tool of this turn nor an earlier reply does, and what it leaves out of a list."""
+    for check in _CHECKS:
+        yield from check(reply, seen)

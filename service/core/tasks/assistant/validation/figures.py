@@ -3,25 +3,22 @@
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 from service.core.statements.grounding.text import fold_values
 from service.core.tasks.assistant.phone import uk_number
+from service.kit.frame.patterns import pattern_texts
+
+_TEXTS = pattern_texts(Path(__file__).with_name("patterns.yaml"), "figures")
 
 Figure = tuple[str, str]  # its kind, and its value in one spelling
 _HALF_DAY = 12 * 60  # minutes
 # "one of our specialists" and "once you have" state no figure; list numbers count lines.
-_NO_FIGURE = re.compile(
-    r"\b(?:one|once|twice|zero)\b|(?m:^\s*(?:step\s*)?\d{1,2}[.):]\s)|\b(?:step|option|choice|press|say) \d{1,2}\b",
-    re.IGNORECASE,
-)
+_NO_FIGURE = re.compile(_TEXTS["no_figure"], re.I)
 _OFFERED = re.compile(r"\b\w+ (?=(?:types?|kinds?|options?|ways?|choices?|questions?)\b)", re.IGNORECASE)
 _PHONE = re.compile(r"(?<![\w+£.])\+?\d(?:[\s().-]{0,2}\d){8,13}(?!\w)")
 _CLOCK = re.compile(r"\b(\d{1,2})(?:[:.](\d{2}))?\s*(am|pm|a\.m\.?|p\.m\.?)(?!\w)|\b(\d{1,2}):(\d{2})\b", re.IGNORECASE)
-_DURATION = re.compile(
-    r"\b(\d+(?:\.\d+)?)(?:\s*(?:to|-|–|or|and)\s*(\d+(?:\.\d+)?))?[\s-]*(?:working |business )?"
-    r"(minute|min|hour|day|week|month|year)s?\b",
-    re.IGNORECASE,
-)
+_DURATION = re.compile(_TEXTS["duration"], re.I)
 _AMOUNT = re.compile(r"£\s*(\d[\d,]*(?:\.\d+)?)|\b(\d[\d,]*(?:\.\d+)?)\s*(?:pounds?|quid|gbp)\b", re.IGNORECASE)
 _PERCENT = re.compile(r"\b(\d+(?:\.\d+)?)\s*(?:%|per ?cent\b)", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?!\w)")

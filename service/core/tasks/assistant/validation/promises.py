@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from service.core.run.guard import Objection
 from service.core.statements.grounding.text import sentences
@@ -10,69 +11,20 @@ from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.understanding.intent import hear
 from service.core.tasks.assistant.understanding.talk import cannot_help
 from service.core.tasks.assistant.validation.seen import SeenTurn
+from service.kit.frame.patterns import pattern_texts
+
+_TEXTS = pattern_texts(Path(__file__).with_name("patterns.yaml"), "promises")
 
 _I = re.IGNORECASE
-_TRANSFER = re.compile(
-    r"\b(?:(?:i|we)(?:'m| am|'re| are|'ll| will|'ve| have)?\s+(?:now\s+|just\s+|already\s+|"
-    r"going to\s+)*(?:transfer|connect|put|pass|hand)\w*\s+you\b"
-    r"|let me\s+(?:transfer|connect|put|pass|hand)\s+you\b|you(?:'re| are| have been|"
-    r"'ve been)\s+(?:now\s+)?(?:being\s+)?(?:transferred|connected|in the queue|put through|number \d+)"
-    r"|(?:specialist|colleague|agent|adviser|person)\s+(?:will be with you|is joining|is on the way|"
-    r"will take over|has been (?:told|notified|informed)))",
-    _I,
-)
-_CALLBACK = re.compile(
-    r"\b(?:(?:i|we)(?:'ve| have)\s+(?:now\s+|just\s+)?(?:arranged|booked|scheduled|requested|set up|"
-    r"logged|placed|organi[sz]ed|noted)\b[^.?!,]{0,60}\bcall"
-    r"|(?:will|'ll|going to|shall)\s+(?:call|ring|phone|contact)\s+you\b|you(?:'ll| will)\s+(?:get|"
-    r"receive|have)\s+a\s+(?:phone\s+)?call"
-    r"|call(?:[- ]?back)?\s+(?:is|has been)\s+(?:now\s+)?(?:booked|arranged|scheduled|confirmed|requested|set))",
-    _I,
-)
-_DEED = (
-    r"(?:opened|ordered|sent|cancelled|blocked|frozen|froze|updated|changed|submitted|processed|emailed|"
-    r"texted|paid|refunded|closed|upgraded|reset|activated"
-    r"|logged|raised|filed|lodged|added|recorded|removed|escalated|withdrawn"
-    r"|approved|reported|reserved|registered|booked|applied|verified|checked your|transferred (?:£|"
-    r"the money|your money))"
-)
-_OTHER_DEED = re.compile(
-    rf"\b(?:i|we)(?:'ve| have)\s+(?:now\s+|just\s+|already\s+|successfully\s+|also\s+)*{_DEED}\b"
-    rf"|\byour\s+(?:\w+\s+){{0,3}}(?:account|card|application|order|address|pin|appointment|"
-    rf"payment)\s+(?:has been|is now|was|have been)\s+(?:successfully\s+)?{_DEED}\b"
-    r"|\byour\s+(?:\w+\s+){0,3}account is (?:now )?open\b|\b(?:is|are) (?:now |already )?on (?:its|their|the) way\b"
-    r"|\b(?:manager|colleague|specialist|team|someone|somebody)\b(?:\s+\w+){0,3}\s+(?:will|'ll)\s+(?:look into|review|"
-    r"investigate|get back to)\b",
-    _I,
-)
+_TRANSFER = re.compile(_TEXTS["transfer"], re.I)
+_CALLBACK = re.compile(_TEXTS["callback"], re.I)
+_OTHER_DEED = re.compile(_TEXTS["other_deed"], re.I)
 # A place that a customer has whom nobody is transferring; the queue's tool told it.
 _PLACE = re.compile(r"\byou(?:'re| are| would be)\s+(?:now\s+)?(?:number \d+|in the queue)", _I)
 # What is offered or depends on something is no statement that it happens.
-_OFFERED = re.compile(
-    r"\?\s*$|\b(?:can|could|would|may|might|if|whenever|unless|happy to|able to|like me to|want me to|"
-    r"once you|when you|before i|won'?t|not|nobody|no one|cannot|can'?t)\b",
-    _I,
-)
-_DENIES = re.compile(
-    r"\b(?:i'?m|i am|this is)\s+(?:definitely\s+|actually\s+|of course\s+)?(?:not\s+(?:an?\s+)?(?:ai|bot|"
-    r"robot|chat ?bot|machine|computer|automated|virtual)"
-    r"|(?:an?\s+)?(?:real\s+|actual\s+|live\s+)?(?:human|person)\b(?!\s+(?:will|can)))|\bi'?m human\b|"
-    r"\byes,? (?:i'?m|i am) (?:a )?(?:real|human)|\bmy name is (?-i:[A-Z])"
-    r"|\b(?:you'?re|you are) (?:speaking|talking|chatting) (?:with|to) (?:an? (?:real |live )?(?:human|person|advis[eo]r|agent)"
-    r"|(?-i:[A-Z])\w+(?!\w|'s|’s))"
-    r"|\b(?:i'?m|i am) (?:one of (?:the|our) [^.?!]{0,30}|an? (?:\w+ ){0,2})(?:advis[eo]rs?|agents?|representatives?|colleagues?|"
-    r"employees?|members? of (?:the )?(?:team|staff)|humans?)\b"
-    r"|\b(?:i'?m|this is|it'?s) (?-i:[A-Z])\w+ (?:from|at|speaking)\b",
-    _I,
-)
-_TECHNICAL = re.compile(
-    r"\b(?:technical\s+(?:issues?|difficult\w+|problems?|errors?|faults?|trouble)|systems?\s+(?:is|are|"
-    r"was|were)?\s*(?:down|unavailable|slow|errors?|outage)"
-    r"|(?:server|api|database|backend|json|time[- ]?out|timed out|glitch|malfunction\w*|outage|tool call|"
-    r"tools?)\b|error\s+(?:code|message|occurred)"
-    r"|experiencing\s+(?:some\s+)?(?:issues?|difficult\w+|problems?)|something went wrong)",
-    _I,
-)
+_OFFERED = re.compile(_TEXTS["offered"], re.I)
+_DENIES = re.compile(_TEXTS["denies"], re.I)
+_TECHNICAL = re.compile(_TEXTS["technical"], re.I)
 
 
 def promise_findings(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:

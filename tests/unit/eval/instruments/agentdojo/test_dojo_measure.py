@@ -3,8 +3,7 @@
 import pytest
 
 from eval.instruments.agentdojo.files import load_suite
-from eval.instruments.agentdojo.measure import ASKS, GOLD, OBEYS, OBEYS_ASKS, RECITES, measured
-from eval.instruments.agentdojo.show import as_json, show
+from eval.instruments.agentdojo.measure import ASKS, GOLD, OBEYS, OBEYS_ASKS, RECITES, as_json, measured, show
 
 
 def rows(report, wired):

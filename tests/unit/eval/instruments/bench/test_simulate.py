@@ -3,7 +3,7 @@
 import pytest
 
 from eval.instruments.bench import simulate
-from eval.instruments.bench.licences import CASE_COUNTS, FALSE_ALARMS, MARGINS, licence_lines
+from eval.instruments.bench.simulate import CASE_COUNTS, FALSE_ALARMS, MARGINS, licence_lines
 
 pytestmark = pytest.mark.slow
 TRIALS = 400

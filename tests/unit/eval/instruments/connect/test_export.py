@@ -10,8 +10,7 @@ from connect_flows import INBOUND, Flow
 from typer.testing import CliRunner
 
 from eval.dialogue.scenario import ConversationScenario, DialogueExpectations
-from eval.instruments.connect import language
-from eval.instruments.connect.export import connect_tests
+from eval.instruments.connect.export import SimulationContent, connect_tests
 from eval.spine.cases import load_cases
 from eval.suites import load_suite
 from omni.app import build_app
@@ -38,7 +37,7 @@ def exported(cases):
 
 
 def content(arguments):
-    return language.SimulationContent.model_validate_json(arguments["Content"])
+    return SimulationContent.model_validate_json(arguments["Content"])
 
 
 def actions(found, kind):

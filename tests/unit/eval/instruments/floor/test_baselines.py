@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from eval.instruments.floor.baselines import RANDOM_DRAWS, baseline_texts
+from eval.instruments.floor.measure import RANDOM_DRAWS, baseline_texts
 from service.core.unit.interaction import Interaction
 
 TEXTS = ("One two three. Four five.", "Six seven. Eight nine ten eleven.")

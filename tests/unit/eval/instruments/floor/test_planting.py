@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from eval.instruments.floor.planting import PlantedText, load_planted, repeated, repeats
+from eval.instruments.floor.measure import PlantedText, load_planted, repeated, repeats
 from eval.spine.cases import Case
 from eval.spine.errors import CaseError
 

@@ -4,7 +4,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from eval.instruments.intents.measure import calibration_error, figures_of, measure, readers
-from eval.instruments.intents.messages import LabelledMessage
+from eval.instruments.intents.train import LabelledMessage
 from service.core.tasks.assistant.understanding.intents import Guess
 
 LABELS = ["card", "card", "card", "branch", "branch", "queue"]

@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from eval.instruments.intents.messages import read_messages
+from eval.instruments.intents.train import read_messages
 from eval.spine.errors import CaseError
 from service.core.statements.grounding.text import fold
 from service.core.tasks.assistant.understanding.intents import Intent

@@ -7,8 +7,7 @@ import pytest
 from scipy.special import log_softmax
 from word_embedder import WordEmbedder
 
-from eval.instruments.intents.messages import digest_of
-from eval.instruments.intents.train import content_of, cross_validated, learn
+from eval.instruments.intents.train import content_of, cross_validated, digest_of, learn
 from eval.spine.code_digest import deciding_files
 from service.core.tasks.assistant.understanding.classifier import IntentClassifier, read_weights
 

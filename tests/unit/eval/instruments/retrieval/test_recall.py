@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from eval.instruments.retrieval.measure import ceiling, first_places, gain_of, rate_of, recall_at, recalls
 from eval.instruments.retrieval.questions import LabelledQuestion
-from eval.instruments.retrieval.recall import ceiling, first_places, gain_of, rate_of, recall_at, recalls
 
 
 def asked(source, text, *documents):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from eval.evaluation.evaluate import Options
 from eval.instruments.sweep.points import SweepPoint, quality_spec, sweep_points
-from eval.instruments.sweep.report import render_sweep, write_sweep
+from eval.instruments.sweep.report import render_sweep, scatter, write_sweep
 from eval.instruments.sweep.run import SweepOptions, cells, derive
-from eval.instruments.sweep.svg import scatter
 from eval.spine.errors import SweepError
 from eval.spine.results import CaseResult, Evaluation, GateResult, PairResult
 from eval.suites import load_suite
@@ -26,9 +26,8 @@ SUITE = load_suite("summarize")
 PROMPTS = ("extractive", "smollm2-short")
 
 
-def options(*models: str, **changes: object) -> SweepOptions:
-    fields: dict[str, object] = {"task": "summarize", "models": models, "pairs": PROMPTS, **changes}
-    return SweepOptions(**fields)  # type: ignore[arg-type]
+def options(*models: str, pairs: tuple[str, ...] = PROMPTS, **changes: object) -> SweepOptions:
+    return SweepOptions(of=Options(task="summarize", pairs=pairs), models=models, **changes)  # type: ignore[arg-type]
 
 
 def test_the_matrix_has_every_prompt_with_every_model_and_code_once() -> None:

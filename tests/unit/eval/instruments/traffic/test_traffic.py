@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from eval.instruments.traffic.agents import opinion, unhelpful_rate
 from eval.instruments.traffic.offline import records
 from eval.instruments.traffic.plan import CHANNEL, TrafficOptions, make_plan, monday_after, newest_full_week
 from eval.instruments.traffic.releases import FIRST, RULE, SECOND, stand_in_arguments, write_root
 from eval.instruments.traffic.stories import episodes
-from eval.instruments.traffic.truth import truth_of
+from eval.instruments.traffic.truth import opinion, truth_of, unhelpful_rate
 from eval.spine.cases import load_cases
 from eval.spine.errors import TrafficError
 from service.core.run.task import load_task

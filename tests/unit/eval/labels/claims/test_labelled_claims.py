@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from eval.casecheck.claims import check_claims
+from eval.casecheck.calibration import check_claims
 from eval.casecheck.files import CaseLine
 from eval.labels.claims.labels import claims_digest, load_claims
 from eval.spine.case_rules import CaseRules

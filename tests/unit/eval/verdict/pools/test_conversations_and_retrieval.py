@@ -5,7 +5,7 @@ import pickle
 import pytest
 from pool_answers import FAILED, answers, cases_labelled
 
-from eval.instruments.retrieval.recall import recall_at
+from eval.instruments.retrieval.measure import recall_at
 from eval.spine.cases import Case
 from eval.verdict.pooled import pooled, pooled_interval
 from eval.verdict.pools import CitationPrecision, CostPerResolved, PassHat, RecallAt, ScoreReaches, TurnsPerConversation

@@ -5,7 +5,7 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
-from service.api.assets import DOCS_ASSETS, FOLDER
+from service.api.assets import ASSETS, FOLDER
 from service.app import create_app
 
 
@@ -20,11 +20,11 @@ def test_the_page_loads_nothing_from_another_host(client):
     loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert {address for address in loaded if not address.startswith(("/", "#", "data:,"))} == set()
     assert all(client.get(address).status_code == 200 for address in loaded if address.startswith("/"))
-    for name in DOCS_ASSETS:
+    for name in ASSETS["docs"]:
         assert not re.search(r"https?://|//cdn", (FOLDER / name).read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("path", ["/docs", *(f"/docs/{name}" for name in DOCS_ASSETS), "/docs/none.js"])
+@pytest.mark.parametrize("path", ["/docs", *(f"/docs/{name}" for name in ASSETS["docs"]), "/docs/none.js"])
 def test_every_part_has_a_strict_policy(client, path):
     policy = client.get(path).headers["content-security-policy"]
     assert "default-src 'none'" in policy

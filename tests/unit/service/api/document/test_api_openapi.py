@@ -4,20 +4,12 @@ import re
 
 import pytest
 from jsonschema import Draft202012Validator
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
-from service.api.calls import CallAnswer, CallList, OverrideAnswer, OverrideRequest
-from service.api.dashboards import DashboardAnswer, DashboardName, LinkAnswer, SessionAnswer, SessionRequest
-from service.api.feedback import FeedbackAnswer, FeedbackRequest
-from service.api.health import Health, Readiness
+from service.api.examples import EXAMPLES
 from service.api.http.access import scope_of
 from service.api.http.problem_examples import examples_for
-from service.api.http.problems import Problem
-from service.api.insights import InsightsRequest, InsightsResponse
-from service.api.pairs import PairInService
-from service.api.tasks import TaskAnswer, answer_model
-from service.api.tokens import JsonWebKeySet, TokenError
-from service.api.tokens import TokenAnswer as OAuthToken
+from service.api.tasks import answer_model
 from service.app import create_app
 from service.core.run.task import load_task
 from service.core.tasks.summarize import SummarizeInputs
@@ -60,33 +52,19 @@ def test_every_body_and_every_answer_has_an_example(document):
     assert missing == []
 
 
+def models_below(base):
+    for model in base.__subclasses__():
+        yield from ([model] if model.__module__.startswith("service.api") else [])
+        yield from models_below(model)
+
+
+MODELS = {model.__name__: model for model in models_below(BaseModel)}
+
+
 @pytest.mark.parametrize(
     "model",
-    [
-        CallAnswer,
-        CallList,
-        DashboardAnswer,
-        DashboardName,
-        FeedbackAnswer,
-        FeedbackRequest,
-        Health,
-        InsightsRequest,
-        InsightsResponse,
-        JsonWebKeySet,
-        LinkAnswer,
-        OAuthToken,
-        OverrideAnswer,
-        OverrideRequest,
-        PairInService,
-        Problem,
-        Readiness,
-        SessionAnswer,
-        SessionRequest,
-        SummarizeInputs,
-        TaskAnswer,
-        answer_model(load_task("scorecard")),
-        TokenError,
-    ],
+    [*(MODELS[name] for name in EXAMPLES), SummarizeInputs, answer_model(load_task("scorecard"))],
+    ids=lambda model: model.__name__,
 )
 @pytest.mark.acceptance("promise-17")
 def test_examples_are_true_to_their_schema(model):

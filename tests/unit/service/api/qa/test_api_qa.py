@@ -13,7 +13,7 @@ from scored_calls import planted
 
 from service.access.clients import new_secret
 from service.access.control import open_access
-from service.api.assets import QA_ASSETS
+from service.api.assets import ASSETS
 from service.app import create_app
 from service.calls.keys import transcript_key
 from service.dashboards.reader import DashboardReader, read_warehouse
@@ -128,6 +128,6 @@ def test_the_page_is_public_and_holds_nothing(runtime):
         assert page.status_code == 200
         assert "script-src 'self'" in page.headers["content-security-policy"]
         assert "acme" not in page.text
-        for name in QA_ASSETS:
+        for name in ASSETS["qa"]:
             assert client.get(f"/qa/{name}").status_code == 200
         assert client.get("/qa/nothing.js").status_code in (401, 404)

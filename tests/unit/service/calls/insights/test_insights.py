@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 from structlog.testing import capture_logs
 
 from service.calls.insights.comprehend import MOST_BYTES, ComprehendReader
-from service.calls.insights.insight import CallInsights, InsightsFailed, ReadTurn, insights_of
+from service.calls.insights.insight import CallInsights, InsightsFailed, TurnInsight, insights_of
 from service.calls.insights.words import WordReader
 from service.core.tasks.scorecard.transcript import Turn
 from service.kit.frame.errors import StoreError
@@ -32,11 +32,12 @@ class Fixed:
     def __init__(self, *balances, error=None):
         self.balances, self.error = balances, error
 
-    def read(self, texts, language):
+    def read(self, turns, language):
         if self.error is not None:
             raise self.error
         return [
-            ReadTurn(
+            TurnInsight(
+                turn=turns[min(number, len(turns) - 1)][0],
                 sentiment="POSITIVE" if balance > 0 else "NEGATIVE" if balance < 0 else "NEUTRAL",
                 balance=balance,
                 key_phrases=(f"phrase {number}", "the bill"),
@@ -120,13 +121,13 @@ def test_nothing_is_empty_without_a_reason():
     ],
 )
 def test_words_have_a_sentiment(text, sentiment):
-    (found,) = WordReader().read([text], "en")
+    (found,) = WordReader().read([(0, text)], "en")
     assert found.sentiment == sentiment
 
 
 def test_phrases_are_what_was_said_without_what_was_redacted():
     (found,) = WordReader().read(
-        ["The gas meter reading of [NAME] was a wrong estimate, and the gas meter is new."], "en"
+        [(0, "The gas meter reading of [NAME] was a wrong estimate, and the gas meter is new.")], "en"
     )
     assert found.key_phrases == ("gas meter reading", "wrong estimate", "gas meter")
 
@@ -140,7 +141,7 @@ def test_comprehend_reads_25_turns_a_request_in_order(amazon):
         stub.add_response("batch_detect_sentiment", {"ResultList": felt[::-1], "ErrorList": []}, given(*part))
         named = [phrases(number, f"the {text}", "[name]") for number, text in enumerate(part)]
         stub.add_response("batch_detect_key_phrases", {"ResultList": named, "ErrorList": []}, given(*part))
-    found = reader.read(texts, "en")
+    found = reader.read(list(enumerate(texts)), "en")
     assert [one.key_phrases for one in found] == [(f"the {text}",) for text in texts]
 
 
@@ -151,7 +152,7 @@ def test_comprehend_answers_with_a_balance_and_a_long_turn_is_cut_at_a_character
         "batch_detect_sentiment", {"ResultList": [feeling(0, "MIXED", 0.5, 0.25)], "ErrorList": []}, given(cut)
     )
     stub.add_response("batch_detect_key_phrases", {"ResultList": [phrases(0)], "ErrorList": []}, given(cut))
-    (found,) = reader.read([cut + "é"], "en")
+    (found,) = reader.read([(0, cut + "é")], "en")
     assert (found.sentiment, found.balance) == ("MIXED", 0.25)
 
 

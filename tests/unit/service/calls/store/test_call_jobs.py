@@ -7,9 +7,8 @@ import pytest
 
 from service.calls.failure import CallErased, FailureReason, NotReady
 from service.calls.keys import CallObject
-from service.calls.store.call_score import CallScore
 from service.calls.store.pages import CallPages, WrongCursor
-from service.calls.store.states import CallJobs, StateLost
+from service.calls.store.states import CallJobs, CallScore, StateLost
 from service.calls.worker.leases import LeaseKeeper
 from service.kit.aws.stores import CALLS
 from service.kit.records.memory import RowsInMemory

@@ -5,13 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from service.calls.store.form_store import FormStore
-from service.calls.store.forms import FormChanged, FormMissing
 from service.calls.store.overrides import CallOverrides, Override, OverrideTaken
 from service.calls.store.rescorings import OrderMissing, RescoringOrder, RescoringOrders
-from service.calls.tenants.store import TenantChanged, TenantMissing, TenantStore
-from service.calls.tenants.tenant import ConfiguredTenant, TenantSettings
-from service.core.tasks.scorecard.form import Form
+from service.calls.tenants.store import ConfiguredTenant, TenantChanged, TenantMissing, TenantSettings, TenantStore
 from service.kit.aws.stores import CALLS, CONFIG
 from service.kit.records.memory import RowsInMemory
 
@@ -32,13 +28,6 @@ def order(rescoring_id="r1", **changes):
         "total": 5, "usd_per_call": None,
     }  # fmt: skip
     return RescoringOrder(**fields | changes)
-
-
-def form(**changes):
-    criteria = [{"id": "greet", "question": "Did the agent greet?", "weight": 1}]
-    fields = {"form_id": "support", "tenant": "acme", "name": "Support", "version": 1, "pass_threshold": 0.7}
-    sections = [{"id": "all", "title": "All", "criteria": criteria}]
-    return Form.model_validate(fields | {"sections": sections} | changes)
 
 
 def test_an_override_is_written_once_and_listed_until_it_is_loaded():
@@ -115,26 +104,3 @@ def test_a_tenant_is_added_configured_and_moved_between_its_states():
     rows.put({"pk": "TENANT#old", "sk": "META#v1", "name": "From before states"})
     assert tenants.configure("old", TenantSettings(name="Old")).state == "active"
     assert [one.tenant for one in tenants.all()] == ["acme", "old"]
-
-
-async def test_a_form_is_drafted_and_activated_and_its_versions_stay():
-    rows = RowsInMemory(CONFIG)
-    forms = FormStore(rows, timeout_s=5, now=lambda: AT)
-    drafted = await forms.save_draft(form(), edit=0, who="ann")
-    assert (drafted.edit, drafted.latest, drafted.draft.version) == (1, 0, 1)
-    with pytest.raises(FormChanged):
-        await forms.save_draft(form(), edit=0, who="bob")
-    active = await forms.activate("acme", "support", edit=1, who="ann")
-    assert (active.edit, active.latest, active.draft) == (2, 1, None)
-    with pytest.raises(FormMissing):
-        await forms.activate("acme", "support", edit=2, who="ann")
-    await forms.save_draft(form(name="New"), edit=2, who="ann")
-    await forms.activate("acme", "support", edit=3, who="ann")
-    assert [(await forms.revision("acme", "support", version)).name for version in (1, 2)] == ["Support", "New"]
-    head = rows.get(("TENANT#acme", "QA_TEMPLATE#support"))
-    assert (head["edit"], head["latest"], head["active_by"]) == (4, 2, "ann")
-    assert not {"draft", "draft_by", "draft_at"} & head.keys()
-    assert [one.edit for one in await forms.heads("acme")] == [4]
-    assert not await forms.known("acme")
-    rows.put({"pk": "TENANT#acme", "sk": "META#v1"})
-    assert await forms.known("acme")

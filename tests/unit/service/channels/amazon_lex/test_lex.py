@@ -247,7 +247,7 @@ async def test_the_function_has_a_client_of_its_own(api_runtime, tmp_path):
 @pytest.mark.acceptance("turn-02")
 def test_long_replies_are_cut_where_sentences_end():
     long = "A sentence of some length. " * 100 + "x" * 1500
-    pieces = [each.content for each in _messages(long)]
+    pieces = _messages(long)
     assert all(len(piece) <= 1024 for piece in pieces)
     assert " ".join(pieces).replace(" ", "") == long.replace(" ", "")
     assert pieces[0].endswith(".")

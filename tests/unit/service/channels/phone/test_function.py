@@ -12,8 +12,7 @@ from pydantic import ValidationError
 from service.access.sealing import OwnerOnly
 from service.channels.phone import entry
 from service.channels.phone.function import PhoneFunction, place_in_words
-from service.channels.phone.recordings import recordings_of
-from service.channels.phone.voicemail import in_words
+from service.channels.phone.voicemail import in_words, recordings_of
 from service.core.tasks.assistant.knowledge import bank_knowledge
 from service.kit.frame.errors import ServiceError, StoreError
 from service.kit.telemetry import log

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.core.llm.model_names import same_family
+from service.core.llm.litellm_wire import same_family
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from service.core.release.last_known_good import write_last_known_good
 from service.core.release.registry import RegistryPairSource
 from service.core.release.registry_record import from_registry, to_registry
 from service.core.release.registry_version import verify_version
-from service.core.release.release import DIGEST_TAG, newest_release_tag, read_release
+from service.core.release.release import DIGEST_TAG, newest_tag, read_release
 from service.core.release.statements import envelope_digest, load_trusted_keys
 from service.core.release.unseen import UnseenPolicy
 from service.kit.frame.errors import RegistryError
@@ -45,7 +45,7 @@ def test_a_forged_key_id_cannot_overwrite_terminal_lines(notary):
 
 
 def test_the_newest_release_is_found_behind_a_million():
-    assert newest_release_tag({"omni.release.999999": "", "omni.release.1000000": ""}) == "omni.release.1000000"
+    assert newest_tag({"omni.release.999999": "", "omni.release.1000000": ""}) == "omni.release.1000000"
 
 
 def test_an_equal_number_written_differently_is_served_in_canonical_form():

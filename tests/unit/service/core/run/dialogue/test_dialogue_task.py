@@ -134,10 +134,6 @@ def test_the_customers_words_and_the_session_are_what_writing_tools_may_use():
     assert (tuple(sources.said), tuple(sources.records)) == (("Hello", "London"), ("123",))
 
 
-def test_a_turn_names_its_conversation():
-    assert Branches().conversation(INPUTS) == "one"
-
-
 @pytest.mark.acceptance("turn-14")
 def test_a_customers_line_break_does_not_look_like_another_turn():
     said = DialogueInputs(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.core.tasks.summarize.planted import asks_for_a_text
+from service.core.tasks.summarize.notes import asks_for_a_text
 
 
 @pytest.mark.parametrize(

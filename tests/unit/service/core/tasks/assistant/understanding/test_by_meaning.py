@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from service.core.run.dialogue.task import DialogueSoFar
 from service.core.run.dialogue.turn import DialogueInputs, Spoken
+from service.core.tasks.assistant import log_intent
 from service.core.tasks.assistant.bank import Bank
 from service.core.tasks.assistant.knowledge import bank_knowledge
 from service.core.tasks.assistant.reply import AssistantReply
@@ -21,7 +22,6 @@ from service.core.tasks.assistant.tools import METHODS
 from service.core.tasks.assistant.understanding import by_meaning
 from service.core.tasks.assistant.understanding.classifier import IntentClassifier, IntentWeights, read_weights
 from service.core.tasks.assistant.understanding.intents import Guess
-from service.core.tasks.assistant.understanding.logged import log_intent
 from service.core.tasks.assistant.understanding.talk import talk_of
 from service.core.unit.question import ToolTurn
 from service.kit.frame.errors import ConfigurationError, KnowledgeError, ModelUnusable
