@@ -19,9 +19,9 @@ _UNFAITHFUL = (
 _STATEMENTS = tuple(kind.name for kind in JUDGED_KINDS)
 _CLAIMS = tuple(name for name in _STATEMENTS if name != "mood_invented")
 
-# Also at a first release, where no margin decides. Of 200 cases 0.98 pass for a good system and a judge with two false alarms in a
-# hundred; with a tenth of the answers harmed and the least recall of a licence 46 of 100 releases pass, with a quarter none. A
-# floor of 0.88 would take the licence from judges that the margin takes.
+# It decides at a first release, too, where no margin does. A judge with two false alarms in a hundred passes 0.98 of a good
+# system's 200 answers. With the least recall of a licence, 46 of 100 releases pass of which a tenth of the answers is harmed, and
+# none with a quarter. A floor of 0.88 would take the licence from judges that the margin admits.
 _FLOOR = 0.87
 
 JUDGES = (
