@@ -28,7 +28,8 @@ class GoodSystem:
 class PlantedKind:
     """One kind of harm. ``seen_by`` says who must see it: code alone, or a judge of meaning.
 
-    ``harm`` is the suite's name of it for a judge's licence. ``spoil`` returns the answer as it was where the kind cannot occur.
+    ``harm`` is the suite's name of it, or of its class, for a judge's licence; ``group`` the
+    class that its author gave it. ``spoil`` returns the answer as it was where the kind cannot occur.
     ``systems`` limits the kind to these systems; empty: all. Bars hold for ``promised`` kinds alone.
     """
 
@@ -37,6 +38,7 @@ class PlantedKind:
     seen_by: SeenBy
     spoil: Doctor
     harm: str = ""
+    group: str = ""
     kept: bool = False
     promised: bool = True
     systems: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from eval.report.sensitivity import SensitivityRow
+from eval.selftest.doses.authors import author_lines, authors_missed
 from eval.selftest.doses.plan import PlantedKind
 from eval.selftest.doses.trial import DoseResults, DoseTrial, EqualTrial
 from eval.spine.results import Verdict
@@ -16,6 +17,7 @@ from service.kit.frame.files import write_whole
 # What the gate must reach: the share of seen kinds that may pass at a dose (none above 10%), and of equal systems that must.
 _NEVER_FROM, _RARELY_AT, _RARE_SHARE = 0.25, 0.10, 0.10
 _EQUAL_PASS, _EQUAL_FAIL = 0.80, 0.02
+_MOST_ACCOUNTED = 0.02
 _SIGN: Mapping[Verdict, str] = {Verdict.FAIL: "reject", Verdict.INCONCLUSIVE: "unsure", Verdict.PASS: "PASS"}
 _RANK = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
 
@@ -67,7 +69,7 @@ def _most_lenient(trials: Sequence[DoseTrial]) -> Verdict | None:
 
 def missed_bars(results: DoseResults) -> list[str]:
     """Return one line per bar that the gate misses; empty if it holds all of them."""
-    missed = []
+    missed = authors_missed(results.authors, results.novelty_bound)
     for judge in ("", *(item.name for item in results.judges)):
         rows = [row for row in dose_rows(results, judge) if row.seen and row.kind.promised]
         by = f" with judge {judge}" if judge else ""
@@ -83,6 +85,11 @@ def missed_bars(results: DoseResults) -> list[str]:
             if len(passed) > _RARE_SHARE * len(tried):
                 missed.append(f"{len(passed)} of {len(tried)} kinds pass at {_RARELY_AT:.0%}{by}: {', '.join(passed)}")
         missed += _equal_bars([item for item in results.equal if item.judge == judge], by)
+    bare = dict.fromkeys(item.kind for item in results.trials if item.headline == Verdict.PASS.value)
+    missed += [f"{name} reads a bare pass" for name in bare]
+    planted, accounted = planted_sentences(results)
+    if accounted > _MOST_ACCOUNTED * planted:
+        missed.append(f"code accounts for {accounted} of {planted} planted sentences, more than {_MOST_ACCOUNTED:.0%}")
     return missed
 
 
@@ -117,30 +124,62 @@ def dose_markdown(results: DoseResults, *, task: str, suite_digest: str, cases: 
     ]
     for judge in ("", *(item.name for item in results.judges)):
         lines += _table(results, judge)
-    lines += [*_passing(results), *_equal_lines(results)]
+    lines += [*_passing(results), *author_lines(results.authors), *_equal_lines(results)]
     return "\n".join(lines)
 
 
 def _passing(results: DoseResults) -> list[str]:
-    """Return how many kinds that code must see pass without a judge, by system and dose, of those that reach the dose."""
-    found = [item for item in results.trials if not item.judge]
-    lines = [
-        "## Kinds that pass without a judge",
-        "",
-        "| system | seen by | kinds | pass at each dose |",
-        "|---|---|---|---|",
+    """Return how many kinds of each class pass in each system, of those that reach the dose, at each dose.
+
+    A class is the author's own of a stranger's kind, else the harm that a judge is licensed for.
+    """
+    classes = {
+        kind.name: (kind.seen_by, kind.group or (kind.harm if kind.seen_by == "judge" else ""))
+        for kind in results.kinds
+    }
+    systems = list(dict.fromkeys(item.system for item in results.trials))
+    lines = ["## Kinds that pass, of those that reach the dose", ""]
+    lines += [
+        f"| seen by | class | judge | kinds | {' | '.join(systems)} |",
+        "|---|---|---|---|" + "---|" * len(systems),
     ]
-    for system in dict.fromkeys(item.system for item in found):
-        for seen_by in ("code", "judge"):
-            names = {kind.name for kind in results.kinds if kind.seen_by == seen_by}
-            here = [item for item in found if item.system == system and item.kind in names and item.changed]
-            shares = [
-                f"{sum(item.verdict is Verdict.PASS for item in here if item.dose == dose and item.reached)} of "
-                f"{sum(item.dose == dose and item.reached for item in here)}"
-                for dose in results.doses
+    for seen_by, name in sorted(set(classes.values())):
+        kinds = {kind for kind, found in classes.items() if found == (seen_by, name)}
+        for judge in ("", *(item.name for item in results.judges)):
+            here = [item for item in results.trials if item.kind in kinds and item.judge == judge and item.reached]
+            cells = [
+                " / ".join(
+                    _passed([item for item in here if item.system == system and item.dose == dose])
+                    for dose in results.doses
+                )
+                for system in systems
             ]
-            lines.append(f"| {system} | {seen_by} | {len({item.kind for item in here})} | {' / '.join(shares)} |")
-    return [*lines, ""]
+            if here and not (judge and seen_by == "code"):
+                lines.append(f"| {seen_by} | {name or '-'} | {judge or 'none'} | {len(kinds)} | {' | '.join(cells)} |")
+    headlines = Counter(item.headline for item in results.trials if item.verdict is Verdict.PASS)
+    planted, accounted = planted_sentences(results)
+    share = rate_interval(accounted, planted) if planted else None
+    return [
+        *lines,
+        "",
+        f"Of {headlines.total()} passes {headlines['pass']} read a bare *pass*.",
+        *(
+            [f"Code accounts for {accounted} of {planted} planted sentences, at most {share.high:.1%}."]
+            if share is not None and share.high is not None
+            else []
+        ),
+        "",
+    ]
+
+
+def _passed(trials: Sequence[DoseTrial]) -> str:
+    return f"{sum(item.verdict is Verdict.PASS for item in trials)} of {len(trials)}" if trials else "-"
+
+
+def planted_sentences(results: DoseResults) -> tuple[int, int]:
+    """Return how many sentences the largest dose of each kind planted in all systems, and for how many code accounts."""
+    largest = [item for item in results.trials if item.dose == max(results.doses) and not item.judge]
+    return sum(item.planted for item in largest), sum(item.accounted for item in largest)
 
 
 def _table(results: DoseResults, judge: str) -> list[str]:

@@ -80,7 +80,7 @@ def measure_doses(
             dataset=options.dataset,
             kinds=options.kinds,
             systems=options.systems,
-            judges=() if options.first_release else barely_licensed(suite),
+            judges=barely_licensed(suite),
             first_release=options.first_release,
             strangers=options.strangers,
             equal_trials=options.equal_trials,

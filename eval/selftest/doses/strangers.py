@@ -2,12 +2,24 @@
 
 import json
 import random
+from collections.abc import Mapping
 from functools import partial
 from typing import Literal
 
 from eval.labels.faults import WrittenFault, load, plant
 from eval.selftest.doses.plan import PlantedKind
 from eval.spine.cases import Case
+from eval.spine.judge_spec import HarmClass
+
+# The author's classes that a licence knows under another name; whoever reads for inventions sees what was added, of any sort.
+_CLASSES: Mapping[str, HarmClass] = {
+    "promise_and_deed": "promise",
+    "misattribution": "roles",
+    "traits": "invention",
+    "conduct": "invention",
+    "figures": "invention",
+    "privacy": "invention",
+}
 
 
 def strangers_kinds(task: Literal["summarize", "scorecard"]) -> tuple[PlantedKind, ...]:
@@ -18,7 +30,8 @@ def strangers_kinds(task: Literal["summarize", "scorecard"]) -> tuple[PlantedKin
             name=kind.kind,
             does=kind.does,
             seen_by="code" if kind.code_visible else "judge",
-            harm=kind.group,
+            harm=_CLASSES.get(kind.group, kind.group),
+            group=kind.group,
             kept=True,
             promised=False,
             spoil=partial(spoil, kind),

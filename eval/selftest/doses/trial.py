@@ -10,7 +10,9 @@ from functools import lru_cache
 from eval.labels.contrasts.sets import ContrastSets, has_contrasts, load_contrasts
 from eval.run.loaders import load_dataset
 from eval.run.scoring import end_with_parent, score_one
+from eval.scorers.accounts import read_sentences, sentences_of
 from eval.selftest.doses.answers import answers_of
+from eval.selftest.doses.authors import AuthorFigures, author_figures
 from eval.selftest.doses.judging import ScriptedJudge
 from eval.selftest.doses.plan import DosePlan, PlantedKind, load_dose_plan
 from eval.selftest.trial import today
@@ -22,6 +24,7 @@ from eval.verdict.deltas import build_deltas
 from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
 from eval.verdict.metrics import build_metrics, build_slice_metrics
 from eval.verdict.must_pass import must_pass_slices
+from service.core.release.unseen import verdict_headline
 from service.core.run.task import load_task
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair_file import load_pair
@@ -39,7 +42,8 @@ class DoseTrial:
     """The gate's verdict on one kind at one dose in one system, without a judge ("") or with the scripted judge ``judge``.
 
     ``changed`` of ``n`` answers hold the fault: fewer than the dose asks for where the kind cannot occur in more.
-    ``blamed`` are the checks that did not pass.
+    ``blamed`` are the checks that did not pass, ``headline`` the verdict as a report states it. Of the ``planted`` sentences
+    code took ``accounted`` for the source's.
     """
 
     kind: str
@@ -50,6 +54,9 @@ class DoseTrial:
     changed: int
     n: int
     blamed: tuple[str, ...]
+    headline: str = ""
+    planted: int = 0
+    accounted: int = 0
 
     @property
     def reached(self) -> bool:
@@ -72,7 +79,7 @@ class EqualTrial:
 class DoseSetting:
     """What to try; ``equal_trials`` is the number of independent draws per system. Picklable: child processes read it.
 
-    ``first_release``: nothing is in production, so that nothing but bounds decides, and no judge's margin does. With
+    ``first_release``: nothing is in production, so that nothing but bounds decides. With
     ``strangers`` the kinds are those by an author who knew no detector, in place of the plan's own.
     """
 
@@ -114,6 +121,9 @@ class _Bench:
         )
         self._digest = cases_digest(self._cases)
         self._judge = judge_of_meaning(self._suite)
+        self._sentences = replace(
+            self._suite, metrics=tuple(spec for spec in self._suite.metrics if spec.name == "sentences_unread")
+        )
         self._judged = self._suite.judged_by([self._judge], [self._judge]) if self._judge else self._suite
 
     @property
@@ -130,6 +140,19 @@ class _Bench:
             for case in self._cases
         }
         return texts, self._answers(texts, f"{self._setting.seed}:{system}:{number}")
+
+    def authors(self) -> tuple[AuthorFigures, ...]:
+        """Return the figures of the fresh texts, if the task of this bench has some."""
+
+        def scored(texts: Mapping[str, str]) -> list[CaseResult]:
+            cases = [case for case in self._cases if case.id in texts]
+            found = answers_of(texts, cases, task=self._task, pair=self._pair, cards=self._cards, seed="authors")
+            return [
+                replace(item, scores=score_one(self._suite.scorers, self._suite.task, case, item.result))
+                for case, item in zip(cases, found, strict=True)
+            ]
+
+        return author_figures(scored) if self._setting.task == "summarize" else ()
 
     def _answers(
         self, texts: Mapping[str, str], seed: str, like: Sequence[CaseResult] | None = None
@@ -161,6 +184,7 @@ class _Bench:
             chosen = frozenset(touched[: round(dose * len(self._cases))])
             answers = [bad if good.case_id in chosen else good for good, bad in zip(production, whole, strict=True)]
             harmed = dict.fromkeys(chosen, kind.harm or kind.name)
+            planted, accounted = _new_sentences(answers, production)
             for judge in (None, *self._setting.judges):
                 gate = self._decide(answers, production, judge, harmed)
                 yield DoseTrial(
@@ -172,7 +196,17 @@ class _Bench:
                     changed=len(chosen),
                     n=len(self._cases),
                     blamed=_blamed(gate),
+                    headline=self._headline(gate, answers, judge),
+                    planted=planted,
+                    accounted=accounted,
                 )
+
+    def _headline(self, gate: GateResult, answers: Sequence[CaseResult], judge: ScriptedJudge | None) -> str:
+        kinds = tuple(kind.name for kind in self._suite.judged_only)
+        seen = self._judge.kinds if judge is not None and self._judge is not None else ()
+        metrics = build_metrics(self._sentences, self._by_id, answers, deadline_ms=self._pair.serving.deadline_ms)
+        unseen = tuple(kind for kind in kinds if kind not in seen)
+        return verdict_headline(gate.verdict.value, unseen, seen, read_sentences(answers, [metrics]))
 
     def equal(self, system: str, number: int) -> Iterator[EqualTrial]:
         """Yield the verdicts on two draws that share nothing."""
@@ -222,6 +256,17 @@ def judge_of_meaning(suite: Suite) -> JudgeSpec | None:
     return next((spec for spec in suite.judges if spec.margin is not None and spec.yes_or_no), None)
 
 
+def _new_sentences(answers: Sequence[CaseResult], before: Sequence[CaseResult]) -> tuple[int, int]:
+    """Return how many sentences ``answers`` hold that ``before`` do not, and how many of them code accounts for."""
+    found = [
+        one
+        for ours, theirs in zip(answers, before, strict=True)
+        for one in {one.text: one for one in sentences_of([ours])}.values()
+        if one.text not in {old.text for old in sentences_of([theirs])}
+    ]
+    return len(found), sum(one.how is not None for one in found)
+
+
 def _blamed(gate: GateResult) -> tuple[str, ...]:
     found = (
         f"{check.kind} {check.name}: {check.verdict}" for check in gate.checks if check.verdict is not Verdict.PASS
@@ -248,9 +293,19 @@ def _equal(system: str, number: int) -> list[EqualTrial]:
     return list(_child["bench"].equal(system, number))
 
 
+def _licensable(suite: Suite) -> frozenset[str]:
+    judge = judge_of_meaning(suite)
+    licensed = [kind for kind in suite.judged_only if judge is not None and kind.name in judge.kinds]
+    return frozenset(name for kind in licensed for name in (kind.name, kind.harm_class))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoseResults:
-    """All trials, in the plan's order, with the plan's kinds; ``licensable`` are the harms that the suite's judge can look at."""
+    """All trials, in the plan's order, with the plan's kinds.
+
+    ``licensable`` are the harms, and the classes of them, that the suite's judge can look at. ``authors`` are the figures of
+    good texts by others, beside kinds by others.
+    """
 
     trials: tuple[DoseTrial, ...]
     equal: tuple[EqualTrial, ...]
@@ -259,6 +314,8 @@ class DoseResults:
     doses: tuple[float, ...]
     cases: int
     licensable: frozenset[str] = frozenset()
+    authors: tuple[AuthorFigures, ...] = ()
+    novelty_bound: float = 1.0
 
 
 def run_doses(setting: DoseSetting, say: Callable[[str], None] = lambda line: None) -> DoseResults:
@@ -287,5 +344,7 @@ def run_doses(setting: DoseSetting, say: Callable[[str], None] = lambda line: No
         judges=setting.judges,
         doses=setting.doses,
         cases=bench.case_count,
-        licensable=frozenset(judge.kinds if (judge := judge_of_meaning(setting.suite)) is not None else ()),
+        licensable=_licensable(setting.suite),
+        authors=bench.authors() if setting.strangers else (),
+        novelty_bound=next((floor.bound for floor in setting.suite.floors if floor.metric == "novelty"), 1.0),
     )

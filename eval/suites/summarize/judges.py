@@ -19,12 +19,18 @@ _UNFAITHFUL = (
 _STATEMENTS = tuple(kind.name for kind in JUDGED_KINDS)
 _CLAIMS = tuple(name for name in _STATEMENTS if name != "mood_invented")
 
+# It decides at a first release, too, where no margin does. A judge with two false alarms in a hundred passes 0.98 of a good
+# system's 200 answers. With the least recall of a licence, 46 of 100 releases pass of which a tenth of the answers is harmed, and
+# none with a quarter. A floor of 0.88 would take the licence from judges that the margin admits.
+_FLOOR = 0.87
+
 JUDGES = (
     JudgeSpec(
         rubric="claims",
         bad_kinds=_UNFAITHFUL,
         kinds=_CLAIMS,
         asks_claims=True,
+        floor=_FLOOR,
         margin=0.07,
         yes_or_no=True,
         shows=(STATED, CRITICAL),
@@ -34,17 +40,17 @@ JUDGES = (
         rubric="faithfulness",
         bad_kinds=_UNFAITHFUL,
         kinds=_STATEMENTS,
-        floor=0.80,
+        floor=_FLOOR,
         margin=0.07,
         yes_or_no=True,
-        reason="as for the judge of claims; the floor allows one unsupported summary in five for the noise of judge and cases",
+        reason="as for the judge of claims",
     ),
     JudgeSpec(
         rubric="reader",
         bad_kinds=_UNFAITHFUL,
         kinds=_STATEMENTS,
         reads=True,
-        floor=0.80,
+        floor=_FLOOR,
         margin=0.07,
         yes_or_no=True,
         reason="as for faithfulness; it reads the sentences that code does not account for",

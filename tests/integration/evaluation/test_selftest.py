@@ -179,5 +179,6 @@ def test_a_strangers_kinds_are_planted_in_place_of_the_plans_own(settings):
     options = DoseOptions(kinds=("paid_in_full",), systems=("terse",), equal_trials=0, strangers=True)
     outcome = measure_doses(options, settings)
     assert outcome.missed == ()
-    assert "Kinds that pass without a judge" in outcome.page
+    assert "| judge | invention | none | 1 |" in outcome.page
+    assert "| author_b | " in outcome.page
     assert outcome.path.name.endswith("-stranger-doses.md")

@@ -79,7 +79,7 @@ def test_groups_hold_what_the_guides_name():
     assert set(commands(found["schedule"])) == {"run", "status", "deliver", "export"}
     assert set(commands(found["bench"])) == {
         "harness", "service", "warehouse", "report", "seeds", "floor", "history", "backfill", "knowledge", "agentdojo",
-        "steps", "conversations",
+        "steps", "conversations", "checks",
     }  # fmt: skip
     assert {"run", "work", "watch", "replay", "check", "rescore", "override"} <= set(commands(found["calls"]))
 

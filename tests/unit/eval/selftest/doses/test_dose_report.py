@@ -121,3 +121,27 @@ def test_a_dose_that_fewer_answers_can_have_is_left_out():
     assert row.verdicts == (None, None, U, P)
     assert row.smallest == 0.10
     assert missed_bars(results(kind("a"), found=found)) == []
+
+
+def test_kinds_that_pass_are_counted_by_class_and_system():
+    found = trials("a", (F, F, P, P)) + trials("a", (F, F, F, P), system="terse") + trials("b", (F, U, P, P))
+    grouped = [replace(kind(name), group="figures") for name in ("a", "b")]
+    page = dose_markdown(results(*grouped, found=found), task="t", suite_digest="0" * 64, cases=200)
+    assert (
+        "| code | figures | none | 2 | 0 of 2 / 0 of 2 / 2 of 2 / 2 of 2 | 0 of 1 / 0 of 1 / 0 of 1 / 1 of 1 |" in page
+    )
+
+
+def test_a_bare_pass_misses_a_bar():
+    found = trials("a", (F, F, U, P))
+    told = replace(found[-1], headline="pass for form and figures; 71% of sentences read by nobody")
+    assert missed_bars(results(kind("a"), found=[*found[:-1], told])) == []
+    bare = replace(told, headline="pass")
+    assert missed_bars(results(kind("a"), found=[*found[:-1], bare])) == ["a reads a bare pass"]
+
+
+def test_planted_sentences_that_code_accounts_for_miss_a_bar_above_two_percent():
+    first, *rest = trials("a", (F, F, U, P))
+    assert missed_bars(results(kind("a"), found=[replace(first, planted=200, accounted=4), *rest])) == []
+    (line,) = missed_bars(results(kind("a"), found=[replace(first, planted=200, accounted=5), *rest]))
+    assert line == "code accounts for 5 of 200 planted sentences, more than 2%"
