@@ -1,7 +1,7 @@
 """Moves a rollout by one step: a signed statement on the candidate's version, and the alias ``candidate`` pointed at it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from eval.release.evidence import PairEvidence
@@ -171,16 +171,8 @@ def end_rollout(task_name: str, why: str, settings: Settings, by: Releaser | Non
         last = _newest(task_name, tracking, keys)
         if last is None or (last.percent == 0 and last.shadow_percent == 0):
             raise Refused(f"no rollout of task {task_name!r} is running")
-        fields: dict[str, Any] = {name: getattr(last, name) for name in last.__slots__}
-        rollout = Rollout(
-            **fields
-            | {
-                "sequence": _next_number(task_name, last, keys, settings),
-                "percent": 0,
-                "shadow_percent": 0,
-                **_releaser(why, settings, by),
-            }
-        )
+        number = _next_number(task_name, last, keys, settings)
+        rollout = replace(last, sequence=number, percent=0, shadow_percent=0, **_releaser(why, settings, by))
         _place(rollout, {}, tracking, signer, keys, settings)
     return rollout
 
