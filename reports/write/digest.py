@@ -42,7 +42,7 @@ def render(*reports: WeeklyReport) -> str:
         sentences.coverage_sentence, sentences.evidence_sentence, sentences.headline, sentences.more_findings, sentences.span,
         sentences.target_sentence,
     )  # fmt: skip
-    text = environment.get_template("digest.md.j2").render(
+    page = environment.get_template("digest.md.j2").render(
         {function.__name__: function for function in functions},
         reports=reports,
         titles=row_titles(metrics_of("")),
@@ -52,7 +52,7 @@ def render(*reports: WeeklyReport) -> str:
         most_changes=_CHANGES,
         most_themes=_THEMES,
     )
-    return visible(text)
+    return visible(page)
 
 
 def figure_cells(report: WeeklyReport, name: str) -> list[str]:

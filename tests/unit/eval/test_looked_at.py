@@ -15,19 +15,20 @@ NOTE = JudgeNote(
 )
 
 
+def with_floor(floor):
+    judges = tuple(replace(spec, floor=floor) if spec is CLAIMS else spec for spec in SUITE.judges)
+    return replace(SUITE, judges=judges, declared_digest="d")
+
+
 def test_a_judge_with_a_margin_alone_looks_at_nothing_without_another_pair_to_compare_with():
-    assert (CLAIMS.margin is not None, CLAIMS.floor) == (True, None)
-    assert looked_at_of([NOTE], SUITE, compared=True) == {"negation"}
-    assert looked_at_of([NOTE], SUITE, compared=False) == frozenset()
+    alone = with_floor(None)
+    assert CLAIMS.margin is not None
+    assert looked_at_of([NOTE], alone, compared=True) == {"negation"}
+    assert looked_at_of([NOTE], alone, compared=False) == frozenset()
 
 
 def test_a_judge_with_a_floor_looks_at_every_pair():
-    floored = replace(
-        SUITE,
-        judges=tuple(replace(spec, floor=0.8) if spec is CLAIMS else spec for spec in SUITE.judges),
-        declared_digest="d",
-    )
-    assert looked_at_of([NOTE], floored, compared=False) == {"negation"}
+    assert looked_at_of([NOTE], with_floor(0.8), compared=False) == {"negation"}
 
 
 @pytest.mark.parametrize("note", [replace(NOTE, gates=False), replace(NOTE, rubric="unknown")])
