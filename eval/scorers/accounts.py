@@ -1,7 +1,6 @@
 """Scores how much of an answer its source accounts for, and keeps every sentence for readers and reports."""
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,11 +8,10 @@ from typing import TYPE_CHECKING
 from eval.spine.accounts import ACCOUNTED, FreeText, SentenceAccount, SentenceState
 from eval.spine.cases import Case
 from eval.spine.pool import Pool
-from eval.spine.results import CaseResult, Score
+from eval.spine.results import CaseResult, Score, sentences_of
 from eval.spine.scorer import ScorerContext
 from eval.spine.suite import Floor, MetricSpec, NoWorse
-from figures.metric import Metric, Unit
-from service.core.release.unseen import ReadSentences
+from figures.metric import Unit
 from service.core.statements.accounting.account import account
 
 if TYPE_CHECKING:  # numpy takes 0.1 s to import, and suites are declared before the calls start
@@ -84,28 +82,6 @@ class Novelty(_OfSentences):
         """Return the sum over the sentences of a case's answers, averaged over its repeats."""
         found = sentences_of(items)
         return _averaged(sum(one.novelty for one in found), len(found), items)
-
-
-def sentences_of(items: Sequence[CaseResult]) -> list[SentenceAccount]:
-    """Return the sentences of answers; of one that failed or was not accounted for there are none."""
-    return [one for item in items if ACCOUNTED in item.scores for one in item.scores[ACCOUNTED].sentences]
-
-
-def read_sentences(
-    answers: Sequence[CaseResult], metrics_of_arms: Sequence[Mapping[str, Metric]]
-) -> ReadSentences | None:
-    """Return what became of the sentences of ``answers``; None if the suite does not account for them."""
-    unread = [metrics["sentences_unread"] for metrics in metrics_of_arms if "sentences_unread" in metrics]
-    if not unread:
-        return None
-    states = Counter(one.state for one in sentences_of(answers))
-    return ReadSentences(
-        sentences=states.total(),
-        accounted=states["accounted"],
-        read=states["read"],
-        unsupported=states["unsupported"],
-        unread_high=max((1.0 if metric.high is None else metric.high for metric in unread), default=1.0),
-    )
 
 
 def _averaged(of: float, among: int, items: Sequence[CaseResult]) -> Mapping[str, float]:

@@ -1,11 +1,12 @@
 """What an evaluation produces: scores, case results, metrics with intervals, gate checks and verdicts."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Self
 
-from eval.spine.accounts import SentenceAccount
+from eval.spine.accounts import ACCOUNTED, SentenceAccount
 from figures.metric import Metric
 from service.core.llm.model_call import AnswerOrigin
 from service.core.release.unseen import ReadSentences, unseen_text, verdict_headline
@@ -308,3 +309,25 @@ class Evaluation:
     like_for_like: dict[str, dict[str, Metric]] = field(default_factory=dict)  # the same by pair digest
     judges: tuple[JudgeNote, ...] = ()
     code_models: tuple[str, ...] = ()  # ids of the models that are code: their answers are computed, not called
+
+
+def sentences_of(items: Sequence[CaseResult]) -> list[SentenceAccount]:
+    """Return the sentences of answers; of one that failed or was not accounted for there are none."""
+    return [one for item in items if ACCOUNTED in item.scores for one in item.scores[ACCOUNTED].sentences]
+
+
+def read_sentences(
+    answers: Sequence[CaseResult], metrics_of_arms: Sequence[Mapping[str, Metric]]
+) -> ReadSentences | None:
+    """Return what became of the sentences of ``answers``; None if the suite does not account for them."""
+    unread = [metrics["sentences_unread"] for metrics in metrics_of_arms if "sentences_unread" in metrics]
+    if not unread:
+        return None
+    states = Counter(one.state for one in sentences_of(answers))
+    return ReadSentences(
+        sentences=states.total(),
+        accounted=states["accounted"],
+        read=states["read"],
+        unsupported=states["unsupported"],
+        unread_high=max((1.0 if metric.high is None else metric.high for metric in unread), default=1.0),
+    )

@@ -5,8 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from eval.scorers.accounts import read_sentences
-from eval.spine.results import CaseResult, Check, GateResult, InterimLook, Verdict
+from eval.spine.results import CaseResult, Check, GateResult, InterimLook, Verdict, read_sentences
 from eval.spine.suite import Floor, NoWorse, SliceFloor, Suite
 from figures.metric import Lead, Metric, Unit
 from service.core.unit.cards import ModelCards

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eval.judges.reading import ReadableTexts, result_of
 from eval.run.loaders import load_dataset
+from eval.spine.accounts import ACCOUNTED
+from eval.spine.scorer import ScorerContext
 from eval.suites import load_suite
-from service.core.run.task import load_task
+from service.core.run.task import TaskResult, load_task
 from service.kit.frame.display.terminal import say
 from service.kit.settings import Settings
 
@@ -28,7 +29,7 @@ def check_costs(settings: Settings, *, cases: int | None = None) -> dict[str, Ch
     """Return what ``prompt``, ``guard`` and ``accounting`` cost on the references of the gate set; ``cases`` None: all."""
     task, suite = load_task("summarize"), load_suite("summarize")
     chosen = load_dataset(suite.gate_dataset, task="summarize", input_model=task.input_model, settings=settings).cases
-    texts = ReadableTexts(task=task, suite=suite)
+    accounts = next(scorer for scorer in suite.scorers if ACCOUNTED in scorer.scores)
 
     def prompt(case: Any, _: str) -> None:
         task.values(task.input_model.model_validate(case.inputs))
@@ -39,7 +40,9 @@ def check_costs(settings: Settings, *, cases: int | None = None) -> dict[str, Ch
         found(text)
 
     def accounting(case: Any, text: str) -> None:
-        texts.accounts(case, result_of(text))
+        result = TaskResult(output=text, arm="primary", model="none", answered_by="none", latency_ms=0.0)
+        inputs = task.input_model.model_validate(case.inputs)
+        assert accounts.score(ScorerContext(case=case, inputs=inputs, result=result, output=text))
 
     answers = [(case, case.expectations.references[0]) for case in chosen[:cases]]
     return {

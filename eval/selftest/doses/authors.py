@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from eval.labels.texts import load_texts
-from eval.scorers.accounts import sentences_of
-from eval.spine.results import CaseResult
+from eval.spine.results import CaseResult, sentences_of
 from figures.stats import rate_interval
 
 _MOST_OBJECTED = 0.05

@@ -10,7 +10,6 @@ from functools import lru_cache
 from eval.labels.contrasts.sets import ContrastSets, has_contrasts, load_contrasts
 from eval.run.loaders import load_dataset
 from eval.run.scoring import end_with_parent, score_one
-from eval.scorers.accounts import read_sentences, sentences_of
 from eval.selftest.doses.answers import answers_of
 from eval.selftest.doses.authors import AuthorFigures, author_figures
 from eval.selftest.doses.judging import ScriptedJudge
@@ -18,7 +17,7 @@ from eval.selftest.doses.plan import DosePlan, PlantedKind, load_dose_plan
 from eval.selftest.trial import today
 from eval.spine.cases import cases_digest
 from eval.spine.judge_spec import JudgeSpec
-from eval.spine.results import CaseResult, GateResult, Verdict
+from eval.spine.results import CaseResult, GateResult, Verdict, read_sentences, sentences_of
 from eval.spine.suite import Suite
 from eval.verdict.deltas import build_deltas
 from eval.verdict.gate import GateFigures, GateRules, Judgement, decide

@@ -2,9 +2,9 @@
 
 import pytest
 
-from eval.scorers.accounts import SENTENCE_POOLS, AccountScorer, read_sentences
+from eval.scorers.accounts import SENTENCE_POOLS, AccountScorer
 from eval.spine.accounts import ACCOUNTED, FreeText, SentenceAccount, join_readings, reading_order
-from eval.spine.results import CaseResult, Score
+from eval.spine.results import CaseResult, Score, read_sentences
 from eval.spine.scorer import free_texts
 from eval.verdict.pooled import pooled, pooled_interval
 from figures.metric import Metric, Unit
