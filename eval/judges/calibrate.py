@@ -139,7 +139,15 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
             )
     with ExitStack() as stack:
         bench = _bench(stack, options, settings, cards, [jury for _, jury in juries])
-        return [_measure(one, bench, setting) for one in asked]
+        found, silent = list[JudgeReport](), list[str]()
+        for one in asked:
+            try:
+                found.append(_measure(one, bench, setting))
+            except ConfigurationError as err:  # the others are measured, and their records kept
+                silent.append(str(err))
+    if silent:
+        raise ConfigurationError("; ".join(silent))
+    return found
 
 
 def _bench(

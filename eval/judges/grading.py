@@ -18,6 +18,7 @@ from eval.spine.code_digest import without_words
 from eval.spine.judge_spec import SCHEMA_NAMES, Grade, answer_form, read_grade
 from service.core.llm.deadline import Budget, complete_within
 from service.core.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelReply
+from service.core.statements.accounting import account
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair import Pair
 from service.core.unit.pair_file import load_pair
@@ -38,7 +39,7 @@ _ALL_VARIABLES = frozenset(name for sets in _VARIABLES.values() for names in set
 _MENUS = {claims_answers.SCHEMA_NAME: CHOICES, reading.SCHEMA_NAME: reading.MENU}
 _Answer = TypeVar("_Answer")
 _THROTTLE_RETRIES = 12  # as the runner of cases: throttles are waited out inside the judge's deadline
-# So many failures in a row, and a judge is not asked again in this run: thousands of deadlines would take hours.
+# So many failures without any answer, and a judge is not asked again in this run: thousands of deadlines would take hours.
 _GIVEN_UP_AFTER = 8
 _REGION = re.compile(r"^(us|eu|apac|global)\.")
 
@@ -105,7 +106,17 @@ def _claims_code() -> str:
 
 @cache
 def _reading_code() -> str:
-    return _code([Path(reading.__file__), Path(accounts.__file__)])
+    # Which sentences a reader is asked about, and with which document: accounting, and each suite's sources.
+    suites = Path(accounts.__file__).parents[1] / "suites"
+    accounting = Path(account.__file__).parent
+    return _code(
+        [
+            Path(reading.__file__),
+            Path(accounts.__file__),
+            *sorted(accounting.glob("*.py")),
+            *sorted(suites.glob("*/sources.py")),
+        ]
+    )
 
 
 def _code(paths: Sequence[Path]) -> str:
@@ -235,10 +246,10 @@ class GradingRun:
         """Return what the judge wrote, from the cache if it holds the same call.
 
         Raises:
-            ModelError: the call failed, or came too late; or so many did that this judge is not asked any more.
+            ModelError: the call failed, or came too late; or so many did without one answer that it is asked no more.
         """
         failures = self.failures.setdefault(judge.digest, [])
-        if len(failures) >= _GIVEN_UP_AFTER:
+        if len(failures) >= _GIVEN_UP_AFTER and judge.digest not in self.origins:
             raise failures[-1]
         call = ModelCall(
             model=judge.pair.model,
