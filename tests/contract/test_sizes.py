@@ -63,7 +63,7 @@ MOST = {
     "service": (22, 98, 9),
     "service.core": (9, 18, 5),
     "service.kit": (6, 13, 5),
-    "eval": (22, 108, 11),
+    "eval": (22, 107, 11),
     "reports": (7, 12, 6),
     "omni": (12, 12, 7),
     "figures": (8, 5, 3),
