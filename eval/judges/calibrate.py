@@ -9,7 +9,7 @@ from typing import Any
 
 from eval.judges.agreeing import LabelledAsker, counting, own_texts
 from eval.judges.asking import Asker, JudgedText
-from eval.judges.calibration import Agreement, Calibration, save, shortfall
+from eval.judges.calibration import Agreement, Calibration, load, save, shortfall
 from eval.judges.contrast_texts import ContrastBench, open_contrasts
 from eval.judges.contrasts import ContrastMeasure, ask_about, measure
 from eval.judges.grading import GradingRun
@@ -260,13 +260,19 @@ def _measure(asked: _Asked, bench: GradingRun, setting: _Setting) -> JudgeReport
     if OWN in options.sets and setting.own is not None:
         measured.append(labelled.own(setting.task, setting.own))
     measured += _on_public(spec, labelled, setting)
-    contrasts = None if asked.contrasts is None else _on_contrasts(labelled, asked.contrasts, setting)
+    contrasts = _on_contrasts(labelled, asked.contrasts, setting) if asked.contrasts is not None else None
     if labelled.reasons and not labelled.names:
         why = next(filter(None, labelled.reasons), "")
         raise ConfigurationError(
             f"judge {spec.rubric} on {jury.model}: nobody answered ({why}), so nothing was recorded; see that the model's server "
             f"runs and its name is right, with {omni('models', 'check', jury.judges[0].pair.model)}"
         )
+    # One judge may serve several tasks: what this calibration did not ask stays as it was measured.
+    kept = load(settings.state_dir, jury.digest)
+    asked_sets = {one.set_name for one in measured}
+    if kept is not None:
+        measured += [one for one in kept.sets if one.set_name not in asked_sets]
+        contrasts = contrasts or kept.contrasts
     record = Calibration(
         judge_digest=jury.digest,
         rubric=jury.rubric,

@@ -147,6 +147,15 @@ def test_a_second_measurement_is_answered_from_the_cache(scripted):
     assert again.record.sets == first.record.sets
 
 
+@pytest.mark.parametrize("scripted", [COIN], indirect=True, ids=["coin"])
+def test_what_a_calibration_does_not_ask_stays_as_it_was_measured(scripted):
+    first = measure(scripted, [], repeats=1)
+    both = measure(scripted, [], repeats=1, sets=("contrasts",))
+    assert both.record.sets == first.record.sets
+    assert both.record.contrasts is not None
+    assert measure(scripted, [], repeats=1).record.contrasts == both.record.contrasts
+
+
 @pytest.mark.parametrize("scripted", [PERFECT], indirect=True, ids=["perfect"])
 def test_a_model_does_not_judge_itself(scripted):
     pair = scripted.prompts_dir / "summarize" / "own.prompty"
