@@ -30,7 +30,7 @@ from eval.commands.traffic import traffic
 from eval.spine.errors import HarnessError
 from omni.bench import bench, simulate
 from omni.capacity.command import capacity
-from omni.deploying import deploy
+from omni.deploying.command import deploy
 from omni.scheduling import schedule
 from omni.simulated import mark_simulated, use_simulated_store
 from omni.training import intents, pin_artifacts

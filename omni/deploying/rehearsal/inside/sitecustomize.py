@@ -1,0 +1,45 @@
+"""Loaded by every Python process of the rehearsal, and by none else: names and addresses of a network that this machine has not.
+
+``REHEARSAL_NAMES`` is a JSON file: a host's name (``*.`` before a domain for all below it) with the address and port, or the
+address alone, that it stands for here. ``REHEARSAL_ADDRESS`` is the task's own address: "all interfaces" means this one. Standard
+library only, since it runs with other interpreters' packages, too.
+"""
+
+import json
+import os
+import socket
+
+_found = socket.getaddrinfo
+_bound = socket.socket.bind
+
+
+def _place(host):
+    with open(os.environ["REHEARSAL_NAMES"], encoding="utf-8") as file:
+        names = json.load(file)
+    domain = host
+    while domain:
+        if (place := names.get(host if domain == host else f"*.{domain}")) is not None:
+            address, _, port = place.partition(":")
+            return address, port
+        domain = domain.partition(".")[2]
+    return None
+
+
+def _getaddrinfo(host, port, *rest, **more):
+    name = host.decode() if isinstance(host, bytes) else host
+    place = _place(name.rstrip(".").lower()) if isinstance(name, str) else None
+    if place is not None:
+        return _found(place[0], place[1] or port, *rest, **more)
+    return _found(host, port, *rest, **more)
+
+
+def _bind(self, address):
+    own = os.environ.get("REHEARSAL_ADDRESS")
+    if own and isinstance(address, tuple) and address[0] in ("0.0.0.0", ""):
+        address = (own, *address[1:])
+    return _bound(self, address)
+
+
+if "REHEARSAL_NAMES" in os.environ:
+    socket.getaddrinfo = _getaddrinfo
+    socket.socket.bind = _bind

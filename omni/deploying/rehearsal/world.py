@@ -1,0 +1,286 @@
+"""Production on this machine: account, network, registry, tasks, balancer and gateway, each made from the templates."""
+
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from omni.deploying.rehearsal.account import ACCOUNT, REGION, CannotDeploy, LocalAccount
+from omni.deploying.rehearsal.front import EXPIRED, AwsFront, Balancer, Loop, write_certificate
+from omni.deploying.rehearsal.tasks import (
+    Database,
+    Image,
+    Network,
+    Task,
+    registry_binaries,
+    service_binaries,
+    wait_until,
+)
+from omni.deploying.rehearsal.templates import FOLDER, Template, read_template, resources
+from service.kit.settings import REPO_ROOT
+
+STAGE = "prod"
+CANARY = "0000000001"
+EVERYTHING = ({"Effect": "Allow", "Action": "*", "Resource": "*"},)
+WRONG_ACCOUNT = "111111111111"
+# What the guide's commands give; everything else has a default.
+PARAMETERS = {
+    "RegistryImage": "registry@sha256:0",
+    "ServiceImage": "service@sha256:0",
+    "WorkersImage": "workers@sha256:0",
+    "CallbackWebhook": "https://telephone.example/ring",
+    "CanaryAccount": CANARY,
+    "FunctionsBucket": "functions",
+    "FunctionsKey": "functions.zip",
+}
+_READY_S = 180.0
+
+
+class World:
+    """Everything that runs; ``close`` ends it. ``templates`` is the folder of the committed templates."""
+
+    def __init__(self, folder: Path, templates: Path = FOLDER) -> None:
+        self.folder, self._templates = folder, templates
+        folder.mkdir(parents=True, exist_ok=True)
+        certificate = folder / "amazonaws.pem"
+        wild = [f"*.{service}.{REGION}.amazonaws.com" for service in ("s3", "elb", "rds")]
+        write_certificate(certificate, ["*.amazonaws.com", f"*.{REGION}.amazonaws.com", *wild])
+        self.certificate = certificate
+        self.network = Network(folder, certificate)
+        self.account = LocalAccount(folder / "aws", free_port(), self.network.variables("local"))
+        self.loop = Loop()
+        self.aws = AwsFront(self.account.endpoint, certificate)
+        self.aws.roles["operator"] = EVERYTHING
+        front, port = f"{self.network.base}.0.2", free_port()
+        self.loop.run(self.aws.start(front, port))
+        self.network.add({"*.amazonaws.com": f"{front}:{port}"})
+        self.database: Database | None = None
+        self.registry: Task | None = None
+        self.tasks: dict[str, Task] = {}
+        self.balancers: list[Balancer] = []
+        self.gateway, self.gateway_key = "", ""
+        self._prompts()
+
+    def close(self) -> None:
+        """End every process and server."""
+        for task in [*self.tasks.values(), *filter(None, [self.registry])]:
+            task.stop()
+        for balancer in self.balancers:
+            self.loop.run(balancer.stop())
+        self.loop.run(self.aws.stop())
+        if self.database is not None:
+            self.database.close()
+        self.account.close()
+        self.loop.close()
+
+    def template(self, stack: str) -> Template:
+        """Return a committed template."""
+        return read_template(stack, STAGE, folder=self._templates)
+
+    def deploy(self, stack: str, **changed: str) -> None:
+        """Deploy a stack with what the guide's command gives it."""
+        template = self.template(stack)
+        given = {name: PARAMETERS[name] for name in template.get("Parameters", {}) if name in PARAMETERS}
+        self.account.deploy(stack, template, given | changed)
+
+    def zones(self) -> list[str]:
+        """Return the zone of each subnet of tasks, by number, as the network's template has them."""
+        subnets = resources(self.template("omni-network"), "AWS::EC2::Subnet")
+        found = [(logical, json.dumps(one["AvailabilityZone"])) for logical, one in subnets.items() if "tasks" in logical]
+        return [zone for _, zone in sorted(found)]
+
+    # The registry
+
+    def start_registry(self) -> float:
+        """Start database and server; return after how many seconds the container's own health check passed."""
+        container = self.account.container("omni-registry", "registry")
+        given = {name: self.account.secret(source) for name, source in container.secrets.items()}
+        address = f"{self.network.base}.0.5"
+        if self.database is None:
+            self.database = Database(
+                address, 5432, user=given["DB_USER"], password=given["DB_PASSWORD"], database="mlflow",
+                certificate=self.certificate,
+            )  # fmt: skip
+        self.aws.roles["omni-registry"] = self.account.statements(self.account.role_of("omni-registry"))
+        own = f"{self.network.base}.0.4"
+        variables = self.network.variables("omni-registry", own) | {"PGHOSTADDR": address} | given
+        self.registry = Task(
+            "omni-registry", container, Image("registry"), variables,
+            folder=self.folder / "omni-registry", binaries=registry_binaries(),
+        ).start()  # fmt: skip
+        self.network.add(dict.fromkeys(self._registered("omni-registry"), own))
+        return wait_until(self.registry.healthy, "the registry's health check", _READY_S, ended=self.registry)
+
+    def _registered(self, stack: str) -> list[str]:
+        """Return the names that a stack's tasks register in the private zone."""
+        (zone,) = resources(self.template("omni-network"), "AWS::ServiceDiscovery::PrivateDnsNamespace").values()
+        made = resources(self.template(stack), "AWS::ServiceDiscovery::Service").values()
+        return [f"{one['Name']}.{zone['Name']}" for one in made]
+
+    # The service
+
+    def start_service(self) -> None:
+        """Start as many tasks as the template wants, spread over the zones, behind the balancer's listeners."""
+        template = self.template("omni-service")
+        (wanted,) = (one for one in resources(template, "AWS::ECS::Service").values() if one["ServiceName"] == "omni-service")
+        zones = self.zones()
+        for number in range(int(wanted["DesiredCount"])):
+            self.start_task(f"service-{number + 1}", zone=number % len(zones))
+        self._balance(template)
+
+    def start_task(self, name: str, *, zone: int, workload: str = "service", **changed: str) -> Task:
+        """Start a task of a workload in a zone; a task of that name begins with an empty disk, as on Fargate."""
+        container = self.account.container("omni-service", workload)
+        (port,) = container.ports or (0,)
+        self.aws.roles[container.family] = self.account.statements(self.account.role_of(container.family))
+        given = {variable: self.account.secret(source) for variable, source in container.secrets.items()}
+        address = f"{self.network.base}.{zone + 1}.{len(self.tasks) + 10}"
+        folder = self.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        task = Task(
+            name, container, Image("service" if workload == "service" else "workers"),
+            self.network.variables(container.family, address) | given | changed,
+            folder=folder, binaries=service_binaries(),
+        )  # fmt: skip
+        self._write_keys(task)
+        self.tasks[name] = task.start()
+        if port:
+            for balancer in self.balancers or [None]:
+                if balancer is not None:
+                    balancer.targets[name] = (address, port)
+            self._places[name] = (address, port)
+        return task
+
+    _places: dict[str, tuple[str, int]] = {}
+
+    def _write_keys(self, task: Task) -> None:
+        """Run the container that writes the trusted keys, to its end, as ECS does before the service starts."""
+        found = self.account.container("omni-service", "trusted-keys")
+        given = {name: self.account.secret(source) for name, source in found.secrets.items()}
+        first = Task(
+            "trusted-keys", found, Image("service"), self.network.variables("none") | given,
+            folder=task.folder, binaries=service_binaries(),
+        ).start()  # fmt: skip
+        assert first.process is not None
+        if first.process.wait(60):
+            raise CannotDeploy(f"the container trusted-keys failed: {first.last_line()}")
+
+    def _balance(self, template: Template) -> None:
+        (balancer,) = self.account["elbv2"].describe_load_balancers()["LoadBalancers"]
+        address = f"{self.network.base}.0.3"
+        groups = resources(template, "AWS::ElasticLoadBalancingV2::TargetGroup")
+        for listener in resources(template, "AWS::ElasticLoadBalancingV2::Listener").values():
+            group = groups[listener["DefaultActions"][0]["TargetGroupArn"]["Ref"]]
+            made = Balancer(
+                group["HealthCheckPath"], well_after=group["HealthyThresholdCount"], ill_after=group["UnhealthyThresholdCount"],
+                interval_s=1.0,  # not ten: nobody waits for a rehearsal
+            )  # fmt: skip
+            made.targets |= self._places
+            port = free_port()
+            self.loop.run(made.start(address, port))
+            self.network.add({f"{balancer['DNSName']}:{listener['Port']}": f"{address}:{port}"})
+            self.balancers.append(made)
+
+    def wait_ready(self, count: int) -> float:
+        """Wait until the balancer finds ``count`` tasks well; return the seconds."""
+        return wait_until(lambda: len(self.balancers[0].well) >= count, f"{count} tasks well behind the balancer", _READY_S)
+
+    # The gateway
+
+    def open_gateway(self) -> None:
+        """Import the gateway's document with its integrations, as the stack does, with one client's key."""
+        (balancer,) = self.account["elbv2"].describe_load_balancers()["LoadBalancers"]
+        document = _gateway_document(f"{balancer['DNSName']}:80")
+        api = self.account["apigateway"]
+        made = api.import_rest_api(body=json.dumps(document).encode())["id"]
+        api.create_deployment(restApiId=made, stageName=STAGE)
+        plan = api.create_usage_plan(name=STAGE, apiStages=[{"apiId": made, "stage": STAGE}])["id"]
+        self.gateway_key = secrets.token_hex(20)
+        key = api.create_api_key(name="rehearsal", enabled=True, value=self.gateway_key)["id"]
+        api.create_usage_plan_key(usagePlanId=plan, keyId=key, keyType="API_KEY")
+        self.gateway = f"{self.account.endpoint}/_aws/execute-api/{made}/{STAGE}"
+
+    def ask(self, path: str, body: Mapping[str, Any] | None = None, *, key: bool = True, **headers: str) -> httpx2.Response:
+        """Send a request through the gateway, by default with the client's key."""
+        given = headers | ({"x-api-key": self.gateway_key} if key else {})
+        url = f"{self.gateway}{path}"
+        if body is None:
+            return httpx2.get(url, headers=given, timeout=30)
+        return httpx2.post(url, headers=given, json=body, timeout=30)
+
+    # People and their commands
+
+    def _prompts(self) -> None:
+        """A checkout of our own for who releases: its prompts gain a second pair."""
+        root = self.folder / "checkout"
+        shutil.copytree(REPO_ROOT / "prompts", root / "prompts")
+        (root / "datasets").symlink_to(REPO_ROOT / "datasets")
+        first = root / "prompts" / "summarize" / "extractive.prompty"
+        text = first.read_text(encoding="utf-8").replace("name: extractive", "name: rehearsed").replace("1.0.0", "1.0.1")
+        first.with_name("rehearsed.prompty").write_text(text, encoding="utf-8")
+        self.person: dict[str, str] = {
+            "OMNI_ENVIRONMENT": "aws",
+            "OMNI_ROOT": str(root),
+            "OMNI_STATE_DIR": str(self.folder / "person"),
+        }
+
+    def shell(self, script: str, *, key: str = "operator", **changed: str) -> "subprocess.CompletedProcess[str]":
+        """Run a script in bash as a person does in a clone, with ``omni`` on the path and ``key``'s rights at AWS."""
+        inherited = {name: os.environ[name] for name in ("HOME", "LANG", "USER") if name in os.environ}
+        path = {"PATH": f"{service_binaries()}:/usr/local/bin:/usr/bin:/bin"}
+        variables = self.network.variables(key)
+        variables["PYTHONPATH"] += f":{REPO_ROOT}"
+        return subprocess.run(
+            ["/bin/bash", "-c", script],
+            env=inherited | path | variables | self.person | changed,
+            cwd=REPO_ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+
+    def omni(self, *arguments: str, key: str = "operator", **changed: str) -> str:
+        """Run a command of ``omni`` and return what it prints.
+
+        Raises:
+            CannotDeploy: it fails; the message is its last line.
+        """
+        import shlex
+
+        done = self.shell(shlex.join((sys.executable, "-m", "omni", *arguments)), key=key, **changed)
+        if done.returncode:
+            lines = (done.stderr.strip() or done.stdout.strip() or "it says nothing").splitlines()
+            raise CannotDeploy(f"omni {' '.join(arguments[:2])} ended with {done.returncode}: {lines[-1][:300]}")
+        return done.stdout
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _gateway_document(balancer: str) -> dict[str, Any]:
+    """Return the gateway's document as the stack imports it: the infrastructure's own function makes it."""
+    place = REPO_ROOT / "infra" / "cdk" / "openapi.py"
+    spec = importlib.util.spec_from_file_location("rehearsal_gateway_document", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: dict[str, Any] = module.with_integrations("link", balancer)
+    return found
+
+
+__all__ = ["ACCOUNT", "EXPIRED", "WRONG_ACCOUNT", "CannotDeploy", "World"]
