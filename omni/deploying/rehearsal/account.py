@@ -106,6 +106,10 @@ class LocalAccount:
                     f"{stack} reads the secret {name.rpartition(':')[2]!r}, which is not there: make it before the stack"
                 ) from err
 
+    def physical(self, stack: str, logical: str) -> str:
+        """Return the name or ARN of a deployed resource."""
+        return self._physical[stack][logical]
+
     def exports(self) -> dict[str, str]:
         """Return what the stacks export by name."""
         pages = self["cloudformation"].get_paginator("list_exports").paginate()
@@ -140,7 +144,8 @@ class LocalAccount:
         if ":parameter/" in source or source.startswith("/"):
             name = "/" + source.partition(":parameter/")[2] if ":parameter/" in source else source
             return str(self["ssm"].get_parameter(Name=name)["Parameter"]["Value"])
-        match = re.fullmatch(r"(arn:[^:]+:secretsmanager:[^:]*:[^:]*:secret:[^:]+)(?::(\w*):[^:]*:[^:]*)?", source)
+        # CloudFormation refers to a secret by its ARN; the local one may do so by its name.
+        match = re.fullmatch(r"((?:arn:[^:]+:secretsmanager:[^:]*:[^:]*:secret:)?[^:/]+)(?::(\w*):[^:]*:[^:]*)?", source)
         if match is None:
             raise CannotDeploy(f"{source!r} is neither a secret nor a parameter")
         text = str(self["secretsmanager"].get_secret_value(SecretId=match[1])["SecretString"])

@@ -49,14 +49,13 @@ class AwsFront:
     """AWS's host names over TLS: lets a request pass to the local AWS if the role of its access key allows it.
 
     ``roles`` are the statements of each access key, and an unknown key is refused. ``refused`` counts what was refused, by role
-    and right; ``asked`` holds the services that were asked.
+    and right; ``asked`` holds the services that each key asked.
     """
 
     def __init__(self, endpoint: str, certificate: Path) -> None:
         self.roles: dict[str, Sequence[Statement]] = {}
         self.refused: Counter[str] = Counter()
-        self.asked: set[str] = set()
-        self.down = False  # nothing answers, as where a network is cut
+        self.asked: dict[str, set[str]] = {}
         self._endpoint, self._certificate = endpoint, certificate
         self._session: aiohttp.ClientSession | None = None
 
@@ -88,7 +87,7 @@ class AwsFront:
         asked = AwsRequest(
             service=service, region=region, method=request.method, target=target, headers=headers, body=await request.read()
         )
-        self.asked.add(service)
+        self.asked.setdefault(key, set()).add(service)
         problem = self._problem(key, asked)
         if problem is not None:
             return _refusal(service, *problem)

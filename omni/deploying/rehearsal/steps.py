@@ -11,10 +11,13 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from omni.deploying.rehearsal.account import CannotDeploy
+from omni.deploying.rehearsal.tasks import wait_until
 from omni.deploying.rehearsal.templates import resources
 from omni.deploying.rehearsal.world import CANARY, EXPIRED, WRONG_ACCOUNT, World
 from service.kit.frame.errors import ServiceError
+from service.kit.settings import REPO_ROOT
 
+WORKFLOWS = REPO_ROOT / ".github" / "workflows"
 PAIR, SECOND = "extractive", "rehearsed"
 BEFORE_THE_SERVICE = ("omni-data", "omni-network", "omni-registry", "omni-warehouse", "omni-observability")
 
@@ -169,9 +172,9 @@ def gateway_answers(world: World) -> str:
     return f"200 with {len(answer['summary'])} characters by {answer['model_used']}"
 
 
-def ask(world: World) -> dict[str, Any]:
-    """Return an answer about the canary's account, which has a history."""
-    body = {"account_number": CANARY, "contact_id": uuid.uuid4().hex}
+def ask(world: World, account: str = CANARY) -> dict[str, Any]:
+    """Return an answer about an account, by default the canary's, which has a history."""
+    body = {"account_number": account, "contact_id": uuid.uuid4().hex}
     answer = world.ask("/omni-channel-insights", body, authorization=world.bearer)
     expect(answer.status_code == 200, f"{answer.status_code}: {answer.text[:200]}")
     found: dict[str, Any] = answer.json()
@@ -179,15 +182,228 @@ def ask(world: World) -> dict[str, Any]:
     return found
 
 
-STEPS = (
-    Step(name="Five stacks before the service", expected="stand in the local AWS, in the guide's order", run=stacks_before, vital=True),
-    Step(name="omni-service too early", expected="refused: its secret is not there", run=too_early),
-    Step(name="Zones", expected="three, for tasks and for Redshift Serverless", run=zones),
-    Step(name="Registry", expected="starts by the template's command and is healthy", run=registry_up, vital=True),
-    Step(name="First release", expected="evaluated, promoted in prod through the registry's own name", run=first_release, vital=True),
-    Step(name="Keys and clients", expected="sealed with the template's key", run=clients, vital=True),
-    Step(name="omni-service", expected="stands", run=service_stack, vital=True),
-    Step(name="omni deploy settings", expected="a shell gets the settings of the task definition", run=settings, vital=True),
-    Step(name="Tasks", expected="each well behind the balancer, with its role's rights alone", run=tasks_ready, vital=True),
-    Step(name="Answer through the gateway", expected="200 by the released pair, with a key", run=gateway_answers, vital=True),
+def smoke(world: World) -> str:
+    """ECS's hook, as the function runs it: with history it lets the version in, without it does not."""
+    given = world.function_variables("omni-service", "Smoke")
+    got = world.call_function("omni-service", "Smoke", given)
+    expect(got == "SUCCEEDED", f"the hook says {got}")
+    nobody = given | {"OMNI_SMOKE_ACCOUNT": "0000000009", "OMNI_SMOKE_PAUSE_S": "0"}
+    without = world.call_function("omni-service", "Smoke", {name: value for name, value in nobody.items() if name != "OMNI_SMOKE_TABLE"})
+    expect(without == "FAILED", f"for an account without history, where no model is asked, the hook says {without}")
+    return "SUCCEEDED with a model's answer; FAILED where no model is asked"
+
+
+def workflow_smoke(world: World) -> str:
+    """The smoke test of the workflow deploy, with the variables that the workflow gives it and no other secret."""
+    import yaml
+
+    job = yaml.safe_load((WORKFLOWS / "deploy.yml").read_text(encoding="utf-8"))["jobs"]["deploy"]
+    (step,) = (step for step in job["steps"] if step.get("id") == "smoke")
+    stored = sorted(name for name, value in step.get("env", {}).items() if "secrets." in str(value))
+    expect(not stored, f"the workflow stores {', '.join(stored)}, and a token lives one hour")
+    done = world.shell(
+        step["run"].replace(".venv/bin/omni", "omni"), SERVICE_URL=world.balancer_url, CANARY_ACCOUNT=CANARY
+    )
+    expect(done.returncode == 0, done.stderr.strip()[-300:])
+    return done.stdout.strip()
+
+
+def without_a_key(world: World) -> str:
+    body = {"account_number": CANARY, "contact_id": "x"}
+    refused = world.ask("/omni-channel-insights", body, key=False, authorization=world.bearer)
+    hidden = world.ask("/readyz")
+    wrong = world.ask("/omni-channel-insights", {"contact_id": "x"}, authorization=world.bearer)
+    got = (refused.status_code, hidden.status_code, wrong.status_code)
+    expect(got == (401, 403, 422), f"{got}")
+    return "401 without a key, 403 for a path of ours, 422 for a body without an account"
+
+
+def page(world: World) -> str:
+    got = world.ask("/widget.js", key=False)
+    expect(got.status_code == 200 and "omni" in got.text, f"{got.status_code}")
+    return f"{len(got.content):,} bytes of the widget"
+
+
+def feedback(world: World) -> str:
+    answer = ask(world)
+    given = {"request_id": answer["request_id"], "feedback": "helpful"}
+    got = world.ask("/feedback", given, authorization=world.bearer)
+    expect(got.status_code in (200, 201, 202), f"{got.status_code}: {got.text[:200]}")
+    table = world.person["OMNI_SUMMARIES_TABLE"]
+
+    def kept() -> bool:
+        rows = world.account["dynamodb"].scan(TableName=table)["Items"]
+        return any("helpful" in json.dumps(row) and answer["request_id"] in json.dumps(row) for row in rows)
+
+    seconds = wait_until(kept, "the feedback in the table", 30)
+    return f"{got.status_code}, in the table after {seconds:.0f} s"
+
+
+def rollout(world: World) -> str:
+    world.omni("eval", "--pairs", SECOND)
+    world.omni("rollout", SECOND, "--steps", "50,100", "--why", "the rehearsal", *waiver())
+    accounts = world.customers(16)
+    seconds = wait_until(lambda: len({ask(world, one)["prompt_version"] for one in accounts}) == 2, "both pairs answer", 60)
+    return f"both pairs answer after {seconds:.0f} s"
+
+
+def promotion(world: World) -> str:
+    world.omni("rollout", SECOND, "--steps", "50,100", "--why", "the rehearsal", *waiver())
+    return f"all customers have it after {_all_have(world, '1.0.1'):.0f} s"
+
+
+def _all_have(world: World, version: str) -> float:
+    accounts = world.customers(16)
+    wanted = {f"v{version}"}
+    return wait_until(lambda: {ask(world, one)["prompt_version"] for one in accounts} == wanted, f"{version} alone", 60)
+
+
+def back(world: World) -> str:
+    role, statements = world.on_call_role()
+    world.aws.roles["on-call"] = statements
+    world.omni("rollback", "--task", "summarize", "--why", "the rehearsal", key="on-call")
+    return f"{role}: all customers have the pair of before after {_all_have(world, '1.0.0'):.0f} s"
+
+
+def restore_table(world: World) -> str:
+    """The table of clients, keys and releases is lost and comes back, by the page's own commands."""
+    dynamodb, table = world.account["dynamodb"], world.person["OMNI_SHARED_TABLE"]
+    before = dynamodb.scan(TableName=table)["Count"]
+    copy = dynamodb.create_backup(TableName=table, BackupName="omni-restored")["BackupDetails"]["BackupArn"]
+    dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
+    dynamodb.delete_table(TableName=table)
+    time.sleep(2.0)
+    ask(world)  # what the tasks know is enough meanwhile
+    dynamodb.restore_table_from_backup(TargetTableName=table, BackupArn=copy)
+    after = dynamodb.scan(TableName=table)["Count"]
+    expect(after >= before, f"{after} of {before} items came back")
+    ask(world)
+    said = world.omni("client", "later", "--scopes", "summaries")
+    return f"{after} items; answers went on; a client can be added ({len(said.splitlines())} lines)"
+
+
+def restore_registry(world: World) -> str:
+    assert world.database is not None
+    assert world.registry is not None
+    copy = world.database.dump("mlflow")
+    world.registry.kill()
+    world.database.drop("mlflow")
+    ask(world)
+    world.database.restore("mlflow", copy)
+    seconds = world.start_registry()
+    world.omni("verify")
+    return f"dropped, restored, verified; the registry is healthy after {seconds:.0f} s"
+
+
+def registry_killed(world: World) -> str:
+    assert world.registry is not None
+    world.registry.kill()
+    ask(world)
+    name = sorted(world.tasks)[0]
+    world.tasks[name].kill()
+    zone = int(world.places[name][0].split(".")[2]) - 1
+    world.start_task(name, zone=zone)
+    wait_until(lambda: name not in world.balancers[0].well, f"{name} is replaced", 60)
+    seconds = wait_until(lambda: name in world.balancers[0].well, f"{name}, new and without a registry, is well", 120)
+    ask(world)
+    return f"answers go on; a new task without a disk is well after {seconds:.0f} s"
+
+
+def zone_killed(world: World) -> str:
+    """All tasks of one zone end at once, while a customer asks; ECS starts them in another zone."""
+    lost = [name for name, (address, _) in world.places.items() if int(address.split(".")[2]) == 1]
+    for name in lost:
+        world.tasks[name].kill()
+    began, sent, failed = time.monotonic(), 0, 0
+    while time.monotonic() - began < 15:
+        sent += 1
+        try:
+            ask(world)
+        except (Unexpected, OSError):
+            failed += 1
+    for name in lost:
+        world.start_task(name, zone=1)
+    world.wait_ready(len(world.tasks))
+    ask(world)
+    expect(failed * 2 < sent, f"{failed} of {sent} requests failed within 15 s")
+    return f"{len(lost)} of {len(world.tasks)} tasks; {failed} of {sent} requests failed within 15 s, none after"
+
+
+def bad_input(world: World) -> str:
+    """What somebody gets who asks AWS wrongly: one line that says what to do, and nothing half-done."""
+    cases = {
+        "expired credentials": {"key": EXPIRED},
+        "another account": {"key": WRONG_ACCOUNT},
+        "another region": {"AWS_REGION": "eu-west-2", "OMNI_AWS_REGION": "eu-west-2"},
+    }
+    for what, changed in cases.items():
+        done = world.shell("unset OMNI_ENVIRONMENT; omni deploy settings", **changed)
+        lines = done.stderr.strip().splitlines()
+        expect(done.returncode == 2 and len(lines) == 1, f"{what}: exit code {done.returncode}, {len(lines)} lines: {lines[-1:]}")
+        kept = world.shell('unset OMNI_ENVIRONMENT; eval "$(omni deploy settings)"; omni deploy status', **changed)
+        expect(kept.returncode == 2, f"{what}: the shell goes on and asks something else: {kept.stdout.strip()[:200]}")
+    for changed, word in (({"RegistryImage": ""}, "parameters"), ({"NoSuchParameter": "x"}, "no parameters")):
+        given = {name: value for name, value in changed.items() if value}
+        template = world.template("omni-registry")
+        try:
+            world.account.deploy("omni-registry-again", template, given)
+        except CannotDeploy as err:
+            expect(word in str(err) and "\n" not in str(err), str(err))
+        else:
+            raise Unexpected(f"a stack stands with {changed}")
+    return f"{', '.join(cases)}, a missing and an unknown parameter: one line each, and the shell stays shut"
+
+
+def half_deployed(world: World) -> str:
+    """Between the stacks: commands say what is missing instead of asking the local stack."""
+    done = world.shell('unset OMNI_ENVIRONMENT; eval "$(omni deploy settings)"; omni deploy status')
+    lines = done.stderr.strip().splitlines()
+    expect(done.returncode == 2 and len(lines) == 2, f"exit code {done.returncode}: {lines}")
+    return lines[0]
+
+
+def endpoints(world: World) -> str:
+    """Each AWS service that a task asked has a way out of the private network."""
+    made = {json.dumps(one["ServiceName"]) for one in resources(world.template("omni-network"), "AWS::EC2::VPCEndpoint").values()}
+    asked = set().union(*(found for key, found in world.aws.asked.items() if key.startswith("omni-")))
+    missing = sorted(one for one in asked if not any(f".{one}" in name for name in made))
+    expect(not missing, f"no endpoint for {', '.join(missing)}")
+    return ", ".join(sorted(asked))
+
+
+def rights(world: World) -> str:
+    refused = [f"{what} ({times} times)" for what, times in world.aws.refused.items()]
+    expect(not refused, "; ".join(refused))
+    return "nothing that a task needed was refused"
+
+
+# Name, what is expected, the function, and whether later steps say nothing without it.
+_STEPS: tuple[tuple[str, str, Callable[[World], str], bool], ...] = (
+    ("Five stacks before the service", "stand in the local AWS, in the guide's order", stacks_before, True),
+    ("omni-service too early", "refused: its secret is not there", too_early, False),
+    ("A half-deployed stack", "one line, and the shell stays shut", half_deployed, False),
+    ("Zones", "three, for tasks and for Redshift Serverless", zones, False),
+    ("Registry", "starts by the template's command and is healthy", registry_up, True),
+    ("First release", "evaluated and promoted in prod at the registry's own name", first_release, True),
+    ("Keys and clients", "made with an operator's credentials, in the stack's table", clients, True),
+    ("omni-service", "stands", service_stack, True),
+    ("omni deploy settings", "a shell gets the task definition's variables", settings, True),
+    ("Tasks", "all well behind the balancer, with their role's rights alone", tasks_ready, True),
+    ("Smoke test of ECS's hook", "passes with a model's answer, and never without", smoke, False),
+    ("Smoke test of the workflow", "passes without a stored token", workflow_smoke, False),
+    ("Answer through the gateway", "200 by the released pair, with a key", gateway_answers, True),
+    ("The gateway's refusals", "no key, no operation, no account", without_a_key, False),
+    ("A page through the gateway", "the widget, without a key", page, False),
+    ("Feedback", "taken, and kept", feedback, False),
+    ("Rollout", "both pairs answer", rollout, True),
+    ("Promotion", "all customers have the second pair", promotion, True),
+    ("Rollback", "by the rights of the person on call alone", back, False),
+    ("Restore a table", "answers go on, and everything comes back", restore_table, False),
+    ("Restore the registry", "from a copy of its database; releases verify", restore_registry, False),
+    ("The registry is killed", "answers go on, and a new task gets ready", registry_killed, False),
+    ("A zone is killed", "the others answer, and the tasks come back", zone_killed, False),
+    ("Bad input", "one line each, and nothing half-done", bad_input, False),
+    ("Endpoints", "one for each AWS service that a task asked", endpoints, False),
+    ("Rights", "no task was refused anything", rights, False),
 )
+STEPS = tuple(Step(name=name, expected=expected, run=run, vital=vital) for name, expected, run, vital in _STEPS)

@@ -239,13 +239,14 @@ def _programs() -> Path:
 
 
 def registry_binaries() -> Path:
-    """Set the registry's packages up as its image has them; return where they are."""
-    done = subprocess.run(
-        [REPO_ROOT / "tools" / "setup.sh", "registry"], capture_output=True, text=True, check=False, cwd=REPO_ROOT
-    )
-    if done.returncode:
-        raise CannotDeploy(f"the registry's packages are not there: {done.stderr.strip()[-300:]}")
-    return REPO_ROOT / ".venv-registry" / "bin"
+    """Set the registry's packages up, as its image has them, unless they are; return where they are."""
+    place = REPO_ROOT / ".venv-registry" / "bin"
+    if not (place / "mlflow").exists():
+        setup = [REPO_ROOT / "tools" / "setup.sh", "registry"]
+        done = subprocess.run(setup, capture_output=True, text=True, check=False, cwd=REPO_ROOT)
+        if done.returncode:
+            raise CannotDeploy(f"the registry's packages are not there: {done.stderr.strip()[-300:]}")
+    return place
 
 
 def service_binaries() -> Path:

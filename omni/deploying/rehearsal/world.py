@@ -3,12 +3,14 @@
 import importlib.util
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from omni.deploying.rehearsal.tasks import (
     service_binaries,
     wait_until,
 )
-from omni.deploying.rehearsal.templates import FOLDER, Template, read_template, resources
+from omni.deploying.rehearsal.templates import FOLDER, SECRET_REFERENCE, Template, read_template, resources
 from service.kit.settings import REPO_ROOT
 
 STAGE = "prod"
@@ -52,8 +54,8 @@ class World:
         self.folder, self._templates = folder, templates
         folder.mkdir(parents=True, exist_ok=True)
         certificate = folder / "amazonaws.pem"
-        wild = [f"*.{service}.{REGION}.amazonaws.com" for service in ("s3", "elb", "rds")]
-        write_certificate(certificate, ["*.amazonaws.com", f"*.{REGION}.amazonaws.com", *wild])
+        domains = (f"{REGION}.", "s3.", f"s3.{REGION}.", "")
+        write_certificate(certificate, [f"*.{domain}amazonaws.com" for domain in domains])
         self.certificate = certificate
         self.network = Network(folder, certificate)
         self.account = LocalAccount(folder / "aws", free_port(), self.network.variables("local"))
@@ -67,7 +69,8 @@ class World:
         self.registry: Task | None = None
         self.tasks: dict[str, Task] = {}
         self.balancers: list[Balancer] = []
-        self.gateway, self.gateway_key = "", ""
+        self.places: dict[str, tuple[str, int]] = {}
+        self.gateway = self.gateway_key = self.bearer = self.balancer_url = ""
         self._prompts()
 
     def close(self) -> None:
@@ -154,13 +157,10 @@ class World:
         self._write_keys(task)
         self.tasks[name] = task.start()
         if port:
-            for balancer in self.balancers or [None]:
-                if balancer is not None:
-                    balancer.targets[name] = (address, port)
-            self._places[name] = (address, port)
+            self.places[name] = (address, port)
+            for balancer in self.balancers:
+                balancer.targets[name] = (address, port)
         return task
-
-    _places: dict[str, tuple[str, int]] = {}
 
     def _write_keys(self, task: Task) -> None:
         """Run the container that writes the trusted keys, to its end, as ECS does before the service starts."""
@@ -184,22 +184,79 @@ class World:
                 group["HealthCheckPath"], well_after=group["HealthyThresholdCount"], ill_after=group["UnhealthyThresholdCount"],
                 interval_s=1.0,  # not ten: nobody waits for a rehearsal
             )  # fmt: skip
-            made.targets |= self._places
+            made.targets |= self.places
             port = free_port()
             self.loop.run(made.start(address, port))
             self.network.add({f"{balancer['DNSName']}:{listener['Port']}": f"{address}:{port}"})
             self.balancers.append(made)
+            self.balancer_url = self.balancer_url or f"http://{balancer['DNSName']}:{listener['Port']}"
 
     def wait_ready(self, count: int) -> float:
         """Wait until the balancer finds ``count`` tasks well; return the seconds."""
         return wait_until(lambda: len(self.balancers[0].well) >= count, f"{count} tasks well behind the balancer", _READY_S)
 
+    # Functions
+
+    def function_variables(self, stack: str, logical: str) -> dict[str, str]:
+        """Return the variables of a function of a stack, with secrets in place of references to them."""
+        told = self._function(stack, logical)["Environment"]["Variables"]
+        return {name: SECRET_REFERENCE.sub(self._resolved, value) for name, value in told.items()}
+
+    def _resolved(self, reference: "re.Match[str]") -> str:
+        return self.account.secret(f"{reference[1]}:{reference[2]}::")
+
+    def _function(self, stack: str, logical: str) -> dict[str, Any]:
+        (found,) = (name for name in resources(self.template(stack), "AWS::Lambda::Function") if name.startswith(logical))
+        told: dict[str, Any] = self.account["lambda"].get_function_configuration(FunctionName=self.account.physical(stack, found))
+        return told
+
+    def call_function(self, stack: str, logical: str, variables: Mapping[str, str]) -> str:
+        """Run a function's handler in a process with its role's rights; return the hook's status."""
+        told = self._function(stack, logical)
+        key = f"omni-{logical.lower()}"
+        self.aws.roles[key] = self.account.statements(told["Role"].rpartition("/")[2])
+        module, _, handler = told["Handler"].rpartition(".")
+        line = f"import json; from {module} import {handler} as h; print(json.dumps(h({{}}, None)))"
+        given = self.network.variables(key)
+        given["PYTHONPATH"] += f":{REPO_ROOT}"
+        done = subprocess.run(
+            [sys.executable, "-c", line], env=given | dict(variables), capture_output=True, text=True, check=False, cwd=self.folder,
+            timeout=told["Timeout"],
+        )  # fmt: skip
+        if done.returncode:
+            raise CannotDeploy(f"the function {logical} failed: {done.stderr.strip().splitlines()[-1][:300]}")
+        return str(json.loads(done.stdout.strip().splitlines()[-1])["hookStatus"])
+
+    def on_call_role(self) -> tuple[str, list[dict[str, Any]]]:
+        """Return the name and the statements of the role of whoever is on call.
+
+        Raises:
+            CannotDeploy: no template has one.
+        """
+        for file in sorted((self._templates / STAGE).glob("*.json")):
+            stack = file.name.removesuffix(".json")
+            for logical in resources(self.template(stack), "AWS::IAM::Role"):
+                if logical.startswith("OnCall"):
+                    return logical, self.account.statements(self.account.physical(stack, logical))
+        raise CannotDeploy("no template has a role of the person on call (a role whose name begins with OnCall)")
+
+    def customers(self, count: int) -> list[str]:
+        """Return accounts with a history, written as their owner's system does."""
+        from service.interactions.table import InteractionTable
+        from service.local.samples import sample_histories
+
+        histories = [rows for rows in sample_histories(datetime.now(UTC).date()).values() if rows]
+        store = InteractionTable(self.account["dynamodb"], self.person["OMNI_INTERACTIONS_TABLE"])
+        accounts = [f"{9_000_000_000 + number}" for number in range(count)]
+        for number, account in enumerate(accounts):
+            store.put_many(account, list(histories[number % len(histories)]))
+        return accounts
+
     # The gateway
 
     def open_gateway(self) -> None:
         """Import the gateway's document with its integrations, as the stack does, with one client's key."""
-        (balancer,) = self.account["elbv2"].describe_load_balancers()["LoadBalancers"]
-        document = _gateway_document(f"{balancer['DNSName']}:80")
+        document = _gateway_document(self.balancer_url.removeprefix("http://"))
         api = self.account["apigateway"]
         made = api.import_rest_api(body=json.dumps(document).encode())["id"]
         api.create_deployment(restApiId=made, stageName=STAGE)

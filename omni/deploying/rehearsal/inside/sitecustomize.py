@@ -1,33 +1,39 @@
 """Loaded by every Python process of the rehearsal, and by none else: names and addresses of a network that this machine has not.
 
 ``REHEARSAL_NAMES`` is a JSON file: a host's name (``*.`` before a domain for all below it) with the address and port, or the
-address alone, that it stands for here. ``REHEARSAL_ADDRESS`` is the task's own address: "all interfaces" means this one. Standard
-library only, since it runs with other interpreters' packages, too.
+address alone, that it stands for here. ``REHEARSAL_ADDRESS`` is the task's own address: "all interfaces" and "this machine" mean
+this one. Standard library only, since it runs with other interpreters' packages, too.
 """
 
 import json
 import os
 import socket
 
+_HERE = ("0.0.0.0", "", "127.0.0.1", "localhost")
 _found = socket.getaddrinfo
 _bound = socket.socket.bind
 
 
-def _place(host):
+def _place(host, port):
     with open(os.environ["REHEARSAL_NAMES"], encoding="utf-8") as file:
         names = json.load(file)
+    if (place := names.get(f"{host}:{port}")) is not None:
+        return place.rsplit(":", 1)
     domain = host
     while domain:
         if (place := names.get(host if domain == host else f"*.{domain}")) is not None:
-            address, _, port = place.partition(":")
-            return address, port
+            address, _, other = place.partition(":")
+            return address, other
         domain = domain.partition(".")[2]
     return None
 
 
 def _getaddrinfo(host, port, *rest, **more):
     name = host.decode() if isinstance(host, bytes) else host
-    place = _place(name.rstrip(".").lower()) if isinstance(name, str) else None
+    own = os.environ.get("REHEARSAL_ADDRESS")
+    if own and name in _HERE:
+        return _found(own, port, *rest, **more)
+    place = _place(name.rstrip(".").lower(), port) if isinstance(name, str) else None
     if place is not None:
         return _found(place[0], place[1] or port, *rest, **more)
     return _found(host, port, *rest, **more)
@@ -35,7 +41,7 @@ def _getaddrinfo(host, port, *rest, **more):
 
 def _bind(self, address):
     own = os.environ.get("REHEARSAL_ADDRESS")
-    if own and isinstance(address, tuple) and address[0] in ("0.0.0.0", ""):
+    if own and isinstance(address, tuple) and address[0] in _HERE:
         address = (own, *address[1:])
     return _bound(self, address)
 
