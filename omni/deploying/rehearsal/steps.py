@@ -129,7 +129,7 @@ def waiver() -> tuple[str, ...]:
 
 
 def clients(world: World) -> str:
-    keys = (world.folder / "person" / "keys" / "trusted.pem").read_text(encoding="utf-8")
+    keys = (world.folder / "trusted.pem").read_text(encoding="utf-8")
     world.account["ssm"].put_parameter(Name="/omni/trusted-keys", Value=keys, Type="String")
     world.omni("token-keys", "--rotate")
     for name, scopes in (("smoke", "summaries"), ("agents", "summaries feedback")):

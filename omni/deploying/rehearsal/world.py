@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from omni.deploying.rehearsal.account import ACCOUNT, REGION, CannotDeploy, LocalAccount
 from omni.deploying.rehearsal.front import EXPIRED, AwsFront, Balancer, Loop, write_certificate
@@ -34,6 +36,7 @@ STAGE = "prod"
 CANARY = "0000000001"
 EVERYTHING = ({"Effect": "Allow", "Action": "*", "Resource": "*"},)
 WRONG_ACCOUNT = "111111111111"
+ON_CALL = "omni-github-on-call"
 # What the guide's commands give; everything else has a default.
 PARAMETERS = {
     "RegistryImage": "registry@sha256:0",
@@ -228,17 +231,17 @@ class World:
         return str(json.loads(done.stdout.strip().splitlines()[-1])["hookStatus"])
 
     def on_call_role(self) -> tuple[str, list[dict[str, Any]]]:
-        """Return the name and the statements of the role of whoever is on call.
+        """Return the name and the statements of the role with which the workflow ``rollback`` runs.
 
         Raises:
-            CannotDeploy: no template has one.
+            CannotDeploy: no template makes it.
         """
         for file in sorted((self._templates / STAGE).glob("*.json")):
             stack = file.name.removesuffix(".json")
-            for logical in resources(self.template(stack), "AWS::IAM::Role"):
-                if logical.startswith("OnCall"):
-                    return logical, self.account.statements(self.account.physical(stack, logical))
-        raise CannotDeploy("no template has a role of the person on call (a role whose name begins with OnCall)")
+            for logical, one in resources(self.template(stack), "AWS::IAM::Role").items():
+                if one.get("RoleName") == ON_CALL:
+                    return ON_CALL, self.account.statements(self.account.physical(stack, logical))
+        raise CannotDeploy(f"no template makes the role {ON_CALL}, with which the workflow rollback runs")
 
     def customers(self, count: int) -> list[str]:
         """Return accounts with a history, written as their owner's system does."""
@@ -277,15 +280,23 @@ class World:
     # People and their commands
 
     def _prompts(self) -> None:
-        """A checkout of our own for who releases: its prompts gain a second pair."""
+        """A checkout and a key of our own for who releases; the prompts gain a second pair."""
         root = self.folder / "checkout"
         shutil.copytree(REPO_ROOT / "prompts", root / "prompts")
         (root / "datasets").symlink_to(REPO_ROOT / "datasets")
         first = root / "prompts" / "summarize" / "extractive.prompty"
         text = first.read_text(encoding="utf-8").replace("name: extractive", "name: rehearsed").replace("1.0.0", "1.0.1")
         first.with_name("rehearsed.prompty").write_text(text, encoding="utf-8")
+        key = Ed25519PrivateKey.generate()
+        secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        for name, content in (("signing.pem", secret), ("trusted.pem", public)):
+            (self.folder / name).touch(mode=0o600)
+            (self.folder / name).write_bytes(content)
         self.person: dict[str, str] = {
             "OMNI_ENVIRONMENT": "aws",
+            "OMNI_SIGNING_KEY_FILE": str(self.folder / "signing.pem"),
+            "OMNI_TRUSTED_KEYS": str(self.folder / "trusted.pem"),
             "OMNI_ROOT": str(root),
             "OMNI_STATE_DIR": str(self.folder / "person"),
         }
