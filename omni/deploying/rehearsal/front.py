@@ -21,7 +21,7 @@ _SCOPE = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _BUCKET = re.compile(r"^(.+)\.s3[.-]")
 _JSON = ("dynamodb", "kms", "sqs", "secretsmanager", "ssm", "logs", "ecs", "comprehend", "redshift-data")
 # Headers that belong to one connection, not to a request.
-_OF_CONNECTION = frozenset({"connection", "content-length", "transfer-encoding", "host", "expect", "keep-alive"})
+OF_CONNECTION = frozenset({"connection", "content-length", "transfer-encoding", "host", "expect", "keep-alive"})
 EXPIRED = "AKIAEXPIRED"
 _Made = TypeVar("_Made")
 
@@ -91,12 +91,12 @@ class AwsFront:
         problem = self._problem(key, asked)
         if problem is not None:
             return _refusal(service, *problem)
-        kept = {name: value for name, value in headers.items() if name not in _OF_CONNECTION}
+        kept = {name: value for name, value in headers.items() if name not in OF_CONNECTION}
         assert self._session is not None
         async with self._session.request(
             asked.method, f"{self._endpoint}{target}", headers=kept, data=asked.body, allow_redirects=False
         ) as answer:
-            given = {name: value for name, value in answer.headers.items() if name.lower() not in _OF_CONNECTION}
+            given = {name: value for name, value in answer.headers.items() if name.lower() not in OF_CONNECTION}
             return web.Response(status=answer.status, headers=given, body=await answer.read())
 
     def _problem(self, key: str, asked: AwsRequest) -> tuple[str, str] | None:

@@ -64,7 +64,8 @@ class Network:
             "REHEARSAL_ADDRESS": address,
             "AWS_ACCESS_KEY_ID": key,
             "AWS_SECRET_ACCESS_KEY": "rehearsal",
-            "AWS_REGION": REGION,  # ECS sets it in every task
+            "AWS_REGION": REGION,  # ECS and Lambda set both
+            "AWS_DEFAULT_REGION": REGION,
             "AWS_CA_BUNDLE": str(self._certificate),
             "SSL_CERT_FILE": str(self._certificate),
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -94,9 +95,8 @@ class Task:
 
     def _here(self, text: str) -> str:
         """``text`` with this machine's places for those of the image."""
-        for there, here in self._places.items():
-            text = re.sub(rf"(?<![\w/.-]){re.escape(there)}(?=/|\b)", lambda _, here=here: here, text)  # type: ignore[misc]
-        return text
+        places = "|".join(re.escape(there) for there in self._places)
+        return re.sub(rf"(?<![\w/.-])({places})(?=/|\b)", lambda found: self._places[found[1]], text)
 
     def start(self) -> "Task":
         """Start the process with nothing but its own variables."""

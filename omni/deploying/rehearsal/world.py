@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from omni.deploying.rehearsal.account import ACCOUNT, REGION, CannotDeploy, LocalAccount
 from omni.deploying.rehearsal.front import EXPIRED, AwsFront, Balancer, Loop, write_certificate
+from omni.deploying.rehearsal.gateway import Gateway
 from omni.deploying.rehearsal.tasks import (
     Database,
     Image,
@@ -30,7 +31,7 @@ from omni.deploying.rehearsal.tasks import (
     wait_until,
 )
 from omni.deploying.rehearsal.templates import FOLDER, SECRET_REFERENCE, Template, read_template, resources
-from service.kit.settings import REPO_ROOT
+from service.kit.settings import REPO_ROOT, StoreSettings
 
 STAGE = "prod"
 CANARY = "0000000001"
@@ -64,14 +65,17 @@ class World:
         self.account = LocalAccount(folder / "aws", free_port(), self.network.variables("local"))
         self.loop = Loop()
         self.aws = AwsFront(self.account.endpoint, certificate)
-        self.aws.roles["operator"] = EVERYTHING
+        self.aws.roles |= dict.fromkeys(("operator", "local"), EVERYTHING)
         front, port = f"{self.network.base}.0.2", free_port()
         self.loop.run(self.aws.start(front, port))
+        self._servers: list[AwsFront | Balancer | Gateway] = [self.aws]
+        self._listening: dict[str, str] = {}
         self.network.add({"*.amazonaws.com": f"{front}:{port}"})
         self.database: Database | None = None
         self.registry: Task | None = None
         self.tasks: dict[str, Task] = {}
         self.balancers: list[Balancer] = []
+        self.customers: list[str] = []
         self.places: dict[str, tuple[str, int]] = {}
         self.gateway = self.gateway_key = self.bearer = self.balancer_url = ""
         self._prompts()
@@ -80,9 +84,8 @@ class World:
         """End every process and server."""
         for task in [*self.tasks.values(), *filter(None, [self.registry])]:
             task.stop()
-        for balancer in self.balancers:
-            self.loop.run(balancer.stop())
-        self.loop.run(self.aws.stop())
+        for server in self._servers:
+            self.loop.run(server.stop())
         if self.database is not None:
             self.database.close()
         self.account.close()
@@ -190,9 +193,11 @@ class World:
             made.targets |= self.places
             port = free_port()
             self.loop.run(made.start(address, port))
-            self.network.add({f"{balancer['DNSName']}:{listener['Port']}": f"{address}:{port}"})
+            self._listening[f"{balancer['DNSName']}:{listener['Port']}"] = f"{address}:{port}"
             self.balancers.append(made)
-            self.balancer_url = self.balancer_url or f"http://{balancer['DNSName']}:{listener['Port']}"
+        self._servers += self.balancers
+        self.network.add(self._listening)
+        self.balancer_url = f"http://{next(iter(self._listening))}"
 
     def wait_ready(self, count: int) -> float:
         """Wait until the balancer finds ``count`` tasks well; return the seconds."""
@@ -243,31 +248,31 @@ class World:
                     return ON_CALL, self.account.statements(self.account.physical(stack, logical))
         raise CannotDeploy(f"no template makes the role {ON_CALL}, with which the workflow rollback runs")
 
-    def customers(self, count: int) -> list[str]:
-        """Return accounts with a history, written as their owner's system does."""
+    def write_customers(self, count: int) -> None:
+        """Make the table of interactions and write ``count`` histories, as the system that owns it does: it is in no stack."""
         from service.interactions.table import InteractionTable
+        from service.kit.aws.stores import INTERACTIONS
         from service.local.samples import sample_histories
 
+        table = StoreSettings().interactions_table
+        self.account["dynamodb"].create_table(**INTERACTIONS.definition(table))
+        store = InteractionTable(self.account["dynamodb"], table)
         histories = [rows for rows in sample_histories(datetime.now(UTC).date()).values() if rows]
-        store = InteractionTable(self.account["dynamodb"], self.person["OMNI_INTERACTIONS_TABLE"])
-        accounts = [f"{9_000_000_000 + number}" for number in range(count)]
-        for number, account in enumerate(accounts):
+        self.customers = [f"{9_000_000_000 + number}" for number in range(count)]
+        for number, account in enumerate(self.customers):
             store.put_many(account, list(histories[number % len(histories)]))
-        return accounts
 
     # The gateway
 
     def open_gateway(self) -> None:
-        """Import the gateway's document with its integrations, as the stack does, with one client's key."""
-        document = _gateway_document(self.balancer_url.removeprefix("http://"))
-        api = self.account["apigateway"]
-        made = api.import_rest_api(body=json.dumps(document).encode())["id"]
-        api.create_deployment(restApiId=made, stageName=STAGE)
-        plan = api.create_usage_plan(name=STAGE, apiStages=[{"apiId": made, "stage": STAGE}])["id"]
+        """Open the gateway with the document that the stack imports, and one client's key."""
         self.gateway_key = secrets.token_hex(20)
-        key = api.create_api_key(name="rehearsal", enabled=True, value=self.gateway_key)["id"]
-        api.create_usage_plan_key(usagePlanId=plan, keyId=key, keyType="API_KEY")
-        self.gateway = f"{self.account.endpoint}/_aws/execute-api/{made}/{STAGE}"
+        host = self.balancer_url.removeprefix("http://")
+        opened = Gateway(_gateway_document(host), STAGE, {self.gateway_key}, {host: self._listening[host]})
+        address, port = f"{self.network.base}.0.6", free_port()
+        self.loop.run(opened.start(address, port))
+        self._servers.append(opened)
+        self.gateway = f"http://{address}:{port}/{STAGE}"
 
     def ask(self, path: str, body: Mapping[str, Any] | None = None, *, key: bool = True, **headers: str) -> httpx2.Response:
         """Send a request through the gateway, by default with the client's key."""
