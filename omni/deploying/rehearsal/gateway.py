@@ -55,11 +55,12 @@ class Gateway:
             return self._refusal("INVALID_API_KEY")
         if any(not _given(one, request) for one in operation.get("parameters", ()) if one["required"]):
             return self._refusal("BAD_REQUEST_PARAMETERS")
-        if not self._fits(operation, body, request.content_type):
+        if not self.fits(operation, body, request.content_type):
             return self._refusal("BAD_REQUEST_BODY")
         return await self._integrated(operation[f"{_EXTENSION}integration"], request, found.groupdict(), body)
 
-    def _fits(self, operation: Mapping[str, Any], body: bytes, kind: str) -> bool:
+    def fits(self, operation: Mapping[str, Any], body: bytes, kind: str) -> bool:
+        """Return whether a body is what the operation takes."""
         wanted = operation.get("requestBody")
         if wanted is None:
             return True
