@@ -151,7 +151,7 @@ def _referred(value: Any) -> set[str]:
 
 
 def with_integrations(link: str, balancer: str) -> dict[str, Any]:
-    """Return the gateway's document with an integration for each operation: through ``link`` to ``balancer``, a host with a port."""
+    """Return the gateway's document with the integrations of its operations, through ``link`` to ``balancer`` (host and port)."""
     document: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
     document["x-amazon-apigateway-request-validators"] = {
         "all": {"validateRequestBody": True, "validateRequestParameters": True}

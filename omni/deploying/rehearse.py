@@ -34,19 +34,23 @@ def production(
     Everything runs on this machine: the stacks in the local AWS, tasks as processes with their template's command, variables,
     secrets, names and rights, PostgreSQL in place of RDS. Exit code 1: a step got something else than it expects.
     """
-    from omni.deploying.rehearsal.steps import STEPS, rehearse
+    from omni.deploying.rehearsal import bring_up, broken, in_use
+    from omni.deploying.rehearsal.steps import rehearse as run
     from omni.deploying.rehearsal.templates import FOLDER
     from omni.deploying.rehearsal.world import World
 
     given = templates or FOLDER
     if not (given / "prod").is_dir():
-        raise ConfigurationError(f"{given} holds no folder prod: name a folder of templates, as `make infra WRITE=1` writes them")
+        raise ConfigurationError(
+            f"{given} holds no folder prod: name a folder of templates, as `make infra WRITE=1` writes them"
+        )
+    steps = [*bring_up.STEPS, *in_use.STEPS, *broken.STEPS]
     folder = Path(tempfile.mkdtemp(prefix="rehearsal-"))
     world = World(folder, given)
     say("| step | expected | got | seconds |\n|---|---|---|---|")
     failed = 0
     try:
-        for row in rehearse(world, STEPS):
+        for row in run(world, steps):
             failed += row.outcome != "ok"
             say(_line(row))
     finally:
@@ -57,7 +61,7 @@ def production(
     for line in only_aws():
         say(line)
     if failed:
-        say(f"\n{failed} of {len(STEPS)} steps got something else; the logs are in {folder}")
+        say(f"\n{failed} of {len(steps)} steps got something else; the logs are in {folder}")
         raise typer.Exit(_FAILED)
 
 

@@ -60,7 +60,9 @@ class RedshiftWarehouse:
 
     def migrate(self) -> None:
         """See ``Warehouse.migrate``."""
-        noted = f"CREATE TABLE IF NOT EXISTS {schema.VERSION_TABLE} (version INTEGER NOT NULL, name VARCHAR(256) NOT NULL)"
+        noted = (
+            f"CREATE TABLE IF NOT EXISTS {schema.VERSION_TABLE} (version INTEGER NOT NULL, name VARCHAR(256) NOT NULL)"
+        )
         self._batch([*statements(schema.grants()), noted])
         current = self._version()
         for migration in schema.migrations():

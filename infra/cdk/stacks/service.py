@@ -365,8 +365,16 @@ class ServiceStack(cdk.Stack):
 def _plans(context: Environment, images: dict[str, str], webhook: str) -> list[WorkloadPlan]:
     size, service, workers = context.tasks, images["Service"], images["Workers"]
     return [
-        WorkloadPlan("service", service, ("serve",), size.cpu, size.memory_mb, service_rights, port=CONTAINER_PORT,
-                     warehouse=READER),  # fmt: skip
+        WorkloadPlan(
+            "service",
+            service,
+            ("serve",),
+            size.cpu,
+            size.memory_mb,
+            service_rights,
+            port=CONTAINER_PORT,
+            warehouse=READER,
+        ),
         WorkloadPlan("calls", workers, ("calls", "work", "--follow"), 1024, 2048, calls_rights, warehouse=WRITER),
         WorkloadPlan(
             "callbacks", workers, ("callbacks", "work", "--follow", "--webhook", webhook), 256, 512, callbacks_rights

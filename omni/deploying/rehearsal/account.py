@@ -76,7 +76,9 @@ class LocalAccount:
             time.sleep(0.05)
         if status != "CREATE_COMPLETE":
             events = self["cloudformation"].describe_stack_events(StackName=stack)["StackEvents"]
-            why = [event.get("ResourceStatusReason", "") for event in events if event["ResourceStatus"].endswith("FAILED")]
+            why = [
+                event.get("ResourceStatusReason", "") for event in events if event["ResourceStatus"].endswith("FAILED")
+            ]
             raise CannotDeploy(f"{stack} is {status}: {'; '.join(why) or 'no reason given'}")
         self._templates[stack] = template
         defaults = {name: str(one.get("Default", "")) for name, one in template.get("Parameters", {}).items()}
@@ -96,7 +98,9 @@ class LocalAccount:
         if unknown := sorted(set(parameters) - set(known)):
             raise CannotDeploy(f"{stack} has no parameters {', '.join(unknown)}")
         there = set(self.exports())
-        if lacking := sorted({name.partition(":")[0] for name in _imports(template)} - {name.partition(":")[0] for name in there}):
+        if lacking := sorted(
+            {name.partition(":")[0] for name in _imports(template)} - {name.partition(":")[0] for name in there}
+        ):
             raise CannotDeploy(f"{stack} takes values of {', '.join(lacking)}, which is not there: deploy it first")
         for name, _ in SECRET_REFERENCE.findall(json.dumps(_joined(template))):
             try:
@@ -140,12 +144,14 @@ class LocalAccount:
         return replace(found, environment=environment, command=(*mine.get("entryPoint", ()), *mine.get("command", ())))
 
     def secret(self, source: str) -> str:
-        """Return what ECS puts into a variable: ``source`` is a secret's ARN, with a JSON key if one is meant, or a parameter's."""
+        """Return what ECS puts into a variable; ``source``: a secret's ARN, with a JSON key if one is meant, or a parameter."""
         if ":parameter/" in source or source.startswith("/"):
             name = "/" + source.partition(":parameter/")[2] if ":parameter/" in source else source
             return str(self["ssm"].get_parameter(Name=name)["Parameter"]["Value"])
         # CloudFormation refers to a secret by its ARN; the local one may do so by its name.
-        match = re.fullmatch(r"((?:arn:[^:]+:secretsmanager:[^:]*:[^:]*:secret:)?[^:/]+)(?::(\w*):[^:]*:[^:]*)?", source)
+        match = re.fullmatch(
+            r"((?:arn:[^:]+:secretsmanager:[^:]*:[^:]*:secret:)?[^:/]+)(?::(\w*):[^:]*:[^:]*)?", source
+        )
         if match is None:
             raise CannotDeploy(f"{source!r} is neither a secret nor a parameter")
         text = str(self["secretsmanager"].get_secret_value(SecretId=match[1])["SecretString"])

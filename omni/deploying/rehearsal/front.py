@@ -85,7 +85,12 @@ class AwsFront:
         target = f"/{bucket[1]}{request.path_qs}" if bucket else request.path_qs
         headers = {name.lower(): value for name, value in request.headers.items()}
         asked = AwsRequest(
-            service=service, region=region, method=request.method, target=target, headers=headers, body=await request.read()
+            service=service,
+            region=region,
+            method=request.method,
+            target=target,
+            headers=headers,
+            body=await request.read(),
         )
         self.asked.setdefault(key, set()).add(service)
         problem = self._problem(key, asked)
@@ -191,7 +196,9 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-def write_certificate(file: Path, names: Sequence[str], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+def write_certificate(
+    file: Path, names: Sequence[str], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> None:
     """Write a certificate for ``names`` that signs itself, with its key, as PEM; only the rehearsal's processes trust it."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization

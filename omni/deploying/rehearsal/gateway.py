@@ -16,7 +16,7 @@ _EXTENSION = "x-amazon-apigateway-"
 
 
 class Gateway:
-    """Answers below ``/<stage>`` by the ``document`` that the stack imports; ``hosts`` are where its integrations' hosts listen."""
+    """Answers below ``/<stage>`` by the stack's ``document``; ``hosts`` says where the hosts of its integrations listen."""
 
     def __init__(self, document: Mapping[str, Any], stage: str, keys: set[str], hosts: Mapping[str, str]) -> None:
         self._document, self._stage, self._keys, self._hosts = document, stage, keys, hosts
@@ -92,7 +92,11 @@ class Gateway:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in OF_CONNECTION}
         try:
             async with self._session.request(
-                integration["httpMethod"], f"http://{host}{path}{query}", data=body, headers=headers, allow_redirects=False
+                integration["httpMethod"],
+                f"http://{host}{path}{query}",
+                data=body,
+                headers=headers,
+                allow_redirects=False,
             ) as answer:
                 given = {name: value for name, value in answer.headers.items() if name.lower() not in OF_CONNECTION}
                 return web.Response(status=answer.status, headers=given, body=await answer.read())

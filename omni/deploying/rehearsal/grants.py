@@ -1,7 +1,7 @@
 """Whether the warehouse's roles let each workload do what its statements do.
 
-Redshift is not here: the statements are what its adapter sends, read by sqlglot, and compared with the grants of ``infra/warehouse``
-and with the database role that the tag of each role of IAM names.
+Redshift is not here: the statements that its adapter sends are read by sqlglot, and compared with the grants of
+``infra/warehouse`` and with the database role that the tag of each role of IAM names.
 """
 
 import re
@@ -21,7 +21,9 @@ from service.warehouse.redshift import RedshiftWarehouse
 from service.warehouse.rows import to_table
 
 TAG = "RedshiftDbRoles"
-_GRANT = re.compile(r"ALTER DEFAULT PRIVILEGES IN SCHEMA public\s+GRANT\s+([\w, ]+?)\s+ON TABLES TO ROLE (\w+)", re.IGNORECASE)
+_GRANT = re.compile(
+    r"ALTER DEFAULT PRIVILEGES IN SCHEMA public\s+GRANT\s+([\w, ]+?)\s+ON TABLES TO ROLE (\w+)", re.IGNORECASE
+)
 _ALL = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "DROP"})
 # What each workload's code asks of the warehouse; the callbacks worker asks it nothing.
 _DOES = {
@@ -105,7 +107,10 @@ def lacking(template: Template) -> list[str]:
 
 def _signing_in(template: Template) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yield the workloads whose role may ask the warehouse, with the role's tags."""
-    policies = [*resources(template, "AWS::IAM::Policy").values(), *resources(template, "AWS::IAM::ManagedPolicy").values()]
+    policies = [
+        *resources(template, "AWS::IAM::Policy").values(),
+        *resources(template, "AWS::IAM::ManagedPolicy").values(),
+    ]
     for logical, role in resources(template, "AWS::IAM::Role").items():
         mine = [one for one in policies if {"Ref": logical} in one.get("Roles", ())]
         if any("redshift-data:ExecuteStatement" in str(one["PolicyDocument"]) for one in mine):

@@ -91,7 +91,12 @@ class AwsRequest:
             return [Need(action=f"kms:{operation}", resource=given["KeyId"])]
         if self.service == "sqs":
             name = given.get("QueueName") or str(given.get("QueueUrl", "")).rpartition("/")[2]
-            return [Need(action=f"sqs:{operation.removesuffix('Batch')}", resource=f"arn:aws:sqs:{self.region}:{account}:{name}")]
+            return [
+                Need(
+                    action=f"sqs:{operation.removesuffix('Batch')}",
+                    resource=f"arn:aws:sqs:{self.region}:{account}:{name}",
+                )
+            ]
         if self.service == "secretsmanager":
             name = str(given.get("SecretId", "*"))
             whole = name if name.startswith("arn:") else f"arn:aws:secretsmanager:{self.region}:{account}:secret:{name}"
@@ -99,7 +104,11 @@ class AwsRequest:
         return [Need(action=f"{self.service}:{operation or self._query().get('Action', self.method)}", resource="*")]
 
     def _query(self) -> dict[str, str]:
-        form = self.body.decode("utf-8", "replace") if self.headers.get("content-type", "").startswith("application/x-www-form") else ""
+        form = (
+            self.body.decode("utf-8", "replace")
+            if self.headers.get("content-type", "").startswith("application/x-www-form")
+            else ""
+        )
         return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True)) | dict(parse_qsl(form))
 
     def _of_tables(self, operation: str, given: Mapping[str, Any], tables: str) -> Iterator[Need]:

@@ -1,15 +1,17 @@
 """Containers of the templates as processes: their command, variables and secrets, with this machine's paths for the image's."""
 
+import contextlib
 import json
 import os
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from omni.deploying.rehearsal.account import REGION, CannotDeploy
@@ -77,10 +79,21 @@ class Task:
     """A container's process; ``variables`` are added to its own, ``binaries`` is where the image's interpreter is found here."""
 
     def __init__(
-        self, name: str, container: Container, image: Image, variables: Mapping[str, str], *, folder: Path, binaries: Path
+        self,
+        name: str,
+        container: Container,
+        image: Image,
+        variables: Mapping[str, str],
+        *,
+        folder: Path,
+        binaries: Path,
     ) -> None:
         self.name, self.folder = name, folder
-        self._places = {"/var/lib/omni": str(folder / "state"), "/opt/omni/bin": str(binaries), "/tmp": str(folder / "tmp")}  # noqa: S108
+        self._places = {
+            "/var/lib/omni": str(folder / "state"),
+            "/opt/omni/bin": str(binaries),
+            "/tmp": str(folder / "tmp"),  # noqa: S108  the container's own
+        }
         self._places |= image.files
         for place in ("state", "tmp"):
             (folder / place).mkdir(parents=True, exist_ok=True)
@@ -139,8 +152,6 @@ class Task:
 
 
 def _signal_group(process: "subprocess.Popen[bytes]", name: str) -> None:
-    import signal
-
     try:
         os.killpg(process.pid, signal.Signals[f"SIG{name}"])
     except ProcessLookupError:
@@ -185,10 +196,8 @@ class Database:
 
     def close(self) -> None:
         """Stop the server, and delete what it holds."""
-        try:
+        with contextlib.suppress(CannotDeploy):  # it may have ended
             self.stop()
-        except CannotDeploy:
-            pass  # it did not run
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def dump(self, database: str) -> Path:
@@ -230,7 +239,9 @@ class Database:
 
 def _programs() -> Path:
     """Return the folder of PostgreSQL's programs."""
-    found = [path for pattern in _POSTGRES for path in sorted(Path("/").glob(pattern[1:])) if (path / "initdb").exists()]
+    found = [
+        path for pattern in _POSTGRES for path in sorted(Path("/").glob(pattern[1:])) if (path / "initdb").exists()
+    ]
     if (usual := shutil.which("initdb")) is not None:
         found.append(Path(usual).resolve().parent)
     if not found:
@@ -254,10 +265,10 @@ def service_binaries() -> Path:
     return Path(sys.executable).parent
 
 
-def wait_until(happened: "object", what: str, most_s: float, *, ended: Task | None = None) -> float:
+def wait_until(happened: Callable[[], bool], what: str, most_s: float, *, ended: Task | None = None) -> float:
     """Wait until ``happened()`` is true; return how many seconds that took."""
     began = time.monotonic()
-    while not happened():  # type: ignore[operator]
+    while not happened():
         if ended is not None and ended.ended:
             raise CannotDeploy(f"{ended.name} ended: {ended.last_line()}")
         if time.monotonic() - began > most_s:

@@ -104,7 +104,9 @@ class World:
     def zones(self) -> list[str]:
         """Return the zone of each subnet of tasks, by number, as the network's template has them."""
         subnets = resources(self.template("omni-network"), "AWS::EC2::Subnet")
-        found = [(logical, json.dumps(one["AvailabilityZone"])) for logical, one in subnets.items() if "tasks" in logical]
+        found = [
+            (logical, json.dumps(one["AvailabilityZone"])) for logical, one in subnets.items() if "tasks" in logical
+        ]
         return [zone for _, zone in sorted(found)]
 
     # The registry
@@ -140,7 +142,9 @@ class World:
     def start_service(self) -> None:
         """Start as many tasks as the template wants, spread over the zones, behind the balancer's listeners."""
         template = self.template("omni-service")
-        (wanted,) = (one for one in resources(template, "AWS::ECS::Service").values() if one["ServiceName"] == "omni-service")
+        (wanted,) = (
+            one for one in resources(template, "AWS::ECS::Service").values() if one["ServiceName"] == "omni-service"
+        )
         zones = self.zones()
         for number in range(int(wanted["DesiredCount"])):
             self.start_task(f"service-{number + 1}", zone=number % len(zones))
@@ -201,7 +205,9 @@ class World:
 
     def wait_ready(self, count: int) -> float:
         """Wait until the balancer finds ``count`` tasks well; return the seconds."""
-        return wait_until(lambda: len(self.balancers[0].well) >= count, f"{count} tasks well behind the balancer", _READY_S)
+        return wait_until(
+            lambda: len(self.balancers[0].well) >= count, f"{count} tasks well behind the balancer", _READY_S
+        )
 
     # Functions
 
@@ -214,8 +220,12 @@ class World:
         return self.account.secret(f"{reference[1]}:{reference[2]}::")
 
     def _function(self, stack: str, logical: str) -> dict[str, Any]:
-        (found,) = (name for name in resources(self.template(stack), "AWS::Lambda::Function") if name.startswith(logical))
-        told: dict[str, Any] = self.account["lambda"].get_function_configuration(FunctionName=self.account.physical(stack, found))
+        (found,) = (
+            name for name in resources(self.template(stack), "AWS::Lambda::Function") if name.startswith(logical)
+        )
+        told: dict[str, Any] = self.account["lambda"].get_function_configuration(
+            FunctionName=self.account.physical(stack, found)
+        )
         return told
 
     def call_function(self, stack: str, logical: str, variables: Mapping[str, str]) -> str:
@@ -228,9 +238,14 @@ class World:
         given = self.network.variables(key)
         given["PYTHONPATH"] += f":{REPO_ROOT}"
         done = subprocess.run(
-            [sys.executable, "-c", line], env=given | dict(variables), capture_output=True, text=True, check=False, cwd=self.folder,
+            [sys.executable, "-c", line],
+            env=given | dict(variables),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
             timeout=told["Timeout"],
-        )  # fmt: skip
+        )
         if done.returncode:
             raise CannotDeploy(f"the function {logical} failed: {done.stderr.strip().splitlines()[-1][:300]}")
         return str(json.loads(done.stdout.strip().splitlines()[-1])["hookStatus"])
@@ -274,7 +289,9 @@ class World:
         self._servers.append(opened)
         self.gateway = f"http://{address}:{port}/{STAGE}"
 
-    def ask(self, path: str, body: Mapping[str, Any] | None = None, *, key: bool = True, **headers: str) -> httpx2.Response:
+    def ask(
+        self, path: str, body: Mapping[str, Any] | None = None, *, key: bool = True, **headers: str
+    ) -> httpx2.Response:
         """Send a request through the gateway, by default with the client's key."""
         given = headers | ({"x-api-key": self.gateway_key} if key else {})
         url = f"{self.gateway}{path}"
@@ -290,7 +307,9 @@ class World:
         shutil.copytree(REPO_ROOT / "prompts", root / "prompts")
         (root / "datasets").symlink_to(REPO_ROOT / "datasets")
         first = root / "prompts" / "summarize" / "extractive.prompty"
-        text = first.read_text(encoding="utf-8").replace("name: extractive", "name: rehearsed").replace("1.0.0", "1.0.1")
+        text = (
+            first.read_text(encoding="utf-8").replace("name: extractive", "name: rehearsed").replace("1.0.0", "1.0.1")
+        )
         first.with_name("rehearsed.prompty").write_text(text, encoding="utf-8")
         key = Ed25519PrivateKey.generate()
         secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

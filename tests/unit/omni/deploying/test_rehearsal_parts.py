@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from omni.deploying.rehearsal import grants
+from omni.deploying.rehearsal import bring_up, broken, grants, in_use
 from omni.deploying.rehearsal.account import CannotDeploy
 from omni.deploying.rehearsal.gateway import Gateway
-from omni.deploying.rehearsal.steps import STEPS, Step, Unexpected, rehearse
+from omni.deploying.rehearsal.steps import Step, Unexpected, rehearse
 from omni.deploying.rehearsal.tasks import Image
 from omni.deploying.rehearsal.templates import SECRET_REFERENCE, for_the_local_aws, named, read_template, resources
 from omni.deploying.rehearse import only_aws
@@ -22,7 +22,11 @@ def test_what_the_local_aws_lacks_is_left_out_with_references_to_it():
             "Route": {
                 "Type": "AWS::EC2::Route",
                 "DependsOn": ["Nat", "Table"],
-                "Properties": {"NatGatewayId": {"Ref": "Nat"}, "Arn": {"Fn::GetAtt": ["Nat", "Arn"]}, "Table": {"Ref": "Table"}},
+                "Properties": {
+                    "NatGatewayId": {"Ref": "Nat"},
+                    "Arn": {"Fn::GetAtt": ["Nat", "Arn"]},
+                    "Table": {"Ref": "Table"},
+                },
             },
             "Table": {"Type": "AWS::EC2::RouteTable", "Properties": {}},
         }
@@ -36,7 +40,9 @@ def test_what_the_local_aws_lacks_is_left_out_with_references_to_it():
 
 def test_a_reference_to_a_secret_is_read_with_its_key():
     smoke = next(
-        one for name, one in resources(read_template("omni-service"), "AWS::Lambda::Function").items() if name.startswith("Smoke")
+        one
+        for name, one in resources(read_template("omni-service"), "AWS::Lambda::Function").items()
+        if name.startswith("Smoke")
     )
     text = named(smoke["Environment"]["Variables"]["OMNI_SMOKE_CLIENT_SECRET"])
     ((secret, key),) = SECRET_REFERENCE.findall(text)
@@ -97,14 +103,20 @@ def test_what_only_aws_can_show_is_a_short_list_with_sources():
 
 
 def test_every_step_has_a_name_of_its_own():
-    assert len({step.name for step in STEPS}) == len(STEPS)
+    steps = [*bring_up.STEPS, *in_use.STEPS, *broken.STEPS]
+    assert len({step.name for step in steps}) == len(steps) > 20
 
 
 DOCUMENT = {
     "paths": {},
     "components": {"schemas": {"Question": {"type": "object", "required": ["account"], "properties": {}}}},
 }
-ASKS = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Question"}}}}}
+ASKS = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Question"}}},
+    }
+}
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,11 @@ def test_a_role_that_may_change_some_partitions_may_change_no_other():
     may = [allow(["dynamodb:PutItem", "dynamodb:BatchWriteItem"], [TABLE], **keys)]
     assert is_allowed(may, dynamodb("PutItem", **shared_item("prod/rollout/summarize")))
     assert not is_allowed(may, dynamodb("PutItem", **shared_item("prod/access")))
-    written = {"omni-shared-state": [{"PutRequest": {"Item": shared_item(name)["Item"]}} for name in ("prod/rollout/a", "prod/x")]}
+    written = {
+        "omni-shared-state": [
+            {"PutRequest": {"Item": shared_item(name)["Item"]}} for name in ("prod/rollout/a", "prod/x")
+        ]
+    }
     assert not is_allowed(may, dynamodb("BatchWriteItem", RequestItems=written))
 
 
