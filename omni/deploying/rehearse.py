@@ -1,6 +1,8 @@
 """``rehearse``: brings production up on this machine from its committed templates, uses it, breaks it, and mends it."""
 
 import shutil
+import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,6 +48,7 @@ def production(
         )
     steps = [*bring_up.STEPS, *in_use.STEPS, *broken.STEPS]
     folder = Path(tempfile.mkdtemp(prefix="rehearsal-"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no process is left behind
     world = World(folder, given)
     say("| step | expected | got | seconds |\n|---|---|---|---|")
     failed = 0

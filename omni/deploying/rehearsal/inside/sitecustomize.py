@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import socket
+import sys
 
 _HERE = ("0.0.0.0", "", "127.0.0.1", "localhost")  # noqa: S104  means the task's own address
 _found = socket.getaddrinfo
@@ -49,3 +50,4 @@ def _bind(self, address):
 if "REHEARSAL_NAMES" in os.environ:
     socket.getaddrinfo = _getaddrinfo
     socket.socket.bind = _bind
+    sys.modules["aiodns"] = None  # aiohttp's own resolver asks the network; without it, it asks the one above
