@@ -10,16 +10,18 @@ import os
 import pathlib
 import socket
 import sys
+from typing import Any
 
 _HERE = ("0.0.0.0", "", "127.0.0.1", "localhost")  # noqa: S104  means the task's own address
 _found = socket.getaddrinfo
 _bound = socket.socket.bind
 
 
-def _place(host, port):
+def _place(host: str, port: Any) -> tuple[str, str] | None:
     names = json.loads(pathlib.Path(os.environ["REHEARSAL_NAMES"]).read_text(encoding="utf-8"))
     if (place := names.get(f"{host}:{port}")) is not None:
-        return place.rsplit(":", 1)
+        address, _, other = place.rpartition(":")
+        return address, other
     domain = host
     while domain:
         if (place := names.get(host if domain == host else f"*.{domain}")) is not None:
@@ -29,7 +31,7 @@ def _place(host, port):
     return None
 
 
-def _getaddrinfo(host, port, *rest, **more):
+def _getaddrinfo(host: Any, port: Any, *rest: Any, **more: Any) -> Any:
     name = host.decode() if isinstance(host, bytes) else host
     own = os.environ.get("REHEARSAL_ADDRESS")
     if own and name in _HERE:
@@ -40,14 +42,15 @@ def _getaddrinfo(host, port, *rest, **more):
     return _found(host, port, *rest, **more)
 
 
-def _bind(self, address):
+def _bind(self: socket.socket, address: Any) -> None:
     own = os.environ.get("REHEARSAL_ADDRESS")
     if own and isinstance(address, tuple) and address[0] in _HERE:
         address = (own, *address[1:])
-    return _bound(self, address)
+    _bound(self, address)
 
 
 if "REHEARSAL_NAMES" in os.environ:
     socket.getaddrinfo = _getaddrinfo
-    socket.socket.bind = _bind
-    sys.modules["aiodns"] = None  # aiohttp's own resolver asks the network; without it, it asks the one above
+    socket.socket.bind = _bind  # type: ignore[assignment, method-assign]
+    # aiohttp's own resolver would ask the network; without it, aiohttp asks the one above.
+    sys.modules["aiodns"] = None  # type: ignore[assignment]
