@@ -13,7 +13,7 @@ from service.kit.frame.display.terminal import say
 from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from omni.deploying.rehearsal.steps import Row
+    from omni.deploying.rehearsal.steps import RehearsalRow
 
 _FAILED = 1
 rehearse = typer.Typer(no_args_is_help=True, help="Bring production up on this machine from its committed templates.")
@@ -39,7 +39,7 @@ def production(
     from omni.deploying.rehearsal import bring_up, broken, in_use
     from omni.deploying.rehearsal.steps import rehearse as run
     from omni.deploying.rehearsal.templates import FOLDER
-    from omni.deploying.rehearsal.world import World
+    from omni.deploying.rehearsal.world import LocalProduction
 
     given = templates or FOLDER
     if not (given / "prod").is_dir():
@@ -49,7 +49,7 @@ def production(
     steps = [*bring_up.STEPS, *in_use.STEPS, *broken.STEPS]
     folder = Path(tempfile.mkdtemp(prefix="rehearsal-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no process is left behind
-    world = World(folder, given)
+    world = LocalProduction(folder, given)
     say("| step | expected | got | seconds |\n|---|---|---|---|")
     failed = 0
     try:
@@ -68,7 +68,7 @@ def production(
         raise typer.Exit(_FAILED)
 
 
-def _line(row: "Row") -> str:
+def _line(row: "RehearsalRow") -> str:
     got = row.got if row.outcome == "ok" else f"{row.outcome}: {row.got}".rstrip(": ")
     cells = (row.step, row.expected, got, f"{row.seconds:.0f}")
     return f"| {' | '.join(' '.join(cell.replace('|', '/').split()) for cell in cells)} |"

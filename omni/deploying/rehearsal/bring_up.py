@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 from omni.deploying.rehearsal.account import REGION, CannotDeploy
 from omni.deploying.rehearsal.grants import lacking
-from omni.deploying.rehearsal.steps import Steps, Unexpected, expect
+from omni.deploying.rehearsal.steps import RehearsalSteps, Unexpected, expect
 from omni.deploying.rehearsal.templates import resources
-from omni.deploying.rehearsal.world import World
+from omni.deploying.rehearsal.world import LocalProduction
 
-STEPS = Steps()
+STEPS = RehearsalSteps()
 # Releases for production from a person's machine, as the guide does from another stage: without the behaviour checks, which
 # `aws` asks for and which need promptfoo (`omni gate`).
 RELEASING = {
@@ -23,7 +23,7 @@ _BEFORE_THE_SERVICE = ("omni-data", "omni-network", "omni-registry", "omni-wareh
 
 
 @STEPS.step("Five stacks before the service", "stand in the local AWS, in the guide's order", vital=True)
-def _stacks_before(world: World) -> str:
+def _stacks_before(world: LocalProduction) -> str:
     for stack in _BEFORE_THE_SERVICE:
         world.deploy(stack)
     world.write_customers(_CUSTOMERS)
@@ -31,7 +31,7 @@ def _stacks_before(world: World) -> str:
 
 
 @STEPS.step("omni-service too early", "refused: its secret is not there")
-def _too_early(world: World) -> str:
+def _too_early(world: LocalProduction) -> str:
     try:
         world.deploy("omni-service")
     except CannotDeploy as err:
@@ -40,7 +40,7 @@ def _too_early(world: World) -> str:
 
 
 @STEPS.step("A half-deployed stack", "one line, and the shell stays shut")
-def _half_deployed(world: World) -> str:
+def _half_deployed(world: LocalProduction) -> str:
     """Between the stacks: commands say what is missing instead of asking the local stack."""
     done = world.shell('unset OMNI_ENVIRONMENT; eval "$(omni deploy settings)"; omni deploy status')
     lines = done.stderr.strip().splitlines()
@@ -49,7 +49,7 @@ def _half_deployed(world: World) -> str:
 
 
 @STEPS.step("Zones", "three, for tasks and for Redshift Serverless")
-def _zones(world: World) -> str:
+def _zones(world: LocalProduction) -> str:
     found = set(world.zones())
     (wanted,) = (
         one["DesiredCount"]
@@ -63,20 +63,20 @@ def _zones(world: World) -> str:
 
 
 @STEPS.step("Grants in the warehouse", "each workload's statements are allowed")
-def _grants(world: World) -> str:
+def _grants(world: LocalProduction) -> str:
     found = lacking(world.template("omni-service"))
     expect(not found, "; ".join(found))
     return "service, calls, schedule and erasure may do what their statements do"
 
 
 @STEPS.step("Registry", "starts by the template's command and is healthy", vital=True)
-def _registry_up(world: World) -> str:
+def _registry_up(world: LocalProduction) -> str:
     seconds = world.start_registry()
     return f"its own health check passes after {seconds:.0f} s, on PostgreSQL"
 
 
 @STEPS.step("First release", "evaluated and promoted in prod at the registry's own name", vital=True)
-def _first_release(world: World) -> str:
+def _first_release(world: LocalProduction) -> str:
     template = world.account.container("omni-registry", "registry")
     password = world.account.secret(template.secrets["WRITER_PASSWORD"])
     address = next(
@@ -95,7 +95,7 @@ def _first_release(world: World) -> str:
 
 
 @STEPS.step("Keys and clients", "made with an operator's credentials, in the stack's table", vital=True)
-def _clients(world: World) -> str:
+def _clients(world: LocalProduction) -> str:
     keys = (world.folder / "trusted.pem").read_text(encoding="utf-8")
     world.account["ssm"].put_parameter(Name="/omni/trusted-keys", Value=keys, Type="String")
     world.omni("token-keys", "--rotate")
@@ -108,13 +108,13 @@ def _clients(world: World) -> str:
 
 
 @STEPS.step("omni-service", "stands", vital=True)
-def _service_stack(world: World) -> str:
+def _service_stack(world: LocalProduction) -> str:
     world.deploy("omni-service")
     return "it stands"
 
 
 @STEPS.step("omni deploy settings", "a shell gets the task definition's variables", vital=True)
-def _settings(world: World) -> str:
+def _settings(world: LocalProduction) -> str:
     done = world.shell('unset OMNI_ENVIRONMENT; eval "$(omni deploy settings)"; env')
     found = dict(line.split("=", 1) for line in done.stdout.splitlines() if line.startswith("OMNI_") and "=" in line)
     expect(
@@ -127,13 +127,13 @@ def _settings(world: World) -> str:
 
 
 @STEPS.step("Tasks", "all well behind the balancer, with their role's rights alone", vital=True)
-def _tasks_ready(world: World) -> str:
+def _tasks_ready(world: LocalProduction) -> str:
     world.start_service()
     seconds = world.wait_ready(len(world.tasks))
     return f"{len(world.tasks)} tasks well after {seconds:.0f} s"
 
 
-def _release(world: World, pair: str) -> str:
+def _release(world: LocalProduction, pair: str) -> str:
     world.omni("eval", "--pairs", pair, **RELEASING)
     said = world.omni("promote", pair, "--why", "the rehearsal", *waiver(), **RELEASING)
     return said.strip().splitlines()[-1]

@@ -3,18 +3,20 @@
 import json
 import time
 
+import httpx2
+
 from omni.deploying.rehearsal.account import CannotDeploy
 from omni.deploying.rehearsal.in_use import ask
-from omni.deploying.rehearsal.steps import Steps, Unexpected, expect
+from omni.deploying.rehearsal.steps import RehearsalSteps, Unexpected, expect
 from omni.deploying.rehearsal.tasks import wait_until
 from omni.deploying.rehearsal.templates import resources
-from omni.deploying.rehearsal.world import EXPIRED, WRONG_ACCOUNT, World
+from omni.deploying.rehearsal.world import EXPIRED, WRONG_ACCOUNT, LocalProduction
 
-STEPS = Steps()
+STEPS = RehearsalSteps()
 
 
 @STEPS.step("Restore a table", "answers go on, and everything comes back")
-def _restore_table(world: World) -> str:
+def _restore_table(world: LocalProduction) -> str:
     """The table of clients, keys and releases is lost and comes back, by the page's own commands."""
     dynamodb, table = world.account["dynamodb"], world.person["OMNI_SHARED_TABLE"]
     before = dynamodb.scan(TableName=table)["Count"]
@@ -32,7 +34,7 @@ def _restore_table(world: World) -> str:
 
 
 @STEPS.step("Restore the registry", "from a copy of its database; releases verify")
-def _restore_registry(world: World) -> str:
+def _restore_registry(world: LocalProduction) -> str:
     assert world.database is not None
     assert world.registry is not None
     copy = world.database.dump("mlflow")
@@ -46,7 +48,7 @@ def _restore_registry(world: World) -> str:
 
 
 @STEPS.step("The registry is killed", "answers go on, and a new task gets ready")
-def _registry_killed(world: World) -> str:
+def _registry_killed(world: LocalProduction) -> str:
     assert world.registry is not None
     world.registry.kill()
     ask(world)
@@ -61,7 +63,7 @@ def _registry_killed(world: World) -> str:
 
 
 @STEPS.step("A zone is killed", "the others answer, and the tasks come back")
-def _zone_killed(world: World) -> str:
+def _zone_killed(world: LocalProduction) -> str:
     """All tasks of one zone end at once, while a customer asks; ECS starts them in another zone."""
     lost = [name for name, (address, _) in world.places.items() if int(address.split(".")[2]) == 1]
     for name in lost:
@@ -71,7 +73,7 @@ def _zone_killed(world: World) -> str:
         sent += 1
         try:
             ask(world)
-        except (Unexpected, OSError):
+        except (Unexpected, httpx2.HTTPError):
             failed += 1
     for name in lost:
         world.start_task(name, zone=1)
@@ -82,7 +84,7 @@ def _zone_killed(world: World) -> str:
 
 
 @STEPS.step("Bad input", "one line each, and nothing half-done")
-def _bad_input(world: World) -> str:
+def _bad_input(world: LocalProduction) -> str:
     """What somebody gets who asks AWS wrongly: one line that says what to do, and nothing half-done."""
     cases = {
         "expired credentials": {"key": EXPIRED},
@@ -114,7 +116,7 @@ def _bad_input(world: World) -> str:
 
 
 @STEPS.step("Endpoints", "one for each AWS service that a task asked")
-def _endpoints(world: World) -> str:
+def _endpoints(world: LocalProduction) -> str:
     """Each AWS service that a task asked has a way out of the private network."""
     made = {
         json.dumps(one["ServiceName"])
@@ -127,7 +129,7 @@ def _endpoints(world: World) -> str:
 
 
 @STEPS.step("Rights", "no task was refused anything")
-def _rights(world: World) -> str:
+def _rights(world: LocalProduction) -> str:
     refused = [f"{what} ({times} times)" for what, times in world.aws.refused.items()]
     expect(not refused, "; ".join(refused))
     return "nothing that a task needed was refused"

@@ -15,7 +15,7 @@ import aiohttp
 from aiohttp import web
 
 from omni.deploying.rehearsal.account import ACCOUNT
-from omni.deploying.rehearsal.rights import AwsRequest, Statement, allows
+from omni.deploying.rehearsal.rights import AwsRequest, PolicyStatement, allows
 
 _SCOPE = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _BUCKET = re.compile(r"^(.+)\.s3[.-]")
@@ -53,7 +53,7 @@ class AwsFront:
     """
 
     def __init__(self, endpoint: str, certificate: Path) -> None:
-        self.roles: dict[str, Sequence[Statement]] = {}
+        self.roles: dict[str, Sequence[PolicyStatement]] = {}
         self.refused: Counter[str] = Counter()
         self.asked: dict[str, set[str]] = {}
         self._endpoint, self._certificate = endpoint, certificate

@@ -15,7 +15,7 @@ from omni.deploying.rehearsal.front import OF_CONNECTION
 _EXTENSION = "x-amazon-apigateway-"
 
 
-class Gateway:
+class GatewayFront:
     """Answers below ``/<stage>`` by the stack's ``document``; ``hosts`` says where the hosts of its integrations listen."""
 
     def __init__(self, document: Mapping[str, Any], stage: str, keys: set[str], hosts: Mapping[str, str]) -> None:

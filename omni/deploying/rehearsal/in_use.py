@@ -7,18 +7,18 @@ from typing import Any
 import httpx2
 
 from omni.deploying.rehearsal.bring_up import RELEASING, waiver
-from omni.deploying.rehearsal.steps import Steps, expect
+from omni.deploying.rehearsal.steps import RehearsalSteps, expect
 from omni.deploying.rehearsal.tasks import wait_until
-from omni.deploying.rehearsal.world import CANARY, World
+from omni.deploying.rehearsal.world import CANARY, LocalProduction
 from service.kit.settings import REPO_ROOT
 
-STEPS = Steps()
+STEPS = RehearsalSteps()
 _SECOND = "rehearsed"
 _WORKFLOWS = REPO_ROOT / ".github" / "workflows"
 
 
 @STEPS.step("Smoke test of ECS's hook", "passes with a model's answer, and never without")
-def _smoke(world: World) -> str:
+def _smoke(world: LocalProduction) -> str:
     """ECS's hook, as the function runs it: with history it lets the version in, without it does not."""
     given = world.function_variables("omni-service", "Smoke")
     got = world.call_function("omni-service", "Smoke", given)
@@ -32,7 +32,7 @@ def _smoke(world: World) -> str:
 
 
 @STEPS.step("Smoke test of the workflow", "passes without a stored token")
-def _workflow_smoke(world: World) -> str:
+def _workflow_smoke(world: LocalProduction) -> str:
     """The smoke test of the workflow deploy, with the variables that the workflow gives it and no other secret."""
     import yaml
 
@@ -48,7 +48,7 @@ def _workflow_smoke(world: World) -> str:
 
 
 @STEPS.step("Answer through the gateway", "200 by the released pair, with a key", vital=True)
-def _gateway_answers(world: World) -> str:
+def _gateway_answers(world: LocalProduction) -> str:
     world.open_gateway()
     secret = json.loads(world.account["secretsmanager"].get_secret_value(SecretId="omni-agents-client")["SecretString"])
     form = {"grant_type": "client_credentials", "client_id": secret["id"], "client_secret": secret["secret"]}
@@ -59,7 +59,7 @@ def _gateway_answers(world: World) -> str:
 
 
 @STEPS.step("The gateway's refusals", "no key, no operation, no account")
-def _without_a_key(world: World) -> str:
+def _without_a_key(world: LocalProduction) -> str:
     body = {"account_number": CANARY, "contact_id": "x"}
     refused = world.ask("/omni-channel-insights", body, key=False, authorization=world.bearer)
     hidden = world.ask("/readyz")
@@ -70,14 +70,14 @@ def _without_a_key(world: World) -> str:
 
 
 @STEPS.step("A page through the gateway", "the widget, without a key")
-def _page(world: World) -> str:
+def _page(world: LocalProduction) -> str:
     got = world.ask("/widget.js", key=False)
     expect(got.status_code == 200 and "omni" in got.text, f"{got.status_code}")
     return f"{len(got.content):,} bytes of the widget"
 
 
 @STEPS.step("Feedback", "taken, and kept")
-def _feedback(world: World) -> str:
+def _feedback(world: LocalProduction) -> str:
     answer = ask(world)
     given = {"request_id": answer["request_id"], "feedback": "helpful"}
     got = world.ask("/feedback", given, authorization=world.bearer)
@@ -93,7 +93,7 @@ def _feedback(world: World) -> str:
 
 
 @STEPS.step("Rollout", "both pairs answer", vital=True)
-def _rollout(world: World) -> str:
+def _rollout(world: LocalProduction) -> str:
     world.omni("eval", "--pairs", _SECOND, **RELEASING)
     _advance(world)
     seconds = wait_until(
@@ -103,32 +103,32 @@ def _rollout(world: World) -> str:
 
 
 @STEPS.step("Promotion", "all customers have the second pair", vital=True)
-def _promotion(world: World) -> str:
+def _promotion(world: LocalProduction) -> str:
     _advance(world)
     return f"all customers have it after {_all_have(world, '1.0.1'):.0f} s"
 
 
 @STEPS.step("Rollback", "by the rights of the person on call alone")
-def _back(world: World) -> str:
+def _back(world: LocalProduction) -> str:
     role, statements = world.on_call_role()
     world.aws.roles["on-call"] = statements
     world.omni("rollback", "--task", "summarize", "--why", "the rehearsal", key="on-call")
     return f"{role}: all customers have the pair of before after {_all_have(world, '1.0.0'):.0f} s"
 
 
-def _advance(world: World) -> None:
+def _advance(world: LocalProduction) -> None:
     """Begin the rollout of the second pair, or go on with it."""
     world.omni("rollout", _SECOND, "--steps", "50,100", "--why", "the rehearsal", *waiver(), **RELEASING)
 
 
-def _all_have(world: World, version: str) -> float:
+def _all_have(world: LocalProduction, version: str) -> float:
     wanted = {f"v{version}"}
     return wait_until(
         lambda: {ask(world, one)["prompt_version"] for one in world.customers} == wanted, f"{version} alone", 60
     )
 
 
-def ask(world: World, account: str = CANARY) -> dict[str, Any]:
+def ask(world: LocalProduction, account: str = CANARY) -> dict[str, Any]:
     """Return an answer about an account, by default the canary's, which has a history."""
     body = {"account_number": account, "contact_id": uuid.uuid4().hex}
     answer = world.ask("/omni-channel-insights", body, authorization=world.bearer)

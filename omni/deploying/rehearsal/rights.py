@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from service.kit.aws.stores import TABLES
 from service.kit.settings import setting_places
 
-Statement = Mapping[str, Any]
+PolicyStatement = Mapping[str, Any]
 _TRANSACTED = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
 _S3 = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
 _LEADING, _PREFIX = "dynamodb:LeadingKeys", "s3:prefix"
@@ -34,13 +34,13 @@ class Need:
         return f"{self.action} on {self.resource}"
 
 
-def allows(statements: Sequence[Statement], need: Need) -> bool:
+def allows(statements: Sequence[PolicyStatement], need: Need) -> bool:
     """Return whether a statement allows ``need`` and none denies it."""
     fitting = [one for one in statements if _fits(one, need)]
     return any(one["Effect"] == "Allow" for one in fitting) and not any(one["Effect"] == "Deny" for one in fitting)
 
 
-def _fits(statement: Statement, need: Need) -> bool:
+def _fits(statement: PolicyStatement, need: Need) -> bool:
     if "Action" not in statement or "Resource" not in statement:
         return False
     return (
@@ -50,7 +50,7 @@ def _fits(statement: Statement, need: Need) -> bool:
     )
 
 
-def _holds(statement: Statement, need: Need) -> bool:
+def _holds(statement: PolicyStatement, need: Need) -> bool:
     for compared in statement.get("Condition", {}).values():
         for name, wanted in compared.items():
             if name in (_LEADING, _PREFIX):

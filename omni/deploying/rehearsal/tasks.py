@@ -65,7 +65,7 @@ class Network:
             "REHEARSAL_NAMES": str(self.file),
             "REHEARSAL_ADDRESS": address,
             "AWS_ACCESS_KEY_ID": key,
-            "AWS_SECRET_ACCESS_KEY": "rehearsal",
+            "AWS_SECRET_ACCESS_KEY": "rehearsal",  # pragma: allowlist secret
             "AWS_REGION": REGION,  # ECS and Lambda set both
             "AWS_DEFAULT_REGION": REGION,
             "AWS_CA_BUNDLE": str(self._certificate),
@@ -75,7 +75,7 @@ class Network:
         }
 
 
-class Task:
+class TaskProcess:
     """A container's process; ``variables`` are added to its own, ``binaries`` is where the image's interpreter is found here."""
 
     def __init__(
@@ -111,7 +111,7 @@ class Task:
         places = "|".join(re.escape(there) for there in self._places)
         return re.sub(rf"(?<![\w/.-])({places})(?=/|\b)", lambda found: self._places[found[1]], text)
 
-    def start(self) -> "Task":
+    def start(self) -> "TaskProcess":
         """Start the process with nothing but its own variables."""
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
@@ -265,7 +265,7 @@ def service_binaries() -> Path:
     return Path(sys.executable).parent
 
 
-def wait_until(happened: Callable[[], bool], what: str, most_s: float, *, ended: Task | None = None) -> float:
+def wait_until(happened: Callable[[], bool], what: str, most_s: float, *, ended: TaskProcess | None = None) -> float:
     """Wait until ``happened()`` is true; return how many seconds that took."""
     began = time.monotonic()
     while not happened():

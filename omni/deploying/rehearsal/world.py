@@ -20,12 +20,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from omni.deploying.rehearsal.account import ACCOUNT, REGION, CannotDeploy, LocalAccount
 from omni.deploying.rehearsal.front import EXPIRED, AwsFront, Balancer, Loop, write_certificate
-from omni.deploying.rehearsal.gateway import Gateway
+from omni.deploying.rehearsal.gateway import GatewayFront
 from omni.deploying.rehearsal.tasks import (
     Database,
     Image,
     Network,
-    Task,
+    TaskProcess,
     registry_binaries,
     service_binaries,
     wait_until,
@@ -51,7 +51,7 @@ PARAMETERS = {
 _READY_S = 300.0  # on a busy machine MLflow starts slowly
 
 
-class World:
+class LocalProduction:
     """Everything that runs; ``close`` ends it. ``templates`` is the folder of the committed templates."""
 
     def __init__(self, folder: Path, templates: Path = FOLDER) -> None:
@@ -68,12 +68,12 @@ class World:
         self.aws.roles |= dict.fromkeys(("operator", "local"), EVERYTHING)
         front, port = f"{self.network.base}.0.2", free_port()
         self.loop.run(self.aws.start(front, port))
-        self._servers: list[AwsFront | Balancer | Gateway] = [self.aws]
+        self._servers: list[AwsFront | Balancer | GatewayFront] = [self.aws]
         self._listening: dict[str, str] = {}
         self.network.add({"*.amazonaws.com": f"{front}:{port}"})
         self.database: Database | None = None
-        self.registry: Task | None = None
-        self.tasks: dict[str, Task] = {}
+        self.registry: TaskProcess | None = None
+        self.tasks: dict[str, TaskProcess] = {}
         self.balancers: list[Balancer] = []
         self.customers: list[str] = []
         self.places: dict[str, tuple[str, int]] = {}
@@ -124,7 +124,7 @@ class World:
         self.aws.roles["omni-registry"] = self.account.statements(self.account.role_of("omni-registry"))
         own = f"{self.network.base}.0.4"
         variables = self.network.variables("omni-registry", own) | {"PGHOSTADDR": address} | given
-        self.registry = Task(
+        self.registry = TaskProcess(
             "omni-registry", container, Image("registry"), variables,
             folder=self.folder / "omni-registry", binaries=registry_binaries(),
         ).start()  # fmt: skip
@@ -150,7 +150,7 @@ class World:
             self.start_task(f"service-{number + 1}", zone=number % len(zones))
         self._balance(template)
 
-    def start_task(self, name: str, *, zone: int, workload: str = "service", **changed: str) -> Task:
+    def start_task(self, name: str, *, zone: int, workload: str = "service", **changed: str) -> TaskProcess:
         """Start a task of a workload in a zone; a task of that name begins with an empty disk, as on Fargate."""
         container = self.account.container("omni-service", workload)
         (port,) = container.ports or (0,)
@@ -159,7 +159,7 @@ class World:
         address = f"{self.network.base}.{zone + 1}.{len(self.tasks) + 10}"
         folder = self.folder / name
         shutil.rmtree(folder, ignore_errors=True)
-        task = Task(
+        task = TaskProcess(
             name, container, Image("service" if workload == "service" else "workers"),
             self.network.variables(container.family, address) | given | changed,
             folder=folder, binaries=service_binaries(),
@@ -172,11 +172,11 @@ class World:
                 balancer.targets[name] = (address, port)
         return task
 
-    def _write_keys(self, task: Task) -> None:
+    def _write_keys(self, task: TaskProcess) -> None:
         """Run the container that writes the trusted keys, to its end, as ECS does before the service starts."""
         found = self.account.container("omni-service", "trusted-keys")
         given = {name: self.account.secret(source) for name, source in found.secrets.items()}
-        first = Task(
+        first = TaskProcess(
             "trusted-keys", found, Image("service"), self.network.variables("none") | given,
             folder=task.folder, binaries=service_binaries(),
         ).start()  # fmt: skip
@@ -283,7 +283,7 @@ class World:
         """Open the gateway with the document that the stack imports, and one client's key."""
         self.gateway_key = secrets.token_hex(20)
         host = self.balancer_url.removeprefix("http://")
-        opened = Gateway(_gateway_document(host), STAGE, {self.gateway_key}, {host: self._listening[host]})
+        opened = GatewayFront(_gateway_document(host), STAGE, {self.gateway_key}, {host: self._listening[host]})
         address, port = f"{self.network.base}.0.6", free_port()
         self.loop.run(opened.start(address, port))
         self._servers.append(opened)
@@ -375,4 +375,4 @@ def _gateway_document(balancer: str) -> dict[str, Any]:
     return found
 
 
-__all__ = ["ACCOUNT", "EXPIRED", "WRONG_ACCOUNT", "CannotDeploy", "World"]
+__all__ = ["ACCOUNT", "EXPIRED", "WRONG_ACCOUNT", "CannotDeploy", "LocalProduction"]

@@ -7,8 +7,8 @@ import pytest
 
 from omni.deploying.rehearsal import bring_up, broken, grants, in_use
 from omni.deploying.rehearsal.account import CannotDeploy
-from omni.deploying.rehearsal.gateway import Gateway
-from omni.deploying.rehearsal.steps import Step, Unexpected, rehearse
+from omni.deploying.rehearsal.gateway import GatewayFront
+from omni.deploying.rehearsal.steps import RehearsalStep, Unexpected, rehearse
 from omni.deploying.rehearsal.tasks import Image
 from omni.deploying.rehearsal.templates import SECRET_REFERENCE, for_the_local_aws, named, read_template, resources
 from omni.deploying.rehearse import only_aws
@@ -86,8 +86,8 @@ def test_a_failed_step_is_a_row_and_a_vital_one_ends_it():
         raise Unexpected("other than expected")
 
     def steps(vital):
-        first = Step(name="a", expected="x", run=fails, vital=vital)
-        return (first, Step(name="b", expected="y", run=lambda _: "well"))
+        first = RehearsalStep(name="a", expected="x", run=fails, vital=vital)
+        return (first, RehearsalStep(name="b", expected="y", run=lambda _: "well"))
 
     assert [(row.outcome, row.got) for row in rehearse(None, steps(vital=False))] == [
         ("FAILED", "other than expected"),
@@ -123,6 +123,6 @@ ASKS = {
     ("body", "fits"), [(b'{"account": "1"}', True), (b"{}", False), (b"", False), (b"no json", False), (b"[]", False)]
 )
 def test_the_gateway_checks_a_body_by_the_documents_schema(body, fits):
-    gateway = Gateway(DOCUMENT, "prod", set(), {})
+    gateway = GatewayFront(DOCUMENT, "prod", set(), {})
     assert gateway.fits(ASKS, body, "application/json") is fits
     assert gateway.fits({}, body, "application/json")
