@@ -214,6 +214,10 @@ def test_a_client_keeps_the_tenant_that_it_was_made_with(tmp_path):
     for wrong in ("tenant-b", "Tenant/A"):
         with pytest.raises(ConfigurationError, match="keeps the tenant that it was created with"):
             changes.add_client("lead", ["forms"], tenant=wrong)
+    for wrong in ("Tenant/A", "tmp", "calls", "2026", "larkmead-"):
+        with pytest.raises(ConfigurationError, match=f"no tenant can be called '{wrong}'"):
+            changes.add_client("new", ["forms"], tenant=wrong)
+    assert "new" not in changes.clients()
 
 
 def test_a_condition_is_data_and_a_sentence_names_the_remedy(runtime):
