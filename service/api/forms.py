@@ -152,7 +152,9 @@ def _require_readable(draft: Form) -> None:
     """
     ids = [draft.form_id, *(one.id for section in draft.sections for one in (section, *section.criteria))]
     if taken := _NO_IDS.intersection(ids):
-        raise ValueError(f"{min(taken)!r} is no id: every JavaScript object has a property of that name; choose another id")
+        raise ValueError(
+            f"{min(taken)!r} is no id: every JavaScript object has a property of that name; choose another id"
+        )
     text = draft.model_dump_json()
     if visible(text) != text:
         raise ValueError("the form's texts hold invisible characters, or some that turn text around; remove them")

@@ -59,7 +59,7 @@ class EventQueue:
         return [self._message(item) for item in found.get("Messages", [])]
 
     def keep(self, receipts: Sequence[str], *, visible_after_s: int) -> None:
-        """Keep up to ten received messages from other readers for ``visible_after_s`` from now on; one that is gone is ignored."""
+        """Keep up to ten received messages from other readers until ``visible_after_s`` from now; one that is gone is ignored."""
         entries = [
             {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": visible_after_s}
             for number, receipt in enumerate(receipts)

@@ -9,10 +9,10 @@ import pytest
 from eval.backfill import work as module
 from eval.backfill.budget import cards_for
 from eval.backfill.work import Answerer, Work, WorkItem
-from service.kit.frame.errors import UpstreamUnavailable
 from service.core.run.task import load_task
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair_file import load_pair
+from service.kit.frame.errors import UpstreamUnavailable
 from service.kit.settings import Settings
 
 SETTINGS = Settings()
@@ -40,7 +40,9 @@ def answerer(monkeypatch):
     pair = replace(load_pair(path, cards=cards, task_variables=task.variables), backup=None)
     sent = [card.model_dump(mode="json") for card in cards_for(pair, cards, task)]
     made = Answerer(
-        Work(task="summarize", mode="summarise", pair=pair.content(), cards=sent, settings=SETTINGS.flat(defaults=False))
+        Work(
+            task="summarize", mode="summarise", pair=pair.content(), cards=sent, settings=SETTINGS.flat(defaults=False)
+        )
     )
     yield made
     made.close()

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.keys import is_call_id, read_key, result_key
-
 from service.calls.store.objects import TenantResults, WallBreached
 
 

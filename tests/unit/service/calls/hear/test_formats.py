@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.calls.failure import CallFailed, FailureReason
-from service.calls.hear.formats import facts_of, is_possible_date, is_audio, read_transcript
+from service.calls.hear.formats import facts_of, is_audio, is_possible_date, read_transcript
 from service.calls.hear.transcriber import Facts
 from service.local.call_samples import as_transcribe, as_vtt
 

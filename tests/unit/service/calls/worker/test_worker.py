@@ -75,7 +75,10 @@ GERMAN = [
         (b"RIFF\x10\x00 no sound", "failed", "unreadable" if find_spec("faster_whisper") else "no_transcriber"),
         (b"{cut off", "failed", "unreadable"),
     ],
-    ids=["silence", "music", "no-agent", "one-speaker", "unknown", "german", "declared", "form", "2036", "1", "9999", "endless", "audio", "cut-off"],
+    ids=[
+        "silence", "music", "no-agent", "one-speaker", "unknown", "german", "declared", "form", "2036", "1", "9999", "endless",
+        "audio", "cut-off",
+    ],
 )  # fmt: skip
 @pytest.mark.acceptance("call-step-13")
 async def test_bad_calls_have_a_state_and_a_reason(place: CallPlace, body: Any, state: str, why: str) -> None:
