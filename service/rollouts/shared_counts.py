@@ -243,7 +243,8 @@ class SharedCounts:
         since = oldest + 1 if whole else int(now // _MINUTE_S) - 1
         items = shared.items(self._partition, first=self._key(since), last=f"{self._prefix()}~")
         self._table = {minute: item for minute, item in self._table.items() if minute > oldest}
-        self._table |= {int(item.key.rpartition("/")[2]): item for item in items}
+        minutes = ((item.key.rpartition("/")[2], item) for item in items)
+        self._table |= {int(minute): item for minute, item in minutes if minute.isdecimal()}
         if whole:
             self._all_read_at = now
 

@@ -408,6 +408,20 @@ def test_forged_counts_do_not_hide_what_a_task_has_counted_itself(service):
     assert "errors: 300 of 300" in one.status()["stopped"]
 
 
+@pytest.mark.parametrize(
+    "item", [{"sk": "counts/000001/0000016667x"}, {"n.c.requests": "many"}, {"expires_at": "soon"}, {"w.x": []}]
+)
+def test_counts_that_cannot_be_read_disarm_no_automatic_stop(service, item):
+    one = service.task("one")
+    key = f"counts/000001/{int(service.now // 60) - 1:010d}"
+    attributes = {"pk": f"test/{rollout_partition('demo')}", "sk": key, "version": 1, **item}
+    service.table.rows.put(attributes)
+    feed(one, seen=BAD)
+    one.tick()
+    assert "errors: 300 of 300" in one.status()["stopped"]
+    assert one.status()["last_error"] is one.status()["shared_error"] is None
+
+
 def test_a_task_of_before_stops_is_heard_and_hears(service):
     one = service.task("one")
     text = json.dumps({"sequence": 1, "pair": NEW.pair.digest, "stopped": "errors", "at": 1.0})
