@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.api.answering import runtime_of
 from service.api.examples import examples
+from service.api.http.limits import Bounded
 from service.api.http.problems import TENANT_RESPONSES, Codes, FieldProblem, message_of, problem, refused, refusing
 from service.api.http.tenancy import tenant_of
 from service.calls.store.form_store import FormChanged, FormHead, FormMissing, FormStore
@@ -106,7 +107,7 @@ async def get_form(
 
 
 @router.put("/{form_id}/draft", response_model=FormAnswer, responses={**TENANT_RESPONSES, **_CHANGED})
-async def save_draft(form_id: _FormId, body: DraftRequest, request: Request) -> FormAnswer | Response:
+async def save_draft(form_id: _FormId, body: Bounded[DraftRequest], request: Request) -> FormAnswer | Response:
     """Write the form's draft. Calls are scored by the active version until the draft is activated.
 
     Each section and each criterion needs an id of its own, and a form has at most 40 criteria. ``applies_when`` of a criterion is
@@ -137,7 +138,7 @@ async def save_draft(form_id: _FormId, body: DraftRequest, request: Request) -> 
 
 
 @router.post("/{form_id}/activate", response_model=FormAnswer, responses={**TENANT_RESPONSES, **_MISSING, **_CHANGED})
-async def activate_form(form_id: _FormId, body: ActivateRequest, request: Request) -> FormAnswer:
+async def activate_form(form_id: _FormId, body: Bounded[ActivateRequest], request: Request) -> FormAnswer:
     """Make the draft the active version, which never changes afterwards."""
     tenant = tenant_of(request)
     who = request.state.caller.client_id
