@@ -48,8 +48,7 @@ def client_of(runtime, name=None, scope=None):
 
 
 def test_the_bytes_of_a_body_count_in_the_rate(runtime):
-    settings = runtime.settings
-    settings = settings.model_copy(update={"serving": settings.serving.model_copy(update={"max_body_bytes": 100_000})})
+    settings = Settings(state_dir=runtime.settings.state_dir, max_body_bytes=100_000)
     with client_of(changed(runtime, settings=settings), "small") as client:
         answers = [client.post(INSIGHTS, json={"x": "y" * size}) for size in (40_000, 10)]
     assert [answer.status_code for answer in answers] == [422, 429]
