@@ -130,10 +130,9 @@ class CachingGateway:
     the gateway's own answer could have the same origin: a stand-in's never counts as the provider's.
 
     A model that no call can reach ends the run, so that no evidence is made of failures alone: one that is unusable at once, and
-    one that has answered no call of the run after ``MOST_SILENT`` failures or ``MOST_THROTTLED`` throttled calls, or only in prose
-    where a form was asked for.
-    ``silent`` counts these by model and is shared by the run's cases; None: nothing is counted. ``is_code`` says of a model's id
-    whether it is code.
+    one that has answered no call of the run after ``MOST_SILENT`` failures or ``MOST_THROTTLED`` throttled calls, or only in
+    prose where a form was asked for. ``silent`` counts these by model and is shared by the run's cases; None: nothing is counted.
+    ``is_code`` says of a model's id whether it is code.
     """
 
     inner: Gateway

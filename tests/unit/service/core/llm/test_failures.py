@@ -16,7 +16,7 @@ NAMES = (
     "ContentPolicyViolationError UnsupportedParamsError Timeout"
 )
 EXCEPTIONS = SimpleNamespace(**{name: type(name, (Exception,), {}) for name in NAMES.split()})
-CARD = ModelCard(id="openai/m", short_name="m", wire="litellm", runs="provider")
+CARD = ModelCard(id="openai/m", short_name="openai/m", wire="litellm", runs="provider")
 SERVER = ModelServer(provider="openai", url="http://127.0.0.1:9/v1", named_by="environment")
 
 
