@@ -66,9 +66,9 @@ class ChangedAnswer:
 class PartResult:
     """One part of the check: how many answers were compared, how many differ, and the gated figures.
 
-    ``reworded`` counts the answers in other words, and ``unread`` those of them that every score reads as before, or that hold more
-    sentences that code does not account for: only a person can tell whether they are worse. ``changed`` shows some of the answers
-    that differ, those first.
+    ``reworded`` counts the answers in other words, and ``unread`` those of them that every score reads as before, or that hold
+    more sentences that code does not account for: only a person can tell whether they are worse. ``changed`` shows some of the
+    answers that differ, those first.
     """
 
     part: str
