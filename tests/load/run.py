@@ -1,6 +1,7 @@
 """``make load`` and ``make chaos``: runs every scenario against the real service, one table and one picture at the end.
 
-Exit code 0 when every promise held, 1 when one was broken, 2 when it could not run.
+Exit code 0 when every promise held, 1 when one was broken, 2 when it could not run, or the machine was too busy to judge it. The
+logs are kept then, and with ``--keep``.
 """
 
 import argparse
@@ -25,8 +26,8 @@ from meter import Meter
 from mixture import mixtures, second_pair, stored_records
 from picture import draw
 from rig import ACCOUNTS, Rig, Service, free_port, the_pair
-from scenarios import CHAOS, LOAD, broken, missing
-from tally import Row, markdown, read_lines, tally
+from scenarios import CHAOS, LOAD, judged, missing
+from tally import Row, markdown, quantile, read_lines, tally
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parents[1] / "reports" / "out" / "load"
@@ -60,7 +61,7 @@ def main():
         print(f"error: no scenario {options.only!r}; there are: {'; '.join(s.name for s in every)}", file=sys.stderr)
         return 2
     stores = options.stores or {"load": "memory", "chaos": "ministack"}[options.what]
-    rows, attacks = [], []
+    rows, attacks, whole = [], [], False
     folder = Path(tempfile.mkdtemp(prefix="omni-load-"))
     try:
         with Rig(folder, stores=stores) as rig, AwsProxy(rig.aws_endpoint) as proxy:
@@ -70,13 +71,14 @@ def main():
                     row = Row(name=scenario.name, note=f"not there yet ({lacking})")
                 else:
                     row = run(scenario, rig, proxy, folder / f"{number:02d}", options.processes)
-                    row = replace(row, broken=broken(scenario, row))
+                    row = judged(scenario, row)
                 rows.append(row)
                 print(_line(row), flush=True)
             if attacked:
                 attacks = attack(rig, folder / "attack", options.only)
+        whole = not attacks and not any(row.broken or row.open for row in rows)
     finally:
-        if options.keep:
+        if options.keep or not whole:
             print(f"logs: {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
@@ -90,7 +92,9 @@ def main():
     if any(row.sent for row in rows):
         draw(rows, options.out / f"{options.what}.svg", heading)
     print(f"\n{text}\nTable and picture: {options.out / options.what}.md, .svg")
-    return 1 if attacks or any(row.broken for row in rows) else 0
+    if attacks or any(row.broken for row in rows):
+        return 1
+    return 2 if any(row.open for row in rows) else 0
 
 
 def run(scenario, rig, proxy, folder, processes=1):
@@ -131,7 +135,7 @@ def run(scenario, rig, proxy, folder, processes=1):
         stack.callback(rig.no_faults)
         proxy.rules, proxy.quiet_since = dict(scenario.store_faults), None
         stack.callback(lambda: setattr(proxy, "rules", {}))
-        meter, started = Meter(rig, every), time.perf_counter()
+        meter, started, lag = Meter(rig, every), time.perf_counter(), stack.enter_context(Lag())
         locust = _locust(scenario, rig, [each.url for each in every], records, folder / "locust.log")
         happening = _EVENTS.get(scenario.event)
         if happening:
@@ -154,7 +158,33 @@ def run(scenario, rig, proxy, folder, processes=1):
     if not records.exists():
         raise SystemExit(f"error: locust sent nothing:\n{(folder / 'locust.log').read_text()[-2000:]}")
     row = tally(scenario.name, read_lines(records), said, note, fault_until=proxy.quiet_since)
-    return replace(row, mixed=mixed)
+    return replace(row, mixed=mixed, lag_ms=lag.p95_ms())
+
+
+class Lag:
+    """Measures how late short sleeps of this process end, which has nothing else to do."""
+
+    _SLEEP_S = 0.05
+
+    def __enter__(self):
+        self._late, self._stop = [], threading.Event()
+        self._thread = threading.Thread(target=self._measure)
+        self._thread.start()
+        return self
+
+    def _measure(self):
+        before = time.perf_counter()
+        while not self._stop.wait(self._SLEEP_S):
+            now = time.perf_counter()
+            self._late.append((now - before - self._SLEEP_S) * 1000)
+            before = now
+
+    def p95_ms(self):
+        return quantile(sorted(self._late), 0.95) if self._late else 0.0
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
 
 
 def _locust(scenario, rig, urls, records, log):
@@ -351,8 +381,10 @@ def _line(row):
     if not row.sent:
         return f"{row.name}: {row.note}"
     counts = ", ".join(f"{getattr(row, kind)} {kind}" for kind in ("in_time", "late", "degraded", "failed", "lost"))
-    return f"{row.name}: {row.sent} sent, {counts}; p95 {row.p95:.0f} ms" + "".join(
-        f"; BROKEN: {b}" for b in row.broken
+    return (
+        f"{row.name}: {row.sent} sent, {counts}; p95 {row.p95:.0f} ms"
+        + "".join(f"; BROKEN: {b}" for b in row.broken)
+        + "".join(f"; cannot judge: {o}" for o in row.open)
     )
 
 
