@@ -25,9 +25,9 @@ from awsproxy import AwsProxy
 from meter import Meter
 from mixture import mixtures, second_pair, stored_records
 from picture import draw
-from rig import ACCOUNTS, Rig, Service, free_port, the_pair
+from rig import ACCOUNTS, Rig, Service, free_port, share_served, the_pair
 from scenarios import CHAOS, LOAD, judged, missing
-from tally import Row, markdown, quantile, read_lines, tally
+from tally import Row, markdown, read_lines, tally
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parents[1] / "reports" / "out" / "load"
@@ -135,7 +135,7 @@ def run(scenario, rig, proxy, folder, processes=1):
         stack.callback(rig.no_faults)
         proxy.rules, proxy.quiet_since = dict(scenario.store_faults), None
         stack.callback(lambda: setattr(proxy, "rules", {}))
-        meter, started, lag = Meter(rig, every), time.perf_counter(), stack.enter_context(Lag())
+        meter, started, before = Meter(rig, every), time.perf_counter(), rig.on_processors_s()
         locust = _locust(scenario, rig, [each.url for each in every], records, folder / "locust.log")
         happening = _EVENTS.get(scenario.event)
         if happening:
@@ -147,6 +147,7 @@ def run(scenario, rig, proxy, folder, processes=1):
         except subprocess.TimeoutExpired:
             locust.kill()
             raise SystemExit(f"error: locust did not end; see {folder}") from None
+        served = share_served(before, rig.on_processors_s())
         if service.process.poll() is None and scenario.event != "kill":
             notes.append(meter.read(time.perf_counter() - started, records))
         if scenario.store_faults and not proxy.hits:
@@ -158,33 +159,7 @@ def run(scenario, rig, proxy, folder, processes=1):
     if not records.exists():
         raise SystemExit(f"error: locust sent nothing:\n{(folder / 'locust.log').read_text()[-2000:]}")
     row = tally(scenario.name, read_lines(records), said, note, fault_until=proxy.quiet_since)
-    return replace(row, mixed=mixed, lag_ms=lag.p95_ms())
-
-
-class Lag:
-    """Measures how late short sleeps of this process end, which has nothing else to do."""
-
-    _SLEEP_S = 0.05
-
-    def __enter__(self):
-        self._late, self._stop = [], threading.Event()
-        self._thread = threading.Thread(target=self._measure)
-        self._thread.start()
-        return self
-
-    def _measure(self):
-        before = time.perf_counter()
-        while not self._stop.wait(self._SLEEP_S):
-            now = time.perf_counter()
-            self._late.append((now - before - self._SLEEP_S) * 1000)
-            before = now
-
-    def p95_ms(self):
-        return quantile(sorted(self._late), 0.95) if self._late else 0.0
-
-    def __exit__(self, *_):
-        self._stop.set()
-        self._thread.join()
+    return replace(row, mixed=mixed, served=served)
 
 
 def _locust(scenario, rig, urls, records, log):

@@ -1,6 +1,7 @@
 """The table of `make load` and `make chaos`: each request lands in exactly one column, and a broken promise shows."""
 
 import importlib.util
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -233,10 +234,21 @@ def test_a_starved_machine_excuses_late_answers_and_nothing_else(scenarios):
     row = tally.Row(name="s", sent=10, in_time=9, late=1, p95=6000.0, wrong=1)
     judged = scenarios.judged(scenario, row)
     assert (len(judged.broken), judged.open) == (3, ())
-    starved = scenarios.judged(scenario, replace(row, lag_ms=scenarios.MOST_LAG_MS + 1))
+    starved = scenarios.judged(scenario, replace(row, served=scenarios.LEAST_SERVED - 0.01))
     assert starved.broken == ("1 answers belonged to another request",)
     assert [problem.partition(",")[0] for problem in starved.open] == [
         "10.0% came after 5 s", "95% of the answers took up to 6000 ms",
     ]  # fmt: skip
     assert "cannot judge" in tally.markdown([starved], "h")
-    assert scenarios.judged(scenario, replace(row, late=0, wrong=0, p95=1.0, lag_ms=1e6)).open == ()
+    assert scenarios.judged(scenario, replace(row, late=0, wrong=0, p95=1.0, served=0.0)).open == ()
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="Linux says it")
+def test_the_share_with_a_processor_counts_waiting_only(scenarios):
+    import rig
+
+    assert rig.share_served((1.0, 1.0), (2.0, 4.0)) == 0.25
+    assert rig.share_served((0.0, 0.0), (0.0, 0.0)) == 1.0
+    ran, waited = rig.on_processors_s(os.getpid())
+    assert ran > 0
+    assert waited >= 0
