@@ -18,6 +18,7 @@ from reports.compare.outcomes import ComparisonResult
 from reports.compare.rating_bias import RatingBias
 from reports.compare.themes import Themes
 from reports.read.metrics import HELPFUL, SMALLEST
+from service.core.release.judge_exception import ENDED
 
 _FEW_RATINGS = 0.10
 # Simulated customers say what the cases of dev say, so against all sets each of their answers is a copy.
@@ -108,8 +109,17 @@ def _case_actions(facts: WeekFacts) -> list[Action]:
 
 
 def _gate_actions(facts: WeekFacts) -> list[Action]:
-    """Return the actions where gate and production disagree: figures worse than promised, expensive days, drifted inputs."""
-    done = []
+    """Return the actions on releases and the gate: an exception that is over, broken promises, expensive days, drifted inputs."""
+    done = [
+        Action(
+            do="Have a judge licensed, evaluate the production pair again and promote it: no other exception is taken before",
+            short="license a judge",
+            because=f"the exception of {pair.release.name} is over: {pair.release.why}",
+            command=omni("calibrate", task=facts.task),
+        )
+        for pair in facts.pairs
+        if pair.role == "production" and pair.release is not None and ENDED in pair.release.why
+    ]
     broken = [item for item in facts.promises if item.result is ComparisonResult.WORSE]
     if broken:
         names = ", ".join(f"{item.metric.title} of {item.pair}" for item in broken[:3])

@@ -11,6 +11,7 @@ from figures.planned_costs import PLANNED_TASK, stated_cost
 from reports.read.counts import ComparedSide
 from reports.read.data import WeekData
 from reports.read.queries import BASELINE_WEEKS
+from service.core.release.judge_exception import ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,7 @@ def releases_of(data: WeekData) -> list[AliasMove]:
             kind=str(row.kind),
             at=_aware(row.released_at),
             environment=str(row.environment),
-            why=str(row.why),
+            why=ended(str(row.why), data.now),
         )
         for row in data.releases.itertuples()
         if row.environment in environments or not environments
