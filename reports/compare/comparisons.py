@@ -209,8 +209,9 @@ def _is_explained_by(counts: WeekCounts, item: Comparison, cause: Comparison, *,
 
     Of latencies, histograms of two dimensions at once are not read: the slice that changed most explains those of the others.
     ``alone`` is returned where fewer than ``SMALLEST`` are left outside: True for two slices, which then are nearly the same;
-    False for a whole pair, which a slice that covers nearly all of it does not explain. The rest is tested at the level at
-    which ``item`` was found, so that it counts only if it would have been found without ``cause``.
+    False for a whole pair, which a slice that covers nearly all of it does not explain. The rest is tested at the level at which
+    ``item`` was found, so that it counts only if it would have been found without ``cause``; but what a slice of most answers
+    leaves of a whole pair are too few for chance to explain anything.
     """
     metric = item.contrast.metric
     same = (cause.contrast.metric, cause.baseline, cause.result) == (metric, item.baseline, item.result)
@@ -224,7 +225,10 @@ def _is_explained_by(counts: WeekCounts, item: Comparison, cause: Comparison, *,
     left = difference(metric, ours.interval(), theirs.interval())
     assert metric.margin is not None
     # Margin and difference have the same scale: both are shares of the baseline, or both are rates.
-    return left is None or abs(left.value) < metric.margin or p_value(ours, theirs) > item.contrast.level
+    if left is None or abs(left.value) < metric.margin:
+        return True
+    most = not item.dimension and ours.n < item.contrast.ours.n / 2
+    return not most and p_value(ours, theirs) > item.contrast.level
 
 
 def _left(counts: WeekCounts, item: Comparison, cause: Comparison, side: ComparedSide) -> Sample | None:
