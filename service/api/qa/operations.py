@@ -109,7 +109,8 @@ async def listed_calls(
 ) -> ListedCalls:
     """Return calls to confirm that no failure leads to, newest first.
 
-    The sample is drawn at random from the ISO week of `to`, and stays the same all week.
+    The sample is drawn at random from the ISO week of `to`, and stays the same all week. `from` must not be after `to`, and the
+    range may hold 731 days at most.
     """
     response.headers.update(_NO_STORE)
     tenant, reader = tenant_of(request), _reader(request)
