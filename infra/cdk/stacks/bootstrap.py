@@ -1,4 +1,4 @@
-"""What an account needs before the other stacks: roles of workflows and people, places for images and templates, a signing key."""
+"""What an account needs before the other stacks: roles of workflows and people, images, templates, evidence, a signing key."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
