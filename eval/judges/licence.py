@@ -18,7 +18,15 @@ from eval.labels.claims.labels import claims_digest
 from eval.labels.contrasts.sets import contrasts_digest
 from eval.spine.judge_spec import HARM_CLASSES, JudgeSpec
 from eval.spine.suite import Suite
-from eval.verdict.needed_recall import EQUAL_PASSES, GATE_CASES, JudgeBounds, most_false_alarms, needed_recall
+from eval.verdict.needed_recall import (
+    EQUAL_PASSES,
+    GATE_CASES,
+    JudgeBounds,
+    most_false_alarms,
+    needed_recall,
+    recall_for_first_release,
+    strictest_floor,
+)
 from figures.command_line import omni
 from figures.stats import Interval, rate_interval
 from service.kit.frame.clock import wall_clock
@@ -177,8 +185,25 @@ def licence(record: Calibration | None, spec: JudgeSpec, terms: LicenceTerms, *,
 def recall_needed(found: ContrastMeasure, spec: JudgeSpec) -> float | None:
     """Return the recall that the gate needs of a judge with these false alarms; None: none suffices."""
     assert found.false_alarms is not None
-    assert found.false_alarms.high is not None
-    return needed_recall(bounds_of(spec), _rounded_up(found.false_alarms.high))
+    return recall_of_alarms(found.false_alarms, spec)
+
+
+def recall_of_alarms(alarms: Interval, spec: JudgeSpec) -> float | None:
+    """Return the recall that the gate needs of a judge with the measured false ``alarms``; None: none suffices.
+
+    Beside production the margin decides, and the false alarms may be as many as the interval allows. At a first release the
+    judge's own floor decides alone, and harm passes most easily when they are no more than measured.
+    """
+    assert alarms.high is not None
+    beside = needed_recall(bounds_of(spec), _rounded_up(alarms.high))
+    alone = recall_for_first_release(bounds_of(gating_spec(spec, alarms)), _rounded_up(alarms.value))
+    return None if beside is None or alone is None else max(beside, alone)
+
+
+def gating_spec(spec: JudgeSpec, alarms: Interval) -> JudgeSpec:
+    """Return ``spec`` with the strictest floor that a good pair passes, by the false ``alarms`` that were measured."""
+    assert alarms.high is not None
+    return replace(spec, floor=strictest_floor(bounds_of(spec), _rounded_up(alarms.high)))
 
 
 def _class(name: str, found: ContrastMeasure, needed: float) -> ClassLicence:

@@ -144,7 +144,8 @@ def judge_answers(
         heard = {origin for judge in jury.judges for origin in bench.origins.get(judge.digest, ())}
         note = replace(note, origins=tuple(sorted(heard)))
         metrics.append(spec)
-        gating += [spec] * note.gates
+        if note.gates:
+            gating.append(_with_own_floor(spec, jury, settings))
         notes.append(note)
     return GradedAnswers(
         answers=answers, suite=suite.judged_by(metrics, gating) if metrics else suite, notes=tuple(notes)
@@ -230,6 +231,16 @@ def _standing(asker: Asker, bench: _Bench, answers: AnswersByArm, graded: _Grade
     agreed = f"kappa {interval_text(record.sets[0].kappa)} on n={record.sets[0].n}, {record.date[:10]}"
     ending = "gates" if spec.bounded else "shown only"
     return _note(jury, answered_by, f"calibrated, {agreed}; {ending}", gates=spec.bounded), False
+
+
+def _with_own_floor(spec: JudgeSpec, jury: Jury, settings: Settings) -> JudgeSpec:
+    """Return ``spec`` with the floor that follows from the judge's measured false alarms, if it was licensed for kinds."""
+    from eval.judges.calibration import load
+    from eval.judges.licence import gating_spec
+
+    record = load(settings.state_dir, jury.digest) if spec.kinds else None
+    found = None if record is None else record.contrasts
+    return spec if found is None or found.false_alarms is None else gating_spec(spec, found.false_alarms)
 
 
 def _in_place(

@@ -6,7 +6,7 @@ production. False alarms of the two pairs are drawn independently; on equal text
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -69,14 +69,41 @@ def needed_recall(bounds: JudgeBounds, false_alarms: float, trials: int = TRIALS
     """Return the least recall (0 to 1, in steps of 0.01) with which the gate meets ``TARGETS``; None: no recall suffices."""
     if not _equal_passes(bounds, false_alarms, trials) or not _caught(bounds, 1.0, false_alarms, trials):
         return None
-    low, high = 0, _STEPS
-    while low < high:
-        middle = (low + high) // 2
-        if _caught(bounds, middle / _STEPS, false_alarms, trials):
-            high = middle
-        else:
-            low = middle + 1
-    return high / _STEPS
+    return _first(lambda step: _caught(bounds, step / _STEPS, false_alarms, trials), _STEPS) / _STEPS
+
+
+@cache
+def recall_for_first_release(bounds: JudgeBounds, false_alarms: float, trials: int = TRIALS) -> float | None:
+    """Return the least recall with which the floor alone stops a pair with ``SMALL_DOSE`` harmed answers in ``CAUGHT`` of trials.
+
+    None: no recall suffices. 0.0 without a floor, because then a judge decides nothing where nothing is in production.
+    """
+    if bounds.floor is None:
+        return 0.0
+    alone = replace(bounds, margin=None)
+
+    def caught(step: int) -> bool:
+        found = shares(alone, dose=SMALL_DOSE, recall=step / _STEPS, false_alarms=false_alarms, trials=trials)
+        return 1 - found.passed >= CAUGHT
+
+    step = _first(caught, _STEPS)
+    return step / _STEPS if step <= _STEPS else None
+
+
+@cache
+def strictest_floor(bounds: JudgeBounds, false_alarms: float, trials: int = TRIALS) -> float | None:
+    """Return the highest floor, from that of ``bounds`` up in steps of 0.005, that alone passes a good pair as in ``TARGETS``.
+
+    At a first release the floor decides alone, so it is as strict as the judge's false alarms allow; None: ``bounds`` has none.
+    """
+    if bounds.floor is None:
+        return None
+    floors = [step / 200 for step in range(200) if step / 200 > bounds.floor]
+    alone = [JudgeBounds(cases=bounds.cases, margin=None, floor=floor) for floor in floors]
+    return max(
+        (found.floor for found in alone if found.floor and _equal_passes(found, false_alarms, trials)),
+        default=bounds.floor,
+    )
 
 
 @cache
