@@ -52,6 +52,7 @@ class BootstrapStack(cdk.Stack):
         """``context`` says what the account is for."""
         super().__init__(scope, name, **props)
         self._stage = context.stage
+        self._removal = cdk.RemovalPolicy.RETAIN if context.keep_data else cdk.RemovalPolicy.DESTROY
         self.repository = cdk.CfnParameter(
             self,
             "Repository",
@@ -76,7 +77,7 @@ class BootstrapStack(cdk.Stack):
                 repository_name=image,
                 image_tag_mutability=ecr.TagMutability.IMMUTABLE,
                 image_scan_on_push=True,
-                removal_policy=cdk.RemovalPolicy.RETAIN,
+                removal_policy=self._removal,
             )
         self.templates = self._bucket("Templates", cdk.Fn.sub(templates_bucket(self._stage)))
         self.evidence = self._bucket("Evidence", None)
@@ -242,7 +243,7 @@ class BootstrapStack(cdk.Stack):
             description="signs evidence and releases",
             key_spec=kms.KeySpec.ECC_NIST_EDWARDS25519,
             key_usage=kms.KeyUsage.SIGN_VERIFY,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            removal_policy=self._removal,
         )
         for role in signers:
             _allow(role, ("kms:Sign", "kms:GetPublicKey", "kms:DescribeKey"), [key.key_arn])
@@ -268,7 +269,7 @@ class BootstrapStack(cdk.Stack):
             enforce_ssl=True,
             versioned=True,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            removal_policy=self._removal,
         )
 
     def _outputs(self, workflows: Mapping[str, iam.Role]) -> None:
