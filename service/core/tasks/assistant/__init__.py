@@ -13,6 +13,7 @@ from service.core.run.task import TaskContext
 from service.core.run.task_result import TaskResult
 from service.core.tasks.assistant.knowledge import bank_knowledge
 from service.core.tasks.assistant.persona import persona, remembered
+from service.core.tasks.assistant.phone import with_digits
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.rules import BY_MEANING_ID, MODEL_ID, rules, rules_by_meaning
 from service.core.tasks.assistant.story import handover_facts
@@ -22,6 +23,7 @@ from service.core.tasks.assistant.understanding.intents import GuessIntent
 from service.core.tasks.assistant.understanding.talk import talk_of
 from service.core.tasks.assistant.validation.guard import AssistantGuard
 from service.core.tools.functions import ToolFunction
+from service.core.tools.provenance import Sources
 from service.core.tools.use import TracedStep
 from service.core.unit.pair import Artifact, Pair
 from service.kit.frame.errors import ModelUnusable
@@ -56,6 +58,11 @@ class BankAssistant(DialogueTask[DialogueInputs]):
     def values(self, inputs: DialogueInputs) -> Mapping[str, str]:
         """Return the variables' texts; the history is what the assistant remembers."""
         return super().values(inputs.model_copy(update={"history": tuple(remembered(inputs))}))
+
+    def sources(self, inputs: DialogueInputs) -> Sources:
+        """See ``Task.sources``; also the number that the customer said in words or in pieces, in digits."""
+        spelled_out = (*map(with_digits, inputs.said), talk_of(inputs, bank_knowledge()).slots.phone)
+        return Sources(said=(*inputs.said, *spelled_out), records=tuple(inputs.session.values()))
 
     def unit(self, inputs: DialogueInputs) -> str:
         """Return the conversation, so that one pair answers all its turns."""

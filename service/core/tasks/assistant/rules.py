@@ -8,14 +8,19 @@ from typing import Any, Literal
 
 from service.core.run.dialogue.task import DialogueSoFar
 from service.core.run.dialogue.turn import DialogueInputs, HandoverNote, ReplyAction
+from service.core.tasks.assistant.first_help import first_help
 from service.core.tasks.assistant.knowledge import TransferReason, bank_knowledge
-from service.core.tasks.assistant.persona import in_turn, must_disclose, persona, remembered
+from service.core.tasks.assistant.persona import discloses, in_turn, must_disclose, persona, remembered
+from service.core.tasks.assistant.phone import phone_in
 from service.core.tasks.assistant.reply import AssistantReply, Claim
 from service.core.tasks.assistant.story import known_of, topics_of
+from service.core.tasks.assistant.tools import live_bank
 from service.core.tasks.assistant.understanding.by_meaning import guess_by_meaning
 from service.core.tasks.assistant.understanding.intent import Aspect, Topic
 from service.core.tasks.assistant.understanding.intents import GuessIntent
+from service.core.tasks.assistant.understanding.slots import when_in
 from service.core.tasks.assistant.understanding.talk import Talk, talk_of
+from service.core.tasks.assistant.understanding.trouble import Trouble
 from service.core.tasks.assistant.wording import (
     Worded,
     branches_worded,
@@ -32,6 +37,9 @@ BY_MEANING_ID = "local.assistant-rules-minilm-v1"
 _TRIES = 3  # a reading tool that failed three times is not asked again
 _MOST_LOST = 3  # the third message in a row that nothing could be made of goes to a person
 _QUOTED_CHARS, _MOST_QUOTED = 240, 6
+# In danger, hours and a request for a number help nobody, and a call may be heard by whoever is feared.
+_NO_CALL: frozenset[Trouble] = frozenset({"danger_to_life", "abuse", "child"})
+_MOST_WORDS_OF_NO = 3  # "no, thank you" may mean another number; what says more takes the call back
 # The things that one question asks for.
 _SLOTS = ("account_type", "channel", "card_type", "location", "phone")
 _OPENING_TOOLS = {"branch": "get_branch_account_opening_info", "digital": "get_digital_account_opening_info"}
@@ -91,6 +99,7 @@ class _Turn:
     parts: list[Worded] = field(default_factory=list)
     asks: tuple[str, ...] = ()
     failed: bool = False
+    help: str = ""
 
     def say(self, text: str) -> None:
         self.parts.append(Worded(text))
@@ -121,6 +130,7 @@ def _answered(document: object, guess_intent: GuessIntent | None) -> str | Said:
     assert isinstance(document, DialogueSoFar)
     inputs = document.inputs
     turn = _Turn(inputs=inputs, talk=talk_of(inputs, bank_knowledge(), guess_intent), tools=_Tools(document))
+    turn.help = _first_help(turn)
     reason = _reason(turn.talk)
     if reason is None:
         _answer(turn)
@@ -128,6 +138,8 @@ def _answered(document: object, guess_intent: GuessIntent | None) -> str | Said:
             return Said(output="", uses=tuple(turn.tools.wanted))
         if turn.failed:
             reason = "technical_issues"
+        elif any(use.tool == "request_callback" for use in turn.tools.wanted):
+            turn.parts = [Worded(_saying("late"))]
         elif turn.tools.wanted:
             reason = "complex_scenario"  # nothing can be looked up now, so a person must answer
     if reason is not None:
@@ -135,12 +147,24 @@ def _answered(document: object, guess_intent: GuessIntent | None) -> str | Said:
     return _reply(turn, _action(turn))
 
 
+def _first_help(turn: _Turn) -> str:
+    """Return what a customer in trouble is told at once; "" where that was told right before."""
+    talk = turn.talk
+    if talk.heard.trouble is None:
+        return ""
+    spoken = turn.inputs.session.get("channel") == "voice"
+    told = first_help().told(talk.heard.trouble, talk.language, spoken=spoken)
+    return "" if told in talk.question else told
+
+
 def _reason(talk: Talk) -> TransferReason | None:
     if talk.heard.handover is not None:
         return talk.heard.handover
+    if talk.asked == "late" and talk.consent == "refused":
+        return "complex_scenario"  # it may be arranged already, and only a person can undo that
     if talk.asked == "transfer" and talk.heard.yes:
         return "explicit_request"
-    if talk.repeated and not (talk.heard.yes or talk.heard.no or talk.heard.bye):
+    if talk.repeated and not (talk.left or talk.heard.yes or talk.heard.no or talk.heard.bye):
         return "repeated_query"
     if talk.declined and (talk.heard.off_topic or not talk.understood):
         return "capability_limitation"  # to say a second time that it cannot help would help nobody
@@ -158,9 +182,13 @@ def _answer(turn: _Turn) -> None:
         turn.say(_saying("declines", "specialist").format(matter=_spoken(heard.off_topic)))
     for topic in talk.open:
         _TOPICS[topic](turn)
-    if talk.open or heard.asks_if_ai or heard.off_topic:
+    if talk.open or heard.asks_if_ai or heard.off_topic or turn.help:
         return
-    if heard.bye or (heard.no and talk.asked in ("", "request", "transfer")):
+    if talk.left and not heard.bye:
+        turn.say(_saying("no_call" if talk.asked in ("phone", "callback") else "left"))
+    elif talk.language != "en":
+        turn.say(first_help().languages[talk.language].greeting)
+    elif heard.bye or (heard.no and talk.asked in ("", "request", "transfer")):
         turn.say(_saying("bye", "nice_day"))
     elif heard.hello:
         turn.ask("request", f"{_saying('offers')} {persona().questions['request'][0]}")
@@ -230,22 +258,31 @@ def _queue(turn: _Turn) -> None:
 
 
 def _callback(turn: _Turn) -> None:
-    """Ask for the number, then for a yes, and only then request the callback."""
-    talk = turn.talk
+    """Ask for the number, then for a yes to exactly what is read back, and only then request the callback."""
+    talk, questions = turn.talk, persona().questions["phone"]
     phone = talk.slots.phone or talk.said_phone
-    if talk.asked in ("callback", "phone") and talk.heard.no and not talk.slots.phone:
-        if talk.asked == "callback":
-            turn.ask("phone", persona().questions["phone"][1])
+    if talk.agreed:
+        read_back, part = phone_in(talk.question) or phone, when_in(talk.question) or talk.slots.when
+        when = {} if part is None else {"when": part}
+        _look_up(turn, "request_callback", partial(message_worded, "request_callback"), phone=read_back, **when)
+    elif talk.asked == "callback" and talk.consent == "refused" and not talk.named_phone:
+        if talk.heard.no and not talk.slots.phone and len(turn.inputs.message.split()) <= _MOST_WORDS_OF_NO:
+            turn.ask("phone", questions[1])
         else:
             turn.say(_saying("no_call"))
-    elif talk.asked == "callback" and talk.heard.no:
+    elif talk.asked == "phone" and talk.heard.no and not talk.named_phone:
         turn.say(_saying("no_call"))
+    elif talk.pieces:
+        turn.ask("phone", questions[-1])
+    elif talk.language != "en" and not phone:
+        turn.ask("phone", first_help().languages[talk.language].phone)
     elif not phone:
         turn.ask("phone")
-    elif talk.asked == "callback" and talk.heard.yes:
-        when = {} if talk.slots.when is None else {"when": talk.slots.when}
-        _look_up(turn, "request_callback", partial(message_worded, "request_callback"), phone=phone, **when)
     else:
+        if talk.consent == "unclear" and not talk.named_phone:
+            turn.say(_saying("plain_yes"))
+        if talk.others:
+            turn.say(_saying("not_yours"))
         time = "" if talk.slots.when is None else f" in the {talk.slots.when}".replace(" in the soon", "")
         turn.ask("confirmation", f"Shall I arrange a call to {phone}{time}?")
 
@@ -273,7 +310,10 @@ def _handed_over(turn: _Turn, reason: TransferReason, *, may_use_tools: bool) ->
     note = HandoverNote(reason=reason, context=_context(turn, reason))
     turn.parts, turn.asks = [], ()
     if not may_use_tools:  # the channel connects whoever is handed over
-        turn.say(_handing_over(reason))
+        hours = live_bank().hours()
+        if not hours["open"]:
+            return _closed(turn, reason, Worded(hours_worded("check_hours", hours).text))
+        turn.say(_handing_over(turn, reason))
         return _reply(turn, "handover", note)
     turn.tools.wanted.clear()
     found = turn.tools.answer("transfer_to_agent", reason=reason, summary=note.context)
@@ -284,25 +324,42 @@ def _handed_over(turn: _Turn, reason: TransferReason, *, may_use_tools: bool) ->
         if hours is None:
             return Said(output="", uses=tuple(turn.tools.wanted))
         if hours != "failed" and hours["open"] is False:
-            turn.say(_saying(_SORRY.get(reason, "to_a_person")))
-            turn.parts.append(hours_worded("check_hours", hours))
-            turn.talk = _only_callback(turn.talk)
-            _callback(turn)
-            return _reply(turn, _action(turn))
-        turn.say(_handing_over(reason))
+            return _closed(turn, reason, hours_worded("check_hours", hours))
+        turn.say(_handing_over(turn, reason))
         return _reply(turn, "handover", note)
-    turn.say(_handing_over(reason))
-    turn.parts.append(message_worded("transfer_to_agent", found))
+    turn.say(_handing_over(turn, reason))
+    if turn.talk.language == "en":
+        turn.parts.append(message_worded("transfer_to_agent", found))
     return _reply(turn, "handover", note)
 
 
-def _handing_over(reason: TransferReason) -> str:
+def _closed(turn: _Turn, reason: TransferReason, hours: Worded) -> str:
+    """Reply where nobody takes over now: offer a call, unless what the customer is told at once says all."""
+    language = turn.talk.language
+    if turn.talk.heard.trouble in _NO_CALL and turn.help:
+        return _reply(turn, "answer")
+    if language != "en":
+        turn.say(first_help().languages[language].closed)
+    else:
+        if not turn.help:
+            turn.say(_saying(_SORRY.get(reason, "to_a_person")))
+        turn.parts.append(hours)
+    turn.talk = _only_callback(turn.talk)
+    _callback(turn)
+    return _reply(turn, _action(turn))
+
+
+def _handing_over(turn: _Turn, reason: TransferReason) -> str:
+    if turn.talk.language != "en":
+        return first_help().languages[turn.talk.language].handover
+    if turn.help:
+        return persona().handovers[reason]
     sorry = f"{_saying(_SORRY[reason])} " if reason in _SORRY else ""
     return sorry + persona().handovers[reason]
 
 
 def _only_callback(talk: Talk) -> Talk:
-    return Talk(slots=talk.slots, open=("callback",), said_phone=talk.said_phone)
+    return Talk(slots=talk.slots, open=("callback",), said_phone=talk.said_phone, language=talk.language)
 
 
 def _context(turn: _Turn, reason: TransferReason) -> str:
@@ -328,7 +385,9 @@ def _reply(turn: _Turn, action: ReplyAction, note: HandoverNote | None = None) -
         words = [in_turn(persona().transitions, turn.inputs), *words, in_turn(persona().closings, turn.inputs)]
     elif turn.asks and turn.asks[0] in _SLOTS and len(words) == 1:
         words.insert(0, in_turn(persona().acknowledgments, turn.inputs))
-    if must_disclose(turn.inputs) and not turn.talk.heard.asks_if_ai:
+    if turn.help:
+        words.insert(0, turn.help)
+    if must_disclose(turn.inputs) and not turn.talk.heard.asks_if_ai and not discloses(" ".join(words)):
         words.insert(0, persona().disclosure)
     claims: Sequence[Claim] = [claim for part in turn.parts for claim in part.claims]
     reply = AssistantReply(

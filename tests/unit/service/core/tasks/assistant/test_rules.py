@@ -222,9 +222,12 @@ def test_three_messages_that_nobody_understands_go_to_a_person():
 
 
 @pytest.mark.acceptance("turn-18", "validation-11")
-def test_as_a_fallback_it_replies_without_tools():
+def test_as_a_fallback_it_replies_without_tools_and_promises_a_person_in_hours_only(monkeypatch):
     inputs = DialogueInputs(conversation_id="conv-1", message="How much is the premium card?")
-    reply = AssistantReply.model_validate_json(rules(DialogueSoFar(inputs=inputs)))
-    assert (reply.action, reply.claims) == ("handover", ())
+    for at, action, asks in ((OPEN, "handover", ()), (CLOSED, "clarify", ("phone",))):
+        bank = Bank(knowledge=bank_knowledge(), records={}, clock=lambda at=at: at)
+        monkeypatch.setattr("service.core.tasks.assistant.rules.live_bank", lambda bank=bank: bank)
+        reply = AssistantReply.model_validate_json(rules(DialogueSoFar(inputs=inputs)))
+        assert (reply.action, reply.asks, reply.claims) == (action, asks, ())
     inputs = DialogueInputs(conversation_id="conv-1", message="I want to open an account")
     assert AssistantReply.model_validate_json(rules(DialogueSoFar(inputs=inputs))).asks == ("account_type",)
