@@ -13,10 +13,9 @@ from service.core.run.task import TaskContext
 from service.core.run.task_result import TaskResult
 from service.core.tasks.assistant.knowledge import bank_knowledge
 from service.core.tasks.assistant.persona import persona, remembered
-from service.core.tasks.assistant.phone import with_digits
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.rules import BY_MEANING_ID, MODEL_ID, rules, rules_by_meaning
-from service.core.tasks.assistant.story import handover_facts
+from service.core.tasks.assistant.story import handover_facts, numbers_said
 from service.core.tasks.assistant.tools import FUNCTIONS, live_bank
 from service.core.tasks.assistant.understanding.by_meaning import OWN_WEIGHTS, guess_by_meaning
 from service.core.tasks.assistant.understanding.intents import GuessIntent
@@ -61,8 +60,7 @@ class BankAssistant(DialogueTask[DialogueInputs]):
 
     def sources(self, inputs: DialogueInputs) -> Sources:
         """See ``Task.sources``; also the number that the customer said in words or in pieces, in digits."""
-        spelled_out = (*map(with_digits, inputs.said), talk_of(inputs, bank_knowledge()).slots.phone)
-        return Sources(said=(*inputs.said, *spelled_out), records=tuple(inputs.session.values()))
+        return Sources(said=(*inputs.said, *numbers_said(inputs)), records=tuple(inputs.session.values()))
 
     def unit(self, inputs: DialogueInputs) -> str:
         """Return the conversation, so that one pair answers all its turns."""

@@ -42,6 +42,7 @@ class Wording(_Strict):
 class OtherLanguage(_Strict):
     """What the assistant says in a language that it does not converse in."""
 
+    disclosure: _Text
     greeting: _Text
     handover: _Text
     closed: _Text
@@ -60,7 +61,9 @@ class FirstHelp(_Strict):
         for kind in get_args(Trouble):
             if missing := sorted(set(get_args(Language)) - set(self.help.get(kind, ()))):
                 raise ValueError(f"help for {kind} lacks {', '.join(missing)}")
-        texts = [text for wordings in self.help.values() for each in wordings.values() for text in (each.chat, each.voice)]
+        texts = [
+            text for wordings in self.help.values() for each in wordings.values() for text in (each.chat, each.voice)
+        ]
         for text in texts:
             named = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
             if unknown := sorted(named - self.contacts.keys()):

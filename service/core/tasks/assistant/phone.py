@@ -33,7 +33,8 @@ _TIMES = {"double": 2, "treble": 3, "triple": 3}
 _WORD = "|".join(sorted((*_UNITS, *_TEENS, *_TENS, *_TIMES, "hundred", "thousand"), key=len, reverse=True))
 # Three or more in a row: "one moment" and "two cards" are no numbers of a phone.
 _SPOKEN = re.compile(
-    rf"(?<![\w+])(?:plus\s+)?(?:{_WORD}|\+?\d+)(?:[\s,.\-–]+(?:and\s+|then\s+|um+\s+|er+\s+)?(?:{_WORD}|\d+)){{2,}}(?!\w)", re.I
+    rf"(?<![\w+])(?:plus\s+)?(?:{_WORD}|\+?\d+)(?:[\s,.\-–]+(?:and\s+|then\s+|um+\s+|er+\s+)?(?:{_WORD}|\d+)){{2,}}(?!\w)",
+    re.I,
 )
 _PART = re.compile(rf"{_WORD}|\d+", re.I)
 _NUMBER_WORD = re.compile(rf"\b(?:{_WORD})\b", re.I)
@@ -50,7 +51,7 @@ def uk_number(text: str) -> str | None:
 
 
 def phone_in(text: str) -> str:
-    """Return the first UK number in ``text`` that can be called back, as it is written there, or in digits; "" if there is none."""
+    """Return the first UK number in ``text`` that can be called back, as it is written or in digits; "" if there is none."""
     for written in (text, with_digits(text)):
         found = (match[0].strip(" .-") for match in _WRITTEN.finditer(written))
         if number := next((number for number in found if uk_number(number)), ""):
@@ -61,6 +62,11 @@ def phone_in(text: str) -> str:
 def with_digits(text: str) -> str:
     """Return ``text`` with the numbers that it spells out in digits: "oh seven seven double oh" is "07700"."""
     return _SPOKEN.sub(lambda run: _digits(run[0]) if _NUMBER_WORD.search(run[0]) else run[0], text)
+
+
+def digits_in(text: str) -> str:
+    """Return all digits of ``text``, also of the numbers that it spells out."""
+    return re.sub(r"\D", "", with_digits(text))
 
 
 def digits_alone(text: str) -> str:

@@ -95,7 +95,7 @@ def hear(message: str) -> Wish:
     heard = Wish(
         topics=() if only_off_topic else topics,
         aspects=frozenset(name for name, pattern in _ASPECTS.items() if re.search(rf"\b(?:{pattern})", text, re.I)),
-        handover=handover_reason(text, topics),
+        handover=handover_reason(text, topics, language or "en"),
         language=language,
         asks_if_ai=asks_if_ai(text),
         off_topic=matter,

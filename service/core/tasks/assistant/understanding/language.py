@@ -21,7 +21,9 @@ def language_of(message: str) -> Language | None:
     """Return the language of ``message``; None if it has too few words to tell, such as a number."""
     text = message.casefold()
     words = _WORD.findall(text)
-    found: dict[Language, int] = {language: sum(word in _WORDS[language] for word in words) for language in ("en", "es", "pl")}
+    found: dict[Language, int] = {
+        language: sum(word in _WORDS[language] for word in words) for language in ("en", "es", "pl")
+    }
     for language, sign in _SIGNS:
         if sign.search(text):
             found[language] += 2

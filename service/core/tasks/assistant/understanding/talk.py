@@ -8,7 +8,7 @@ from pathlib import Path
 from service.core.run.dialogue.turn import DialogueInputs
 from service.core.tasks.assistant.knowledge import BankKnowledge
 from service.core.tasks.assistant.persona import persona, remembered
-from service.core.tasks.assistant.phone import digits_alone, phone_in, uk_number
+from service.core.tasks.assistant.phone import digits_alone, digits_in, phone_in, uk_number
 from service.core.tasks.assistant.understanding.consent import Consent, changes, consent_of
 from service.core.tasks.assistant.understanding.intent import Aspect, Topic, Wish, hear
 from service.core.tasks.assistant.understanding.intents import Guess, GuessIntent, Intent, intent_of, meant
@@ -27,7 +27,7 @@ _INSTEAD = re.compile(_TEXTS["instead"], re.I)
 _SOMEBODY_ELSES = re.compile(_TEXTS["somebody_elses"], re.I)
 _PRESENT = re.compile(_TEXTS["present"], re.I)
 _OF_CALLBACK = ("phone", "callback", "late")  # what may be asked, or left open, about a callback
-_MOST_PHONE_DIGITS = 14
+_LEAST_PIECE, _MOST_PHONE_DIGITS = 3, 14
 _WORD = re.compile(r"\w+")
 _ALIKE, _LEAST_WORDS = 0.6, 3  # shared words of two messages that ask the same, as a share of all their words
 _REPEATED, _LOOKED_AT = 3, 6  # the third equal question among the last six messages
@@ -41,10 +41,10 @@ class Talk:
     reply asked for, "" for nothing. ``lost`` counts the messages in a row that nothing could be made of. ``intent`` is what the
     last message wants first; ``guess`` is what its meaning said, None where its words were enough or only words are read.
 
-    Of a callback: ``question`` is the assistant's last reply, which may have read a number back; ``consent`` what the last message
-    answered to it; ``agreed`` whether a plain yes to it still stands, also one whose turn ended before its reply. ``named_phone``:
-    the last message states a number; ``pieces`` are the digits of one that is not whole yet; ``others``: it is somebody else's,
-    and nothing says that they are there. ``left``: the last message leaves what was asked.
+    ``question`` is the assistant's last reply, ``left``: the last message leaves what was asked. Of a callback: ``consent`` is what
+    the last message answered to the number read back, ``agreed`` whether a plain yes to it still stands, also one whose turn ended
+    before its reply. ``named_phone``: the last message states a number, ``renumbers``: a part of another one; ``pieces`` are the
+    digits of one that is not whole yet. ``others``: the number is somebody else's, and nothing says that they are there.
     """
 
     slots: Slots = field(default_factory=Slots)
@@ -62,6 +62,7 @@ class Talk:
     consent: Consent = "none"
     agreed: bool = False
     named_phone: bool = False
+    renumbers: bool = False
     pieces: str = ""
     others: bool = False
     left: bool = False
@@ -150,10 +151,13 @@ def _of_callback(talk: Talk, message: str, stated: Slots) -> tuple[Talk, Slots]:
         talk,
         consent=consent,
         named_phone=bool(stated.phone),
+        renumbers=not stated.phone and len(digits_in(message)) >= _LEAST_PIECE and changes(message, talk.question),
         pieces=pieces,
         others=others and _PRESENT.search(message) is None,
     )
-    return replace(talk, agreed=agreed and bool(phone_in(talk.question) or talk.asked == "late") and not talk.others), stated
+    return replace(
+        talk, agreed=agreed and bool(phone_in(talk.question) or talk.asked == "late") and not talk.others
+    ), stated
 
 
 def _taken_up(talk: Talk, heard: Wish, stated: Slots) -> Talk:
@@ -200,7 +204,16 @@ def _answers(talk: Talk, heard: Wish, stated: Slots, new: Sequence[Topic]) -> bo
         "callback": talk.consent != "none" or heard.yes or heard.no or bool(stated.phone),
         "transfer": heard.yes or heard.no,
     }
-    other = talk.left or stated != Slots() or new or heard.handover or heard.bye or heard.asks_if_ai or heard.off_topic or heard.other_customer
+    other = (
+        talk.left
+        or stated != Slots()
+        or new
+        or heard.handover
+        or heard.bye
+        or heard.asks_if_ai
+        or heard.off_topic
+        or heard.other_customer
+    )
     return by_name.get(talk.asked, True) or bool(other)
 
 

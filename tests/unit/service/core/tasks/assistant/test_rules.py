@@ -226,7 +226,7 @@ def test_as_a_fallback_it_replies_without_tools_and_promises_a_person_in_hours_o
     inputs = DialogueInputs(conversation_id="conv-1", message="How much is the premium card?")
     for at, action, asks in ((OPEN, "handover", ()), (CLOSED, "clarify", ("phone",))):
         bank = Bank(knowledge=bank_knowledge(), records={}, clock=lambda at=at: at)
-        monkeypatch.setattr("service.core.tasks.assistant.rules.live_bank", lambda bank=bank: bank)
+        monkeypatch.setitem(rules.__globals__, "live_bank", lambda bank=bank: bank)
         reply = AssistantReply.model_validate_json(rules(DialogueSoFar(inputs=inputs)))
         assert (reply.action, reply.asks, reply.claims) == (action, asks, ())
     inputs = DialogueInputs(conversation_id="conv-1", message="I want to open an account")
