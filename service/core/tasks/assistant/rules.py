@@ -5,13 +5,13 @@ from functools import partial
 
 from service.core.run.dialogue.task import DialogueSoFar
 from service.core.run.dialogue.turn import HandoverNote, ReplyAction
+from service.core.tasks.assistant import tools
 from service.core.tasks.assistant.callback import arrange_callback
 from service.core.tasks.assistant.first_help import first_help
 from service.core.tasks.assistant.knowledge import TransferReason, bank_knowledge
 from service.core.tasks.assistant.persona import discloses, in_turn, must_disclose, persona, remembered
 from service.core.tasks.assistant.reply import AssistantReply, Claim
 from service.core.tasks.assistant.story import known_of, topics_of
-from service.core.tasks.assistant.tools import live_bank
 from service.core.tasks.assistant.turn import Turn, TurnTools, saying
 from service.core.tasks.assistant.understanding.by_meaning import guess_by_meaning
 from service.core.tasks.assistant.understanding.intent import Aspect, Topic
@@ -201,7 +201,7 @@ def _handed_over(turn: Turn, reason: TransferReason, *, may_use_tools: bool) -> 
     note = HandoverNote(reason=reason, context=_context(turn, reason))
     turn.parts, turn.asks = [], ()
     if not may_use_tools:  # the channel connects whoever is handed over
-        hours = live_bank().hours()
+        hours = tools.live_bank().hours()
         if not hours["open"]:
             return _closed(turn, reason, Worded(hours_worded("check_hours", hours).text))
         turn.say(_handing_over(turn, reason))

@@ -41,10 +41,10 @@ class Talk:
     reply asked for, "" for nothing. ``lost`` counts the messages in a row that nothing could be made of. ``intent`` is what the
     last message wants first; ``guess`` is what its meaning said, None where its words were enough or only words are read.
 
-    ``question`` is the assistant's last reply, ``left``: the last message leaves what was asked. Of a callback: ``consent`` is what
-    the last message answered to the number read back, ``agreed`` whether a plain yes to it still stands, also one whose turn ended
-    before its reply. ``named_phone``: the last message states a number, ``renumbers``: a part of another one; ``pieces`` are the
-    digits of one that is not whole yet. ``others``: the number is somebody else's, and nothing says that they are there.
+    ``question`` is the assistant's last reply, ``left``: the last message leaves what was asked. Of a callback: ``consent`` is
+    what the last message answered to the number read back, ``agreed`` whether a plain yes to it still stands, also one whose turn
+    ended before its reply. ``named_phone``: the last message states a number, ``renumbers``: a part of another one; ``pieces``
+    are the digits of one that is not whole yet. ``others``: the number is somebody else's, and nothing says that they are there.
     """
 
     slots: Slots = field(default_factory=Slots)
@@ -120,7 +120,9 @@ def _heard(talk: Talk, message: str, knowledge: BankKnowledge, guess_intent: Gue
     if heard.other_customer:
         stated = replace(stated, phone="")
     talk, stated = _of_callback(talk, message, stated)
-    leaves = heard.trouble is not None or heard.bye or _LEAVES.search(message) is not None
+    leaves = heard.trouble is not None or heard.bye
+    if _LEAVES.search(message):
+        leaves, stated = True, Slots()
     talk = replace(talk, left=leaves and bool(talk.open), language=heard.language or talk.language)
     if leaves or (_INSTEAD.search(message) and set(heard.topics) - set(talk.open)):
         talk = replace(talk, open=(), pieces="")

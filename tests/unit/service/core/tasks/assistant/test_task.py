@@ -14,7 +14,7 @@ from service.core.llm.model_call import ModelReply
 from service.core.llm.pricing import Usage
 from service.core.run.dialogue.turn import DialogueInputs
 from service.core.run.task import TaskContext
-from service.core.tasks.assistant import TASK
+from service.core.tasks.assistant import TASK, tools
 from service.core.tasks.assistant.bank import Bank
 from service.core.tasks.assistant.knowledge import bank_knowledge
 from service.core.tasks.assistant.rules import MODEL_ID, rules
@@ -108,7 +108,7 @@ async def test_what_must_not_be_shown_is_answered_by_the_rules_with_tools(wrong)
 
 async def test_without_models_and_tools_it_hands_over_what_it_cannot_look_up(monkeypatch):
     bank = Bank(knowledge=bank_knowledge(), records={}, clock=lambda: datetime(2026, 11, 24, 10, 30, tzinfo=UTC))
-    monkeypatch.setitem(rules.__globals__, "live_bank", lambda: bank)
+    monkeypatch.setattr(tools, "live_bank", lambda: bank)
     models = Models(*[UpstreamUnavailable("down")] * 4)
     models.backup = lambda _: UpstreamUnavailable("down")
     result, reply = await answered(models)
