@@ -17,7 +17,7 @@ from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.rules import BY_MEANING_ID, MODEL_ID, rules, rules_by_meaning
 from service.core.tasks.assistant.story import handover_facts, numbers_said
 from service.core.tasks.assistant.tools import FUNCTIONS, live_bank
-from service.core.tasks.assistant.understanding.by_meaning import OWN_WEIGHTS, guess_by_meaning
+from service.core.tasks.assistant.understanding.by_meaning import OWN_TROUBLE, OWN_WEIGHTS, guess_by_meaning
 from service.core.tasks.assistant.understanding.intents import GuessIntent
 from service.core.tasks.assistant.understanding.talk import talk_of
 from service.core.tasks.assistant.validation.guard import AssistantGuard
@@ -38,8 +38,8 @@ class BankAssistant(DialogueTask[DialogueInputs]):
     in_process: ClassVar[InProcessModels] = {MODEL_ID: rules, BY_MEANING_ID: rules_by_meaning}
     fallback_model: ClassVar[str | None] = MODEL_ID
     tool_functions: ClassVar[Sequence[ToolFunction]] = FUNCTIONS
-    artifact_names: ClassVar[frozenset[str]] = frozenset({OWN_WEIGHTS.name})
-    built_in: ClassVar[Sequence[Artifact]] = (OWN_WEIGHTS,)
+    artifact_names: ClassVar[frozenset[str]] = frozenset({OWN_WEIGHTS.name, OWN_TROUBLE.name})
+    built_in: ClassVar[Sequence[Artifact]] = (OWN_WEIGHTS, OWN_TROUBLE)
     checks: ClassVar[tuple[str, ...]] = ("fabricated_data", "domain", "documents", "branches", "promises", "disclosure")
 
     def greeting(self) -> str:

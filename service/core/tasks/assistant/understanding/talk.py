@@ -27,6 +27,7 @@ _INSTEAD = re.compile(_TEXTS["instead"], re.I)
 _SOMEBODY_ELSES = re.compile(_TEXTS["somebody_elses"], re.I)
 _PRESENT = re.compile(_TEXTS["present"], re.I)
 _OF_CALLBACK = ("phone", "callback", "late")  # what may be asked, or left open, about a callback
+_LEAST_WORDS_OF_TROUBLE = 4
 _LEAST_PIECE, _MOST_PHONE_DIGITS = 3, 14
 _WORD = re.compile(r"\w+")
 _ALIKE, _LEAST_WORDS = 0.6, 3  # shared words of two messages that ask the same, as a share of all their words
@@ -120,6 +121,7 @@ def _heard(talk: Talk, message: str, knowledge: BankKnowledge, guess_intent: Gue
     if heard.other_customer:
         stated = replace(stated, phone="")
     talk, stated = _of_callback(talk, message, stated)
+    heard = _with_trouble(heard, talk, message, guess_intent)
     leaves = heard.trouble is not None or heard.bye
     if _LEAVES.search(message):
         leaves, stated = True, Slots()
@@ -132,6 +134,15 @@ def _heard(talk: Talk, message: str, knowledge: BankKnowledge, guess_intent: Gue
     guess = guess_intent(message)
     by_meaning = _taken_up(talk, meant(heard, guess.intent), stated) if guess.is_sure else by_words
     return replace(by_meaning, guess=guess)
+
+
+def _with_trouble(heard: Wish, talk: Talk, message: str, guess_intent: GuessIntent | None) -> Wish:
+    """Return ``heard`` with the trouble that the meaning of ``message`` shows; a short answer to a question shows none."""
+    asks_nothing = heard.trouble is not None or talk.consent != "none" or heard.language not in (None, "en")
+    if guess_intent is None or asks_nothing or len(_WORD.findall(message)) < _LEAST_WORDS_OF_TROUBLE:
+        return heard
+    kind = guess_intent(message).trouble
+    return heard if kind is None else heard.in_trouble(kind)
 
 
 def _of_callback(talk: Talk, message: str, stated: Slots) -> tuple[Talk, Slots]:
