@@ -9,6 +9,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from service.core.tasks.assistant.persona import discloses
 from service.core.tasks.assistant.understanding.trouble import Language, Trouble
 from service.kit.frame.errors import ConfigurationError
 from service.kit.frame.strict import NotStrict, own_yaml, read_strict
@@ -90,6 +91,13 @@ class FirstHelp(_Strict):
         )
         others = (text for each in self.languages.values() for text in each.model_dump().values())
         return tuple(dict.fromkeys((*told, *others)))
+
+    def without(self, text: str) -> str:
+        """Return ``text`` without what people have released here; what discloses an AI stays, for whoever looks for that."""
+        for wording in self.wordings:
+            if not discloses(wording):
+                text = text.replace(wording, "")
+        return text
 
 
 @lru_cache(maxsize=1)

@@ -201,9 +201,9 @@ def _handed_over(turn: Turn, reason: TransferReason, *, may_use_tools: bool) -> 
     note = HandoverNote(reason=reason, context=_context(turn, reason))
     turn.parts, turn.asks = [], ()
     if not may_use_tools:  # the channel connects whoever is handed over
-        hours = tools.live_bank().hours()
-        if not hours["open"]:
-            return _closed(turn, reason, Worded(hours_worded("check_hours", hours).text))
+        now = tools.live_bank().hours()
+        if not now["open"]:
+            return _closed(turn, reason, Worded(hours_worded("check_hours", now).text))
         turn.say(_handing_over(turn, reason))
         return _reply(turn, "handover", note)
     turn.tools.wanted.clear()
