@@ -18,6 +18,7 @@ from service.core.run.guard import Objection
 from service.core.run.task import TaskResult
 from service.core.statements.answers.finding import Finding
 from service.core.statements.answers.reading import cached_findings
+from service.core.tasks.assistant.first_help import first_help
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.validation.guard import reply_findings
 from service.core.tasks.assistant.validation.seen import SeenTurn
@@ -99,4 +100,4 @@ def findings_of(context: ScorerContext) -> Iterator[Finding]:
     source = source_of_texts((*said, *(str(use.content) for turn in turns for use in turn.uses)))
     for turn in turns:
         if turn.reply is not None:
-            yield from cached_findings(turn.reply.reply, source)
+            yield from cached_findings(first_help().without(turn.reply.reply), source)
