@@ -13,8 +13,8 @@ from eval.run.loaders import load_dataset
 from eval.run.scoring import end_with_parent, score_one
 from eval.selftest.doses.answers import answers_of
 from eval.selftest.doses.authors import AuthorFigures, author_figures
-from eval.selftest.doses.judging import ScriptedJudge
 from eval.selftest.doses.conversations import runs_of
+from eval.selftest.doses.judging import ScriptedJudge
 from eval.selftest.doses.plan import DosePlan, PlantedKind, load_dose_plan
 from eval.selftest.trial import today
 from eval.spine.cases import cases_digest

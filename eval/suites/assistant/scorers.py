@@ -27,6 +27,8 @@ NOBODY = "none"
 EVENTS: Mapping[str, frozenset[str]] = {
     "fabricated": frozenset({"fabricated_data", "fabricated_requirement", "incorrect_documents", "incorrect_branch"}),
     "asked_not_approved": frozenset({"question_not_approved"}),
+    "not_accounted": frozenset({"not_accounted"}),
+    "notes_not_accounted": frozenset({"note_not_accounted"}),
     "documents_left_out": frozenset({"missing_documents"}),
     "told_off_topic": frozenset({"off_topic"}),
     "said_not_done": frozenset({"said_not_done"}),
@@ -90,7 +92,7 @@ def called_reason(result: TaskResult) -> Prediction:
 
 
 def findings_of(context: ScorerContext) -> Iterator[Finding]:
-    """Yield what is found in the replies, from all that the customer said and the tools returned."""
+    """Yield what is found in the replies and handover notes, from all that the customer said and the tools returned."""
     scenario, turns = (
         ConversationScenario.model_validate(context.case.inputs),
         context.parsed(ConversationRecord).turns,
@@ -100,3 +102,5 @@ def findings_of(context: ScorerContext) -> Iterator[Finding]:
     for turn in turns:
         if turn.reply is not None:
             yield from cached_findings(turn.reply.reply, source)
+            if turn.reply.handover is not None:
+                yield from cached_findings(turn.reply.handover.context, source)
