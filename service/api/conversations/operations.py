@@ -189,8 +189,9 @@ async def _turn(
     runtime, model = runtime_of(request), answer_model(task)
 
     async def answering(before: KeptConversation, message: KeptMessage) -> tuple[DialogueReply, MadeBy]:
+        spoken = {"channel": message.channel.value} if message.channel.can.speech else {}
         inputs = task.input_model(
-            conversation_id=before.id, message=message.text, history=before.spoken, session=dict(before.session)
+            conversation_id=before.id, message=message.text, history=before.spoken, session={**before.session, **spoken}
         )
         used: list[str] = []
 

@@ -10,6 +10,7 @@ from service.api.answering import runtime_of
 from service.api.examples import examples
 from service.api.http.limits import Bounded
 from service.api.http.problems import RESPONSES, problem
+from service.core.unit.customer import AS_IT_LOOKS
 
 router = APIRouter(tags=["access"])
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
@@ -20,7 +21,7 @@ class AccountTokenRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("AccountTokenRequest"))
 
-    account_number: Annotated[str, Field(min_length=4, max_length=32, pattern=_PRINTABLE)]
+    account_number: Annotated[str, Field(min_length=4, max_length=32, pattern=_PRINTABLE), AS_IT_LOOKS]
 
 
 class AccountToken(BaseModel):

@@ -58,6 +58,7 @@ RULES = {
     },
     "GET /v1/calls/figures": _RANGE,
     "GET /v1/calls/failures": _RANGE,
+    "GET /v1/calls/listed": _RANGE,
     "POST /v1/calls/rescorings": {"`from_day` must not be after `to_day`": "from_day is after to_day"},
     "GET /v1/calls/rescorings/estimate": {"`from` must not be after `to`": "from is after to"},
     "GET /v1/dashboards/{name}": {
