@@ -1,7 +1,8 @@
 """Builds the images of ``infra/image/Dockerfile`` as root file systems, and runs them, without a container engine.
 
     sudo .venv/bin/python tools/rehearse_image.py build service --into /tmp/images
-    sudo .venv/bin/python tools/rehearse_image.py run service --into /tmp/images --volume /tmp/state -e OMNI_ENVIRONMENT=aws -- serve
+    sudo .venv/bin/python tools/rehearse_image.py run service --into /tmp/images \
+        --volume /tmp/state -e OMNI_ENVIRONMENT=aws -- serve
 
 Replays the file's own lines: ``FROM`` a slim Debian becomes mmdebstrap's ``minbase`` of the same release (fetched now, so the
 digest is not what is tried), other stages are copied, ``RUN`` runs in a chroot. ``run`` starts the image's command as the image's

@@ -13,6 +13,7 @@ from typing import Any
 FILE = Path(__file__).with_name("openapi.json")
 # For operators and probes inside the network.
 _INSIDE_ONLY = frozenset({"/metrics", "/healthz", "/readyz"})
+_DESCRIPTION = "/docs"  # its page, too
 _KEYWORDS = frozenset(
     {
         *(
@@ -73,11 +74,9 @@ def gateway_document(
 
 def _for_browsers(method: str, path: str) -> dict[str, Any]:
     """A browser loads a script or a page, and asks for permission, without a key of the gateway."""
-    names = re.findall(r"{(\w+)}", path)
     return {
         "operationId": _plain(f"{method}{path}"),
         "summary": "",
-        "parameters": [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names],
         "responses": {"default": {"description": "as the service answers"}},
     }
 
@@ -205,12 +204,12 @@ def written(document: dict[str, Any]) -> str:
 
 def document_of_the_service() -> dict[str, Any]:
     """Return the gateway's document of the service as it is: needs the project's own environment."""
-    from service.api.embedded.pages import router
-    from service.api.http.embedding import PATHS
+    from service.api.assets import PATHS, WIDGET
+    from service.api.http.embedding import PATHS as EMBEDDED
     from service.app import create_app
 
-    pages = sorted(str(route.path) for route in router.routes)
-    return gateway_document(create_app().openapi(), pages=pages, embedded=sorted(PATHS))
+    pages = {f"/{WIDGET}"} | {path for path in PATHS if not path.startswith(_DESCRIPTION)}
+    return gateway_document(create_app().openapi(), pages=sorted(pages), embedded=sorted(EMBEDDED))
 
 
 def main() -> None:
