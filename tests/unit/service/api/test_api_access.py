@@ -47,6 +47,13 @@ def client_of(runtime, name=None, scope=None):
         yield client
 
 
+def test_the_bytes_of_a_body_count_in_the_rate(runtime):
+    settings = Settings(state_dir=runtime.settings.state_dir, max_body_bytes=100_000)
+    with client_of(changed(runtime, settings=settings), "small") as client:
+        answers = [client.post(INSIGHTS, json={"x": "y" * size}) for size in (40_000, 10)]
+    assert [answer.status_code for answer in answers] == [422, 429]
+
+
 @pytest.mark.acceptance("event.TOKEN_ISSUED")
 def test_a_token_from_the_endpoint_is_accepted(runtime):
     with client_of(runtime) as client:
