@@ -129,7 +129,6 @@ class _Bench:
         self._sentences = replace(
             self._suite, metrics=tuple(spec for spec in self._suite.metrics if spec.name == "sentences_unread")
         )
-        self._judged = self._suite.judged_by([self._judge], [self._judge]) if self._judge else self._suite
 
     @property
     def case_count(self) -> int:
@@ -240,7 +239,7 @@ class _Bench:
     ) -> GateResult:
         suite, spec = self._suite, self._judge
         if judge is not None and spec is not None:
-            suite = self._judged
+            suite = self._suite.judged_by([spec], [judge.gating(spec)])
             candidate, production = judge.grade(candidate, harmed, spec), judge.grade(production, {}, spec)
         deadline_ms, first = self._pair.serving.deadline_ms, self._setting.first_release
         return decide(

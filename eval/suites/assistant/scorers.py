@@ -19,6 +19,7 @@ from service.core.run.guard import Objection
 from service.core.run.task import TaskResult
 from service.core.statements.answers.finding import Finding
 from service.core.statements.answers.reading import cached_findings
+from service.core.tasks.assistant.first_help import first_help
 from service.core.tasks.assistant.phone import uk_number
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.validation.guard import reply_findings
@@ -110,6 +111,6 @@ def findings_of(context: ScorerContext) -> Iterator[Finding]:
     for turn in turns:
         if turn.reply is not None:
             note = turn.reply.handover
-            for text in (turn.reply.reply, "" if note is None else note.context):
+            for text in (first_help().without(turn.reply.reply), "" if note is None else note.context):
                 read_back = _PHONE.sub(lambda found: "it" if uk_number(found[0]) in phones else found[0], text)
                 yield from cached_findings(read_back, source)
