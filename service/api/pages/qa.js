@@ -3,6 +3,7 @@
 
 import { showBoard, showFailures, showList } from "./qa-board.js";
 import { showCall } from "./qa-call.js";
+import { ask as send } from "/dashboards/gateway.js";
 import { element } from "/dashboards/visuals.js";
 
 const at = (id) => document.getElementById(id);
@@ -19,7 +20,7 @@ export async function ask(path, options = {}, renewed = false) {
   let answer;
   try {
     const headers = { ...(token ? { authorization: `Bearer ${token}` } : {}), "content-type": "application/json" };
-    answer = await fetch(path, { cache: "no-store", ...options, headers });
+    answer = await send(path, { ...options, headers });
   } catch {
     throw { status: 0, title: "The service does not answer", detail: "Check your connection and try again." };
   }
@@ -35,9 +36,9 @@ export async function ask(path, options = {}, renewed = false) {
 async function signIn() {
   let answer;
   try {
-    answer = await fetch("/oauth/token", {
+    answer = await send("/oauth/token", {
       // Without "omit" a browser answers the endpoint's challenge with a dialog of its own.
-      method: "POST", cache: "no-store", credentials: "omit", body: new URLSearchParams({ grant_type: "client_credentials", scope: "calls", ...credentials }),
+      method: "POST", credentials: "omit", body: new URLSearchParams({ grant_type: "client_credentials", scope: "calls", ...credentials }),
     });
   } catch {
     throw { status: 401, title: "", detail: "The service does not answer. Check your connection and try again." };
