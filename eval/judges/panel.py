@@ -144,7 +144,8 @@ def judge_answers(
         heard = {origin for judge in jury.judges for origin in bench.origins.get(judge.digest, ())}
         note = replace(note, origins=tuple(sorted(heard)))
         metrics.append(spec)
-        gating += [spec] * note.gates
+        if note.gates:
+            gating.append(_with_own_floor(spec, jury, settings))
         notes.append(note)
     return GradedAnswers(
         answers=answers, suite=suite.judged_by(metrics, gating) if metrics else suite, notes=tuple(notes)
@@ -232,15 +233,24 @@ def _standing(asker: Asker, bench: _Bench, answers: AnswersByArm, graded: _Grade
     return _note(jury, answered_by, f"calibrated, {agreed}; {ending}", gates=spec.bounded), False
 
 
+def _with_own_floor(spec: JudgeSpec, jury: Jury, settings: Settings) -> JudgeSpec:
+    """Return ``spec`` with the floor that follows from the judge's measured false alarms, if it was licensed for kinds."""
+    from eval.judges.calibration import load
+    from eval.verdict.needed_recall import gating_spec
+
+    record = load(settings.state_dir, jury.digest) if spec.kinds else None
+    found = None if record is None else record.contrasts
+    return spec if found is None or found.false_alarms is None else gating_spec(spec, found.false_alarms)
+
+
 def _in_place(
     granted: "Licence", asker: Asker, bench: _Bench, answers: AnswersByArm, graded: _Graded
 ) -> tuple["Licence", str]:
     """Return what is left of a licence once the judge was asked about known changes to the answers that it accepted."""
     from eval.judges.calibration import interval_text
     from eval.judges.contrasts import objection
-    from eval.judges.licence import bounds_of
     from eval.judges.licensing.in_place import edits_of, licence_in_place, measure_in_place
-    from eval.verdict.needed_recall import most_false_alarms
+    from eval.verdict.needed_recall import bounds_of, most_false_alarms
 
     spec = asker.spec
     items = [item for results in answers.values() for item in results if item.result.output is not None]

@@ -5,17 +5,19 @@ the gate decide right (``TARGETS``) about a pair of which a part of the answers 
 production. False alarms of the two pairs are drawn independently; on equal texts they would cancel out.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.spine.judge_spec import JudgeSpec
 from eval.spine.results import Verdict
 from eval.verdict.gate import floor_verdict, margin_verdict
 from eval.verdict.paired import rate_difference_interval
-from figures.stats import rate_interval
+from figures.stats import Interval, rate_interval
 
 SMALL_DOSE, LARGE_DOSE = 0.10, 0.25
 CAUGHT, EQUAL_PASSES = 0.90, 0.80  # least shares of trials
@@ -69,14 +71,41 @@ def needed_recall(bounds: JudgeBounds, false_alarms: float, trials: int = TRIALS
     """Return the least recall (0 to 1, in steps of 0.01) with which the gate meets ``TARGETS``; None: no recall suffices."""
     if not _equal_passes(bounds, false_alarms, trials) or not _caught(bounds, 1.0, false_alarms, trials):
         return None
-    low, high = 0, _STEPS
-    while low < high:
-        middle = (low + high) // 2
-        if _caught(bounds, middle / _STEPS, false_alarms, trials):
-            high = middle
-        else:
-            low = middle + 1
-    return high / _STEPS
+    return _first(lambda step: _caught(bounds, step / _STEPS, false_alarms, trials), _STEPS) / _STEPS
+
+
+@cache
+def recall_for_first_release(bounds: JudgeBounds, false_alarms: float, trials: int = TRIALS) -> float | None:
+    """Return the least recall with which the floor alone stops a pair with ``SMALL_DOSE`` harmed answers in ``CAUGHT`` of trials.
+
+    None: no recall suffices. 0.0 without a floor, because then a judge decides nothing where nothing is in production.
+    """
+    if bounds.floor is None:
+        return 0.0
+    alone = replace(bounds, margin=None)
+
+    def caught(step: int) -> bool:
+        found = shares(alone, dose=SMALL_DOSE, recall=step / _STEPS, false_alarms=false_alarms, trials=trials)
+        return 1 - found.passed >= CAUGHT
+
+    step = _first(caught, _STEPS)
+    return step / _STEPS if step <= _STEPS else None
+
+
+@cache
+def strictest_floor(bounds: JudgeBounds, false_alarms: float, trials: int = TRIALS) -> float | None:
+    """Return the highest floor, from that of ``bounds`` up in steps of 0.005, that alone passes a good pair as in ``TARGETS``.
+
+    At a first release the floor decides alone, so it is as strict as the judge's false alarms allow; None: ``bounds`` has none.
+    """
+    if bounds.floor is None:
+        return None
+    floors = [step / 200 for step in range(200) if step / 200 > bounds.floor]
+    alone = [JudgeBounds(cases=bounds.cases, margin=None, floor=floor) for floor in floors]
+    return max(
+        (found.floor for found in alone if found.floor and _equal_passes(found, false_alarms, trials)),
+        default=bounds.floor,
+    )
 
 
 @cache
@@ -90,6 +119,34 @@ def most_false_alarms(bounds: JudgeBounds, trials: int = TRIALS) -> float:
         else:
             high = middle - 1
     return low / 1000
+
+
+def bounds_of(spec: JudgeSpec) -> JudgeBounds:
+    """Return how the gate uses the judge's score."""
+    return JudgeBounds(cases=GATE_CASES, margin=spec.margin, floor=spec.floor)
+
+
+def recall_of_alarms(alarms: Interval, spec: JudgeSpec) -> float | None:
+    """Return the recall that the gate needs of a judge with the measured false ``alarms``; None: none suffices.
+
+    Beside production the margin decides, and the false alarms may be as many as the interval allows. At a first release the
+    judge's own floor decides alone, and harm passes most easily when they are no more than measured.
+    """
+    assert alarms.high is not None
+    beside = needed_recall(bounds_of(spec), rounded_up(alarms.high))
+    alone = recall_for_first_release(bounds_of(gating_spec(spec, alarms)), rounded_up(alarms.value))
+    return None if beside is None or alone is None else max(beside, alone)
+
+
+def gating_spec(spec: JudgeSpec, alarms: Interval) -> JudgeSpec:
+    """Return ``spec`` with the strictest floor that a good pair passes, by the false ``alarms`` that were measured."""
+    assert alarms.high is not None
+    return replace(spec, floor=strictest_floor(bounds_of(spec), rounded_up(alarms.high)))
+
+
+def rounded_up(rate: float) -> float:
+    """Return ``rate`` in whole thousandths, so that few simulations serve all records."""
+    return math.ceil(rate * 1000) / 1000
 
 
 def _equal_passes(bounds: JudgeBounds, false_alarms: float, trials: int) -> bool:

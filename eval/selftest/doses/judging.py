@@ -13,11 +13,15 @@ from eval.spine.results import CaseResult, Score
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptedJudge:
-    """``recall`` holds by the harm's name, ``usual_recall`` for all others; all shares are 0 to 1."""
+    """``recall`` holds by the harm's name, ``usual_recall`` for all others; all shares are 0 to 1.
+
+    ``floor`` is the least share of answers to which it must not object; None: that of the suite.
+    """
 
     name: str
     usual_recall: float
     false_alarms: float
+    floor: float | None = None
     recall: Mapping[str, float] = field(default_factory=dict)
 
     def grade(self, answers: Sequence[CaseResult], spoilt: Mapping[str, str], spec: JudgeSpec) -> list[CaseResult]:
@@ -36,6 +40,10 @@ class ScriptedJudge:
                 score = Score(value=float(draw >= objects))
             graded.append(replace(item, scores={**item.scores, spec.score: score}))
         return graded
+
+    def gating(self, spec: JudgeSpec) -> JudgeSpec:
+        """Return ``spec`` with this judge's own floor."""
+        return spec if self.floor is None else replace(spec, floor=self.floor)
 
     def _sees(self, harm: str) -> float:
         return self.recall.get(harm, self.usual_recall)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from eval.labels.contrasts.sets import load_contrasts
 from eval.report.sensitivity import path_of
 from eval.selftest.doses.judging import ScriptedJudge
 from eval.selftest.doses.picture import dose_picture
@@ -13,7 +14,8 @@ from eval.selftest.doses.trial import DoseSetting, judge_of_meaning, run_doses
 from eval.spine.errors import HarnessError
 from eval.spine.suite import Suite
 from eval.suites import load_suite
-from eval.verdict.needed_recall import GATE_CASES, JudgeBounds, needed_recall
+from eval.verdict.needed_recall import gating_spec, recall_of_alarms
+from figures.stats import rate_interval
 from service.kit.settings import Settings
 
 _FALSE_ALARMS = 0.02
@@ -46,16 +48,28 @@ class DoseOutcome:
     missed: tuple[str, ...]
 
 
-def barely_licensed(suite: Suite) -> tuple[ScriptedJudge, ...]:
-    """Return a scripted judge with just the recall that a licence asks for; none if the suite has no judge of meaning."""
+def barely_licensed(suite: Suite, settings: Settings) -> tuple[ScriptedJudge, ...]:
+    """Return a scripted judge with just the recall that a licence asks for; none if the suite has no judge of meaning.
+
+    Its floor follows from its false alarms as they would be measured on the good texts of the task's contrast sets.
+    """
     spec = judge_of_meaning(suite)
     if spec is None:
         return ()
-    bounds = JudgeBounds(cases=GATE_CASES, margin=spec.margin, floor=spec.floor)
-    needed = needed_recall(bounds, _FALSE_ALARMS)
+    good = load_contrasts(settings.datasets_dir, spec.measured_on or suite.task).good
+    asked = len(set().union(*good.values()))
+    alarms = rate_interval(_FALSE_ALARMS * asked, asked)
+    needed = recall_of_alarms(alarms, spec)
     if needed is None:
         return ()
-    return (ScriptedJudge(name=f"recall {needed:.2f}", usual_recall=needed, false_alarms=_FALSE_ALARMS),)
+    return (
+        ScriptedJudge(
+            name=f"recall {needed:.2f}",
+            usual_recall=needed,
+            false_alarms=_FALSE_ALARMS,
+            floor=gating_spec(spec, alarms).floor,
+        ),
+    )
 
 
 def measure_doses(
@@ -80,7 +94,7 @@ def measure_doses(
             dataset=options.dataset,
             kinds=options.kinds,
             systems=options.systems,
-            judges=barely_licensed(suite),
+            judges=barely_licensed(suite, settings),
             first_release=options.first_release,
             strangers=options.strangers,
             equal_trials=options.equal_trials,

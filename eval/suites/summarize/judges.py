@@ -19,9 +19,9 @@ _UNFAITHFUL = (
 _STATEMENTS = tuple(kind.name for kind in JUDGED_KINDS)
 _CLAIMS = tuple(name for name in _STATEMENTS if name != "mood_invented")
 
-# It decides at a first release, too, where no margin does. A judge with two false alarms in a hundred passes 0.98 of a good
-# system's 200 answers. With the least recall of a licence, 46 of 100 releases pass of which a tenth of the answers is harmed, and
-# none with a quarter. A floor of 0.88 would take the licence from judges that the margin admits.
+# The mildest floor. A run raises it to the strictest that the judge's measured false alarms let a good system pass
+# (eval/verdict/needed_recall.py), and a licence asks for the recall with which that floor alone stops a tenth of harmed answers:
+# at a first release no margin decides. With 0.88 judges would lose their licence that the margin admits.
 _FLOOR = 0.87
 
 JUDGES = (

@@ -5,7 +5,14 @@ import pytest
 
 from eval.spine.results import Verdict
 from eval.verdict.gate import floor_verdict, margin_verdict
-from eval.verdict.needed_recall import JudgeBounds, most_false_alarms, needed_recall, shares
+from eval.verdict.needed_recall import (
+    JudgeBounds,
+    most_false_alarms,
+    needed_recall,
+    recall_for_first_release,
+    shares,
+    strictest_floor,
+)
 from eval.verdict.paired import rate_difference_interval
 from figures.stats import rate_interval
 
@@ -83,3 +90,26 @@ def test_a_wider_margin_bears_more_false_alarms_and_needs_more_recall():
 def test_no_recall_suffices_where_the_score_has_no_bound_or_a_floor_alone():
     assert needed_recall(JudgeBounds(cases=200, margin=None), 0.0) is None
     assert needed_recall(JudgeBounds(cases=200, margin=None, floor=0.80), 0.0) is None
+
+
+def alone(floor):
+    return JudgeBounds(cases=200, margin=None, floor=floor)
+
+
+def test_a_judges_floor_is_as_strict_as_its_false_alarms_let_a_good_pair_pass():
+    bounds = JudgeBounds(cases=200, margin=0.07, floor=0.87)
+    floors = [strictest_floor(bounds, rate) for rate in (0.01, 0.02, 0.04, 0.2)]
+    assert floors == sorted(floors, reverse=True)
+    assert floors[-1] == 0.87
+    passing = shares(alone(floors[1]), dose=0.0, recall=0.0, false_alarms=0.02).passed
+    stricter = shares(alone(floors[1] + 0.005), dose=0.0, recall=0.0, false_alarms=0.02).passed
+    assert passing >= 0.80 > stricter
+
+
+def test_at_a_first_release_the_floor_alone_stops_a_tenth_of_harmed_answers():
+    recall = recall_for_first_release(JudgeBounds(cases=200, margin=0.07, floor=0.895), 0.02)
+    assert recall is not None
+    assert shares(alone(0.895), dose=0.10, recall=recall, false_alarms=0.02).passed <= 0.10
+    assert shares(alone(0.895), dose=0.10, recall=recall - 0.02, false_alarms=0.02).passed > 0.10
+    assert recall_for_first_release(alone(0.5), 0.0) is None
+    assert recall_for_first_release(GATE, 0.02) == 0.0

@@ -12,6 +12,7 @@ from service.core.tasks.assistant.validation.closed import closed_findings
 from service.core.tasks.assistant.validation.facts import fact_findings
 from service.core.tasks.assistant.validation.promises import promise_findings
 from service.core.tasks.assistant.validation.seen import SeenTurn
+from service.core.tasks.assistant.validation.vocabulary import vocabulary_findings
 from service.core.tools.use import TracedStep
 
 
@@ -19,7 +20,14 @@ def reply_findings(reply: AssistantReply, seen: SeenTurn) -> tuple[Objection, ..
     """Return what is wrong with a reply, each finding once; what is released for customers in trouble is read by people."""
     reply = reply.model_copy(update={"reply": first_help().without(reply.reply)})
     return tuple(
-        dict.fromkeys((*fact_findings(reply, seen), *promise_findings(reply, seen), *closed_findings(reply, seen)))
+        dict.fromkeys(
+            (
+                *fact_findings(reply, seen),
+                *promise_findings(reply, seen),
+                *closed_findings(reply, seen),
+                *vocabulary_findings(reply, seen),
+            )
+        )
     )
 
 
