@@ -41,12 +41,11 @@ def account(local_aws):
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
     stacks.get_waiter("stack_create_complete").wait(StackName="omni-bootstrap", WaiterConfig={"Delay": 1})
-    return settings, os.environ | {
+    return settings, {
+        **os.environ,
+        **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "test"),
+        **dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), settings.aws.region),
         "AWS_ENDPOINT_URL": str(settings.aws.endpoint),
-        "AWS_REGION": settings.aws.region,
-        "AWS_DEFAULT_REGION": settings.aws.region,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
     }
 
 
