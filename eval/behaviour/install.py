@@ -70,7 +70,7 @@ def _require_platform() -> None:
     if system != "linux" or machine not in ("x86_64", "amd64"):
         raise HarnessError(
             f"the behaviour checks are locked for linux on x64; this is {system} on {machine}. Run them in a linux/amd64 "
-            "container or in CI: docker run --platform linux/amd64 -v $PWD:/repo -w /repo <image with Python 3.11 and Node 20>"
+            "container or in CI: docker run --platform linux/amd64 -v $PWD:/repo -w /repo <image with Python 3.11 and Node 22>"
         )
     for program in ("node", "npm"):
         if shutil.which(program) is None:

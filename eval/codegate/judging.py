@@ -11,7 +11,7 @@ from eval.codegate.answers import ANSWERS, SHOWN_BAD, AnsweredCase, SideAnswers
 from eval.run.loaders import load_gate
 from eval.run.scoring import score_one
 from eval.spine.cases import Case
-from eval.spine.results import CaseResult, Score, Verdict
+from eval.spine.results import CaseResult, Score, Verdict, sentences_of
 from eval.spine.suite import MetricSpec, NoWorse, Suite
 from eval.suites import load_suite
 from eval.verdict.deltas import build_deltas
@@ -66,8 +66,9 @@ class ChangedAnswer:
 class PartResult:
     """One part of the check: how many answers were compared, how many differ, and the gated figures.
 
-    ``unread`` counts answers in other words that every score reads as before: only a person can tell whether they are worse.
-    ``changed`` shows some of the answers that differ, those first.
+    ``reworded`` counts the answers in other words, and ``unread`` those of them that every score reads as before, or that hold
+    more sentences that code does not account for: only a person can tell whether they are worse. ``changed`` shows some of the
+    answers that differ, those first.
     """
 
     part: str
@@ -75,18 +76,28 @@ class PartResult:
     different: int
     examples: tuple[str, ...]
     figures: tuple[CodeFigure, ...]
+    reworded: int = 0
     unread: int = 0
     changed: tuple[ChangedAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeJudgement:
-    """The judgement of one task; ``left_out`` counts cases that only one side asks or whose inputs differ."""
+    """The judgement of one task; ``left_out`` counts cases that only one side asks or whose inputs differ.
+
+    ``unseen`` names the kinds of harm that no score sees: the gate of a change asks no judge.
+    """
 
     task: str
     pair: str
     parts: tuple[PartResult, ...]
     left_out: int
+    unseen: tuple[str, ...] = ()
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether the pair's own answers say something else, and there are harms that no score sees in them."""
+        return bool(self.unseen) and any(part.reworded for part in self.parts if part.part.startswith(ANSWERS))
 
     @property
     def verdict(self) -> Verdict:
@@ -122,7 +133,8 @@ def judge_sides(base: SideAnswers, branch: SideAnswers, settings: Settings) -> C
                 theirs=[item for item in theirs if (item.case_id, item.inputs_digest) in shared],
             )
         )
-    return CodeJudgement(task=base.task, pair=branch.pair, parts=tuple(parts), left_out=left_out)
+    unseen = tuple(kind.name for kind in load_suite(base.task).judged_only)
+    return CodeJudgement(task=base.task, pair=branch.pair, parts=tuple(parts), left_out=left_out, unseen=unseen)
 
 
 def figures_of(side: SideAnswers, settings: Settings) -> dict[str, dict[str, float | None]]:
@@ -220,6 +232,8 @@ def _part(
 ) -> PartResult:
     before = {(item.case_id, item.repeat): _told(item) for item in theirs}
     different = [item for item in ours if _told(item) != before.get((item.case_id, item.repeat))]
+    outputs = {key: told[0] for key, told in before.items()}
+    reworded = [item for item in different if item.result.output != outputs.get((item.case_id, item.repeat))]
     figures: tuple[CodeFigure, ...] = ()
     unread: list[AnsweredCase] = []
     if different:
@@ -229,7 +243,7 @@ def _part(
             suite = _with_answered(suite)
         after, scored = _scored(ours, task, cases, suite), _scored(theirs, task, cases, suite)
         figures = _figures(name, suite, cases, after, scored)
-        unread = _unread(different, after, scored)
+        unread = _unread(reworded, after, scored)
     answers = {(item.case_id, item.repeat): item for item in theirs}
     first = sorted(different, key=lambda item: not any(item is other for other in unread))
     return PartResult(
@@ -238,6 +252,7 @@ def _part(
         different=len(different),
         examples=tuple(item.case_id for item in different[:_SHOWN]),
         figures=figures,
+        reworded=len(reworded),
         unread=len(unread),
         changed=tuple(
             ChangedAnswer(case_id=item.case_id, base=_words(answers[key]), branch=_words(item))
@@ -248,22 +263,27 @@ def _part(
 
 
 def _unread(
-    different: Sequence[AnsweredCase], ours: Sequence[CaseResult], theirs: Sequence[CaseResult]
+    reworded: Sequence[AnsweredCase], ours: Sequence[CaseResult], theirs: Sequence[CaseResult]
 ) -> list[AnsweredCase]:
-    """Return the answers in other words whose scores are all as on the base."""
-    before, after = (
-        {
-            (item.case_id, item.repeat): (item.result.output, {k: v.value for k, v in item.scores.items()})
-            for item in side
-        }
-        for side in (theirs, ours)
-    )
+    """Return the answers whose scores are all as on the base, or that hold more sentences that code does not account for."""
+    before, after = ({(item.case_id, item.repeat): item for item in side} for side in (theirs, ours))
     found = []
-    for item in different:
+    for item in reworded:
         key = (item.case_id, item.repeat)
-        if key in before and before[key][0] != after[key][0] and before[key][1] == after[key][1]:
+        if key not in before:
+            continue
+        same = all(
+            score.value == after[key].scores[name].value
+            for name, score in before[key].scores.items()
+            if name in after[key].scores
+        )
+        if same or _unaccounted(after[key]) > _unaccounted(before[key]):
             found.append(item)
     return found
+
+
+def _unaccounted(item: CaseResult) -> int:
+    return sum(one.state == "unread" for one in sentences_of([item]))
 
 
 def _words(item: AnsweredCase) -> str:

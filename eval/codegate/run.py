@@ -132,6 +132,11 @@ class CodeOutcome:
         """The judgement's verdict; fail without one."""
         return Verdict.FAIL if self.judgement is None else self.judgement.verdict
 
+    @property
+    def needs_person(self) -> bool:
+        """See ``CodeJudgement.needs_person``."""
+        return self.judgement is not None and self.judgement.needs_person
+
 
 def judged_tasks(settings: Settings, base: str) -> list[str]:
     """Return the tasks with a floor, whose answers any machine can compute, here or where the branch left ``base``.

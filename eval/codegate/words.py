@@ -21,14 +21,19 @@ def headline(outcome: CodeOutcome) -> str:
     if outcome.verdict is Verdict.PASS:
         compared = sum(part.compared for part in outcome.judgement.parts)
         different = sum(part.different for part in outcome.judgement.parts)
+        if not different:
+            return f"{about}: PASS, all answers are the same as on {outcome.base[:12]}"
         unread = sum(part.unread for part in outcome.judgement.parts)
         look = f"; {unread} differ in words that no figure reads: look at them" if unread else ""
-        same = (
-            "all answers are the same"
-            if not different
-            else f"{different} of {compared} answers differ, no figure is worse{look},"
+        rests_on = (
+            f" for form and figures, {plural(len(outcome.judgement.unseen), 'kind')} unseen"
+            if outcome.judgement.needs_person
+            else ""
         )
-        return f"{about}: PASS, {same} as on {outcome.base[:12]}"
+        return (
+            f"{about}: PASS{rests_on}, {different} of {compared} answers differ, no figure is worse{look}, as on "
+            f"{outcome.base[:12]}"
+        )
     empty = [part.part for part in outcome.judgement.parts if not part.compared]
     if empty or not outcome.judgement.parts:
         of = f" of {', '.join(empty)}" if empty else ""
@@ -86,6 +91,11 @@ def _part(part: PartResult) -> str:
 
 def _remarks(outcome: CodeOutcome) -> list[str]:
     found = []
+    if outcome.judgement is not None and outcome.judgement.needs_person:
+        found.append(
+            f"Answers say something else, and no judge looked at them for {', '.join(outcome.judgement.unseen)}. A person reads "
+            "them before this is merged."
+        )
     if outcome.judgement is not None and outcome.judgement.left_out:
         found.append(
             f"{plural(outcome.judgement.left_out, 'case')} left out: only one side asks them, or their inputs differ."

@@ -147,7 +147,7 @@ def run_and_print(options: "Options", settings: "Settings | None" = None) -> "Fi
     """Evaluate, print the result for a person, and return it; ``settings`` None: those of the environment."""
     with paused_gc():
         from eval.evaluation.evaluate import evaluate
-        from eval.report.next_step import next_steps, step_lines
+        from eval.report.next_step import DEV, next_steps, step_lines
         from eval.run.selection import left_out_lines
         from service.core.release.unseen import UnseenPolicy
         from service.kit.settings import Settings
@@ -157,7 +157,10 @@ def run_and_print(options: "Options", settings: "Settings | None" = None) -> "Fi
         outcome = evaluate(options, settings)
     sys.stdout.write(outcome.shown)
     lines = left_out_lines(outcome.left_out, options.task, settings) + _keep_lines(options.derived, options.task)
-    steps = next_steps(outcome.evaluation, outcome.suite, UnseenPolicy.of(settings), named=options.pairs)
+    has_dev = (settings.datasets_dir / options.task / f"{DEV}.jsonl").exists()
+    steps = next_steps(
+        outcome.evaluation, outcome.suite, UnseenPolicy.of(settings), named=options.pairs, has_dev=has_dev
+    )
     shown = [] if options.derived else step_lines(steps)  # a derived pair is no file, and cannot be released
     say("\n".join(["", *lines, f"Report: {outcome.report}", *shown]))
     return outcome

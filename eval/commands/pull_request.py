@@ -117,14 +117,19 @@ def pr_gate(
             checks = _all_checks(base, task, settings, usd_of(budget_usd))
     except (HarnessError, ServiceError) as err:
         # The error must appear in the pull request, not in the log alone.
-        said = str(err).replace("```", "")[:2_000]
+        said = _without_root(str(err), settings).replace("```", "")[:2_000]
         write_whole(comment, f"{MARKER}\n# The gate could not run\n\n```text\n{said}\n```\n")
         raise
-    write_whole(comment, render_comment(checks))
-    write_whole(junit, render_junit(checks))
+    write_whole(comment, _without_root(render_comment(checks), settings))
+    write_whole(junit, _without_root(render_junit(checks), settings))
     say(f"\nComment: {comment}\nVerdict: {overall(checks)}")
     if overall(checks) == "fail":
         raise typer.Exit(GATE_REJECTS)
+
+
+def _without_root(text: str, settings: "Settings") -> str:
+    """Return ``text`` with paths as the repository names them: where a runner keeps its files is nobody's business."""
+    return text.replace(f"{settings.root}/", "")
 
 
 def _all_checks(base: str, task: str | None, settings: "Settings", left: "Decimal | None") -> "list[PrCheck]":
@@ -162,7 +167,7 @@ def _code_checks(outcomes: "Sequence[CodeOutcome]") -> "list[PrCheck]":
     return [
         PrCheck(
             name=f"code change: {outcome.task}",
-            state="pass" if outcome.verdict is Verdict.PASS else "fail",
+            state="fail" if outcome.verdict is not Verdict.PASS else "neutral" if outcome.needs_person else "pass",
             said=headline(outcome),
             text=comment(outcome),
         )
@@ -186,9 +191,11 @@ def _pair_checks(
 
     pairs = [pair for pair in _load(task, found.pairs, settings) if pair.role != "demo"]
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    replaced = select_pairs(pairs, cards, settings).without("provider", "key")
-    checks = [_neutral(pair, base, task) for pair in replaced]
-    here = [pair.name for pair in pairs if pair not in replaced]
+    selection = select_pairs(pairs, cards, settings)
+    elsewhere = [_neutral(pair, _at_provider(base, task), task) for pair in selection.without("provider", "key")]
+    checks = elsewhere + [_neutral(pair, _BARE, task) for pair in selection.without("extra")]
+    left_out = selection.without("provider", "key", "extra")
+    here = [pair.name for pair in pairs if pair not in left_out]
     if not here:
         return checks, Decimal(0)
     outcome = evaluate(Options(task=task, pairs=tuple(here), budget_usd=budget_usd), settings)
@@ -207,17 +214,24 @@ def _pair_checks(
     return [evaluated, *checks], outcome.spent_usd
 
 
-def _neutral(pair: "Pair", base: str, task: str) -> "PrCheck":
-    from eval.report.pull_request import PrCheck
+_BARE = "Its code needs an extra that is not installed here. This is neither a pass nor a failure."
+
+
+def _at_provider(base: str, task: str) -> str:
     from figures.command_line import omni
 
     command = omni("pr-gate", "--base", base, "--budget-usd", "5", task=task)
-    said = (
-        f"Not evaluated: {pair.name}. Its model runs at a provider that cannot be reached from here, and a stand-in's figures "
-        "would not be its own. This is neither a pass nor a failure. With credentials, a maintainer runs "
-        f"`OMNI_ENVIRONMENT=aws {command}` (or sets the provider's key), or starts the "
-        "workflow that has them (environment `evaluation`)."
+    return (
+        "Its model runs at a provider that cannot be reached from here, and a stand-in's figures would not be its own. This is "
+        f"neither a pass nor a failure. With credentials, a maintainer runs `OMNI_ENVIRONMENT=aws {command}` (or sets the "
+        "provider's key), or starts the workflow that has them (environment `evaluation`)."
     )
+
+
+def _neutral(pair: "Pair", why: str, task: str) -> "PrCheck":
+    from eval.report.pull_request import PrCheck
+
+    said = f"Not evaluated: {pair.name}. {why}"
     return PrCheck(
         name=f"pair {pair.name} of {task}",
         state="neutral",

@@ -255,12 +255,13 @@ def write_report(setting: RunSetting, evaluation: Evaluation, suite: Suite, name
     ``named``: the pairs that were asked for; None: the page does not say what to do next.
     """
     from eval.report import page
-    from eval.report.next_step import next_steps
+    from eval.report.next_step import DEV, next_steps
     from service.core.release.unseen import UnseenPolicy
 
     folder = out_folder(setting.settings.root, "eval") / evaluation.run_id
     policy = UnseenPolicy.of(setting.settings)
-    steps = next_steps(evaluation, suite, policy, named=named) if named is not None else ()
+    has_dev = (setting.settings.datasets_dir / evaluation.task / f"{DEV}.jsonl").exists()
+    steps = next_steps(evaluation, suite, policy, named=named, has_dev=has_dev) if named is not None else ()
     return page.write_report(evaluation, suite, setting.cases, folder, steps=steps)
 
 

@@ -252,6 +252,7 @@ def _load_cases(options: Options, suite: Suite, task: Task[Any], settings: Setti
 
 def _run_key(options: Options, setting: RunSetting, pairs: Sequence[Pair], repeats: int) -> str:
     """Return what an interrupted run is found again by: everything that its answers and figures depend on."""
+    endpoints = setting.settings.bedrock.model_endpoints
     return sha256_hex(
         canonical_json(
             [
@@ -262,6 +263,9 @@ def _run_key(options: Options, setting: RunSetting, pairs: Sequence[Pair], repea
                 setting.settings.environment,
                 repeats,
                 options.budget,
+                # With each model's server: the same pair at another address is another run.
+                [server_of(setting.cards.get(model), endpoints).url for pair in pairs for model in pair.models],
+                setting.settings.bedrock.endpoint,
             ]
         )
     )

@@ -31,6 +31,8 @@ def findings_sentence(results: Sequence[CaseResult], suite: Suite) -> str:
     """Return how many answers have a finding, and of which kind: "5 of 200 answers have a finding: 1 states ..."."""
     bad = worst_results(results, suite)
     total = plural(len(results), "answer" if suite.episode is None else "conversation")
+    if not bad and not case_metrics(suite):
+        return f"{total}, none scored by itself: the figures over all cases say what is wrong"
     if not bad:
         return f"no finding in {total}"
     false = results_with_faults(bad, suite)

@@ -33,11 +33,13 @@ def next_steps(
     policy: UnseenPolicy,
     *,
     named: Collection[str] = (),
+    has_dev: bool = True,
 ) -> tuple[NextStep, ...]:
     """Return what to do after ``evaluation``, in order; at least one step.
 
     ``policy``: whether this stage releases a pair although nobody looked at some kinds of harm.
     ``named``: the pairs that were asked for; the step is about one of them where there are any.
+    ``has_dev``: whether the task has a development set to try an improvement on; else the gate's cases are tried again.
     """
     judged = [pair for pair in candidates(evaluation) if not named or pair.pair_name in named]
     if not judged:
@@ -54,8 +56,8 @@ def next_steps(
         return _after_pass(_best(passed, suite), evaluation, suite, policy)
     undecided = [pair for pair in real if pair.gate.verdict is Verdict.INCONCLUSIVE]
     if undecided:
-        return _after_undecided(_best(undecided, suite), evaluation, suite)
-    return _after_fail(min(real, key=lambda pair: len(open_checks(pair))), evaluation)
+        return _after_undecided(_best(undecided, suite), evaluation, suite, has_dev)
+    return _after_fail(min(real, key=lambda pair: len(open_checks(pair))), evaluation, has_dev)
 
 
 def _after_pass(pair: PairResult, evaluation: Evaluation, suite: Suite, policy: UnseenPolicy) -> tuple[NextStep, ...]:
@@ -78,7 +80,7 @@ def _after_pass(pair: PairResult, evaluation: Evaluation, suite: Suite, policy: 
     return steps + _step("release it", omni("promote", name, *REASON, task=task))
 
 
-def _after_undecided(pair: PairResult, evaluation: Evaluation, suite: Suite) -> tuple[NextStep, ...]:
+def _after_undecided(pair: PairResult, evaluation: Evaluation, suite: Suite, has_dev: bool) -> tuple[NextStep, ...]:
     name, task = pair.pair_name, evaluation.task
     if evaluation.dataset_name != suite.gate_dataset:
         return _step("evaluate it on the gate's cases, which are more", omni("eval", "--pairs", name, task=task))
@@ -87,15 +89,19 @@ def _after_undecided(pair: PairResult, evaluation: Evaluation, suite: Suite) -> 
     if pair.gate.look.planned > 1:
         more = ("--budget", str(pair.gate.look.planned - 1 + _UNDECIDED_REPEATS))
         return _step("gather more evidence", omni("eval", "--pairs", name, *more, task=task))
-    return _step(f"improve {_file(pair, task)} and try it", omni("eval", "--pairs", name, "--dataset", DEV, task=task))
+    return _step(f"improve {_made_of(pair, evaluation)} and try it", _again(pair, task, has_dev))
 
 
-def _after_fail(pair: PairResult, evaluation: Evaluation) -> tuple[NextStep, ...]:
+def _after_fail(pair: PairResult, evaluation: Evaluation, has_dev: bool) -> tuple[NextStep, ...]:
     name, task = pair.pair_name, evaluation.task
     if all(check.kind == "behaviour" for check in open_checks(pair)) and pair.gate.checks:
-        return _step(f"improve {_file(pair, task)} and try it", omni("behave", name, task=task))
-    again = omni("eval", "--pairs", name, "--dataset", DEV, task=task)
-    return _step(f"read its worst cases in the report, improve {_file(pair, task)}, and try it", again)
+        return _step(f"improve {_made_of(pair, evaluation)} and try it", omni("behave", name, task=task))
+    do = f"read its worst cases in the report, improve {_made_of(pair, evaluation)}, and try it"
+    return _step(do, _again(pair, task, has_dev))
+
+
+def _again(pair: PairResult, task: str, has_dev: bool) -> str:
+    return omni("eval", "--pairs", pair.pair_name, *(("--dataset", DEV) if has_dev else ()), task=task)
 
 
 def _for_production(evaluation: Evaluation, suite: Suite) -> tuple[NextStep, ...]:
@@ -126,5 +132,8 @@ def _best(pairs: list[PairResult], suite: Suite) -> PairResult:
     return max(pairs, key=quality)
 
 
-def _file(pair: PairResult, task: str) -> str:
-    return f"prompts/{task}/{one_line(pair.pair_name, 60)}.prompty"
+def _made_of(pair: PairResult, evaluation: Evaluation) -> str:
+    """Return what a person edits to change the pair's answers: its file, or the task's code where that answers."""
+    if pair.model in evaluation.code_models:
+        return f"the code of {pair.model} in service/core/tasks/{evaluation.task}"
+    return f"prompts/{evaluation.task}/{one_line(pair.pair_name, 60)}.prompty"

@@ -16,7 +16,7 @@ _WORDS: dict[CheckState, str] = {"pass": "Green", "fail": "Red", "neutral": "Neu
 class PrCheck:
     """One check: what it is about, its state, one sentence for CI, and the Markdown of the comment.
 
-    ``neutral`` is neither a pass nor a failure: it could not be made here, and ``said`` holds what a maintainer does to make it.
+    ``neutral`` is neither a pass nor a failure: it could not be made here, or a person has to look, and ``said`` says at what.
     """
 
     name: str

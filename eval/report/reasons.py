@@ -1,6 +1,5 @@
 """The checks as reports show them: those that did not pass by reason, said once where several share it, and those that passed."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,7 +27,6 @@ _FAILED = {
     "UPSTREAM_UNAVAILABLE": "could not be had from the provider",
 }
 _BACKUP = "backup "  # what a floor's metric begins with when it is the backup's
-_FIGURE = re.compile(r"[\d.,]*\d")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,19 +59,18 @@ def figures_text(check: Check) -> str:
 
 def check_groups(pair: PairResult, suite: Suite) -> list[CheckGroup]:
     """Return the checks that did not pass in groups of one verdict and reason: failed ones first, else in the gate's order."""
-    found: dict[tuple[Verdict, str], list[tuple[Check, str, str]]] = {}
+    found: dict[tuple[Verdict, str], list[tuple[Check, str]]] = {}
     for check in open_checks(pair):
         reason, detail = _reason(check, pair, suite)
-        key = check.verdict, _FIGURE.sub("…", reason)
-        found.setdefault(key, []).append((check, reason, detail))
+        found.setdefault((check.verdict, reason), []).append((check, detail))
     return [
         CheckGroup(
             verdict=verdict,
-            reason=items[0][1] if len({reason for _, reason, _ in items}) == 1 else shared,
-            checks=tuple(check for check, _, _ in items),
-            details=tuple(detail for _, _, detail in items),
+            reason=reason,
+            checks=tuple(check for check, _ in items),
+            details=tuple(detail for _, detail in items),
         )
-        for (verdict, shared), items in found.items()
+        for (verdict, reason), items in found.items()
     ]
 
 

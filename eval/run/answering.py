@@ -83,7 +83,7 @@ class RunAnswers:
         runner = replace(self.runner, gateway=self.models.gateway(pairs))
         jobs = [ArmJob(pair=pair, arm="primary", cases=cases, repeats=self.repeats) for pair in pairs]
         found: dict[str, list[CaseResult]] = {}
-        with show_progress(runner.in_flight) as shown:
+        with show_progress(runner.in_flight, server=runner.server_of) as shown:
             for job in jobs:
                 answers = asyncio.run(runner.run(job, self._scored(shown.callback_for(job, "must-pass cases"))))
                 found[job.pair.digest] = self.scoring.collect(answers)
@@ -126,7 +126,7 @@ class RunAnswers:
         self, jobs: Sequence[ArmJob], join: Callable[[RunProgress], Awaitable[Sequence[ArmJob]]] | None
     ) -> None:
         started: list[ArmJob] = []
-        with show_progress(self.runner.in_flight) as shown:
+        with show_progress(self.runner.in_flight, server=self.runner.server_of) as shown:
 
             def progress(job: ArmJob) -> Progress:
                 started.append(job)

@@ -48,10 +48,12 @@ class _Row:
 class RunProgress:
     """How far the jobs of one run are. Every method may be called from any thread.
 
-    ``in_flight`` returns how many calls of a job a model answers at a time, 0 for code.
+    ``in_flight`` returns how many calls of a job a model answers at a time, 0 for code. ``server`` returns the address of its
+    model's server where somebody named one.
     """
 
     in_flight: Callable[[ArmJob], int]
+    server: Callable[[ArmJob], str | None] = lambda job: None
     clock: Clock = time.monotonic
     say: Callable[[str], None] = lambda line: None
     rows: list[_Row] = field(default_factory=list)
@@ -128,12 +130,14 @@ class RunProgress:
         asked = next((row for row in self.rows if row.left and self.in_flight(row.job)), None)
         if asked is None or quiet < _WORTH_SAYING_S:
             return []
+        server = self.server(asked.job)
+        at = f" from {server}" if server else ""
         if not asked.done:
             return [
-                f"waiting for the first answer of {asked.title}, whose model may still be loading ({_seconds(quiet)})"
+                f"waiting for the first answer of {asked.title}{at}, whose model may still be loading ({_seconds(quiet)})"
             ]
         overdue = quiet > _RATHER_LONG * self.estimate.slowest_call_s()
-        return [f"no answer for {_seconds(quiet)}"] if overdue else []
+        return [f"no answer{at} for {_seconds(quiet)}"] if overdue else []
 
     def _print(self, line: str, now: float) -> None:
         self._said = now
@@ -141,14 +145,19 @@ class RunProgress:
 
 
 @contextmanager
-def show_progress(in_flight: Callable[[ArmJob], int], stream: IO[str] | None = None) -> Iterator[RunProgress]:
+def show_progress(
+    in_flight: Callable[[ArmJob], int],
+    stream: IO[str] | None = None,
+    server: Callable[[ArmJob], str | None] = lambda job: None,
+) -> Iterator[RunProgress]:
     """Yield the progress of a run's jobs, which is shown on ``stream`` (default: standard error) until the block ends."""
     stream = sys.stderr if stream is None else stream
+    shown = RunProgress(in_flight=in_flight, server=server)
     if stream.isatty():
-        with _bars(RunProgress(in_flight=in_flight), stream) as shown:
+        with _bars(shown, stream):
             yield shown
         return
-    shown = RunProgress(in_flight=in_flight, say=lambda line: print_line(line, file=stream, flush=True))
+    shown.say = lambda line: print_line(line, file=stream, flush=True)
     with _every(_TICK_S, shown.tick):
         yield shown
 
@@ -233,7 +242,7 @@ def _every(seconds: float, action: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _bars(shown: RunProgress, stream: IO[str]) -> Iterator[RunProgress]:
+def _bars(shown: RunProgress, stream: IO[str]) -> Iterator[None]:
     from rich.console import Group
     from rich.live import Live
     from rich.progress_bar import ProgressBar
@@ -248,4 +257,4 @@ def _bars(shown: RunProgress, stream: IO[str]) -> Iterator[RunProgress]:
         return Group(table, Text(shown.line(), style="dim"))
 
     with Live(get_renderable=picture, console=open_console(stream), refresh_per_second=4):
-        yield shown
+        yield

@@ -17,11 +17,20 @@ from service.core.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelR
 from service.core.llm.pricing import Usage
 from service.core.unit.question import Use
 from service.kit.frame.canonical import sha256_hex
-from service.kit.frame.errors import DeadlineExceeded, ModelError, ModelUnusable, RequestRejected, UpstreamUnavailable
+from service.kit.frame.errors import (
+    DeadlineExceeded,
+    ModelError,
+    ModelUnusable,
+    QuotaExceeded,
+    RequestRejected,
+    UpstreamUnavailable,
+)
 from service.kit.frame.strict import lines_of
 
 _KEY = '{"key": "'  # each line begins so, then the 64 digits of the key
 MOST_SILENT = 5  # calls in a row: one may fail for its prompt, and a provider may have a bad second
+# Throttled calls in a row: the first burst may be more than a provider takes, and each call is tried again after a pause.
+MOST_THROTTLED = 40
 _KEPT = "No evidence was written; what was answered is kept, and the same command goes on."
 # Names that only our stand-ins have given themselves: what they answered before replies stated their origin is still known.
 _STAND_INS = frozenset({"SmolLM2-135M-Instruct-Q4_1", "echo", "digest", "scripted"})
@@ -121,9 +130,9 @@ class CachingGateway:
     the gateway's own answer could have the same origin: a stand-in's never counts as the provider's.
 
     A model that no call can reach ends the run, so that no evidence is made of failures alone: one that is unusable at once, and
-    one that has answered no call of the run after ``MOST_SILENT`` failures, or only in prose where a form was asked for.
-    ``silent`` counts these by model and is shared by the run's cases; None: nothing is counted. ``is_code`` says of a model's id
-    whether it is code.
+    one that has answered no call of the run after ``MOST_SILENT`` failures or ``MOST_THROTTLED`` throttled calls, or only in
+    prose where a form was asked for. ``silent`` counts these by model and is shared by the run's cases; None: nothing is counted.
+    ``is_code`` says of a model's id whether it is code.
     """
 
     inner: Gateway
@@ -181,10 +190,10 @@ class CachingGateway:
         except ModelUnusable as err:
             raise RunAborted(f"{err}. {_KEPT}") from err
         except (UpstreamUnavailable, RequestRejected, DeadlineExceeded) as err:
-            if self.silent is not None and self.silent.get(call.model, 0) >= 0:
-                self.silent[call.model] = self.silent.get(call.model, 0) + 1
-                if self.silent[call.model] >= MOST_SILENT:
-                    raise RunAborted(f"{err}; {MOST_SILENT} calls, and none was answered. {_KEPT}") from err
+            self._unheard(call.model, call.model, MOST_SILENT, err)
+            raise
+        except QuotaExceeded as err:
+            self._unheard(call.model, f"{call.model} throttled", MOST_THROTTLED, err)
             raise
         except ModelError:
             self._heard(call)
@@ -192,6 +201,14 @@ class CachingGateway:
         self._heard(call)
         self._check_form(call, reply)
         return reply
+
+    def _unheard(self, model: str, counted: str, most: int, err: ModelError) -> None:
+        """Count ``err`` as ``counted``, and raise ``RunAborted`` at ``most`` of them if ``model`` has answered nothing yet."""
+        if self.silent is None or self.silent.get(model, 0) < 0:
+            return
+        self.silent[counted] = self.silent.get(counted, 0) + 1
+        if self.silent[counted] >= most:
+            raise RunAborted(f"{err}; {most} calls, and none was answered. {_KEPT}") from err
 
     def _heard(self, call: ModelCall) -> None:
         if self.silent is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from eval.run.documents import with_documents
-from eval.run.reply_cache import CachingGateway, GatewayNotReady, ReplyCache
+from eval.run.reply_cache import CachingGateway, GatewayNotReady, KnownOrigins, ReplyCache
 from eval.spine.cases import Case
 from eval.spine.episode import CaseEpisode
 from eval.spine.errors import RunAborted
@@ -141,6 +141,13 @@ class Runner:
     def in_flight(self, job: ArmJob) -> int:
         """Return how many of a job's calls a model answers at a time; 0 where code answers."""
         return 0 if self._in_process(job) else self.concurrency
+
+    def server_of(self, job: ArmJob) -> str | None:
+        """Return the address of the server that somebody named for a job's model, or None."""
+        gateway = job.gateway or self.gateway
+        if not isinstance(gateway, KnownOrigins):
+            return None
+        return next(filter(None, map(gateway.server_of, job.pair.models_of(backup=job.arm == "backup"))), None)
 
     def _in_process(self, job: ArmJob) -> bool:
         return self._wires(job) == {"in_process"}

@@ -3,13 +3,14 @@
 import gc
 import multiprocessing
 import os
+import pickle
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from multiprocessing.util import Finalize
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import eval.suites
 import service.core.tasks
@@ -50,11 +51,12 @@ class Scoring:
 
     def submit(self, item: CaseResult) -> None:
         """Begin to score ``item``."""
-        self._futures[id(item)] = self._pool.submit(_score, self._cases[item.case_id], item.result)
+        self._futures[id(item)] = self.compute(_score, self._cases[item.case_id], item.result)
 
     def compute(self, function: Callable[..., R], *arguments: object) -> "Future[R]":
         """Begin to compute ``function(*arguments)``, which a module must define, in the child behind what it has to do."""
-        return self._pool.submit(function, *arguments)
+        # Pickled here: the pool would do it in a thread of its own, while this one fills in digests of the same objects.
+        return self._pool.submit(_call, pickle.dumps((function, arguments)))
 
     def collect(self, items: Sequence[CaseResult]) -> list[CaseResult]:
         """Return ``items``, each submitted before, with their scores."""
@@ -94,6 +96,11 @@ def end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(0)  # the parent was killed: a pool's child would otherwise wait for jobs for ever
+
+
+def _call(pickled: bytes) -> Any:
+    function, arguments = pickle.loads(pickled)  # noqa: S301 - our own parent's
+    return function(*arguments)
 
 
 def _score(case: Case, result: TaskResult) -> dict[str, Score]:

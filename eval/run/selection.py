@@ -128,8 +128,10 @@ def _has_key(card: ModelCard) -> bool:
     server = server_of(card, {})
     begins = ("GOOGLEAPIKEY", "GEMINI") if server.provider == "gemini" else (server.provider.upper().replace("_", ""),)
     return not server.is_own or any(
-        value and name.replace("_", "").startswith(begins) and name.endswith(("_KEY", "_PROJECT", "_TOKEN"))
-        for name, value in os.environ.items()
+        name.replace("_", "").startswith(begins)
+        and name.endswith(("_KEY", "_PROJECT", "_TOKEN"))
+        and os.environ.get(name)
+        for name in list(os.environ)  # another thread that imports libraries may take variables away meanwhile
     )
 
 

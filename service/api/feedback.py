@@ -19,8 +19,10 @@ from service.answers_kept.feedback import (
 )
 from service.api.answering import runtime_of
 from service.api.examples import examples
+from service.api.http.limits import Bounded
 from service.api.http.problems import STORE_RESPONSES, problem, refused
 from service.api.http.tenancy import may_see
+from service.core.unit.customer import AS_IT_LOOKS
 from service.kit.frame.errors import StoreError
 from service.kit.telemetry.log import Event, account_hash, log
 
@@ -65,7 +67,9 @@ class FeedbackRequest(BaseModel):
 
     unique_process_id: _Id | None = None
     contact_id: _Id | None = None
-    customer_account: Annotated[str, StringConstraints(min_length=4, max_length=32, pattern=_PRINTABLE)] | None = None
+    customer_account: (
+        Annotated[str, StringConstraints(min_length=4, max_length=32, pattern=_PRINTABLE), AS_IT_LOOKS] | None
+    ) = None
     request_id: _Id | None = None
     feedback: Literal["helpful", "not_helpful"]
     comment: Annotated[str, StringConstraints(max_length=2000)] | None = Field(
@@ -119,7 +123,7 @@ class FeedbackAnswer(BaseModel):
         **STORE_RESPONSES,
     },
 )
-async def feedback(body: FeedbackRequest, request: Request) -> FeedbackAnswer | Response:
+async def feedback(body: Bounded[FeedbackRequest], request: Request) -> FeedbackAnswer | Response:
     """Keep whether a summary helped the agent. A repeat changes nothing; a later, different verdict replaces the first."""
     store = runtime_of(request).summaries.feedback
     if store is None:

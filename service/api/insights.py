@@ -15,6 +15,7 @@ from service.answers_kept.reuse import ReuseLookup, ReuseOutcome, ReuseScope
 from service.api.answer_path import Answered, Face, answer_request
 from service.api.answering import runtime_of
 from service.api.examples import examples
+from service.api.http.limits import Bounded
 from service.api.http.problems import RESPONSES
 from service.api.http.tenancy import AccountRefused, may_see
 from service.api.streaming import stream, wants_stream
@@ -22,6 +23,7 @@ from service.core.release.served import ServedPair
 from service.core.run.task import TaskResult
 from service.core.tasks.summarize import Summarize, SummarizeInputs
 from service.core.unit.channel import RecordedChannel
+from service.core.unit.customer import AS_IT_LOOKS
 from service.core.unit.interaction import HistoryFilter, Interaction, date_range
 from service.core.unit.pair import Pair
 from service.interactions.reader import InteractionPage
@@ -46,7 +48,7 @@ class InsightsRequest(HistoryFilter):
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("InsightsRequest"))
 
-    account_number: str = Field(min_length=4, max_length=32, pattern=_PRINTABLE)
+    account_number: Annotated[str, Field(min_length=4, max_length=32, pattern=_PRINTABLE), AS_IT_LOOKS]
     contact_id: _ContactId
     unique_process_id: Annotated[_ContactId, AfterValidator(_no_side_key)] | None = None
     initial_contact_id: _ContactId | None = None
@@ -123,7 +125,7 @@ router = APIRouter(route_class=_PlainRoute)
 
 
 @router.post(PATH, response_model=InsightsResponse, responses=RESPONSES, tags=["insights"])
-async def omni_channel_insights(body: InsightsRequest, request: Request) -> Response:
+async def omni_channel_insights(body: Bounded[InsightsRequest], request: Request) -> Response:
     """Summarise the customer's last interactions across channels. `Accept: text/event-stream` streams it as it is written."""
     if not may_see(request, body.account_number):
         raise AccountRefused

@@ -16,7 +16,7 @@ from service.interactions.items import (
     from_item,
     key_range,
 )
-from service.kit.aws.bounded import StoreThrottled
+from service.kit.aws.bounded import StoreThrottled, StoreTimedOut
 from service.kit.aws.queries import TableQueries, patient_query
 from service.kit.frame.errors import StoreError
 from service.kit.settings import Settings
@@ -68,10 +68,11 @@ class InteractionStore:
                 page = await self._read(account_number, history_filter, as_of, started + self.timeout_s)
         except (TimeoutError, StoreError) as err:
             elapsed_ms = round((self.clock() - started) * 1000)
-            log(Event.DYNAMODB_QUERY_FAILURE, account=account, table=self.table, latency_ms=elapsed_ms)
+            cause = err.cause if isinstance(err, StoreError) else StoreTimedOut.cause
+            log(Event.DYNAMODB_QUERY_FAILURE, account=account, table=self.table, latency_ms=elapsed_ms, reason=cause)
             if isinstance(err, StoreError):
                 raise
-            raise StoreError(f"table {self.table!r} gave no answer within {self.timeout_s:g} s") from err
+            raise StoreTimedOut(f"table {self.table!r} gave no answer within {self.timeout_s:g} s") from err
         log(
             Event.DYNAMODB_QUERY_SUCCESS,
             account=account,
@@ -97,7 +98,7 @@ class InteractionStore:
         while more:
             left_s = deadline - self.clock()
             if left_s <= 0:
-                raise StoreError(f"table {self.table!r}: not finished after {pages} pages and {self.timeout_s:g} s")
+                raise StoreTimedOut(f"table {self.table!r}: not finished after {pages} pages and {self.timeout_s:g} s")
             missing = wanted.max_interactions - len(found)
             arguments["Limit"] = (
                 missing if wanted.channel_filter is None else min(missing * _FILTERED_PAGE_FACTOR, _LARGEST_PAGE)

@@ -1,6 +1,7 @@
 """``make load`` and ``make chaos``: runs every scenario against the real service, one table and one picture at the end.
 
-Exit code 0 when every promise held, 1 when one was broken, 2 when it could not run.
+Exit code 0 when every promise held, 1 when one was broken, 2 when it could not run, or the machine was too busy to judge it. The
+logs are kept then, and with ``--keep``.
 """
 
 import argparse
@@ -24,8 +25,8 @@ from awsproxy import AwsProxy
 from meter import Meter
 from mixture import mixtures, second_pair, stored_records
 from picture import draw
-from rig import ACCOUNTS, Rig, Service, free_port, the_pair
-from scenarios import CHAOS, LOAD, broken, missing
+from rig import ACCOUNTS, Rig, Service, free_port, share_served, the_pair
+from scenarios import CHAOS, LOAD, judged, missing
 from tally import Row, markdown, read_lines, tally
 
 HERE = Path(__file__).resolve().parent
@@ -60,7 +61,7 @@ def main():
         print(f"error: no scenario {options.only!r}; there are: {'; '.join(s.name for s in every)}", file=sys.stderr)
         return 2
     stores = options.stores or {"load": "memory", "chaos": "ministack"}[options.what]
-    rows, attacks = [], []
+    rows, attacks, whole = [], [], False
     folder = Path(tempfile.mkdtemp(prefix="omni-load-"))
     try:
         with Rig(folder, stores=stores) as rig, AwsProxy(rig.aws_endpoint) as proxy:
@@ -70,13 +71,14 @@ def main():
                     row = Row(name=scenario.name, note=f"not there yet ({lacking})")
                 else:
                     row = run(scenario, rig, proxy, folder / f"{number:02d}", options.processes)
-                    row = replace(row, broken=broken(scenario, row))
+                    row = judged(scenario, row)
                 rows.append(row)
                 print(_line(row), flush=True)
             if attacked:
                 attacks = attack(rig, folder / "attack", options.only)
+        whole = not attacks and not any(row.broken or row.open for row in rows)
     finally:
-        if options.keep:
+        if options.keep or not whole:
             print(f"logs: {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
@@ -90,7 +92,9 @@ def main():
     if any(row.sent for row in rows):
         draw(rows, options.out / f"{options.what}.svg", heading)
     print(f"\n{text}\nTable and picture: {options.out / options.what}.md, .svg")
-    return 1 if attacks or any(row.broken for row in rows) else 0
+    if attacks or any(row.broken for row in rows):
+        return 1
+    return 2 if any(row.open for row in rows) else 0
 
 
 def run(scenario, rig, proxy, folder, processes=1):
@@ -131,7 +135,7 @@ def run(scenario, rig, proxy, folder, processes=1):
         stack.callback(rig.no_faults)
         proxy.rules, proxy.quiet_since = dict(scenario.store_faults), None
         stack.callback(lambda: setattr(proxy, "rules", {}))
-        meter, started = Meter(rig, every), time.perf_counter()
+        meter, started, before = Meter(rig, every), time.perf_counter(), rig.on_processors_s()
         locust = _locust(scenario, rig, [each.url for each in every], records, folder / "locust.log")
         happening = _EVENTS.get(scenario.event)
         if happening:
@@ -143,6 +147,7 @@ def run(scenario, rig, proxy, folder, processes=1):
         except subprocess.TimeoutExpired:
             locust.kill()
             raise SystemExit(f"error: locust did not end; see {folder}") from None
+        served = share_served(before, rig.on_processors_s())
         if service.process.poll() is None and scenario.event != "kill":
             notes.append(meter.read(time.perf_counter() - started, records))
         if scenario.store_faults and not proxy.hits:
@@ -154,7 +159,7 @@ def run(scenario, rig, proxy, folder, processes=1):
     if not records.exists():
         raise SystemExit(f"error: locust sent nothing:\n{(folder / 'locust.log').read_text()[-2000:]}")
     row = tally(scenario.name, read_lines(records), said, note, fault_until=proxy.quiet_since)
-    return replace(row, mixed=mixed)
+    return replace(row, mixed=mixed, served=served)
 
 
 def _locust(scenario, rig, urls, records, log):
@@ -351,8 +356,10 @@ def _line(row):
     if not row.sent:
         return f"{row.name}: {row.note}"
     counts = ", ".join(f"{getattr(row, kind)} {kind}" for kind in ("in_time", "late", "degraded", "failed", "lost"))
-    return f"{row.name}: {row.sent} sent, {counts}; p95 {row.p95:.0f} ms" + "".join(
-        f"; BROKEN: {b}" for b in row.broken
+    return (
+        f"{row.name}: {row.sent} sent, {counts}; p95 {row.p95:.0f} ms"
+        + "".join(f"; BROKEN: {b}" for b in row.broken)
+        + "".join(f"; cannot judge: {o}" for o in row.open)
     )
 
 

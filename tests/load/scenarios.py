@@ -1,7 +1,7 @@
 """What is tried: load shapes and faults, each with the promise that must hold; what needs a part not built yet says so."""
 
 import importlib.util
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rig import PRIMARY
 
@@ -213,18 +213,38 @@ def missing(scenario):
     return None if found else scenario.needs
 
 
+# Of the time in which the stand-ins of model and stores had something to do they must have had a processor for this share. What
+# they answer late would count as the service's fault.
+LEAST_SERVED = 0.4
+
+
+def judged(scenario, row):
+    """Return ``row`` with the promises that it breaks, and those that a machine without processor time leaves open."""
+    problems = broken(scenario, row)
+    if row.served >= LEAST_SERVED or not row.sent:
+        return replace(row, broken=problems)
+    plain = _never_excused(row)
+    return replace(row, broken=plain, open=problems[len(plain) :])
+
+
 def broken(scenario, row):
     """Return the promises that ``row`` breaks."""
+    return (*_never_excused(row), *_by_share_or_time(scenario, row)) if row.sent else ("no request was sent",)
+
+
+def _never_excused(row):
     problems = []
-    if not row.sent:
-        problems.append("no request was sent")
-        return tuple(problems)
     if row.double:
         problems.append(f"{row.double} requests were completed twice")
     if row.wrong:
         problems.append(f"{row.wrong} answers belonged to another request")
     if row.mixed:
         problems.append(f"{row.mixed} answers were a mixture of two releases")
+    return tuple(problems)
+
+
+def _by_share_or_time(scenario, row):
+    problems = []
     if scenario.most_degraded is not None and row.degraded / row.sent > scenario.most_degraded:
         problems.append(f"{row.degraded / row.sent:.1%} degraded, promised at most {scenario.most_degraded:.1%}")
     if scenario.least_primary is not None and row.models.get("nova-lite", 0) < scenario.least_primary * row.sent:

@@ -39,7 +39,9 @@ class Row:
     codes: dict = field(default_factory=dict)
     models: dict = field(default_factory=dict)
     note: str = ""
+    served: float = 1.0  # of the time in which the stand-ins had work, the share with a processor
     broken: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
 
 
 def tally(name, records, log, note="", fault_until=None):
@@ -161,4 +163,6 @@ def markdown(rows, heading):
         if extra:
             lines.append(f"- {row.name}: {'; '.join(extra)}")
         lines += [f"- {row.name}: **broken promise**: {problem}" for problem in row.broken]
+        starved = f"cannot judge, model and stores had a processor in {row.served:.0%} of the time that they needed one"
+        lines += [f"- {row.name}: {starved}: {problem}" for problem in row.open]
     return "\n".join(lines) + "\n"

@@ -155,6 +155,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Hand the request on, unless too many wait behind one that is being answered."""
         self._in_head, self._in_body = False, True
+        if self.parser.get_http_version() == "1.1" and not any(name == b"host" for name, _ in self.headers):
+            self._stop(HTTPStatus.BAD_REQUEST, "no_host")
         if len(self.pipeline) >= _MAX_PIPELINED:
             self._stop(HTTPStatus.TOO_MANY_REQUESTS, "too_many_pipelined")
         self._wait(None)
@@ -209,7 +211,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer ``status`` and close; while another request is being answered, just close."""
         self._refused = True
         log(Event.CONNECTION_REFUSED, reason=reason, status=status.value)
-        if not self.is_idle:
+        if self._in_body and self.cycle is not None and not self.pipeline and not self.cycle.response_started:
+            # The body of the request that waits for it: its answer is this one, and what the service says is dropped.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        elif not self.is_idle:
             self.abort()
             return
         text = f"{status.value} {status.phrase}: {_REMEDIES[reason]}\n".encode()
@@ -252,6 +258,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 _REMEDIES = {
     "not_http": "this is no HTTP request",
+    "no_host": "name the service in the header Host",
     "headers_too_large": "send fewer or shorter headers",
     "too_many_headers": "send fewer headers",
     "too_many_pipelined": "wait for an answer before the next request",

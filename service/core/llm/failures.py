@@ -27,6 +27,7 @@ _SPENT = (
     "budget has been exceeded",
 )
 _NO_SERVER = ("ConnectError", "ClientConnectorError", "ClientConnectorDNSError", "ConnectionRefusedError", "gaierror")
+_CUT = ("ClientPayloadError", "IncompleteRead", "ReadError", "RemoteProtocolError", "ServerDisconnectedError")
 _CODE = re.compile(r"^[a-z0-9_.-]{1,40}$", re.IGNORECASE)
 
 
@@ -70,8 +71,13 @@ def translated_anywhere(err: Exception, card: ModelCard, server: ModelServer, ex
         return ModelUnusable(f"{model} does not take an option of this pair; see omni models check {card.id}")
     if found := next((cause for cause in _causes(err) if isinstance(cause, ModelUnusable)), None):
         return ModelUnusable(f"{model}: {found}")  # ours, from within litellm
-    if any(type(cause).__name__ in _NO_SERVER for cause in _causes(err)):
+    names = {type(cause).__name__ for cause in _causes(err)}
+    if names.intersection(_NO_SERVER):
         return UpstreamUnavailable(f"{model}: no server answers at {where}; check its address and that it runs")
+    if names.intersection(_CUT):  # litellm says 500 of these, which nobody sent
+        return UpstreamUnavailable(f"{model}: {where} broke its answer off; try again later, or check it")
+    if "JSONDecodeError" in names:
+        return UpstreamUnavailable(f"{model}: {where} answered with what is no JSON; try again later, or check it")
     if any(_is_error_body(cause) for cause in _causes(err)):
         return UpstreamUnavailable(
             f"{model}: {where} answered 200 with an error{_code_of(err)} in place of an answer; try again later, or check it"

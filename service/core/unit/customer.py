@@ -1,9 +1,10 @@
 """A customer, known by identities that a channel or a person of the company has verified."""
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 IdentityKind = Literal["account", "contact", "phone", "email"]
 # The names under which channels give verified values of these kinds; other values, such as a language, identify nobody.
@@ -15,6 +16,20 @@ IDENTITY_NAMES: Mapping[str, IdentityKind] = {
     "customer_phone": "phone",
     "email": "email",
 }
+
+
+def _as_it_looks(number: str) -> str:
+    """Return ``number``; a character that nobody sees, or that looks like another, would name another account than it shows."""
+    if number != unicodedata.normalize("NFKC", number) or any(
+        unicodedata.category(sign) == "Cf" or (sign.isdigit() and not sign.isascii()) for sign in number
+    ):
+        raise ValueError(
+            "holds characters that are invisible or stand for others; type it with plain letters and digits"
+        )
+    return number
+
+
+AS_IT_LOOKS = AfterValidator(_as_it_looks)
 
 
 class VerifiedIdentity(BaseModel):

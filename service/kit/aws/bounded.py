@@ -36,9 +36,19 @@ _REFUSALS = frozenset({"EntityTooLarge", "ItemCollectionSizeLimitExceededExcepti
 class StoreThrottled(StoreError):
     """The store throttled the request; retry later."""
 
+    cause = "throttled"
+
 
 class StoreDropped(StoreError):
     """The store closed a connection that was kept open; retry on a new one."""
+
+    cause = "dropped"
+
+
+class StoreTimedOut(StoreError):
+    """The store gave no answer within its time."""
+
+    cause = "timeout"
 
 
 PASSING = (StoreThrottled, StoreDropped)
@@ -100,4 +110,4 @@ class StoreThreads:
                     limiter=self._threads,
                 )
         except TimeoutError as err:
-            raise StoreError(f"{self._store} gave no answer within {self._timeout_s:g} s") from err
+            raise StoreTimedOut(f"{self._store} gave no answer within {self._timeout_s:g} s") from err

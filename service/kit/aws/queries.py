@@ -18,7 +18,7 @@ from aiodynamo.models import RetryConfig, RetryTimeout
 from botocore.exceptions import BotoCoreError
 from yarl import URL
 
-from service.kit.aws.bounded import PASSING, STORE_RETRIES, ItemChanged, StoreDropped, StoreThrottled
+from service.kit.aws.bounded import PASSING, STORE_RETRIES, ItemChanged, StoreDropped, StoreThrottled, StoreTimedOut
 from service.kit.aws.clients import AwsKey, KeptKey, is_proxied, key_finder
 from service.kit.frame.errors import StoreError
 from service.kit.settings import Settings
@@ -158,7 +158,7 @@ class DynamoQueries:
         except _DROPPED as err:
             raise StoreDropped(f"{store} closed the connection") from err
         except TimeoutError as err:
-            raise StoreError(f"{store} gave no answer within {self._timeout_s:g} s") from err
+            raise StoreTimedOut(f"{store} gave no answer within {self._timeout_s:g} s") from err
         except (aiohttp.ClientError, ssl.SSLError, ValueError, RetryTimeout, BotoCoreError) as err:
             raise StoreError(f"{store} cannot be reached: {type(err).__name__}") from err
 

@@ -43,10 +43,11 @@ class ToolsDiffer(RegistryError):
 
 
 class StoreError(ServiceError):
-    """A data store did not answer."""
+    """A data store did not answer; ``cause`` is what the log says of it."""
 
     status = 503
     code = FailureCode.UPSTREAM_UNAVAILABLE
+    cause = "refused"
 
 
 class WarehouseError(ServiceError):

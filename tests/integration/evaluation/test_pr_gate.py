@@ -77,7 +77,8 @@ def test_the_gate_of_a_pull_request_evaluates_what_changed_and_nothing_else(root
     code, said, comment = gate(root)
     assert code == 2
     assert "The gate could not run" in comment
-    assert "echo.prompty:1" in comment
+    assert "prompts/summarize/echo.prompty:1" in comment
+    assert str(root) not in comment
     assert gate(root, base="nothing-like-it")[0] == 2
 
 

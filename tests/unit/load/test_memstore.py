@@ -23,21 +23,39 @@ def rig(monkeypatch):
     return made
 
 
-def query(rig, values):
-    body = {"TableName": "x", "KeyConditionExpression": "", "ExpressionAttributeValues": values}
+def call(rig, operation, **body):
     request = urllib.request.Request(
         f"http://127.0.0.1:{rig.settings.local.aws_port}/",
         data=json.dumps(body).encode(),
-        headers={"X-Amz-Target": "DynamoDB_20120810.Query"},
+        headers={"X-Amz-Target": f"DynamoDB_20120810.{operation}"},
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
         return json.load(answer)
+
+
+def query(rig, values):
+    return call(rig, "Query", TableName="x", KeyConditionExpression="", ExpressionAttributeValues=values)
 
 
 def test_a_table_in_which_nothing_is_kept_is_empty(rig):
     with rig._stack:
         rig._start_memory()
         assert query(rig, {":list": {"S": "open"}}) == {"Items": [], "Count": 0}
+
+
+def test_a_shared_item_is_put_together_with_others_and_read_by_its_key(rig):
+    item = {"pk": {"S": "rollout"}, "sk": {"S": "summarize"}}
+    other = {"Update": {"TableName": "x", "Key": {"id": {"S": "1"}}, "UpdateExpression": ""}}
+    asked = {"KeyConditionExpression": "#0 = :0 AND #1 = :1", "TableName": "omni-shared-state"}
+    with rig._stack:
+        rig._start_memory()
+        call(
+            rig, "TransactWriteItems", TransactItems=[{"Put": {"TableName": "omni-shared-state", "Item": item}}, other]
+        )
+        values = {":0": {"S": "rollout"}, ":1": {"S": "summarize"}}
+        assert call(rig, "Query", **asked, ExpressionAttributeValues=values)["Items"] == [item]
+        for operation in ("Scan", "GetItem", "PutItem", "UpdateItem", "DeleteItem"):
+            assert "Items" not in (found := call(rig, operation, TableName="x", Item={}, Key={})) or not found["Items"]
 
 
 def meet_a_fault(rig):

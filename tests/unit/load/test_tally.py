@@ -1,7 +1,9 @@
 """The table of `make load` and `make chaos`: each request lands in exactly one column, and a broken promise shows."""
 
 import importlib.util
+import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -208,3 +210,45 @@ def test_a_mixture_is_seen_wherever_it_shows(change, problem):
     pairs = {("v1.0.0", "a" * 64, 1): False, ("v2.0.0", "b" * 64, 2): True}
     _, wrong = mixture.mixtures([row], log, stored if digest else {}, pairs)
     assert (wrong == []) if problem is None else (len(wrong) == 1 and problem in wrong[0])
+
+
+def test_the_stand_in_answers_as_every_model_of_the_pair(scenarios, monkeypatch, tmp_path):
+    import rig
+
+    given = []
+
+    def bedrock(arguments, log):
+        given.extend(arguments)
+        raise InterruptedError
+
+    monkeypatch.setattr(rig, "LocalBedrock", bedrock)
+    with pytest.raises(InterruptedError):
+        rig.Rig(tmp_path, stores="memory").__enter__()
+    pair = rig.the_pair(rig.Settings())
+    assert pair.model == scenarios.PRIMARY
+    assert set(given[given.index("--echo-models") + 1].split(",")) == set(pair.models)
+
+
+def test_a_starved_machine_excuses_late_answers_and_nothing_else(scenarios):
+    scenario = scenarios.Scenario(name="s", most_p95_ms=5000)
+    row = tally.Row(name="s", sent=10, in_time=9, late=1, p95=6000.0, wrong=1)
+    judged = scenarios.judged(scenario, row)
+    assert (len(judged.broken), judged.open) == (3, ())
+    starved = scenarios.judged(scenario, replace(row, served=scenarios.LEAST_SERVED - 0.01))
+    assert starved.broken == ("1 answers belonged to another request",)
+    assert [problem.partition(",")[0] for problem in starved.open] == [
+        "10.0% came after 5 s", "95% of the answers took up to 6000 ms",
+    ]  # fmt: skip
+    assert "cannot judge" in tally.markdown([starved], "h")
+    assert scenarios.judged(scenario, replace(row, late=0, wrong=0, p95=1.0, served=0.0)).open == ()
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="Linux says it")
+def test_the_share_with_a_processor_counts_waiting_only(scenarios):
+    import rig
+
+    assert rig.share_served((1.0, 1.0), (2.0, 4.0)) == 0.25
+    assert rig.share_served((0.0, 0.0), (0.0, 0.0)) == 1.0
+    ran, waited = rig.on_processors_s(os.getpid())
+    assert ran > 0
+    assert waited >= 0

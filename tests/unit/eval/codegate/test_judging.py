@@ -100,3 +100,16 @@ def test_other_words_that_no_score_reads_are_counted_and_shown_to_a_person(base,
     assert [(item.base, item.branch) for item in part.changed] == [(words, f"{words}!")] * 2
     seen = judge_sides(base, side([*first, *whole[2:]]), settings).parts[0]
     assert (seen.different, seen.unread) == (2, 0)
+
+
+def test_a_sentence_that_nothing_accounts_for_is_put_before_a_person():
+    task, here = load_task("summarize"), Settings()
+    case = load_gate(load_suite("summarize"), input_model=task.input_model, settings=here).cases[0]
+    said = case.inputs["interactions"][0]["text"].split(". ")[0]
+
+    def side_of(output):
+        answers = [answer(case.id, case.inputs_digest, output)]
+        return SideAnswers(task="summarize", pair="extractive", parts={ANSWERS: answers})
+
+    found = judge_sides(side_of(f"{said}."), side_of(f"{said}. Every complaint was resolved in Lisbon."), here)
+    assert (found.parts[0].reworded, found.parts[0].unread, found.needs_person) == (1, 1, True)

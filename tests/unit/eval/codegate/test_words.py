@@ -88,3 +88,14 @@ def test_answers_that_no_figure_tells_apart_are_put_before_a_person():
     assert "resolved" in row
     assert "<b>" not in row
     assert row.count("|") - row.count("\\|") - row.count("&#124;") == 4
+
+
+def test_other_answers_than_the_base_gives_name_what_nobody_looked_for():
+    part = replace(outcome().judgement.parts[0], reworded=9, unread=7)
+    found = outcome(judgement=replace(outcome().judgement, parts=(part,), unseen=("blame_moved", "tone")))
+    assert found.needs_person
+    assert "PASS for form and figures, 2 kinds unseen, 9 of 200 answers differ" in headline(found)
+    assert "no judge looked at them for blame_moved, tone. A person reads them" in comment(found)
+    shown = replace(part, part="planted faults shown")
+    assert not outcome(judgement=replace(found.judgement, parts=(shown,))).needs_person
+    assert not outcome(judgement=replace(found.judgement, unseen=())).needs_person

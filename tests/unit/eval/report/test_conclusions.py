@@ -218,3 +218,10 @@ def test_a_finding_keeps_its_quote_on_the_way_to_another_process() -> None:
     again = pickle.loads(pickle.dumps(FINDING))
     assert (again, again.head, again.quote, again.value) == (FINDING, FINDING.head, FINDING.quote, "$450")
     assert again == "amount $450 is in no interaction: 'A refund of $450 was promised.'"
+
+
+def test_a_suite_without_scores_of_single_answers_does_not_call_them_faultless() -> None:
+    results = [answer(0), answer(1)]
+    assert findings_sentence(results, replace(SUITE, metrics=(), table=())).startswith(
+        "2 answers, none scored by itself"
+    )

@@ -41,10 +41,10 @@ def evaluation(*pairs, dataset="gate", task="summarize", environment="local"):
     return bare_evaluation(*pairs, task=task, environment=environment, dataset_name=dataset, case_count=9)
 
 
-def step(*pairs, suite=SUITE, policy=TAKES, named=(), **where):
+def step(*pairs, suite=SUITE, policy=TAKES, named=(), has_dev=True, **where):
     return "\n".join(
         line.partition(": ")[2]
-        for line in step_lines(next_steps(evaluation(*pairs, **where), suite, policy, named=named))
+        for line in step_lines(next_steps(evaluation(*pairs, **where), suite, policy, named=named, has_dev=has_dev))
     )
 
 
@@ -80,6 +80,17 @@ def test_after_a_fail_the_pair_that_is_nearest_to_pass_is_to_be_improved():
     said = step(far, near)
     assert said.startswith("read its worst cases in the report, improve prompts/summarize/near.prompty")
     assert said.endswith("omni eval --pairs near --dataset dev")
+
+
+def test_without_a_development_set_the_gates_cases_are_tried_again():
+    for verdict in (FAIL, UNDECIDED):
+        assert step(pair("near", check(verdict)), has_dev=False).endswith("omni eval --pairs near")
+
+
+def test_what_is_improved_of_a_pair_that_is_code_is_the_code():
+    made = replace(evaluation(pair("rules", check(FAIL))), code_models=(pair("rules").model,))
+    (found,) = next_steps(made, SUITE, TAKES)
+    assert f"improve the code of {pair('rules').model} in service/core/tasks/summarize, and try it" in found.do
 
 
 def test_a_pair_that_only_misbehaves_is_tried_by_its_behaviour():

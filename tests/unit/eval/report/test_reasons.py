@@ -97,3 +97,13 @@ def test_every_form_of_the_report_says_the_reason_once(capsys):
         assert "could not be scored" not in text
         assert text.count("5 of 12 answers were invalid") <= 2  # the summary and the list of checks
         assert "5 of 12 answers were invalid" in text
+
+
+def test_reasons_with_other_figures_keep_theirs():
+    texts = [f"{n} of 12 cases were called live" for n in (3, 4)]
+    pair = make_pair("open", Verdict.INCONCLUSIVE, 0.8, [answer(number) for number in range(12)])
+    checks = tuple(
+        check(name, Verdict.INCONCLUSIVE, text) for name, text in zip(("chrf", "grounded"), texts, strict=True)
+    )
+    groups = check_groups(replace(pair, gate=replace(pair.gate, checks=checks)), SUITE)
+    assert [group.reason for group in groups] == texts

@@ -76,6 +76,15 @@ def test_the_line_names_what_the_run_waits_for():
     ]
 
 
+def test_the_line_names_the_server_that_does_not_answer():
+    shown, clock, said = start()
+    shown.server = lambda job: "http://127.0.0.1:9/v1"
+    shown.callback_for(job("slow"))
+    clock.now += 12
+    shown.tick()
+    assert "waiting for the first answer of slow from http://127.0.0.1:9/v1, whose model" in said[0]
+
+
 def test_a_stall_is_named():
     shown, clock, said = start()
     count = shown.callback_for(job("slow"))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from eval.run.reply_cache import MOST_SILENT, CachingGateway, ReplyCache
+from eval.run.reply_cache import MOST_SILENT, MOST_THROTTLED, CachingGateway, ReplyCache
 from eval.spine.errors import RunAborted
 from eval.spine.results import Timing
 from service.core.llm.model_call import ModelCall, ModelReply
@@ -123,15 +123,15 @@ async def test_an_older_reply_counts_only_if_its_origin_is_known(tmp_path, answe
 
 
 class Failing(Gateway):
-    """Raises the errors in turn, and answers after the last one."""
+    """Raises the errors in turn, answers at each None among them, and after the last one."""
 
     def __init__(self, *errors):
         super().__init__("provider")
         self.errors = list(errors)
 
     async def complete(self, call):
-        if self.errors:
-            raise self.errors.pop(0)
+        if self.errors and (error := self.errors.pop(0)):
+            raise error
         return await super().complete(call)
 
 
@@ -161,10 +161,20 @@ async def test_a_model_that_never_answers_ends_the_run(tmp_path):
 async def test_a_model_that_has_answered_once_may_fail_later(tmp_path):
     inner = Failing()
     assert await outcomes(tmp_path, inner, 1) == ["provider"]
-    broken = [UpstreamUnavailable("down") for _ in range(MOST_SILENT - 1)]
-    throttled = Failing(*broken, QuotaExceeded("slow down"), *[UpstreamUnavailable("down")] * MOST_SILENT)
-    found = await outcomes(tmp_path / "other", throttled, 2 * MOST_SILENT)
+    broken = [UpstreamUnavailable("down")] * MOST_SILENT + [QuotaExceeded("slow down")] * MOST_THROTTLED
+    found = await outcomes(tmp_path / "other", Failing(None, *broken), 1 + len(broken))
     assert RunAborted not in found
+
+
+async def test_a_model_that_only_throttles_ends_the_run(tmp_path):
+    found = await outcomes(tmp_path, Failing(*[QuotaExceeded("slow down")] * MOST_THROTTLED), MOST_THROTTLED)
+    assert found == [QuotaExceeded] * (MOST_THROTTLED - 1) + [RunAborted]
+
+
+async def test_a_throttled_call_is_no_answer(tmp_path):
+    broken = [UpstreamUnavailable("down")] * MOST_SILENT
+    found = await outcomes(tmp_path, Failing(QuotaExceeded("slow down"), *broken), 1 + MOST_SILENT)
+    assert found[-1] is RunAborted
 
 
 async def test_a_model_that_only_answers_in_prose_where_a_form_is_asked_for_ends_the_run(tmp_path):

@@ -1,10 +1,12 @@
 """Which pairs an evaluation runs when nobody names any."""
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from builders import make_pair, make_part
 
+from eval.run import selection
 from eval.run.selection import left_out_lines, select_pairs
 from service.core.unit.cards import ModelCard, ModelCards
 from service.kit.settings import Settings
@@ -126,6 +128,21 @@ def test_a_provider_without_a_key_is_left_out_with_the_command_that_names_it(mon
     assert line.endswith(f"models check {model}")
     monkeypatch.setenv(variable, "k")
     assert names(select_pairs([pair], CARDS, Settings(), credentials=lambda: False).pairs) == ["a"]
+
+
+class Vanishing(dict):
+    """An environment of which another thread takes a variable away while it is read."""
+
+    def __iter__(self):
+        names = list(super().__iter__())
+        self.clear()
+        return iter(names)
+
+
+def test_variables_that_vanish_while_they_are_read_are_no_keys(monkeypatch):
+    monkeypatch.delenv("GROQ_API_KEY", raising=False)
+    monkeypatch.setattr(selection, "os", SimpleNamespace(environ=Vanishing(GROQ_API_KEY="k")))
+    assert select_pairs([make_pair(name="a", model="groq/llama-3.3-70b-versatile")], CARDS, Settings()).without("key")
 
 
 def test_code_whose_extra_is_not_installed_is_left_out_with_the_command_that_installs_it():

@@ -398,6 +398,9 @@ def test_failure_without_fallback_is_a_problem(error: Exception, status: int, co
         ("application/json", b'{"account_number": 1' + b"0" * 5000 + b"}", 422),
         ("application/json", b'["a"]', 422),
         ("application/json", b'{"account_number": "1"}', 422),
+        ("application/json", '{"account_number": "12345\u200b67890", "contact_id": "c"}'.encode(), 422),
+        ("application/json", '{"account_number": "\uff11234567890", "contact_id": "c"}'.encode(), 422),
+        ("application/json", '{"account_number": "\u0661234567890", "contact_id": "c"}'.encode(), 422),
     ],
 )
 def test_a_body_is_read_as_fastapi_reads_it(

@@ -303,3 +303,18 @@ def test_what_is_no_http_is_answered_400(connect):
     protocol, transport = connect()()
     protocol.data_received(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
     assert (transport.status, transport.closed) == (400, True)
+
+
+def test_a_request_that_names_no_host_is_answered_400(connect):
+    connection, transport = connect()()
+    connection.data_received(b"GET /healthz HTTP/1.1\r\n\r\n")
+    assert transport.sent.startswith(b"HTTP/1.1 400 ")
+    assert b"Host" in transport.sent
+
+
+def test_a_malformed_chunk_is_answered_400(connect, loop):
+    connection, transport = connect()()
+    connection.data_received(POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nXYZ\r\n")
+    assert transport.sent.startswith(b"HTTP/1.1 400 ")
+    assert transport.closed
+    assert connection.cycle.disconnected

@@ -14,7 +14,7 @@ from service.core.unit.interaction import HistoryFilter, Interaction
 from service.interactions.items import MalformedItemError, from_item, key_range, key_time, sort_key, to_item
 from service.interactions.reader import InteractionStore
 from service.interactions.table import InteractionTable
-from service.kit.aws.bounded import StoreDropped, StoreThrottled
+from service.kit.aws.bounded import StoreDropped, StoreThrottled, StoreTimedOut
 from service.kit.frame.errors import StoreError
 
 NOW = datetime(2025, 12, 8, 12, 0, tzinfo=UTC)
@@ -186,12 +186,20 @@ def test_malformed_item_is_skipped_counted_logged_and_replaced_by_the_next_one()
     assert "1234567890" not in str(logs)
 
 
-@pytest.mark.parametrize("error", [StoreError("gone"), StoreThrottled("still too much")])
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (StoreError("gone"), "refused"),
+        (StoreThrottled("still too much"), "throttled"),
+        (StoreTimedOut("no answer"), "timeout"),
+    ],
+)
 @pytest.mark.acceptance("event.DYNAMODB_QUERY_START", "event.DYNAMODB_QUERY_FAILURE")
-def test_a_table_that_refuses_until_the_deadline_is_logged_as_a_failure(error: Exception) -> None:
+def test_a_table_that_refuses_until_the_deadline_is_logged_as_a_failure(error: Exception, cause: str) -> None:
     with capture_logs() as logs, pytest.raises(StoreError, match=str(error)):
         _history(FakeDynamo(error=error))
     assert [entry["event"] for entry in logs] == ["DYNAMODB_QUERY_START", "DYNAMODB_QUERY_FAILURE"]
+    assert logs[-1]["reason"] == cause
 
 
 class HotPartition(FakeDynamo):
