@@ -25,6 +25,7 @@ from eval.suites.assistant.sources import free_texts_of
 from eval.suites.assistant.world import IGNORED, world
 from eval.verdict.pools.classification import ClassRecall, MacroF1
 from figures.metric import Unit
+from service.core.tasks.assistant import TASK
 from service.core.tasks.assistant.tools import SPECS
 
 _POOLS: dict[str, Pool] = {
@@ -294,5 +295,5 @@ SUITE = Suite(
         "sentences_unread",
     ),
     least_repeats=4,
-    episode=DialogueEpisode(world=world, specs=SPECS, ignored=IGNORED),
+    episode=DialogueEpisode(world=world, specs=SPECS, ignored=IGNORED, sources=TASK.sources),
 )
