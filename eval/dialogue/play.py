@@ -41,7 +41,8 @@ class DialogueEpisode:
     ``world`` opens the world of a scenario; it is a function of a module, because other processes get it, too. ``specs`` are
     all tools that it has; a pair names those that it may use. ``ignored`` are fields of the records that conversations of equal
     worth may leave different: free text, logs of reads. ``sources`` is the task's (``Task.sources``), for gold runs.
-    ``customer`` is the prompt and model that play the customers in place of the scripts, for runs that are no evidence. ``documents`` are what tools of a pair search that name an index.
+    ``customer`` is the prompt and model that play the customers in place of the scripts, for runs that are no evidence.
+    ``documents`` are what tools of a pair search that name an index.
     """
 
     world: Callable[[ConversationScenario], CaseWorld]

@@ -156,8 +156,9 @@ SUITE = Suite(
         ),
         Floor(
             metric="not_permitted_done",
-            bound=0.08,
-            reason="nine customers of 200 needlessly transferred; the rules, which are code, reach 12",
+            bound=0.02,
+            reason="what nobody permitted is not done: none in 200 conversations shows at most 1.5%; the rules, which are code, "
+            "reach 12, needless transfers all but one",
             of_code=False,
         ),
         *(Floor(metric=name, bound=0.02, reason=_NEVER) for name in _ZERO),
