@@ -30,7 +30,8 @@ from eval.commands.traffic import traffic
 from eval.spine.errors import HarnessError
 from omni.bench import bench, simulate
 from omni.capacity.command import capacity
-from omni.deploying import deploy
+from omni.deploying.command import deploy
+from omni.deploying.rehearse import rehearse
 from omni.scheduling import schedule
 from omni.simulated import mark_simulated, use_simulated_store
 from omni.training import intents, pin_artifacts
@@ -110,6 +111,7 @@ def build_app() -> typer.Typer:
             app.command(name, rich_help_panel=station)(command)
     app.add_typer(shadow, name="shadow", rich_help_panel=RELEASE)
     app.add_typer(deploy, name="deploy", rich_help_panel=RELEASE)
+    app.add_typer(rehearse, name="rehearse", rich_help_panel=RELEASE)
     add_service_commands(app)
     knowledge.command("measure")(measure_knowledge)
     for station, commands in ((WAREHOUSE, _WAREHOUSE), (MEASURE, _MEASURE)):

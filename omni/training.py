@@ -16,13 +16,18 @@ def train_intents(
     compare: Annotated[
         bool, typer.Option("--compare", help="Only compare penalties, by folds of the training messages.")
     ] = False,
+    trouble: Annotated[
+        bool,
+        typer.Option("--trouble", help="Learn who is in trouble, from datasets/assistant/trouble, instead of intents."),
+    ] = False,
 ) -> None:
     """Learn from train.jsonl of datasets/assistant/intents, calibrate on dev.jsonl, and pin the weights in the pairs."""
     from service.commands.knowledge import open_model
     from service.kit.settings import Settings
 
     settings = Settings()
-    folder, model = settings.datasets_dir / "assistant" / "intents", open_model(settings)
+    name = "trouble" if trouble else "intents"
+    folder, model = settings.datasets_dir / "assistant" / name, open_model(settings)
     from eval.instruments.intents.train import content_of, cross_validated, learn
     from service.core.unit.pair_file.pin import keep_trained
 
@@ -31,8 +36,9 @@ def train_intents(
             say(f"C={penalty:<6g} accuracy {accuracy:.3f}  log loss {loss:.3f}")
         return
     weights = learn(folder, model)
-    file, pairs = keep_trained(settings.prompts_dir / "assistant", "intents", "intent_weights", content_of(weights))
-    say(f"{file}: {len(weights.intents)} intents, temperature {weights.temperature}")
+    stem = "trouble_weights" if trouble else "intent_weights"
+    file, pairs = keep_trained(settings.prompts_dir / "assistant", name, stem, content_of(weights))
+    say(f"{file}: {len(weights.intents)} {name}, temperature {weights.temperature}")
     say(f"named by {', '.join(path.stem for path in pairs) or 'no pair'}: other weights are another pair, evaluate it")
 
 

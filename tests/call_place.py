@@ -180,6 +180,9 @@ class QueueInMemory:
             if name not in self.done
         ]
 
+    def keep(self, receipts: list[str], *, visible_after_s: int) -> None:
+        """Nothing is hidden from other readers."""
+
     def delete(self, receipts: list[str]) -> None:
         self.done.update(receipts)
 

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
 import time
 from contextlib import suppress
@@ -29,6 +28,8 @@ for name in ("CI", "GITHUB_ACTIONS"):
 warm.share_descriptions()
 warm.install()
 fresh_stores.install()
+# A test may kill a process, but cuts no power: what a write waits for the disk would be a tenth of many tests.
+os.fsync = lambda descriptor: None
 
 with suppress(ImportError):  # the environment of tools/test_ragas.sh has no hypothesis
     import hypothesis
@@ -77,31 +78,40 @@ def notary():
     return Notary()
 
 
-@pytest.fixture(scope="module")
-def local_aws(tmp_path_factory):
-    """Settings of a local AWS (ministack) of this module, running; keyword arguments are further settings."""
-    from service.kit.settings import Settings
-    from service.local import aws
+@pytest.fixture(scope="session")
+def one_aws(tmp_path_factory):
+    """The local AWS that the tests of this process use one after another."""
+    from one_aws import OneAws
 
-    running = []
+    one = OneAws(tmp_path_factory.mktemp("aws"))
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="module")
+def local_aws(one_aws, tmp_path_factory):
+    """Return settings of the local AWS (ministack), emptied by each call; keyword arguments are further settings."""
+
+    def emptied(**changes):
+        return one_aws.emptied(tmp_path_factory.mktemp("omni"), **changes)
+
+    return emptied
+
+
+@pytest.fixture(scope="module")
+def own_aws(tmp_path_factory):
+    """Return settings of a local AWS of this module alone, which it may stop; keyword arguments are further settings."""
+    import one_aws
+
+    settings = []
 
     def start(**changes):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        fields = {"state_dir": tmp_path_factory.mktemp("omni"), "local_aws_port": port, "store_timeout_s": 10.0}
-        fields["crowded_from_s"] = (
-            0.0  # on a busy machine the loop is late, and a crowded service answers without its model
-        )
-        settings = Settings(**fields | changes)
-        settings = settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
-        running.append(settings)
-        assert aws.start(settings) is True
-        return settings
+        settings.append(one_aws.start(tmp_path_factory.mktemp("omni"), **changes))
+        return settings[-1]
 
     yield start
-    for settings in running:
-        aws.ministack(settings).stop()
+    for started in settings:
+        one_aws.stop(started)
 
 
 @pytest.fixture

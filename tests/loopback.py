@@ -10,9 +10,12 @@ from service.app import create_app
 
 
 @contextmanager
-def serving(runtime, port=0):
+def serving(runtime, port=0, around=lambda app: app):
+    """Yield host and port; ``around`` may put another ASGI application in front."""
     listener = socket.create_server(("127.0.0.1", port))
-    config = uvicorn.Config(create_app(runtime=runtime), log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        around(create_app(runtime=runtime)), log_config=None, access_log=False, timeout_graceful_shutdown=2
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

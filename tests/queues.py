@@ -10,7 +10,7 @@ class UntilEmpty:
 
     def __init__(self, queue):
         self._queue = queue
-        self.delete, self.waiting = queue.delete, queue.waiting
+        self.keep, self.delete, self.waiting = queue.keep, queue.delete, queue.waiting
 
     def receive(self, *, wait_s, visible_after_s):
         """Return the next messages; none at once where ``wait_s`` is 0, else only when the queue is empty."""

@@ -9,7 +9,7 @@ import inspect
 import io
 import re
 import tokenize
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -36,7 +36,26 @@ ARCHITECTURE = ROOT / "docs" / "architecture.md"
 _BEGIN, _END = "<!-- rooms: written by tools/pages.py -->", "<!-- end of rooms -->"
 _PACKAGES = ("service/kit", "service/core", "service", "eval")
 _TEST_FOLDERS = ("tests", "infra/cdk/tests")
-_STATES = {"partly": "partly", "otherwise": "decided otherwise", "open": "no test"}
+_STATES = {"partly": "partly", "otherwise": "decided otherwise", "open": "not shown"}
+RUN, REHEARSED, RULE = "run here", "rehearsed", "by rule"
+# How a test shows what it shows, by how its name begins: most run the code as it is used. Rehearsals start what AWS would start,
+# from the templates or images; the others compare files with each other, with AWS's schemas or with what we know of its rules.
+SHOWN_OTHERWISE: Mapping[str, str] = {
+    "infra/cdk/tests/": RULE,
+    "tests/contract/test_connect.py": RULE,
+    "tests/contract/test_deploying_guide.py": RULE,
+    "tests/contract/test_erasure_places.py": RULE,
+    "tests/contract/test_observability.py": RULE,
+    "tests/contract/test_retention.py": RULE,
+    "tests/contract/test_runbooks.py": RULE,
+    "tests/contract/test_stores.py": RULE,
+    "tests/contract/test_workflows.py": RULE,
+    "tests/integration/operations/test_runbooks.py::test_a_command_for_the_real_account": RULE,
+    "tests/browser/test_pages_behind_gateway.py": REHEARSED,
+    "tests/integration/deployment/": REHEARSED,
+    "tests/integration/image/": REHEARSED,
+    "tests/integration/stores/test_every_stack.py": REHEARSED,
+}
 
 
 @cache
@@ -82,8 +101,12 @@ def acceptance_page() -> str:
         "# Acceptance: what is required, and the tests that show it",
         "",
         "`python tools/pages.py` writes this page from `docs/acceptance.yaml` and the tests' `acceptance` markers.",
-        "Paths are below `tests/`. A line without a state is shown whole; *partly*, *decided otherwise* and *no test* say",
-        "what is not. Nothing here has run in an AWS account. Ids such as R-LATENCY: [requirements](requirements.md).",
+        "Paths are below `tests/`. Each row says how its tests show it: *run here* (the code as it is used, on the local AWS),",
+        "*rehearsed* (what AWS would start, from the templates and images), *by rule* (files compared with each other and with",
+        "AWS's schemas: only an account could show it) or *not shown*. *partly* and *decided otherwise* say what is missing, or",
+        "why. Nothing here has run in an AWS account. Ids such as R-LATENCY: [requirements](requirements.md).",
+        "",
+        *_counts(),
     ]
     page = None
     for section in acceptance():
@@ -99,8 +122,31 @@ def _row(row: Mapping[str, Any]) -> str:
     names = " ".join(f"`{name}`" for name in row.get("names", ()) if not row["id"].endswith(f".{name}"))
     text = "; ".join(part for part in (names, row.get("where"), row["text"]) if part)
     states = "".join(f" *{word}: {row[key]}*." for key, word in _STATES.items() if key in row)
-    tests = [f"`{path.removeprefix('tests/')}::{function}`" for path, function in shown_by().get(row["id"], ())]
-    return f"- **{row['id']}** {text}.{states}" + (f" {' '.join(tests)}" if tests else "")
+    tests = [
+        f"*{how}:* " + " ".join(f"`{test.removeprefix('tests/')}`" for test in found)
+        for how, found in ways(row["id"]).items()
+    ]
+    return " ".join([f"- **{row['id']}** {text}.{states}", *(tests or ([] if "open" in row else ["*not shown*"]))])
+
+
+def ways(row: str) -> dict[str, list[str]]:
+    """Return the tests of a row by how they show it, the strongest way first; empty if no test does."""
+    found: dict[str, list[str]] = {RUN: [], REHEARSED: [], RULE: []}
+    for path, function in shown_by().get(row, ()):
+        test = f"{path}::{function}"
+        found[next((how for begins, how in SHOWN_OTHERWISE.items() if test.startswith(begins)), RUN)].append(test)
+    return {how: tests for how, tests in found.items() if tests}
+
+
+def _counts() -> list[str]:
+    """Return a table of how many rows are shown in which way, each by its strongest."""
+    rows = [row for section in acceptance() for row in section["rows"]]
+    strongest = Counter(next(iter(ways(row["id"])), "not shown") for row in rows)
+    return [
+        f"| {' | '.join([*strongest, 'rows'])} |",
+        "|---" * (len(strongest) + 1) + "|",
+        f"| {' | '.join(map(str, [*strongest.values(), len(rows)]))} |",
+    ]
 
 
 def settings_page() -> str:

@@ -1,7 +1,8 @@
 """Builds the images of ``infra/image/Dockerfile`` as root file systems, and runs them, without a container engine.
 
     sudo .venv/bin/python tools/rehearse_image.py build service --into /tmp/images
-    sudo .venv/bin/python tools/rehearse_image.py run service --into /tmp/images --volume /tmp/state -e OMNI_PORT=8099 -- serve
+    sudo .venv/bin/python tools/rehearse_image.py run service --into /tmp/images \
+        --volume /tmp/state -e OMNI_ENVIRONMENT=aws -- serve
 
 Replays the file's own lines: ``FROM`` a slim Debian becomes mmdebstrap's ``minbase`` of the same release (fetched now, so the
 digest is not what is tried), other stages are copied, ``RUN`` runs in a chroot. ``run`` starts the image's command as the image's
@@ -328,6 +329,9 @@ def run(given: argparse.Namespace, arguments: Sequence[str]) -> int:
     words = stage.health if given.action == "health" else (*stage.entrypoint, *(arguments or stage.command))
     env = {**stage.env, **dict(pair.split("=", 1) for pair in given.env)}
     uid, _, gid = stage.user.partition(":")
+    if given.volume is not None and not given.volume.exists():  # as an engine makes a volume: the image's user owns it
+        given.volume.mkdir(parents=True)
+        os.chown(given.volume, int(uid), int(gid or uid))
     root = shlex.quote(str(stage.root))
     lent = [tuple(one.split(":", 1)) for one in given.mount]
     script = [

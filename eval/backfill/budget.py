@@ -120,13 +120,14 @@ def _most_tokens(text: str) -> float:
     return plain / _FEWEST_CHARS_PER_TOKEN + len(text.encode()) - plain
 
 
-def cards_for(pair: Pair, cards: ModelCards) -> tuple[ModelCard, ...]:
-    """Return the cards of the pair's models, which need not stand in the file of the cards.
+def cards_for(pair: Pair, cards: ModelCards, task: Task[Any]) -> tuple[ModelCard, ...]:
+    """Return the cards of whatever answers for the pair: its models, which need no card in the file, and the task's fallback.
 
     Raises:
         PairError: a model is unknown.
     """
-    return tuple(map(cards.get, pair.models))
+    models = [*pair.models, *filter(None, [task.fallback_model])]
+    return tuple(map(cards.get, dict.fromkeys(models)))
 
 
 def cost_of_row(row: Mapping[str, Any]) -> Decimal:

@@ -117,8 +117,8 @@ def item_cost(pair: Pair, cards: ModelCards, sample: Sequence[WorkItem]) -> Item
     """
     if not sample:
         raise BackfillError("the sample holds no item; name a file with lines of id and inputs")
-    bound = CostBound(pair, cards_for(pair, cards))
     task = load_task(pair.task)
+    bound = CostBound(pair, cards_for(pair, cards, task))
     chars = []
     for item in sample:
         questions = task.questions(task.input_model.model_validate(item.inputs), pair)

@@ -52,6 +52,7 @@ def backfill(
     from eval.backfill.budget import cards_for
     from eval.backfill.run import BackfillOrder
     from eval.spine.errors import BackfillError
+    from service.core.run.task import load_task
     from service.core.unit.cards import ModelCards
     from service.kit.settings import Settings
     from service.kit.telemetry.log import configure_logging
@@ -75,7 +76,7 @@ def backfill(
         mode="rescore" if loaded is None else "score" if score else "summarise",
         folder=settings.state_dir / "backfill" / name,
         pair=loaded,
-        cards=() if loaded is None else cards_for(loaded, cards),
+        cards=() if loaded is None else cards_for(loaded, cards, load_task(task)),
         chunk_size=chunk,
         per_second=rate,
         budget_usd=None if budget is None else _amount(budget),

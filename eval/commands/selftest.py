@@ -60,8 +60,8 @@ def selftest(
     kinds = names_of(mutants)
     if holdout:
         _holdout(task)
-    elif not doses and has_conversations(task):
-        given = {"--engine": engine, "--seeds": seeds, "--cases": cases, "--fresh": fresh, "--strangers": strangers}
+    elif not strangers and has_conversations(task):
+        given = {"--engine": engine, "--seeds": seeds, "--cases": cases, "--fresh": fresh, "--doses": doses}
         _conversations(task, dataset, kinds, given, first_release=first_release)
     elif doses or first_release or strangers:
         from eval.selftest.doses.run import DoseOptions

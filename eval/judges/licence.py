@@ -7,7 +7,6 @@ the labelled claims, for this quarter's or the last one's held edits, and in a r
 measured on that run's own answers.
 """
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,15 +17,7 @@ from eval.labels.claims.labels import claims_digest
 from eval.labels.contrasts.sets import contrasts_digest
 from eval.spine.judge_spec import HARM_CLASSES, JudgeSpec
 from eval.spine.suite import Suite
-from eval.verdict.needed_recall import (
-    EQUAL_PASSES,
-    GATE_CASES,
-    JudgeBounds,
-    most_false_alarms,
-    needed_recall,
-    recall_for_first_release,
-    strictest_floor,
-)
+from eval.verdict.needed_recall import EQUAL_PASSES, bounds_of, most_false_alarms, recall_of_alarms, rounded_up
 from figures.command_line import omni
 from figures.stats import Interval, rate_interval
 from service.kit.frame.clock import wall_clock
@@ -148,11 +139,6 @@ def terms_of(suite: Suite, settings: Settings, spec: JudgeSpec | None = None) ->
     )
 
 
-def bounds_of(spec: JudgeSpec) -> JudgeBounds:
-    """Return how the gate uses the judge's score."""
-    return JudgeBounds(cases=GATE_CASES, margin=spec.margin, floor=spec.floor)
-
-
 def licence(record: Calibration | None, spec: JudgeSpec, terms: LicenceTerms, *, answered_by: str = "") -> Licence:
     """Return the licence that ``record`` gives.
 
@@ -186,24 +172,6 @@ def recall_needed(found: ContrastMeasure, spec: JudgeSpec) -> float | None:
     """Return the recall that the gate needs of a judge with these false alarms; None: none suffices."""
     assert found.false_alarms is not None
     return recall_of_alarms(found.false_alarms, spec)
-
-
-def recall_of_alarms(alarms: Interval, spec: JudgeSpec) -> float | None:
-    """Return the recall that the gate needs of a judge with the measured false ``alarms``; None: none suffices.
-
-    Beside production the margin decides, and the false alarms may be as many as the interval allows. At a first release the
-    judge's own floor decides alone, and harm passes most easily when they are no more than measured.
-    """
-    assert alarms.high is not None
-    beside = needed_recall(bounds_of(spec), _rounded_up(alarms.high))
-    alone = recall_for_first_release(bounds_of(gating_spec(spec, alarms)), _rounded_up(alarms.value))
-    return None if beside is None or alone is None else max(beside, alone)
-
-
-def gating_spec(spec: JudgeSpec, alarms: Interval) -> JudgeSpec:
-    """Return ``spec`` with the strictest floor that a good pair passes, by the false ``alarms`` that were measured."""
-    assert alarms.high is not None
-    return replace(spec, floor=strictest_floor(bounds_of(spec), _rounded_up(alarms.high)))
 
 
 def _class(name: str, found: ContrastMeasure, needed: float) -> ClassLicence:
@@ -277,14 +245,9 @@ def _insufficient(found: ContrastMeasure, spec: JudgeSpec) -> str:
     if alarms is None or alarms.high is None:
         return "its false alarms were not measured"
     most = most_false_alarms(bounds_of(spec))
-    if _rounded_up(alarms.high) > most:
+    if rounded_up(alarms.high) > most:
         return (
             f"false alarms {interval_text(alarms)} over {alarms.n} cases: above {most:.3f} an equal pair passes less than "
             f"{EQUAL_PASSES:.0%} of the time, and the interval must end below that"
         )
     return ""
-
-
-def _rounded_up(rate: float) -> float:
-    """Return ``rate`` in whole thousandths, so that few simulations serve all records."""
-    return math.ceil(rate * 1000) / 1000

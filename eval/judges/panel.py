@@ -236,7 +236,7 @@ def _standing(asker: Asker, bench: _Bench, answers: AnswersByArm, graded: _Grade
 def _with_own_floor(spec: JudgeSpec, jury: Jury, settings: Settings) -> JudgeSpec:
     """Return ``spec`` with the floor that follows from the judge's measured false alarms, if it was licensed for kinds."""
     from eval.judges.calibration import load
-    from eval.judges.licence import gating_spec
+    from eval.verdict.needed_recall import gating_spec
 
     record = load(settings.state_dir, jury.digest) if spec.kinds else None
     found = None if record is None else record.contrasts
@@ -249,9 +249,8 @@ def _in_place(
     """Return what is left of a licence once the judge was asked about known changes to the answers that it accepted."""
     from eval.judges.calibration import interval_text
     from eval.judges.contrasts import objection
-    from eval.judges.licence import bounds_of
     from eval.judges.licensing.in_place import edits_of, licence_in_place, measure_in_place
-    from eval.verdict.needed_recall import most_false_alarms
+    from eval.verdict.needed_recall import bounds_of, most_false_alarms
 
     spec = asker.spec
     items = [item for results in answers.values() for item in results if item.result.output is not None]

@@ -209,23 +209,28 @@ class _Trial:
 
     def _scored(self, case: Case, repeat: int, fault: _Planted | None) -> CaseResult:
         gold = expectations_of(case).gold if fault is None else fault.gold
-        specs = {spec.name: spec for spec in self.episode.specs}
-        result = asyncio.run(self.episode.play_with(case, repeat, specs, GoldAgent(gold)))
-        turns = len(ConversationRecord.model_validate_json(result.output or "").turns)
-        item = CaseResult(
-            case_id=case.id,
-            arm="primary",
-            repeat=repeat,
-            result=replace(result, cost=_COST),
-            live=True,
-            timings=(Timing(ms=_TURN_MS, live=True),) * turns,
-        )
+        item = played(self.episode, case, repeat, gold)
         item = item if fault is None else fault.edit(item)
         return replace(item, scores=score_one(self.suite.scorers, self.suite.task, case, item.result))
 
     def decided(self, candidate: Sequence[CaseResult], production: Sequence[CaseResult]) -> GateResult:
         cases = [*self.cases] * self.suite.least_repeats
         return decide_against(self.rules, self.pair, cases, candidate, production, first_release=self.first_release)
+
+
+def played(episode: DialogueEpisode, case: Case, repeat: int, gold: Gold) -> CaseResult:
+    """Return what comes of a case if the assistant does and says what ``gold`` writes; nothing is scored yet."""
+    specs = {spec.name: spec for spec in episode.specs}
+    result = asyncio.run(episode.play_with(case, repeat, specs, GoldAgent(gold)))
+    turns = len(ConversationRecord.model_validate_json(result.output or "").turns)
+    return CaseResult(
+        case_id=case.id,
+        arm="primary",
+        repeat=repeat,
+        result=replace(result, cost=_COST),
+        live=True,
+        timings=(Timing(ms=_TURN_MS, live=True),) * turns,
+    )
 
 
 def _planted(task: str, cases: Sequence[Case]) -> dict[str, dict[str, _Planted]]:

@@ -5,6 +5,7 @@ the gate decide right (``TARGETS``) about a pair of which a part of the answers 
 production. False alarms of the two pairs are drawn independently; on equal texts they would cancel out.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -12,10 +13,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.spine.judge_spec import JudgeSpec
 from eval.spine.results import Verdict
 from eval.verdict.gate import floor_verdict, margin_verdict
 from eval.verdict.paired import rate_difference_interval
-from figures.stats import rate_interval
+from figures.stats import Interval, rate_interval
 
 SMALL_DOSE, LARGE_DOSE = 0.10, 0.25
 CAUGHT, EQUAL_PASSES = 0.90, 0.80  # least shares of trials
@@ -117,6 +119,34 @@ def most_false_alarms(bounds: JudgeBounds, trials: int = TRIALS) -> float:
         else:
             high = middle - 1
     return low / 1000
+
+
+def bounds_of(spec: JudgeSpec) -> JudgeBounds:
+    """Return how the gate uses the judge's score."""
+    return JudgeBounds(cases=GATE_CASES, margin=spec.margin, floor=spec.floor)
+
+
+def recall_of_alarms(alarms: Interval, spec: JudgeSpec) -> float | None:
+    """Return the recall that the gate needs of a judge with the measured false ``alarms``; None: none suffices.
+
+    Beside production the margin decides, and the false alarms may be as many as the interval allows. At a first release the
+    judge's own floor decides alone, and harm passes most easily when they are no more than measured.
+    """
+    assert alarms.high is not None
+    beside = needed_recall(bounds_of(spec), rounded_up(alarms.high))
+    alone = recall_for_first_release(bounds_of(gating_spec(spec, alarms)), rounded_up(alarms.value))
+    return None if beside is None or alone is None else max(beside, alone)
+
+
+def gating_spec(spec: JudgeSpec, alarms: Interval) -> JudgeSpec:
+    """Return ``spec`` with the strictest floor that a good pair passes, by the false ``alarms`` that were measured."""
+    assert alarms.high is not None
+    return replace(spec, floor=strictest_floor(bounds_of(spec), rounded_up(alarms.high)))
+
+
+def rounded_up(rate: float) -> float:
+    """Return ``rate`` in whole thousandths, so that few simulations serve all records."""
+    return math.ceil(rate * 1000) / 1000
 
 
 def _equal_passes(bounds: JudgeBounds, false_alarms: float, trials: int) -> bool:

@@ -1,7 +1,11 @@
-"""Makes the templates of every environment, and checks them: ``python infra/cdk/app.py --out FOLDER [--write]``."""
+"""Makes the templates of every environment, and checks them: ``python infra/cdk/app.py --out FOLDER [--write]``.
+
+``--stage`` makes those of one environment for the CDK's command line, which ``tools/cdk.py`` calls.
+"""
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,11 +18,13 @@ from environments import Environment, EnvironmentName, read_environments
 from findings import Finding, findings, problems, read_accepted
 from stacks.api import ApiStack
 from stacks.assistant import AssistantStack
+from stacks.bootstrap import BootstrapStack, templates_bucket
 from stacks.data import DataStack
 from stacks.network import NetworkStack
 from stacks.observability import ObservabilityStack
 from stacks.quicksight import NOBODY, QuickSightStack
 from stacks.registry import RegistryStack
+from stacks.runner import RunnerStack
 from stacks.service import ServiceStack
 from stacks.warehouse import WarehouseStack
 from tags import tag_all
@@ -51,15 +57,27 @@ def make_app(context: Environment, folder: Path, readers: Sequence[CallReader] =
 
     def props(what: str) -> dict[str, Any]:
         return {
-            # Templates without assets need no bootstrap stack, and any tool can deploy them.
-            "synthesizer": cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
+            # Templates travel through our bucket, with the rights of whoever deploys: the CDK's own bootstrap is not needed.
+            "synthesizer": cdk.CliCredentialsStackSynthesizer(file_assets_bucket_name=templates_bucket(context.stage)),
             "description": f"Omni Insights, {context.stage}: {what}",
             "termination_protection": context.keep_data,
         }
 
+    bootstrap = BootstrapStack(
+        app, "omni-bootstrap", context, **props("who may deploy and release, images, signing key")
+    )
     data = DataStack(app, "omni-data", context, **props("tables, buckets, queues, keys"))
     network = NetworkStack(app, "omni-network", context, data, **props("network and endpoints"))
     registry = RegistryStack(app, "omni-registry", context, data=data, network=network, **props("MLflow"))
+    RunnerStack(
+        app,
+        "omni-runner",
+        context,
+        bootstrap=bootstrap,
+        data=data,
+        network=network,
+        **props("runner of workflows in the network"),
+    )
     warehouse = WarehouseStack(app, "omni-warehouse", context, data=data, network=network, **props("Redshift"))
     QuickSightStack(
         app,
@@ -150,7 +168,9 @@ def _changed(stage: EnvironmentName, stacks: dict[str, str]) -> Iterator[str]:
 def main() -> int:
     """Write the templates; return 1 if a finding of the checks has no reason, or a reason no finding."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="the templates of each environment go here")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--out", type=Path, help="the templates of each environment go here")
+    where.add_argument("--stage", choices=list(read_environments()), help="one environment, where CDK_OUTDIR says")
     parser.add_argument("--write", action="store_true", help="keep them in infra/cdk/templates, too")
     parser.add_argument("--readers", type=Path, help="CSV file (user,tenant_id): who may see whose calls in QuickSight")
     given = parser.parse_args()
@@ -160,6 +180,9 @@ def main() -> int:
         readers = read_readers(given.readers) if given.readers else NOBODY
     except ConfigurationError as err:
         parser.error(str(err))
+    if given.stage:
+        make_app(read_environments()[given.stage], Path(os.environ["CDK_OUTDIR"]), readers).synth()
+        return 0
     templates, found = made_templates(given.out.resolve(), readers)
     for stage, stacks in templates.items():
         sys.stdout.writelines(f"  {line}\n" for line in _changed(stage, stacks))

@@ -13,6 +13,7 @@ from typing import Any
 FILE = Path(__file__).with_name("openapi.json")
 # For operators and probes inside the network.
 _INSIDE_ONLY = frozenset({"/metrics", "/healthz", "/readyz"})
+_DESCRIPTION = "/docs"  # its page, too
 _KEYWORDS = frozenset(
     {
         *(
@@ -32,6 +33,9 @@ _KEYWORDS = frozenset(
     }
 )
 _KEY = {"gateway-key": []}
+_TIMEOUT_MS = 29_000  # the gateway's own limit without a raised quota; the service's deadline is 5 s
+# Method and end of the path of operations that may answer with server-sent events.
+_STREAMED = {("post", "omni-channel-insights"), ("post", "messages"), ("get", "{conversation_id}")}
 
 
 def gateway_document(
@@ -70,11 +74,9 @@ def gateway_document(
 
 def _for_browsers(method: str, path: str) -> dict[str, Any]:
     """A browser loads a script or a page, and asks for permission, without a key of the gateway."""
-    names = re.findall(r"{(\w+)}", path)
     return {
         "operationId": _plain(f"{method}{path}"),
         "summary": "",
-        "parameters": [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names],
         "responses": {"default": {"description": "as the service answers"}},
     }
 
@@ -147,6 +149,54 @@ def _referred(value: Any) -> set[str]:
     return set().union(*(_referred(inner) for inner in value)) if isinstance(value, list) else set()
 
 
+def with_integrations(link: str, balancer: str) -> dict[str, Any]:
+    """Return the gateway's document with the integrations of its operations, through ``link`` to ``balancer`` (host and port)."""
+    document: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+    document["x-amazon-apigateway-request-validators"] = {
+        "all": {"validateRequestBody": True, "validateRequestParameters": True}
+    }
+    document["x-amazon-apigateway-request-validator"] = "all"
+    document["x-amazon-apigateway-gateway-responses"] = {
+        kind: {
+            "responseTemplates": {"application/problem+json": _problem(status, title)},
+            # Else the widget in a page of another origin could not say what is wrong. No cookie is sent along.
+            "responseParameters": {"gatewayresponse.header.Access-Control-Allow-Origin": "'*'"},
+            "statusCode": status,
+        }
+        for kind, status, title in (
+            ("BAD_REQUEST_BODY", 422, "The request body is not valid"),
+            ("BAD_REQUEST_PARAMETERS", 422, "A parameter is missing"),
+            ("INVALID_API_KEY", 401, "The header x-api-key is missing or unknown"),
+            ("THROTTLED", 429, "Too many requests for this key"),
+            ("QUOTA_EXCEEDED", 429, "The key's quota for today is used up"),
+            ("INTEGRATION_TIMEOUT", 504, "The service did not answer in time"),
+            ("INTEGRATION_FAILURE", 502, "The service cannot be reached"),
+        )
+    }
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            integration = {
+                "type": "http_proxy",
+                "httpMethod": method.upper(),
+                "uri": f"http://{balancer}{path}",  # inside the network; TLS ends at the gateway
+                "connectionType": "VPC_LINK",
+                "connectionId": link,
+                "timeoutInMillis": _TIMEOUT_MS,
+                "requestParameters": {
+                    f"integration.request.path.{name}": f"method.request.path.{name}"
+                    for name in re.findall(r"{(\w+)}", path)
+                },
+            }
+            if (method, path.rpartition("/")[2]) in _STREAMED:
+                integration["responseTransferMode"] = "STREAM"  # server-sent events arrive as they are written
+            operation["x-amazon-apigateway-integration"] = integration
+    return document
+
+
+def _problem(status: int, title: str) -> str:
+    return json.dumps({"type": "about:blank", "status": status, "title": title})
+
+
 def written(document: dict[str, Any]) -> str:
     """Return the file's text."""
     return json.dumps(document, indent=1, sort_keys=True) + "\n"
@@ -154,12 +204,12 @@ def written(document: dict[str, Any]) -> str:
 
 def document_of_the_service() -> dict[str, Any]:
     """Return the gateway's document of the service as it is: needs the project's own environment."""
-    from service.api.embedded.pages import router
-    from service.api.http.embedding import PATHS
+    from service.api.assets import PATHS, WIDGET
+    from service.api.http.embedding import PATHS as EMBEDDED
     from service.app import create_app
 
-    pages = sorted(str(route.path) for route in router.routes)
-    return gateway_document(create_app().openapi(), pages=pages, embedded=sorted(PATHS))
+    pages = {f"/{WIDGET}"} | {path for path in PATHS if not path.startswith(_DESCRIPTION)}
+    return gateway_document(create_app().openapi(), pages=sorted(pages), embedded=sorted(EMBEDDED))
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from reports.compare.outcomes import ComparisonResult
 from reports.compare.rating_bias import RatingBias
 from reports.compare.themes import Themes
 from reports.read.metrics import HELPFUL, SMALLEST
+from service.core.release.judge_exception import ENDED
 
 _FEW_RATINGS = 0.10
 # Simulated customers say what the cases of dev say, so against all sets each of their answers is a copy.
@@ -63,11 +64,11 @@ def actions(facts: WeekFacts) -> list[Action]:
     """Return the recommended actions, the most urgent first; empty when there is nothing to do."""
     worse = facts.worse
     done = _pair_actions(facts.task, facts.pairs, worse)
+    if worse and not done:
+        done.append(_cause_action(worse[0], facts.drifts))
     done += [_slice_action(facts, item) for item in worse if item.metric.name == HELPFUL.name and item.first.dimension][
         :3
     ]
-    if worse and not done:
-        done.append(_cause_action(worse[0], facts.drifts))
     done += _case_actions(facts)
     done += _gate_actions(facts)
     rated = facts.ratings.overall
@@ -108,8 +109,17 @@ def _case_actions(facts: WeekFacts) -> list[Action]:
 
 
 def _gate_actions(facts: WeekFacts) -> list[Action]:
-    """Return the actions where gate and production disagree: figures worse than promised, expensive days, drifted inputs."""
-    done = []
+    """Return the actions on releases and the gate: an exception that is over, broken promises, expensive days, drifted inputs."""
+    done = [
+        Action(
+            do="Have a judge licensed, evaluate the production pair again and promote it: no other exception is taken before",
+            short="license a judge",
+            because=f"the exception of {pair.release.name} is over: {pair.release.why}",
+            command=omni("calibrate", task=facts.task),
+        )
+        for pair in facts.pairs
+        if pair.role == "production" and pair.release is not None and ENDED in pair.release.why
+    ]
     broken = [item for item in facts.promises if item.result is ComparisonResult.WORSE]
     if broken:
         names = ", ".join(f"{item.metric.title} of {item.pair}" for item in broken[:3])
@@ -211,15 +221,18 @@ def _quoted(text: str) -> str:
 
 
 def _pair_actions(task: str, pairs: Sequence[PairInWeek], worse: Sequence[WeekFinding]) -> list[Action]:
-    """Return an action for each worse pair: roll back a production pair, end a candidate's rollout."""
+    """Return an action for each worse pair: end a candidate's rollout, roll back a production pair whose release began it."""
     done = []
     for pair in pairs:
-        mine = [
-            comparison
-            for item in worse
-            for comparison in item.comparisons
-            if comparison.baseline.digest == pair.digest and comparison.baseline.against != "week before"
-        ]
+        if pair.role == "candidate":
+            mine = [
+                one
+                for item in worse
+                for one in item.comparisons
+                if one.baseline.digest == pair.digest and one.baseline.against == "production beside it"
+            ]
+        else:
+            mine = [item.first for item in worse if item.blamed is not None and item.blamed.digest == pair.digest]
         if not mine or pair.before is None:
             continue
         what = names_of(mine)
@@ -281,7 +294,5 @@ def _propose(facts: WeekFacts, dimension: str = "", value: str = "") -> str:
 
 def _cause_action(item: WeekFinding, drifts: Sequence[Drift]) -> Action:
     moved = [drift.name for drift in drifts if drift.result != "stable" and drift.result != "too few to say"]
-    because = f"no release explains it; {'inputs moved: ' + ', '.join(moved) if moved else 'the inputs are stable'}"
-    return Action(
-        do=f"Find out what changed {item.since_words} (no pair changed)", short="find out why", because=because
-    )
+    because = f"no release began it; {'inputs moved: ' + ', '.join(moved) if moved else 'the inputs are stable'}"
+    return Action(do=f"Find out what changed {item.since_words}", short="find out why", because=because)

@@ -11,7 +11,7 @@ from figures.arrays import Floats
 from figures.formatting import format_number, plural
 from figures.stats import Interval
 from reports.compare.difference import Contrast, contrast
-from reports.compare.false_discovery import Tested, judge_family
+from reports.compare.false_discovery import Tested, judge_families
 from reports.compare.outcomes import ComparisonResult
 from reports.read.data import WeekData
 from reports.read.metrics import AGREEMENT, SMALLEST
@@ -163,7 +163,7 @@ def agreement_of(data: WeekData) -> AgreementWeek:
                 before=before, before_version=before_version, found=compared,
             )
         )  # fmt: skip
-    for place, judged in zip(places, judge_family(family), strict=True):
+    for place, judged in zip(places, judge_families(family), strict=True):
         found[place] = replace(found[place], found=judged)
     week = data.calls[data.calls["period"] == 0]
     return AgreementWeek(
@@ -179,7 +179,7 @@ def fall_sentence(item: CriterionAgreement) -> str:
     assert item.found is not None
     assert item.before is not None
     ours, theirs = item.found.ours, item.found.theirs
-    between = item.found.adjusted or item.found.difference
+    between = item.found.difference
     assert between is not None
     ends = "" if between.low is None or between.high is None else f" [{between.low:+.2f}, {between.high:+.2f}]"
     text = (

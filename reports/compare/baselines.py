@@ -11,6 +11,7 @@ from figures.planned_costs import PLANNED_TASK, stated_cost
 from reports.read.counts import ComparedSide
 from reports.read.data import WeekData
 from reports.read.queries import BASELINE_WEEKS
+from service.core.release.judge_exception import ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +47,23 @@ class PairInWeek:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairBefore:
-    """The pair that another one is compared with, by its answers of the week and of the four weeks before."""
+    """The pair that another one is compared with, by its answers of the week and of the four weeks before.
+
+    A candidate is compared with production on ``days`` of the week alone, those on which it answered: what struck both on one
+    day is not its fault.
+    """
 
     digest: str
     label: str
     why: Literal["release before", "production beside it"]
     release: AliasMove | None
+    days: tuple[int, ...] = ()
 
     @property
     def side(self) -> ComparedSide:
         """The answers that are compared."""
+        if self.days:
+            return ComparedSide(digest=self.digest, periods=(0,), days=self.days)
         return ComparedSide(digest=self.digest, periods=tuple(range(-BASELINE_WEEKS, 1)))
 
 
@@ -69,7 +77,7 @@ def releases_of(data: WeekData) -> list[AliasMove]:
             kind=str(row.kind),
             at=_aware(row.released_at),
             environment=str(row.environment),
-            why=str(row.why),
+            why=ended(str(row.why), data.now),
         )
         for row in data.releases.itertuples()
         if row.environment in environments or not environments
@@ -116,7 +124,7 @@ def pairs_in_week(data: WeekData, releases: list[AliasMove]) -> list[PairInWeek]
                 models=models,
                 stated_cost=_stated_cost(models) if data.task == PLANNED_TASK else None,
                 release=last.get(name) if role != "candidate" else None,
-                before=_before(name, role, releases, labels),
+                before=_before(data, name, role, releases, labels),
             )
         )
     order = {"production": 0, "candidate": 1, "earlier": 2}
@@ -127,12 +135,21 @@ def _stated_cost(models: Sequence[str]) -> tuple[str, str] | None:
     return next((cost for model in models if (cost := stated_cost(model))), None)
 
 
-def _before(digest: str, role: str, releases: list[AliasMove], labels: dict[str, str]) -> PairBefore | None:
+def _before(
+    data: WeekData, digest: str, role: str, releases: list[AliasMove], labels: dict[str, str]
+) -> PairBefore | None:
     if role == "candidate":
         if not releases or releases[-1].digest not in labels:
             return None
         newest = releases[-1]
-        return PairBefore(digest=newest.digest, label=labels[newest.digest], why="production beside it", release=newest)
+        own_days = data.cube.loc[(data.cube["period"] == 0) & (data.cube["pair_digest"] == digest), "day"]
+        return PairBefore(
+            digest=newest.digest,
+            label=labels[newest.digest],
+            why="production beside it",
+            release=newest,
+            days=tuple(sorted({int(day) for day in own_days})),
+        )
     own = max((place for place, release in enumerate(releases) if release.digest == digest), default=-1)
     earlier = [release for release in releases[: max(own, 0)] if release.digest != digest and release.digest in labels]
     if not earlier:

@@ -7,7 +7,7 @@ from typing import Any
 from figures.formatting import format_number, plural
 from figures.stats import Interval
 from reports.compare.difference import Contrast, contrast
-from reports.compare.false_discovery import Tested, judge_family
+from reports.compare.false_discovery import Tested, judge_families
 from reports.compare.outcomes import ComparisonResult
 from reports.read.data import WeekData
 from reports.read.metrics import CALL_SCORE, CALLS_PASSED, CRITERION_MET, WeeklyMetric
@@ -118,7 +118,7 @@ def judge_figures(
     found, counts = list(figures), []
     for whole in (True, False):
         family = [place for place in tested if (figures[place].place.group == EVERY_GROUP) == whole]
-        judged = judge_family([tested[place] for place in family])
+        judged = judge_families([tested[place] for place in family])
         for place, one in zip(family, judged, strict=True):
             found[place] = replace(found[place], found=one)
         counts.append(sum(one.tested for one in judged))
@@ -169,7 +169,7 @@ def change_sentence(item: CallFigure) -> str:
     """Return a change as a sentence without a full stop: place, both figures with n, difference, other possible causes."""
     assert item.found is not None
     ours, theirs = item.found.ours, item.found.theirs
-    between = item.found.adjusted or item.found.difference
+    between = item.found.difference
     assert between is not None
     unit = item.metric.unit
     change = format_number(between.value, unit)

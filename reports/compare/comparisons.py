@@ -1,4 +1,4 @@
-"""All comparisons of the week: whole pairs and slices, each set tested as one family, against each of their baselines."""
+"""All comparisons of the week: whole pairs and slices, against each of their baselines; a family of tests for each metric."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from typing import Literal
 from figures.stats import Interval
 from reports.compare.baselines import AliasMove, PairInWeek
 from reports.compare.difference import Contrast, contrast, difference
-from reports.compare.false_discovery import FALSE_SHARE, Tested, judge_family
+from reports.compare.false_discovery import FALSE_SHARE, Tested, judge_families
 from reports.compare.outcomes import ComparisonResult
 from reports.read.counts import ALL, ComparedSide, WeekCounts, sample_of, slice_name
 from reports.read.metrics import SMALLEST, WeeklyMetric
@@ -92,7 +92,7 @@ def baselines(pairs: Sequence[PairInWeek], counts: WeekCounts) -> list[Baseline]
 
 
 def whole(counts: WeekCounts, found: Sequence[Baseline], share: float = FALSE_SHARE) -> list[Comparison]:
-    """Return the comparisons of whole pairs, tested as one family."""
+    """Return the comparisons of whole pairs."""
     places: list[_Place] = []
     family: list[Tested] = []
     for baseline in found:
@@ -103,7 +103,7 @@ def whole(counts: WeekCounts, found: Sequence[Baseline], share: float = FALSE_SH
 
 
 def sliced(counts: WeekCounts, found: Sequence[Baseline], share: float = FALSE_SHARE) -> list[Comparison]:
-    """Return the comparisons of slices, tested as one family; those that another slice explains name it in ``part_of``."""
+    """Return the comparisons of slices; those that another slice explains name it in ``part_of``."""
     places: list[_Place] = []
     family: list[Tested] = []
     for baseline, dimension, metric in _cells(counts, found):
@@ -135,9 +135,12 @@ def _add(
 
 
 def _judged(places: Sequence[_Place], family: Sequence[Tested], share: float) -> list[Comparison]:
+    of_baselines = [baseline for baseline, _, _ in places]
     return [
         Comparison(baseline=baseline, contrast=judged, dimension=dimension, value=value)
-        for (baseline, dimension, value), judged in zip(places, judge_family(family, share), strict=True)
+        for (baseline, dimension, value), judged in zip(
+            places, judge_families(family, share, of_baselines), strict=True
+        )
     ]
 
 
@@ -158,7 +161,10 @@ def explained_by_slices(
 
 
 def explained_by_whole(of_pairs: Sequence[Comparison], of_slices: Sequence[Comparison]) -> list[Comparison]:
-    """Return the comparisons of slices; one that changed no more than its whole pair did is marked as part of the whole."""
+    """Return the comparisons of slices; one that changed no more than its whole pair did is marked as part of the whole.
+
+    Of a latency that changed for the whole pair, every slice is a part: a whole distribution seldom moves by one factor.
+    """
     wholes: dict[tuple[str, Baseline, ComparisonResult], Interval | None] = {
         (item.contrast.metric.name, item.baseline, item.result): item.contrast.difference
         for item in of_pairs
@@ -167,7 +173,8 @@ def explained_by_whole(of_pairs: Sequence[Comparison], of_slices: Sequence[Compa
     done = []
     for item in of_slices:
         change = wholes.get((item.contrast.metric.name, item.baseline, item.result))
-        if change is not None and _may_be(change.value, item.contrast.adjusted):
+        quantile = item.contrast.metric.kind == "quantile"
+        if change is not None and (quantile or _may_be(change.value, item.contrast.difference)):
             done.append(replace(item, part_of="the whole"))
         else:
             done.append(item)
@@ -200,25 +207,36 @@ def _explained_by_each_other(counts: WeekCounts, found: list[Comparison]) -> lis
 def _is_explained_by(counts: WeekCounts, item: Comparison, cause: Comparison, *, alone: bool = True) -> bool:
     """Return whether ``cause`` explains ``item``: outside ``cause`` its change is within the margin or within chance.
 
+    Of latencies, histograms of two dimensions at once are not read: the slice that changed most explains those of the others.
     ``alone`` is returned where fewer than ``SMALLEST`` are left outside: True for two slices, which then are nearly the same;
-    False for a whole pair, which a slice that covers nearly all of it does not explain. The rest is tested at the level at
-    which ``item`` was found, so that it counts only if it would have been found without ``cause``.
+    False for a whole pair, which a slice that covers nearly all of it does not explain. The rest is tested at the level at which
+    ``item`` was found, so that it counts only if it would have been found without ``cause``; but what a slice of most answers
+    leaves of a whole pair are too few for chance to explain anything.
     """
     metric = item.contrast.metric
     same = (cause.contrast.metric, cause.baseline, cause.result) == (metric, item.baseline, item.result)
-    if not same or cause.dimension == item.dimension or metric.kind == "quantile":
+    if not same or cause.dimension == item.dimension:
         return False
-    other = (cause.dimension, cause.value)
-    ours, theirs = (
-        sample_of(metric, counts.without(side, other, item.dimension, item.value))
-        for side in (item.baseline.ours, item.baseline.theirs)
-    )
+    if metric.kind == "quantile" and item.dimension:
+        return True
+    ours, theirs = (_left(counts, item, cause, side) for side in (item.baseline.ours, item.baseline.theirs))
     if ours is None or theirs is None or min(ours.n, theirs.n) < SMALLEST:
         return alone
     left = difference(metric, ours.interval(), theirs.interval())
     assert metric.margin is not None
     # Margin and difference have the same scale: both are shares of the baseline, or both are rates.
-    return left is None or abs(left.value) < metric.margin or p_value(ours, theirs) > item.contrast.level
+    if left is None or abs(left.value) < metric.margin:
+        return True
+    most = not item.dimension and ours.n < item.contrast.ours.n / 2
+    return not most and p_value(ours, theirs) > item.contrast.level
+
+
+def _left(counts: WeekCounts, item: Comparison, cause: Comparison, side: ComparedSide) -> Sample | None:
+    """Return the sample of ``item`` on ``side`` without the answers in ``cause``."""
+    metric, other = item.contrast.metric, (cause.dimension, cause.value)
+    if metric.kind == "quantile":
+        return counts.latency_without(side, other, metric.quantile)
+    return sample_of(metric, counts.without(side, other, item.dimension, item.value))
 
 
 def _size(found: Contrast) -> float:

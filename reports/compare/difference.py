@@ -13,8 +13,8 @@ from reports.read.samples import Sample, p_value
 class Contrast:
     """``ours`` against ``theirs``; ``difference`` is ours minus theirs, as a share of theirs for a relative metric.
 
-    ``difference`` has the plain 95% interval. ``adjusted`` has the wider one that allows for the selection of this contrast among
-    ``compared`` ones, at ``level``.
+    ``difference`` has the 95% interval; that of a contrast called worse or better is wider, because it allows for its selection
+    among ``compared`` ones.
     """
 
     metric: WeeklyMetric
@@ -23,7 +23,6 @@ class Contrast:
     difference: Interval | None
     p: float | None
     result: ComparisonResult = ComparisonResult.NONE
-    adjusted: Interval | None = None
     compared: int = 1
     level: float = 0.05  # the level at which the hypothesis "no difference" was rejected, if it was
 

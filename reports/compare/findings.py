@@ -15,9 +15,13 @@ from reports.compare.anomalies import by_day
 from reports.compare.baselines import AliasMove
 from reports.compare.change_points import ChangePoint, latency_changes, rate_changes, with_releases
 from reports.compare.comparisons import Comparison
+from reports.compare.difference import turned
+from reports.compare.onset import onset_of
 from reports.compare.outcomes import ComparisonResult
+from reports.read.counts import WeekCounts
 from reports.read.data import WeekData
-from reports.read.metrics import HELPFUL, METRICS, P95, WeeklyMetric
+from reports.read.metrics import HELPFUL, METRICS, P50, P95, WeeklyMetric
+from reports.read.samples import Quantile, Rate
 from reports.read.weeks import day_words
 from service.kit.frame.display.inert import one_line
 
@@ -28,12 +32,22 @@ _CLOSEST = {"release before": 0, "production beside it": 0, "week before": 1}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeekFinding:
-    """One change for the worse or the better, with every comparison that shows it; the first one is reported."""
+    """One change for the worse or the better, with every comparison that shows it; the first one is reported.
+
+    ``affected`` is the number of the week's answers that it changed for customers or agents, at the least that its interval
+    allows; 0 for a metric that they do not notice.
+    """
 
     result: ComparisonResult
     comparisons: tuple[Comparison, ...]
     since: ChangePoint | None
     since_words: str
+    affected: int = 0
+
+    @property
+    def blamed(self) -> AliasMove | None:
+        """The release with which the change began; None for a candidate's, and where no release was near."""
+        return self.since.release if self.since is not None else None
 
     @property
     def first(self) -> Comparison:
@@ -49,20 +63,32 @@ class WeekFinding:
 ComparisonOutcome = Literal["worse", "better", "no worse", "inconclusive", "too few to say", "no data", "first week"]
 
 
-def findings_of(data: WeekData, comparisons: Sequence[Comparison], releases: Sequence[AliasMove]) -> list[WeekFinding]:
-    """Return the changes, worse before better; a change that another slice explains is no finding of its own."""
+def findings_of(
+    counts: WeekCounts, comparisons: Sequence[Comparison], releases: Sequence[AliasMove]
+) -> list[WeekFinding]:
+    """Return the changes, worse before better, and of those the ones that customers notice most before the others.
+
+    A change that another slice explains is no finding of its own, nor is one of p50 beside one of p95.
+    """
     groups: dict[tuple[str, str, str, ComparisonResult], list[Comparison]] = {}
     for item in comparisons:
         if item.result in (ComparisonResult.WORSE, ComparisonResult.BETTER) and not item.part_of:
             key = (item.contrast.metric.name, item.dimension, item.value, item.result)
             groups.setdefault(key, []).append(item)
+    tails = {result for name, _, _, result in groups if name == P95.name}
     found = []
-    for (*_, result), items in groups.items():
+    for (name, *_, result), items in groups.items():
+        if name == P50.name and result in tails:
+            continue
         items.sort(key=lambda item: (_CLOSEST[item.baseline.against], item.contrast.p or 0.0))
-        since = _since(data, items[0], releases)
+        since = onset_of(counts.data, items[0], releases)
         found.append(
             WeekFinding(
-                result=result, comparisons=tuple(items), since=since, since_words=_since_words(data, items[0], since)
+                result=result,
+                comparisons=tuple(items),
+                since=since,
+                since_words=_since_words(counts.data, since),
+                affected=_affected(counts, items[0]),
             )
         )
     order = {ComparisonResult.WORSE: 0, ComparisonResult.BETTER: 1}
@@ -70,11 +96,38 @@ def findings_of(data: WeekData, comparisons: Sequence[Comparison], releases: Seq
         found,
         key=lambda item: (
             order[item.result],
+            -item.affected,
             _FIRST[item.metric.name],
             bool(item.first.dimension),
             item.first.contrast.p or 0.0,
         ),
     )
+
+
+def _affected(counts: WeekCounts, item: Comparison) -> int:
+    """Return how many of the week's answers changed, by the end of the difference's interval that is nearest to none.
+
+    Ratings and edits stand for all answers, rated or not. An answer is late above the baseline's quantile.
+    """
+    metric, side = item.contrast.metric, item.baseline.ours
+    if not metric.felt or item.contrast.difference is None:
+        return 0
+    if metric.kind == "quantile":
+        sample = (
+            counts.slices(metric, side, item.dimension)[item.value] if item.dimension else counts.sample(metric, side)
+        )
+        assert isinstance(sample, Quantile)
+        late = Rate(successes=sample.above(item.contrast.theirs.value), n=sample.n).interval()
+        ends, usual, base = (late.low, late.high), 1 - metric.quantile, float(sample.n)
+    else:
+        sums = counts.by_slice(side, item.dimension)[item.value] if item.dimension else counts.total(side)
+        between = turned(metric, item.contrast.difference)
+        ends, usual, base = (
+            (between.low, between.high),
+            0.0,
+            sums["answers" if metric.whole == "rated" else metric.whole],
+        )
+    return round(base * min(abs(end - usual) for end in ends if end is not None))
 
 
 def series_changes(data: WeekData, releases: Sequence[AliasMove]) -> list[ChangePoint]:
@@ -117,10 +170,9 @@ def figure(metric: WeeklyMetric, side: Interval) -> str:
     return f"{value} {format_interval(side.low, side.high, metric.unit, apart_from=metric.target)}".strip()
 
 
-def change_text(item: Comparison, *, adjusted: bool = False) -> str:
+def change_text(item: Comparison) -> str:
     """Return the difference with its interval, signed: ``-0.20 [-0.30, -0.10]``, or in percent for relative ones."""
-    metric = item.contrast.metric
-    between = item.contrast.adjusted if adjusted and item.contrast.adjusted else item.contrast.difference
+    metric, between = item.contrast.metric, item.contrast.difference
     if between is None:
         return "no relative change (the baseline is 0)"
     unit = Unit.CHANGE if metric.relative else metric.unit
@@ -158,40 +210,17 @@ def finding_sentence(item: WeekFinding) -> str:
         f"{item.result.value.capitalize()} {item.since_words}{whom} on {first.baseline.label}: {metric.title} "
         f"{format_number(contrast.ours.value, metric.unit)} (n={contrast.ours.n:,}) against "
         f"{format_number(contrast.theirs.value, metric.unit)} {where} (n={contrast.theirs.n:,}), "
-        f"difference {change_text(first, adjusted=True)}"
+        f"difference {change_text(first)}"
     )
 
 
-def _since(data: WeekData, item: Comparison, releases: Sequence[AliasMove]) -> ChangePoint | None:
-    """Return the last change point of the compared series in the finding's direction."""
-    metric = item.contrast.metric
-    if metric.name == HELPFUL.name:
-        frame = data.slice_days[item.dimension or "client"]
-        rows = frame[frame["slice"] == item.value] if item.dimension else frame
-        days = rows.groupby("day")[["helpful", "rated"]].sum().reset_index()
-        changes = rate_changes(
-            item.slice, [int(day) for day in days["day"]], _floats(days["helpful"]), _floats(days["rated"])
-        )
-    elif metric is P95 and not item.dimension:
-        changes = [change for change in series_changes(data, releases) if change.series == P95.title]
-    else:
-        return None
-    down = item.contrast.ours.value < item.contrast.theirs.value
-    fitting = [change for change in changes if (change.after < change.before) is down]
-    return with_releases(fitting[-1:], releases, data.week)[0] if fitting else None
-
-
-def _since_words(data: WeekData, item: Comparison, since: ChangePoint | None) -> str:
-    if since is not None:
-        if (
-            since.release is not None
-        ):  # the level changed within a day of the release: name the release's day, because a reader looks that up
-            return f"since {since.release.name} ({day_words(since.release.at.astimezone(data.week.zone).date())})"
-        return f"since about {day_words(data.week.day(since.day))}"
-    release = item.baseline.release
-    if item.baseline.against == "release before" and release is not None:
-        return f"since {release.name} ({day_words(release.at.astimezone(data.week.zone).date())})"
-    return "this week"
+def _since_words(data: WeekData, since: ChangePoint | None) -> str:
+    if since is None:
+        return "this week"
+    if since.release is not None:
+        # The level changed within a day of the release: name the release's day, because a reader looks that up.
+        return f"since {since.release.name} ({day_words(since.release.at.astimezone(data.week.zone).date())})"
+    return f"since about {day_words(data.week.day(since.day))}"
 
 
 def _floats(column: "pd.Series[int]") -> Floats:

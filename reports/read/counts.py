@@ -18,14 +18,20 @@ ALL = "all"  # all pairs together, as customers experience the service
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedSide:
-    """One side of a comparison: the answers of a pair (its digest, or ``ALL``) in the weeks ``periods`` (0 is the report's)."""
+    """One side of a comparison: the answers of a pair (its digest, or ``ALL``) in the weeks ``periods`` (0 is the report's).
+
+    ``days``: only those days of the report's week; empty for all of them.
+    """
 
     digest: str
     periods: tuple[int, ...]
+    days: tuple[int, ...] = ()
 
     def of(self, frame: pd.DataFrame) -> "pd.Series[bool]":
         """Return a mask of the rows of ``frame`` that belong to this side."""
         chosen = frame["period"].isin(self.periods)
+        if self.days:
+            chosen &= frame["day"].isin(self.days)
         return chosen if self.digest == ALL else chosen & (frame["pair_digest"] == self.digest)
 
 
@@ -103,6 +109,11 @@ class WeekCounts:
         else:
             found = {value: sample_of(metric, sums) for value, sums in self.by_slice(side, dimension).items()}
         return {value: sample for value, sample in found.items() if sample is not None}
+
+    def latency_without(self, side: ComparedSide, other: tuple[str, str], quantile: float) -> Quantile | None:
+        """Return the latencies on ``side`` without the answers in ``other`` (dimension, value), in steps of 10 ms."""
+        frame = self.data.slice_latencies[other[0]]
+        return _at(_histogram(frame[side.of(frame) & (frame["slice"] != other[1])], "n"), quantile)
 
     def values(self, dimension: str) -> list[str]:
         """Return the dimension's values of this week and the week before: history bands in order, others by number of answers."""

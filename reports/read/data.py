@@ -42,6 +42,7 @@ class WeekData:
     promises: pd.DataFrame
     words: pd.DataFrame
     slice_days: Mapping[str, pd.DataFrame]
+    latency_days: Mapping[str, pd.DataFrame]
     oddities: Mapping[str, int]
     agreement: pd.DataFrame
     calls: pd.DataFrame
@@ -104,6 +105,7 @@ def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime, *, w
             [ask(queries.words_of(week), week.start), ask(queries.words_of(week), last, week.start)], ignore_index=True
         ),
         slice_days={name: ask(queries.slice_days(week, name), long_ago) for name in queries.DIMENSIONS},
+        latency_days={name: ask(queries.latency_days(week, name), before) for name in queries.DIMENSIONS},
         oddities=oddities,
         agreement=ask(queries.agreement(week), of_calls),
         calls=ask(queries.calls(week), of_calls),
@@ -128,5 +130,5 @@ def known_tasks(warehouse: "Warehouse") -> list[str]:
 
 
 _CALL_COUNTS = ("calls", "decided", "passed", "scored", "met", "applied", "form_version")
-_INTEGERS = {*queries.COUNT_COLUMNS, *_CALL_COUNTS, "period", "day", "n", "primary_n", "sequence"}
+_INTEGERS = {*queries.COUNT_COLUMNS, *_CALL_COUNTS, "period", "day", "n", "step", "primary_n", "sequence"}
 _FLOATS = {*queries.SUM_COLUMNS, "value", "low", "high", "p50", "p95", "points", "points_squares"}

@@ -20,7 +20,7 @@ class WeeklyMetric:
     A rate divides the count ``part`` by the count ``whole``. A mean divides the sum ``part`` by the count ``whole``; its sum of
     squares is the column ``part`` + ``_squares``. A quantile is always of latency. ``margin`` is the loss that is still
     acceptable: absolute, or with ``relative`` a share of the baseline; None where a change is neither good nor bad. ``target``
-    is a bound of docs/requirements.md. ``sliced`` metrics are also compared within slices.
+    is a bound of docs/requirements.md. ``sliced`` metrics are also compared within slices. ``felt``: customers and agents notice.
     """
 
     name: str
@@ -35,6 +35,7 @@ class WeeklyMetric:
     relative: bool = False
     target: float | None = None
     sliced: bool = False
+    felt: bool = False
     reason: str = ""
 
 
@@ -55,6 +56,7 @@ def _latency(quantile: float, reason: str, **further: Any) -> WeeklyMetric:
         unit=Unit.MS,
         quantile=quantile,
         higher_is_better=False,
+        felt=True,
         reason=reason,
         **further,
     )
@@ -68,6 +70,7 @@ HELPFUL = _rate(
     "helpful/rated",
     margin=0.05,
     sliced=True,
+    felt=True,
 )
 UNHELPFUL = _rate(
     "unhelpful_rate",
@@ -77,6 +80,7 @@ UNHELPFUL = _rate(
     higher_is_better=False,
     target=0.15,
 )
+P50 = _latency(0.50, "same margin as p95", margin=0.25, relative=True)
 P95 = _latency(
     0.95, "the margin is the gate's; required: below 5 s", margin=0.25, relative=True, target=5000.0, sliced=True
 )
@@ -98,6 +102,7 @@ GUARD = _rate(
     "share of the model answers in which the guard refused a statement, shown or not; the gate's margin for grounded",
     "flagged/modelled",
     margin=0.05,
+    felt=True,
     **_LOSS,
 )
 EDITS = _rate(
@@ -106,6 +111,7 @@ EDITS = _rate(
     "share of the rated answers that an agent edited; same margin as the helpful rate",
     "edited/rated",
     margin=0.05,
+    felt=True,
     **_LOSS,
 )
 WORDS = WeeklyMetric(
@@ -173,6 +179,7 @@ METRICS: tuple[WeeklyMetric, ...] = (
         "the extractive digest answered instead of a model; margin of the gate's metric answered: one in fifty",
         "degraded/answers",
         margin=0.02,
+        felt=True,
         **_LOSS,
     ),
     _rate(
@@ -183,7 +190,7 @@ METRICS: tuple[WeeklyMetric, ...] = (
         margin=0.02,
         **_LOSS,
     ),
-    _latency(0.50, "same margin as p95", margin=0.25, relative=True),
+    P50,
     P95,
     _latency(0.99, "required: below 8 s", target=8000.0),
     _rate(

@@ -5,6 +5,7 @@ from reports.read.weeks import DAY_S, WEEK_S, Week
 HISTORY_WEEKS = 12  # weeks before the report's for trends and change points
 BASELINE_WEEKS = 4  # weeks before the report's for anomalies and for the answers of the release before
 LATENCY_STEP_MS = 10  # bin width of the slices' histograms; the histograms of whole pairs are exact
+LATENCY_STEPS = 20  # bins of the daily histograms in each power of e, so that one is 5% wide
 DIMENSIONS = {
     "channel": "COALESCE(s.last_channel, 'none')",
     "intent": "s.ivr_intent",
@@ -62,19 +63,29 @@ _WINDOW = "s.task = :task AND s.generation_timestamp >= :since AND s.generation_
 
 
 def cube(week: Week) -> str:
-    """Return counts and sums by week, pair and values of all dimensions: about ten thousand rows, which sum up to any slice."""
+    """Return counts and sums by week, day (as ``_own_day``), pair and values of all dimensions, which sum up to any slice."""
     slices = ", ".join(f"{sql} AS {name}" for name, sql in DIMENSIONS.items())
+    return _counted(f"{_week(week)} AS period, {_own_day(week)} AS day, s.pair_digest, {slices}", by=7)
+
+
+def slice_days(week: Week, dimension: str) -> str:
+    """Return counts and sums by local day, pair and one dimension's values."""
+    return _counted(f"{_day(week)} AS day, s.pair_digest, {DIMENSIONS[dimension]} AS slice", by=3)
+
+
+def _counted(columns: str, *, by: int) -> str:
+    """Return the SELECT of all counts and sums, edits included, by its first ``by`` columns."""
     return f"""
         WITH edits AS (
             SELECT DISTINCT request_id FROM omni_feedback
             WHERE edited_summary IS NOT NULL AND summary_timestamp >= :since
         )
-        SELECT {_week(week)} AS period, s.pair_digest, {slices},
+        SELECT {columns},
             {_totals()},
             SUM(CASE WHEN e.request_id IS NOT NULL AND s.helpful_feedback IS NOT NULL THEN 1 ELSE 0 END) AS edited
         FROM omni_summaries s LEFT JOIN edits e ON e.request_id = s.request_id
         WHERE {_WINDOW}
-        GROUP BY 1, 2, 3, 4, 5, 6"""  # noqa: S608 - constants of this module
+        GROUP BY {", ".join(str(place + 1) for place in range(by))}"""  # noqa: S608 - constants of this module
 
 
 def daily(week: Week) -> str:
@@ -95,19 +106,27 @@ def daily_latency(week: Week, *, by_pair: bool) -> str:
 
 
 def latencies(week: Week) -> str:
-    """Return the count of each latency by week and pair; ``primary_n`` counts the primary model's new answers."""
+    """Return the count of each latency by week, day (``_own_day``) and pair; ``primary_n``: the primary model's new answers."""
     return f"""
-        SELECT {_week(week)} AS period, s.pair_digest, s.latency_ms AS value, COUNT(*) AS n,
+        SELECT {_week(week)} AS period, {_own_day(week)} AS day, s.pair_digest, s.latency_ms AS value, COUNT(*) AS n,
             SUM(CASE WHEN NOT s.cache_hit AND s.arm = 'primary' THEN 1 ELSE 0 END) AS primary_n
-        FROM omni_summaries s WHERE {_WINDOW} AND s.latency_ms >= 0 GROUP BY 1, 2, 3"""  # noqa: S608
+        FROM omni_summaries s WHERE {_WINDOW} AND s.latency_ms >= 0 GROUP BY 1, 2, 3, 4"""  # noqa: S608
 
 
 def slice_latencies(week: Week, dimension: str) -> str:
-    """Return the count of each latency by week, pair and one dimension's values, in steps of 10 ms."""
+    """Return the count of each latency by week, day (as ``_own_day``), pair and one dimension's values, in steps of 10 ms."""
     return f"""
-        SELECT {_week(week)} AS period, s.pair_digest, {DIMENSIONS[dimension]} AS slice,
+        SELECT {_week(week)} AS period, {_own_day(week)} AS day, s.pair_digest, {DIMENSIONS[dimension]} AS slice,
             FLOOR(s.latency_ms / {LATENCY_STEP_MS}::DOUBLE PRECISION) * {LATENCY_STEP_MS} AS value, COUNT(*) AS n
-        FROM omni_summaries s WHERE {_WINDOW} AND s.latency_ms >= 0 GROUP BY 1, 2, 3, 4"""  # noqa: S608
+        FROM omni_summaries s WHERE {_WINDOW} AND s.latency_ms >= 0 GROUP BY 1, 2, 3, 4, 5"""  # noqa: S608
+
+
+def latency_days(week: Week, dimension: str) -> str:
+    """Return the number of answers by local day, pair, one dimension's values, and ``step``: ``LATENCY_STEPS`` times ln(ms)."""
+    return f"""
+        SELECT {_day(week)} AS day, s.pair_digest, {DIMENSIONS[dimension]} AS slice, COUNT(*) AS n,
+            CAST(FLOOR({LATENCY_STEPS} * LN(GREATEST(s.latency_ms, 1))) AS INTEGER) AS step
+        FROM omni_summaries s WHERE {_WINDOW} AND s.latency_ms >= 0 GROUP BY 1, 2, 3, 5"""  # noqa: S608
 
 
 def numbers(week: Week, column: str) -> str:
@@ -124,14 +143,6 @@ def hours(week: Week) -> str:
         SELECT {_week(week)} AS period, COUNT(*) AS n,
             FLOOR(({seconds} - {DAY_S} * FLOOR({seconds} / {DAY_S}::DOUBLE PRECISION)) / 3600::DOUBLE PRECISION) AS value
         FROM omni_summaries s WHERE {_WINDOW} GROUP BY 1, 3"""  # noqa: S608
-
-
-def slice_days(week: Week, dimension: str) -> str:
-    """Return the number of ratings by local day, pair and one dimension's values."""
-    return f"""
-        SELECT {_day(week)} AS day, s.pair_digest, {DIMENSIONS[dimension]} AS slice,
-            SUM({_COUNTS["rated"]}) AS rated, SUM({_COUNTS["helpful"]}) AS helpful
-        FROM omni_summaries s WHERE {_WINDOW} AND s.helpful_feedback IS NOT NULL GROUP BY 1, 2, 3"""  # noqa: S608
 
 
 def words_of(week: Week) -> str:
@@ -249,3 +260,8 @@ def _week(week: Week, column: str = _TIME) -> str:
 
 def _day(week: Week) -> str:
     return f"CAST(FLOOR({week.local_seconds(_TIME, weeks=HISTORY_WEEKS)} / {DAY_S}::DOUBLE PRECISION) AS INTEGER)"
+
+
+def _own_day(week: Week) -> str:
+    """Return SQL for the local day of an answer of the report's week, and -1 for older ones."""
+    return f"CASE WHEN {_TIME} >= '{week.start:%Y-%m-%d %H:%M:%S}+00' THEN {_day(week)} ELSE -1 END"

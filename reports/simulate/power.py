@@ -12,7 +12,7 @@ import numpy as np
 
 from figures.stats import rate_interval
 from reports.compare.difference import contrast
-from reports.compare.false_discovery import FALSE_SHARE, Tested, judge_family
+from reports.compare.false_discovery import FALSE_SHARE, Tested, judge_families
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeeklyReport, make_report
 from reports.read.data import read_week
@@ -28,7 +28,7 @@ ANSWERS = 60_000  # over six weeks, a fifth of them rated: about 320 ratings a w
 SLICES, BASELINES, HISTORY = 21, 2, 4
 RATED = (25, 50, 75, 100, 150, 200, 400)  # ratings of the planted slice this week
 TASKS, ANSWERS_OF_TASK = (1, 3), 12_000  # tasks on a page, and answers of each over six weeks
-PLANTED = Planted(dimension="intent", value="outage", helpful_rate=0.65)
+PLANTED = Planted(dimension="intent", value="outage", level=0.65)
 
 
 def simulate(*, seeds: int, draws: int) -> Iterator[str]:
@@ -36,24 +36,24 @@ def simulate(*, seeds: int, draws: int) -> Iterator[str]:
     # As in the report itself: a k-means step over a few hundred texts takes less time than waking up a second thread.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     yield f"{seeds} whole reports on weeks without any change ({ANSWERS:,} answers over six weeks, a release in between):"
-    quiet = [tally(_report(Scenario(week=WEEK, answers=ANSWERS, seed=seed))) for seed in range(seeds)]
+    quiet = [tally(report_on(Scenario(week=WEEK, answers=ANSWERS, seed=seed))) for seed in range(seeds)]
     total = sum(quiet, Counter[str]())
     yield (
         f"  comparisons called worse: {total['worse']} of {total['compared']:,}; reports with any: "
-        + _share(sum(t["worse"] > 0 for t in quiet), seeds)
+        + share_words(sum(t["worse"] > 0 for t in quiet), seeds)
     )
     yield (
         f"  called better: {total['better']}; change points: {total['changes']} in {2 * seeds} series; "
         f"days called anomalous: {total['anomalies']}; inputs called moved: {total['drifts']}"
     )
-    yield f"{seeds} whole reports, {PLANTED.value} helpful at {PLANTED.helpful_rate} instead of 0.85 since the release:"
+    yield f"{seeds} whole reports, {PLANTED.value} helpful at {PLANTED.level} instead of 0.85 since the release:"
     planted = [
-        tally(_report(Scenario(week=WEEK, answers=ANSWERS, seed=seed, planted=(PLANTED,)))) for seed in range(seeds)
+        tally(report_on(Scenario(week=WEEK, answers=ANSWERS, seed=seed, planted=(PLANTED,)))) for seed in range(seeds)
     ]
-    yield "  the slice is named first: " + _share(sum(t["found"] for t in planted), seeds)
+    yield "  the slice is named first: " + share_words(sum(t["found"] for t in planted), seeds)
     yield (
         f"  comparisons of other slices called worse: {sum(t['elsewhere'] for t in planted)}; reports with any: "
-        + _share(sum(t["elsewhere"] > 0 for t in planted), seeds)
+        + share_words(sum(t["elsewhere"] > 0 for t in planted), seeds)
     )
     yield from _of_several_tasks(seeds, draws)
     yield (
@@ -62,7 +62,8 @@ def simulate(*, seeds: int, draws: int) -> Iterator[str]:
     )
     for n in RATED:
         found, wrong = power(n, draws)
-        yield f"  n={n:>3} ratings of the slice: found {_share(found, draws)}, a false alarm elsewhere {_share(wrong, draws)}"
+        elsewhere = share_words(wrong, draws)
+        yield f"  n={n:>3} ratings of the slice: found {share_words(found, draws)}, a false alarm elsewhere {elsewhere}"
 
 
 def _of_several_tasks(seeds: int, draws: int) -> Iterator[str]:
@@ -71,7 +72,7 @@ def _of_several_tasks(seeds: int, draws: int) -> Iterator[str]:
     for tasks in TASKS:
         pages = sum(_alarmed(tasks, number) for number in range(seeds))
         tables = false_alarms(tasks, draws)
-        yield f"  {tasks} tasks: pages with any {_share(pages, seeds)}; of tables {_share(tables, draws)}"
+        yield f"  {tasks} tasks: pages with any {share_words(pages, seeds)}; of tables {share_words(tables, draws)}"
 
 
 def _alarmed(tasks: int, number: int) -> bool:
@@ -81,7 +82,7 @@ def _alarmed(tasks: int, number: int) -> bool:
     scenarios = [
         Scenario(week=WEEK, answers=ANSWERS_OF_TASK, seed=first + place, task=name) for place, name in enumerate(made)
     ]
-    return any(tally(_report(scenario, tasks=made))["worse"] for scenario in scenarios)
+    return any(tally(report_on(scenario, tasks=made))["worse"] for scenario in scenarios)
 
 
 def false_alarms(tasks: int, draws: int, *, rated: int = 100, seed: int = 2) -> int:
@@ -95,7 +96,7 @@ def false_alarms(tasks: int, draws: int, *, rated: int = 100, seed: int = 2) -> 
             for metric in SLICED:
                 for _slice in range(SLICES):
                     _pair_of_tests(family, rng, metric, rated, (0.85, 0.85))
-            words = [item.result for item in judge_family(family, FALSE_SHARE / tasks)]
+            words = [item.result for item in judge_families(family, FALSE_SHARE / tasks)]
             found = found or ComparisonResult.WORSE in words
         alarmed += found
     return alarmed
@@ -139,7 +140,7 @@ def power(rated: int, draws: int, *, before: float = 0.85, after: float = 0.65, 
                 planted = metric.name == HELPFUL.name and place == 0
                 _pair_of_tests(family, rng, metric, rated, (before, after if planted else before))
                 hit += [planted] * BASELINES
-        words = [item.result for item in judge_family(family)]
+        words = [item.result for item in judge_families(family)]
         found += any(result is ComparisonResult.WORSE for result, planted in zip(words, hit, strict=True) if planted)
         wrong += any(
             result is ComparisonResult.WORSE for result, planted in zip(words, hit, strict=True) if not planted
@@ -155,13 +156,15 @@ def _pair_of_tests(
     ours = Rate(successes=int(rng.binomial(n, after)), n=n)
     for size in (n, HISTORY * n):
         theirs = Rate(successes=int(rng.binomial(size, before)), n=size)
-        as_rate = metric if metric.kind == "rate" else SLICED[1]  # latency and cost are simulated as further rates
+        # Latency and cost are simulated as further rates.
+        as_rate = metric if metric.kind == "rate" else replace(SLICED[1], name=metric.name)
         found = contrast(as_rate, ours, theirs)
         assert found is not None
         family.append((found, ours, theirs))
 
 
-def _report(scenario: Scenario, *, tasks: Mapping[str, int] | None = None) -> WeeklyReport:
+def report_on(scenario: Scenario, *, tasks: Mapping[str, int] | None = None) -> WeeklyReport:
+    """Return the report on a scenario, from a warehouse of its own; ``tasks``: answers by task, where the week has several."""
     with tempfile.TemporaryDirectory(prefix="omni-simulate-") as folder:
         warehouse = DuckWarehouse(Path(folder) / "omni.duckdb")
         try:
@@ -176,6 +179,7 @@ def _report(scenario: Scenario, *, tasks: Mapping[str, int] | None = None) -> We
     return make_report(data if tasks is None else replace(data, tasks=tasks))
 
 
-def _share(count: int, n: int) -> str:
+def share_words(count: int, n: int) -> str:
+    """Return ``3 of 20 [0.05, 0.36]``."""
     side = rate_interval(count, n)
     return f"{count} of {n} [{side.low:.2f}, {side.high:.2f}]"

@@ -20,7 +20,7 @@ from service.warehouse.events import EVENTS
 from service.warehouse.duck import DuckWarehouse
 warehouse = DuckWarehouse(Path(sys.argv[1]), memory_mb=3072)
 warehouse.migrate()
-planted = (Planted(dimension="intent", value="outage", helpful_rate=0.65),)
+planted = (Planted(dimension="intent", value="outage", level=0.65),)
 tables = rows(Scenario(week=Week.parse("2026-W46"), answers=int(sys.argv[2]), planted=planted, rated_share=float(sys.argv[3])))
 for event in EVENTS:
     if event.table in tables:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ _INTENT_SHARES = (0.28, 0.16, 0.15, 0.12, 0.10, 0.08, 0.06, 0.05)
 CHANNELS = ("agent", "chat", "email", "ivr", "sms")
 _CHANNEL_SHARES = (0.34, 0.24, 0.14, 0.20, 0.08)
 CLIENTS = ("salesforce", "connect")
+_CANDIDATE_SHARE = 0.2
 _PLAIN = (
     "missed the open case",
     "too long, I had no time to read it",
@@ -33,87 +34,137 @@ _SUMMARY = (
 )
 
 
+Figure = Literal["helpful", "degraded", "degraded and late", "latency", "grounding", "cost"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planted:
-    """A planted slice: from ``week`` (0 is the report's) on, answers with ``dimension`` = ``value`` have ``helpful_rate``."""
+    """A planted fault: from ``day`` on (0.5 is noon of the report's Monday), ``figure`` has ``level``.
 
-    dimension: str
-    value: str
-    helpful_rate: float
-    week: int = 0
+    ``level`` is a rate, for latency and cost a factor. The fault strikes the answers with ``dimension`` = ``value``, where
+    ``dimension`` is "" all of them, and with ``by_candidate`` only those of the candidate.
+    """
+
+    figure: Figure = "helpful"
+    level: float
+    dimension: str = ""
+    value: str = ""
+    day: float = 0.0
+    by_candidate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """What to generate: ``answers`` over ``weeks`` weeks up to the report's ``week``; a release starts ``release_week``."""
+    """What to generate: ``answers`` over ``weeks`` weeks up to the report's ``week``.
+
+    A release starts on ``release_day`` (0 is the week's Monday), a rollout of a candidate to a fifth of the answers on
+    ``candidate_day``; None for no release or no rollout.
+    """
 
     week: Week
     answers: int = 20_000
     weeks: int = 6
     rated_share: float = 0.2
     helpful_rate: float = 0.85
-    release_week: int | None = 0
+    release_day: float | None = 0.0
+    candidate_day: float | None = None
     planted: tuple[Planted, ...] = ()
     seed: int = 0
     task: str = "summarize"
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def first(self) -> datetime:
+        """The first instant of the first week."""
+        return self.week.shifted(1 - self.weeks).start
+
+    def after(self, day: float | None) -> int:
+        """Return the milliseconds from ``first`` to ``day``; more than any answer's for None."""
+        if day is None:
+            return 2**62
+        return int((self.week.start - self.first + timedelta(days=day)).total_seconds() * 1000)
+
 
 def rows(scenario: Scenario) -> dict[str, pa.Table]:
     """Return the warehouse's tables by name, with columns as in ``service.warehouse.events``."""
     rng = np.random.default_rng(scenario.seed)
-    first = scenario.week.shifted(1 - scenario.weeks).start
-    drawn = _draw(scenario, first, rng)
+    drawn = _draw(scenario, rng)
     columns = _columns(scenario, drawn, rng)
     below = drawn.helpful_rate < scenario.helpful_rate
     return {
         "omni_summaries": pa.table(columns),
         "omni_feedback": _feedback(columns, drawn.rated, drawn.helpful, below, drawn.feedback_at, rng),
-        **_releases(scenario, first),
+        **_releases(scenario),
     }
 
 
-def _draw(scenario: Scenario, first: datetime, rng: np.random.Generator) -> SimpleNamespace:
+def _draw(scenario: Scenario, rng: np.random.Generator) -> SimpleNamespace:
     """Return the random draws for each answer, in arrays of one length; intent, channel, client and arm are indices."""
     n = scenario.answers
-    span_ms = int((scenario.week.end - first).total_seconds() * 1000)
-    at_ms = np.sort(rng.integers(0, span_ms, n))
+    at_ms = np.sort(rng.integers(0, scenario.after(7), n))
     intent = rng.choice(len(INTENTS), n, p=_INTENT_SHARES)
     channel = rng.choice(len(CHANNELS), n, p=_CHANNEL_SHARES)
     client = rng.choice(len(CLIENTS), n, p=(0.8, 0.2))
     considered = np.minimum(rng.geometric(0.16, n) - 1, 80)
-    released_ms = _release_ms(scenario, first)
     reused = rng.random(n) < 0.12
     arm = np.where(rng.random(n) < 0.03, 1, 0)
     arm = np.where(rng.random(n) < 0.008, 2, arm)
     latency = np.rint(np.where(reused, rng.gamma(4, 12, n), rng.lognormal(7.0, 0.45, n) + 1500 * (arm == 1)))
-    tokens_in, tokens_out = 300 + 70 * considered, rng.poisson(110, n)
-    helpful_rate = np.full(n, scenario.helpful_rate)
-    for planted in scenario.planted:
-        since = int((scenario.week.shifted(planted.week).start - first).total_seconds() * 1000)
-        names = {"intent": np.asarray(INTENTS)[intent], "channel": np.asarray(CHANNELS)[channel]}
-        names["client"] = np.asarray(CLIENTS)[client]
-        helpful_rate[(names[planted.dimension] == planted.value) & (at_ms >= since)] = planted.helpful_rate
-    rated, helpful = rng.random(n) < scenario.rated_share, rng.random(n) < helpful_rate
-    generated = np.datetime64(first.replace(tzinfo=None), "ms") + at_ms.astype("timedelta64[ms]")
-    return SimpleNamespace(
+    drawn = SimpleNamespace(
+        at_ms=at_ms,
         intent=intent,
         channel=channel,
         client=client,
         considered=considered,
-        new=at_ms >= released_ms,  # the second pair answers
+        new=at_ms >= scenario.after(scenario.release_day),  # the second pair answers
         reused=reused,
         arm=arm,
         latency_ms=latency,
-        tokens_in=tokens_in,
-        tokens_out=tokens_out,
-        cost_usd=np.where(reused | (arm == 2), 0.0, (0.06 * tokens_in + 0.24 * tokens_out) / 1e6),
-        helpful_rate=helpful_rate,
-        rated=rated,
-        helpful=helpful,
-        generated=generated,
-        feedback_at=generated + rng.integers(20_000, 400_000, n).astype("timedelta64[ms]"),
+        tokens_in=300 + 70 * considered,
+        tokens_out=rng.poisson(110, n),
+        cost_factor=np.ones(n),
+        helpful_rate=np.full(n, scenario.helpful_rate),
+        flagged_rate=np.zeros(n),
+        generated=np.datetime64(scenario.first.replace(tzinfo=None), "ms") + at_ms.astype("timedelta64[ms]"),
     )
+    # Of a generator of their own, so that a scenario without them has the same answers.
+    further = np.random.default_rng((scenario.seed, 1))
+    drawn.candidate = (at_ms >= scenario.after(scenario.candidate_day)) & (further.random(n) < _CANDIDATE_SHARE)
+    for planted in scenario.planted:
+        _plant(planted, scenario, drawn, further)
+    drawn.rated, drawn.helpful = rng.random(n) < scenario.rated_share, rng.random(n) < drawn.helpful_rate
+    paid = (0.06 * drawn.tokens_in + 0.24 * drawn.tokens_out) / 1e6 * drawn.cost_factor
+    drawn.cost_usd = np.where(reused | (drawn.arm == 2), 0.0, paid)
+    drawn.feedback_at = drawn.generated + rng.integers(20_000, 400_000, n).astype("timedelta64[ms]")
+    return drawn
+
+
+def _plant(planted: Planted, scenario: Scenario, drawn: SimpleNamespace, rng: np.random.Generator) -> None:
+    """Change the drawn answers that ``planted`` strikes."""
+    names = {
+        "intent": np.asarray(INTENTS)[drawn.intent],
+        "channel": np.asarray(CHANNELS)[drawn.channel],
+        "client": np.asarray(CLIENTS)[drawn.client],
+    }
+    struck = drawn.at_ms >= scenario.after(planted.day)
+    if planted.dimension:
+        struck &= names[planted.dimension] == planted.value
+    if planted.by_candidate:
+        struck &= drawn.candidate
+    written = struck & ~drawn.reused
+    if planted.figure == "helpful":
+        drawn.helpful_rate[struck] = planted.level
+    elif planted.figure in ("degraded", "degraded and late"):
+        lost = written & (rng.random(len(struck)) < planted.level)
+        drawn.arm[lost] = 2
+        if planted.figure != "degraded":
+            drawn.latency_ms[lost] = np.rint(rng.normal(4_800, 150, int(lost.sum())))
+    elif planted.figure == "latency":
+        drawn.latency_ms[written] = np.rint(drawn.latency_ms[written] * planted.level)
+    elif planted.figure == "grounding":
+        drawn.flagged_rate[written] = planted.level
+    else:
+        drawn.cost_factor[written] = planted.level
 
 
 def _columns(scenario: Scenario, drawn: SimpleNamespace, rng: np.random.Generator) -> dict[str, Any]:
@@ -122,6 +173,7 @@ def _columns(scenario: Scenario, drawn: SimpleNamespace, rng: np.random.Generato
     texts = np.array([[_SUMMARY.format(intent=i, channel=c) for c in CHANNELS] for i in INTENTS], dtype=object)
     model = np.where(drawn.arm == 2, "extractive-digest", np.where(drawn.arm == 1, "nova-micro", "nova-lite"))
     channels = np.asarray(CHANNELS)[drawn.channel]
+    flagged = np.random.default_rng((scenario.seed, 2)).random(n) < drawn.flagged_rate
     columns: dict[str, Any] = {
         "contact_id": np.char.add("c-", ids),
         "account_number": np.char.add("acct:", (np.arange(n) // 3).astype("U9")),
@@ -141,9 +193,10 @@ def _columns(scenario: Scenario, drawn: SimpleNamespace, rng: np.random.Generato
         "answered_by": model,
         "arm": np.asarray(["primary", "backup", "fallback"])[drawn.arm],
         "degraded": drawn.arm == 2,
-        "prompt_version": np.where(drawn.new, "v1.1.0", "v1.0.0"),
-        "pair_digest": np.where(drawn.new, "b" * 64, "a" * 64),
-        "registry_version": np.where(drawn.new, 2, 1),
+        "prompt_version": np.where(drawn.candidate, "v1.2.0", np.where(drawn.new, "v1.1.0", "v1.0.0")),
+        "pair_digest": np.where(drawn.candidate, "c" * 64, np.where(drawn.new, "b" * 64, "a" * 64)),
+        "registry_version": np.where(drawn.candidate, 3, np.where(drawn.new, 2, 1)),
+        "rollout_arm": np.where(drawn.candidate, "candidate", "production"),
         "interactions_considered": drawn.considered,
         "history_days": np.minimum(drawn.considered * 9, 365),
         "last_channel": channels,
@@ -152,11 +205,11 @@ def _columns(scenario: Scenario, drawn: SimpleNamespace, rng: np.random.Generato
         "output_tokens": drawn.tokens_out,
         "prompt_cache_read_tokens": np.where(rng.random(n) < 0.6, 250, 0),
         "cost_usd": pa.array(drawn.cost_usd).cast(pa.float64()),
-        "guard_findings": np.where(drawn.reused, 0, rng.poisson(0.04, n)),
+        "guard_findings": np.where(drawn.reused, 0, np.maximum(rng.poisson(0.04, n), flagged)),
         "summary_words": np.maximum(rng.normal(55, 12, n), 5).astype(np.int64),
     }
     constants = {
-        "task": scenario.task, "pair": "nova-lite", "rollout_arm": "production", "environment": "local", "date_range": "",
+        "task": scenario.task, "pair": "nova-lite", "environment": "local", "date_range": "",
         "max_history_days": 365, "max_interactions": 50, "channel_filter": None, "prompt_cache_write_tokens": 0,
         "guard_kinds": "",
         "repaired": False, "schema_version": 1, "source_key": "omni-channel/processed/x.json",
@@ -169,12 +222,6 @@ def _columns(scenario: Scenario, drawn: SimpleNamespace, rng: np.random.Generato
 
 def _times(values: Any, mask: Any = None) -> pa.Array:
     return pa.array(values.astype("datetime64[ms]"), pa.timestamp("ms", "UTC"), mask=mask)
-
-
-def _release_ms(scenario: Scenario, first: datetime) -> int:
-    if scenario.release_week is None:
-        return 2**62
-    return int((scenario.week.shifted(scenario.release_week).start - first).total_seconds() * 1000)
 
 
 def _feedback(columns: Mapping[str, Any], rated: Any, helpful: Any, planted: Any, at: Any, rng: Any) -> pa.Table:
@@ -207,10 +254,10 @@ def _feedback(columns: Mapping[str, Any], rated: Any, helpful: Any, planted: Any
     )
 
 
-def _releases(scenario: Scenario, first: datetime) -> dict[str, pa.Table]:
-    times = [first - timedelta(days=1)]
-    if scenario.release_week is not None:
-        times.append(scenario.week.shifted(scenario.release_week).start)
+def _releases(scenario: Scenario) -> dict[str, pa.Table]:
+    times = [scenario.first - timedelta(days=1)]
+    if scenario.release_day is not None:
+        times.append(scenario.week.start + timedelta(days=scenario.release_day))
     numbers = range(1, len(times) + 1)
     releases = {
         "task": [scenario.task for _ in numbers],

@@ -92,9 +92,7 @@ def _changed(item: WeekFinding, verb: str, do: str) -> list[str]:
     if metric.name == HELPFUL.name:
         named = answers_named(first, 2 * _LONGEST_NAME)
         subject = named[0].upper() + named[1:]
-    release = item.since.release if item.since is not None and item.since.release is not None else None
-    if release is None and first.baseline.against == "release before":
-        release = first.baseline.release
+    release = item.blamed
     cause = "this week"
     if first.baseline.against == "production beside it":
         cause = f"with candidate {one_line(first.baseline.label, _LONGEST_NAME)}"

@@ -192,8 +192,7 @@ def _body(report: WeeklyReport) -> dict[str, Any]:
                 "pair": baseline_title(item.baseline),
                 "metric": item.contrast.metric.title,
                 "sides": sides(item),
-                "plain": change_text(item),
-                "adjusted": change_text(item, adjusted=True),
+                "change": change_text(item),
                 "badge": (result, look),
             }
             for item, result, look in moved(report)
@@ -210,8 +209,8 @@ def _body(report: WeeklyReport) -> dict[str, Any]:
         "themes": report.themes,
         "reasons": ", ".join(f"{name} {count:,}" for name, count in report.data.reasons.items()),
         "tested": (
-            next((item.contrast.compared for item in report.whole), 0),
-            next((item.contrast.compared for item in report.sliced), 0),
+            sum(item.contrast.tested for item in report.whole),
+            sum(item.contrast.tested for item in report.sliced),
         ),
         "margins": report.counts.metrics.compared,
         "false_share": percent(report.share),

@@ -1,7 +1,6 @@
 """Changes to clients and token keys, as the command line makes them; every task knows them within seconds."""
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +8,6 @@ from service.access.clients import (
     CLIENT_ID,
     EVERY_TASK,
     SCOPES,
-    TENANT,
     WHOLE_SERVICE,
     Client,
     Revoked,
@@ -17,6 +15,7 @@ from service.access.clients import (
     is_scope,
     new_secret,
     parse_client,
+    unfit_tenant,
 )
 from service.access.items import CLIENT, KEY, SUSPENDED, AccessItems
 from service.access.keys import KeyItem, new_key
@@ -63,11 +62,11 @@ class AccessChanges:
             fields = known.model_dump() if isinstance(known, Client) else {}
             if isinstance(known, Revoked):
                 fields["tokens_from"] = known.revoked_at
-            if tenant is not None and (re.fullmatch(TENANT, tenant) is None or fields.get("tenant", tenant) != tenant):
-                raise ConfigurationError(
-                    f"tenant {tenant!r} is not possible: a tenant has lower-case letters, digits and -, and client "
-                    f"{client_id!r} keeps the tenant that it was created with"
-                )
+            if tenant is not None and tenant != fields.get("tenant"):
+                if "tenant" in fields:
+                    raise ConfigurationError(f"client {client_id!r} keeps the tenant that it was created with")
+                if (why := unfit_tenant(tenant)) is not None:
+                    raise ConfigurationError(f"no tenant can be called {tenant!r}: {why}")
             whose = {} if tenant is None else {"tenant": tenant}
             secrets = (hash_secret(secret), *fields.get("secrets", ()))[:2]
             client = Client.model_validate(fields | whose | {"secrets": secrets, "scopes": tuple(scopes)})

@@ -38,12 +38,27 @@ Scope = Annotated[str, StringConstraints(pattern=f"^{_SCOPE}$")]
 _HASH_PREFIX = "sha256:"
 _SecretHash = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 TENANT = r"^[a-z0-9][a-z0-9-]{0,61}$"
+# What buckets hold below a tenant's folder, and `tmp`, the folder of all tenants' raw transcriptions.
+_FOLDERS = frozenset(
+    {"calls", "compact", "dead", "earlier", "exports", "rescored", "shadow", "tmp", "transcripts", "unusable"}
+)
 CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def is_scope(text: str) -> bool:
     """Return whether ``text`` can be a scope; whether its task exists is not asked."""
     return re.fullmatch(_SCOPE, text) is not None
+
+
+def unfit_tenant(name: str) -> str | None:
+    """Return why no new tenant can have this id, or None; a tenant of an earlier version may have it."""
+    if re.fullmatch(TENANT, name) is None or name.endswith("-"):
+        return "it has lower-case letters, digits and hyphens, and neither begins nor ends with a hyphen"
+    if name in _FOLDERS:
+        return "buckets have a folder of that name, which is no tenant's"
+    if not re.search("[a-z]", name):
+        return "it has no letter, so its folder would look like one of a year"
+    return None
 
 
 def task_scope(task: str) -> str:

@@ -17,6 +17,8 @@ from service.access.tokens import Caller
 
 _LATE_S = 4.0  # how late this task hears of another's requests, at most: two beats of `service.access.shared_limits`
 _IN_FLIGHT_RETRY_S = 1.0  # an estimate: a summary takes one to two seconds
+# Bodies are parsed on the processor that serves everybody: 250 KB, the most by default, cost as much as 16 requests.
+_BYTES_OF_A_REQUEST = 16_384
 # A page looks every 10 seconds and sends one message at a time; somebody may have it open in several tabs.
 _CONVERSATION_RATE_PER_S = 2.0
 _CONVERSATION_BURST = 30.0
@@ -126,6 +128,15 @@ class Throttle:
         state.admitted += 1
         state.in_flight += 1
         return state
+
+    def take_for_bytes(self, client_id: str, size: int) -> None:
+        """Take from an admitted client's bucket what a body of ``size`` bytes costs beyond its request; the bucket may owe."""
+        more = size // _BYTES_OF_A_REQUEST
+        with self._lock:
+            state = self._states[client_id]
+            state.own -= more
+            state.all -= more
+            state.admitted += more
 
     def uses(self) -> dict[str, ClientUse]:
         """Return what this process has admitted of each client since its start, and what is in flight."""

@@ -15,7 +15,7 @@ WIDGET = "widget.js"
 ASSETS: Mapping[str, tuple[str, ...]] = {
     "agent": ("agent.css", "agent.js"),
     "chat": ("chat.css", "chat.js"),
-    "dashboards": ("page.css", "page.js", "charts.js", "visuals.js", "words.js"),
+    "dashboards": ("page.css", "page.js", "charts.js", "gateway.js", "visuals.js", "words.js"),
     "docs": ("docs.css", "docs.js"),
     "qa": ("qa.css", "qa.js", "qa-board.js", "qa-call.js", "qa-insights.js"),
     "workspace": ("workspace.css", "workspace.js", "connect-sdk.js"),

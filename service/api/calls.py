@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from service.api.answering import runtime_of
 from service.api.examples import examples
+from service.api.http.limits import Bounded
 from service.api.http.problems import TENANT_RESPONSES, Codes, FieldProblem, problem, refused, refusing
 from service.api.http.tenancy import tenant_of
 from service.calls.result import CallResult, Number
@@ -137,7 +138,7 @@ async def get_call(call_id: _CallId, request: Request) -> CallAnswer:
     "/{call_id}/criteria/{criterion}/override", response_model=OverrideAnswer, responses={**TENANT_RESPONSES, **_UNDONE}
 )
 async def override(
-    call_id: _CallId, criterion: _CriterionId, body: OverrideRequest, request: Request
+    call_id: _CallId, criterion: _CriterionId, body: Bounded[OverrideRequest], request: Request
 ) -> OverrideAnswer:
     """Keep a verdict beside the model's. Repeating a client's newest override changes nothing, whatever `edit` is sent."""
     tenant, calls = tenant_of(request), _calls(request)

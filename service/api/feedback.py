@@ -19,6 +19,7 @@ from service.answers_kept.feedback import (
 )
 from service.api.answering import runtime_of
 from service.api.examples import examples
+from service.api.http.limits import Bounded
 from service.api.http.problems import STORE_RESPONSES, problem, refused
 from service.api.http.tenancy import may_see
 from service.core.unit.customer import AS_IT_LOOKS
@@ -122,7 +123,7 @@ class FeedbackAnswer(BaseModel):
         **STORE_RESPONSES,
     },
 )
-async def feedback(body: FeedbackRequest, request: Request) -> FeedbackAnswer | Response:
+async def feedback(body: Bounded[FeedbackRequest], request: Request) -> FeedbackAnswer | Response:
     """Keep whether a summary helped the agent. A repeat changes nothing; a later, different verdict replaces the first."""
     store = runtime_of(request).summaries.feedback
     if store is None:

@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.api.answering import runtime_of
 from service.api.examples import examples
+from service.api.http.limits import Bounded
 from service.api.http.problems import TENANT_RESPONSES, Codes, FieldProblem, message_of, problem, refused, refusing
 from service.api.http.tenancy import tenant_of
 from service.calls.store.form_store import FormChanged, FormHead, FormMissing, FormStore
 from service.core.tasks.scorecard.form import MOST_SECTIONS, Form, Name, PassThreshold, Section, only_data
+from service.kit.frame.display.inert import visible
 from service.kit.frame.errors import StoreError
 from service.kit.frame.strict import WHOLE_NUMBER
 
@@ -25,6 +27,10 @@ _Edit = Annotated[
     Field(ge=0, le=1_000_000_000, description="`edit` of the form as you read it; 0 for a new form"),
     WHOLE_NUMBER,
 ]
+# Every JavaScript object has properties of these names: pages and programs that look up an id would find those.
+_NO_IDS = frozenset({
+    "constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf",
+})  # fmt: skip
 _MISSING = refused(404, "No such form, version or draft")
 _CHANGED = refused(409, "The form was changed since `edit` was read")
 
@@ -101,13 +107,14 @@ async def get_form(
 
 
 @router.put("/{form_id}/draft", response_model=FormAnswer, responses={**TENANT_RESPONSES, **_CHANGED})
-async def save_draft(form_id: _FormId, body: DraftRequest, request: Request) -> FormAnswer | Response:
+async def save_draft(form_id: _FormId, body: Bounded[DraftRequest], request: Request) -> FormAnswer | Response:
     """Write the form's draft. Calls are scored by the active version until the draft is activated.
 
     Each section and each criterion needs an id of its own, and a form has at most 40 criteria. ``applies_when`` of a criterion is
     data: tests in ``all``, ``any`` and ``none``; a sentence is accepted only where it stood before. A condition has at least one
     test; a figure has ``at_least`` or ``at_most``, in this order if both; each phrase holds a word; a criterion that is named
-    stands in the form, and no criteria depend on each other in a circle.
+    stands in the form, and no criteria depend on each other in a circle. No id is the name of a property that every JavaScript
+    object has, such as ``constructor``, and no text holds a character that is invisible or turns the text around it.
     """
     tenant = tenant_of(request)
     fields = body.model_dump(exclude={"edit"})
@@ -122,19 +129,36 @@ async def save_draft(form_id: _FormId, body: DraftRequest, request: Request) -> 
     forms = _forms(request)
     head = await forms.head(tenant, form_id)
     try:
+        _require_readable(draft)
         only_data(draft, head.active, head.draft)
     except ValueError as err:
-        prose = [FieldProblem(field="sections", message=str(err))]
-        return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=str(err), errors=prose)
+        wrong = [FieldProblem(field="sections", message=str(err))]
+        return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=str(err), errors=wrong)
     return _answer(await forms.save_draft(draft, edit=body.edit, who=request.state.caller.client_id))
 
 
 @router.post("/{form_id}/activate", response_model=FormAnswer, responses={**TENANT_RESPONSES, **_MISSING, **_CHANGED})
-async def activate_form(form_id: _FormId, body: ActivateRequest, request: Request) -> FormAnswer:
+async def activate_form(form_id: _FormId, body: Bounded[ActivateRequest], request: Request) -> FormAnswer:
     """Make the draft the active version, which never changes afterwards."""
     tenant = tenant_of(request)
     who = request.state.caller.client_id
     return _answer(await _forms(request).activate(tenant, form_id, edit=body.edit, who=who))
+
+
+def _require_readable(draft: Form) -> None:
+    """Check what forms that were saved earlier may still hold: ids that programs confuse, and text that reads as another one.
+
+    Raises:
+        ValueError: the draft holds some.
+    """
+    ids = [draft.form_id, *(section.id for section in draft.sections), *(item.id for item in draft.criteria())]
+    if taken := _NO_IDS.intersection(ids):
+        raise ValueError(
+            f"{min(taken)!r} is no id: every JavaScript object has a property of that name; choose another id"
+        )
+    text = draft.model_dump_json()
+    if visible(text) != text:
+        raise ValueError("the form's texts hold invisible characters, or some that turn text around; remove them")
 
 
 def _forms(request: Request) -> FormStore:

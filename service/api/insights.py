@@ -15,6 +15,7 @@ from service.answers_kept.reuse import ReuseLookup, ReuseOutcome, ReuseScope
 from service.api.answer_path import Answered, Face, answer_request
 from service.api.answering import runtime_of
 from service.api.examples import examples
+from service.api.http.limits import Bounded
 from service.api.http.problems import RESPONSES
 from service.api.http.tenancy import AccountRefused, may_see
 from service.api.streaming import stream, wants_stream
@@ -124,7 +125,7 @@ router = APIRouter(route_class=_PlainRoute)
 
 
 @router.post(PATH, response_model=InsightsResponse, responses=RESPONSES, tags=["insights"])
-async def omni_channel_insights(body: InsightsRequest, request: Request) -> Response:
+async def omni_channel_insights(body: Bounded[InsightsRequest], request: Request) -> Response:
     """Summarise the customer's last interactions across channels. `Accept: text/event-stream` streams it as it is written."""
     if not may_see(request, body.account_number):
         raise AccountRefused

@@ -12,6 +12,7 @@ from service.answers_kept.feedback import ByRequest, RatedRow, SaidFeedback
 from service.api.answering import runtime_of
 from service.api.examples import examples
 from service.api.feedback import rate
+from service.api.http.limits import Bounded
 from service.api.http.problems import STORE_RESPONSES, problem, refused
 from service.core.run.task import Task
 from service.kit.frame.errors import StoreError
@@ -69,7 +70,7 @@ def task_feedback_router(tasks: Iterable[Task[Any]]) -> APIRouter:
 
 
 def _endpoint(task: str) -> Callable[..., Awaitable[TaskFeedbackAnswer | Response]]:
-    async def task_feedback(body: TaskFeedback, request: Request) -> TaskFeedbackAnswer | Response:
+    async def task_feedback(body: Bounded[TaskFeedback], request: Request) -> TaskFeedbackAnswer | Response:
         """Keep whether an answer helped. A repeat changes nothing; a later, different rating replaces the first."""
         store = runtime_of(request).summaries.answer_feedback
         if store is None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from service.api.answer_path import answer_request
 from service.api.examples import examples
+from service.api.http.limits import Bounded
 from service.api.http.problems import RESPONSES
 from service.api.keeping import TaskFace
 from service.conversations.model import KeptConversation
@@ -88,7 +89,7 @@ def _endpoint(task: Task[Any], model: type[TaskAnswer]) -> Callable[..., Awaitab
         return await ask_task(task, model, inputs, request)
 
     # FastAPI takes the body's model from the annotation, which is known only at run time here.
-    run_task.__annotations__["inputs"] = task.input_model
+    run_task.__annotations__["inputs"] = Bounded[task.input_model]  # type: ignore[misc, name-defined]  # of run time
     return run_task
 
 

@@ -65,8 +65,8 @@ def read_key(key: str, *, etag: str, version: str = "") -> CallObject:
 
 
 def is_tenant(name: str) -> bool:
-    """Return whether ``name`` has the form of a tenant's id."""
-    return _TENANT.fullmatch(name) is not None
+    """Return whether ``name`` has the form of a tenant's id, and is not the folder of all tenants' transcriptions."""
+    return _TENANT.fullmatch(name) is not None and name != JOB_OUTPUT
 
 
 def is_call_id(name: str) -> bool:

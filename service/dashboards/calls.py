@@ -5,8 +5,8 @@ The wall between tenants is ``of_tenant``: whatever a query reads, its rows of o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
 
 from service.dashboards.definitions import EVERY, TENANT_COLUMN, Dashboard
 from service.dashboards.errors import FormUnknown
@@ -17,6 +17,7 @@ from service.warehouse.port import Warehouse
 
 WEEKS_DAYS = 84  # twelve weeks: enough to see since when, and few enough to stand side by side
 MOST_FAILURES = 200
+SAMPLE = 20  # calls of a week: enough to see a false pass in eight with 93%, and about an hour of reading
 _NO_GROUP, _NO_AGENT = "no group", "no agent"
 _COVERAGE = """
 SELECT tenant_id, form_id, MIN((call_date AT TIME ZONE 'UTC')::DATE) AS oldest,
@@ -39,6 +40,18 @@ WHERE standing_verdict = 'no' AND form_id = :form AND criterion_id = :criterion
   AND (:agent_group = '*' OR COALESCE(queue, '{_NO_GROUP}') = :agent_group)
   AND (:agent = '*' OR COALESCE(agent_id, '{_NO_AGENT}') = :agent)"""  # noqa: S608 - both are constants of this module
 
+_LISTED = f"""
+SELECT c.tenant_id, c.call_id, c.call_date, COALESCE(c.agent_id, '{_NO_AGENT}') AS agent,
+  COALESCE(c.queue, '{_NO_GROUP}') AS agent_group, c.state, c.passed, MD5(c.call_id || :from_day) AS lot,
+  COUNT(k.human_verdict) AS checked
+FROM omni_calls c LEFT JOIN v_criteria k ON k.tenant_id = c.tenant_id AND k.call_id = c.call_id
+WHERE c.form_id = :form AND (:kind = 'sample' OR (:kind = 'passed' AND c.passed) OR c.state = :kind)
+  AND c.call_date >= CAST(:from_day || ' 00:00:00+00' AS timestamptz)
+  AND c.call_date < DATEADD(day, 1, CAST(:to_day || ' 00:00:00+00' AS timestamptz))
+  AND (:agent_group = '*' OR COALESCE(c.queue, '{_NO_GROUP}') = :agent_group)
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"""  # noqa: S608 - both are constants of this module
+ListKind = Literal["sample", "passed", "needs_review"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallsAsked:
@@ -60,6 +73,25 @@ class FailuresAsked:
     to_day: date
     agent_group: str | None = None
     agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListAsked:
+    """Which calls of a form to list; a sample is of the ISO week of ``to_day``, the same all week long."""
+
+    kind: ListKind
+    form_id: str
+    from_day: date
+    to_day: date
+    agent_group: str | None = None
+
+    @property
+    def range(self) -> tuple[date, date]:
+        """The first and the last day."""
+        if self.kind != "sample":
+            return self.from_day, self.to_day
+        monday = self.to_day - timedelta(days=min(self.to_day.weekday(), (self.to_day - date.min).days))
+        return monday, monday + timedelta(days=min(6, (date.max - monday).days))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +164,19 @@ class FailedCall:
     human_verdict: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedCall:
+    """A call; ``passed`` is None without a score, ``checked`` counts the criteria with a person's verdict."""
+
+    call_id: str
+    call_date: datetime
+    agent: str
+    agent_group: str
+    state: str
+    passed: bool | None
+    checked: int
+
+
 def read_figures(
     warehouse: Warehouse, dashboard: Dashboard, tenant: str, asked: CallsAsked, *, read_at: float
 ) -> CallFigures:
@@ -200,6 +245,33 @@ def read_failures(warehouse: Warehouse, tenant: str, asked: FailuresAsked) -> tu
         )
         for row in found
     )
+
+
+def read_list(warehouse: Warehouse, tenant: str, asked: ListAsked) -> tuple[ListedCall, ...]:
+    """Return the tenant's calls of a kind, newest first, at most ``MOST_FAILURES``; of a sample ``SAMPLE`` drawn at random."""
+    check_range(asked.from_day, asked.to_day)
+    first, last = asked.range
+    given = {
+        "kind": asked.kind,
+        "form": asked.form_id,
+        "from_day": first.isoformat(),
+        "to_day": last.isoformat(),
+        "agent_group": asked.agent_group or EVERY,
+    }
+    drawn = f"lot LIMIT {SAMPLE}" if asked.kind == "sample" else f"call_date DESC, call_id LIMIT {MOST_FAILURES}"
+    found = [
+        ListedCall(
+            call_id=str(row["call_id"]),
+            call_date=row["call_date"].to_pydatetime(),
+            agent=str(row["agent"]),
+            agent_group=str(row["agent_group"]),
+            state=str(row["state"]),
+            passed=None if row["passed"] not in (True, False) else bool(row["passed"]),
+            checked=int(row["checked"]),
+        )
+        for row in of_tenant(warehouse, tenant, _LISTED, given, order=drawn)
+    ]
+    return tuple(sorted(found, key=lambda call: (call.call_date, call.call_id), reverse=True))
 
 
 def of_tenant(

@@ -150,7 +150,10 @@ class RolloutControl:
             self._error = f"the rollout folder {self._folder} cannot be used ({type(err).__name__})"
         if self._memory.stop_of(candidate.rollout):
             return
-        reason = reason_to_stop(self.sides(), self._rule, alone=candidate.rollout.percent == 100)
+        alone = candidate.rollout.percent == 100
+        # By its own counts as well: those of the others are what somebody wrote into the table.
+        judged = (reason_to_stop(sides, self._rule, alone=alone) for sides in (self.sides(), self._counts.own_sides()))
+        reason = next(filter(None, judged), None)
         if reason is not None:
             step = candidate.rollout.sequence
             log(Event.ROLLOUT_STOPPED, pair=candidate.rollout.pair_name, step=step, reason=reason)

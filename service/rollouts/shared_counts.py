@@ -118,6 +118,7 @@ class SharedCounts:
         self._sequence = 0
         self._lock = threading.Lock()
         self._counted: dict[int, Sides] = {}
+        self._own: dict[int, Sides] = {}
         self._unsent = _Unsent(writer)
         self._table: dict[int, SharedItem] = {}
         self._all_read_at = float("-inf")
@@ -131,7 +132,7 @@ class SharedCounts:
             return
         with self._lock:
             self._sequence = sequence
-            self._counted, self._unsent = {}, _Unsent(self._writer)
+            self._counted, self._own, self._unsent = {}, {}, _Unsent(self._writer)
             self._table, self._all_read_at, self._written = {}, float("-inf"), False
             self._sides = {"candidate": LiveCounts(), "production": LiveCounts()}
         for old in self._folder.glob("counts-*.json"):
@@ -172,6 +173,14 @@ class SharedCounts:
         """Return both sides' counts of the last hour, of all processes as far as the last ``share`` knew them."""
         return self._sides
 
+    def own_sides(self) -> Sides:
+        """Return both sides' counts of the last hour of this process alone, which nobody who can write the table can change."""
+        found: Sides = {"candidate": LiveCounts(), "production": LiveCounts()}
+        for sides in self._own.values():
+            for side, counts in sides.items():
+                found[side].merge(counts)
+        return found
+
     def _summed(self, oldest: int) -> Sides:
         everyone = [self._unsent, *(unsent for _, unsent in self._files())]
         found: Sides = {"candidate": LiveCounts(), "production": LiveCounts()}
@@ -196,9 +205,13 @@ class SharedCounts:
             counted, self._counted = self._counted, {}
             for minute, sides in counted.items():
                 amounts = self._unsent.open.setdefault(minute, {})
+                own = self._own.setdefault(minute, {"candidate": LiveCounts(), "production": LiveCounts()})
                 for side, counts in sides.items():
+                    own[side].merge(counts)
                     for name, amount in _flat(counts, _LETTER[side]):
                         amounts[name] = amounts.get(name, Decimal(0)) + amount
+            oldest = self._oldest()
+            self._own = {minute: sides for minute, sides in self._own.items() if minute > oldest}
 
     def _send(self, unsent: _Unsent, shared: SharedState) -> None:
         while unsent.batches:
@@ -230,7 +243,8 @@ class SharedCounts:
         since = oldest + 1 if whole else int(now // _MINUTE_S) - 1
         items = shared.items(self._partition, first=self._key(since), last=f"{self._prefix()}~")
         self._table = {minute: item for minute, item in self._table.items() if minute > oldest}
-        self._table |= {int(item.key.rpartition("/")[2]): item for item in items}
+        minutes = ((item.key.rpartition("/")[2], item) for item in items)
+        self._table |= {int(minute): item for minute, item in minutes if minute.isdecimal()}
         if whole:
             self._all_read_at = now
 

@@ -21,6 +21,12 @@ _KEY = "step"
 SignedStep = Callable[[str], int]  # returns the number in a step's envelope; 0 if it does not verify
 
 
+class StepDamaged(StoreError):
+    """The item of the newest step cannot be read; ``stops`` has the stop that was found beside it, as in ``StepState``."""
+
+    stops: Mapping[str, str] = {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepState:
     """The newest step that was seen: ``envelope`` proves its number, which ``sequence`` and ``pair`` (a digest) only repeat.
@@ -66,13 +72,18 @@ def read_shared_step(task: str, shared: SharedState, rollout: Rollout | None = N
     """Return what the tasks of the service know of the rollouts of ``task``, and of a stop of ``rollout``.
 
     Raises:
-        StoreError: the shared state does not answer, or the item of the newest step is damaged.
+        StepDamaged: the item of the newest step is damaged.
+        StoreError: the shared state does not answer.
     """
     partition = rollout_partition(task)
     stop = None if rollout is None else shared.get(partition, stop_key(rollout))
     stops = {} if rollout is None or stop is None else {stop_key(rollout): _reason(stop.text)}
     found = shared.get(partition, _KEY)
-    return replace(StepState() if found is None else _parsed(found.text, task, shared), stops=stops)
+    try:
+        return replace(StepState() if found is None else _parsed(found.text, task, shared), stops=stops)
+    except StepDamaged as err:
+        err.stops = stops
+        raise
 
 
 def read_step_on_disk(folder: Path) -> StepState:
@@ -141,6 +152,8 @@ class StepMemory:
                 self._heard, self.shared_error = True, None
             except StoreError as err:
                 self.shared_error = str(err)
+                if isinstance(err, StepDamaged):
+                    self._table = replace(self._table, stops=err.stops)
         self.newest = max(self._disk.number(self._signed), self._table.number(self._signed))
         if found is None:
             return
@@ -203,7 +216,9 @@ def _parsed(text: str | None, task: str, shared: SharedState) -> StepState:
     try:
         return _ADAPTER.validate_json(text or "")
     except ValidationError as err:
-        raise StoreError(f"{_place(task, shared)} is damaged: delete it; the tasks write what they know again") from err
+        raise StepDamaged(
+            f"{_place(task, shared)} is damaged: delete it; the tasks write what they know again"
+        ) from err
 
 
 def _place(task: str, shared: SharedState) -> str:

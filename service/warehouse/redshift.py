@@ -60,11 +60,10 @@ class RedshiftWarehouse:
 
     def migrate(self) -> None:
         """See ``Warehouse.migrate``."""
-        self._batch(
-            [
-                f"CREATE TABLE IF NOT EXISTS {schema.VERSION_TABLE} (version INTEGER NOT NULL, name VARCHAR(256) NOT NULL)"
-            ]
+        noted = (
+            f"CREATE TABLE IF NOT EXISTS {schema.VERSION_TABLE} (version INTEGER NOT NULL, name VARCHAR(256) NOT NULL)"
         )
+        self._batch([*statements(schema.grants()), noted])
         current = self._version()
         for migration in schema.migrations():
             if migration.version > current:

@@ -47,6 +47,16 @@ def views(folder: Path = SQL_FOLDER) -> tuple[tuple[str, str], ...]:
     )
 
 
+def grants(folder: Path = SQL_FOLDER) -> str:
+    """Return the statements that open what its maker makes from then on to the database's roles; Redshift alone has roles."""
+    return (folder / "grants.sql").read_text(encoding="utf-8")
+
+
+def roles(folder: Path = SQL_FOLDER) -> str:
+    """Return the statements that the database's administrator runs once, before the first migration."""
+    return (folder / "roles.sql").read_text(encoding="utf-8")
+
+
 def copy_statement(table: str, folder: Path = SQL_FOLDER) -> str:
     """Return the COPY of ``table`` from staged Parquet files, with its ``{placeholders}``."""
     return (folder / "copy" / f"{table}.sql").read_text(encoding="utf-8")

@@ -50,7 +50,7 @@ def _weekly(folder):
     path = folder / "warehouse.duckdb"
     empty_warehouse(path).close()
     warehouse = DuckWarehouse(path)
-    planted = Planted(dimension="intent", value="outage", helpful_rate=0.5)
+    planted = Planted(dimension="intent", value="outage", level=0.5)
     tables = rows(Scenario(week=week, answers=20_000, planted=(planted,), seed=3))
     for event in EVENTS:
         if event.table in tables:

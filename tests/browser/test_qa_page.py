@@ -207,6 +207,8 @@ def test_a_quote_is_highlighted_at_its_position(served, open_page):
     page.locator('.heat button[data-criterion="notice"]').last.click()
     page.locator("#failed button").first.click()
     sorry = page.locator('.criterion[data-criterion="sorry"]')
+    expect(sorry.locator(".play")).to_be_hidden()
+    page.get_by_role("button", name="Show all verdicts").click()
     expect(sorry.locator(".play")).to_have_text("at 1:32, show in the transcript")
     sorry.locator(".play").click()
     marked = page.locator(".turns mark")
@@ -214,6 +216,41 @@ def test_a_quote_is_highlighted_at_its_position(served, open_page):
     assert marked.inner_text() in SORRY
     assert marked.inner_text() in sorry.locator("blockquote").inner_text()
     assert page.locator(".turns li:has(mark) small").inner_text() == "1:32, Agent"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.acceptance("qa-02")
+def test_a_sampled_call_is_judged_before_the_scorer_is_shown_with_a_quote_from_the_transcript(
+    served, place, open_page, width
+):
+    page = open_page(width)
+    sign_in(page, served)
+    figures(page)
+    page.get_by_role("button", name="Sample of the week").click()
+    expect(page.locator("#failures-said")).to_contain_text(
+        "Nov 16, 2026 to Sun, Nov 22, 2026: 8 calls, drawn at random"
+    )
+    assert "passed" not in page.inner_text("#failed")
+    page.locator("#failed button").nth(WIDTHS.index(width)).click()  # each width has a call that nobody has judged
+    expect(page.locator("#call-title")).to_be_visible()
+    expect(page.locator("#call")).to_contain_text("no model read the call")
+    sorry = page.locator('.criterion[data-criterion="sorry"]')
+    scored = sorry.locator("[data-part=scorer]")
+    expect(scored).to_be_hidden()
+    expect(sorry.locator("input:checked")).to_have_count(0)
+    expect(page.locator(".take").first).to_be_hidden()
+    sorry.get_by_label("Yes").check()
+    page.locator(".turns li", has_text=SORRY).get_by_role("button", name="quote this").click()
+    expect(sorry.get_by_label("Why")).to_have_value(f"“{SORRY}” (1:32)")
+    sorry.get_by_role("button", name="Keep my verdict").click()
+    expect(sorry.locator("[role=status]")).to_contain_text("Kept: you confirmed the floor.")
+    expect(scored).to_be_visible()
+    expect(scored).to_contain_text("Floor: ")
+    expect(page.locator(".take").first).to_be_hidden()
+    call = page.url.split("call=")[1].split("&")[0]
+    assert place.worker.reviews.overrides.of(ACME, call)[-1].reason.startswith("“I am sorry to hear that")
+    assert violations(page) == []
+    assert page.complaints == []
 
 
 def open_call(page, served, call):

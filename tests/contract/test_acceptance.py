@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
-from pages import ROOT, acceptance, shown_by
+from pages import ROOT, RULE, SHOWN_OTHERWISE, acceptance, acceptance_page, shown_by, ways
 
 from service.answers_kept.feedback import RatedRow, SaidFeedback, SummaryFeedback
 from service.answers_kept.items import to_item
@@ -138,6 +138,19 @@ def test_each_marker_names_a_row_and_each_row_has_tests_or_a_reason():
         shown = one in shown_by()
         assert shown or state in (["otherwise"], ["open"]), f"{one}: no test has its marker, and nobody says why"
         assert not shown or state != ["open"], f"{one}: a test shows what is said to be open"
+
+
+def test_what_only_compares_files_is_not_called_run():
+    tests = [f"{path}::{function}" for found in shown_by().values() for path, function in found]
+    for begins in SHOWN_OTHERWISE:
+        assert any(test.startswith(begins) for test in tests), f"{begins}: no test of a row begins so"
+    assert list(ways("operation-02")) == [RULE]  # of the templates' alarms, no account has one
+    page = acceptance_page()
+    assert "- **operation-02** " in page
+    line = next(line for line in page.splitlines() if line.startswith("- **operation-02** "))
+    assert "*by rule:*" in line
+    assert "*run here:*" not in line
+    assert page.count("*not shown") == 1 + sum(not ways(one) for one in ROWS)  # and once where the page explains it
 
 
 def test_a_row_without_a_test_has_a_kind_of_reason():

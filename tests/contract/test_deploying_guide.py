@@ -1,4 +1,4 @@
-"""The guide's commands deploy the stacks that stand beside them: order, parameters, capabilities, names of images."""
+"""The guide's commands deploy the stacks that stand beside them: what each needs, in order, and how many there are."""
 
 import json
 import re
@@ -9,20 +9,36 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "guides" / "deploying.md").read_text(encoding="utf-8")
+WAY = GUIDE.partition("## From an empty account to the first answer")[2].partition("### Then")[0]
 TEMPLATES = ROOT / "infra" / "cdk" / "templates" / "prod"
+STACKS = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(TEMPLATES.glob("*.json"))}
 WORKFLOWS = {
     name: (ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8") for name in ("image", "deploy")
 }
 
 
-def _commands():
-    """Return the options of each ``aws cloudformation deploy`` of the guide by stack, in the order in which they stand there."""
-    found = {}
-    for line in GUIDE.replace("\\\n", " ").splitlines():
-        if line.strip().startswith("aws cloudformation deploy"):
-            words = shlex.split(line)
-            found[words[words.index("--stack-name") + 1]] = words
-    return found
+def _lines(text):
+    """Each command of ``text`` as words, in the order in which they stand there."""
+    blocks = re.findall(r"^ *```text\n(.*?)^ *```", text.replace("\\\n", " "), re.MULTILINE | re.DOTALL)
+    return [shlex.split(line) for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def _deployed(words):
+    """The stacks that a line deploys by name, with the parameters that it gives each."""
+    if "tools/cdk.py" in words:
+        names = [word for word in words[words.index("deploy") + 1 :] if word.startswith("omni-") and ":" not in word]
+        given = [words[place + 1] for place, word in enumerate(words) if word == "--parameters"]
+        return names, [tuple(one.partition("=")[0].split(":")) for one in given]
+    if words[:3] == ["aws", "cloudformation", "deploy"]:
+        name = words[words.index("--stack-name") + 1]
+        return [name], [(name, word.partition("=")[0]) for word in words if "=" in word]
+    return [], []
+
+
+def _needs(stack):
+    """The stacks whose exports a template imports, and theirs."""
+    imported = set(re.findall(r'"Fn::ImportValue": "(omni-[a-z]+):', json.dumps(STACKS.get(stack, {}))))
+    return imported.union(*(_needs(one) for one in imported))
 
 
 def _stacks():
@@ -30,30 +46,68 @@ def _stacks():
     return re.findall(r"^\| `(omni-[a-z]+)` \|", table, re.MULTILINE)
 
 
-def test_each_stack_is_deployed_in_the_order_of_the_table():
-    assert list(_commands()) == _stacks()
+def test_a_newcomer_types_twelve_commands():
+    assert re.findall(r"^(\d+)\. ", WAY, re.MULTILINE) == [str(number) for number in range(1, 13)]
+    assert "Twelve commands follow" in WAY
 
 
-@pytest.mark.parametrize("stack", sorted(file.stem for file in TEMPLATES.glob("*.json")))
+def test_the_table_has_every_stack_after_those_that_it_needs():
+    stacks = _stacks()
+    assert set(stacks) == {*STACKS, "omni-api"}
+    for place, stack in enumerate(stacks):
+        assert _needs(stack) <= set(stacks[:place]), stack
+
+
+def test_every_stack_is_deployed_by_name_or_with_one_that_needs_it():
+    named = [name for words in _lines(GUIDE) for name in _deployed(words)[0]]
+    along = {
+        one
+        for name in named
+        for one in (_needs("omni-service") | {"omni-service"} if name == "omni-api" else _needs(name))
+    }
+    assert set(named) | along == set(_stacks())
+
+
+@pytest.mark.parametrize("stack", sorted(STACKS))
 @pytest.mark.acceptance("operation-21")
 def test_a_command_gives_what_the_template_asks_for(stack):
-    template = json.loads((TEMPLATES / f"{stack}.json").read_text(encoding="utf-8"))
-    words = _commands()[stack]
-    asked = {name for name, parameter in template.get("Parameters", {}).items() if "Default" not in parameter}
-    given = {word.partition("=")[0] for word in words if "=" in word}
-    assert asked <= given
-    assert given <= set(template.get("Parameters", {}))
-    if any(resource["Type"].startswith("AWS::IAM::") for resource in template["Resources"].values()):
-        assert words[words.index("--capabilities") + 1] == "CAPABILITY_IAM"
+    """CDK deploys nothing while a parameter is missing, and CloudFormation says so after it has begun."""
+    parameters = STACKS[stack].get("Parameters", {})
+    asked = {name for name, parameter in parameters.items() if "Default" not in parameter}
+    given = {name for words in _lines(GUIDE) for one, name in _deployed(words)[1] if one == stack}
+    assert asked <= given <= set(parameters)
+
+
+def test_the_first_stack_fits_into_a_deployment_without_a_bucket():
+    assert (TEMPLATES / "omni-bootstrap.json").stat().st_size < 51_200
+
+
+def test_what_a_step_needs_was_made_by_a_step_before():
+    """The service is not stable without keys, client and release; the runner needs the connection, which a person confirms."""
+    order = [
+        *("--stack-name omni-bootstrap", "confirm the connection", "tools/github.sh", "workflow run image"),
+        *("tools/functions.py", "deploy omni-registry omni-runner", "once more", "token-keys --rotate"),
+        *("omni-smoke-client", "workflow run promote", "deploy omni-api", "omni deploy smoke"),
+    ]
+    places = [WAY.index(part) for part in order]
+    assert places == sorted(places)
 
 
 def test_a_task_may_pull_the_images_that_the_workflows_push_and_deploy():
     service = (TEMPLATES / "omni-service.json").read_text(encoding="utf-8")
     may_pull = set(re.findall(r":repository/(omni-[a-z]+)\"", service))
     assert may_pull == {"omni-service", "omni-workers"}
+    made = {
+        one["Properties"]["RepositoryName"]
+        for one in STACKS["omni-bootstrap"]["Resources"].values()
+        if one["Type"] == "AWS::ECR::Repository"
+    }
+    assert made == may_pull | {"omni-registry"}
     # What the variable holds, so that "$REPOSITORY"-service is omni-service.
     assert ".amazonaws.com/omni:" in WORKFLOWS["image"]
     assert WORKFLOWS["image"].count('"$REPOSITORY"-"$target') == 2
+    assert re.search(r"for target in ([a-z ]+); do", WORKFLOWS["image"])[1].split() == [
+        name.removeprefix("omni-") for name in ("omni-service", "omni-workers", "omni-registry")
+    ]
     for kind in ("service", "workers"):
         assert f'"$REPOSITORY"-{kind}@"$' in WORKFLOWS["deploy"]
-        assert f"omni-{kind}" in re.search(r"for name in ([a-z -]+); do", GUIDE)[1]

@@ -11,7 +11,6 @@ from eval.judges.contrasts import ContrastMeasure, ContrastText, classes_of, clu
 from eval.judges.licence import Licence, LicenceTerms, classes_by_kind, licence, terms_of
 from eval.spine.judge_spec import JudgeSpec
 from eval.suites import load_suite
-from figures.stats import Interval
 from service.core.run.task import load_task
 from service.kit.settings import Settings
 
@@ -95,18 +94,6 @@ def chance(
             for name in sorted(names)
         },
     )
-
-
-def alarms_measured(false_alarms: float, task: str, settings: Settings) -> Interval:
-    """Return what the contrast sets say of a judge of this true rate: of 101 draws the one in the middle.
-
-    Raises:
-        CaseError: the task has no contrast sets, or a file is wrong.
-    """
-    bench = open_contrasts(load_task(task), settings, dev_cases=_ALL, gate_cases=_ALL)
-    good, draws = [text for text in bench.texts if text.label != "wrong"], random.Random(20261124)
-    found = [clustered_rate([(text.case_id, draws.random() < false_alarms) for text in good]) for _ in range(101)]
-    return sorted((rate for rate in found if rate is not None), key=lambda rate: rate.value)[50]
 
 
 def chance_lines(task: str, settings: Settings) -> list[str]:

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.judges.licence import gating_spec, recall_of_alarms
-from eval.judges.licensing.chances import alarms_measured
+from eval.labels.contrasts.sets import load_contrasts
 from eval.report.sensitivity import path_of
 from eval.selftest.doses.judging import ScriptedJudge
 from eval.selftest.doses.picture import dose_picture
@@ -15,6 +14,8 @@ from eval.selftest.doses.trial import DoseSetting, judge_of_meaning, run_doses
 from eval.spine.errors import HarnessError
 from eval.spine.suite import Suite
 from eval.suites import load_suite
+from eval.verdict.needed_recall import gating_spec, recall_of_alarms
+from figures.stats import rate_interval
 from service.kit.settings import Settings
 
 _FALSE_ALARMS = 0.02
@@ -55,7 +56,9 @@ def barely_licensed(suite: Suite, settings: Settings) -> tuple[ScriptedJudge, ..
     spec = judge_of_meaning(suite)
     if spec is None:
         return ()
-    alarms = alarms_measured(_FALSE_ALARMS, spec.measured_on or suite.task, settings)
+    good = load_contrasts(settings.datasets_dir, spec.measured_on or suite.task).good
+    asked = len(set().union(*good.values()))
+    alarms = rate_interval(_FALSE_ALARMS * asked, asked)
     needed = recall_of_alarms(alarms, spec)
     if needed is None:
         return ()

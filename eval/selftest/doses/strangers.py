@@ -14,6 +14,11 @@ from eval.spine.judge_spec import HarmClass
 # The author's classes that a licence knows under another name; whoever reads for inventions sees what was added, of any sort.
 _CLASSES: Mapping[str, HarmClass] = {
     "promise_and_deed": "promise",
+    "secret_asked": "promise",
+    "false_fact": "invention",
+    "form": "invention",
+    "language": "invention",
+    "register": "invention",
     "misattribution": "roles",
     "traits": "invention",
     "conduct": "invention",
@@ -22,9 +27,9 @@ _CLASSES: Mapping[str, HarmClass] = {
 }
 
 
-def strangers_kinds(task: Literal["summarize", "scorecard"]) -> tuple[PlantedKind, ...]:
+def strangers_kinds(task: Literal["summarize", "assistant", "scorecard"]) -> tuple[PlantedKind, ...]:
     """Return all kinds of ``task``; nothing is promised of them, because no bound or detector may be tuned on them."""
-    spoil = _in_card if task == "scorecard" else _in_text
+    spoil = {"summarize": _in_text, "assistant": _in_run, "scorecard": _in_card}[task]
     return tuple(
         PlantedKind(
             name=kind.kind,
@@ -43,6 +48,21 @@ def strangers_kinds(task: Literal["summarize", "scorecard"]) -> tuple[PlantedKin
 def _in_text(kind: WrittenFault, text: str, case: Case, draws: random.Random) -> str:
     source = "\n".join(str(item["text"]) for item in case.inputs["interactions"])
     return plant(kind, text, source, draws) or text
+
+
+def _in_run(kind: WrittenFault, text: str, case: Case, draws: random.Random) -> str:
+    """Plant the fault in the last reply of an assistant's run."""
+    run = json.loads(text)
+    reply = next((step for step in reversed(run[-1]) if "say" in step), None)
+    if reply is None:
+        return text
+    customer = case.inputs["customer"]
+    said = (*customer["opens"], *customer.get("then", ()), *customer.get("interrupts", {}).get("says", ()))
+    planted = plant(kind, reply["say"], "\n".join(said), draws)
+    if planted is None:
+        return text
+    reply["say"] = planted
+    return json.dumps(run)
 
 
 def _in_card(kind: WrittenFault, text: str, case: Case, draws: random.Random) -> str:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from eval.dialogue.play import DialogueEpisode
 from eval.labels.contrasts.sets import ContrastSets, has_contrasts, load_contrasts
 from eval.run.loaders import load_dataset
 from eval.run.scoring import end_with_parent, score_one
 from eval.selftest.doses.answers import answers_of
 from eval.selftest.doses.authors import AuthorFigures, author_figures
+from eval.selftest.doses.conversations import runs_of
 from eval.selftest.doses.judging import ScriptedJudge
 from eval.selftest.doses.plan import DosePlan, PlantedKind, load_dose_plan
 from eval.selftest.trial import today
@@ -23,6 +25,7 @@ from eval.verdict.deltas import build_deltas
 from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
 from eval.verdict.metrics import build_metrics, build_slice_metrics
 from eval.verdict.must_pass import must_pass_slices
+from service.core.knowledge.indexes import KnowledgeIndexes
 from service.core.release.unseen import verdict_headline
 from service.core.run.task import load_task
 from service.core.unit.cards import ModelCards
@@ -104,9 +107,12 @@ class _Bench:
         self._task = load_task(setting.task)
         self._suite = setting.suite
         self._cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-        self._cases = load_dataset(
-            setting.dataset, task=setting.task, input_model=self._task.input_model, settings=settings
-        ).cases
+        episode = setting.suite.episode
+        self._episode = (
+            episode.with_documents(KnowledgeIndexes.of(settings)) if isinstance(episode, DialogueEpisode) else None
+        )
+        inputs = self._task.input_model if self._episode is None else self._episode.scenario_model
+        self._cases = load_dataset(setting.dataset, task=setting.task, input_model=inputs, settings=settings).cases
         self._by_id = {case.id: case for case in self._cases}
         folder = settings.datasets_dir
         sets = load_contrasts(folder, setting.task) if has_contrasts(folder, setting.task) else _NO_SETS
@@ -156,9 +162,13 @@ class _Bench:
         self, texts: Mapping[str, str], seed: str, like: Sequence[CaseResult] | None = None
     ) -> list[CaseResult]:
         """Return scored answers; where a text equals that of ``like``, so do its scores."""
-        found = answers_of(texts, self._cases, task=self._task, pair=self._pair, cards=self._cards, seed=seed)
+        if self._episode is None:
+            found = answers_of(texts, self._cases, task=self._task, pair=self._pair, cards=self._cards, seed=seed)
+        else:
+            found = runs_of(texts, self._cases, episode=self._episode, repeats=self._suite.least_repeats)
         scored = []
-        for place, (case, item) in enumerate(zip(self._cases, found, strict=True)):
+        for place, item in enumerate(found):
+            case = self._by_id[item.case_id]
             same = like is not None and like[place].result.output == item.result.output
             scores = (
                 like[place].scores

@@ -3,6 +3,7 @@
 Guards do not run in an evaluation, so what they would refuse when serving is counted here.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 
 from eval.dialogue.record import ConversationRecord
@@ -18,15 +19,20 @@ from service.core.run.guard import Objection
 from service.core.run.task import TaskResult
 from service.core.statements.answers.finding import Finding
 from service.core.statements.answers.reading import cached_findings
+from service.core.tasks.assistant.first_help import first_help
+from service.core.tasks.assistant.phone import uk_number
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.validation.guard import reply_findings
 from service.core.tasks.assistant.validation.seen import SeenTurn
 
 NOBODY = "none"
+_PHONE = re.compile(r"(?<![\w+])(?:\+44|0)(?:[\s().-]{0,2}\d){9,10}(?!\d)")
 # What each score counts: the guard's kinds of findings.
 EVENTS: Mapping[str, frozenset[str]] = {
     "fabricated": frozenset({"fabricated_data", "fabricated_requirement", "incorrect_documents", "incorrect_branch"}),
     "asked_not_approved": frozenset({"question_not_approved"}),
+    "not_accounted": frozenset({"not_accounted"}),
+    "notes_not_accounted": frozenset({"note_not_accounted"}),
     "documents_left_out": frozenset({"missing_documents"}),
     "told_off_topic": frozenset({"off_topic"}),
     "said_not_done": frozenset({"said_not_done"}),
@@ -90,13 +96,21 @@ def called_reason(result: TaskResult) -> Prediction:
 
 
 def findings_of(context: ScorerContext) -> Iterator[Finding]:
-    """Yield what is found in the replies, from all that the customer said and the tools returned."""
+    """Yield what is found in the replies and handover notes, from all that the customer said and the tools returned.
+
+    A telephone number that was said or returned is there to be read back: it is no account's.
+    """
     scenario, turns = (
         ConversationScenario.model_validate(context.case.inputs),
         context.parsed(ConversationRecord).turns,
     )
     said = (*map(str, scenario.session.values()), *(turn.message for turn in turns))
-    source = source_of_texts((*said, *(str(use.content) for turn in turns for use in turn.uses)))
+    known = (*said, *(str(use.content) for turn in turns for use in turn.uses))
+    source = source_of_texts(known)
+    phones = {uk_number(found[0]) for text in known for found in _PHONE.finditer(text)} - {None}
     for turn in turns:
         if turn.reply is not None:
-            yield from cached_findings(turn.reply.reply, source)
+            note = turn.reply.handover
+            for text in (first_help().without(turn.reply.reply), "" if note is None else note.context):
+                read_back = _PHONE.sub(lambda found: "it" if uk_number(found[0]) in phones else found[0], text)
+                yield from cached_findings(read_back, source)

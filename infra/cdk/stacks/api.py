@@ -1,7 +1,5 @@
 """The API: a REST API from the service's own OpenAPI document, a private link to the balancer, usage plans, and a firewall."""
 
-import json
-import re
 from typing import Any
 
 import aws_cdk as cdk
@@ -16,7 +14,7 @@ from aws_cdk import aws_secretsmanager as secrets
 from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
 from environments import Environment
-from openapi import FILE
+from openapi import with_integrations
 from stacks.data import DataStack
 from stacks.functions import FunctionPlace, client_variables
 from stacks.logs import log_group
@@ -25,15 +23,12 @@ from stacks.observability import ObservabilityStack
 from stacks.rights import Rights, canary_rights
 from stacks.service import PORT, ServiceStack
 
-_TIMEOUT_MS = 29_000  # the gateway's own limit without a raised quota; the service's deadline is 5 s
 # AWS's rules on what nobody sends by accident. The body rule on size is ours to set: the service takes 256 KiB.
 _MANAGED = (
     "AWSManagedRulesCommonRuleSet",
     "AWSManagedRulesKnownBadInputsRuleSet",
     "AWSManagedRulesAmazonIpReputationList",
 )
-# Method and end of the path of operations that may answer with server-sent events.
-_STREAMED = {("post", "omni-channel-insights"), ("post", "messages"), ("get", "{conversation_id}")}
 _PER_ADDRESS = 2_000  # requests in five minutes: agents of one site share an address
 
 
@@ -63,7 +58,7 @@ class ApiStack(cdk.Stack):
             "Api",
             rest_api_name=f"omni-{context.stage}",
             api_definition=gateway.ApiDefinition.from_inline(
-                _document(link.vpc_link_id, service.balancer.load_balancer_dns_name)
+                with_integrations(link.vpc_link_id, f"{service.balancer.load_balancer_dns_name}:{PORT}")
             ),
             endpoint_types=[gateway.EndpointType.REGIONAL],
             disable_execute_api_endpoint=context.domain is not None,  # one address, or callers keep the other
@@ -185,54 +180,6 @@ class ApiStack(cdk.Stack):
         waf.CfnWebACLAssociation(
             self, "FirewallOnApi", resource_arn=self.api.deployment_stage.stage_arn, web_acl_arn=acl.attr_arn
         )
-
-
-def _document(link: str, balancer: str) -> dict[str, Any]:
-    """The gateway's document with an integration for each operation."""
-    document: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
-    document["x-amazon-apigateway-request-validators"] = {
-        "all": {"validateRequestBody": True, "validateRequestParameters": True}
-    }
-    document["x-amazon-apigateway-request-validator"] = "all"
-    document["x-amazon-apigateway-gateway-responses"] = {
-        kind: {
-            "responseTemplates": {"application/problem+json": _problem(status, title)},
-            # Else the widget in a page of another origin could not say what is wrong. No cookie is sent along.
-            "responseParameters": {"gatewayresponse.header.Access-Control-Allow-Origin": "'*'"},
-            "statusCode": status,
-        }
-        for kind, status, title in (
-            ("BAD_REQUEST_BODY", 422, "The request body is not valid"),
-            ("BAD_REQUEST_PARAMETERS", 422, "A parameter is missing"),
-            ("INVALID_API_KEY", 401, "The header x-api-key is missing or unknown"),
-            ("THROTTLED", 429, "Too many requests for this key"),
-            ("QUOTA_EXCEEDED", 429, "The key's quota for today is used up"),
-            ("INTEGRATION_TIMEOUT", 504, "The service did not answer in time"),
-            ("INTEGRATION_FAILURE", 502, "The service cannot be reached"),
-        )
-    }
-    for path, item in document["paths"].items():
-        for method, operation in item.items():
-            integration = {
-                "type": "http_proxy",
-                "httpMethod": method.upper(),
-                "uri": f"http://{balancer}:{PORT}{path}",  # inside the network; TLS ends at the gateway
-                "connectionType": "VPC_LINK",
-                "connectionId": link,
-                "timeoutInMillis": _TIMEOUT_MS,
-                "requestParameters": {
-                    f"integration.request.path.{name}": f"method.request.path.{name}"
-                    for name in re.findall(r"{(\w+)}", path)
-                },
-            }
-            if (method, path.rpartition("/")[2]) in _STREAMED:
-                integration["responseTransferMode"] = "STREAM"  # server-sent events arrive as they are written
-            operation["x-amazon-apigateway-integration"] = integration
-    return document
-
-
-def _problem(status: int, title: str) -> str:
-    return json.dumps({"type": "about:blank", "status": status, "title": title})
 
 
 def _managed(name: str) -> dict[str, Any]:

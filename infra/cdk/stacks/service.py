@@ -30,10 +30,11 @@ from stacks.rights import (
 from stacks.transcription import Transcription
 from stacks.walls import tenant_readers
 from stacks.warehouse import WarehouseStack
-from stacks.workload import Workload, WorkloadPlan
+from stacks.workload import Workload, WorkloadPlan, in_the_warehouse
 
 PORT, TEST_PORT = 80, 8443
 CONTAINER_PORT = 8080
+READER, WRITER = "omni_reader", "omni_writer"  # of the warehouse: infra/warehouse/roles.sql
 _SCHEDULE = Path(__file__).resolve().parents[2] / "schedule" / "eventbridge.json"
 
 
@@ -137,6 +138,7 @@ class ServiceStack(cdk.Stack):
         )
         for statement in erasure_rights(Rights(self._data, self._warehouse.workgroup_arn), self):
             role.add_to_policy(statement)
+        in_the_warehouse(role, WRITER)
         self._log_key.grant_read(role)  # customers are known by hashes with this key
         cdk.CfnOutput(self, "ErasureRole", value=role.role_arn)
         cdk.CfnOutput(self, "LogKeySecret", value=self._log_key.secret_arn)
@@ -363,10 +365,19 @@ class ServiceStack(cdk.Stack):
 def _plans(context: Environment, images: dict[str, str], webhook: str) -> list[WorkloadPlan]:
     size, service, workers = context.tasks, images["Service"], images["Workers"]
     return [
-        WorkloadPlan("service", service, ("serve",), size.cpu, size.memory_mb, service_rights, port=CONTAINER_PORT),
-        WorkloadPlan("calls", workers, ("calls", "work", "--follow"), 1024, 2048, calls_rights),
+        WorkloadPlan(
+            "service",
+            service,
+            ("serve",),
+            size.cpu,
+            size.memory_mb,
+            service_rights,
+            port=CONTAINER_PORT,
+            warehouse=READER,
+        ),
+        WorkloadPlan("calls", workers, ("calls", "work", "--follow"), 1024, 2048, calls_rights, warehouse=WRITER),
         WorkloadPlan(
             "callbacks", workers, ("callbacks", "work", "--follow", "--webhook", webhook), 256, 512, callbacks_rights
         ),
-        WorkloadPlan("schedule", workers, ("schedule", "run"), 1024, 4096, schedule_rights),
+        WorkloadPlan("schedule", workers, ("schedule", "run"), 1024, 4096, schedule_rights, warehouse=WRITER),
     ]

@@ -25,7 +25,7 @@ _WRITE_KEYS = (
 
 @dataclass(frozen=True)
 class WorkloadPlan:
-    """What runs: an image with a command, its size, and its rights."""
+    """What runs: an image with a command, its size, its rights, and its role in the warehouse."""
 
     name: str
     image: str
@@ -34,6 +34,7 @@ class WorkloadPlan:
     memory_mb: int
     rights: Callable[[Rights, cdk.Stack], Sequence[iam.PolicyStatement]]
     port: int | None = None
+    warehouse: str | None = None
 
 
 class Workload(Construct):
@@ -68,6 +69,8 @@ class Workload(Construct):
             self.definition.add_volume(name=volume)
         for statement in rights:
             self.definition.add_to_task_role_policy(statement)
+        if plan.warehouse is not None:
+            in_the_warehouse(self.definition.task_role, plan.warehouse)
         self._containers(plan, environment, hidden)
         allow_pulling(self.definition, "omni-service", "omni-workers")
 
@@ -106,6 +109,11 @@ class Workload(Construct):
         main.add_container_dependencies(
             ecs.ContainerDependency(container=keys, condition=ecs.ContainerDependencyCondition.SUCCESS)
         )
+
+
+def in_the_warehouse(role: iam.IRole, database_role: str) -> None:
+    """Let a role sign in to the warehouse with a database role of ``infra/warehouse/roles.sql``; Redshift reads this tag."""
+    cdk.Tags.of(role).add("RedshiftDbRoles", database_role)
 
 
 def allow_pulling(task: ecs.TaskDefinition, *repositories: str) -> None:

@@ -127,13 +127,13 @@ def test_no_role_may_call_a_model_that_no_card_names(resources):
     assert carded <= seen
 
 
-def test_only_workers_that_ask_models_may_call_them(resources):
+def test_only_workers_and_workflows_that_ask_models_may_call_them(resources):
     may = {
-        logical.split("Workload")[0]
+        re.split("Workload|DefaultPolicy", logical)[0]
         for _, logical, statement in statements(resources)
         if "bedrock:InvokeModel" in as_list(statement["Action"])
     }
-    assert may == {"Service", "Calls"}
+    assert may == {"Service", "Calls", "GithubEvaluation", "GithubProduction"}
 
 
 def test_only_the_worker_that_rings_and_whoever_erases_may_open_telephone_numbers(resources):

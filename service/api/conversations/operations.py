@@ -20,6 +20,7 @@ from service.api.conversations.models import (
     TurnAnswer,
 )
 from service.api.conversations.waiting import FOLLOWED_EXAMPLE, WaitingCustomer
+from service.api.http.limits import Bounded
 from service.api.http.problems import (
     RESPONSES,
     STORE_RESPONSES,
@@ -103,7 +104,7 @@ def conversations_router(tasks: Iterable[Task[Any]]) -> APIRouter:
 
 
 def _start(task: DialogueTask[Any]) -> Handler:
-    async def start(body: ConversationStart, request: Request, response: Response) -> Any:
+    async def start(body: Bounded[ConversationStart], request: Request, response: Response) -> Any:
         """Start a conversation; with a `key` that this client has used before, return the one that it started.
 
         The answer's `token` is good for this conversation alone, for an hour: a browser may have it.
@@ -156,7 +157,9 @@ def _read(task: DialogueTask[Any]) -> Handler:
 
 
 def _message(task: DialogueTask[Any]) -> Handler:
-    async def say(conversation_id: ConversationId, body: CustomerMessage, request: Request, response: Response) -> Any:
+    async def say(
+        conversation_id: ConversationId, body: Bounded[CustomerMessage], request: Request, response: Response
+    ) -> Any:
         """Say something and get the reply.
 
         Messages of a conversation are answered one after the other, in the order of their arrival. A message that is sent
@@ -186,8 +189,9 @@ async def _turn(
     runtime, model = runtime_of(request), answer_model(task)
 
     async def answering(before: KeptConversation, message: KeptMessage) -> tuple[DialogueReply, MadeBy]:
+        spoken = {"channel": message.channel.value} if message.channel.can.speech else {}
         inputs = task.input_model(
-            conversation_id=before.id, message=message.text, history=before.spoken, session=dict(before.session)
+            conversation_id=before.id, message=message.text, history=before.spoken, session={**before.session, **spoken}
         )
         used: list[str] = []
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.access.account_tokens import account_token
 from service.api.answering import runtime_of
 from service.api.examples import examples
+from service.api.http.limits import Bounded
 from service.api.http.problems import RESPONSES, problem
 from service.core.unit.customer import AS_IT_LOOKS
 
@@ -38,7 +39,7 @@ class AccountToken(BaseModel):
     response_model=AccountToken,
     responses={status: RESPONSES[status] for status in (422, 500)},
 )
-async def new_account_token(body: AccountTokenRequest, request: Request, response: Response) -> Any:
+async def new_account_token(body: Bounded[AccountTokenRequest], request: Request, response: Response) -> Any:
     """Return a token for one account's summaries and the feedback on them: an agent's browser may have it.
 
     It lasts an hour and opens nothing else. Its holder may send 2 requests per second (30 at first).

@@ -18,6 +18,7 @@ from service.api.handovers.models import (
     ListedHandover,
     TakeRequest,
 )
+from service.api.http.limits import Bounded
 from service.api.http.problems import STORE_RESPONSES, Codes, refused, refusing
 from service.conversations.model import ConversationEnded, ConversationRefused, KeptConversation
 from service.desk.handover import CustomerHandover
@@ -57,7 +58,9 @@ async def read_handover(handover_id: _HandoverId, request: Request, response: Re
 @router.post(
     "/{handover_id}/take", response_model=HandoverAnswer, responses={**_MISSING, **_REFUSED, **STORE_RESPONSES}
 )
-async def take_handover(handover_id: _HandoverId, body: TakeRequest, request: Request, response: Response) -> Any:
+async def take_handover(
+    handover_id: _HandoverId, body: Bounded[TakeRequest], request: Request, response: Response
+) -> Any:
     """Take a waiting customer. Of two agents, one gets the customer and the other a 409. Safe to repeat."""
     return await _shown(_desk(request).take(handover_id, body.name), response)
 
@@ -65,7 +68,9 @@ async def take_handover(handover_id: _HandoverId, body: TakeRequest, request: Re
 @router.post(
     "/{handover_id}/messages", response_model=HandoverAnswer, responses={**_MISSING, **_REFUSED, **STORE_RESPONSES}
 )
-async def say_to_customer(handover_id: _HandoverId, body: AgentMessage, request: Request, response: Response) -> Any:
+async def say_to_customer(
+    handover_id: _HandoverId, body: Bounded[AgentMessage], request: Request, response: Response
+) -> Any:
     """Say something to the customer, whose chat shows it as a person's words; once for each `message_id`."""
     message_id = body.message_id or str(request.state.request_id)
     return await _shown(_desk(request).say(handover_id, message_id, body.message), response)
@@ -74,7 +79,9 @@ async def say_to_customer(handover_id: _HandoverId, body: AgentMessage, request:
 @router.post(
     "/{handover_id}/close", response_model=HandoverAnswer, responses={**_MISSING, **_REFUSED, **STORE_RESPONSES}
 )
-async def close_handover(handover_id: _HandoverId, body: CloseRequest, request: Request, response: Response) -> Any:
+async def close_handover(
+    handover_id: _HandoverId, body: Bounded[CloseRequest], request: Request, response: Response
+) -> Any:
     """End a handover as resolved, with a callback, or because the customer has left; summary and context are then forgotten.
 
     A `callback` is arranged with the task's own tool and told to the customer; if that fails, nothing ends (422). A callback

@@ -33,6 +33,7 @@ HTTP_STATUS: Mapping[FailureCode, int] = {
 PROBLEMS: Mapping[str, Mapping[str, Any]] = parse_json(
     Path(__file__).with_name("problems.json").read_text(encoding="utf-8")
 )
+_MOST_ERRORS = 20  # of one answer
 _LONGEST_NAME = 64
 # A path on this machine's disk; the paths of our own endpoints stay.
 _PATH = re.compile(
@@ -204,12 +205,13 @@ async def _on_service_error(request: Request, err: Exception) -> ProblemResponse
 
 async def _on_invalid_request(request: Request, err: Exception) -> ProblemResponse:
     assert isinstance(err, RequestValidationError)
-    errors = [FieldProblem(field=_field(item["loc"]), message=message_of(item)) for item in err.errors()]
-    log(Event.REQUEST_FAILED, failure_code="INVALID_REQUEST", status=422, wrong_fields=len(errors))
+    found = err.errors()
+    errors = [FieldProblem(field=_field(item["loc"]), message=message_of(item)) for item in found[:_MOST_ERRORS]]
+    log(Event.REQUEST_FAILED, failure_code="INVALID_REQUEST", status=422, wrong_fields=len(found))
     names = ", ".join(dict.fromkeys(error.field for error in errors))
-    return problem(
-        _request_id(request), status=422, code="INVALID_REQUEST", detail=f"wrong or unknown: {names}", errors=errors
-    )
+    more = f", and {len(found) - len(errors)} more" if len(found) > len(errors) else ""
+    detail = f"wrong or unknown: {names}{more}"
+    return problem(_request_id(request), status=422, code="INVALID_REQUEST", detail=detail, errors=errors)
 
 
 def _field(location: tuple[Any, ...]) -> str:

@@ -1,6 +1,8 @@
 // The agent's page: who waits for a person, the conversation that the agent has open, and what the agent says in it.
 // The secret stays in this page's memory, where it renews the token; the token and the agent's name stay in the tab.
 
+import { ask as send } from "/dashboards/gateway.js";
+
 const at = (id) => document.getElementById(id);
 const KEPT = "agent";
 const LIST_MS = 4000;
@@ -41,7 +43,7 @@ function recall() {
 async function ask(path, body, renewed = false) {
   const headers = { ...(agent.token ? { authorization: `Bearer ${agent.token}` } : {}), "content-type": "application/json" };
   const options = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
-  const answer = await fetch(`/v1/handovers${path}`, { cache: "no-store", ...options, headers });
+  const answer = await send(`/v1/handovers${path}`, { ...options, headers });
   if (answer.ok) return answer.json();
   if (answer.status === 401 && credentials && !renewed) {
     await signIn();
@@ -52,9 +54,9 @@ async function ask(path, body, renewed = false) {
 }
 
 async function signIn() {
-  const answer = await fetch("/oauth/token", {
+  const answer = await send("/oauth/token", {
     // Without "omit" a browser answers the endpoint's challenge with a dialog of its own.
-    method: "POST", cache: "no-store", credentials: "omit", body: new URLSearchParams({ grant_type: "client_credentials", scope: "handovers", ...credentials }),
+    method: "POST", credentials: "omit", body: new URLSearchParams({ grant_type: "client_credentials", scope: "handovers", ...credentials }),
   });
   if (!answer.ok) throw { status: 401, detail: "These are not the id and secret of an agent." };
   agent.token = (await answer.json()).access_token;

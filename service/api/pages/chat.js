@@ -1,6 +1,8 @@
 // The chat page: one conversation, whose name and token stand in the address behind the #, and then in this tab's memory.
 // What the customer has written is kept in the tab until it is answered, and sent again under the same id after an interruption.
 
+import { ask as send } from "/dashboards/gateway.js";
+
 const at = (id) => document.getElementById(id);
 const KEPT = "conversation";
 const AGAIN_MS = [1000, 2000, 4000, 8000, 15000];
@@ -34,7 +36,7 @@ function recall() {
 
 async function ask(path, options = {}) {
   const headers = { ...(options.headers ?? {}), ...(room.token ? { authorization: `Bearer ${room.token}` } : {}) };
-  const answer = await fetch(`/v1/${encodeURIComponent(room.task)}/conversations${path}`, { cache: "no-store", ...options, headers });
+  const answer = await send(`/v1/${encodeURIComponent(room.task)}/conversations${path}`, { ...options, headers });
   if (answer.ok) {
     const renewed = answer.headers.get("conversation-token");
     if (renewed && renewed !== room.token) {

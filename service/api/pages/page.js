@@ -1,6 +1,7 @@
 // The dashboards' page: who is asking, which range and pair, and which of the dashboards; figures come from /v1/dashboards.
 
 import { draw } from "./charts.js";
+import { ask as send } from "./gateway.js";
 import { drawn, element } from "./visuals.js";
 import { fullDayText, summary } from "./words.js";
 
@@ -10,7 +11,7 @@ const state = { list: [], name: null, from: null, to: null, pair: "", task: "", 
 async function ask(path, options = {}) {
   let answer;
   try {
-    answer = await fetch(path, { credentials: "same-origin", cache: "no-store", ...options });
+    answer = await send(path, { credentials: "same-origin", ...options });
   } catch {
     throw { status: 0, title: "The service does not answer", detail: "Is it running? Start it (omni serve) and try again." };
   }

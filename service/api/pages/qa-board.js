@@ -3,7 +3,7 @@
 import { draw } from "/dashboards/charts.js";
 import { drawn, element } from "/dashboards/visuals.js";
 import { countText, dayText, fullDayText, intervalText, isDay } from "/dashboards/words.js";
-import { ask, cell, chooseCall, chooseCell } from "./qa.js";
+import { ask, cell, chooseCall, chooseCell, chooseList } from "./qa.js";
 
 const at = (id) => document.getElementById(id);
 const SPLITS = { by_week: "week", by_group: "agent group", by_agent: "agent" };
@@ -30,7 +30,7 @@ export function showBoard(data) {
   at("status").textContent = held.calls === 0 ? "" : `${calls(held.calls)} from ${fullDayText(held.oldest)} to ${fullDayText(held.newest)}` +
     `${held.without_form ? `, ${held.without_form} of them without a usable score` : ""}. Shown: ${fullDayText(data.from)} to ${fullDayText(data.to)} (UTC).`;
   const empty = worst.length === 0;
-  for (const id of ["heat", "visuals"]) at(id).hidden = empty;
+  for (const id of ["heat", "lists", "visuals"]) at(id).hidden = empty;
   at("failures").hidden = true;
   at("headline").textContent = empty ? nothing(data) : headline(data, worst);
   at("changes").replaceChildren(...(empty ? [] : data.changes.map((one) => change(data, one))));
@@ -147,7 +147,8 @@ function weekOf(criterion, monday) {
   return { criterion, from: monday < shown.from ? shown.from : monday, to: end > shown.to ? shown.to : end, group: shown.agent_group, agent: null };
 }
 
-function markChosen() {
+function markChosen(list = null) {
+  for (const button of at("lists").querySelectorAll("[data-list]")) button.setAttribute("aria-pressed", String(button.dataset.list === list));
   const now = JSON.stringify(cell());
   for (const button of at("grid").querySelectorAll("button")) {
     button.setAttribute("aria-pressed", String(JSON.stringify(chosenBy(button.dataset.criterion, button.dataset.column)) === now));
@@ -193,13 +194,51 @@ export async function showFailures(data, chosen, focus = false) {
   if (focus) at("failures").focus();
 }
 
+// --- Calls that no failure leads to ---
+
+const LISTS = {
+  sample: { title: "Sample of the week", about: "drawn at random" }, needs_review: { title: "Calls that need review", about: "newest first" },
+  passed: { title: "Calls that passed", about: "newest first" },
+};
+
+export async function showList(data, kind, focus = false) {
+  markChosen(kind);
+  const query = new URLSearchParams({ kind, form_id: data.form_id, from: data.from, to: data.to });
+  if (data.agent_group) query.set("agent_group", data.agent_group);
+  at("failures").hidden = false;
+  at("failures-title").textContent = LISTS[kind].title;
+  at("failures-said").textContent = "Reading the calls…";
+  at("failed").replaceChildren();
+  const found = await ask(`/v1/calls/listed?${query}`);
+  const done = found.calls.filter((call) => call.checked).length;
+  const said = found.calls.length ? `${calls(found.calls.length)}, ${LISTS[kind].about}; ${done} checked by a person.` : "no call.";
+  at("failures-said").textContent = `${fullDayText(found.from)} to ${fullDayText(found.to)}${data.agent_group ? `, group ${data.agent_group}` : ""}: ${said}`;
+  at("failed").replaceChildren(...found.calls.map((call) => listedCall(call, kind)));
+  if (focus) at("failures").focus();
+}
+
+function listedCall(call, kind) {
+  const person = call.checked ? `${call.checked} of its verdicts checked` : "nobody has checked it yet";
+  // The sample's calls are read without knowing what the model says.
+  const score = kind === "needs_review" ? { true: "; passed", false: "; failed", null: "; no score" }[call.passed] : "";
+  return callButton(call, `${call.agent}, ${call.agent_group}; ${person}${score}`);
+}
+
+at("lists").addEventListener("click", (event) => {
+  const button = event.target.closest("[data-list]");
+  if (button) chooseList(button.dataset.list);
+});
+
 const listed = (count) => (count < MOST ? `${calls(count)}, newest first.` : `the newest ${calls(count)}; choose a week, group or agent to see others.`);
 
 function entry(call) {
-  const moment = `${fullDayText(call.call_date.slice(0, 10))}, ${call.call_date.slice(11, 16)} UTC`;
   const person = call.human_verdict ? `a person says ${VERDICTS[call.human_verdict]}` : "nobody has checked it yet";
-  const button = element("button", { type: "button", "data-call": call.call_id }, element("b", {}, moment),
-    `${call.agent}, ${call.agent_group}; ${person}${call.state === "needs_review" ? "; needs review" : ""}`);
+  return callButton(call, `${call.agent}, ${call.agent_group}; ${person}${call.state === "needs_review" ? "; needs review" : ""}`);
+}
+
+function callButton(call, about) {
+  const moment = `${fullDayText(call.call_date.slice(0, 10))}, ${call.call_date.slice(11, 16)} UTC`;
+  const button = element("button", { type: "button", "data-call": call.call_id }, element("b", {}, moment), about);
   button.addEventListener("click", () => chooseCall(call.call_id));
   return element("li", {}, button);
 }

@@ -1,4 +1,5 @@
-// One call: its criteria with the model's quotes, a form for each to confirm or correct the verdict, and the redacted transcript.
+// One call: its criteria, a form for each to confirm or correct the verdict, and the redacted transcript. What the model says of a
+// criterion shows after the person's verdict, or when they ask for it, except of the criterion whose failures led here.
 
 import { element } from "/dashboards/visuals.js";
 import { fullDayText } from "/dashboards/words.js";
@@ -9,6 +10,7 @@ const at = (id) => document.getElementById(id);
 const VERDICTS = { yes: "Yes", no: "No", na: "Does not apply" };
 const BADGES = { yes: "pass", no: "fail", na: "none" };
 const WHO = { agent: "Agent", customer: "Customer", system: "System", unknown: "Speaker unknown" };
+const FLOOR = "local.scorecard-keywords-"; // it matches words, no model reads the call
 const EVIDENCE = {
   verified: "", none: "The model quotes nothing for this verdict.",
   unverified: "The model's quote does not stand in the transcript: do not trust it.", missing: "The model quotes nothing, where a quote is needed.",
@@ -26,13 +28,12 @@ export async function showCall(callId, criterion, back) {
   const facts = call.call;
   const day = facts.call_date.slice(0, 10);
   const who = call.result?.source;
-  const said = [who?.agent_id && `agent ${who.agent_id}`, who?.queue && `group ${who.queue}`, facts.form_id && `form ${facts.form_id}, version ${facts.form_version}`,
-    facts.percentage !== null && `${facts.percentage.toFixed(1)}%, ${facts.passed ? "passed" : "failed"}`].filter(Boolean);
+  const said = [who?.agent_id && `agent ${who.agent_id}`, who?.queue && `group ${who.queue}`, facts.form_id && `form ${facts.form_id}, version ${facts.form_version}`].filter(Boolean);
+  const score = facts.percentage === null ? [] : [element("details", {}, element("summary", {}, "Score"), element("p", {}, `${facts.percentage.toFixed(1)}%, ${facts.passed ? "passed" : "failed"}`))];
   at("call").replaceChildren(leave, element("h2", { id: "call-title" }, `Call of ${fullDayText(day)}, ${facts.call_date.slice(11, 16)} UTC`),
-    element("p", { class: "question" }, `${said.join("; ")}. ${callId}`), ...reviews(call), ...insights(call.result),
+    element("p", { class: "question" }, `${said.join("; ")}. ${callId}`), ...score, ...reviews(call), ...insights(call.result),
     element("div", { class: "desk" }, words(transcript, marks(call.result)), scorecard(call, criterion)));
-  const asked = at("call").querySelector(".criterion.asked") ?? at("call").querySelector(".criterion");
-  asked?.querySelector(".play")?.click();
+  at("call").querySelector(".criterion.asked .play")?.click();
 }
 
 function reviews(call) {
@@ -43,11 +44,31 @@ function reviews(call) {
 // --- What was said ---
 
 function words(transcript, mark) {
+  const take = (turn) => {
+    const button = element("button", { type: "button", class: "take" }, "quote this");
+    button.addEventListener("click", () => quote(turn));
+    return button;
+  };
   const turns = transcript.turns.map((turn, index) => element("li", { class: turn.speaker, "data-turn": index, tabindex: "-1" },
-    element("div", { class: "when" }, element("small", {}, `${clock(turn.start_s)}, ${WHO[turn.speaker]}`), mark(index)), element("span", { class: "said" }, turn.text)));
+    element("div", { class: "when" }, element("small", {}, `${clock(turn.start_s)}, ${WHO[turn.speaker]}`), mark(index), take(turn)), element("span", { class: "said" }, turn.text)));
   return element("section", { id: "transcript", "aria-labelledby": "transcript-title", tabindex: "0" }, element("h3", { id: "transcript-title" }, "Transcript"),
     element("p", { class: "hint" }, transcript.kept ? "Personal data was taken out where it was found. Times are positions in the recording." : "The transcript is no longer kept, or the call was never heard."),
     element("ol", { class: "turns" }, ...turns));
+}
+
+// The words that prove a corrected yes go into its reason: the selected ones of the turn, or the whole turn.
+let taking = null;
+
+function offerQuotes(field) {
+  taking = field;
+  at("transcript").classList.toggle("taking", Boolean(field));
+}
+
+function quote(turn) {
+  const chosen = String(getSelection()).trim().replace(/\s+/g, " ");
+  const words = chosen && turn.text.replace(/\s+/g, " ").includes(chosen) ? chosen : turn.text.trim();
+  taking.value = `${taking.value} “${words}” (${clock(turn.start_s)})`.trim();
+  taking.focus();
 }
 
 // Marks the quote in its turn, and the whole turn where the words are not found there as they stand.
@@ -80,31 +101,44 @@ function scorecard(call, asked) {
   const said = new Map(call.overrides.map((one) => [one.criterion, one]));
   const first = [...found.criteria].sort((one, other) => Number(other.id === asked) - Number(one.id === asked));
   return element("section", { "aria-labelledby": "scores-title" }, title,
-    element("p", { class: "hint" }, "Correct a verdict where the model is wrong; confirm some where it is right. The model's score stays as it is, your verdict stands beside it and counts in the figures."),
-    ...first.map((item) => criterionOf(call.call.call_id, item, said.get(item.id), item.id === asked)));
+    showAll(), element("p", { class: "hint" }, "Give your verdict; then you see the scorer's. Its score stays as it is, your verdict stands beside it and counts in the figures."),
+    ...(scorer(call) === MODEL ? [] : [element("p", { class: "notice" }, "These verdicts are the floor's: it looks for the criteria's words, and no model read the call.")]),
+    ...first.map((item) => criterionOf(call.call.call_id, item, said.get(item.id), item.id === asked, scorer(call))));
 }
 
+function showAll() {
+  const button = element("button", { type: "button", class: "quiet" }, "Show all verdicts");
+  button.addEventListener("click", () => {
+    for (const part of at("call").querySelectorAll("[data-part=scorer]")) part.hidden = false;
+    for (const form of at("call").querySelectorAll(".criterion form")) form.dispatchEvent(new Event("change"));
+    button.remove();
+  });
+  return button;
+}
+
+const MODEL = "model";
+const scorer = (call) => (call.result.scored_by.model.startsWith(FLOOR) ? "floor" : MODEL);
 const badge = (verdict) => element("span", { class: `badge ${BADGES[verdict] ?? "none"}` }, VERDICTS[verdict] ?? "No verdict");
 
-function criterionOf(callId, item, standing, asked) {
+function criterionOf(callId, item, standing, asked, by) {
   const state = { edit: standing?.edit ?? 0 };
   const person = element("p", { "data-part": "person" });
   const box = element("section", { class: `criterion${asked ? " asked" : ""}`, "aria-labelledby": `criterion-${item.id}`, "data-criterion": item.id },
     element("h4", { id: `criterion-${item.id}` }, item.question, item.required ? element("small", {}, " (required)") : null),
-    element("p", {}, "Model: ", badge(item.verdict), item.reason ? ` ${item.reason}` : ""), ...evidence(item), person);
+    element("div", { "data-part": "scorer", hidden: asked || standing ? null : "" }, element("p", {}, by === MODEL ? "Model: " : "Floor: ", badge(item.verdict), item.reason ? ` ${item.reason}` : ""), ...evidence(item, by)), person);
   tellPerson(person, standing);
-  box.append(overrideForm(callId, item, standing, state, person));
+  box.append(overrideForm(callId, item, standing, state, box, by));
   return box;
 }
 
-function evidence(item) {
+function evidence(item, by) {
   const parts = [];
   if (item.quote && item.evidence === "verified" && item.turn !== null) {
     const play = element("button", { type: "button", class: "play" }, item.start_s === null ? "show in the transcript" : `at ${clock(item.start_s)}, show in the transcript`);
     play.addEventListener("click", () => highlight(item.turn, item.quote)?.scrollIntoView({ block: "nearest" }));
     parts.push(element("blockquote", {}, `“${item.quote}” `, element("small", {}, `${WHO[item.speaker] ?? ""} `), play));
   } else if (item.quote) parts.push(element("blockquote", {}, `“${item.quote}”`));
-  if (EVIDENCE[item.evidence]) parts.push(element("p", { class: "hint" }, EVIDENCE[item.evidence]));
+  if (EVIDENCE[item.evidence]) parts.push(element("p", { class: "hint" }, EVIDENCE[item.evidence].replaceAll("model", by)));
   return parts;
 }
 
@@ -112,9 +146,11 @@ function tellPerson(place, standing) {
   place.replaceChildren(...(standing ? ["Person: ", badge(standing.verdict), ` ${standing.who}, ${fullDayText(standing.at.slice(0, 10))}${standing.reason ? `: ${standing.reason}` : ""}`] : []));
 }
 
-function overrideForm(callId, item, standing, state, person) {
+function overrideForm(callId, item, standing, state, box, by) {
   const name = `verdict-${item.id}`;
-  const chosen = standing?.verdict ?? item.verdict;
+  const person = box.querySelector("[data-part=person]");
+  const scored = box.querySelector("[data-part=scorer]");
+  const chosen = standing?.verdict ?? (scored.hidden ? null : item.verdict);
   const radios = Object.entries(VERDICTS).map(([value, label]) => {
     const radio = element("input", { type: "radio", name, value, required: "" });
     radio.checked = value === chosen;
@@ -126,9 +162,12 @@ function overrideForm(callId, item, standing, state, person) {
   const form = element("form", {}, element("fieldset", {}, element("legend", {}, "Your verdict"), ...radios),
     element("div", {}, element("label", { for: reason.id }, "Why (without names or numbers)"), reason), send, said);
   const picked = () => form.querySelector("input[type=radio]:checked")?.value;
-  const word = () => { send.textContent = picked() === item.verdict ? "Confirm the model's verdict" : "Correct the verdict"; };
+  const word = () => { send.textContent = scored.hidden ? "Keep my verdict" : picked() === item.verdict ? `Confirm the ${by}'s verdict` : "Correct the verdict"; };
   word();
-  form.addEventListener("change", word);
+  form.addEventListener("change", () => {
+    word();
+    offerQuotes(picked() === "yes" && (scored.hidden || item.verdict !== "yes") ? reason : null);
+  });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     send.disabled = true;
@@ -139,7 +178,10 @@ function overrideForm(callId, item, standing, state, person) {
       state.edit = kept.edit;
       tellPerson(person, kept);
       reason.value = "";
-      tell(said, kept.agrees ? "Kept: you confirmed the model." : "Kept: your verdict stands. The figures follow within minutes.", "good");
+      scored.hidden = false;
+      word();
+      offerQuotes(null);
+      tell(said, kept.agrees ? `Kept: you confirmed the ${by}.` : "Kept: your verdict stands. The figures follow within minutes.", "good");
     } catch (problem) {
       await refused(problem, callId, item, state, person, said);
     }

@@ -1,14 +1,16 @@
 // The page for QA leads: who is asking, which form and range, and whether the figures or one call is shown.
 // The secret stays in this page's memory, where it renews the token; the token stays in the tab.
 
-import { showBoard, showFailures } from "./qa-board.js";
+import { showBoard, showFailures, showList } from "./qa-board.js";
 import { showCall } from "./qa-call.js";
+import { ask as send } from "/dashboards/gateway.js";
 import { element } from "/dashboards/visuals.js";
 
 const at = (id) => document.getElementById(id);
 const KEPT = "qa";
 const FILTERS = ["form_id", "agent_group", "from", "to"];
 const CELL = ["criterion", "cell_from", "cell_to", "cell_group", "cell_agent"]; // the cell whose calls are listed
+const NO_CELL = Object.fromEntries(CELL.map((name) => [name, null]));
 let token = sessionStorage.getItem(KEPT);
 let credentials = null;
 let data = null;
@@ -18,7 +20,7 @@ export async function ask(path, options = {}, renewed = false) {
   let answer;
   try {
     const headers = { ...(token ? { authorization: `Bearer ${token}` } : {}), "content-type": "application/json" };
-    answer = await fetch(path, { cache: "no-store", ...options, headers });
+    answer = await send(path, { ...options, headers });
   } catch {
     throw { status: 0, title: "The service does not answer", detail: "Check your connection and try again." };
   }
@@ -34,9 +36,9 @@ export async function ask(path, options = {}, renewed = false) {
 async function signIn() {
   let answer;
   try {
-    answer = await fetch("/oauth/token", {
+    answer = await send("/oauth/token", {
       // Without "omit" a browser answers the endpoint's challenge with a dialog of its own.
-      method: "POST", cache: "no-store", credentials: "omit", body: new URLSearchParams({ grant_type: "client_credentials", scope: "calls", ...credentials }),
+      method: "POST", credentials: "omit", body: new URLSearchParams({ grant_type: "client_credentials", scope: "calls", ...credentials }),
     });
   } catch {
     throw { status: 401, title: "", detail: "The service does not answer. Check your connection and try again." };
@@ -126,6 +128,7 @@ async function load() {
     at("notice").hidden = true;
     showBoard(data);
     if (wanted().get("criterion")) await showFailures(data, cell());
+    else if (wanted().get("list") && data.form_id) await showList(data, wanted().get("list"));
   } catch (problem) {
     if (turn === asked) failed(problem);
   }
@@ -135,8 +138,13 @@ async function load() {
 export const cell = () => Object.fromEntries(CELL.map((name) => [name.replace("cell_", ""), wanted().get(name)]));
 
 export function chooseCell(chosen) {
-  go(Object.fromEntries(CELL.map((name) => [name, chosen[name.replace("cell_", "")]])), { replace: true });
+  go({ ...Object.fromEntries(CELL.map((name) => [name, chosen[name.replace("cell_", "")]])), list: null }, { replace: true });
   return showFailures(data, chosen, true).catch(failed);
+}
+
+export function chooseList(list) {
+  go({ ...NO_CELL, list }, { replace: true });
+  return showList(data, list, true).catch(failed);
 }
 
 async function openCall(call, focus = false) {
@@ -171,8 +179,7 @@ async function leaveCall() {
 
 at("filters").addEventListener("submit", (event) => {
   event.preventDefault();
-  const none = Object.fromEntries(CELL.map((name) => [name, null]));
-  go({ form_id: at("form").value, agent_group: at("group").value, from: at("from").value, to: at("to").value, ...none });
+  go({ form_id: at("form").value, agent_group: at("group").value, from: at("from").value, to: at("to").value, ...NO_CELL, list: null });
   load();
 });
 

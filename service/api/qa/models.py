@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from service.api.dashboards import ShownVisual, visual_of
 from service.api.examples import examples
 from service.core.tasks.scorecard.transcript import Speaker
-from service.dashboards.calls import CallFigures
+from service.dashboards.calls import CallFigures, ListKind
 
 
 class _Said(BaseModel):
@@ -84,6 +84,29 @@ class FailureList(_Said):
 
     criterion: str
     calls: list[FailedCallAnswer]
+
+
+class ListedCallAnswer(_Said):
+    """A call of a list; `passed`: null without a score, `checked`: how many of its criteria have a person's verdict."""
+
+    call_id: str
+    call_date: AwareDatetime
+    agent: str
+    agent_group: str
+    state: str
+    passed: bool | None
+    checked: int
+
+
+class ListedCalls(_Said):
+    """The tenant's calls of one kind, newest first: at most 200, of a sample 20."""
+
+    model_config = ConfigDict(json_schema_extra=examples("ListedCalls"), populate_by_name=True)
+
+    kind: ListKind
+    from_day: date = Field(alias="from")
+    to_day: date = Field(alias="to")
+    calls: list[ListedCallAnswer]
 
 
 class TranscriptTurn(_Said):

@@ -1,4 +1,4 @@
-"""GET /v1/calls/figures, /v1/calls/failures and a call's transcript: the tenant is the one of the token's client."""
+"""GET /v1/calls/figures, /failures, /listed and a call's transcript: the tenant is the one of the token's client."""
 
 from datetime import date, timedelta
 from typing import Annotated, Any
@@ -9,8 +9,17 @@ from service.api.answering import runtime_of
 from service.api.calls import REVIEW_CODES
 from service.api.http.problems import TENANT_RESPONSES, Codes, refused, refusing
 from service.api.http.tenancy import tenant_of
-from service.api.qa.models import FailureList, QualityAnswer, TranscriptAnswer, quality_of
-from service.dashboards.calls import WEEKS_DAYS, CallsAsked, FailuresAsked, read_failures, read_figures
+from service.api.qa.models import FailureList, ListedCalls, QualityAnswer, TranscriptAnswer, quality_of
+from service.dashboards.calls import (
+    WEEKS_DAYS,
+    CallsAsked,
+    FailuresAsked,
+    ListAsked,
+    ListKind,
+    read_failures,
+    read_figures,
+    read_list,
+)
 from service.dashboards.definitions import load_calls_dashboard
 from service.dashboards.errors import AskedInvalid, WarehouseUnreadable
 from service.dashboards.reader import DashboardReader
@@ -86,6 +95,35 @@ async def call_failures(
     )
     found = await reader.ask(("failures", tenant, asked), lambda warehouse: read_failures(warehouse, tenant, asked))
     return FailureList.model_validate({"criterion": criterion, "calls": found}, from_attributes=True)
+
+
+@router.get("/listed", response_model=ListedCalls, responses=TENANT_RESPONSES)
+async def listed_calls(
+    request: Request,
+    response: Response,
+    kind: Annotated[ListKind, Query(description="A random sample of a week, the passed calls, or those to review")],
+    form_id: Annotated[str, Query(pattern=_ID)],
+    to_day: Annotated[IsoDay, Query(alias="to", description="Last day (UTC); of a sample, any day of its week")],
+    from_day: _From = None,
+    agent_group: _Group = None,
+) -> ListedCalls:
+    """Return calls to confirm that no failure leads to, newest first.
+
+    The sample is drawn at random from the ISO week of `to`, and stays the same all week. `from` must not be after `to`, and the
+    range may hold 731 days at most.
+    """
+    response.headers.update(_NO_STORE)
+    tenant, reader = tenant_of(request), _reader(request)
+    asked = ListAsked(
+        kind=kind,
+        form_id=form_id,
+        from_day=from_day or _first_of(to_day),
+        to_day=to_day,
+        agent_group=agent_group or None,
+    )
+    found = await reader.ask(("listed", tenant, asked), lambda warehouse: read_list(warehouse, tenant, asked))
+    first, last = asked.range
+    return ListedCalls.model_validate({"kind": kind, "from": first, "to": last, "calls": found}, from_attributes=True)
 
 
 @router.get("/{call_id}/transcript", response_model=TranscriptAnswer, responses={**TENANT_RESPONSES, **_MISSING})

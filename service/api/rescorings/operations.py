@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from service.api.answering import runtime_of
+from service.api.http.limits import Bounded
 from service.api.http.problems import TENANT_RESPONSES, Codes, FieldProblem, problem, refused, refusing
 from service.api.http.tenancy import tenant_of
 from service.api.rescorings.models import (
@@ -66,7 +67,7 @@ async def estimate_rescoring(
     "", status_code=202, response_model=RescoringAnswer, responses={**TENANT_RESPONSES, **_NO_FORM, **_REFUSED}
 )
 async def order_rescoring(
-    body: RescoringRequest, request: Request, response: Response, key: _Key = None
+    body: Bounded[RescoringRequest], request: Request, response: Response, key: _Key = None
 ) -> RescoringAnswer | Response:
     """Order that stored calls are scored again, and answer with the order; `Location` is where its progress stands.
 

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
 from service.api.answering import runtime_of
+from service.api.http.limits import Bounded
 from service.api.http.problems import STORE_RESPONSES, Codes, refused, refusing
 from service.api.tenants.models import DeletionAnswer, ReasonRequest, TenantAnswer, TenantList, TenantRequest
 from service.calls.tenants.store import ConfiguredTenant, TenantChanged, TenantMissing, TenantSettings
@@ -50,7 +51,7 @@ async def get_tenant(tenant: _TenantId, request: Request) -> Any:
 
 
 @router.put("/{tenant}", response_model=TenantAnswer, responses={**_REFUSED, **STORE_RESPONSES})
-async def put_tenant(tenant: _TenantId, body: TenantRequest, request: Request) -> Any:
+async def put_tenant(tenant: _TenantId, body: Bounded[TenantRequest], request: Request) -> Any:
     """Create a tenant with an active default form, or replace the settings of one that exists. Safe to repeat."""
     cycle, settings = await _cycle(request), TenantSettings.model_validate(body.model_dump())
     known = await anyio.to_thread.run_sync(cycle.tenants.get, tenant)
@@ -60,13 +61,13 @@ async def put_tenant(tenant: _TenantId, body: TenantRequest, request: Request) -
 
 
 @router.post("/{tenant}/suspend", response_model=TenantAnswer, responses={**_MISSING, **_REFUSED, **STORE_RESPONSES})
-async def suspend_tenant(tenant: _TenantId, body: ReasonRequest, request: Request) -> Any:
+async def suspend_tenant(tenant: _TenantId, body: Bounded[ReasonRequest], request: Request) -> Any:
     """Refuse the tenant's clients and stop work on its calls within ten seconds. Its data stays."""
     return await _shown(request, lambda cycle: cycle.suspend(tenant, by=_who(request), why=body.why))
 
 
 @router.post("/{tenant}/resume", response_model=TenantAnswer, responses={**_MISSING, **_REFUSED, **STORE_RESPONSES})
-async def resume_tenant(tenant: _TenantId, body: ReasonRequest, request: Request) -> Any:
+async def resume_tenant(tenant: _TenantId, body: Bounded[ReasonRequest], request: Request) -> Any:
     """Let a suspended tenant in again; its failed calls of the meantime are replayed by an operator."""
     return await _shown(request, lambda cycle: cycle.resume(tenant, by=_who(request), why=body.why))
 
@@ -89,7 +90,7 @@ async def export_tenant(tenant: _TenantId, request: Request) -> Response:
     status_code=202,
     responses={**_MISSING, **_REFUSED, **STORE_RESPONSES},
 )
-async def order_deletion(tenant: _TenantId, body: ReasonRequest, request: Request) -> Any:
+async def order_deletion(tenant: _TenantId, body: Bounded[ReasonRequest], request: Request) -> Any:
     """Order the deletion of a suspended tenant, from which there is no way back; its clients stay refused."""
 
     def order(cycle: TenantLifeCycle) -> DeletionAnswer:

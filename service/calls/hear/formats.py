@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -26,6 +26,8 @@ _SPOKEN_BY = re.compile(r"^(?:<v(?:\.[\w.-]+)?\s+([^>]{1,80})>|([A-Za-z][\w ]{0,
 _TAG = re.compile(r"</?[a-z][^>]{0,80}>")
 _CUE = re.compile(r"^(?:(\d{1,3}):)?(\d{2}):(\d{2})\.(\d{3})\s+-->")
 _BREATH_S = 15.0
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # a recorder whose clock was never set says 1970 or 1980
+_CLOCKS_DIFFER_BY = timedelta(days=1)  # also of a recorder that tells local time as UTC
 _REDACTED_WORD = re.compile(r"\[([A-Z][A-Z_]{2,30})\]")
 _AUDIO = (b"RIFF", b"ID3", b"fLaC", b"OggS", b"#!AMR", b"\x1aE\xdf\xa3", b"FORM")
 
@@ -261,7 +263,7 @@ def facts_of(metadata: dict[str, str], modified: datetime) -> Facts:
     """Return the facts in an S3 object's metadata.
 
     Reads ``agent-id``, ``queue``, ``form``, ``call-date``, ``language``, ``agent-channel`` and ``agent-speaker``. Ignores
-    malformed values: none of them decides whose data the call is.
+    malformed values and impossible dates: none of them decides whose data the call is.
     """
     named = {
         name: value if (value := metadata.get(name.replace("_", "-"))) and re.fullmatch(_NAMED, value) else None
@@ -278,8 +280,15 @@ def facts_of(metadata: dict[str, str], modified: datetime) -> Facts:
         moment = moment.astimezone(UTC)
     except OverflowError:  # a date in year 1 or 9999 whose zone takes it out of the calendar
         moment = modified.astimezone(UTC)
+    if not is_possible_date(moment, modified):
+        moment = modified.astimezone(UTC)
     language = metadata.get("language", "")
     return Facts(call_date=moment, language=language if re.fullmatch(_LANGUAGE, language) else None, **named)
+
+
+def is_possible_date(call_date: datetime, uploaded: datetime) -> bool:
+    """Return whether a call of this date can have been uploaded then: pages show a tenant's newest calls and their weeks."""
+    return _EARLIEST <= call_date <= uploaded + _CLOCKS_DIFFER_BY
 
 
 def _unreadable(detail: str) -> CallFailed:

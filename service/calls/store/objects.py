@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from service.answers_kept.archive import Listed
 from service.calls.failure import CallErased, CallFailed, FailureReason
-from service.calls.keys import JOB_OUTPUT, NO_TENANT, TENANT_TAG, CallObject, call_ids, calls_prefix, is_tenant
+from service.calls.keys import NO_TENANT, TENANT_TAG, CallObject, call_ids, calls_prefix, is_tenant
 from service.kit.aws.bounded import translated
 from service.kit.frame.errors import ServiceError, StoreError
 from service.kit.records.tombstones import Tombstones
@@ -193,7 +193,7 @@ def all_tenants(client: Any, bucket: str, *, kms_key: str | None = None) -> list
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Delimiter="/")
     with translated(f"bucket {bucket!r}"):
         names = [one["Prefix"].rstrip("/") for page in pages for one in page.get("CommonPrefixes", [])]
-    tenants = [name for name in sorted(names) if is_tenant(name) and name != JOB_OUTPUT]
+    tenants = [name for name in sorted(names) if is_tenant(name)]
     return [TenantResults(client, bucket, name, kms_key=kms_key) for name in tenants]
 
 

@@ -32,6 +32,7 @@ from service.kit.telemetry.log import Event, log
 
 LOOK_EVERY = timedelta(minutes=1)
 _PAUSES = RetryPlan(first_s=1.0, longest_s=60.0)
+_WRITTEN_AFTER_S = 60  # a worker that dies, or a table that fails, while calls are written down hides them no longer
 _MOST_INTAKE = 100 * BATCH  # messages a round, so that a flood does not hold up the calls that were taken in
 # One stored call for the new ones of so many full rounds, which are 40: it is scored alone, and a round of ten is scored four at
 # once, so rounds take a tenth longer.
@@ -115,17 +116,20 @@ class CallTurns:
         queue, tally = self.worker.queue, CallTally()
         if queue is None:
             raise StoreError("no queue to read: set OMNI_AWS_ENDPOINT, or run `omni up`")
+        kept_s = self.worker.visible_after_s
+        receive = partial(queue.receive, visible_after_s=min(_WRITTEN_AFTER_S, kept_s))
         for number in range(_MOST_INTAKE // BATCH):
             first = wait_s if number == 0 else 0
-            messages = await anyio.to_thread.run_sync(
-                partial(queue.receive, wait_s=first, visible_after_s=self.worker.visible_after_s)
-            )
+            messages = await anyio.to_thread.run_sync(partial(receive, wait_s=first))
             if not messages:
                 break
             written = await asyncio.gather(*map(self._written_down, messages))
             if kept := [message.receipt for message, done in zip(messages, written, strict=True) if done]:
                 await anyio.to_thread.run_sync(queue.delete, kept)
             if others := [message for message, done in zip(messages, written, strict=True) if not done]:
+                await anyio.to_thread.run_sync(
+                    partial(queue.keep, [message.receipt for message in others], visible_after_s=kept_s)
+                )
                 tally.add(await self.worker.handle(others))
         return tally
 

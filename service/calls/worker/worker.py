@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 
 from service.calls.failure import CallErased, CallFailed, FailureReason, NotReady, Waiting
-from service.calls.hear.formats import facts_of, is_audio, read_transcript
+from service.calls.hear.formats import facts_of, is_audio, is_possible_date, read_transcript
 from service.calls.hear.transcriber import Transcriber
 from service.calls.insights.insight import InsightReader, insights_of
 from service.calls.insights.words import WordReader
@@ -307,6 +307,8 @@ class CallWorker:
             require_covered(facts.language or self.transcriber.language, self.redactor.languages, self.redactor.by)
             with step("transcribe"):
                 heard = await _blocking(self.transcriber.hear, job.source, arrived.body, facts)
+        if heard.facts.call_date is not None and not is_possible_date(heard.facts.call_date, arrived.modified):
+            raise CallFailed(FailureReason.UNREADABLE, "a transcript with a call_date before 2000 or after its upload")
         if job.state == "received":
             # Fix the day once: it is part of the result's key, and an object that is uploaded again has a newer date.
             job = await self._advance(job, "transcribed", call_date=heard.facts.call_date or arrived.modified)

@@ -1,5 +1,6 @@
 """The exception under which a pair is released although no licensed judge looked: who allowed it, why, and until when."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -8,6 +9,8 @@ from typing import Any
 from service.kit.settings import Stage
 
 MOST_DAYS = 14
+ENDED = "RAN OUT on"
+_WRITTEN = re.compile(r"(without a judge(?:, allowed by .+?)?, )until (\d{4}-\d\d-\d\d)(?=: )")
 _NEWER = ("without_judge_by", "without_judge_until")
 
 
@@ -27,8 +30,16 @@ class SignedException:
     def text(self, now: datetime) -> str:
         """Return it in words, with its end."""
         by = f", allowed by {self.who}" if self.who else ""
-        state = "RAN OUT on" if self.over(now) else "until"
+        state = ENDED if self.over(now) else "until"
         return f"without a judge{by}, {state} {self.until}: {self.why}"
+
+
+def ended(text: str, now: datetime) -> str:
+    """Return a text that may quote an exception in words from before its end, with ``ENDED`` if it is over by ``now``."""
+    found = _WRITTEN.search(text)
+    if found is None or now.astimezone(UTC).date() <= date.fromisoformat(found[2]):
+        return text
+    return f"{text[: found.start()]}{found[1]}{ENDED} {found[2]}{text[found.end() :]}"
 
 
 def exception_from(said: Mapping[str, Any]) -> SignedException | None:

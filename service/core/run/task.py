@@ -91,6 +91,10 @@ class Task(ABC, Generic[In]):
         """Return ``document`` with what the answers of ``pair`` depend on, such as its artifacts; the default is ``document``."""
         return self.document(inputs)
 
+    def document_after(self, inputs: In, pair: Pair, seen: Sequence[TracedStep]) -> object:
+        """Return ``document_for`` the fallback, after the steps ``seen`` of a run that failed; the default ignores them."""
+        return self.document_for(inputs, pair)
+
     def questions(self, inputs: In, pair: Pair) -> Sequence[Question]:
         """Return the questions about ``inputs``, at least one; several if the inputs are too long for one call."""
         values = self.values_for(inputs, pair)
@@ -259,7 +263,7 @@ class Task(ABC, Generic[In]):
         return answer
 
     def _fallen_back(self, attempt: Attempt, inputs: In, model: str) -> TaskResult:
-        answer = self.in_process[model](self.document_for(inputs, attempt.context.pair))
+        answer = self.in_process[model](self.document_after(inputs, attempt.context.pair, attempt.trace))
         return attempt.fall_back(model, answer if isinstance(answer, str) else answer.output)  # it uses no tools
 
     async def _answer(self, call: ModelCall, attempt: "Attempt") -> TaskResult:

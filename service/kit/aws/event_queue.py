@@ -58,6 +58,15 @@ class EventQueue:
             )
         return [self._message(item) for item in found.get("Messages", [])]
 
+    def keep(self, receipts: Sequence[str], *, visible_after_s: int) -> None:
+        """Keep up to ten received messages from other readers until ``visible_after_s`` from now; one that is gone is ignored."""
+        entries = [
+            {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": visible_after_s}
+            for number, receipt in enumerate(receipts)
+        ]
+        with translated(self._store):
+            self._client.change_message_visibility_batch(QueueUrl=self._address(), Entries=entries)
+
     def delete(self, receipts: Sequence[str]) -> None:
         """Delete handled messages by their receipts."""
         for start in range(0, len(receipts), BATCH):

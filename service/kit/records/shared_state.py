@@ -180,7 +180,8 @@ class SharedState:
 
     def _is_alive(self, item: Item) -> bool:
         # DynamoDB deletes expired items hours or days later.
-        return bool(item.get(_EXPIRES, self._now() + 1) > self._now())
+        expires = item.get(_EXPIRES)
+        return not isinstance(expires, int | Decimal) or expires > self._now()
 
 
 def has_shared_state(settings: Settings) -> bool:
@@ -204,14 +205,17 @@ def open_shared_state(settings: Settings, dynamodb: Any = None) -> SharedState |
 
 
 def _shared_item(item: Item) -> SharedItem:
+    """Return the item whatever somebody has written into it: a text that is none is damaged, not missing."""
+    text, version = item.get(_TEXT), item.get(_VERSION)
     return SharedItem(
         key=item[_KEY],
-        text=item.get(_TEXT),
-        version=item.get(_VERSION, 0),
+        text=text if text is None or isinstance(text, str) else "",
+        version=int(version) if isinstance(version, int | Decimal) else 0,
         counts={name: Decimal(value) for name, value in _numbers(item, _COUNT)},
         batches={name: int(value) for name, value in _numbers(item, _WRITER)},
     )
 
 
 def _numbers(item: Item, prefix: str) -> Iterable[tuple[str, int | Decimal]]:
-    return ((name.removeprefix(prefix), value) for name, value in item.items() if name.startswith(prefix))
+    numbers = ((name, value) for name, value in item.items() if isinstance(value, int | Decimal))
+    return ((name.removeprefix(prefix), value) for name, value in numbers if name.startswith(prefix))

@@ -7,7 +7,7 @@ loads records asks here. A record from after the erasure is a new one of a custo
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from service.kit.frame.errors import StoreError
 from service.kit.records.shared_state import SharedState, open_shared_state
@@ -18,6 +18,7 @@ from service.kit.telemetry.fields import pseudonym_of_hash
 KEPT_FOR = timedelta(days=90)
 REFRESH_S = 2.0
 _PARTITION = "erased"
+_ALWAYS = datetime.max.replace(tzinfo=UTC)
 
 
 def erase_from(shared: SharedState, customer: str, at: datetime) -> None:
@@ -71,5 +72,14 @@ class Tombstones:
         if self._shared is None:
             return {}
         items = self._shared.items(_PARTITION)
-        found = {item.key: datetime.fromisoformat(item.text) for item in items if item.text is not None}
+        found = {item.key: _moment(item.text) for item in items if item.text is not None}
         return found | {pseudonym_of_hash(hashed): at for hashed, at in found.items()}
+
+
+def _moment(text: str) -> datetime:
+    """Return a note's moment; one that cannot be read covers all records of its customer, and holds up no other's."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return _ALWAYS
+    return _ALWAYS if moment.tzinfo is None else moment

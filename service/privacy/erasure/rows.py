@@ -29,17 +29,16 @@ class SearchedRows:
         key = list(self._event.key)
         with closing(self._opened()) as warehouse:
             seen: set[str] = set()
-            for column, kinds in self.place.found_by.items():
-                for part in _parts(sorted(ids.of(*kinds))):
-                    names, parameters = within(part)
-                    # A contact's id holds the account's hash in place of the number itself.
-                    sql = f"SELECT * FROM {self._event.table} WHERE {column} IN {names}"  # noqa: S608 - our own names
-                    for row in warehouse.query(sql, parameters).astype(object).to_dict("records"):
-                        plain = {str(name): None if value != value else str(value) for name, value in row.items()}
-                        at = json.dumps([column, plain[column], *(plain[name] for name in key)])
-                        if at not in seen:
-                            seen.add(at)
-                            yield FoundRecord(at=at, content=plain)
+            for column, part in _asked(self.place, ids):
+                names, parameters = within(part)
+                # A contact's id holds the account's hash in place of the number itself.
+                sql = f"SELECT * FROM {self._event.table} WHERE {column} IN {names}"  # noqa: S608 - our own names
+                for row in warehouse.query(sql, parameters).astype(object).to_dict("records"):
+                    plain = {str(name): None if value != value else str(value) for name, value in row.items()}
+                    at = json.dumps([column, plain[column], *(plain[name] for name in key)])
+                    if at not in seen:
+                        seen.add(at)
+                        yield FoundRecord(at=at, content=plain)
 
     def delete(self, found: Sequence[FoundRecord]) -> None:
         """See ``SearchedPlace.delete``; all rows with the value that found one go with it."""
@@ -76,11 +75,23 @@ class LoadedObjects:
 
     def of(self, ids: CustomerIds) -> set[str]:
         """Return the keys of a customer's loaded objects."""
+        if self._opened is None:
+            return set()
         found: set[str] = set()
-        for event, place in self._tables:
-            for one in SearchedRows(event, place, self._opened).find(ids):
-                found.add(str(one.content["source_key"]))
+        with closing(self._opened()) as warehouse:
+            for event, place in self._tables:
+                for column, part in _asked(place, ids):
+                    names, parameters = within(part)
+                    sql = f"SELECT source_key FROM {event.table} WHERE {column} IN {names}"  # noqa: S608 - our own names
+                    found |= set(warehouse.query(sql, parameters)["source_key"].dropna())
         return found
+
+
+def _asked(place: Place, ids: CustomerIds) -> Iterator[tuple[str, list[str]]]:
+    """Yield each column that may hold one of ``ids``, with some of the values to look for."""
+    for column, kinds in place.found_by.items():
+        for part in _parts(sorted(ids.of(*kinds))):
+            yield column, part
 
 
 def _parts(values: Sequence[str]) -> Iterator[list[str]]:

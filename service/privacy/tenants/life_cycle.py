@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.access.changes import SPREAD_S, AccessChanges
-from service.calls.keys import JOB_OUTPUT
+from service.access.clients import unfit_tenant
 from service.calls.store.form_store import DEFAULT_FORM, FormChanged, FormStore, default_form
 from service.calls.store.states import CallJobs
 from service.calls.tenants.desk import Residency
@@ -50,12 +50,15 @@ class TenantLifeCycle:
         """Add a tenant with an active default form, and return it; the settings of one that exists stay as they are.
 
         Raises:
-            TenantChangeRefused: its regions allow no data in this deployment or no calls of its model, nobody knows that
-                model, or it is being deleted.
+            TenantChangeRefused: no new tenant can have this id, its regions allow no data in this deployment or no calls of its
+                model, nobody knows that model, or it is being deleted.
         """
         self._check(tenant, settings)
-        if self.tenants.get(tenant) is None and self.access.is_suspended(tenant):
-            raise TenantChangeRefused(_BEING_DELETED.format(tenant))
+        if self.tenants.get(tenant) is None:
+            if self.access.is_suspended(tenant):
+                raise TenantChangeRefused(_BEING_DELETED.format(tenant))
+            if (why := unfit_tenant(tenant)) is not None:
+                raise TenantChangeRefused(f"no tenant can be called {tenant!r}: {why}; choose another id")
         wanted = ConfiguredTenant(
             tenant=tenant, created_at=_to_ms(self.now()), created_by=by, **settings.model_dump(exclude_unset=True)
         )
@@ -78,11 +81,6 @@ class TenantLifeCycle:
             return  # another process has begun with it
 
     def _check(self, tenant: str, settings: TenantSettings) -> None:
-        if tenant == JOB_OUTPUT:
-            raise TenantChangeRefused(
-                f"no tenant can be called {tenant!r}: the calls' bucket keeps raw transcriptions of all tenants in a folder of "
-                "that name; choose another id"
-            )
         refusal = self.residency.storage_refusal(tenant, settings.regions)
         if refusal is None and settings.model is not None:
             try:

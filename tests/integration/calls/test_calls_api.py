@@ -19,8 +19,6 @@ from service.core.tasks.scorecard.form import Form
 from service.kit.aws.clients import client
 from service.kit.aws.stores import CALLS
 from service.kit.frame.errors import WarehouseBusy
-from service.kit.settings import Settings
-from service.local import aws
 from service.runtime import build_runtime
 from service.warehouse.duck import DuckWarehouse
 
@@ -56,17 +54,8 @@ def transcript(number):
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    base = Settings(state_dir=tmp_path_factory.mktemp("omni"), local_aws_port=port, store_timeout_s=20.0)
-    base = base.model_copy(update={"aws_endpoint": aws.endpoint(base)})
-    try:
-        assert aws.start(base) is True
-        yield base
-    finally:
-        aws.ministack(base).stop()
+def settings(local_aws):
+    return local_aws(store_timeout_s=20.0)
 
 
 def put(worker, key, body):

@@ -21,7 +21,7 @@ from service.access.control import open_access, open_changes
 from service.access.errors import InvalidClient, TokenRefused
 from service.answers_kept.writer import open_outbox
 from service.calls.keys import job_output_key
-from service.calls.tenants.store import TenantChanged, TenantMissing, TenantSettings
+from service.calls.tenants.store import ConfiguredTenant, TenantChanged, TenantMissing, TenantSettings
 from service.conversations.model import KeptConversation
 from service.conversations.store import conversations_in_tables
 from service.core.unit.channel import Channel
@@ -71,6 +71,7 @@ async def scatter(place, tenant):
             (f"_unknown/dead/unknown_tenant/{word}.json", {"object_key": f"{tenant}/calls/{word}.json", "etag": "e"}),
         ):
             s3.put_object(Bucket=settings.calls.results_bucket, Key=key, Body=json.dumps(text).encode())
+        s3.put_object(Bucket=place.worker.inputs.bucket, Key=f"{tenant}/Calls/{word}", Body=word.encode())
         spool = settings.spool_folder
         spool.mkdir(parents=True, exist_ok=True)
         (spool / f"{word}.json").write_text(json.dumps({"tenant": tenant, "output": word}), encoding="utf-8")
@@ -263,10 +264,13 @@ def test_a_tenant_is_created_with_a_form_once_or_refused(place, cycle):
             asyncio.run(cycle.create("far", TenantSettings.model_validate({"name": "Far"} | wrong), by="ops"))
         with pytest.raises(TenantChangeRefused, match=why.replace("'far'", "'fresh'")):
             cycle.configure("fresh", TenantSettings.model_validate({"name": "Far"} | wrong))
-    with pytest.raises(TenantChangeRefused, match="no tenant can be called 'tmp'"):
-        asyncio.run(cycle.create("tmp", TenantSettings(name="Far"), by="ops"))
+    for name in ("tmp", "calls", "2026", "larkmead-"):
+        with pytest.raises(TenantChangeRefused, match=f"no tenant can be called '{name}'"):
+            asyncio.run(cycle.create(name, TenantSettings(name="Far"), by="ops"))
+        assert cycle.tenants.get(name) is None
     assert cycle.tenants.get("far") is None
-    assert cycle.tenants.get("tmp") is None
+    cycle.tenants.add(ConfiguredTenant(tenant="calls", name="Created by an earlier version"))
+    assert asyncio.run(cycle.create("calls", TenantSettings(name="Far"), by="ops")).tenant == "calls"
 
 
 @pytest.mark.acceptance("tenant-07")

@@ -24,7 +24,7 @@ from service.calls.worker.build import build_worker
 from service.calls.worker.replay import watch_all
 from service.calls.worker.scoring import ModelBusy
 from service.calls.worker.turns import CallTurns, in_turn
-from service.calls.worker.worker import CallTally
+from service.calls.worker.worker import VISIBLE_AFTER_S, CallTally
 from service.kit.aws.clients import client
 from service.kit.frame.errors import StoreError
 from service.kit.settings import Settings
@@ -93,6 +93,52 @@ async def test_what_a_worker_wrote_down_before_it_died_is_taken_by_another(place
     later = replace(place.worker, owner="another", now=lambda: datetime.now(UTC) + timedelta(seconds=5))
     await _turns(place, worker=later).follow(lambda tally: None, wait_s=0, more=_rounds(2))
     assert _ended(place, ACME) == 2
+
+
+class _Killed(BaseException):
+    """The end of the process."""
+
+
+def _killed(*_: Any, **__: Any) -> None:
+    raise _Killed
+
+
+class _Watched:
+    """A queue that notes for how long messages are hidden from other workers."""
+
+    def __init__(self, queue: Any) -> None:
+        self._queue, self.hidden = queue, dict[str, int]()
+        self.delete, self.waiting = queue.delete, queue.waiting
+
+    def receive(self, *, wait_s: int, visible_after_s: int) -> Any:
+        found = self._queue.receive(wait_s=wait_s, visible_after_s=visible_after_s)
+        self.hidden |= {message.receipt: visible_after_s for message in found}
+        return found
+
+    def keep(self, receipts: list[str], *, visible_after_s: int) -> None:
+        self._queue.keep(receipts, visible_after_s=visible_after_s)
+        self.hidden |= dict.fromkeys(receipts, visible_after_s)
+
+
+async def test_what_a_worker_received_and_did_not_write_down_is_soon_seen_again(
+    place: CallPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _put(place, ACME, 2)
+    queue: Any = _Watched(place.worker.queue)
+    turns = _turns(place, worker=replace(place.worker, queue=queue, visible_after_s=VISIBLE_AFTER_S))
+    with monkeypatch.context() as patch:
+        patch.setattr(place.worker.jobs, "register", _killed)
+        with pytest.raises(_Killed):
+            await turns.take_in(wait_s=0)
+    assert set(queue.hidden.values()) == {60}
+
+
+async def test_what_needs_work_is_kept_from_other_workers_meanwhile(place: CallPlace) -> None:
+    _put(place, ACME, 1)
+    place.put("nobody/calls/0.json")  # its dead letter is written at once
+    queue: Any = _Watched(place.worker.queue)
+    await _turns(place, worker=replace(place.worker, queue=queue, visible_after_s=VISIBLE_AFTER_S)).take_in(wait_s=0)
+    assert set(queue.hidden.values()) == {60, VISIBLE_AFTER_S}
 
 
 def _drain_in_turns(settings: Settings) -> None:

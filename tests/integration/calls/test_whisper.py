@@ -1,6 +1,7 @@
 """Recordings heard by the bundled Whisper; only where the extras ``speech`` and ``voices`` are installed."""
 
 import io
+import tracemalloc
 import wave
 
 import pytest
@@ -12,6 +13,9 @@ from service.calls.keys import read_key
 pytest.importorskip("faster_whisper", reason="not installed: make setup EXTRAS=1")
 pytest.importorskip("espeakng_loader", reason="not installed: make setup EXTRAS=1")
 
+import av
+
+from service.calls.hear import whisper
 from service.calls.hear.whisper import WhisperTranscriber
 from service.local.voices import spoken
 
@@ -52,3 +56,43 @@ def test_silence_has_no_turns_and_an_invalid_recording_fails():
     with pytest.raises(CallFailed) as caught:
         hears.hear(SOURCE, b"RIFF\x10 this is no sound", Facts())
     assert caught.value.reason is FailureReason.UNREADABLE
+
+
+def flac(seconds):
+    """Return silence that is small as a file and large when decoded."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="flac") as container:
+        stream = container.add_stream("flac", rate=16_000, layout="stereo")
+        for _ in range(seconds // 10):
+            frame = av.AudioFrame(format="s16", layout="stereo", samples=160_000)
+            frame.planes[0].update(bytes(640_000))
+            frame.rate = 16_000
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def test_a_recording_that_is_too_long_is_refused_before_it_is_decoded_whole(monkeypatch):
+    body = flac(3600)
+    assert len(body) < 10_000_000
+    monkeypatch.setattr(whisper, "LONGEST_S", 60)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CallFailed) as caught:
+            WhisperTranscriber().hear(SOURCE, body, Facts())
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert caught.value.reason is FailureReason.TOO_LARGE
+    assert most < 30_000_000  # the whole recording takes 230 MB
+
+
+def test_a_long_recording_is_heard_in_windows_with_the_times_of_the_whole(monkeypatch):
+    sound = spoken(SAID)
+    whole = WhisperTranscriber().hear(SOURCE, sound, Facts()).turns
+    monkeypatch.setattr(whisper, "_WINDOW_S", 4)
+    monkeypatch.setattr(whisper, "_CUT_S", 2)
+    turns = WhisperTranscriber().hear(SOURCE, sound, Facts()).turns
+    assert {turn.speaker for turn in turns} == {"agent", "customer"}
+    assert turns[-1].start_s == pytest.approx(whole[-1].start_s, abs=1.0)
+    assert "bill" in " ".join(turn.text for turn in turns)

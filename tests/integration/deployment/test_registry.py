@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from stand_ins.task_containers import containers, read_template
 
+from omni.deploying.rehearsal.templates import containers, read_template
 from service.kit.settings import REPO_ROOT
 
 pytestmark = pytest.mark.slow

@@ -116,12 +116,20 @@ def test_from_nothing_to_a_verdict_and_a_release(whole):
         json.loads(line)["id"]
         for line in (whole / "datasets/summarize/gate.jsonl").read_text(encoding="utf-8").splitlines()
     ]
+    assert json.loads(run(whole, "history", "--json").stdout) == []
     promoted = run(whole, "promote", "extractive", "--why", "the floor")
     assert (promoted.returncode, "release 1" in promoted.stdout) == (0, True), promoted.stderr
     nothing_before = run(whole, "rollback", "--why", "x")
     assert (nothing_before.returncode, "no earlier release" in nothing_before.stderr) == (1, True)
     history = run(whole, "history")
     assert "the floor" in history.stdout
+    (release,) = json.loads(run(whole, "history", "--json").stdout)
+    assert (release["release"]["why"], release["evidence"]["verdict"], release["verified"]) == (
+        "the floor",
+        "pass",
+        True,
+    )
+    assert json.loads(run(whole, "verify", "--json").stdout)["broken"] == 0
 
 
 @pytest.mark.cold
@@ -132,15 +140,6 @@ def test_json_stands_alone_on_standard_output(whole):
     assert [(pair["pair_name"], pair["verdict"]) for pair in found["pairs"]] == [("extractive", "pass")]
     assert Path(found["report"]).exists()
     assert re.search(PASSED, evaluated.stderr)
-    assert json.loads(run(whole, "history", "--json").stdout) == []
-    run(whole, "promote", "extractive", "--why", "the floor")
-    (release,) = json.loads(run(whole, "history", "--json").stdout)
-    assert (release["release"]["why"], release["evidence"]["verdict"], release["verified"]) == (
-        "the floor",
-        "pass",
-        True,
-    )
-    assert json.loads(run(whole, "verify", "--json").stdout)["broken"] == 0
 
 
 def make_demo(root):
@@ -182,7 +181,7 @@ def test_production_is_compared_although_nobody_names_it(whole):
     )
     (path.parent / "shorter.prompty").write_text(text, encoding="utf-8")
     path.unlink()
-    done = run(whole, "eval")
+    done = run(whole, "eval", "--cases", "12")
     pairs = {pair["pair_name"]: pair["is_production"] for pair in result_of(done)["pairs"]}
     assert pairs == {"shorter": False, "extractive": True}
 
@@ -337,19 +336,23 @@ def test_what_does_not_exist_is_named_with_what_does(root):
         assert (done.returncode, message in done.stderr) == (2, True), done.stderr
 
 
-def test_a_locked_store_is_one_line_and_the_answers_are_kept(whole):
-    assert run(whole, "eval", "--pairs", "extractive").returncode == 0
-    holder = sqlite3.connect(whole / "mlflow.db", isolation_level=None)
-    holder.execute("begin exclusive")
-    try:
-        done = run(whole, "eval", "--pairs", "extractive")
-    finally:
-        holder.rollback()
-        holder.close()
-    assert done.returncode == 2
-    assert "another process holds it" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert run(whole, "eval", "--pairs", "extractive").returncode == 0
+def test_a_locked_store_is_one_line_and_the_answers_are_kept(root):
+    line = ("eval", "--pairs", "echo", "--cases", "8")
+    with LocalBedrock() as server:
+        free = run(root, *line, OMNI_BEDROCK_ENDPOINT=server.url)
+        holder = sqlite3.connect(root / "mlflow.db", isolation_level=None)
+        holder.execute("begin exclusive")
+        try:
+            done = run(root, *line, "--fresh", OMNI_BEDROCK_ENDPOINT=server.url)
+        finally:
+            holder.rollback()
+            holder.close()
+        assert done.returncode == 2
+        assert "another process holds it" in done.stderr
+        assert "Traceback" not in done.stderr
+        again = run(root, *line, OMNI_BEDROCK_ENDPOINT=server.url)
+    assert again.returncode == free.returncode == 1, again.stderr  # an echo is no summary
+    assert "interrupted earlier: its answers are kept" in again.stdout
 
 
 def test_a_taken_port_is_one_line():

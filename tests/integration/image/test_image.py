@@ -167,3 +167,12 @@ def test_the_image_holds_the_service_alone_and_is_not_large(images):
     assert all((file.parent / "__pycache__" / f"{file.stem}.cpython-311.pyc").exists() for file in sources)
     size = int(rehearse("size", "service", "--into", images, capture_output=True).stdout)
     assert size < MB_AT_MOST, f"the image has {size} MB"
+
+
+def test_the_image_can_install_nothing_and_no_program_runs_with_anothers_rights(images):
+    root = images / "service"
+    assert not [name for name in ("apt", "apt-get", "pip") if (root / "usr" / "bin" / name).exists()]
+    found = subprocess.run(
+        ["find", root, "-xdev", "-type", "f", "-perm", "/6000"], capture_output=True, text=True, check=True
+    )
+    assert found.stdout == ""

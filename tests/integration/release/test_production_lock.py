@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from eval.release import services
 from eval.release.services import no_deployment
 from eval.spine.errors import Refused
-from omni.deploying import deploy
+from omni.deploying.command import deploy
 from service.kit.records.shared_state import SharedState, open_shared_state
 from service.rollouts.change_lock import ChangeHeld, ChangeLock
 
@@ -97,7 +97,7 @@ def test_a_release_is_refused_during_a_deployment_and_goes_on_after_it(shared, s
 def test_the_commands_begin_show_and_end_a_deployment(shared, monkeypatch):
     monkeypatch.setattr("eval.release.services.services_table", lambda _: shared)
     rolled_out = []
-    monkeypatch.setattr("omni.deploying._rollouts", lambda _: rolled_out[0] if rolled_out else None)
+    monkeypatch.setattr("omni.deploying.command._rollouts", lambda _: rolled_out[0] if rolled_out else None)
 
     def typed(*words):
         return CliRunner().invoke(deploy, words)

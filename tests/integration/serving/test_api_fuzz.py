@@ -53,9 +53,12 @@ RULES = {
         "has at least one test; a figure has ``at_least`` or ``at_most``": r"wrong or unknown: .*\.applies_when\.condition.*",
         "a criterion that is named stands in the form": "applies_when of .* names criterion .*, which the form does not have; .*",
         "no criteria depend on each other in a circle": "applies_when goes in a circle: .*; take one of these conditions away",
+        "No id is the name of a property": "'.*' is no id: every JavaScript object has a property .*",
+        "no text holds a character that is invisible or turns": "the form's texts hold invisible characters, .*",
     },
     "GET /v1/calls/figures": _RANGE,
     "GET /v1/calls/failures": _RANGE,
+    "GET /v1/calls/listed": _RANGE,
     "POST /v1/calls/rescorings": {"`from_day` must not be after `to_day`": "from_day is after to_day"},
     "GET /v1/calls/rescorings/estimate": {"`from` must not be after `to`": "from is after to"},
     "GET /v1/dashboards/{name}": {

@@ -29,8 +29,8 @@ TABLE = "interactions-under-test"
 
 
 @pytest.fixture(scope="module")
-def settings(local_aws: Any) -> Settings:
-    return local_aws(interactions_table=TABLE)
+def settings(own_aws: Any) -> Settings:
+    return own_aws(interactions_table=TABLE)
 
 
 @pytest.fixture(scope="module")

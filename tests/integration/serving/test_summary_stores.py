@@ -48,6 +48,7 @@ from service.kit.aws.queries import DynamoQueries
 from service.kit.aws.stores import SUMMARIES
 from service.kit.settings import Settings
 from service.kit.telemetry.log import configure_logging
+from service.local.stores.deploy import deploy_stores
 from service.runtime import Runtime
 from service.warehouse.events import SCHEMA_VERSION
 
@@ -495,9 +496,11 @@ def test_answered_requests_balance_and_a_hole_is_found(
 
 
 def test_an_emptied_table_is_named_and_its_rows_come_back_from_the_archive(
-    local_aws: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = local_aws(summaries_table="emptied", archive_bucket="emptied", spool_dir=tmp_path / "spool")
+    names = {"summaries_table": "emptied", "archive_bucket": "emptied", "spool_dir": tmp_path / "spool"}
+    settings = settings.model_copy(update=names)
+    deploy_stores(settings)
     made = _runtime(settings, _Model(), tmp_path / "spool")
     with TestClient(create_app(runtime=made)) as one:
         answers = [_post(one, f"emptied-{number}", account_number="1234567890") for number in range(12)]

@@ -2,25 +2,14 @@
 
 import json
 import time
-from pathlib import Path
 
 import pytest
 
+from omni.deploying.rehearsal.templates import for_the_local_aws, read_template
 from service.kit.aws.clients import client
 
-FOLDER = Path(__file__).resolve().parents[3] / "infra" / "cdk" / "templates" / "prod"
 # In the order in which they need each other.
 STACKS = ("data", "network", "registry", "warehouse", "quicksight", "observability", "service", "assistant")
-# What the local AWS has no resource for: it refuses a template that holds one.
-NOT_HERE = {
-    *("AWS::EC2::EIP", "AWS::EC2::FlowLog", "AWS::EC2::NatGateway"),
-    *("AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress"),
-    *("AWS::ApplicationAutoScaling::ScalableTarget", "AWS::ApplicationAutoScaling::ScalingPolicy"),
-    *("AWS::RedshiftServerless::Namespace", "AWS::RedshiftServerless::Workgroup"),
-    *("AWS::CloudTrail::Trail", "AWS::CloudWatch::InsightRule"),
-    *("AWS::Lex::Bot", "AWS::Lex::BotVersion", "AWS::Lex::BotAlias"),
-    "AWS::Budgets::Budget",  # by its API only
-}
 GIVEN = {
     "RegistryImage": "registry@sha256:0",
     "ServiceImage": "service@sha256:0",
@@ -41,43 +30,6 @@ def settings(local_aws):
         client("secretsmanager", settings).create_secret(Name=f"omni-{name}-client", SecretString=secret)
     client("s3", settings).create_bucket(Bucket=PLACE)
     return settings
-
-
-def is_here(resource):
-    if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]:
-        return False  # the local AWS knows no metric math
-    return resource["Type"] not in NOT_HERE and not resource["Type"].startswith(("AWS::Connect::", "AWS::QuickSight::"))
-
-
-def without(value, gone):
-    """``value`` with a text in place of each reference to what is left out."""
-    if isinstance(value, list):
-        return [without(item, gone) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if set(value) == {"Ref"} and value["Ref"] in gone:
-        return f"left-out-{value['Ref']}"
-    if set(value) == {"Fn::GetAtt"} and value["Fn::GetAtt"][0] in gone:
-        return f"arn:aws:left-out:us-east-1:000000000000:{value['Fn::GetAtt'][0]}"
-    return {name: without(item, gone) for name, item in value.items()}
-
-
-def needs(resource, gone):
-    """``resource`` without the order in which it follows what is left out."""
-    after = resource.get("DependsOn", [])
-    kept = [name for name in ([after] if isinstance(after, str) else after) if name not in gone]
-    return {name: value for name, value in resource.items() if name != "DependsOn"} | (
-        {"DependsOn": kept} if kept else {}
-    )
-
-
-def local_template(name):
-    template = json.loads((FOLDER / f"omni-{name}.json").read_text(encoding="utf-8"))
-    gone = {logical for logical, resource in template["Resources"].items() if not is_here(resource)}
-    template["Resources"] = {
-        logical: needs(resource, gone) for logical, resource in template["Resources"].items() if logical not in gone
-    }
-    return without(template, gone)
 
 
 def deploy(settings, name, template):
@@ -108,7 +60,7 @@ def deploy(settings, name, template):
 @pytest.mark.acceptance("operation-21", "bot-deploy-01")
 def test_every_stack_stands_with_what_it_takes_from_the_others(settings):
     for name in STACKS:
-        status, failed = deploy(settings, name, local_template(name))
+        status, failed = deploy(settings, name, for_the_local_aws(read_template(f"omni-{name}")))
         assert (status, failed) == ("CREATE_COMPLETE", []), f"{name}: {failed}"
     alarms = client("cloudwatch", settings).describe_alarms(AlarmNamePrefix="omni-prod-")["MetricAlarms"]
     assert {"omni-prod-bedrock-timeouts", "omni-prod-dead-letters-events-queue"} <= {
@@ -125,7 +77,7 @@ def test_every_stack_stands_with_what_it_takes_from_the_others(settings):
 
 
 def test_aws_budgets_takes_the_budgets_and_their_notices(settings):
-    template = json.loads((FOLDER / "omni-observability.json").read_text(encoding="utf-8"))
+    template = read_template("omni-observability")
     account = "000000000000"
     values = {name: str(one["Default"]) for name, one in template["Parameters"].items() if "Default" in one}
 

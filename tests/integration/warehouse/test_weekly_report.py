@@ -43,7 +43,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SNAPSHOT = Path(__file__).parent / "snapshots" / "weekly_digest.md"
 WEEK = Week.parse("2026-W46")
 LATER = datetime(2026, 11, 21, tzinfo=UTC)
-OUTAGE = Planted(dimension="intent", value="outage", helpful_rate=0.65)
+OUTAGE = Planted(dimension="intent", value="outage", level=0.65)
 
 
 class House:
@@ -211,7 +211,7 @@ def test_the_evidence_names_slice_pair_release_and_interval(planted):
     for part in ("Worse since release 2", "intent outage", "nova-lite v1.1.0", "0.65 (n=327) against 0.85"):
         assert part in said
     first = planted.worse[0].first
-    assert first.contrast.adjusted.low < -0.2 < first.contrast.adjusted.high < 0
+    assert first.contrast.difference.low < -0.2 < first.contrast.difference.high < 0
 
 
 def test_no_other_slice_is_reported_as_worse(planted):
@@ -493,7 +493,7 @@ def test_a_script_gets_one_document_that_names_the_report(house, simulated, pref
 
 @pytest.mark.parametrize("simulated", ["", "1"])
 def test_the_console_says_what_to_do_in_the_order_of_the_page(house, simulated):
-    outage = Planted(dimension="intent", value="outage", helpful_rate=0.5)
+    outage = Planted(dimension="intent", value="outage", level=0.5)
     house.fill(rows(Scenario(week=WEEK, answers=20_000, planted=(outage,), seed=3)))
     done = _omni_report(house, "--week", "2026-W46", OMNI_SIMULATED=simulated)
     first, second = [line for line in done.stdout.splitlines() if line.startswith(("Next: ", "Then: "))][:2]

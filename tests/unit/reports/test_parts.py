@@ -11,7 +11,8 @@ import pytest
 
 from figures.metric import Unit
 from figures.planned_costs import stated_cost
-from reports.compare.baselines import AliasMove, PairInWeek
+from reports.compare.advice import _gate_actions
+from reports.compare.baselines import AliasMove, PairInWeek, releases_of
 from reports.compare.change_points import latency_changes, rate_changes, with_releases
 from reports.compare.drift import _categories, _numbers
 from reports.compare.themes import changed_words, themes
@@ -262,3 +263,25 @@ def test_the_page_says_under_which_exception_a_pair_was_released():
     (row,) = _pairs(report)
     assert row["released"].startswith("release 2, ")
     assert row["released"].endswith(f": {why}")
+
+
+@pytest.mark.parametrize(("day", "over"), [(20, False), (21, True)])
+def test_the_report_says_that_a_release_s_exception_ran_out_and_what_to_do(day, over):
+    why = "first (without a judge, allowed by Maria Oduya, until 2026-11-20: its calibration is booked)"
+    row = {
+        "pair_digest": "b" * 64,
+        "sequence": 2,
+        "kind": "promote",
+        "released_at": WEEK.start,
+        "environment": "local",
+        "why": why,
+    }
+    pairs = pd.DataFrame(columns=["environment", "rollout_arm", "pair_digest", "first_at"])
+    data = SimpleNamespace(pairs=pairs, releases=pd.DataFrame([row]), now=datetime(2026, 11, day, 12, tzinfo=UTC))
+    (release,) = releases_of(data)
+    assert release.why == (why.replace("until", "RAN OUT on") if over else why)
+    pair = SimpleNamespace(role="production", release=release)
+    done = _gate_actions(
+        SimpleNamespace(pairs=[pair], task="summarize", promises=[], anomalies=[], drifts=[], worse=[])
+    )
+    assert [action.short for action in done] == ["license a judge"] * over

@@ -2,7 +2,7 @@
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, TypeVar
@@ -13,8 +13,9 @@ from service.core.run.dialogue.turn import DialogueInputs, DialogueReply, Handov
 from service.core.run.task import Steps, Task
 from service.core.statements.answers.typed import typed_answer
 from service.core.tools.provenance import Sources
+from service.core.tools.use import TracedStep
 from service.core.unit.pair import OutputRules, Pair
-from service.core.unit.question import DialogueTurn, Question, Said, ToolTurn
+from service.core.unit.question import DialogueTurn, Question, Said, ToolTurn, Use
 from service.kit.frame.canonical import canonical_json
 from service.kit.frame.errors import OutputInvalid
 
@@ -121,6 +122,13 @@ class DialogueTask(Task[D]):
     def document(self, inputs: D) -> object:
         """See ``Task.document``."""
         return DialogueSoFar(inputs=inputs)
+
+    def document_after(self, inputs: D, pair: Pair, seen: Sequence[TracedStep]) -> object:
+        """See ``Task.document_after``: the fallback tells what the run's tools did and found, also of a turn that was late."""
+        used = [step for step in seen if step.kind == "tool" and step.content]
+        uses = tuple(Use(tool=step.name, arguments=step.arguments or {}) for step in used)
+        turn = ToolTurn(text="", uses=uses, contents=tuple(step.content for step in used))
+        return DialogueSoFar(inputs=inputs, turns=(turn,) if used else ())
 
     def sources(self, inputs: D) -> Sources:
         """See ``Task.sources``: the customer's words, and what the channel has verified."""

@@ -32,6 +32,11 @@ class SourceStatement:
         return worded(cleaned(self.text))
 
     @cached_property
+    def stems(self) -> frozenset[str]:
+        """The stems of its words that carry meaning."""
+        return stems_of(f"{self.text} {' '.join(self.items)}")
+
+    @cached_property
     def head_words(self) -> frozenset[tuple[str, ...]]:
         """The words of each head."""
         return frozenset(worded(head).words for head in self.heads)
@@ -64,4 +69,4 @@ class AccountSource:
     @cached_property
     def stems(self) -> frozenset[str]:
         """The stems of the words that carry meaning in any statement."""
-        return frozenset[str]().union(*(stems_of(f"{one.text} {' '.join(one.items)}") for one in self.statements))
+        return frozenset[str]().union(*(one.stems for one in self.statements))

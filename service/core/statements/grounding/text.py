@@ -71,6 +71,7 @@ _ABBREVIATIONS = (
 _SENTENCE_END = re.compile(
     "".join(rf"(?<!\b{re.escape(word)}\.)" for word in _ABBREVIATIONS) + r"(?<=[.!?;])\s+|\n+", re.IGNORECASE
 )
+_BARE_AMOUNT = re.compile(r"\d[\d,]*\.\d\d")
 _NOT_WORD = re.compile(r"[^\w$%.@]+")
 _LOOSE_DOT = re.compile(r"(?<!\d)\.|\.(?!\d)")
 
@@ -133,6 +134,8 @@ def _part_pattern(part: str) -> re.Pattern[str]:
 
 
 def _part_occurs(part: str, sentence: str) -> bool:
+    if _BARE_AMOUNT.fullmatch(part) and _part_occurs(f"${part}", sentence):
+        return True
     # A substring search first: most parts are absent, and compiling a pattern for each would take longer.
     return fold(part.removesuffix("*")) in sentence and _part_pattern(part).search(sentence) is not None
 
@@ -148,7 +151,7 @@ def form_occurs(form: str, text: str) -> bool:
 
     A form is one or more parts joined by `` + ``: all parts must occur in one sentence, in any order. A part that starts
     with ``!`` must not occur in that sentence; a part that ends with ``*`` matches as the beginning of a word. Parts match
-    whole words after folding, so ``$45`` matches "$45.00" and "45 dollars", not "$450".
+    whole words after folding, so ``$45`` matches "$45.00" and "45 dollars", not "$450"; ``1.11`` matches "$1.11" and "1.11 EUR".
 
     Raises:
         ValueError: the form has no positive part.

@@ -15,13 +15,14 @@ from service.core.tasks.assistant.knowledge import bank_knowledge
 from service.core.tasks.assistant.persona import persona, remembered
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.rules import BY_MEANING_ID, MODEL_ID, rules, rules_by_meaning
-from service.core.tasks.assistant.story import handover_facts
+from service.core.tasks.assistant.story import handover_facts, numbers_said
 from service.core.tasks.assistant.tools import FUNCTIONS, live_bank
-from service.core.tasks.assistant.understanding.by_meaning import OWN_WEIGHTS, guess_by_meaning
+from service.core.tasks.assistant.understanding.by_meaning import OWN_TROUBLE, OWN_WEIGHTS, guess_by_meaning
 from service.core.tasks.assistant.understanding.intents import GuessIntent
 from service.core.tasks.assistant.understanding.talk import talk_of
 from service.core.tasks.assistant.validation.guard import AssistantGuard
 from service.core.tools.functions import ToolFunction
+from service.core.tools.provenance import Sources
 from service.core.tools.use import TracedStep
 from service.core.unit.pair import Artifact, Pair
 from service.kit.frame.errors import ModelUnusable
@@ -37,8 +38,8 @@ class BankAssistant(DialogueTask[DialogueInputs]):
     in_process: ClassVar[InProcessModels] = {MODEL_ID: rules, BY_MEANING_ID: rules_by_meaning}
     fallback_model: ClassVar[str | None] = MODEL_ID
     tool_functions: ClassVar[Sequence[ToolFunction]] = FUNCTIONS
-    artifact_names: ClassVar[frozenset[str]] = frozenset({OWN_WEIGHTS.name})
-    built_in: ClassVar[Sequence[Artifact]] = (OWN_WEIGHTS,)
+    artifact_names: ClassVar[frozenset[str]] = frozenset({OWN_WEIGHTS.name, OWN_TROUBLE.name})
+    built_in: ClassVar[Sequence[Artifact]] = (OWN_WEIGHTS, OWN_TROUBLE)
     checks: ClassVar[tuple[str, ...]] = ("fabricated_data", "domain", "documents", "branches", "promises", "disclosure")
 
     def greeting(self) -> str:
@@ -56,6 +57,10 @@ class BankAssistant(DialogueTask[DialogueInputs]):
     def values(self, inputs: DialogueInputs) -> Mapping[str, str]:
         """Return the variables' texts; the history is what the assistant remembers."""
         return super().values(inputs.model_copy(update={"history": tuple(remembered(inputs))}))
+
+    def sources(self, inputs: DialogueInputs) -> Sources:
+        """See ``Task.sources``; also the number that the customer said in words or in pieces, in digits."""
+        return Sources(said=(*inputs.said, *numbers_said(inputs)), records=tuple(inputs.session.values()))
 
     def unit(self, inputs: DialogueInputs) -> str:
         """Return the conversation, so that one pair answers all its turns."""

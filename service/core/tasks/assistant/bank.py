@@ -151,9 +151,10 @@ class Bank:
         """Return what a customer is told about a place in the queue.
 
         ``waiting`` is how many wait, for one who still decides and may be offered another way; None for one who waits already.
+        Neither is told of a wait while nobody is there.
         """
         messages, desk = self.knowledge.messages, self.knowledge.specialists
-        if waiting is not None and not self.knowledge.specialist_calendar.is_open(self._now()):
+        if not self.knowledge.specialist_calendar.is_open(self._now()):
             return self._closed_message()
         if waiting is not None and waiting >= desk.most_waiting:
             return messages.queue_full

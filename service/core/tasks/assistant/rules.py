@@ -1,21 +1,23 @@
 """The floors without a language model: rules over the state of the conversation, replies worded from the tools' answers."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
 
 from service.core.run.dialogue.task import DialogueSoFar
-from service.core.run.dialogue.turn import DialogueInputs, HandoverNote, ReplyAction
+from service.core.run.dialogue.turn import HandoverNote, ReplyAction
+from service.core.tasks.assistant import tools
+from service.core.tasks.assistant.callback import arrange_callback
+from service.core.tasks.assistant.first_help import first_help
 from service.core.tasks.assistant.knowledge import TransferReason, bank_knowledge
-from service.core.tasks.assistant.persona import in_turn, must_disclose, persona, remembered
+from service.core.tasks.assistant.persona import discloses, in_turn, must_disclose, persona, remembered
 from service.core.tasks.assistant.reply import AssistantReply, Claim
 from service.core.tasks.assistant.story import known_of, topics_of
+from service.core.tasks.assistant.turn import Turn, TurnTools, saying
 from service.core.tasks.assistant.understanding.by_meaning import guess_by_meaning
 from service.core.tasks.assistant.understanding.intent import Aspect, Topic
 from service.core.tasks.assistant.understanding.intents import GuessIntent
 from service.core.tasks.assistant.understanding.talk import Talk, talk_of
+from service.core.tasks.assistant.understanding.trouble import Language, Trouble
 from service.core.tasks.assistant.wording import (
     Worded,
     branches_worded,
@@ -25,13 +27,14 @@ from service.core.tasks.assistant.wording import (
     opening_worded,
     queue_worded,
 )
-from service.core.unit.question import Said, ToolTurn, Use
+from service.core.unit.question import Said
 
 MODEL_ID = "local.assistant-rules-v1"
 BY_MEANING_ID = "local.assistant-rules-minilm-v1"
-_TRIES = 3  # a reading tool that failed three times is not asked again
 _MOST_LOST = 3  # the third message in a row that nothing could be made of goes to a person
 _QUOTED_CHARS, _MOST_QUOTED = 240, 6
+# In danger, hours and a request for a number help nobody, and a call may be heard by whoever is feared.
+_NO_CALL: frozenset[Trouble] = frozenset({"danger_to_life", "abuse", "child"})
 # The things that one question asks for.
 _SLOTS = ("account_type", "channel", "card_type", "location", "phone")
 _OPENING_TOOLS = {"branch": "get_branch_account_opening_info", "digital": "get_digital_account_opening_info"}
@@ -40,66 +43,6 @@ _SORRY: Mapping[TransferReason, str] = {
     "repeated_query": "repeated",
     "sensitive_topic": "sensitive",
 }
-_NEEDED = {
-    "get_debit_card_info": ("card_details", "ordering_process"),
-    "find_nearest_branch": ("branches", "branches_found"),
-    "check_hours": ("open", "hours"),
-    "queue_position": ("position",),
-    "request_callback": ("callback_id",),
-    "transfer_to_agent": ("transfer_id",),
-}
-
-
-@dataclass(slots=True)
-class _Tools:
-    """The uses of this turn: what they returned, and the next one that is wanted."""
-
-    so_far: DialogueSoFar
-    wanted: list[Use] = field(default_factory=list)
-
-    def answer(self, tool: str, **arguments: Any) -> Mapping[str, Any] | Literal["failed"] | None:
-        """Return the answer of a tool; None as long as it has not been asked, and then it will be."""
-        answers = [answer for use, answer in self._uses() if (use.tool, dict(use.arguments)) == (tool, arguments)]
-        found: Mapping[str, Any] | None = next((answer for answer in answers if _is_answer(tool, answer)), None)
-        if found is not None:
-            return found
-        tries = 1 if tool in ("request_callback", "transfer_to_agent") else _TRIES
-        if len(answers) >= tries:
-            return "failed"
-        self.wanted.append(Use(tool=tool, arguments=arguments, call_id=f"{tool}-{len(self.wanted)}-{len(answers)}"))
-        return None
-
-    def _uses(self) -> Iterator[tuple[Use, Any]]:
-        for turn in self.so_far.turns:
-            if isinstance(turn, ToolTurn):
-                for use, content in zip(turn.uses, turn.contents, strict=True):
-                    yield use, json.loads(content)
-
-
-def _is_answer(tool: str, answer: Any) -> bool:
-    needed = _NEEDED.get(tool, ("documents_required", "process_steps", "processing_time"))
-    return isinstance(answer, dict) and all(name in answer for name in needed)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Turn:
-    """One turn of the assistant: collects what to say, or the uses of tools that it waits for."""
-
-    inputs: DialogueInputs
-    talk: Talk
-    tools: _Tools
-    parts: list[Worded] = field(default_factory=list)
-    asks: tuple[str, ...] = ()
-    failed: bool = False
-
-    def say(self, text: str) -> None:
-        self.parts.append(Worded(text))
-
-    def ask(self, name: str, question: str = "") -> None:
-        """Ask for one thing; a second question waits."""
-        if not self.asks:
-            self.asks = (name,)
-            self.say(question or persona().questions[name][0])
 
 
 def rules(document: object) -> str | Said:
@@ -120,7 +63,8 @@ def rules_by_meaning(document: object) -> str | Said:
 def _answered(document: object, guess_intent: GuessIntent | None) -> str | Said:
     assert isinstance(document, DialogueSoFar)
     inputs = document.inputs
-    turn = _Turn(inputs=inputs, talk=talk_of(inputs, bank_knowledge(), guess_intent), tools=_Tools(document))
+    turn = Turn(inputs=inputs, talk=talk_of(inputs, bank_knowledge(), guess_intent), tools=TurnTools(document))
+    turn.help = _first_help(turn)
     reason = _reason(turn.talk)
     if reason is None:
         _answer(turn)
@@ -128,6 +72,8 @@ def _answered(document: object, guess_intent: GuessIntent | None) -> str | Said:
             return Said(output="", uses=tuple(turn.tools.wanted))
         if turn.failed:
             reason = "technical_issues"
+        elif any(use.tool == "request_callback" for use in turn.tools.wanted):
+            turn.parts = [Worded(saying("late"))]
         elif turn.tools.wanted:
             reason = "complex_scenario"  # nothing can be looked up now, so a person must answer
     if reason is not None:
@@ -135,41 +81,53 @@ def _answered(document: object, guess_intent: GuessIntent | None) -> str | Said:
     return _reply(turn, _action(turn))
 
 
+def _first_help(turn: Turn) -> str:
+    """Return what a customer in trouble is told at once; "" where that was told right before."""
+    talk = turn.talk
+    if talk.heard.trouble is None:
+        return ""
+    spoken = turn.inputs.session.get("channel") == "voice"
+    told = first_help().told(talk.heard.trouble, talk.language, spoken=spoken)
+    return "" if told in talk.question else told
+
+
 def _reason(talk: Talk) -> TransferReason | None:
     if talk.heard.handover is not None:
         return talk.heard.handover
+    if talk.asked == "late" and talk.consent == "refused":
+        return "complex_scenario"  # it may be arranged already, and only a person can undo that
     if talk.asked == "transfer" and talk.heard.yes:
         return "explicit_request"
-    if talk.repeated and not (talk.heard.yes or talk.heard.no or talk.heard.bye):
+    if talk.repeated and not (talk.left or talk.heard.yes or talk.heard.no or talk.heard.bye):
         return "repeated_query"
     if talk.declined and (talk.heard.off_topic or not talk.understood):
         return "capability_limitation"  # to say a second time that it cannot help would help nobody
     return "capability_limitation" if talk.lost >= _MOST_LOST else None
 
 
-def _answer(turn: _Turn) -> None:
+def _answer(turn: Turn) -> None:
     talk, heard = turn.talk, turn.talk.heard
     if heard.asks_if_ai:
         turn.say(persona().about_itself)
     if heard.other_customer:
-        turn.say(_saying("private"))
+        turn.say(saying("private"))
         return
     if heard.off_topic:
-        turn.say(_saying("declines", "specialist").format(matter=_spoken(heard.off_topic)))
+        turn.say(saying("declines", "specialist").format(matter=_spoken(heard.off_topic)))
     for topic in talk.open:
         _TOPICS[topic](turn)
-    if talk.open or heard.asks_if_ai or heard.off_topic:
+    if talk.open or heard.asks_if_ai or heard.off_topic or turn.help:
         return
-    if heard.bye or (heard.no and talk.asked in ("", "request", "transfer")):
-        turn.say(_saying("bye", "nice_day"))
+    if talk.left and not heard.bye:
+        turn.say(saying("no_call" if talk.asked in ("phone", "callback") else "left"))
+    elif talk.language != "en":
+        turn.say(first_help().languages[talk.language].greeting)
+    elif heard.bye or (heard.no and talk.asked in ("", "request", "transfer")):
+        turn.say(saying("bye", "nice_day"))
     elif heard.hello:
-        turn.ask("request", f"{_saying('offers')} {persona().questions['request'][0]}")
+        turn.ask("request", f"{saying('offers')} {persona().questions['request'][0]}")
     else:
-        turn.ask("request", f"{_saying('not_understood', 'offers')} {in_turn(persona().clarifications, turn.inputs)}")
-
-
-def _saying(*names: str) -> str:
-    return " ".join(persona().sayings[name] for name in names)
+        turn.ask("request", f"{saying('not_understood', 'offers')} {in_turn(persona().clarifications, turn.inputs)}")
 
 
 def _spoken(matter: str) -> str:
@@ -177,7 +135,7 @@ def _spoken(matter: str) -> str:
     return f"{matter}s" if countable else matter
 
 
-def _account(turn: _Turn) -> None:
+def _account(turn: Turn) -> None:
     slots = turn.talk.slots
     if not slots.accounts:
         turn.ask("account_type")
@@ -188,92 +146,65 @@ def _account(turn: _Turn) -> None:
         for account in slots.accounts:
             for channel in slots.channels:
                 tool = _OPENING_TOOLS[channel]
-                _look_up(
-                    turn,
+                turn.look_up(
                     tool,
                     partial(opening_worded, tool, aspects=aspects, question=_asked(turn)),
                     account_type=account,
                 )
 
 
-def _asked(turn: _Turn) -> str:
+def _asked(turn: Turn) -> str:
     """Return the customer's words that the answer is for: the message, and what it answers a question about."""
     said = [item.text for item in turn.inputs.history if item.by == "customer"]
     return " ".join([*(said[-2:] if turn.talk.asked in _SLOTS else ()), turn.inputs.message])
 
 
-def _card(turn: _Turn) -> None:
+def _card(turn: Turn) -> None:
     slots = turn.talk.slots
     if not slots.cards:
         turn.ask("card_type")
     aspects = turn.talk.aspects.get("card", frozenset[Aspect]())
     tool = "get_debit_card_info"
     for card in slots.cards:
-        _look_up(turn, tool, partial(card_worded, tool, aspects=aspects, question=_asked(turn)), card_type=card)
+        turn.look_up(tool, partial(card_worded, tool, aspects=aspects, question=_asked(turn)), card_type=card)
 
 
-def _branch(turn: _Turn) -> None:
+def _branch(turn: Turn) -> None:
     slots, tool = turn.talk.slots, "find_nearest_branch"
     if not slots.place:
         turn.ask("location")
         return
     service = {} if slots.service is None else {"service_type": slots.service}
-    _look_up(turn, tool, partial(branches_worded, tool), location=slots.place, **service)
+    turn.look_up(tool, partial(branches_worded, tool), location=slots.place, **service)
 
 
-def _hours(turn: _Turn) -> None:
-    _look_up(turn, "check_hours", partial(hours_worded, "check_hours"))
+def _hours(turn: Turn) -> None:
+    turn.look_up("check_hours", partial(hours_worded, "check_hours"))
 
 
-def _queue(turn: _Turn) -> None:
-    _look_up(turn, "queue_position", partial(queue_worded, "queue_position"))
+def _queue(turn: Turn) -> None:
+    turn.look_up("queue_position", partial(queue_worded, "queue_position"))
 
 
-def _callback(turn: _Turn) -> None:
-    """Ask for the number, then for a yes, and only then request the callback."""
-    talk = turn.talk
-    phone = talk.slots.phone or talk.said_phone
-    if talk.asked in ("callback", "phone") and talk.heard.no and not talk.slots.phone:
-        if talk.asked == "callback":
-            turn.ask("phone", persona().questions["phone"][1])
-        else:
-            turn.say(_saying("no_call"))
-    elif talk.asked == "callback" and talk.heard.no:
-        turn.say(_saying("no_call"))
-    elif not phone:
-        turn.ask("phone")
-    elif talk.asked == "callback" and talk.heard.yes:
-        when = {} if talk.slots.when is None else {"when": talk.slots.when}
-        _look_up(turn, "request_callback", partial(message_worded, "request_callback"), phone=phone, **when)
-    else:
-        time = "" if talk.slots.when is None else f" in the {talk.slots.when}".replace(" in the soon", "")
-        turn.ask("confirmation", f"Shall I arrange a call to {phone}{time}?")
-
-
-_TOPICS: Mapping[Topic, Callable[[_Turn], None]] = {
+_TOPICS: Mapping[Topic, Callable[[Turn], None]] = {
     "account": _account,
     "card": _card,
     "branch": _branch,
     "hours": _hours,
     "queue": _queue,
-    "callback": _callback,
+    "callback": arrange_callback,
 }
 
 
-def _look_up(turn: _Turn, tool: str, worded: Callable[[Mapping[str, Any]], Worded], **arguments: Any) -> None:
-    found = turn.tools.answer(tool, **arguments)
-    if found == "failed":
-        turn.failed = True
-    elif found is not None:
-        turn.parts.append(worded(found))
-
-
-def _handed_over(turn: _Turn, reason: TransferReason, *, may_use_tools: bool) -> str | Said:
+def _handed_over(turn: Turn, reason: TransferReason, *, may_use_tools: bool) -> str | Said:
     """Transfer first and say so afterwards. Out of hours nobody takes over, so a callback is offered instead."""
     note = HandoverNote(reason=reason, context=_context(turn, reason))
     turn.parts, turn.asks = [], ()
     if not may_use_tools:  # the channel connects whoever is handed over
-        turn.say(_handing_over(reason))
+        now = tools.live_bank().hours()
+        if not now["open"]:
+            return _closed(turn, reason, Worded(hours_worded("check_hours", now).text))
+        turn.say(_handing_over(turn, reason))
         return _reply(turn, "handover", note)
     turn.tools.wanted.clear()
     found = turn.tools.answer("transfer_to_agent", reason=reason, summary=note.context)
@@ -284,28 +215,45 @@ def _handed_over(turn: _Turn, reason: TransferReason, *, may_use_tools: bool) ->
         if hours is None:
             return Said(output="", uses=tuple(turn.tools.wanted))
         if hours != "failed" and hours["open"] is False:
-            turn.say(_saying(_SORRY.get(reason, "to_a_person")))
-            turn.parts.append(hours_worded("check_hours", hours))
-            turn.talk = _only_callback(turn.talk)
-            _callback(turn)
-            return _reply(turn, _action(turn))
-        turn.say(_handing_over(reason))
+            return _closed(turn, reason, hours_worded("check_hours", hours))
+        turn.say(_handing_over(turn, reason))
         return _reply(turn, "handover", note)
-    turn.say(_handing_over(reason))
-    turn.parts.append(message_worded("transfer_to_agent", found))
+    turn.say(_handing_over(turn, reason))
+    if turn.talk.language == "en":
+        turn.parts.append(message_worded("transfer_to_agent", found))
     return _reply(turn, "handover", note)
 
 
-def _handing_over(reason: TransferReason) -> str:
-    sorry = f"{_saying(_SORRY[reason])} " if reason in _SORRY else ""
+def _closed(turn: Turn, reason: TransferReason, hours: Worded) -> str:
+    """Reply where nobody takes over now: offer a call, unless what the customer is told at once says all."""
+    language = turn.talk.language
+    if turn.talk.heard.trouble in _NO_CALL and turn.help:
+        return _reply(turn, "answer")
+    if language != "en":
+        turn.say(first_help().languages[language].closed)
+    else:
+        if not turn.help:
+            turn.say(saying(_SORRY.get(reason, "to_a_person")))
+        turn.parts.append(hours)
+    turn.talk = _only_callback(turn.talk)
+    arrange_callback(turn)
+    return _reply(turn, _action(turn))
+
+
+def _handing_over(turn: Turn, reason: TransferReason) -> str:
+    if turn.talk.language != "en":
+        return first_help().languages[turn.talk.language].handover
+    if turn.help:
+        return persona().handovers[reason]
+    sorry = f"{saying(_SORRY[reason])} " if reason in _SORRY else ""
     return sorry + persona().handovers[reason]
 
 
 def _only_callback(talk: Talk) -> Talk:
-    return Talk(slots=talk.slots, open=("callback",), said_phone=talk.said_phone)
+    return Talk(slots=talk.slots, open=("callback",), said_phone=talk.said_phone, language=talk.language)
 
 
-def _context(turn: _Turn, reason: TransferReason) -> str:
+def _context(turn: Turn, reason: TransferReason) -> str:
     said = [item.text for item in remembered(turn.inputs) if item.by == "customer"]
     quotes = [f'"{text[:_QUOTED_CHARS]}"' for text in [*said, turn.inputs.message][-_MOST_QUOTED:]]
     topics = ", ".join(topics_of(turn.talk)) or "none"
@@ -316,20 +264,26 @@ def _context(turn: _Turn, reason: TransferReason) -> str:
     )
 
 
-def _action(turn: _Turn) -> ReplyAction:
+def _action(turn: Turn) -> ReplyAction:
     if turn.asks:
         return "clarify"
-    return "close" if any(part.text == _saying("bye", "nice_day") for part in turn.parts) else "answer"
+    return "close" if any(part.text == saying("bye", "nice_day") for part in turn.parts) else "answer"
 
 
-def _reply(turn: _Turn, action: ReplyAction, note: HandoverNote | None = None) -> str:
+def _disclosure(language: Language) -> str:
+    return persona().disclosure if language == "en" else first_help().languages[language].disclosure
+
+
+def _reply(turn: Turn, action: ReplyAction, note: HandoverNote | None = None) -> str:
     words = [part.text for part in turn.parts if part.text]
     if action == "answer" and any(part.claims for part in turn.parts):
         words = [in_turn(persona().transitions, turn.inputs), *words, in_turn(persona().closings, turn.inputs)]
     elif turn.asks and turn.asks[0] in _SLOTS and len(words) == 1:
         words.insert(0, in_turn(persona().acknowledgments, turn.inputs))
-    if must_disclose(turn.inputs) and not turn.talk.heard.asks_if_ai:
-        words.insert(0, persona().disclosure)
+    if turn.help:
+        words.insert(0, turn.help)
+    if must_disclose(turn.inputs) and not turn.talk.heard.asks_if_ai and not discloses(" ".join(words)):
+        words.insert(0, _disclosure(turn.talk.language))
     claims: Sequence[Claim] = [claim for part in turn.parts for claim in part.claims]
     reply = AssistantReply(
         reply=" ".join(words)[:4_000],

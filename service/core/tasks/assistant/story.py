@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from service.core.run.dialogue.turn import DialogueInputs, HandoverFacts
 from service.core.tasks.assistant.knowledge import TransferReason, bank_knowledge
 from service.core.tasks.assistant.persona import remembered
+from service.core.tasks.assistant.phone import with_digits
 from service.core.tasks.assistant.understanding.intent import hear
 from service.core.tasks.assistant.understanding.slots import Slots
 from service.core.tasks.assistant.understanding.talk import Talk, talk_of
@@ -18,6 +19,11 @@ def handover_facts(inputs: DialogueInputs) -> HandoverFacts:
     """Return the customer's wish, the topics, and what is known of account, channel, card, place, number and time."""
     talk = talk_of(inputs, bank_knowledge())
     return HandoverFacts(query=_query(inputs), topics=topics_of(talk), collected=known_of(talk.slots))
+
+
+def numbers_said(inputs: DialogueInputs) -> tuple[str, ...]:
+    """Return the customer's words with numbers in digits, and before them the phone number, which may have come in pieces."""
+    return (talk_of(inputs, bank_knowledge()).slots.phone, *map(with_digits, inputs.said))
 
 
 def topics_of(talk: Talk) -> tuple[str, ...]:

@@ -130,7 +130,8 @@ def test_a_dearer_item_raises_the_bound_of_later_ones():
 
 
 def test_a_model_that_is_in_no_card_file_is_bounded_too():
-    found = cards_for(pair("openai/gpt-4o-mini", None), ModelCards([card("other")]))
+    task = SimpleNamespace(fallback_model=None)
+    found = cards_for(pair("openai/gpt-4o-mini", None), ModelCards([card("other")]), task)
     assert [one.id for one in found] == ["openai/gpt-4o-mini"]
     assert CostBound(pair("openai/gpt-4o-mini", None), found).most_usd(ITEM) > 0
     with pytest.raises(KeyError):

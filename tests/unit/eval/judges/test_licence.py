@@ -7,11 +7,11 @@ import pytest
 
 from eval.judges.calibration import Calibration
 from eval.judges.contrasts import ClassMeasure, ContrastMeasure, KindMeasure
-from eval.judges.licence import LicenceTerms, bounds_of, licence, quarter_of, terms_of
+from eval.judges.licence import LicenceTerms, licence, quarter_of, terms_of
 from eval.labels.contrasts.sets import contrasts_digest
 from eval.spine.judge_spec import HARM_CLASSES, JudgeSpec
 from eval.suites import load_suite
-from eval.verdict.needed_recall import most_false_alarms, needed_recall
+from eval.verdict.needed_recall import bounds_of, most_false_alarms, needed_recall
 from figures.stats import rate_interval
 from service.kit.settings import Settings
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from figures.stats import Interval
 from reports.compare.difference import against_target, contrast, difference, promise_kept, with_result
-from reports.compare.false_discovery import benjamini_hochberg, family_weights, judge_family
+from reports.compare.false_discovery import benjamini_hochberg, judge_families, shares_of
 from reports.compare.outcomes import ComparisonResult
 from reports.read.metrics import COST, HELPFUL, P95, SMALLEST, UNHELPFUL
 from reports.read.samples import Mean, Quantile, Rate
@@ -180,23 +180,47 @@ def test_benjamini_and_hochberg_is_scipys(p_values):
     ]
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=50))
-def test_weights_have_mean_one(first):
-    assert sum(family_weights(first)) == pytest.approx(len(first))
+def test_the_families_of_metrics_share_the_false_discoveries_and_the_helpful_rate_has_half():
+    assert shares_of(["helpful_rate", "cost", "edits"], 0.08) == {"helpful_rate": 0.04, "cost": 0.02, "edits": 0.02}
+    assert shares_of(["helpful_rate"], 0.05) == {"helpful_rate": 0.05}
+    assert shares_of(["cost", "edits"], 0.05) == {"cost": 0.025, "edits": 0.025}
+
+
+def test_true_changes_of_one_metric_do_not_ease_the_test_of_another():
+    """As one family, 13 rejections of latency let a slice of 39 ratings count as worse."""
+    slow = (_quantile(np.linspace(2000, 6000, 400)), _quantile(np.linspace(1000, 3000, 400)))
+    even, chance = (Rate(successes=85, n=100),) * 2, (Rate(successes=25, n=39), Rate(successes=170, n=200))
+    latency = [(contrast(P95, *slow), *slow)] * 13
+    ratings = _family(chance, *[even] * 9)
+    for baselines in ([], ["week before"] * 13 + ["release before"] * 10):
+        judged = judge_families([*latency, *ratings], 0.05, baselines)
+        assert [item.result for item in judged[:13]] == [ComparisonResult.WORSE] * 13
+        assert judged[13].result is judge_families(ratings, 0.025)[0].result is ComparisonResult.INCONCLUSIVE
+
+
+def test_true_changes_against_one_baseline_do_not_ease_the_test_against_another():
+    bad, chance = (
+        (Rate(successes=30, n=100), Rate(successes=85, n=100)),
+        (Rate(successes=72, n=100), Rate(successes=85, n=100)),
+    )
+    family = _family(*[bad] * 9, chance)
+    assert judge_families(family)[-1].result is ComparisonResult.WORSE
+    assert judge_families(family, 0.05, ["release"] * 9 + ["week"])[-1].result is ComparisonResult.INCONCLUSIVE
 
 
 def _family(*samples):
     return [(contrast(HELPFUL, ours, theirs), ours, theirs) for ours, theirs in samples]
 
 
-def test_an_adjusted_interval_is_wider_and_still_excludes_zero():
+def test_the_interval_of_a_selected_change_is_wider_and_still_excludes_zero():
     even = (Rate(successes=85, n=100), Rate(successes=85, n=100))
     bad = (Rate(successes=60, n=100), Rate(successes=85, n=100))
-    (alone,) = judge_family(_family(bad))
-    first, *rest = judge_family(_family(bad, *[even] * 30))
+    (alone,) = judge_families(_family(bad))
+    first, *rest = judge_families(_family(bad, *[even] * 30))
     assert (alone.result, first.result) == (ComparisonResult.WORSE, ComparisonResult.WORSE)
-    assert first.adjusted.low < alone.adjusted.low == alone.difference.low
-    assert first.adjusted.high < 0
+    plain = difference(HELPFUL, *(side.interval() for side in bad))
+    assert first.difference.low < alone.difference.low == plain.low
+    assert first.difference.high < 0
     assert {item.result for item in rest} == {ComparisonResult.INCONCLUSIVE}
     assert first.compared == 31
 
@@ -204,11 +228,11 @@ def test_an_adjusted_interval_is_wider_and_still_excludes_zero():
 def test_a_difference_significant_alone_is_not_among_a_hundred():
     bad = (Rate(successes=72, n=100), Rate(successes=85, n=100))
     even = (Rate(successes=85, n=100), Rate(successes=85, n=100))
-    assert judge_family(_family(bad))[0].result is ComparisonResult.WORSE
-    assert judge_family(_family(bad, *[even] * 99))[0].result is ComparisonResult.INCONCLUSIVE
+    assert judge_families(_family(bad))[0].result is ComparisonResult.WORSE
+    assert judge_families(_family(bad, *[even] * 99))[0].result is ComparisonResult.INCONCLUSIVE
 
 
-def test_a_change_whose_adjusted_interval_includes_zero_is_neither_better_nor_worse():
+def test_a_change_whose_interval_includes_zero_is_neither_better_nor_worse():
     """The test counts the answers above a quantile and the interval is from order statistics, so they can disagree."""
     rng = np.random.default_rng(3)
     even = tuple(_quantile(rng.lognormal(7, 0.3, 200)) for _ in range(2))
@@ -218,7 +242,7 @@ def test_a_change_whose_adjusted_interval_includes_zero_is_neither_better_nor_wo
         slow, fast = _quantile(draws.lognormal(7.0, 0.5, 200)), _quantile(draws.lognormal(6.8, 0.35, 200))
         for sides in ((fast, slow), (slow, fast)):
             family = [(contrast(P95, *both), *both) for both in (sides, *[even] * 8)]
-            moved.append(judge_family(family)[0])
+            moved.append(judge_families(family)[0])
     moved = [item for item in moved if item.result in (ComparisonResult.BETTER, ComparisonResult.WORSE)]
     assert {item.result for item in moved} == {ComparisonResult.BETTER, ComparisonResult.WORSE}
-    assert all(item.adjusted.low > 0 or item.adjusted.high < 0 for item in moved)
+    assert all(item.difference.low > 0 or item.difference.high < 0 for item in moved)

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 
 import jwt
 import pytest
@@ -486,6 +486,23 @@ def test_the_rate_is_a_bucket_that_fills(world):
     assert [passes(caller) for _ in range(4)] == [True, True, True, False]
     assert {err.kind for err in refusals} == {"rate"}
     assert all(0 < err.retry_after_s <= 0.5 for err in refusals)
+
+
+@pytest.mark.parametrize(("size", "wait_s"), [(16_383, 0), (16_384, 0.5), (250_000, 7.5)])
+def test_a_large_body_costs_as_much_as_many_requests(size, wait_s):
+    time = [0.0]
+    throttle = Throttle(lambda: time[0])
+    client = Client(secrets=(hash_secret("s"),), scopes=("summaries",), rate_per_s=2, burst=2)
+    caller = Caller(client_id="a", client=client, scopes=frozenset())
+    with throttle.admit(caller):
+        throttle.take_for_bytes("a", size)
+    for waited, passes in ((wait_s - 0.01, wait_s == 0), (wait_s, True)):
+        time[0] = max(waited, 0.0)
+        with nullcontext() if passes else pytest.raises(LimitExceeded), throttle.admit(caller):
+            pass
+        if passes:
+            break
+    assert throttle.uses()["a"].admitted == 2 + size // 16_384
 
 
 def test_what_is_in_flight_is_bounded_and_given_back_even_on_failure():

@@ -138,6 +138,29 @@ def test_a_form_id_has_only_characters_for_keys(runtime, form_id):
         assert client.get("/v1/forms").json()["forms"] == []
 
 
+@pytest.mark.parametrize("form_id", ["constructor", "toString"])
+def test_no_id_is_the_name_of_a_property_that_every_object_has(runtime, form_id):
+    criteria = [{"id": form_id, "question": "Did the agent greet?", "weight": 1}]
+    sections = [{"id": "all", "title": "All", "criteria": criteria}]
+    with client_of(runtime, "lead-a") as client:
+        for refused in (
+            client.put(f"/v1/forms/{form_id}/draft", json=DRAFT),
+            client.put("/v1/forms/support/draft", json=DRAFT | {"sections": sections}),
+        ):
+            assert (refused.status_code, refused.json()["code"]) == (422, "INVALID_REQUEST")
+            assert f"{form_id!r} is no id" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("character", ["\u202e", "\u2066", "\u200b", "\x85"])
+def test_a_text_holds_nothing_invisible_and_nothing_that_turns_it_around(runtime, character):
+    criteria = [{"id": "greet", "question": f"Did the {character}agent greet?", "weight": 1}]
+    sections = [{"id": "all", "title": "All", "criteria": criteria}]
+    with client_of(runtime, "lead-a") as client:
+        for changes in ({"sections": sections}, {"name": f"Sup{character}port"}):
+            refused = client.put("/v1/forms/support/draft", json=DRAFT | changes)
+            assert (refused.status_code, "invisible" in refused.json()["detail"]) == (422, True)
+
+
 def test_a_service_without_a_store_says_so(runtime):
     with client_of(changed(runtime, forms=None), "lead-a") as client:
         assert client.get("/v1/forms").status_code == 503
@@ -191,6 +214,10 @@ def test_a_client_keeps_the_tenant_that_it_was_made_with(tmp_path):
     for wrong in ("tenant-b", "Tenant/A"):
         with pytest.raises(ConfigurationError, match="keeps the tenant that it was created with"):
             changes.add_client("lead", ["forms"], tenant=wrong)
+    for wrong in ("Tenant/A", "tmp", "calls", "2026", "larkmead-"):
+        with pytest.raises(ConfigurationError, match=f"no tenant can be called '{wrong}'"):
+            changes.add_client("new", ["forms"], tenant=wrong)
+    assert "new" not in changes.clients()
 
 
 def test_a_condition_is_data_and_a_sentence_names_the_remedy(runtime):

@@ -1,9 +1,12 @@
 """Requests that mean two things, collide with our own keys, or make an error say too much."""
 
+import re
+
 import pytest
 from builders import changed
 from starlette.testclient import TestClient
 
+from service.api.http.limits import MOST_FAULTS
 from service.api.http.problems import without_paths
 from service.app import create_app
 from service.core.release.served import PairSourceStatus
@@ -33,6 +36,25 @@ def test_a_name_that_occurs_twice_is_refused(client, path, body):
     assert answer.status_code == 422
     assert "occurs twice" in answer.json()["detail"]
     assert "2000000001" not in answer.text
+
+
+@pytest.mark.parametrize("count", [20, 21, 95, 20_000])
+@pytest.mark.parametrize("path", ["/omni-channel-insights", "/feedback", "/v1/summarize"])
+def test_an_answer_names_twenty_faults_and_lists_none_of_very_many(client, path, count):
+    answer = client.post(path, json={f"n{number}": 1 for number in range(count)})
+    found = answer.json()
+    assert (answer.status_code, found["code"]) == (422, "INVALID_REQUEST")
+    if count > MOST_FAULTS:
+        assert [error["field"] for error in found["errors"]] == ["body"]
+        assert "more than 100 faults" in found["errors"][0]["message"]
+    else:
+        assert len(found["errors"]) == 20
+        assert re.search(r", and \d+ more$", found["detail"])
+
+
+def test_faults_of_very_many_objects_are_not_listed(client):
+    answer = client.post("/v1/summarize", json={"interactions": [{}] * 20_000})
+    assert len(answer.json()["errors"]) == 1
 
 
 def test_one_name_in_several_objects_is_no_repetition(client):

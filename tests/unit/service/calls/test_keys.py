@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.keys import is_call_id, read_key, result_key
+from service.calls.store.objects import TenantResults, WallBreached
 
 
 @pytest.mark.acceptance("call-store-04")
@@ -34,6 +35,7 @@ def test_a_key_says_tenant_and_form_folder():
         "ACME/calls/x.json",
         "_unknown/calls/x.json",
         "tmp/acme/x.json",
+        "tmp/calls/x.json",
         "x.json",
         "",
     ],
@@ -43,6 +45,11 @@ def test_a_key_outside_a_tenants_calls_is_refused(key):
     with pytest.raises(CallFailed) as caught:
         read_key(key, etag="e1")
     assert caught.value.reason is FailureReason.BAD_KEY
+
+
+def test_nobody_is_the_tenant_of_all_tenants_transcriptions():
+    with pytest.raises(WallBreached):
+        TenantResults(None, "results", "tmp")
 
 
 def test_an_event_without_a_version_is_refused():

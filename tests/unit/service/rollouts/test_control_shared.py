@@ -2,6 +2,7 @@
 
 import json
 import os
+from decimal import Decimal
 
 import pytest
 from rollout_world import NEW, OLD, Production, Registry, candidate, signed
@@ -377,6 +378,48 @@ def test_a_stop_that_cannot_be_read_is_a_stop(service):
     (key,) = stops(service)
     service.table.put(rollout_partition("demo"), key[1], "{")
     assert serves(service.task("a new disk")) == {"old"}
+
+
+def test_a_damaged_step_hides_no_stop_of_another_task(service):
+    one, other = service.task("one"), service.task("other")
+    feed(one, seen=BAD)
+    one.tick()
+    service.table.put(rollout_partition("demo"), "step", "{")
+    service.now += 7200  # the counts, by which it would stop the candidate itself, are gone
+    other.tick()
+    assert serves(other) == {"old"}
+    assert "delete it" in other.status()["shared_error"]
+
+
+def test_forged_counts_do_not_hide_what_a_task_has_counted_itself(service):
+    one = service.task("one")
+    forged = {"c.requests": Decimal(10**9), "p.requests": Decimal(10**9)}
+    minute = int(service.now // 60)
+    service.table.add(
+        rollout_partition("demo"),
+        f"counts/000001/{minute:010d}",
+        forged,
+        writer="x",
+        batch=1,
+        expires_at=service.now + 7200,
+    )
+    feed(one, 300, seen=BAD)
+    one.tick()
+    assert "errors: 300 of 300" in one.status()["stopped"]
+
+
+@pytest.mark.parametrize(
+    "item", [{"sk": "counts/000001/0000016667x"}, {"n.c.requests": "many"}, {"expires_at": "soon"}, {"w.x": []}]
+)
+def test_counts_that_cannot_be_read_disarm_no_automatic_stop(service, item):
+    one = service.task("one")
+    key = f"counts/000001/{int(service.now // 60) - 1:010d}"
+    attributes = {"pk": f"test/{rollout_partition('demo')}", "sk": key, "version": 1, **item}
+    service.table.rows.put(attributes)
+    feed(one, seen=BAD)
+    one.tick()
+    assert "errors: 300 of 300" in one.status()["stopped"]
+    assert one.status()["last_error"] is one.status()["shared_error"] is None
 
 
 def test_a_task_of_before_stops_is_heard_and_hears(service):

@@ -247,7 +247,8 @@ def test_rows_that_do_not_fit_are_never_staged(redshift):
 
 
 def test_migrating_sends_what_is_missing_as_one_transaction_each(redshift):
-    redshift.batch("CREATE TABLE IF NOT EXISTS omni_schema (version INTEGER NOT NULL, name VARCHAR(256) NOT NULL)")
+    noted = "CREATE TABLE IF NOT EXISTS omni_schema (version INTEGER NOT NULL, name VARCHAR(256) NOT NULL)"
+    redshift.batch(*statements(schema.grants()), noted)
     redshift.execute(
         "SELECT COALESCE(MAX(version), 0) AS version FROM omni_schema", [("version", "int4")], [[{"longValue": 0}]]
     )
@@ -261,7 +262,8 @@ def test_migrating_sends_what_is_missing_as_one_transaction_each(redshift):
 
 
 def test_a_newer_schema_is_refused(redshift):
-    redshift.batch("CREATE TABLE IF NOT EXISTS omni_schema (version INTEGER NOT NULL, name VARCHAR(256) NOT NULL)")
+    noted = "CREATE TABLE IF NOT EXISTS omni_schema (version INTEGER NOT NULL, name VARCHAR(256) NOT NULL)"
+    redshift.batch(*statements(schema.grants()), noted)
     redshift.execute(
         "SELECT COALESCE(MAX(version), 0) AS version FROM omni_schema", [("version", "int4")], [[{"longValue": 99}]]
     )

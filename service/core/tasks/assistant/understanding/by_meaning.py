@@ -8,11 +8,16 @@ from service.core.unit.pair import Artifact, Pair
 from service.core.unit.pair_file.artifacts import artifact_of
 from service.kit.frame.errors import ConfigurationError, KnowledgeError, ModelUnusable
 
-# What a pair that names no weights gets.
+# What a pair that names no weights gets: for intents, and for trouble.
 OWN_WEIGHTS = Artifact(
     name="intents",
     file="understanding/intent_weights.json",
     sha256="be6139ae6ed87020bba5b025756b130e8d47ec0a96ce3ea4c921b78810564092",
+)
+OWN_TROUBLE = Artifact(
+    name="trouble",
+    file="understanding/trouble_weights.json",
+    sha256="4721d9a51ed5ba2869d19561af297484cf8d9b0b50bacccff6ddf854149810e4",
 )
 
 
@@ -22,12 +27,12 @@ def guess_by_meaning(pair: Pair | None = None) -> GuessIntent:
     Raises:
         ModelUnusable: the embedding model is not installed, its file has not been made, or the weights are for another one.
     """
-    return guess_by_weights(artifact_of(pair, "assistant", OWN_WEIGHTS))
+    return guess_by_weights(*(artifact_of(pair, "assistant", own) for own in (OWN_WEIGHTS, OWN_TROUBLE)))
 
 
 @lru_cache(maxsize=4)
-def guess_by_weights(content: bytes) -> GuessIntent:
-    """Return the function that guesses by the weights in ``content``; see ``guess_by_meaning``."""
+def guess_by_weights(intents: bytes, trouble: bytes) -> GuessIntent:
+    """Return the function that guesses by the weights in these bytes; see ``guess_by_meaning``."""
     try:
         require_installed()
         from service.core.knowledge.minilm import MiniLM, graph_file
@@ -37,6 +42,6 @@ def guess_by_weights(content: bytes) -> GuessIntent:
         folder = Settings().state_dir / "models"
         if not graph_file(folder).is_file():  # making it takes seconds, in which no other customer would be answered
             raise KnowledgeError("the embedding model's file is missing; make it: omni knowledge prepare")
-        return IntentClassifier(read_weights(content), MiniLM.open(folder)).guess
+        return IntentClassifier(read_weights(intents), MiniLM.open(folder), read_weights(trouble)).guess
     except (KnowledgeError, ConfigurationError) as err:
         raise ModelUnusable(f"intents cannot be told by meaning: {err}") from err

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, cast
 
 from service.core.tasks.assistant.knowledge import TransferReason
+from service.core.tasks.assistant.understanding.language import language_of
 from service.core.tasks.assistant.understanding.triggers import (
     OTHER_BANKS,
     asks_if_ai,
@@ -15,6 +16,7 @@ from service.core.tasks.assistant.understanding.triggers import (
     names_other_customer,
     off_topic,
 )
+from service.core.tasks.assistant.understanding.trouble import Language, Trouble, trouble_in
 from service.kit.frame.patterns import pattern_texts
 
 _FILE = Path(__file__).with_name("patterns.yaml")
@@ -45,21 +47,28 @@ _YES = re.compile(_TEXTS["agrees"], re.I)
 _NO = re.compile(_TEXTS["declines"], re.I)
 _BYE = re.compile(_TEXTS["bye"], re.I)
 _HELLO = re.compile(_TEXTS["hello"], re.I)
+_ASKS_FOR_NEW_CARD = re.compile(_TEXTS["asks_for_new_card"], re.I)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What a message wants: its ``topics`` in their order, ``aspects`` of them, and why a person must take over."""
+    """What a message wants: its ``topics`` in their order, ``aspects`` of them, and why a person must take over.
+
+    ``language`` is None where the message has too few words to tell.
+    """
 
     topics: tuple[Topic, ...] = ()
     aspects: frozenset[Aspect] = frozenset()
     handover: TransferReason | None = None
+    trouble: Trouble | None = None
+    language: Language | None = None
     asks_if_ai: bool = False
     off_topic: str = ""
     other_customer: bool = False
     names_branch: bool = False
     looks_near: bool = False
     orders_card: bool = False
+    asks_for_new_card: bool = False
     yes: bool = False
     no: bool = False
     bye: bool = False
@@ -69,6 +78,11 @@ class Wish:
         """Return what the message asks about ``topic``."""
         return self.aspects & _OF_TOPIC.get(topic, frozenset())
 
+    def in_trouble(self, kind: Trouble) -> "Wish":
+        """Return this wish of a customer in trouble: a person takes over, unless they ask only how a lost card is replaced."""
+        only_asks = kind == "lost_or_stolen" and self.asks_for_new_card
+        return replace(self, trouble=kind, handover=None if only_asks else "sensitive_topic")
+
 
 @lru_cache(maxsize=2_048)  # each turn hears the messages before it again
 def hear(message: str) -> Wish:
@@ -76,22 +90,27 @@ def hear(message: str) -> Wish:
     text = message.replace("’", "'")
     topics = _topics(text)
     matter = off_topic(text, topics)
+    language = language_of(text)
     only_off_topic = matter == OTHER_BANKS or (matter and not {"account", "card"}.intersection(topics))
-    return Wish(
+    heard = Wish(
         topics=() if only_off_topic else topics,
         aspects=frozenset(name for name, pattern in _ASPECTS.items() if re.search(rf"\b(?:{pattern})", text, re.I)),
-        handover=handover_reason(text, topics),
+        handover=handover_reason(text, topics, language or "en"),
+        language=language,
         asks_if_ai=asks_if_ai(text),
         off_topic=matter,
         other_customer=names_other_customer(text),
         names_branch=_BRANCH_WORD.search(text) is not None,
         looks_near=_NEAR.search(text) is not None,
+        asks_for_new_card=_ASKS_FOR_NEW_CARD.search(text) is not None,
         orders_card=_ORDERS_CARD.search(text) is not None,
         yes=_YES.search(text) is not None,
         no=_NO.search(text) is not None,
         bye=_BYE.search(text) is not None and not topics,
         hello=_HELLO.search(text) is not None and not topics,
     )
+    kind = trouble_in(text, language or "en")
+    return heard if kind is None else heard.in_trouble(kind)
 
 
 def _topics(text: str) -> tuple[Topic, ...]:

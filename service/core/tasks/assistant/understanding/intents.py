@@ -6,6 +6,7 @@ from typing import Literal
 
 from service.core.tasks.assistant.knowledge import TransferReason
 from service.core.tasks.assistant.understanding.intent import Topic, Wish
+from service.core.tasks.assistant.understanding.trouble import Trouble
 
 # The topics, the reasons for which a message by itself calls a person in, and the rest: off topic, the question whether the
 # customer writes with an AI, thanks and the like, and what nobody understands.
@@ -26,6 +27,8 @@ Intent = Literal[
     "talk",
     "unclear",
 ]
+# What weights tell apart: intents, or kinds of trouble, ordinary messages and pictures of speech ("my phone died").
+Label = Literal[Intent, Trouble, "ordinary", "picture"]
 LEAST_CONFIDENCE = 0.7  # the requirement: what is less sure is asked about
 
 _TOPICS: Mapping[Intent, Topic] = {
@@ -48,10 +51,11 @@ _OF_REASON: Mapping[TransferReason, Intent] = {reason: intent for intent, reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guess:
-    """The likeliest intent of a message by its meaning, and its probability."""
+    """The likeliest intent of a message by its meaning, its probability, and the trouble that it tells of by its meaning."""
 
     intent: Intent
     confidence: float
+    trouble: Trouble | None = None
 
     @property
     def is_sure(self) -> bool:

@@ -16,7 +16,7 @@ from service.core.tasks.assistant.knowledge import (
     CardType,
     bank_knowledge,
 )
-from service.core.tasks.assistant.phone import uk_number
+from service.core.tasks.assistant.phone import phone_in
 from service.core.tasks.assistant.places import found_places
 from service.kit.frame.patterns import pattern_texts, word_list
 
@@ -58,7 +58,6 @@ _LOOKS_FOR = re.compile(r"\b(?:branch(?:es)?|near(?:est|by)?|closest)\b", _I)
 _ALIKE = 0.8  # "vertual" and "premum" pass, "visual" does not
 _JOINS = re.compile(r"\b(?:join|open(?:s|ing)?|sign up|appl(?:y|ies|ying)|start)\b", _I)
 _WORDS = re.compile(r"[a-z]{6,}", _I)
-_PHONE = re.compile(r"(?<![\w+])(?:\+44|0044|44|0)[\d\s().-]{8,16}\d(?!\w)")
 _NOT = re.compile(r"\b(?:not|isn'?t|rather than|instead of|no longer)\s+(?:an?\s+|the\s+|my\s+|in\s+)*([\w-]+)", _I)
 
 
@@ -95,14 +94,8 @@ def read_slots(text: str, asked: str, knowledge: BankKnowledge) -> Slots:
         place=_place(plain, asked, knowledge),
         service=_service(plain),
         phone=phone_in(text),
-        when=_when(plain),
+        when=when_in(plain),
     )
-
-
-def phone_in(text: str) -> str:
-    """Return the first UK number in ``text`` that can be called back, as it is written there; "" if there is none."""
-    found = (match[0].strip(" .-") for match in _PHONE.finditer(text))
-    return next((number for number in found if uk_number(number)), "")
 
 
 def _without_rejected(match: re.Match[str]) -> str:
@@ -131,7 +124,8 @@ def _service(text: str) -> BranchService | None:
     return next((name for name, pattern in _SERVICES if re.search(rf"\b(?:{pattern})\b", text, _I)), None)
 
 
-def _when(text: str) -> CallbackTime | None:
+def when_in(text: str) -> CallbackTime | None:
+    """Return the part of the day that ``text`` names."""
     if re.search(r"\bmornings?\b", text, _I):
         return "morning"
     return "afternoon" if re.search(r"\bafternoons?\b", text, _I) else None

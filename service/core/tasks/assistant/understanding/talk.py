@@ -7,11 +7,13 @@ from pathlib import Path
 
 from service.core.run.dialogue.turn import DialogueInputs
 from service.core.tasks.assistant.knowledge import BankKnowledge
-from service.core.tasks.assistant.persona import remembered
-from service.core.tasks.assistant.phone import uk_number
+from service.core.tasks.assistant.persona import persona, remembered
+from service.core.tasks.assistant.phone import digits_alone, digits_in, phone_in, uk_number
+from service.core.tasks.assistant.understanding.consent import Consent, changes, consent_of
 from service.core.tasks.assistant.understanding.intent import Aspect, Topic, Wish, hear
 from service.core.tasks.assistant.understanding.intents import Guess, GuessIntent, Intent, intent_of, meant
 from service.core.tasks.assistant.understanding.slots import Slots, read_slots
+from service.core.tasks.assistant.understanding.trouble import Language
 from service.kit.frame.patterns import pattern_texts
 
 _FILE = Path(__file__).with_name("patterns.yaml")
@@ -20,6 +22,13 @@ _TEXTS = pattern_texts(_FILE, "talk")
 # What the assistant's last words ask for, whoever worded them: a model may have answered the turn before.
 _ASKS = {name: re.compile(text, re.I) for name, text in pattern_texts(_FILE, "asks").items()}
 _CANNOT_HELP = re.compile(_TEXTS["cannot_help"], re.I)
+_LEAVES = re.compile(_TEXTS["leaves"], re.I)
+_INSTEAD = re.compile(_TEXTS["instead"], re.I)
+_SOMEBODY_ELSES = re.compile(_TEXTS["somebody_elses"], re.I)
+_PRESENT = re.compile(_TEXTS["present"], re.I)
+_OF_CALLBACK = ("phone", "callback", "late")  # what may be asked, or left open, about a callback
+_LEAST_WORDS_OF_TROUBLE = 4
+_LEAST_PIECE, _MOST_PHONE_DIGITS = 3, 14
 _WORD = re.compile(r"\w+")
 _ALIKE, _LEAST_WORDS = 0.6, 3  # shared words of two messages that ask the same, as a share of all their words
 _REPEATED, _LOOKED_AT = 3, 6  # the third equal question among the last six messages
@@ -32,6 +41,11 @@ class Talk:
     ``open`` are the topics that wait for an answer, ``aspects`` what is asked about each. ``asked`` is what the assistant's last
     reply asked for, "" for nothing. ``lost`` counts the messages in a row that nothing could be made of. ``intent`` is what the
     last message wants first; ``guess`` is what its meaning said, None where its words were enough or only words are read.
+
+    ``question`` is the assistant's last reply, ``left``: the last message leaves what was asked. Of a callback: ``consent`` is
+    what the last message answered to the number read back, ``agreed`` whether a plain yes to it still stands, also one whose turn
+    ended before its reply. ``named_phone``: the last message states a number, ``renumbers``: a part of another one; ``pieces``
+    are the digits of one that is not whole yet. ``others``: the number is somebody else's, and nothing says that they are there.
     """
 
     slots: Slots = field(default_factory=Slots)
@@ -45,6 +59,15 @@ class Talk:
     understood: bool = True
     declined: bool = False
     said_phone: str = ""
+    question: str = ""
+    consent: Consent = "none"
+    agreed: bool = False
+    named_phone: bool = False
+    renumbers: bool = False
+    pieces: str = ""
+    others: bool = False
+    left: bool = False
+    language: Language = "en"
     intent: Intent = "unclear"
     guess: Guess | None = None
 
@@ -74,7 +97,10 @@ def cannot_help(reply: str) -> bool:
 
 def _replied(talk: Talk, reply: str) -> Talk:
     """Return the state after the assistant's reply: what it did not ask about further, it has answered."""
-    talk = replace(talk, declined=cannot_help(reply))
+    talk = replace(talk, declined=cannot_help(reply), question=reply)
+    if persona().sayings["late"] in reply:
+        return replace(talk, open=("callback",), asked="late")
+    talk = replace(talk, agreed=False)
     asked = next((name for name, pattern in _ASKS.items() if pattern.search(reply)), "")
     if asked in ("", "request"):
         return replace(talk, open=(), asked=asked)
@@ -92,12 +118,59 @@ def _replied(talk: Talk, reply: str) -> Talk:
 
 def _heard(talk: Talk, message: str, knowledge: BankKnowledge, guess_intent: GuessIntent | None) -> Talk:
     heard, stated = hear(message), read_slots(message, _expected(talk), knowledge)
+    if heard.other_customer:
+        stated = replace(stated, phone="")
+    talk, stated = _of_callback(talk, message, stated)
+    heard = _with_trouble(heard, talk, message, guess_intent)
+    leaves = heard.trouble is not None or heard.bye
+    if _LEAVES.search(message):
+        leaves, stated = True, Slots()
+    talk = replace(talk, left=leaves and bool(talk.open), language=heard.language or talk.language)
+    if leaves or (_INSTEAD.search(message) and set(heard.topics) - set(talk.open)):
+        talk = replace(talk, open=(), pieces="")
     by_words = _taken_up(talk, heard, stated)
     if by_words.understood or guess_intent is None:
         return by_words
     guess = guess_intent(message)
     by_meaning = _taken_up(talk, meant(heard, guess.intent), stated) if guess.is_sure else by_words
     return replace(by_meaning, guess=guess)
+
+
+def _with_trouble(heard: Wish, talk: Talk, message: str, guess_intent: GuessIntent | None) -> Wish:
+    """Return ``heard`` with the trouble that the meaning of ``message`` shows; a short answer to a question shows none."""
+    asks_nothing = heard.trouble is not None or talk.consent != "none" or heard.language not in (None, "en")
+    if guess_intent is None or asks_nothing or len(_WORD.findall(message)) < _LEAST_WORDS_OF_TROUBLE:
+        return heard
+    kind = guess_intent(message).trouble
+    return heard if kind is None else heard.in_trouble(kind)
+
+
+def _of_callback(talk: Talk, message: str, stated: Slots) -> tuple[Talk, Slots]:
+    """Return the talk with what ``message`` says about a callback, and ``stated`` with a number whose last piece it brings."""
+    pieces = ""
+    if talk.asked == "phone" and not stated.phone and (digits := digits_alone(message)):
+        pieces = digits if digits.startswith("0") else talk.pieces + digits
+        if uk_number(pieces):
+            stated, pieces = replace(stated, phone=pieces), ""
+        elif len(pieces) > _MOST_PHONE_DIGITS:
+            pieces = ""
+    waits = talk.asked in ("callback", "late")
+    consent = consent_of(message, talk.question) if waits else "none"
+    agreed = (talk.agreed and consent == "none" and not changes(message, talk.question)) or (
+        consent == "given" and (talk.agreed or talk.asked == "callback")
+    )
+    others = _SOMEBODY_ELSES.search(message) is not None or (talk.others and not stated.phone)
+    talk = replace(
+        talk,
+        consent=consent,
+        named_phone=bool(stated.phone),
+        renumbers=not stated.phone and len(digits_in(message)) >= _LEAST_PIECE and changes(message, talk.question),
+        pieces=pieces,
+        others=others and _PRESENT.search(message) is None,
+    )
+    return replace(
+        talk, agreed=agreed and bool(phone_in(talk.question) or talk.asked == "late") and not talk.others
+    ), stated
 
 
 def _taken_up(talk: Talk, heard: Wish, stated: Slots) -> Talk:
@@ -140,11 +213,20 @@ def _answers(talk: Talk, heard: Wish, stated: Slots, new: Sequence[Topic]) -> bo
         "channel": bool(stated.channels),
         "card_type": bool(stated.cards),
         "location": bool(stated.place),
-        "phone": bool(stated.phone) or heard.no,
-        "callback": heard.yes or heard.no or bool(stated.phone),
+        "phone": bool(stated.phone) or heard.no or bool(talk.pieces),
+        "callback": talk.consent != "none" or heard.yes or heard.no or bool(stated.phone),
         "transfer": heard.yes or heard.no,
     }
-    other = stated != Slots() or new or heard.handover or heard.asks_if_ai or heard.off_topic or heard.other_customer
+    other = (
+        talk.left
+        or stated != Slots()
+        or new
+        or heard.handover
+        or heard.bye
+        or heard.asks_if_ai
+        or heard.off_topic
+        or heard.other_customer
+    )
     return by_name.get(talk.asked, True) or bool(other)
 
 
@@ -157,7 +239,7 @@ def _topics(talk: Talk, heard: Wish, stated: Slots) -> tuple[Topic, ...]:
         topics.remove("card")  # "when does the card come" asks about the account's
     if "hours" in topics and heard.names_branch and (stated.place or talk.slots.place):
         topics[topics.index("hours")] = "branch"
-    if talk.asked == "phone" or talk.asked == "callback":
+    if talk.asked in _OF_CALLBACK and "callback" in talk.open:
         topics = [topic for topic in topics if topic != "callback"] or (["callback"] if not heard.off_topic else [])
         return tuple(topics)
     if topics:

@@ -1,10 +1,11 @@
 """What calls for a person, or is none of the assistant's business, read from whole words: "personal" is no person."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from service.core.tasks.assistant.knowledge import TransferReason
+from service.core.tasks.assistant.understanding.trouble import Language
 from service.kit.frame.patterns import pattern_texts
 
 _TEXTS = pattern_texts(Path(__file__).with_name("patterns.yaml"), "triggers")
@@ -13,6 +14,10 @@ OTHER_BANKS = "other banks"
 _PERSON = re.compile(_TEXTS["person"], re.I)
 _ONLY_PERSON = re.compile(_TEXTS["only_person"], re.I)
 _NO_PERSON = re.compile(_TEXTS["no_person"], re.I)
+_PERSON_IN: Mapping[Language, re.Pattern[str]] = {
+    "es": re.compile(_TEXTS["person_es"], re.I),
+    "pl": re.compile(_TEXTS["person_pl"], re.I),
+}
 _IS_IT_AI = re.compile(_TEXTS["is_it_ai"], re.I)
 _FRUSTRATED = re.compile(_TEXTS["frustrated"], re.I)
 _ONLY_ANGER = re.compile(_TEXTS["only_anger"], re.I)
@@ -26,8 +31,10 @@ _OTHER_CUSTOMER = re.compile(_TEXTS["other_customer"], re.I)
 _OWN_ACCOUNT = re.compile(_TEXTS["own_account"], re.I)
 
 
-def handover_reason(text: str, topics: Collection[str]) -> TransferReason | None:
+def handover_reason(text: str, topics: Collection[str], language: Language = "en") -> TransferReason | None:
     """Return why a person must take over after ``text``, which is about ``topics``; None if nobody must."""
+    if language != "en":
+        return "explicit_request" if _PERSON_IN[language].search(text) else None
     if _SENSITIVE.search(text):
         return "sensitive_topic"
     if _asks_for_person(text, topics):

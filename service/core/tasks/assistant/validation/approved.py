@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from service.core.statements.accounting.source import SourceStatement
+from service.core.tasks.assistant.first_help import first_help
 from service.core.tasks.assistant.persona import persona
 from service.core.tasks.assistant.understanding.intent import Aspect
 from service.core.tasks.assistant.wording import (
@@ -52,7 +53,7 @@ def approved(answers: Iterable[tuple[str, Mapping[str, Any]]], customer: Iterabl
 
 @cache
 def _wordings() -> tuple[SourceStatement, ...]:
-    return tuple(SourceStatement(text=text, how="wording") for text in persona().wordings)
+    return tuple(SourceStatement(text=text, how="wording") for text in (*persona().wordings, *first_help().wordings))
 
 
 @cache

@@ -6,18 +6,28 @@ from dataclasses import dataclass
 
 from service.core.run.dialogue.turn import DialogueInputs
 from service.core.run.guard import Objection
+from service.core.tasks.assistant.first_help import first_help
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.validation.closed import closed_findings
 from service.core.tasks.assistant.validation.facts import fact_findings
 from service.core.tasks.assistant.validation.promises import promise_findings
 from service.core.tasks.assistant.validation.seen import SeenTurn
+from service.core.tasks.assistant.validation.vocabulary import vocabulary_findings
 from service.core.tools.use import TracedStep
 
 
 def reply_findings(reply: AssistantReply, seen: SeenTurn) -> tuple[Objection, ...]:
-    """Return what is wrong with a reply, each finding once."""
+    """Return what is wrong with a reply, each finding once; what is released for customers in trouble is read by people."""
+    reply = reply.model_copy(update={"reply": first_help().without(reply.reply)})
     return tuple(
-        dict.fromkeys((*fact_findings(reply, seen), *promise_findings(reply, seen), *closed_findings(reply, seen)))
+        dict.fromkeys(
+            (
+                *fact_findings(reply, seen),
+                *promise_findings(reply, seen),
+                *closed_findings(reply, seen),
+                *vocabulary_findings(reply, seen),
+            )
+        )
     )
 
 

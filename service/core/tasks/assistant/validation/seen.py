@@ -9,6 +9,7 @@ from typing import Any
 from service.core.run.dialogue.turn import DialogueInputs
 from service.core.statements.grounding.text import fold
 from service.core.tasks.assistant.persona import must_disclose
+from service.core.tasks.assistant.story import numbers_said
 from service.core.tasks.assistant.wording import is_clean
 from service.core.tools.use import TracedStep
 
@@ -66,7 +67,7 @@ class SeenTurn:
         return cls(
             answers=tuple((name, answer) for name, answer in answers if isinstance(answer, dict)),
             tried=frozenset(name for name, status, _ in used if status != "refused"),
-            customer=(*inputs.said, *inputs.session.values()),
+            customer=(*numbers_said(inputs), *inputs.said, *inputs.session.values()),
             assistant=tuple(turn.text for turn in inputs.history if turn.by == "assistant"),
             must_disclose=must_disclose(inputs),
             message=inputs.message,

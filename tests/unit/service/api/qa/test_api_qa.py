@@ -16,6 +16,7 @@ from service.access.control import open_access
 from service.api.assets import ASSETS
 from service.app import create_app
 from service.calls.keys import transcript_key
+from service.dashboards.calls import SAMPLE
 from service.dashboards.reader import DashboardReader, read_warehouse
 from service.kit.settings import Settings
 
@@ -80,11 +81,33 @@ def test_a_lead_reads_the_figures_of_its_tenant(runtime):
         assert (found["form_id"], found["held"]["calls"], found["criteria"]) == (None, 0, [])
 
 
-@pytest.mark.parametrize("path", ["/v1/calls/figures", "/v1/calls/failures", f"/v1/calls/call-{0:024x}/transcript"])
+def test_a_lead_gets_a_random_sample_of_the_week_and_the_passed_calls(runtime):
+    with client_of(runtime, "lead") as client:
+        week = {"form_id": "support", "to": "2026-11-11"}
+        sample = client.get("/v1/calls/listed", params=week | {"kind": "sample"}).json()
+        assert (sample["from"], sample["to"]) == ("2026-11-09", "2026-11-15")
+        again = client.get("/v1/calls/listed", params=week | {"kind": "sample", "to": "2026-11-15"}).json()
+        assert again == sample
+        drawn = [call["call_id"] for call in sample["calls"]]
+        assert 0 < len(drawn) == len(set(drawn)) <= SAMPLE
+        passed = client.get("/v1/calls/listed", params=SIXTH | {"kind": "passed"}).json()["calls"]
+        assert all(call["passed"] for call in passed)
+        assert [call["call_date"] for call in passed] == sorted((call["call_date"] for call in passed), reverse=True)
+        review = client.get("/v1/calls/listed", params=SIXTH | {"kind": "needs_review"}).json()["calls"]
+        assert all(call["state"] == "needs_review" for call in review)
+        assert client.get("/v1/calls/listed", params=week | {"kind": "failed"}).status_code == 422
+    with client_of(runtime, "other") as client:
+        theirs = client.get("/v1/calls/listed", params=week | {"kind": "sample"}).json()["calls"]
+        assert not {call["call_id"] for call in theirs} & set(drawn)
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/calls/figures", "/v1/calls/failures", "/v1/calls/listed", f"/v1/calls/call-{0:024x}/transcript"]
+)
 def test_who_may_not_see_calls_is_refused(runtime, path):
     for name, status in ((None, 401), ("desk", 403), ("homeless", 403)):
         with client_of(runtime, name) as client:
-            assert client.get(path, params=SIXTH).status_code == status, name
+            assert client.get(path, params=SIXTH | {"kind": "passed"}).status_code == status, name
 
 
 @pytest.mark.parametrize(

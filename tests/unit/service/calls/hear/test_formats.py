@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.calls.failure import CallFailed, FailureReason
-from service.calls.hear.formats import facts_of, is_audio, read_transcript
+from service.calls.hear.formats import facts_of, is_audio, is_possible_date, read_transcript
 from service.calls.hear.transcriber import Facts
 from service.local.call_samples import as_transcribe, as_vtt
 
@@ -158,9 +158,23 @@ def test_what_could_be_read_and_not_be_kept_has_a_reason(body, reason):
     assert caught.value.reason == reason
 
 
-def test_a_date_outside_the_calendar_in_the_metadata_is_ignored():
+@pytest.mark.parametrize("date", [FAR, "2036-11-16T00:00:00Z", "0001-01-02T00:00:00Z", "9999-12-30T00:00:00Z"])
+def test_an_impossible_date_in_the_metadata_is_ignored(date):
     modified = datetime(2026, 11, 16, tzinfo=UTC)
-    assert facts_of({"call-date": FAR}, modified).call_date == modified
+    assert facts_of({"call-date": date}, modified).call_date == modified
+
+
+@pytest.mark.parametrize(
+    ("date", "possible"),
+    [
+        ("1999-12-31T23:59:59Z", False),
+        ("2000-01-01T00:00:00Z", True),
+        ("2026-11-17T00:00:00Z", True),
+        ("2026-11-17T00:00:01Z", False),
+    ],
+)
+def test_a_call_is_no_older_than_2000_and_no_newer_than_its_upload_by_a_day(date, possible):
+    assert is_possible_date(datetime.fromisoformat(date), datetime(2026, 11, 16, tzinfo=UTC)) == possible
 
 
 @given(st.text(alphabet="WEBVT0123456789:.-> \n<v/Agent", max_size=80))

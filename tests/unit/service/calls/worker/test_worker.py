@@ -67,12 +67,18 @@ GERMAN = [
         ({"turns": GERMAN}, "failed", "language"),
         ({"turns": TURNS, "language": "de-DE"}, "failed", "language"),
         ({"turns": TURNS, "form": "sales"}, "failed", "form"),
+        ({"turns": TURNS, "call_date": "2036-11-16T09:00:00Z"}, "failed", "unreadable"),
+        ({"turns": TURNS, "call_date": "0001-01-02T09:00:00Z"}, "failed", "unreadable"),
+        ({"turns": TURNS, "call_date": "9999-12-30T09:00:00Z"}, "failed", "unreadable"),
         ({"turns": [{**TURNS[0], "text": "a" * 100_001}]}, "failed", "unreadable"),
         # Heard where `make setup EXTRAS=1` has put Whisper, and then it is no recording.
         (b"RIFF\x10\x00 no sound", "failed", "unreadable" if find_spec("faster_whisper") else "no_transcriber"),
         (b"{cut off", "failed", "unreadable"),
     ],
-    ids=["silence", "music", "no-agent", "one-speaker", "unknown", "german", "declared", "form", "endless", "audio", "cut-off"],
+    ids=[
+        "silence", "music", "no-agent", "one-speaker", "unknown", "german", "declared", "form", "2036", "1", "9999", "endless",
+        "audio", "cut-off",
+    ],
 )  # fmt: skip
 @pytest.mark.acceptance("call-step-13")
 async def test_bad_calls_have_a_state_and_a_reason(place: CallPlace, body: Any, state: str, why: str) -> None:

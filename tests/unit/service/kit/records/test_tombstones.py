@@ -71,5 +71,12 @@ def test_before_the_first_answer_nothing_may_be_written(shared, tombstones):
         tombstones.covers([account_hash("3308126945")], AT)
 
 
+@pytest.mark.parametrize("text", ["soon", "", "2026-11-22T12:00:00"])
+def test_a_note_that_cannot_be_read_covers_its_customer_and_holds_up_nobody_else(shared, tombstones, text):
+    shared.text = text
+    assert tombstones.covers([account_hash("3308126945")], LATER)
+    assert not tombstones.covers([account_hash("3308126946")], AT)
+
+
 def test_without_an_aws_nobody_was_erased():
     assert not Tombstones(None).covers([account_hash("3308126945")], AT)

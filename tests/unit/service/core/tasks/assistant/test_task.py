@@ -1,6 +1,7 @@
 """A run of the task when serving: what a model says without a tool is repaired or refused, and the rules answer behind it."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from service.core.llm.model_call import ModelReply
 from service.core.llm.pricing import Usage
 from service.core.run.dialogue.turn import DialogueInputs
 from service.core.run.task import TaskContext
-from service.core.tasks.assistant import TASK
+from service.core.tasks.assistant import TASK, tools
+from service.core.tasks.assistant.bank import Bank
+from service.core.tasks.assistant.knowledge import bank_knowledge
 from service.core.tasks.assistant.rules import MODEL_ID, rules
 from service.core.tasks.assistant.understanding import by_meaning
 from service.core.tools.allowed import AllowedTools
@@ -103,7 +106,9 @@ async def test_what_must_not_be_shown_is_answered_by_the_rules_with_tools(wrong)
     assert reply["claims"][0]["tool"] == "get_debit_card_info"
 
 
-async def test_without_models_and_tools_it_hands_over_what_it_cannot_look_up():
+async def test_without_models_and_tools_it_hands_over_what_it_cannot_look_up(monkeypatch):
+    bank = Bank(knowledge=bank_knowledge(), records={}, clock=lambda: datetime(2026, 11, 24, 10, 30, tzinfo=UTC))
+    monkeypatch.setattr(tools, "live_bank", lambda: bank)
     models = Models(*[UpstreamUnavailable("down")] * 4)
     models.backup = lambda _: UpstreamUnavailable("down")
     result, reply = await answered(models)

@@ -3,8 +3,9 @@
 import pytest
 
 from service.core.tasks.assistant.knowledge import bank_knowledge
+from service.core.tasks.assistant.phone import phone_in
 from service.core.tasks.assistant.understanding.intent import hear
-from service.core.tasks.assistant.understanding.slots import phone_in, read_slots
+from service.core.tasks.assistant.understanding.slots import read_slots
 
 
 @pytest.mark.parametrize(

@@ -80,13 +80,16 @@ def smoke(
         str | None,
         typer.Option(help="Secret in Secrets Manager with the client that asks; without it, the token is SMOKE_TOKEN."),
     ] = None,
+    gateway_key: Annotated[
+        str, typer.Option(help="Key of the API's gateway, where customers ask; without it, the service's own address.")
+    ] = "",
 ) -> None:
     """Ask for a summary about the canary account, which has a history; fail unless a model answered."""
     from eval.spine.errors import Refused
     from service.operate.deployment.smoke import smoke_problem
 
-    token = os.environ.get("SMOKE_TOKEN", "") if client is None else _token(url, client)
-    problem = smoke_problem(url, account, token)
+    token = os.environ.get("SMOKE_TOKEN", "") if client is None else _token(url, client, gateway_key)
+    problem = smoke_problem(url, account, token, key=gateway_key)
     if problem is not None:
         raise Refused(f"the smoke test of {url} failed: {problem}")
     say(f"{url} is ready and answers")
@@ -123,7 +126,7 @@ def settings_of_service() -> None:
                 say(f"export {one['name']}={shlex.quote(one['value'])}")
 
 
-def _token(url: str, secret: str) -> str:
+def _token(url: str, secret: str, gateway_key: str) -> str:
     """Return a new token of the client that a secret holds: none is stored, so none has run out."""
     import json
 
@@ -139,7 +142,7 @@ def _token(url: str, secret: str) -> str:
         found = json.loads(
             clients.client("secretsmanager", Settings()).get_secret_value(SecretId=secret)["SecretString"]
         )
-        return token_of(url, found["id"], found["secret"])
+        return token_of(url, found["id"], found["secret"], key=gateway_key)
     except (BotoCoreError, ClientError) as err:
         problem = err.response["Error"]["Code"] if isinstance(err, ClientError) else type(err).__name__
         raise StoreError(

@@ -1,0 +1,135 @@
+"""Steps in which something is lost, killed or asked wrongly, and what the whole run showed of rights and ways out."""
+
+import json
+import time
+
+import httpx2
+
+from omni.deploying.rehearsal.account import CannotDeploy
+from omni.deploying.rehearsal.in_use import ask
+from omni.deploying.rehearsal.steps import RehearsalSteps, Unexpected, expect
+from omni.deploying.rehearsal.tasks import wait_until
+from omni.deploying.rehearsal.templates import resources
+from omni.deploying.rehearsal.world import EXPIRED, WRONG_ACCOUNT, LocalProduction
+
+STEPS = RehearsalSteps()
+
+
+@STEPS.step("Restore a table", "answers go on, and everything comes back")
+def _restore_table(world: LocalProduction) -> str:
+    """The table of clients, keys and releases is lost and comes back, by the page's own commands."""
+    dynamodb, table = world.account["dynamodb"], world.person["OMNI_SHARED_TABLE"]
+    before = dynamodb.scan(TableName=table)["Count"]
+    copy = dynamodb.create_backup(TableName=table, BackupName="omni-restored")["BackupDetails"]["BackupArn"]
+    dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
+    dynamodb.delete_table(TableName=table)
+    time.sleep(2.0)
+    ask(world)  # what the tasks know is enough meanwhile
+    dynamodb.restore_table_from_backup(TargetTableName=table, BackupArn=copy)
+    after = dynamodb.scan(TableName=table)["Count"]
+    expect(after >= before, f"{after} of {before} items came back")
+    ask(world)
+    said = world.omni("client", "later", "--scopes", "summaries")
+    return f"{after} items; answers went on; a client can be added ({len(said.splitlines())} lines)"
+
+
+@STEPS.step("Restore the registry", "from a copy of its database; releases verify")
+def _restore_registry(world: LocalProduction) -> str:
+    assert world.database is not None
+    assert world.registry is not None
+    copy = world.database.dump("mlflow")
+    world.registry.kill()
+    world.database.drop("mlflow")
+    ask(world)
+    world.database.restore("mlflow", copy)
+    seconds = world.start_registry()
+    world.omni("verify")
+    return f"dropped, restored, verified; the registry is healthy after {seconds:.0f} s"
+
+
+@STEPS.step("The registry is killed", "answers go on, and a new task gets ready")
+def _registry_killed(world: LocalProduction) -> str:
+    assert world.registry is not None
+    world.registry.kill()
+    ask(world)
+    name = sorted(world.tasks)[0]
+    world.tasks[name].kill()
+    zone = int(world.places[name][0].split(".")[2]) - 1
+    world.start_task(name, zone=zone)
+    wait_until(lambda: name not in world.balancers[0].well, f"{name} is replaced", 60)
+    seconds = wait_until(lambda: name in world.balancers[0].well, f"{name}, new and without a registry, is well", 120)
+    ask(world)
+    return f"answers go on; a new task without a disk is well after {seconds:.0f} s"
+
+
+@STEPS.step("A zone is killed", "the others answer, and the tasks come back")
+def _zone_killed(world: LocalProduction) -> str:
+    """All tasks of one zone end at once, while a customer asks; ECS starts them in another zone."""
+    lost = [name for name, (address, _) in world.places.items() if int(address.split(".")[2]) == 1]
+    for name in lost:
+        world.tasks[name].kill()
+    began, sent, failed = time.monotonic(), 0, 0
+    while time.monotonic() - began < 15:
+        sent += 1
+        try:
+            ask(world)
+        except (Unexpected, httpx2.HTTPError):
+            failed += 1
+    for name in lost:
+        world.start_task(name, zone=1)
+    world.wait_ready(len(world.tasks))
+    ask(world)
+    expect(failed * 2 < sent, f"{failed} of {sent} requests failed within 15 s")
+    return f"{len(lost)} of {len(world.tasks)} tasks; {failed} of {sent} requests failed within 15 s, none after"
+
+
+@STEPS.step("Bad input", "one line each, and nothing half-done")
+def _bad_input(world: LocalProduction) -> str:
+    """What somebody gets who asks AWS wrongly: one line that says what to do, and nothing half-done."""
+    cases = {
+        "expired credentials": {"key": EXPIRED},
+        "another account": {"key": WRONG_ACCOUNT},
+        "another region": {
+            "AWS_REGION": "eu-west-2",
+            "AWS_DEFAULT_REGION": "eu-west-2",
+            "OMNI_AWS_REGION": "eu-west-2",
+        },
+    }
+    for what, changed in cases.items():
+        done = world.shell("unset OMNI_ENVIRONMENT; omni deploy settings", **changed)
+        lines = done.stderr.strip().splitlines()
+        expect(
+            done.returncode == 2 and len(lines) == 1,
+            f"{what}: exit code {done.returncode}, {len(lines)} lines: {lines[-1:]}",
+        )
+        kept = world.shell('unset OMNI_ENVIRONMENT; eval "$(omni deploy settings)"; omni deploy status', **changed)
+        expect(kept.returncode == 2, f"{what}: the shell goes on and asks something else: {kept.stdout.strip()[:200]}")
+    unknown = {"RegistryImage": "x", "NoSuchParameter": "x"}
+    for given, word in (({}, "lacks the parameters"), (unknown, "has no parameters")):
+        try:
+            world.account.deploy("omni-again", world.template("omni-registry"), given)
+        except CannotDeploy as err:
+            expect(word in str(err) and "\n" not in str(err), str(err))
+        else:
+            raise Unexpected(f"a stack stands with the parameters {given}")
+    return f"{', '.join(cases)}, a missing and an unknown parameter: one line each, and the shell stays shut"
+
+
+@STEPS.step("Endpoints", "one for each AWS service that a task asked")
+def _endpoints(world: LocalProduction) -> str:
+    """Each AWS service that a task asked has a way out of the private network."""
+    made = {
+        json.dumps(one["ServiceName"])
+        for one in resources(world.template("omni-network"), "AWS::EC2::VPCEndpoint").values()
+    }
+    asked = set().union(*(found for key, found in world.aws.asked.items() if key.startswith("omni-")))
+    missing = sorted(one for one in asked if not any(f".{one}" in name for name in made))
+    expect(not missing, f"no endpoint for {', '.join(missing)}")
+    return ", ".join(sorted(asked))
+
+
+@STEPS.step("Rights", "no task was refused anything")
+def _rights(world: LocalProduction) -> str:
+    refused = [f"{what} ({times} times)" for what, times in world.aws.refused.items()]
+    expect(not refused, "; ".join(refused))
+    return "nothing that a task needed was refused"

@@ -1,0 +1,49 @@
+"""Arranges a callback: asks for the number, then for a yes to exactly what is read back, and only then requests it."""
+
+from functools import partial
+
+from service.core.tasks.assistant.first_help import first_help
+from service.core.tasks.assistant.persona import persona
+from service.core.tasks.assistant.phone import phone_in
+from service.core.tasks.assistant.turn import Turn, saying
+from service.core.tasks.assistant.understanding.slots import when_in
+from service.core.tasks.assistant.wording import message_worded
+
+_MOST_WORDS_OF_NO = 3  # "no, thank you" may mean another number; what says more takes the call back
+
+
+def arrange_callback(turn: Turn) -> None:
+    """Take the next step to a callback."""
+    talk, questions = turn.talk, persona().questions["phone"]
+    phone = talk.slots.phone or talk.said_phone
+    if talk.agreed:
+        read_back, part = phone_in(talk.question) or phone, when_in(talk.question) or talk.slots.when
+        when = {} if part is None else {"when": part}
+        turn.look_up("request_callback", partial(message_worded, "request_callback"), phone=read_back, **when)
+    elif talk.asked == "callback" and talk.consent == "refused" and not talk.named_phone:
+        if talk.heard.no and not talk.slots.phone and len(turn.inputs.message.split()) <= _MOST_WORDS_OF_NO:
+            turn.ask("phone", questions[1])
+        else:
+            turn.say(saying("no_call"))
+    elif talk.asked == "phone" and talk.heard.no and not talk.named_phone:
+        turn.say(saying("no_call"))
+    elif talk.asked == "callback" and talk.renumbers:
+        turn.ask("phone", questions[1])
+    elif talk.pieces:
+        turn.ask("phone", questions[-1])
+    elif talk.language != "en" and not phone:
+        turn.ask("phone", first_help().languages[talk.language].phone)
+    elif not phone:
+        turn.ask("phone")
+    else:
+        _read_back(turn, phone)
+
+
+def _read_back(turn: Turn, phone: str) -> None:
+    talk = turn.talk
+    if talk.consent == "unclear" and not talk.named_phone:
+        turn.say(saying("plain_yes"))
+    if talk.others:
+        turn.say(saying("not_yours"))
+    time = "" if talk.slots.when is None else f" in the {talk.slots.when}".replace(" in the soon", "")
+    turn.ask("confirmation", f"Shall I arrange a call to {phone}{time}?")

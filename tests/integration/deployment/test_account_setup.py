@@ -1,0 +1,123 @@
+"""The tools that make an account ready, against the local AWS and a GitHub that only writes down what it is asked."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from service.kit.aws.clients import client
+from service.kit.settings import REPO_ROOT
+
+pytestmark = pytest.mark.slow
+TEMPLATE = json.loads((REPO_ROOT / "infra/cdk/templates/prod/omni-bootstrap.json").read_text(encoding="utf-8"))
+# What the local AWS has no resource for.
+NOT_HERE = {"AWS::CodeConnections::Connection", "AWS::IAM::OIDCProvider"}
+GH = """#!/usr/bin/env bash
+case "$1 $2" in
+  "api user") echo 7 ;;
+  "api repos/"*) grep -qx "${2##*/}" "$MADE" ;;
+  "api --method") { [ "$3" = POST ] || { basename "$4" >> "$MADE"; cat > "$MADE.$(basename "$4")"; }; } ;;
+  *" set") printf '%s\\n' "$3 $5 ${7:-} ${*: -1}" | head -1 >> "$ASKED" ;;
+esac
+"""
+
+
+@pytest.fixture(scope="module")
+def account(local_aws):
+    """The environment of a shell whose account has ``omni-bootstrap``."""
+    settings = local_aws(store_timeout_s=60.0)
+    gone = {logical for logical, one in TEMPLATE["Resources"].items() if one["Type"] in NOT_HERE}
+    text = json.dumps(TEMPLATE | {"Resources": {k: v for k, v in TEMPLATE["Resources"].items() if k not in gone}})
+    for logical, attribute in (("GitHub", "Arn"), ("Connection", "ConnectionArn")):
+        text = text.replace(json.dumps({"Fn::GetAtt": [logical, attribute]}), '"arn:aws:iam::000000000000:left-out"')
+    stacks = client("cloudformation", settings)
+    stacks.create_stack(
+        StackName="omni-bootstrap",
+        TemplateBody=text,
+        Parameters=[{"ParameterKey": "Repository", "ParameterValue": "owner/name"}],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    stacks.get_waiter("stack_create_complete").wait(StackName="omni-bootstrap", WaiterConfig={"Delay": 1})
+    return settings, os.environ | {
+        "AWS_ENDPOINT_URL": str(settings.aws.endpoint),
+        "AWS_REGION": settings.aws.region,
+        "AWS_DEFAULT_REGION": settings.aws.region,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+
+
+def cdk(env, *words):
+    return subprocess.run(
+        [sys.executable, "tools/cdk.py", *words], cwd=REPO_ROOT, env=env, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("stage", "changes", "said"),
+    [
+        ("dev", {}, "has no bucket omni-dev-templates-000000000000-"),
+        (
+            "prod",
+            {"AWS_REGION": "ap-south-1", "AWS_DEFAULT_REGION": "ap-south-1"},
+            "another account or region than that of prod",
+        ),
+        (
+            "prod",
+            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"},
+            "sign in again",
+        ),
+        ("prod", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "(EndpointConnectionError): sign in again"),
+        ("staging", {}, "name a stage (dev, test, prod)"),
+    ],
+)
+def test_the_wrong_place_is_refused_in_one_line_before_anything_is_done(account, stage, changes, said, tmp_path):
+    done = cdk(
+        account[1] | {"AWS_CONFIG_FILE": str(tmp_path / "none"), "HOME": str(tmp_path)} | changes,
+        stage,
+        "deploy",
+        "omni-data",
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+@pytest.mark.skipif(shutil.which("aws") is None, reason="needs the AWS CLI, as the guide does")
+def test_github_gets_what_the_stacks_know_and_keeps_what_people_set_up(account, tmp_path):
+    settings, env = account
+    (tmp_path / "gh").write_text(GH, encoding="utf-8")
+    (tmp_path / "gh").chmod(0o755)
+    (tmp_path / "made").write_text("on-call\n", encoding="utf-8")  # somebody has set it up
+    env = env | {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "MADE": str(tmp_path / "made"),
+        "ASKED": str(tmp_path / "asked"),
+    }
+
+    def run():
+        (tmp_path / "asked").write_text("", encoding="utf-8")
+        subprocess.run(["tools/github.sh", "owner/name"], cwd=REPO_ROOT, env=env, check=True, capture_output=True)
+        return (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
+
+    first = run()
+    assert "OMNI_AWS_ROLE owner/name production arn:aws:iam::000000000000:role/omni-github-production" in first
+    assert any(line.startswith("OMNI_SIGNING_KMS_KEY owner/name on-call arn:aws:kms:") for line in first)
+    assert not any("PASSWORD" in line for line in first)
+    assert not (tmp_path / "made.on-call").exists()
+    production, evaluation = (
+        json.loads((tmp_path / f"made.{name}").read_text()) for name in ("production", "evaluation")
+    )
+    assert production["reviewers"] == [{"type": "User", "id": 7}]
+    assert production["deployment_branch_policy"]["custom_branch_policies"] is True
+    assert evaluation["deployment_branch_policy"] is None
+    trusted = client("ssm", settings).get_parameter(Name="/omni/trusted-keys")["Parameter"]["Value"]
+    assert trusted.startswith("-----BEGIN PUBLIC KEY-----")
+    client("secretsmanager", settings).create_secret(Name="omni-registry-writer", SecretString="of-mlflow")
+    second = run()
+    assert "OMNI_REGISTRY_PASSWORD owner/name production of-mlflow" in second
+    assert set(first) < set(second)

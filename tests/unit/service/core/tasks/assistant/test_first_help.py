@@ -1,0 +1,156 @@
+"""First help comes before anything else, at any hour, in three languages, and never asks for anything."""
+
+import importlib
+import re
+from datetime import UTC, datetime
+from typing import get_args
+
+import pytest
+from assistant_chat import CLOSED, OPEN, Chat
+from pydantic import ValidationError
+
+from service.core.run.dialogue.task import DialogueSoFar
+from service.core.run.dialogue.turn import DialogueInputs
+from service.core.tasks.assistant import tools
+from service.core.tasks.assistant.bank import Bank
+from service.core.tasks.assistant.first_help import FirstHelp, first_help
+from service.core.tasks.assistant.knowledge import bank_knowledge
+from service.core.tasks.assistant.reply import AssistantReply
+from service.core.tasks.assistant.rules import rules
+from service.core.tasks.assistant.understanding.trouble import Language, Trouble, trouble_in
+
+SUNDAY = datetime(2026, 11, 29, 3, 0, tzinfo=UTC)
+SAID = {
+    "danger_to_life": ("I want to kill myself", "me quiero morir", "nie chcę już żyć"),
+    "abuse": ("my husband hits me when I spend money", "mi marido me pega", "mąż mnie bije i zabiera mi pieniądze"),
+    "code_given_away": ("I gave the caller my PIN", "le di mi pin a un hombre", "podałam kod przez telefon"),
+    "fraud": ("Someone just spent £400 on my card and it wasn't me", "me han estafado", "oszukali mnie"),
+    "lost_or_stolen": ("I lost my card", "he perdido mi tarjeta", "zgubiłem kartę"),
+    "child": ("I'm 9 and my mum isn't here", "tengo 10 años", "mam 9 lat"),
+    "bereavement": ("my dad died on Tuesday", "mi madre ha muerto", "zmarł mój mąż"),
+    "confused_caller": ("I don't know where I am", "no sé dónde estoy", "nie wiem gdzie jestem"),
+    "cannot_pay": ("I can't pay my loan this month", "no puedo pagar este mes", "nie mogę zapłacić raty"),
+}
+EACH = [(kind, *each) for kind, texts in SAID.items() for each in zip(("en", "es", "pl"), texts, strict=True)]
+
+
+def test_every_kind_is_tried_in_every_language():
+    assert {(kind, language) for kind, language, _ in EACH} == {
+        (kind, language) for kind in get_args(Trouble) for language in get_args(Language)
+    }
+
+
+@pytest.mark.parametrize(("kind", "language", "text"), EACH)
+@pytest.mark.parametrize("at", [OPEN, SUNDAY], ids=["open", "sunday"])
+def test_help_comes_at_once_at_any_hour_and_in_the_customers_language(kind, language, text, at):
+    reply = Chat(at=at)(text)
+    assert first_help().told(kind, language, spoken=False) in reply.reply
+    assert (reply.action == "handover") == (at is OPEN)
+    assert len(reply.reply.split()) <= 90
+
+
+@pytest.mark.parametrize(("kind", "language", "text"), EACH)
+def test_help_interrupts_an_open_question_and_leaves_it(kind, language, text):
+    chat = Chat(at=SUNDAY)
+    assert chat("Please call me back").asks == ("phone",)
+    assert first_help().told(kind, language, spoken=False) in chat(text).reply
+
+
+@pytest.mark.parametrize("kind", get_args(Trouble))
+def test_under_overload_help_comes_without_tools_and_nobody_is_promised_out_of_hours(kind, monkeypatch):
+    bank = Bank(knowledge=bank_knowledge(), records={}, clock=lambda: CLOSED)
+    monkeypatch.setattr(tools, "live_bank", lambda: bank)
+    inputs = DialogueInputs(conversation_id="conv-1", message=SAID[kind][0])
+    reply = AssistantReply.model_validate_json(rules(DialogueSoFar(inputs=inputs)))
+    assert first_help().told(kind, "en", spoken=False) in reply.reply
+    assert reply.action != "handover"
+
+
+def test_who_calls_hears_numbers_as_words():
+    reply = Chat(at=SUNDAY, session={"channel": "voice"})("I want to kill myself").reply
+    assert "nine nine nine" in reply
+    assert not re.search(r"\d", reply)
+
+
+@pytest.mark.parametrize("text", ["I want to kill myself", "my husband hits me when I spend money"])
+def test_in_danger_neither_hours_nor_a_number_are_spoken_of(text):
+    reply = Chat(at=SUNDAY)(text)
+    assert reply.asks == ()
+    assert "9 AM" not in reply.reply
+
+
+def test_help_is_not_repeated_word_for_word_to_who_goes_on():
+    chat = Chat(at=SUNDAY)
+    first, second = chat("I lost my card").reply, chat("yes, I lost my card in town").reply
+    assert "0808 157 0142" in first
+    assert "0808 157 0142" not in second
+
+
+def test_who_asks_how_a_lost_card_is_replaced_gets_help_and_the_answer():
+    reply = Chat()("I lost my standard card. What does a replacement cost?")
+    assert reply.action == "answer"
+    assert "0808 157 0142" in reply.reply
+    assert "A replacement" in reply.reply
+
+
+def test_help_asks_nothing_and_no_secret():
+    secret = re.compile(r"\b(?:tell|give|send|enter|type)\b[^.]*\b(?:PIN|password|passcode|code)\b", re.I)
+    assert not [text for text in first_help().wordings[:54] if "?" in text or secret.search(text)]
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong"),
+    [
+        (("help", "fraud", "pl"), None),
+        (("help", "fraud", "en"), {"chat": "What is your PIN?", "voice": "Wait."}),
+        (("help", "fraud", "en"), {"chat": "Call {nobody}.", "voice": "Wait."}),
+        (("help", "fraud", "en"), {"chat": "word " * 61, "voice": "Wait."}),
+        (("contacts", "card_line", "owner"), None),
+    ],
+)
+def test_wrong_wording_is_refused(place, wrong):
+    content = first_help().model_dump(mode="json")
+    inner = content
+    for name in place[:-1]:
+        inner = inner[name]
+    del inner[place[-1]]
+    if wrong is not None:
+        inner[place[-1]] = wrong
+    with pytest.raises(ValidationError):
+        FirstHelp.model_validate(content)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "my phone died",
+        "these prices kill me",
+        "I'm dying to get my new card",
+        "my battery is about to die, be quick",
+        "I nearly had a heart attack when I saw the fee",
+        "daylight robbery, those fees",
+        "I lost my train of thought",
+        "I'm drowning in paperwork",
+        "what happens if I lose my card abroad",
+        "I forgot my PIN",
+        "I entered my code and it does not work",
+        "my new card hasn't arrived yet",
+        "my daughter is 12, can she have a card",
+    ],
+)
+def test_pictures_of_speech_and_ordinary_questions_are_no_trouble(text):
+    assert trouble_in(text) is None
+
+
+def test_a_file_that_cannot_be_read_says_so(monkeypatch, tmp_path):
+    module = importlib.import_module("service.core.tasks.assistant.first_help")
+    monkeypatch.setattr(module, "FILE", tmp_path / "first_help.yaml")
+    module.first_help.cache_clear()
+    try:
+        with pytest.raises(module.ConfigurationError, match=r"first_help\.yaml"):
+            module.first_help()
+        (tmp_path / "first_help.yaml").write_text("contacts: {}\nhelp: {}\nlanguages: {}\n")
+        with pytest.raises(module.ConfigurationError, match="danger_to_life"):
+            module.first_help()
+    finally:
+        module.first_help.cache_clear()
