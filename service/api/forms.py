@@ -151,7 +151,7 @@ def _require_readable(draft: Form) -> None:
     Raises:
         ValueError: the draft holds some.
     """
-    ids = [draft.form_id, *(one.id for section in draft.sections for one in (section, *section.criteria))]
+    ids = [draft.form_id, *(section.id for section in draft.sections), *(item.id for item in draft.criteria())]
     if taken := _NO_IDS.intersection(ids):
         raise ValueError(
             f"{min(taken)!r} is no id: every JavaScript object has a property of that name; choose another id"

@@ -89,7 +89,7 @@ def _endpoint(task: Task[Any], model: type[TaskAnswer]) -> Callable[..., Awaitab
         return await ask_task(task, model, inputs, request)
 
     # FastAPI takes the body's model from the annotation, which is known only at run time here.
-    run_task.__annotations__["inputs"] = Bounded[task.input_model]  # type: ignore[name-defined]  # known at run time
+    run_task.__annotations__["inputs"] = Bounded[task.input_model]  # type: ignore[misc, name-defined]  # of run time
     return run_task
 
 

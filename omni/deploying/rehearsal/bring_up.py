@@ -19,15 +19,18 @@ RELEASING = {
 }
 _PAIR = "extractive"
 _CUSTOMERS = 12
-_BEFORE_THE_SERVICE = ("omni-data", "omni-network", "omni-registry", "omni-warehouse", "omni-observability")
+_BEFORE_THE_SERVICE = (
+    *("omni-bootstrap", "omni-data", "omni-network", "omni-registry", "omni-warehouse", "omni-observability"),
+)
 
 
-@STEPS.step("Five stacks before the service", "stand in the local AWS, in the guide's order", vital=True)
+@STEPS.step("Stacks before the service", "stand in the local AWS, in the guide's order", vital=True)
 def _stacks_before(world: LocalProduction) -> str:
-    for stack in _BEFORE_THE_SERVICE:
+    stacks = [stack for stack in _BEFORE_THE_SERVICE if world.is_committed(stack)]
+    for stack in stacks:
         world.deploy(stack)
     world.write_customers(_CUSTOMERS)
-    return f"{len(_BEFORE_THE_SERVICE)} stacks stand"
+    return f"{', '.join(stack.removeprefix('omni-') for stack in stacks)} stand"
 
 
 @STEPS.step("omni-service too early", "refused: its secret is not there")

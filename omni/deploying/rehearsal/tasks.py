@@ -221,17 +221,18 @@ class Database:
 
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs."""
-        who = {} if self._runs_as is None else {"user": self._runs_as.pw_uid, "group": self._runs_as.pw_gid}
+        runs_as = self._runs_as
         done = subprocess.run(
-            [self._programs / program, *arguments],
-            env={"PGPASSWORD": self._password, "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PYTHONPATH": ""},
+            [str(self._programs / program), *arguments],
+            env={"PGPASSWORD": self._password, "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.folder,
             check=False,
-            extra_groups=[] if who else None,
-            **who,  # type: ignore[arg-type]
+            user=None if runs_as is None else runs_as.pw_uid,
+            group=None if runs_as is None else runs_as.pw_gid,
+            extra_groups=None if runs_as is None else [],
         )
         if done.returncode:
             raise CannotDeploy(f"{program} of PostgreSQL failed: {done.stderr.strip()[-300:]}")
@@ -253,7 +254,7 @@ def registry_binaries() -> Path:
     """Set the registry's packages up, as its image has them, unless they are; return where they are."""
     place = REPO_ROOT / ".venv-registry" / "bin"
     if not (place / "mlflow").exists():
-        setup = [REPO_ROOT / "tools" / "setup.sh", "registry"]
+        setup = [str(REPO_ROOT / "tools" / "setup.sh"), "registry"]
         done = subprocess.run(setup, capture_output=True, text=True, check=False, cwd=REPO_ROOT)
         if done.returncode:
             raise CannotDeploy(f"the registry's packages are not there: {done.stderr.strip()[-300:]}")

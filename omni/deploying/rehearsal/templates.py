@@ -18,6 +18,7 @@ _NOT_HERE = frozenset(
         *("AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress"),
         *("AWS::ApplicationAutoScaling::ScalableTarget", "AWS::ApplicationAutoScaling::ScalingPolicy"),
         *("AWS::RedshiftServerless::Namespace", "AWS::RedshiftServerless::Workgroup"),
+        *("AWS::CodeConnections::Connection", "AWS::IAM::OIDCProvider"),
         *("AWS::CloudTrail::Trail", "AWS::CloudWatch::InsightRule"),
         *("AWS::Lex::Bot", "AWS::Lex::BotVersion", "AWS::Lex::BotAlias"),
         "AWS::Budgets::Budget",  # by its API only

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -40,6 +41,7 @@ WRONG_ACCOUNT = "111111111111"
 ON_CALL = "omni-github-on-call"
 # What the guide's commands give; everything else has a default.
 PARAMETERS = {
+    "Repository": "owner/insights",
     "RegistryImage": "registry@sha256:0",
     "ServiceImage": "service@sha256:0",
     "WorkersImage": "workers@sha256:0",
@@ -94,6 +96,10 @@ class LocalProduction:
     def template(self, stack: str) -> Template:
         """Return a committed template."""
         return read_template(stack, STAGE, folder=self._templates)
+
+    def is_committed(self, stack: str) -> bool:
+        """Return whether a stack's template is committed."""
+        return (self._templates / STAGE / f"{stack}.json").exists()
 
     def deploy(self, stack: str, **changed: str) -> None:
         """Deploy a stack with what the guide's command gives it."""
@@ -254,14 +260,12 @@ class LocalProduction:
         """Return the name and the statements of the role with which the workflow ``rollback`` runs.
 
         Raises:
-            CannotDeploy: no template makes it.
+            CannotDeploy: no stack that stands makes it.
         """
-        for file in sorted((self._templates / STAGE).glob("*.json")):
-            stack = file.name.removesuffix(".json")
-            for logical, one in resources(self.template(stack), "AWS::IAM::Role").items():
-                if one.get("RoleName") == ON_CALL:
-                    return ON_CALL, self.account.statements(self.account.physical(stack, logical))
-        raise CannotDeploy(f"no template makes the role {ON_CALL}, with which the workflow rollback runs")
+        try:
+            return ON_CALL, self.account.statements(ON_CALL)
+        except ClientError as err:
+            raise CannotDeploy(f"no stack makes the role {ON_CALL}, with which the workflow rollback runs") from err
 
     def write_customers(self, count: int) -> None:
         """Make the table of interactions and write ``count`` histories, as the system that owns it does: it is in no stack."""

@@ -29,7 +29,7 @@ LINES = (
     {"event": "REQUEST_COMPLETED", "arm": "primary", "model_used": "m", "latency_ms": 1200, "cost_usd": 0.01},
     {"event": "REQUEST_COMPLETED", "arm": "fallback", "model_used": "digest", "latency_ms": 4100, "cost_usd": 0},
     {"event": "DYNAMODB_QUERY_SUCCESS", "latency_ms": 12},
-    {"event": "DYNAMODB_QUERY_FAILURE", "latency_ms": 900, "failure_code": "UPSTREAM_UNAVAILABLE"},
+    {"event": "DYNAMODB_QUERY_FAILURE", "latency_ms": 900, "reason": "throttled"},
     {"event": "BEDROCK_INVOKE_SUCCESS", "model": "m", "latency_ms": 800},
     {"event": "BEDROCK_INVOKE_TIMEOUT", "model": "m", "latency_ms": 2000},
     {"event": "BEDROCK_INVOKE_FAILURE", "model": "m", "failure_code": "QUOTA_EXCEEDED"},

@@ -52,5 +52,5 @@ def _bind(self: socket.socket, address: Any) -> None:
 if "REHEARSAL_NAMES" in os.environ:
     socket.getaddrinfo = _getaddrinfo
     socket.socket.bind = _bind  # type: ignore[assignment, method-assign]
-    # aiohttp's own resolver would ask the network; without it, aiohttp asks the one above.
-    sys.modules["aiodns"] = None  # type: ignore[assignment]
+    # uvloop resolves names by itself; without it, uvicorn takes asyncio's loop, which asks the function above.
+    sys.modules["uvloop"] = None  # type: ignore[assignment]
