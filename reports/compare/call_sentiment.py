@@ -21,7 +21,8 @@ from service.warehouse.events import COMPARED_READERS
 _KNOWN = {
     "amazon-comprehend": "How often it is right was not measured on labelled calls.",
     "local-words-v1": "It is weak: of 136 labelled calls it named the customer's sentiment right in 49%, where always saying "
-    "negative is right in 71%. Its calls are counted and not compared with another week.",
+    "negative is right in 71%. Of each sentiment it finds 43% on average (33% by chance); AUC of negative against the rest 0.61. "
+    "Its calls are counted and not compared with another week.",
 }
 _UNKNOWN = "How often it is right is not known. Its calls are counted and not compared with another week."
 _UNREAD = {

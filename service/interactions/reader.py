@@ -69,7 +69,7 @@ class InteractionStore:
         except (TimeoutError, StoreError) as err:
             elapsed_ms = round((self.clock() - started) * 1000)
             cause = err.cause if isinstance(err, StoreError) else StoreTimedOut.cause
-            log(Event.DYNAMODB_QUERY_FAILURE, account=account, table=self.table, latency_ms=elapsed_ms, cause=cause)
+            log(Event.DYNAMODB_QUERY_FAILURE, account=account, table=self.table, latency_ms=elapsed_ms, reason=cause)
             if isinstance(err, StoreError):
                 raise
             raise StoreTimedOut(f"table {self.table!r} gave no answer within {self.timeout_s:g} s") from err

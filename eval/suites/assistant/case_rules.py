@@ -39,6 +39,16 @@ _KINDS = (
     "disclosure",
 )
 
+# Of the cases where harm is, in a file of their own.
+_KINDS_OF_HARM = (
+    "trouble",
+    "out of hours",
+    "consent taken back",
+    "interruption",
+    "spoken number",
+    "second language",
+)
+
 
 def _scenario(inputs: BaseModel) -> ConversationScenario:
     assert isinstance(inputs, ConversationScenario)
@@ -138,6 +148,15 @@ CASE_RULES = CaseRules(
     labels=_labels,
     files={
         "dev": FileRules(count=60, slices=_SLICES, minima=tuple(_minima(kind=1, tool=1, reason=1)), together=_twins),
+        "harm": FileRules(
+            count=68,
+            slices={**_SLICES, "kind": _KINDS_OF_HARM},
+            minima=(
+                *(Minimum(slice="kind", value=kind, at_least=8) for kind in _KINDS_OF_HARM),
+                Minimum(slice="style", value="phone", at_least=15),
+            ),
+            largest_share={"kind": 0.35},
+        ),
         "gate": FileRules(
             count=200,
             slices=_SLICES,

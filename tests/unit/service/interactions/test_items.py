@@ -199,7 +199,7 @@ def test_a_table_that_refuses_until_the_deadline_is_logged_as_a_failure(error: E
     with capture_logs() as logs, pytest.raises(StoreError, match=str(error)):
         _history(FakeDynamo(error=error))
     assert [entry["event"] for entry in logs] == ["DYNAMODB_QUERY_START", "DYNAMODB_QUERY_FAILURE"]
-    assert logs[-1]["cause"] == cause
+    assert logs[-1]["reason"] == cause
 
 
 class HotPartition(FakeDynamo):

@@ -28,7 +28,7 @@ Intent = Literal[
     "unclear",
 ]
 # What weights tell apart: intents, or kinds of trouble, ordinary messages and pictures of speech ("my phone died").
-Label = Intent | Trouble | Literal["ordinary", "picture"]
+Label = Literal[Intent, Trouble, "ordinary", "picture"]
 LEAST_CONFIDENCE = 0.7  # the requirement: what is less sure is asked about
 
 _TOPICS: Mapping[Intent, Topic] = {

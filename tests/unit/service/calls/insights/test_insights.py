@@ -6,6 +6,7 @@ from collections import Counter
 import boto3
 import pytest
 from botocore.stub import Stubber
+from sklearn.metrics import roc_auc_score
 from structlog.testing import capture_logs
 
 from service.calls.insights.comprehend import MOST_BYTES, ComprehendReader
@@ -175,8 +176,7 @@ def test_a_missing_answer_is_a_failure(amazon):
 @pytest.mark.acceptance("call-05")
 def test_every_labelled_call_has_insights_and_the_words_are_as_weak_as_stated():
     """Each call of the gate has a sentiment and phrases; texts that say how often the words are right say what is measured."""
-    said, right = Counter(), Counter()
-    negative = total = 0
+    said, right, labels, balances = Counter(), Counter(), [], []
     for line in (REPO_ROOT / "datasets/scorecard/gate.jsonl").read_text(encoding="utf-8").splitlines():
         case = json.loads(line)
         found = insights_of(WordReader(), [Turn.model_validate(one) for one in case["inputs"]["turns"]])
@@ -187,11 +187,21 @@ def test_every_labelled_call_has_insights_and_the_words_are_as_weak_as_stated():
         label = SENTIMENTS[case["expectations"]["tone"]["customer"]]
         said[found.sentiment] += 1
         right[found.sentiment] += label == found.sentiment
-        negative += label == "NEGATIVE"
-        total += 1
+        labels.append(label)
+        balances.append(found.balance)
+    of, total = Counter(labels), len(labels)
+    negative = of["NEGATIVE"]
+    recall = sum(right[label] / of[label] for label in of) / len(of)
+    auc = roc_auc_score([label == "NEGATIVE" for label in labels], [-balance for balance in balances])
     assert None not in said
     hits = right.total()
-    shown = (f"of {total} labelled calls", f"in {hits / total:.0%}", f"in {negative / total:.0%}")
+    shown = (
+        f"of {total} labelled calls",
+        f"in {hits / total:.0%}",
+        f"in {negative / total:.0%}",
+        f"{recall:.0%} on average",
+        f"{auc:.2f}",
+    )
     for text, statements in {
         "service/api/pages/qa-insights.js": shown,
         "reports/compare/call_sentiment.py": shown,
@@ -200,11 +210,13 @@ def test_every_labelled_call_has_insights_and_the_words_are_as_weak_as_stated():
             f"of {total} labelled calls",
             f"of {hits} ({hits / total:.0%}",
             f"would name {negative})",
+            f"is {recall:.2f} (by chance 0.33), its AUC of negative against the others {auc:.2f}",
         ),
         "docs/guides/qa-lead.md": (
             f"on {total} labelled calls it was right in {hits}",
             f"is right in {negative};",
             f"{right['NEGATIVE']} of {said['NEGATIVE']} were",
+            f"is {recall:.2f} (0.33 by chance), its AUC of negative against the others {auc:.2f}",
         ),
     }.items():
         written = " ".join((REPO_ROOT / text).read_text(encoding="utf-8").replace('" "', " ").split())

@@ -120,10 +120,27 @@ def test_a_guess_below_070_is_asked_about():
     ],
 )
 def test_words_that_say_it_go_before_every_guess(message, intent):
-    def never(text):
-        raise AssertionError(f"guessed at {text!r}")
+    assert heard(message, guessing("callback", 1.0)).intent == intent
 
-    assert heard(message, never).intent == intent
+
+def test_trouble_that_no_words_show_is_told_by_meaning():
+    def guess(text):
+        return Guess(intent="talk", confidence=1.0, trouble="abuse")
+
+    talk = heard("He keeps an eye on every penny here", guess)
+    assert (talk.heard.trouble, talk.heard.handover) == ("abuse", "sensitive_topic")
+    assert heard("Yes please", guess).heard.trouble is None
+    assert heard("quiero abrir una cuenta hoy", guess).heard.trouble is None
+
+
+def test_weights_for_trouble_name_its_kind_above_the_least_probability_only():
+    def trouble_weights(size):
+        sizes = np.array([[size, 0], [0, size]], "<f4")
+        return weights(intents=("fraud", "ordinary"), coefficients=base64.b64encode(sizes.tobytes()))
+
+    sure, unsure = (IntentClassifier(weights(), TwoWords(), trouble_weights(size)) for size in (9, 1))
+    assert (sure.guess("card").trouble, unsure.guess("card").trouble) == ("fraud", None)
+    assert sure.guess("line").trouble is None
 
 
 def test_an_answer_to_a_question_is_no_matter_of_guessing():
