@@ -102,6 +102,8 @@ class AwsFront:
             asked.method, f"{self._endpoint}{target}", headers=kept, data=asked.body, allow_redirects=False
         ) as answer:
             given = {name: value for name, value in answer.headers.items() if name.lower() not in OF_CONNECTION}
+            if asked.method == "HEAD" and "Content-Length" in answer.headers:
+                given["Content-Length"] = answer.headers["Content-Length"]  # of what GET would return
             return web.Response(status=answer.status, headers=given, body=await answer.read())
 
     def _problem(self, key: str, asked: AwsRequest) -> tuple[str, str] | None:
