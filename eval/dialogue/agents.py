@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from service.core.unit.question import Use
 
 GoldTurn = Sequence[GoldUse | GoldReply]
 PLACEHOLDER = re.compile(r"\{([A-Za-z][\w-]*)\.([\w.]+)\}")
+SourcesOf = Callable[[DialogueInputs], Sources]
 _TIMEOUT_S = 60.0  # the tools of a world answer at once
 
 
@@ -28,14 +29,21 @@ class Agent(Protocol):
         ...
 
 
+def own_words(inputs: DialogueInputs) -> Sources:
+    """Return what a task knows of a turn that reads nothing into the customer's words."""
+    return Sources(said=inputs.said, records=tuple(inputs.session.values()))
+
+
 @dataclass(slots=True)
 class GoldAgent:
     """Follows a gold run, one list of steps per turn. It knows only what the tools returned: placeholders are filled from it.
 
     A placeholder of a tool that has not answered stays as it is. A conversation longer than the run gets its last turn again.
+    ``sources`` returns what the arguments of its calls may come from.
     """
 
     turns: Sequence[GoldTurn]
+    sources: SourcesOf = own_words
     _turn: int = field(init=False, default=0)
     _answers: dict[str, Any] = field(init=False, default_factory=dict)
 
@@ -46,7 +54,7 @@ class GoldAgent:
         trace, reply = list[TracedStep](), DialogueReply(reply="...", action="answer")
         for step in steps:
             if isinstance(step, GoldUse):
-                trace.append(await used(step, inputs, tools))
+                trace.append(await used(step, tools, self.sources(inputs)))
                 if trace[-1].status == "done":
                     self._answers[step.use] = json.loads(trace[-1].content)
             else:
@@ -82,9 +90,8 @@ def filled(text: str, answers: Mapping[str, Any]) -> str:
     return PLACEHOLDER.sub(value, text)
 
 
-async def used(step: GoldUse, inputs: DialogueInputs, tools: AllowedTools) -> TracedStep:
+async def used(step: GoldUse, tools: AllowedTools, sources: Sources) -> TracedStep:
     """Use a tool as a run does, and return the step of its trace."""
-    sources = Sources(said=inputs.said, records=tuple(inputs.session.values()))
     outcome = await tools.use(Use(tool=step.use, arguments=dict(step.arguments)), sources=sources, timeout_s=_TIMEOUT_S)
     return TracedStep(
         kind="tool",

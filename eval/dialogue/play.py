@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
+from eval.dialogue.agents import SourcesOf, own_words
 from eval.dialogue.customer import Counterpart, Over, ScriptedCustomer
 from eval.dialogue.model_customer import ModelCustomer, customer_pair
 from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
@@ -39,13 +40,15 @@ class DialogueEpisode:
 
     ``world`` opens the world of a scenario; it is a function of a module, because other processes get it, too. ``specs`` are
     all tools that it has; a pair names those that it may use. ``ignored`` are fields of the records that conversations of equal
-    worth may leave different: free text, logs of reads. ``customer`` is the prompt and model that play the customers in place of
-    the scripts, for runs that are no evidence. ``documents`` are what tools of a pair search that name an index.
+    worth may leave different: free text, logs of reads. ``sources`` is the task's (``Task.sources``), for gold runs.
+    ``customer`` is the prompt and model that play the customers in place of the scripts, for runs that are no evidence.
+    ``documents`` are what tools of a pair search that name an index.
     """
 
     world: Callable[[ConversationScenario], CaseWorld]
     specs: Sequence[ToolSpec] = ()
     ignored: tuple[str, ...] = ()
+    sources: SourcesOf = own_words
     input_model: type[DialogueInputs] = DialogueInputs
     customer: Pair | None = None
     documents: DocumentIndexes | None = None

@@ -50,7 +50,7 @@ async def _proof(episode: DialogueEpisode, case: Case) -> CaseProof:
     specs = {spec.name: spec for spec in episode.specs}
     proof = CaseProof(case_id=case.id, silence_right=silence_is_right(expected))
     proof.problems += _known_beforehand(expected)
-    record = await _played(episode, case, specs, GoldAgent(expected.gold))
+    record = await _played(episode, case, specs, GoldAgent(expected.gold, episode.sources))
     right = wrongs(record, expected)
     proof.problems += [f"the gold run is wrong: {wrong}" for found in right.values() for wrong in found]
     if record.unscored:
@@ -61,7 +61,7 @@ async def _proof(episode: DialogueEpisode, case: Case) -> CaseProof:
     unmet = _never_met(scenario, record)
     proof.problems += [f"the gold run never meets {what}: it ends before, or the plan is wrong" for what in unmet]
     for mutation in mutations_of(scenario, expected):
-        spoilt = await _played(episode, case, specs, GoldAgent(mutation.gold))
+        spoilt = await _played(episode, case, specs, GoldAgent(mutation.gold, episode.sources))
         proof.tried[mutation.kind] += 1
         failed = _caught_by(spoilt, expected)
         if not failed:

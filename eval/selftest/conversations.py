@@ -221,7 +221,7 @@ class _Trial:
 def played(episode: DialogueEpisode, case: Case, repeat: int, gold: Gold) -> CaseResult:
     """Return what comes of a case if the assistant does and says what ``gold`` writes; nothing is scored yet."""
     specs = {spec.name: spec for spec in episode.specs}
-    result = asyncio.run(episode.play_with(case, repeat, specs, GoldAgent(gold)))
+    result = asyncio.run(episode.play_with(case, repeat, specs, GoldAgent(gold, episode.sources)))
     turns = len(ConversationRecord.model_validate_json(result.output or "").turns)
     return CaseResult(
         case_id=case.id,

@@ -97,8 +97,11 @@ def told(month: Month, report: WeeklyReport) -> dict[str, bool]:
         return {"worse": bool(report.worse), "blamed": bool(blamed)}
     wanted = {"release": {"roll back"}, "candidate": {"end the rollout"}, "nothing of ours": set()}
     first = report.worse[0] if report.worse else None
-    right = first is not None and first.metric.name in _NAMES[fault.figure]
-    right = right and (first.first.dimension, first.first.value) == (fault.dimension, fault.value)
+    right = (
+        first is not None
+        and first.metric.name in _NAMES[fault.figure]
+        and (first.first.dimension, first.first.value) == (fault.dimension, fault.value)
+    )
     since = first.since if first is not None else None
     return {
         "found": first is not None,

@@ -182,7 +182,7 @@ def _not_playable(scenario: ConversationScenario) -> str | None:
 
 async def _test(episode: DialogueEpisode, case: Case, greeting: str) -> Mapping[str, Any]:
     expected, specs = expectations_of(case), {spec.name: spec for spec in episode.specs}
-    played = await episode.play_with(case, 0, specs, GoldAgent(expected.gold))
+    played = await episode.play_with(case, 0, specs, GoldAgent(expected.gold, episode.sources))
     record = ConversationRecord.model_validate_json(played.output or "")
     steps: list[Step] = [(begins(), _SUBSTITUTES)]
     heard = says(greeting)

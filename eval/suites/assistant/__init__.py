@@ -25,6 +25,7 @@ from eval.suites.assistant.sources import free_texts_of
 from eval.suites.assistant.world import IGNORED, world
 from eval.verdict.pools.classification import ClassRecall, MacroF1
 from figures.metric import Unit
+from service.core.tasks.assistant import TASK
 from service.core.tasks.assistant.tools import SPECS
 
 _POOLS: dict[str, Pool] = {
@@ -155,8 +156,9 @@ SUITE = Suite(
         ),
         Floor(
             metric="not_permitted_done",
-            bound=0.08,
-            reason="nine customers of 200 needlessly transferred; the rules, which are code, reach 12",
+            bound=0.02,
+            reason="what nobody permitted is not done: none in 200 conversations shows at most 1.5%; the rules, which are code, "
+            "reach 12, needless transfers all but one",
             of_code=False,
         ),
         *(Floor(metric=name, bound=0.02, reason=_NEVER) for name in _ZERO),
@@ -294,5 +296,5 @@ SUITE = Suite(
         "sentences_unread",
     ),
     least_repeats=4,
-    episode=DialogueEpisode(world=world, specs=SPECS, ignored=IGNORED),
+    episode=DialogueEpisode(world=world, specs=SPECS, ignored=IGNORED, sources=TASK.sources),
 )
