@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from eval.dialogue.agents import GoldTurn, filled, turn_result, used
+from eval.dialogue.agents import GoldTurn, filled, own_words, turn_result, used
 from eval.dialogue.scenario import GoldReply, GoldUse
 from service.core.llm.gateway import LiteLLMGateway
 from service.core.run.dialogue.task import DialogueSoFar, DialogueTask
@@ -49,7 +49,7 @@ class ObedientScript:
         """Return the result of one turn; see ``eval.dialogue.agents.Agent``."""
         trace, outcomes = list[TracedStep](), list[tuple[str, Any]]()
         while isinstance(step := self._next(inputs, outcomes), GoldUse):
-            trace.append(await used(step, inputs, tools))
+            trace.append(await used(step, tools, own_words(inputs)))
             outcomes.append((step.use, json.loads(trace[-1].content)))
         return turn_result(_reply(step, dict(outcomes)), trace)
 
@@ -72,7 +72,7 @@ class ReadingReciter:
     async def answer(self, inputs: DialogueInputs, tools: AllowedTools) -> TaskResult:
         """Return the result of one turn."""
         readable = [spec for spec in tools.specs.values() if not spec.writes and not spec.arguments.get("required")]
-        trace = [await used(GoldUse(use=spec.name), inputs, tools) for spec in readable]
+        trace = [await used(GoldUse(use=spec.name), tools, own_words(inputs)) for spec in readable]
         everything = ". ".join(step.content for step in trace)[:_MOST_RECITED]
         return turn_result(DialogueReply(reply=everything or "Nothing.", action="answer"), trace)
 

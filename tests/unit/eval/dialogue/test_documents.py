@@ -6,7 +6,7 @@ import pytest
 from builders import make_pair
 from held_documents import FIRST, Indexes, holding, searching
 
-from eval.dialogue.agents import turn_result, used
+from eval.dialogue.agents import own_words, turn_result, used
 from eval.dialogue.measures import FoundInConversation
 from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.record import ConversationRecord
@@ -33,7 +33,7 @@ def case(**more):
 
 async def looks_it_up(inputs, tools):
     steps = [GoldUse(use="search_documents", arguments={"query": inputs.message}), GoldUse(use="peek")]
-    trace = [await used(step, inputs, tools) for step in steps]
+    trace = [await used(step, tools, own_words(inputs)) for step in steps]
     return turn_result(DialogueReply(reply="5 EUR.", action="answer"), trace)
 
 
