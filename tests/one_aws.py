@@ -13,9 +13,9 @@ from service.local.daemon import python_argv
 from service.local.loopback import ensure_running
 
 
-def start(state_dir, **changes):
-    """Start a local AWS of its own, which keeps its state in ``state_dir``; return settings, with ``changes``."""
-    settings = _settings(state_dir, _free_port(), **changes)
+def start(folder, /, **changes):
+    """Start a local AWS of its own, which keeps its state in ``folder``; return settings, with ``changes``."""
+    settings = _settings(folder, _free_port(), **changes)
     assert aws.start(settings) is True
     return settings
 
@@ -30,11 +30,11 @@ class OneAws:
     def __init__(self, folder):
         self._folder, self._daemon, self._port = folder, None, 0
 
-    def emptied(self, state_dir, **changes):
+    def emptied(self, folder, /, **changes):
         """Empty it of whatever was in it; return settings, with ``changes``, of what it holds then: the samples alone."""
         if self._daemon is None or self._daemon.pid() is None:
             self._start()
-        settings = _settings(state_dir, self._port, **changes)
+        settings = _settings(folder, self._port, **changes)
         reset = urllib.request.Request(f"{aws.endpoint(settings)}/_ministack/reset", method="POST")
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(reset).close()
         aws.load(settings)
@@ -58,8 +58,8 @@ def _free_port():
         return probe.getsockname()[1]
 
 
-def _settings(state_dir, port, **changes):
-    fields = {"state_dir": state_dir, "local_aws_port": port, "store_timeout_s": 10.0}
+def _settings(folder, port, /, **changes):
+    fields = {"state_dir": folder, "local_aws_port": port, "store_timeout_s": 10.0}
     # On a busy machine the loop is late, and a crowded service answers without its model.
     settings = Settings(**fields | {"crowded_from_s": 0.0} | changes)
     return settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})

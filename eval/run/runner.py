@@ -30,6 +30,8 @@ THROTTLE_RETRIES = 12
 # Workers start this far apart. Started at once, their calls stay a burst: asyncio then shares the CPU among all of them, and
 # every wave waits for the whole burst's own work (litellm: 3 to 5 ms a call) before the next one leaves.
 START_SPACING_S = 0.009
+# How often the event loop's lag is measured: its timers end late while this process has no processor, or computes.
+LAG_EVERY_S = 0.02
 # Jobs take turns after this many calls: near enough in time to meet the same load, and long enough for a model server's slot to
 # keep one pair's prompt prefix (the bundled model reads a long one in ten seconds).
 TURN = 20
@@ -137,6 +139,7 @@ class Runner:
         init=False, default_factory=dict
     )  # failed calls of models that have not answered yet
     _ready: set["_Kind"] = field(init=False, default_factory=set)
+    _lag: list[float] = field(init=False, default_factory=lambda: [0.0])  # ms so far
 
     def in_flight(self, job: ArmJob) -> int:
         """Return how many of a job's calls a model answers at a time; 0 where code answers."""
@@ -229,12 +232,21 @@ class Runner:
                 turns.progress(result, turns.ended - asked)
 
         waiting = sum(len(turns.waiting) for turns in queue.jobs)
+        measuring = asyncio.create_task(self._measure_lag())
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(min(self.concurrency, waiting)):
                     group.create_task(worker(number))
         except ExceptionGroup as group_error:
             raise group_error.exceptions[0] from None  # the first one stopped the others; the rest repeat it
+        finally:
+            measuring.cancel()
+
+    async def _measure_lag(self) -> None:
+        while True:
+            asleep = time.perf_counter()
+            await asyncio.sleep(LAG_EVERY_S)
+            self._lag[0] += max((time.perf_counter() - asleep - LAG_EVERY_S) * 1000, 0.0)
 
     async def _readied(self, gateway: Gateway, call: ModelCall) -> float:
         if self.make_ready is not None:
@@ -266,9 +278,12 @@ class Runner:
         )
         timings: list[Timing] = []
 
+        before = self._lag[0]
+
         async def answer(inputs: Any, tools: AllowedTools) -> TaskResult:
+            began = self._lag[0]
             turn = await self._answered(inputs, replace(context, tools=tools))
-            timing = gateway.timing(turn.request_ms)
+            timing = replace(gateway.timing(turn.request_ms), lag_ms=self._lag_since(began, job))
             if turn.failure is None and turn.arm != "none":
                 timings.append(timing)
             return turn
@@ -295,7 +310,12 @@ class Runner:
             live=timing.live,
             measured_in=timing.measured_in,
             timings=None if self.episode is None else tuple(timings),
+            lag_ms=self._lag_since(before, job),
         )
+
+    def _lag_since(self, before: float, job: ArmJob) -> float:
+        # Code that answers holds up the loop itself: that is its latency.
+        return 0.0 if self._in_process(job) else self._lag[0] - before
 
     async def _answered(self, inputs: Any, context: TaskContext) -> TaskResult:
         result = await self.task.run(inputs, context)

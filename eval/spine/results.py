@@ -69,12 +69,13 @@ class Timing:
     """How long one run of a task took, and in which evaluation its model calls were made.
 
     ``live``: all of them in this one. ``measured_in`` names the one earlier evaluation that made all of them. Neither: they
-    were made in several, so that ``ms`` measures nothing.
+    were made in several, so that ``ms`` measures nothing. ``lag_ms`` is how long the harness itself was held up meanwhile.
     """
 
     ms: float
     live: bool
     measured_in: str | None = None
+    lag_ms: float = 0.0
 
     @property
     def measures(self) -> bool:
@@ -95,7 +96,7 @@ class CaseResult:
 
     ``live`` is False when the answer, or a part of it, came from the reply cache; ``measured_in`` is the earlier run that made
     all of its calls, if one did. ``timings`` has one for each run of the task in which a model answered, such as a turn of a
-    conversation; None where the case was one run.
+    conversation; None where the case was one run. ``lag_ms``: see ``Timing``.
     """
 
     case_id: str
@@ -106,6 +107,7 @@ class CaseResult:
     measured_in: str | None = None
     scores: dict[str, Score] = field(default_factory=dict)
     timings: tuple[Timing, ...] | None = None
+    lag_ms: float = 0.0
 
     @property
     def each_timing(self) -> tuple[Timing, ...]:
@@ -114,7 +116,7 @@ class CaseResult:
             return self.timings
         if self.result.failure is not None or self.result.arm == "none":
             return ()
-        return (Timing(ms=self.result.request_ms, live=self.live, measured_in=self.measured_in),)
+        return (Timing(ms=self.result.request_ms, live=self.live, measured_in=self.measured_in, lag_ms=self.lag_ms),)
 
 
 class Verdict(StrEnum):
@@ -123,6 +125,9 @@ class Verdict(StrEnum):
     PASS = "pass"  # noqa: S105 - a verdict
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
+
+
+SHORT_OF_CPU = "this machine was short of CPU"  # how the explanation of a latency begins that the machine has made
 
 
 CheckKind = Literal["floor", "no_worse", "best_of_year", "requirement", "slice", "behaviour", "must_pass"]
@@ -221,6 +226,12 @@ class GateResult:
         if not verdicts or Verdict.FAIL in verdicts:
             return Verdict.FAIL
         return Verdict.INCONCLUSIVE if Verdict.INCONCLUSIVE in verdicts else Verdict.PASS
+
+    @property
+    def short_of_cpu(self) -> bool:
+        """Whether nothing but latencies that the machine has made keeps the pair from passing."""
+        missed = [check for check in self.checks if check.verdict is not Verdict.PASS]
+        return bool(missed) and all(SHORT_OF_CPU in check.explanation for check in missed)
 
     @property
     def headline(self) -> str:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from eval.spine.results import CaseResult, Check, GateResult, InterimLook, Verdict, read_sentences
+from eval.spine.results import SHORT_OF_CPU, CaseResult, Check, GateResult, InterimLook, Verdict, read_sentences
 from eval.spine.suite import Floor, NoWorse, SliceFloor, Suite
 from figures.metric import Lead, Metric, Unit
 from service.core.unit.cards import ModelCards
@@ -238,7 +238,7 @@ def _against_bound(metric: Metric, bound: float, suite: Suite, varies: bool) -> 
         # What must not happen was seen more often than allowed: no further case is needed to say so.
         verdict, explanation = Verdict.FAIL, "it happened more often than the bound allows"
     needed = None
-    if verdict is Verdict.INCONCLUSIVE and metric.value is not None:
+    if verdict is Verdict.INCONCLUSIVE and metric.value is not None and SHORT_OF_CPU not in metric.method:
         needed = _cases_to_leave(metric, bound)
         explanation += f": {_remedy(metric.n, needed, varies, floor=True)}"
     if metric.value is not None and metric.unscored > suite.max_unscored_rate * (metric.n + metric.unscored):

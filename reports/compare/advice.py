@@ -8,7 +8,7 @@ from figures.command_line import is_simulated, omni
 from figures.formatting import format_number
 from reports.compare.agreement import AgreementWeek
 from reports.compare.anomalies import Anomaly
-from reports.compare.baselines import PairInWeek
+from reports.compare.baselines import ENDED, PairInWeek
 from reports.compare.call_scores import CallScores, place_words
 from reports.compare.comparisons import Comparison
 from reports.compare.drift import Drift
@@ -18,7 +18,6 @@ from reports.compare.outcomes import ComparisonResult
 from reports.compare.rating_bias import RatingBias
 from reports.compare.themes import Themes
 from reports.read.metrics import HELPFUL, SMALLEST
-from service.core.release.judge_exception import ENDED
 
 _FEW_RATINGS = 0.10
 # Simulated customers say what the cases of dev say, so against all sets each of their answers is a copy.

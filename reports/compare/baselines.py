@@ -1,8 +1,9 @@
 """The week's pairs, their roles, and what each is compared with: the release before it, or for a candidate production."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Literal
 
 import pandas as pd
@@ -11,7 +12,10 @@ from figures.planned_costs import PLANNED_TASK, stated_cost
 from reports.read.counts import ComparedSide
 from reports.read.data import WeekData
 from reports.read.queries import BASELINE_WEEKS
-from service.core.release.judge_exception import ended
+
+# An exception in the words of ``SignedException.text``, from before its end.
+_EXCEPTION = re.compile(r"(without a judge(?:, allowed by .+?)?, )until (\d{4}-\d\d-\d\d)(?=: )")
+ENDED = "RAN OUT on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +101,14 @@ def releases_of(data: WeekData) -> list[AliasMove]:
         for row in first.to_dict("records")
     ]
     return sorted(found, key=lambda release: release.at)
+
+
+def ended(why: str, now: datetime) -> str:
+    """Return a release's reason, with ``ENDED`` where it quotes an exception that is over by ``now``."""
+    found = _EXCEPTION.search(why)
+    if found is None or now.astimezone(UTC).date() <= date.fromisoformat(found[2]):
+        return why
+    return f"{why[: found.start()]}{found[1]}{ENDED} {found[2]}{why[found.end() :]}"
 
 
 def pairs_in_week(data: WeekData, releases: list[AliasMove]) -> list[PairInWeek]:

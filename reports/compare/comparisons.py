@@ -192,7 +192,10 @@ def _explained_by_each_other(counts: WeekCounts, found: list[Comparison]) -> lis
     done: dict[int, str] = {}
     moved = sorted(
         (place for place, item in enumerate(found) if item.result in _CHANGES),
-        key=lambda place: (found[place].contrast.p or 0.0, -abs(_size(found[place].contrast))),
+        key=lambda place: (
+            0.0 if found[place].contrast.metric.kind == "quantile" else found[place].contrast.p or 0.0,
+            -abs(_size(found[place].contrast)),
+        ),
     )
     roots: list[int] = []
     for place in moved:
@@ -207,7 +210,7 @@ def _explained_by_each_other(counts: WeekCounts, found: list[Comparison]) -> lis
 def _is_explained_by(counts: WeekCounts, item: Comparison, cause: Comparison, *, alone: bool = True) -> bool:
     """Return whether ``cause`` explains ``item``: outside ``cause`` its change is within the margin or within chance.
 
-    Of latencies, histograms of two dimensions at once are not read: the slice that changed most explains those of the others.
+    Of latencies, histograms of two dimensions at once are not read: the largest change explains those of other dimensions.
     ``alone`` is returned where fewer than ``SMALLEST`` are left outside: True for two slices, which then are nearly the same;
     False for a whole pair, which a slice that covers nearly all of it does not explain. The rest is tested at the level at which
     ``item`` was found, so that it counts only if it would have been found without ``cause``; but what a slice of most answers

@@ -23,6 +23,8 @@ from reports.read.queries import BASELINE_WEEKS, LATENCY_STEPS
 # A day is a likely onset down to this log-likelihood below the best one's. Half the chi-squared quantile, 1.92, holds for smooth
 # parameters and is too narrow for a day.
 LIKELY = 3.0
+# Days from the best split to the release that it blames, at most: an interval of weeks is no evidence against a release in it.
+CLOSE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,7 @@ def onset_of(data: WeekData, item: Comparison, releases: Sequence[AliasMove]) ->
     if split is None:
         return None
     (first, day, last), (before, after) = split
+    first, last = max(first, day - CLOSE), min(last, day + CLOSE)
     change = ChangePoint(series=metric.title, day=day, first=first, last=last, before=before, after=after)
     return with_releases([change], releases, data.week)[0]
 

@@ -16,7 +16,7 @@ from reports.compare.weekly import WeeklyReport
 from reports.read.metrics import COST, GUARD, HELPFUL, P95
 from reports.read.weeks import Week
 from reports.simulate.power import report_on, share_words
-from reports.simulate.synthetic import Figure, Planted, Scenario
+from reports.simulate.synthetic import Planted, PlantedFigure, Scenario
 
 Cause = Literal["release", "candidate", "nothing of ours"]
 WEEK = Week.parse("2026-W46")
@@ -24,7 +24,7 @@ WEEKS, NEAREST = 5, 3  # weeks of a month; days at least between a release and a
 NEAR = 2  # days by which an onset may be off
 TARGETS = {"figure": 0.95, "onset": 0.90, "cause": 0.95}
 # Level of the fault, and the figures of the report that may come first: late answers of the digest are late and degraded.
-_LEVELS: Mapping[Figure, tuple[float, float]] = {
+_LEVELS: Mapping[PlantedFigure, tuple[float, float]] = {
     "helpful": (0.50, 0.70),
     "degraded": (0.06, 0.25),
     "degraded and late": (0.06, 0.25),
@@ -32,7 +32,7 @@ _LEVELS: Mapping[Figure, tuple[float, float]] = {
     "grounding": (0.12, 0.30),
     "cost": (1.4, 2.0),
 }
-_NAMES: Mapping[Figure, tuple[str, ...]] = {
+_NAMES: Mapping[PlantedFigure, tuple[str, ...]] = {
     "helpful": (HELPFUL.name,),
     "degraded": ("degraded_rate",),
     "degraded and late": ("degraded_rate", P95.name),
@@ -69,7 +69,7 @@ def planned(seed: int, answers: int, *, equal: bool = False) -> Month:
         return Month(scenario=_scenario(seed, answers, released, rollout), cause=None)
     causes: tuple[Cause, ...] = get_args(Cause)
     cause = causes[int(rng.choice(3, p=(0.4, 0.2, 0.4)))]
-    figure: Figure = list(_LEVELS)[int(rng.integers(len(_LEVELS)))]
+    figure: PlantedFigure = list(_LEVELS)[int(rng.integers(len(_LEVELS)))]
     low, high = _LEVELS[figure]
     level, place = float(rng.uniform(low, high)), {}
     if figure in ("helpful", "latency") and cause != "candidate" and rng.random() < 0.5:
@@ -97,8 +97,12 @@ def told(month: Month, report: WeeklyReport) -> dict[str, bool]:
         return {"worse": bool(report.worse), "blamed": bool(blamed)}
     wanted = {"release": {"roll back"}, "candidate": {"end the rollout"}, "nothing of ours": set()}
     first = report.worse[0] if report.worse else None
-    right = first is not None and first.metric.name in _NAMES[fault.figure]
-    right = right and (first.first.dimension, first.first.value) == (fault.dimension, fault.value)
+    right = (
+        first is not None
+        and first.first is not None
+        and first.metric.name in _NAMES[fault.figure]
+        and (first.first.dimension, first.first.value) == (fault.dimension, fault.value)
+    )
     since = first.since if first is not None else None
     return {
         "found": first is not None,

@@ -34,7 +34,7 @@ _SUMMARY = (
 )
 
 
-Figure = Literal["helpful", "degraded", "degraded and late", "latency", "grounding", "cost"]
+PlantedFigure = Literal["helpful", "degraded", "degraded and late", "latency", "grounding", "cost"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Planted:
     ``dimension`` is "" all of them, and with ``by_candidate`` only those of the candidate.
     """
 
-    figure: Figure = "helpful"
+    figure: PlantedFigure = "helpful"
     level: float
     dimension: str = ""
     value: str = ""

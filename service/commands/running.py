@@ -1,5 +1,6 @@
 """Runs a command line: an error is one line on standard error and exit code 2, with a traceback only on ``--debug``."""
 
+import errno
 import sys
 import traceback
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from service.kit.frame.display.terminal import say
 
 COULD_NOT_RUN, INTERRUPTED = 2, 130
 _DEBUG = "--debug"
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 Debug = Annotated[bool, typer.Option(_DEBUG, help="Show the traceback of an error; allowed anywhere on the line.")]
@@ -100,6 +102,11 @@ def _line(err: Exception, expected: tuple[type[Exception], ...]) -> str:
         from service.commands.wrong_settings import wrong_settings
 
         return f"settings: {wrong_settings(cast(Any, err))}"
+    if isinstance(err, OSError) and err.errno in _NO_ROOM:
+        where = f" ({err.filename})" if err.filename else ""
+        return (
+            f"the disk takes nothing: {err.strerror}{where}; free some space, or name another folder in OMNI_STATE_DIR"
+        )
     said = str(err).strip().splitlines()
     what = f"{type(err).__name__}: {said[0]}" if said else type(err).__name__
     return f"unexpected {what} (add {_DEBUG} to the command for the traceback)"

@@ -1,5 +1,6 @@
 """Every alarm leads to a runbook that says what to do, and runbooks name what exists."""
 
+import json
 import re
 from pathlib import Path
 
@@ -56,6 +57,36 @@ def test_clusters_services_and_logs_have_the_names_that_the_stacks_give_them(pag
     used += [part for name in re.findall(r"--resource-id service/(\S+)", text) for part in name.split("/")]
     assert set(used) <= made
     assert not re.search(r"--\w+ (?:CLUSTER|SERVICE|REGISTRY)\b", text)
+
+
+# The command line's names that IAM has otherwise.
+IAM = {"service-quotas": "servicequotas", "Tail": "FilterLogEvents", "Wait": "DescribeTable"}
+
+
+def _asked(page):
+    """The IAM actions of a page's ``aws`` lines."""
+    for service, command in re.findall(r"\baws ([a-z-]+) ([a-z-]+)", page.read_text(encoding="utf-8")):
+        name = "".join(word.capitalize() for word in command.split("-")).replace("Db", "DB")
+        yield f"{IAM.get(service, service)}:{IAM.get(name, name)}"
+
+
+def _may(role):
+    """The actions that a role of people is allowed."""
+    template = json.loads((ROOT / "infra/cdk/templates/prod/omni-bootstrap.json").read_text(encoding="utf-8"))
+    made = template["Resources"]
+    (logical,) = (name for name, one in made.items() if one.get("Properties", {}).get("RoleName") == role)
+    policies = [
+        one["Properties"] for one in made.values() if {"Ref": logical} in one.get("Properties", {}).get("Roles", [])
+    ]
+    actions = [statement["Action"] for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+    return {name for found in actions for name in ([found] if isinstance(found, str) else found)}
+
+
+@pytest.mark.parametrize("page", [*PAGES, FOLDER / "README.md"], ids=lambda page: page.stem)
+@pytest.mark.acceptance("operation-05")
+def test_the_role_of_whoever_is_on_call_may_run_every_line_for_aws(page):
+    assert "the role `omni-on-call`" in (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert set(_asked(page)) <= _may("omni-on-call")
 
 
 @pytest.mark.acceptance("operation-04")

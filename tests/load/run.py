@@ -372,4 +372,10 @@ def _replace(path, text):
 if __name__ == "__main__":
     # An end by SIGTERM stops the children too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except SystemExit as ended:
+        if not isinstance(ended.code, str):
+            raise
+        print(ended.code, file=sys.stderr)  # it could not run; exit code 1 would look like a broken promise
+        sys.exit(2)

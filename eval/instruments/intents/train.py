@@ -13,7 +13,7 @@ from eval.spine.errors import CaseError
 from figures.arrays import Floats
 from service.core.knowledge.embedding import Embedder
 from service.core.tasks.assistant.understanding.classifier import IntentWeights
-from service.core.tasks.assistant.understanding.intents import Label
+from service.core.tasks.assistant.understanding.intents import MessageLabel
 
 MessageKind = Literal["plain", "slang", "speech", "near_miss", "two_wishes"]
 
@@ -24,8 +24,8 @@ class LabelledMessage(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     message: str = Field(min_length=1, max_length=500)
-    intent: Label
-    also: tuple[Label, ...] = ()
+    intent: MessageLabel
+    also: tuple[MessageLabel, ...] = ()
     kind: MessageKind = "plain"
 
     def accepts(self, intent: str) -> bool:

@@ -42,7 +42,7 @@ def write_offline(options: TrafficOptions, settings: Settings) -> list[str]:
             file.write(record.model_dump_json() + "\n")
     return [
         "written: " + ", ".join(f"{count} {name}" for name, count in counts.items()),
-        f"To load the file: {omni('load-events', '--bulk', shlex.quote(str(path)))}",
+        f"To load the file, with the local AWS running ({omni('up')}): {omni('load-events', '--bulk', shlex.quote(str(path)))}",
     ]
 
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from eval.spine.cases import Case
-from eval.spine.results import CaseResult
+from eval.spine.results import SHORT_OF_CPU, CaseResult
 from eval.spine.suite import MetricSpec, Suite
 from eval.verdict.paired import Test, cases_needed, cases_needed_for_rate, detectable, detectable_rate
 from figures.arrays import Floats
@@ -20,6 +20,10 @@ from figures.stats import CONFIDENCE, Interval
 Axis = Literal["quality", "cost", "latency"]
 # Whether the two arms' model calls met the same load: made in turn in this run, at different times, or one makes none.
 CallOrder = Literal["in turn", "apart", "no calls"]
+
+
+# Of the calls' time; above it a latency says more about the machine than about the model.
+_MOST_LAG = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,7 @@ class Latencies:
     on_time: dict[str, float]
     measured_in: str | None  # None: this run
     mixed: int = 0
+    lag_share: float = 0.0  # of these times, during which the harness itself was held up
 
     @property
     def count(self) -> int:
@@ -54,6 +59,13 @@ class Latencies:
             notes.append(f"{self.mixed} of {asked} left out, whose model calls are of several runs; --fresh times all")
         return "; ".join(notes)
 
+    @property
+    def starved(self) -> str:
+        """What is said of times that are the machine's rather than the model's; "" where they are the model's."""
+        if self.lag_share <= _MOST_LAG:
+            return ""
+        return f"{SHORT_OF_CPU}: {self.lag_share:.0%} of the time was the harness's own; measure on a quiet one"
+
     def table(self, case_ids: Sequence[str] | None = None) -> Floats:
         """Return the times, shape ``(n_cases, most repeats)``, NaN where a repeat was not timed."""
         rows = [self.by_case[name] for name in (self.by_case if case_ids is None else case_ids)]
@@ -64,10 +76,12 @@ class Latencies:
 def live_latencies(results: Sequence[CaseResult], *, deadline_ms: int, minimum: int) -> Latencies:
     """Return this run's live latencies, or, when it made too few, those of the newest earlier run with ``minimum`` of them."""
     by_run: dict[str | None, dict[str, list[float]]] = {}
+    lags: dict[str | None, float] = {}
     found = [(item.case_id, timing) for item in results for timing in item.each_timing]
     for case_id, timing in found:
         if timing.measures:
             by_run.setdefault(timing.measured_in, {}).setdefault(case_id, []).append(timing.ms)
+            lags[timing.measured_in] = lags.get(timing.measured_in, 0.0) + min(timing.lag_ms, timing.ms)
     sizes = {run: sum(map(len, values.values())) for run, values in by_run.items()}
     best: str | None = None
     if sizes.get(None, 0) < minimum:
@@ -76,7 +90,9 @@ def live_latencies(results: Sequence[CaseResult], *, deadline_ms: int, minimum: 
     values = by_run.get(best, {})
     on_time = {name: sum(ms <= deadline_ms for ms in times) / len(times) for name, times in values.items()}
     mixed = sum(not timing.measures for _, timing in found)
-    return Latencies(by_case=values, on_time=on_time, measured_in=best, mixed=mixed)
+    total = sum(sum(times) for times in values.values())
+    share = lags.get(best, 0.0) / total if total else 0.0
+    return Latencies(by_case=values, on_time=on_time, measured_in=best, mixed=mixed, lag_share=share)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 Each turn of a conversation is a request. The conversation is drawn, not the turn: slow turns come together.
 """
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,15 +15,23 @@ from eval.verdict.kinds.kind import (
     Axis,
     ComparedAnswers,
     Difference,
+    Latencies,
     Measured,
     MetricKind,
     live_latencies,
 )
-from figures.stats import percentile_interval, quantile_draws, quantile_interval
+from figures.stats import Interval, percentile_interval, quantile_draws, quantile_interval
 
 _UNMATCHED = "not both were called live in this run; run with --fresh"
 _APART = "the two were not called in turn, so their loads may differ; run with --fresh"
 _NO_CALLS = "one of the two calls no model"
+
+
+def _measured(interval: Interval | None, latencies: Latencies) -> Measured:
+    """Return the figure; on a machine that was short of CPU without bounds, so that it decides nothing."""
+    if interval is not None and latencies.starved:
+        interval = replace(interval, low=None, high=None, method=latencies.starved)
+    return Measured(interval=interval, note=latencies.note)
 
 
 class LatencyQuantile(MetricKind):
@@ -40,7 +49,7 @@ class LatencyQuantile(MetricKind):
         interval = quantile_interval(
             latencies.table(), spec.quantile, seed=answers.suite.seed, confidence=answers.confidence
         )
-        return Measured(interval=interval, note=latencies.note)
+        return _measured(interval, latencies)
 
     def compare(self, spec: MetricSpec, answers: ComparedAnswers) -> Difference | None:
         """Return the change as a share of production's quantile; only a gated quantile has a note if it cannot be compared."""
@@ -57,6 +66,8 @@ class LatencyQuantile(MetricKind):
             return Difference(interval=None, note=_UNMATCHED)
         if answers.timing == "apart":
             return Difference(interval=None, note=_APART)
+        if starved := sides[0].starved or sides[1].starved:
+            return Difference(interval=None, note=starved)
         tables = [side.table(both) for side in sides]
         draws = [quantile_draws(table, spec.quantile, seed=seed) for table in tables]
         values = [float(np.nanquantile(table, spec.quantile)) for table in tables]
@@ -74,7 +85,7 @@ class OnTimeRate(MetricKind):
         """Return the share with Wilson's interval."""
         latencies = answers.latencies
         shares = np.array(list(latencies.on_time.values()))
-        return Measured(interval=share_interval(shares, answers, latencies.most_of_a_case), note=latencies.note)
+        return _measured(share_interval(shares, answers, latencies.most_of_a_case), latencies)
 
     def compare(self, spec: MetricSpec, answers: ComparedAnswers) -> Difference | None:
         """Return None, because the latencies are compared instead."""

@@ -28,6 +28,7 @@ _LOOKS = (
     *("health:DescribeEvents", "kms:DescribeKey", "logs:FilterLogEvents", "logs:GetQueryResults", "logs:StartQuery"),
     *("logs:DescribeLogGroups", "rds:DescribeDBInstances", "servicequotas:ListServiceQuotas", "sqs:ListQueues"),
     *("dynamodb:DescribeTable", "dynamodb:DescribeContinuousBackups", "dynamodb:DescribeBackup", "sqs:GetQueueAttributes"),
+    "dynamodb:DescribeContributorInsights",
     *("cloudwatch:GetInsightRuleReport", "acm:ListCertificates", "tag:GetResources"),
 )  # fmt: skip
 _MENDS = (

@@ -95,7 +95,7 @@ def _feedback(world: LocalProduction) -> str:
 @STEPS.step("Rollout", "both pairs answer", vital=True)
 def _rollout(world: LocalProduction) -> str:
     world.omni("eval", "--pairs", _SECOND, **RELEASING)
-    _advance(world)
+    world.omni("rollout", _SECOND, "--steps", "50,100", "--why", "the rehearsal", *waiver(), **RELEASING)
     seconds = wait_until(
         lambda: len({ask(world, one)["prompt_version"] for one in world.customers}) == 2, "both pairs answer", 60
     )
@@ -104,7 +104,7 @@ def _rollout(world: LocalProduction) -> str:
 
 @STEPS.step("Promotion", "all customers have the second pair", vital=True)
 def _promotion(world: LocalProduction) -> str:
-    _advance(world)
+    world.omni("promote", _SECOND, "--why", "the rehearsal", *waiver(), **RELEASING)
     return f"all customers have it after {_all_have(world, '1.0.1'):.0f} s"
 
 
@@ -114,11 +114,6 @@ def _back(world: LocalProduction) -> str:
     world.aws.roles["on-call"] = statements
     world.omni("rollback", "--task", "summarize", "--why", "the rehearsal", key="on-call")
     return f"{role}: all customers have the pair of before after {_all_have(world, '1.0.0'):.0f} s"
-
-
-def _advance(world: LocalProduction) -> None:
-    """Begin the rollout of the second pair, or go on with it."""
-    world.omni("rollout", _SECOND, "--steps", "50,100", "--why", "the rehearsal", *waiver(), **RELEASING)
 
 
 def _all_have(world: LocalProduction, version: str) -> float:

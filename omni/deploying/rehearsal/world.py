@@ -37,7 +37,7 @@ from service.kit.settings import REPO_ROOT, StoreSettings
 STAGE = "prod"
 CANARY = "0000000001"
 EVERYTHING = ({"Effect": "Allow", "Action": "*", "Resource": "*"},)
-WRONG_ACCOUNT = "111111111111"
+WRONG_ACCOUNT, OTHER_REGION = "111111111111", "eu-west-2"
 ON_CALL = "omni-github-on-call"
 # What the guide's commands give; everything else has a default.
 PARAMETERS = {
@@ -60,7 +60,7 @@ class LocalProduction:
         self.folder, self._templates = folder, templates
         folder.mkdir(parents=True, exist_ok=True)
         certificate = folder / "amazonaws.pem"
-        domains = (f"{REGION}.", "s3.", f"s3.{REGION}.", "")
+        domains = (f"{REGION}.", f"{OTHER_REGION}.", "s3.", f"s3.{REGION}.", "")
         write_certificate(certificate, [f"*.{domain}amazonaws.com" for domain in domains])
         self.certificate = certificate
         self.network = Network(folder, certificate)

@@ -50,9 +50,9 @@ def world(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def account(world, local_aws):
+def account(world, own_aws):
     """The AWS account: a role that the workflows take, and a KMS key; returns the key's id and its public half."""
-    settings = local_aws()
+    settings = own_aws()
     world.repository.cloud = {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.slow
 TEMPLATE = json.loads((REPO_ROOT / "infra/cdk/templates/prod/omni-bootstrap.json").read_text(encoding="utf-8"))
 # What the local AWS has no resource for.
 NOT_HERE = {"AWS::CodeConnections::Connection", "AWS::IAM::OIDCProvider"}
+OF_MLFLOW = "made-up"
 GH = """#!/usr/bin/env bash
 case "$1 $2" in
   "api user") echo 7 ;;
@@ -41,12 +42,11 @@ def account(local_aws):
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
     stacks.get_waiter("stack_create_complete").wait(StackName="omni-bootstrap", WaiterConfig={"Delay": 1})
-    return settings, os.environ | {
+    return settings, {
+        **os.environ,
+        **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "test"),
+        **dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), settings.aws.region),
         "AWS_ENDPOINT_URL": str(settings.aws.endpoint),
-        "AWS_REGION": settings.aws.region,
-        "AWS_DEFAULT_REGION": settings.aws.region,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
     }
 
 
@@ -117,7 +117,7 @@ def test_github_gets_what_the_stacks_know_and_keeps_what_people_set_up(account, 
     assert evaluation["deployment_branch_policy"] is None
     trusted = client("ssm", settings).get_parameter(Name="/omni/trusted-keys")["Parameter"]["Value"]
     assert trusted.startswith("-----BEGIN PUBLIC KEY-----")
-    client("secretsmanager", settings).create_secret(Name="omni-registry-writer", SecretString="of-mlflow")
+    client("secretsmanager", settings).create_secret(Name="omni-registry-writer", SecretString=OF_MLFLOW)
     second = run()
-    assert "OMNI_REGISTRY_PASSWORD owner/name production of-mlflow" in second
+    assert f"OMNI_REGISTRY_PASSWORD owner/name production {OF_MLFLOW}" in second
     assert set(first) < set(second)

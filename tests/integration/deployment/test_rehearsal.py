@@ -5,17 +5,17 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from omni.deploying.rehearsal.templates import FOLDER
 from service.kit.settings import REPO_ROOT
 
+_SERVERS = list(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        shutil.which("pg_ctl") is None and not any(FOLDER.glob("/usr/lib/postgresql/*")), reason="needs PostgreSQL"
-    ),
+    pytest.mark.skipif(not _SERVERS and shutil.which("pg_ctl") is None, reason="needs PostgreSQL's server"),
 ]
 
 

@@ -72,9 +72,9 @@ def images(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def released(tmp_path_factory, local_aws):
+def released(tmp_path_factory, own_aws):
     """A registry as an HTTP server with a released pair, a local AWS with sample customers, and the public keys."""
-    settings = local_aws()
+    settings = own_aws()
     folder = tmp_path_factory.mktemp("released")
     (folder / "store").mkdir()
     store = f"sqlite:///{folder}/store/mlflow.db"

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import botocore.session
@@ -16,6 +17,7 @@ import pytest
 import typer
 import yaml
 from botocore import xform_name
+from botocore.exceptions import ClientError
 
 from omni.app import build_app
 from service.kit.aws.clients import client
@@ -204,3 +206,133 @@ def test_a_command_runs_in_the_local_stack(block, stack):
         )
         assert done.returncode in (0, 1), done.stderr  # 1: something was found that needs somebody
         assert "Traceback" not in done.stderr
+
+
+# --- With the fault present ---
+
+
+@pytest.fixture
+def place(local_aws):
+    """A stack of its own, which a fault may spoil, and the way to run a page's ``bash`` blocks there."""
+    settings = local_aws(store_timeout_s=30.0)
+    env = os.environ | {
+        "OMNI_AWS_ENDPOINT": str(settings.aws.endpoint),
+        "OMNI_STATE_DIR": str(settings.state_dir),
+        "PYTHONPATH": str(ROOT),
+    }
+    return _Place(settings, env)
+
+
+class _Place:
+    def __init__(self, settings, env):
+        self.settings, self.env = settings, env
+
+    def aws(self, service):
+        return client(service, self.settings)
+
+    def omni(self, *words):
+        line = [sys.executable, "-m", "omni", *words]
+        return subprocess.run(line, env=self.env, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    def shown(self, page):
+        """What the page's ``bash`` blocks print, errors included."""
+        text, said = (ROOT / "docs" / "runbooks" / f"{page}.md").read_text(encoding="utf-8"), []
+        for block in re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            for program, *words in _lines(block):
+                if program == "omni":
+                    done = self.omni(*words)
+                    said.append(done.stdout + done.stderr)
+                    continue
+                service, operation, given = _aws_call(words)
+                try:
+                    said.append(json.dumps(getattr(self.aws(service), xform_name(operation))(**given), default=str))
+                except ClientError as err:
+                    said.append(str(err))
+        return "\n".join(said)
+
+    def console(self, page, having):
+        """The lines of the page's ``console`` block that has this word."""
+        text = (ROOT / "docs" / "runbooks" / f"{page}.md").read_text(encoding="utf-8")
+        blocks = re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        return _lines(next(block for block in blocks if having in block))
+
+
+def _adds_a_client(place):
+    assert place.omni("client", "in-a-loop").returncode == 0
+
+
+def _loses_a_table(name):
+    return lambda place: place.aws("dynamodb").delete_table(TableName=name)
+
+
+def _schedules_a_keys_deletion(place):
+    key = place.aws("kms").describe_key(KeyId="alias/omni-token-keys")["KeyMetadata"]["KeyId"]
+    place.aws("kms").schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+
+
+def _announces_a_spoilt_object(place):
+    key = "omni-channel/processed/2026/11/24/10/spoilt.json"
+    place.aws("s3").put_object(Bucket=place.settings.stores.archive_bucket, Key=key, Body=b"{")
+
+
+# By page: what goes wrong, and what its commands then say that they did not say before.
+FAULTS = {
+    "bedrock-throttles": (_adds_a_client, "in-a-loop"),
+    "cost-spike": (_adds_a_client, "in-a-loop"),
+    "dynamodb-throttle": (_adds_a_client, "in-a-loop"),
+    "audit-unkept": (_loses_a_table("omni-findings"), "it does not exist"),
+    "unkept-answers": (_loses_a_table("omni-answer-outbox"), "not found"),
+    "keys": (_schedules_a_keys_deletion, "PendingDeletion"),
+    "dead-letters": (_announces_a_spoilt_object, "omni-channel/dead/not_json/"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", FAULTS)
+@pytest.mark.acceptance("operation-05")
+def test_the_commands_of_a_page_show_the_fault(page, place):
+    spoil, told = FAULTS[page]
+    before = place.shown(page)
+    spoil(place)
+    after = place.shown(page)
+    assert after.count(told) > before.count(told), after
+
+
+@pytest.mark.slow
+@pytest.mark.acceptance("operation-04")
+def test_a_damaged_table_is_restored_under_its_name(place, record_property):
+    """The local AWS copies a table as it is and goes to no time before, so the first line runs before the damage."""
+    _adds_a_client(place)
+    dynamodb, table, began = place.aws("dynamodb"), place.settings.stores.shared_table, time.monotonic()
+    held = dynamodb.scan(TableName=table)["Items"]
+    backup = ""
+    for number, (program, *words) in enumerate(place.console("restore", "restore-table-from-backup")):
+        assert program == "aws"
+        _, operation, given = _aws_call(words)
+        if "BackupArn" in given:
+            given["BackupArn"] = backup
+        answer = getattr(dynamodb, xform_name(operation))(**given)
+        backup = answer.get("BackupDetails", {}).get("BackupArn", backup)
+        if number == 0:
+            for item in held:
+                dynamodb.delete_item(TableName=table, Key={name: item[name] for name in ("pk", "sk")})
+            assert "in-a-loop" not in place.omni("clients").stdout
+    record_property("seconds", round(time.monotonic() - began, 1))
+    assert sorted(map(str, dynamodb.scan(TableName=table)["Items"])) == sorted(map(str, held))
+    assert "in-a-loop" in place.omni("clients").stdout
+
+
+@pytest.mark.slow
+@pytest.mark.acceptance("operation-04")
+def test_a_key_that_waits_for_its_deletion_seals_again(place, record_property):
+    began = time.monotonic()
+    _schedules_a_keys_deletion(place)
+    assert place.omni("token-keys", "--rotate").returncode != 0
+    kms = place.aws("kms")
+    key = kms.describe_key(KeyId="alias/omni-token-keys")["KeyMetadata"]["KeyId"]
+    for program, *words in place.console("keys", "cancel-key-deletion"):
+        assert program == "aws"
+        _, operation, given = _aws_call([key if word == "KEY" else word for word in words])
+        getattr(kms, xform_name(operation))(**given)
+    assert place.omni("token-keys", "--rotate").returncode == 0
+    record_property("seconds", round(time.monotonic() - began, 1))

@@ -38,8 +38,8 @@ def mail():
 
 
 @pytest.fixture(scope="module")
-def settings(local_aws, mail):
-    return local_aws()
+def settings(own_aws, mail):
+    return own_aws()
 
 
 @pytest.fixture

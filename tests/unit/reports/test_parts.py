@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,6 +19,7 @@ from reports.compare.themes import changed_words, themes
 from reports.read.weeks import Week
 from reports.write.page import _pairs
 from reports.write.plots import ChartLine, ChartPoint, Mark, chart, legend
+from service.core.release.judge_exception import SignedException
 
 WEEK = Week.parse("2026-W46")
 DAYS = list(range(-28, 7))
@@ -267,7 +268,10 @@ def test_the_page_says_under_which_exception_a_pair_was_released():
 
 @pytest.mark.parametrize(("day", "over"), [(20, False), (21, True)])
 def test_the_report_says_that_a_release_s_exception_ran_out_and_what_to_do(day, over):
-    why = "first (without a judge, allowed by Maria Oduya, until 2026-11-20: its calibration is booked)"
+    said = {"stage": "test", "why": "its calibration is booked", "who": "Maria Oduya", "until": date(2026, 11, 20)}
+    signed = SignedException(**said)
+    now = datetime(2026, 11, day, 12, tzinfo=UTC)
+    why = f"first ({signed.text(WEEK.start)})"
     row = {
         "pair_digest": "b" * 64,
         "sequence": 2,
@@ -277,9 +281,10 @@ def test_the_report_says_that_a_release_s_exception_ran_out_and_what_to_do(day, 
         "why": why,
     }
     pairs = pd.DataFrame(columns=["environment", "rollout_arm", "pair_digest", "first_at"])
-    data = SimpleNamespace(pairs=pairs, releases=pd.DataFrame([row]), now=datetime(2026, 11, day, 12, tzinfo=UTC))
+    data = SimpleNamespace(pairs=pairs, releases=pd.DataFrame([row]), now=now)
     (release,) = releases_of(data)
-    assert release.why == (why.replace("until", "RAN OUT on") if over else why)
+    assert release.why == f"first ({signed.text(now)})"
+    assert ("RAN OUT on 2026-11-20" in release.why) is over
     pair = SimpleNamespace(role="production", release=release)
     done = _gate_actions(
         SimpleNamespace(pairs=[pair], task="summarize", promises=[], anomalies=[], drifts=[], worse=[])

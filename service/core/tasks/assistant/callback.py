@@ -5,14 +5,14 @@ from functools import partial
 from service.core.tasks.assistant.first_help import first_help
 from service.core.tasks.assistant.persona import persona
 from service.core.tasks.assistant.phone import phone_in
-from service.core.tasks.assistant.turn import Turn, saying
+from service.core.tasks.assistant.turn import OpenTurn, saying
 from service.core.tasks.assistant.understanding.slots import when_in
 from service.core.tasks.assistant.wording import message_worded
 
 _MOST_WORDS_OF_NO = 3  # "no, thank you" may mean another number; what says more takes the call back
 
 
-def arrange_callback(turn: Turn) -> None:
+def arrange_callback(turn: OpenTurn) -> None:
     """Take the next step to a callback."""
     talk, questions = turn.talk, persona().questions["phone"]
     phone = talk.slots.phone or talk.said_phone
@@ -39,7 +39,7 @@ def arrange_callback(turn: Turn) -> None:
         _read_back(turn, phone)
 
 
-def _read_back(turn: Turn, phone: str) -> None:
+def _read_back(turn: OpenTurn, phone: str) -> None:
     talk = turn.talk
     if talk.consent == "unclear" and not talk.named_phone:
         turn.say(saying("plain_yes"))

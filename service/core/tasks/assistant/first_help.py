@@ -10,7 +10,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.core.tasks.assistant.persona import discloses
-from service.core.tasks.assistant.understanding.trouble import Language, Trouble
+from service.core.tasks.assistant.understanding.trouble import HelpLanguage, TroubleKind
 from service.kit.frame.errors import ConfigurationError
 from service.kit.frame.strict import NotStrict, own_yaml, read_strict
 
@@ -23,11 +23,11 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Contact(_Strict):
+class HelpContact(_Strict):
     """A number that customers in trouble are given: whose it is, where it is published, who checks it and when that was."""
 
     number: _Text
-    voice: Mapping[Language, _Text]
+    voice: Mapping[HelpLanguage, _Text]
     source: _Text
     owner: _Text
     checked: date
@@ -53,14 +53,14 @@ class OtherLanguage(_Strict):
 class FirstHelp(_Strict):
     """The content of ``first_help.yaml``."""
 
-    contacts: Mapping[str, Contact]
-    help: Mapping[Trouble, Mapping[Language, Wording]]
+    contacts: Mapping[str, HelpContact]
+    help: Mapping[TroubleKind, Mapping[HelpLanguage, Wording]]
     languages: Mapping[Literal["es", "pl"], OtherLanguage]
 
     @model_validator(mode="after")
     def _is_complete(self) -> "FirstHelp":
-        for kind in get_args(Trouble):
-            if missing := sorted(set(get_args(Language)) - set(self.help.get(kind, ()))):
+        for kind in get_args(TroubleKind):
+            if missing := sorted(set(get_args(HelpLanguage)) - set(self.help.get(kind, ()))):
                 raise ValueError(f"help for {kind} lacks {', '.join(missing)}")
         texts = [
             text for wordings in self.help.values() for each in wordings.values() for text in (each.chat, each.voice)
@@ -73,7 +73,7 @@ class FirstHelp(_Strict):
                 raise ValueError(f"first help asks nothing and has at most {_MOST_WORDS} words: {text[:40]!r}")
         return self
 
-    def told(self, kind: Trouble, language: Language, *, spoken: bool) -> str:
+    def told(self, kind: TroubleKind, language: HelpLanguage, *, spoken: bool) -> str:
         """Return what a customer in trouble of ``kind`` is told."""
         wording = self.help[kind][language]
         if spoken:
@@ -85,8 +85,8 @@ class FirstHelp(_Strict):
         """Everything that may be said from this file."""
         told = (
             self.told(kind, language, spoken=spoken)
-            for kind in get_args(Trouble)
-            for language in get_args(Language)
+            for kind in get_args(TroubleKind)
+            for language in get_args(HelpLanguage)
             for spoken in (False, True)
         )
         others = (text for each in self.languages.values() for text in each.model_dump().values())

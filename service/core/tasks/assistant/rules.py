@@ -12,12 +12,12 @@ from service.core.tasks.assistant.knowledge import TransferReason, bank_knowledg
 from service.core.tasks.assistant.persona import discloses, in_turn, must_disclose, persona, remembered
 from service.core.tasks.assistant.reply import AssistantReply, Claim
 from service.core.tasks.assistant.story import known_of, topics_of
-from service.core.tasks.assistant.turn import Turn, TurnTools, saying
+from service.core.tasks.assistant.turn import OpenTurn, TurnTools, saying
 from service.core.tasks.assistant.understanding.by_meaning import guess_by_meaning
 from service.core.tasks.assistant.understanding.intent import Aspect, Topic
 from service.core.tasks.assistant.understanding.intents import GuessIntent
 from service.core.tasks.assistant.understanding.talk import Talk, talk_of
-from service.core.tasks.assistant.understanding.trouble import Language, Trouble
+from service.core.tasks.assistant.understanding.trouble import HelpLanguage, TroubleKind
 from service.core.tasks.assistant.wording import (
     Worded,
     branches_worded,
@@ -34,7 +34,7 @@ BY_MEANING_ID = "local.assistant-rules-minilm-v1"
 _MOST_LOST = 3  # the third message in a row that nothing could be made of goes to a person
 _QUOTED_CHARS, _MOST_QUOTED = 240, 6
 # In danger, hours and a request for a number help nobody, and a call may be heard by whoever is feared.
-_NO_CALL: frozenset[Trouble] = frozenset({"danger_to_life", "abuse", "child"})
+_NO_CALL: frozenset[TroubleKind] = frozenset({"danger_to_life", "abuse", "child"})
 # The things that one question asks for.
 _SLOTS = ("account_type", "channel", "card_type", "location", "phone")
 _OPENING_TOOLS = {"branch": "get_branch_account_opening_info", "digital": "get_digital_account_opening_info"}
@@ -63,7 +63,7 @@ def rules_by_meaning(document: object) -> str | Said:
 def _answered(document: object, guess_intent: GuessIntent | None) -> str | Said:
     assert isinstance(document, DialogueSoFar)
     inputs = document.inputs
-    turn = Turn(inputs=inputs, talk=talk_of(inputs, bank_knowledge(), guess_intent), tools=TurnTools(document))
+    turn = OpenTurn(inputs=inputs, talk=talk_of(inputs, bank_knowledge(), guess_intent), tools=TurnTools(document))
     turn.help = _first_help(turn)
     reason = _reason(turn.talk)
     if reason is None:
@@ -81,7 +81,7 @@ def _answered(document: object, guess_intent: GuessIntent | None) -> str | Said:
     return _reply(turn, _action(turn))
 
 
-def _first_help(turn: Turn) -> str:
+def _first_help(turn: OpenTurn) -> str:
     """Return what a customer in trouble is told at once; "" where that was told right before."""
     talk = turn.talk
     if talk.heard.trouble is None:
@@ -105,7 +105,7 @@ def _reason(talk: Talk) -> TransferReason | None:
     return "capability_limitation" if talk.lost >= _MOST_LOST else None
 
 
-def _answer(turn: Turn) -> None:
+def _answer(turn: OpenTurn) -> None:
     talk, heard = turn.talk, turn.talk.heard
     if heard.asks_if_ai:
         turn.say(persona().about_itself)
@@ -135,7 +135,7 @@ def _spoken(matter: str) -> str:
     return f"{matter}s" if countable else matter
 
 
-def _account(turn: Turn) -> None:
+def _account(turn: OpenTurn) -> None:
     slots = turn.talk.slots
     if not slots.accounts:
         turn.ask("account_type")
@@ -153,13 +153,13 @@ def _account(turn: Turn) -> None:
                 )
 
 
-def _asked(turn: Turn) -> str:
+def _asked(turn: OpenTurn) -> str:
     """Return the customer's words that the answer is for: the message, and what it answers a question about."""
     said = [item.text for item in turn.inputs.history if item.by == "customer"]
     return " ".join([*(said[-2:] if turn.talk.asked in _SLOTS else ()), turn.inputs.message])
 
 
-def _card(turn: Turn) -> None:
+def _card(turn: OpenTurn) -> None:
     slots = turn.talk.slots
     if not slots.cards:
         turn.ask("card_type")
@@ -169,7 +169,7 @@ def _card(turn: Turn) -> None:
         turn.look_up(tool, partial(card_worded, tool, aspects=aspects, question=_asked(turn)), card_type=card)
 
 
-def _branch(turn: Turn) -> None:
+def _branch(turn: OpenTurn) -> None:
     slots, tool = turn.talk.slots, "find_nearest_branch"
     if not slots.place:
         turn.ask("location")
@@ -178,15 +178,15 @@ def _branch(turn: Turn) -> None:
     turn.look_up(tool, partial(branches_worded, tool), location=slots.place, **service)
 
 
-def _hours(turn: Turn) -> None:
+def _hours(turn: OpenTurn) -> None:
     turn.look_up("check_hours", partial(hours_worded, "check_hours"))
 
 
-def _queue(turn: Turn) -> None:
+def _queue(turn: OpenTurn) -> None:
     turn.look_up("queue_position", partial(queue_worded, "queue_position"))
 
 
-_TOPICS: Mapping[Topic, Callable[[Turn], None]] = {
+_TOPICS: Mapping[Topic, Callable[[OpenTurn], None]] = {
     "account": _account,
     "card": _card,
     "branch": _branch,
@@ -196,7 +196,7 @@ _TOPICS: Mapping[Topic, Callable[[Turn], None]] = {
 }
 
 
-def _handed_over(turn: Turn, reason: TransferReason, *, may_use_tools: bool) -> str | Said:
+def _handed_over(turn: OpenTurn, reason: TransferReason, *, may_use_tools: bool) -> str | Said:
     """Transfer first and say so afterwards. Out of hours nobody takes over, so a callback is offered instead."""
     note = HandoverNote(reason=reason, context=_context(turn, reason))
     turn.parts, turn.asks = [], ()
@@ -224,7 +224,7 @@ def _handed_over(turn: Turn, reason: TransferReason, *, may_use_tools: bool) -> 
     return _reply(turn, "handover", note)
 
 
-def _closed(turn: Turn, reason: TransferReason, hours: Worded) -> str:
+def _closed(turn: OpenTurn, reason: TransferReason, hours: Worded) -> str:
     """Reply where nobody takes over now: offer a call, unless what the customer is told at once says all."""
     language = turn.talk.language
     if turn.talk.heard.trouble in _NO_CALL and turn.help:
@@ -240,7 +240,7 @@ def _closed(turn: Turn, reason: TransferReason, hours: Worded) -> str:
     return _reply(turn, _action(turn))
 
 
-def _handing_over(turn: Turn, reason: TransferReason) -> str:
+def _handing_over(turn: OpenTurn, reason: TransferReason) -> str:
     if turn.talk.language != "en":
         return first_help().languages[turn.talk.language].handover
     if turn.help:
@@ -253,7 +253,7 @@ def _only_callback(talk: Talk) -> Talk:
     return Talk(slots=talk.slots, open=("callback",), said_phone=talk.said_phone, language=talk.language)
 
 
-def _context(turn: Turn, reason: TransferReason) -> str:
+def _context(turn: OpenTurn, reason: TransferReason) -> str:
     said = [item.text for item in remembered(turn.inputs) if item.by == "customer"]
     quotes = [f'"{text[:_QUOTED_CHARS]}"' for text in [*said, turn.inputs.message][-_MOST_QUOTED:]]
     topics = ", ".join(topics_of(turn.talk)) or "none"
@@ -264,17 +264,17 @@ def _context(turn: Turn, reason: TransferReason) -> str:
     )
 
 
-def _action(turn: Turn) -> ReplyAction:
+def _action(turn: OpenTurn) -> ReplyAction:
     if turn.asks:
         return "clarify"
     return "close" if any(part.text == saying("bye", "nice_day") for part in turn.parts) else "answer"
 
 
-def _disclosure(language: Language) -> str:
+def _disclosure(language: HelpLanguage) -> str:
     return persona().disclosure if language == "en" else first_help().languages[language].disclosure
 
 
-def _reply(turn: Turn, action: ReplyAction, note: HandoverNote | None = None) -> str:
+def _reply(turn: OpenTurn, action: ReplyAction, note: HandoverNote | None = None) -> str:
     words = [part.text for part in turn.parts if part.text]
     if action == "answer" and any(part.claims for part in turn.parts):
         words = [in_turn(persona().transitions, turn.inputs), *words, in_turn(persona().closings, turn.inputs)]

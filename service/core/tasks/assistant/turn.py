@@ -55,7 +55,7 @@ def _is_answer(tool: str, answer: Any) -> bool:
 
 
 @dataclass(slots=True, kw_only=True)
-class Turn:
+class OpenTurn:
     """One turn of the assistant: collects what to say, or the uses of tools that it waits for."""
 
     inputs: DialogueInputs

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from service.core.statements.answers.support import content_of
+from service.core.tasks.assistant.persona import persona
 from service.core.tasks.assistant.reply import Claim
 from service.core.tasks.assistant.understanding.intent import Aspect
 from service.kit.frame.patterns import pattern_texts, word_list
@@ -176,9 +177,7 @@ def queue_worded(tool: str, answer: Mapping[str, Any]) -> Worded:
     ledger = _Ledger(tool, [], [])
     if answer.get("open", True) and isinstance(answer.get("position"), int):
         minutes = answer["estimated_wait_minutes"]
-        ledger.sentences.append(
-            f"You would be number {answer['position']} in the queue, with an estimated wait of about {minutes} minutes."
-        )
+        ledger.sentences.append(persona().sayings["in_queue"].format(position=answer["position"], minutes=minutes))
         ledger.claims.append(Claim(text=f"number {answer['position']}", tool=tool, field="position"))
         ledger.claims.append(Claim(text=f"about {minutes} minutes", tool=tool, field="estimated_wait_minutes"))
     else:

@@ -368,3 +368,26 @@ def test_a_jobs_seconds_begin_when_it_could_make_a_call(tmp_path):
     with closing(runner.cache):
         (answered,) = asyncio.run(runner.run_in_turn([job], lambda _: lambda item, seconds: None))
     assert waking.ended <= answered.began <= answered.ended
+
+
+class Busy(Gateway):
+    """Holds up the event loop in the middle of a call, as a machine without processor time does."""
+
+    async def complete(self, call):
+        await asyncio.sleep(0.03)
+        time.sleep(0.05)  # noqa: ASYNC251 - what is to be measured
+        await asyncio.sleep(0.03)
+        return await super().complete(call)
+
+
+@pytest.mark.parametrize(("model", "held_up"), [("main", True), ("code", False)])
+def test_what_holds_up_the_harness_is_measured_beside_a_models_calls(tmp_path, model, held_up):
+    code = ModelCard(id="code", short_name="code", wire="in_process", runs="local", context_tokens=9)
+    runner = replace(make_runner(Busy(), tmp_path), cards=ModelCards([*CARDS, code]))
+    (result,) = [
+        item
+        for item in run(runner, make_pair("echo", asked="{{text}}", model=model), repeats=1)
+        if item.case_id == "case-0"
+    ]
+    assert (result.lag_ms > 0) is held_up
+    assert result.each_timing[0].lag_ms == result.lag_ms

@@ -1,3 +1,4 @@
+import errno
 from types import SimpleNamespace
 
 import pytest
@@ -43,3 +44,16 @@ def test_the_kept_model_is_py3langids(monkeypatch, tmp_path):
         assert len(list((tmp_path / "cache").iterdir())) == 1
         for text in ("Paid.", "Der Kunde wartet.", "地図", "el gas", "He said oui oui oui"):
             assert ours.rank(text) == theirs.rank(text)
+
+
+def test_a_disk_that_takes_nothing_costs_no_score(monkeypatch, tmp_path):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("OMNI_STATE_DIR", str(tmp_path))
+    monkeypatch.setattr(language, "write_whole", full)
+    language._identifier.cache_clear()
+    try:
+        assert language._identifier() is language._identifier()
+    finally:
+        language._identifier.cache_clear()

@@ -7,6 +7,7 @@ from builders import make_part
 from eval.spine.results import CaseResult, GateResult, InterimLook, Verdict
 from eval.spine.suite import Floor, JudgedKind, MetricSpec, NoWorse, SliceFloor, Suite
 from eval.verdict.gate import GateFigures, GateRules, Judgement, answers_vary, decide
+from eval.verdict.kinds.kind import Latencies
 from figures.metric import Metric, Unit
 from service.core.llm.pricing import Usage
 from service.core.run.task import TaskResult
@@ -323,3 +324,14 @@ def test_planned_looks_share_the_error_of_one():
 
 def test_the_suite_digest_sees_a_slice_floor():
     assert replace(SUITE, slice_floors=(SLICE,)).digest != SUITE.digest
+
+
+def test_a_latency_that_the_machine_has_made_is_neither_pass_nor_fail():
+    own = Latencies(by_case={"a": [3000.0]}, on_time={}, measured_in=None, lag_share=0.6).starved
+    result = gate(metrics=GOOD | {"speed": replace(GOOD["speed"], low=None, high=None, method=own)})
+    assert result.verdict is verdict_of(result, "speed") is Verdict.INCONCLUSIVE
+    assert result.checks[-1].explanation.startswith("this machine was short of CPU: 60% of the time")
+    assert result.short_of_cpu
+    bad = gate(metrics=GOOD | {"quality": metric("quality", 0.1, 0.05, 0.2)})
+    assert not bad.short_of_cpu
+    assert not gate(metrics=GOOD).short_of_cpu

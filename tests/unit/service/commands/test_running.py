@@ -1,5 +1,6 @@
 """A command line's exit codes and error lines: what a script and a person learn from a command that did not do its work."""
 
+import errno
 import json
 from decimal import Decimal
 
@@ -38,6 +39,8 @@ COMMANDS = {
     "known": raising(Known("no pair 'x': name another")),
     "unknown": raising(KeyError("column")),
     "wordless": raising(RuntimeError()),
+    "full": raising(OSError(errno.ENOSPC, "No space left on device")),
+    "readonly": raising(OSError(errno.EROFS, "Read-only file system", "/state/logs")),
     "many-lines": raising(ValueError("first\nsecond")),
     "ctrl-c": raising(KeyboardInterrupt()),
     "cut-off-import": cut_off_import,
@@ -89,6 +92,15 @@ def test_exit_codes(command, code):
     [
         ("known", "error: no pair 'x': name another\n"),
         ("unknown", "error: unexpected KeyError: 'column' (add --debug to the command for the traceback)\n"),
+        (
+            "full",
+            "error: the disk takes nothing: No space left on device; free some space, or name another folder in OMNI_STATE_DIR\n",
+        ),
+        (
+            "readonly",
+            "error: the disk takes nothing: Read-only file system (/state/logs); free some space, or name another folder in "
+            "OMNI_STATE_DIR\n",
+        ),
         ("wordless", "error: unexpected RuntimeError (add --debug to the command for the traceback)\n"),
         (
             "many-lines",

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.core.knowledge.embedding import Embedder, Vectors
-from service.core.tasks.assistant.understanding.intents import Guess, Intent, Label
-from service.core.tasks.assistant.understanding.trouble import Trouble
+from service.core.tasks.assistant.understanding.intents import Guess, Intent, MessageLabel
+from service.core.tasks.assistant.understanding.trouble import TroubleKind
 from service.kit.frame.errors import ConfigurationError
 
 _TRAIN = "train with `omni intents train`"
-_TROUBLE = frozenset(get_args(Trouble))
+_TROUBLE = frozenset(get_args(TroubleKind))
 # At this probability of any kind of trouble, 1.3% of 6,388 ordinary messages of CLINC150's and Banking77's training halves, which
 # the weights have not seen, are taken for it. 2026-11-25.
 LEAST_TROUBLE = 0.7
@@ -35,7 +35,7 @@ class IntentWeights(BaseModel):
     dimensions: int = Field(ge=1)
     trained_on: str = Field(pattern="^[0-9a-f]{64}$")
     temperature: float = Field(gt=0)
-    intents: tuple[Label, ...] = Field(min_length=2)
+    intents: tuple[MessageLabel, ...] = Field(min_length=2)
     intercepts: tuple[float, ...]
     coefficients: Base64Bytes
 
@@ -95,7 +95,7 @@ class IntentClassifier:
         return Guess(intent=cast(Intent, self._weights.intents[best]), confidence=float(shares[best]), trouble=trouble)
 
 
-def _trouble_of(weights: IntentWeights, vectors: Vectors) -> Trouble | None:
+def _trouble_of(weights: IntentWeights, vectors: Vectors) -> TroubleKind | None:
     (shares,) = weights.probabilities(vectors)
     kinds = {label: float(share) for label, share in zip(weights.intents, shares, strict=True) if label in _TROUBLE}
-    return cast(Trouble, max(kinds, key=lambda kind: kinds[kind])) if sum(kinds.values()) >= LEAST_TROUBLE else None
+    return cast(TroubleKind, max(kinds, key=lambda kind: kinds[kind])) if sum(kinds.values()) >= LEAST_TROUBLE else None

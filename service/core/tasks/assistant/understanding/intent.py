@@ -16,7 +16,7 @@ from service.core.tasks.assistant.understanding.triggers import (
     names_other_customer,
     off_topic,
 )
-from service.core.tasks.assistant.understanding.trouble import Language, Trouble, trouble_in
+from service.core.tasks.assistant.understanding.trouble import HelpLanguage, TroubleKind, trouble_in
 from service.kit.frame.patterns import pattern_texts
 
 _FILE = Path(__file__).with_name("patterns.yaml")
@@ -60,8 +60,8 @@ class Wish:
     topics: tuple[Topic, ...] = ()
     aspects: frozenset[Aspect] = frozenset()
     handover: TransferReason | None = None
-    trouble: Trouble | None = None
-    language: Language | None = None
+    trouble: TroubleKind | None = None
+    language: HelpLanguage | None = None
     asks_if_ai: bool = False
     off_topic: str = ""
     other_customer: bool = False
@@ -78,7 +78,7 @@ class Wish:
         """Return what the message asks about ``topic``."""
         return self.aspects & _OF_TOPIC.get(topic, frozenset())
 
-    def in_trouble(self, kind: Trouble) -> "Wish":
+    def in_trouble(self, kind: TroubleKind) -> "Wish":
         """Return this wish of a customer in trouble: a person takes over, unless they ask only how a lost card is replaced."""
         only_asks = kind == "lost_or_stolen" and self.asks_for_new_card
         return replace(self, trouble=kind, handover=None if only_asks else "sensitive_topic")

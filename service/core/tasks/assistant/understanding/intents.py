@@ -6,7 +6,7 @@ from typing import Literal
 
 from service.core.tasks.assistant.knowledge import TransferReason
 from service.core.tasks.assistant.understanding.intent import Topic, Wish
-from service.core.tasks.assistant.understanding.trouble import Trouble
+from service.core.tasks.assistant.understanding.trouble import TroubleKind
 
 # The topics, the reasons for which a message by itself calls a person in, and the rest: off topic, the question whether the
 # customer writes with an AI, thanks and the like, and what nobody understands.
@@ -28,7 +28,7 @@ Intent = Literal[
     "unclear",
 ]
 # What weights tell apart: intents, or kinds of trouble, ordinary messages and pictures of speech ("my phone died").
-Label = Literal[Intent, Trouble, "ordinary", "picture"]
+MessageLabel = Literal[Intent, TroubleKind, "ordinary", "picture"]
 LEAST_CONFIDENCE = 0.7  # the requirement: what is less sure is asked about
 
 _TOPICS: Mapping[Intent, Topic] = {
@@ -55,7 +55,7 @@ class Guess:
 
     intent: Intent
     confidence: float
-    trouble: Trouble | None = None
+    trouble: TroubleKind | None = None
 
     @property
     def is_sure(self) -> bool:

@@ -13,7 +13,7 @@ from service.core.tasks.assistant.understanding.consent import Consent, changes,
 from service.core.tasks.assistant.understanding.intent import Aspect, Topic, Wish, hear
 from service.core.tasks.assistant.understanding.intents import Guess, GuessIntent, Intent, intent_of, meant
 from service.core.tasks.assistant.understanding.slots import Slots, read_slots
-from service.core.tasks.assistant.understanding.trouble import Language
+from service.core.tasks.assistant.understanding.trouble import HelpLanguage
 from service.kit.frame.patterns import pattern_texts
 
 _FILE = Path(__file__).with_name("patterns.yaml")
@@ -67,7 +67,7 @@ class Talk:
     pieces: str = ""
     others: bool = False
     left: bool = False
-    language: Language = "en"
+    language: HelpLanguage = "en"
     intent: Intent = "unclear"
     guess: Guess | None = None
 

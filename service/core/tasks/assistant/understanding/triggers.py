@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from service.core.tasks.assistant.knowledge import TransferReason
-from service.core.tasks.assistant.understanding.trouble import Language
+from service.core.tasks.assistant.understanding.trouble import HelpLanguage
 from service.kit.frame.patterns import pattern_texts
 
 _TEXTS = pattern_texts(Path(__file__).with_name("patterns.yaml"), "triggers")
@@ -14,7 +14,7 @@ OTHER_BANKS = "other banks"
 _PERSON = re.compile(_TEXTS["person"], re.I)
 _ONLY_PERSON = re.compile(_TEXTS["only_person"], re.I)
 _NO_PERSON = re.compile(_TEXTS["no_person"], re.I)
-_PERSON_IN: Mapping[Language, re.Pattern[str]] = {
+_PERSON_IN: Mapping[HelpLanguage, re.Pattern[str]] = {
     "es": re.compile(_TEXTS["person_es"], re.I),
     "pl": re.compile(_TEXTS["person_pl"], re.I),
 }
@@ -31,7 +31,7 @@ _OTHER_CUSTOMER = re.compile(_TEXTS["other_customer"], re.I)
 _OWN_ACCOUNT = re.compile(_TEXTS["own_account"], re.I)
 
 
-def handover_reason(text: str, topics: Collection[str], language: Language = "en") -> TransferReason | None:
+def handover_reason(text: str, topics: Collection[str], language: HelpLanguage = "en") -> TransferReason | None:
     """Return why a person must take over after ``text``, which is about ``topics``; None if nobody must."""
     if language != "en":
         return "explicit_request" if _PERSON_IN[language].search(text) else None

@@ -12,7 +12,7 @@ from service.kit.frame.patterns import pattern_texts
 _FILE = Path(__file__).with_name("trouble.yaml")
 
 # Sorted by what must be said first: a message may show several.
-Trouble = Literal[
+TroubleKind = Literal[
     "danger_to_life",
     "abuse",
     "code_given_away",
@@ -23,18 +23,18 @@ Trouble = Literal[
     "confused_caller",
     "cannot_pay",
 ]
-Language = Literal["en", "es", "pl"]
+HelpLanguage = Literal["en", "es", "pl"]
 
-_BY_LANGUAGE: Mapping[Language, Mapping[Trouble, re.Pattern[str]]] = {
-    language: {kind: re.compile(rf"(?<!\w)(?:{texts[kind]})") for kind in get_args(Trouble)}
-    for language in get_args(Language)
+_BY_LANGUAGE: Mapping[HelpLanguage, Mapping[TroubleKind, re.Pattern[str]]] = {
+    language: {kind: re.compile(rf"(?<!\w)(?:{texts[kind]})") for kind in get_args(TroubleKind)}
+    for language in get_args(HelpLanguage)
     for texts in [pattern_texts(_FILE, language)]
 }
 _HARMLESS = tuple(re.compile(rf"(?<!\w)(?:{text})") for text in pattern_texts(_FILE, "harmless").values())
 
 
 @lru_cache(maxsize=2_048)  # each turn reads the messages before it again
-def trouble_in(message: str, language: Language = "en") -> Trouble | None:
+def trouble_in(message: str, language: HelpLanguage = "en") -> TroubleKind | None:
     """Return the trouble that a message in ``language`` tells of, the gravest if there are several; None if it tells of none."""
     text = _plain(message)
     for harmless in _HARMLESS if language == "en" else ():

@@ -14,6 +14,7 @@ from typing import get_args
 from service.core.run.guard import Objection
 from service.core.statements.answers.support import content_of
 from service.core.statements.grounding.text import sentences
+from service.core.tasks.assistant.first_help import first_help
 from service.core.tasks.assistant.knowledge import TransferReason
 from service.core.tasks.assistant.persona import persona
 from service.core.tasks.assistant.reply import AssistantReply
@@ -54,7 +55,9 @@ def _own_words() -> frozenset[str]:
     """Return the stems of the approved wordings, and of the plain words."""
     spoken = persona()
     deeds: Iterable[str] = (text for texts in spoken.deeds.values() for text in texts)
-    return _all_meant((*spoken.wordings, *spoken.handovers.values(), *deeds, word_list(_FILE, "vocabulary_plain")))
+    greetings = (text for each in first_help().languages.values() for text in (each.disclosure, each.greeting))
+    plain = word_list(_FILE, "vocabulary_plain")
+    return _all_meant((*spoken.wordings, *spoken.handovers.values(), *deeds, *greetings, plain))
 
 
 @cache

@@ -281,3 +281,11 @@ def test_reading_changes_no_records():
 def test_a_clock_of_another_zone_gives_the_same_hours():
     here = Bank(knowledge=KNOWLEDGE, records={}, clock=lambda: datetime(2026, 7, 7, 8, 15, tzinfo=UTC))
     assert here.hours()["now"] == "Tuesday 7 July 2026, 9:15 AM"
+
+
+@pytest.mark.parametrize("waiting", [None, 3])
+def test_nobody_is_told_of_a_wait_while_nobody_is_there(waiting):
+    assert "about 6 minutes" in bank().queue_message(2, 6, waiting)
+    told = bank("2026-11-29T03:00:00+00:00").queue_message(2, 6, waiting)
+    assert "minutes" not in told
+    assert "9 AM" in told

@@ -17,7 +17,7 @@ from service.core.tasks.assistant.first_help import FirstHelp, first_help
 from service.core.tasks.assistant.knowledge import bank_knowledge
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.rules import rules
-from service.core.tasks.assistant.understanding.trouble import Language, Trouble, trouble_in
+from service.core.tasks.assistant.understanding.trouble import HelpLanguage, TroubleKind, trouble_in
 
 SUNDAY = datetime(2026, 11, 29, 3, 0, tzinfo=UTC)
 SAID = {
@@ -36,7 +36,7 @@ EACH = [(kind, *each) for kind, texts in SAID.items() for each in zip(("en", "es
 
 def test_every_kind_is_tried_in_every_language():
     assert {(kind, language) for kind, language, _ in EACH} == {
-        (kind, language) for kind in get_args(Trouble) for language in get_args(Language)
+        (kind, language) for kind in get_args(TroubleKind) for language in get_args(HelpLanguage)
     }
 
 
@@ -56,7 +56,7 @@ def test_help_interrupts_an_open_question_and_leaves_it(kind, language, text):
     assert first_help().told(kind, language, spoken=False) in chat(text).reply
 
 
-@pytest.mark.parametrize("kind", get_args(Trouble))
+@pytest.mark.parametrize("kind", get_args(TroubleKind))
 def test_under_overload_help_comes_without_tools_and_nobody_is_promised_out_of_hours(kind, monkeypatch):
     bank = Bank(knowledge=bank_knowledge(), records={}, clock=lambda: CLOSED)
     monkeypatch.setattr(tools, "live_bank", lambda: bank)
