@@ -30,7 +30,7 @@ _BY_LANGUAGE: Mapping[HelpLanguage, Mapping[TroubleKind, re.Pattern[str]]] = {
     for language in get_args(HelpLanguage)
     for texts in [pattern_texts(_FILE, language)]
 }
-_HARMLESS = tuple(re.compile(rf"(?<!\w)(?:{text})") for text in pattern_texts(_FILE, "harmless").values())
+_HARMLESS = tuple(re.compile(rf"(?<!\w)(?:{text})(?!\w)") for text in pattern_texts(_FILE, "harmless").values())
 
 
 @lru_cache(maxsize=2_048)  # each turn reads the messages before it again

@@ -136,10 +136,28 @@ def test_wrong_wording_is_refused(place, wrong):
         "I entered my code and it does not work",
         "my new card hasn't arrived yet",
         "my daughter is 12, can she have a card",
+        "my wife will kill me if I forget this",
+        "my husband is going to kill me lol",
     ],
 )
 def test_pictures_of_speech_and_ordinary_questions_are_no_trouble(text):
     assert trouble_in(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("I think I'm having a heart attack", "danger_to_life"),
+        ("my dad is having a stroke", "danger_to_life"),
+        ("my son had a stroke", "danger_to_life"),
+        ("my husband strangled me last night", "abuse"),
+        ("my husband is going to kill me", "danger_to_life"),
+        ("my wife will kill me", "danger_to_life"),
+        ("my mum died of a heart attack", "danger_to_life"),
+    ],
+)
+def test_what_a_picture_of_speech_resembles_keeps_its_trouble(text, kind):
+    assert trouble_in(text) == kind
 
 
 def test_a_file_that_cannot_be_read_says_so(monkeypatch, tmp_path):
