@@ -120,7 +120,7 @@ def _heard(talk: Talk, message: str, knowledge: BankKnowledge, guess_intent: Gue
     heard, stated = hear(message), read_slots(message, _expected(talk), knowledge)
     if heard.other_customer:
         stated = replace(stated, phone="")
-    talk, stated = _of_callback(talk, message, stated)
+    talk, stated = _of_callback(talk, message, heard, stated)
     heard = _with_trouble(heard, talk, message, guess_intent)
     leaves = heard.trouble is not None or heard.bye
     if _LEAVES.search(message):
@@ -145,7 +145,7 @@ def _with_trouble(heard: Wish, talk: Talk, message: str, guess_intent: GuessInte
     return heard if kind is None else heard.in_trouble(kind)
 
 
-def _of_callback(talk: Talk, message: str, stated: Slots) -> tuple[Talk, Slots]:
+def _of_callback(talk: Talk, message: str, heard: Wish, stated: Slots) -> tuple[Talk, Slots]:
     """Return the talk with what ``message`` says about a callback, and ``stated`` with a number whose last piece it brings."""
     pieces = ""
     if talk.asked == "phone" and not stated.phone and (digits := digits_alone(message)):
@@ -156,6 +156,8 @@ def _of_callback(talk: Talk, message: str, stated: Slots) -> tuple[Talk, Slots]:
             pieces = ""
     waits = talk.asked in ("callback", "late")
     consent = consent_of(message, talk.question) if waits else "none"
+    if consent == "given" and set(heard.topics) - {"callback"}:
+        consent = "unclear"  # the yes may be to something else
     agreed = (talk.agreed and consent == "none" and not changes(message, talk.question)) or (
         consent == "given" and (talk.agreed or talk.asked == "callback")
     )
