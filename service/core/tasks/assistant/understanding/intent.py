@@ -110,6 +110,8 @@ def hear(message: str) -> Wish:
         hello=_HELLO.search(text) is not None and not topics,
     )
     kind = trouble_in(text, language or "en")
+    if kind is None and (kind := trouble_in(text)):
+        heard = replace(heard, language=None)  # one stray word makes English look like another language
     return heard if kind is None else heard.in_trouble(kind)
 
 

@@ -17,6 +17,8 @@ from service.core.tasks.assistant.first_help import FirstHelp, first_help
 from service.core.tasks.assistant.knowledge import bank_knowledge
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.rules import rules
+from service.core.tasks.assistant.understanding.intent import hear
+from service.core.tasks.assistant.understanding.language import language_of
 from service.core.tasks.assistant.understanding.trouble import HelpLanguage, TroubleKind, trouble_in
 
 SUNDAY = datetime(2026, 11, 29, 3, 0, tzinfo=UTC)
@@ -158,6 +160,19 @@ def test_pictures_of_speech_and_ordinary_questions_are_no_trouble(text):
 )
 def test_what_a_picture_of_speech_resembles_keeps_its_trouble(text, kind):
     assert trouble_in(text) == kind
+
+
+@pytest.mark.parametrize(
+    "text", ["bank fraud", "bank scam", "hacked bank app", "con artist fraud", "my PO box: bank card stolen"]
+)
+def test_few_words_of_english_get_first_help(text):
+    assert hear(text).trouble is not None
+    assert hear(text).language in (None, "en")
+
+
+@pytest.mark.parametrize("text", ["bank fraud", "hacked bank app", "o seven seven double o", "ya", "ten", "ha"])
+def test_words_that_english_has_too_tell_no_other_language(text):
+    assert language_of(text) in (None, "en")
 
 
 def test_a_file_that_cannot_be_read_says_so(monkeypatch, tmp_path):
