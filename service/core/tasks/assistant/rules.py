@@ -83,12 +83,14 @@ def _answered(document: object, guess_intent: GuessIntent | None) -> str | Said:
 
 def _first_help(turn: OpenTurn) -> str:
     """Return what a customer in trouble is told at once; "" where that was told right before."""
-    talk = turn.talk
-    if talk.heard.trouble is None:
-        return ""
-    spoken = turn.inputs.session.get("channel") == "voice"
-    told = first_help().told(talk.heard.trouble, talk.language, spoken=spoken)
-    return "" if told in talk.question else told
+    told = _told(turn)
+    return "" if told in turn.talk.question else told
+
+
+def _told(turn: OpenTurn) -> str:
+    """Return the first help for the trouble of the last message; "" if it tells of none."""
+    talk, spoken = turn.talk, turn.inputs.session.get("channel") == "voice"
+    return "" if talk.heard.trouble is None else first_help().told(talk.heard.trouble, talk.language, spoken=spoken)
 
 
 def _reason(talk: Talk) -> TransferReason | None:
@@ -227,7 +229,8 @@ def _handed_over(turn: OpenTurn, reason: TransferReason, *, may_use_tools: bool)
 def _closed(turn: OpenTurn, reason: TransferReason, hours: Worded) -> str:
     """Reply where nobody takes over now: offer a call, unless what the customer is told at once says all."""
     language = turn.talk.language
-    if turn.talk.heard.trouble in _NO_CALL and turn.help:
+    if turn.talk.heard.trouble in _NO_CALL:
+        turn.help = turn.help or _told(turn)
         return _reply(turn, "answer")
     if language != "en":
         turn.say(first_help().languages[language].closed)

@@ -81,6 +81,23 @@ def test_in_danger_neither_hours_nor_a_number_are_spoken_of(text):
     assert "9 AM" not in reply.reply
 
 
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ("my husband hits me", "he hit me again"),
+        ("I want to kill myself", "I really want to kill myself"),
+        ("I'm 9 and my mum isn't here", "I'm 9 and I'm all alone"),
+    ],
+)
+def test_in_danger_the_next_message_is_told_no_hours_and_asked_no_number_either(first, then):
+    chat = Chat(at=SUNDAY)
+    told = chat(first).reply
+    reply = chat(then)
+    assert reply.asks == ()
+    assert "9 AM" not in reply.reply
+    assert reply.reply in told
+
+
 def test_help_is_not_repeated_word_for_word_to_who_goes_on():
     chat = Chat(at=SUNDAY)
     first, second = chat("I lost my card").reply, chat("yes, I lost my card in town").reply
