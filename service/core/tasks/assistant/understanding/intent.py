@@ -15,6 +15,7 @@ from service.core.tasks.assistant.understanding.triggers import (
     handover_reason,
     names_other_customer,
     off_topic,
+    reason_besides_trouble,
 )
 from service.core.tasks.assistant.understanding.trouble import HelpLanguage, TroubleKind, trouble_in
 from service.kit.frame.patterns import pattern_texts
@@ -102,7 +103,8 @@ def hear(message: str) -> Wish:
         other_customer=names_other_customer(text),
         names_branch=_BRANCH_WORD.search(text) is not None,
         looks_near=_NEAR.search(text) is not None,
-        asks_for_new_card=_ASKS_FOR_NEW_CARD.search(text) is not None,
+        asks_for_new_card=_ASKS_FOR_NEW_CARD.search(text) is not None
+        and reason_besides_trouble(text, topics) in (None, "capability_limitation"),
         orders_card=_ORDERS_CARD.search(text) is not None,
         yes=_YES.search(text) is not None,
         no=_NO.search(text) is not None,

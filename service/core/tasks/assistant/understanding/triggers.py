@@ -37,6 +37,11 @@ def handover_reason(text: str, topics: Collection[str], language: HelpLanguage =
         return "explicit_request" if _PERSON_IN[language].search(text) else None
     if _SENSITIVE.search(text):
         return "sensitive_topic"
+    return reason_besides_trouble(text, topics)
+
+
+def reason_besides_trouble(text: str, topics: Collection[str]) -> TransferReason | None:
+    """Return why a person must take over after an English ``text``, whatever trouble it tells of; None if nobody must."""
     if _asks_for_person(text, topics):
         return "explicit_request"
     angry = _FRUSTRATED.search(text) or _ONLY_ANGER.search(text)
