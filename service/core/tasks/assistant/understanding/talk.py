@@ -122,7 +122,7 @@ def _heard(talk: Talk, message: str, knowledge: BankKnowledge, guess_intent: Gue
         stated = replace(stated, phone="")
     talk, stated = _of_callback(talk, message, heard, stated)
     heard = _with_trouble(heard, talk, message, guess_intent)
-    leaves = heard.trouble is not None or heard.bye
+    leaves = heard.trouble is not None or (heard.bye and not talk.agreed)
     if _LEAVES.search(message):
         leaves, stated = True, Slots()
     talk = replace(talk, left=leaves and bool(talk.open), language=heard.language or talk.language)

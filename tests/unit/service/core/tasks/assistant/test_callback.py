@@ -46,6 +46,8 @@ QUESTION = "I'm Larkfield's AI assistant. Shall I arrange a call to 07700 900123
         "why not email me",
         "no problem, I'll ring you",
         "yes at five",
+        "nothing else, thanks",
+        "thanks, bye",
     ],
 )
 def test_a_negation_a_condition_or_a_change_anywhere_books_nothing(answer):
@@ -69,6 +71,9 @@ def test_a_negation_a_condition_or_a_change_anywhere_books_nothing(answer):
         "I'd like that",
         "Sure, 07700 900 123 is right",
         "that would be lovely",
+        "ok thanks",
+        "Great, thank you",
+        "thanks, that would be great",
     ],
 )
 def test_a_plain_yes_books_what_was_read_back(answer):
