@@ -149,7 +149,9 @@ def _of_callback(talk: Talk, message: str, heard: Wish, stated: Slots) -> tuple[
     """Return the talk with what ``message`` says about a callback, and ``stated`` with a number whose last piece it brings."""
     pieces = ""
     if talk.asked == "phone" and not stated.phone and (digits := digits_alone(message)):
-        pieces = digits if digits.startswith("0") else talk.pieces + digits
+        pieces = talk.pieces + digits
+        if digits.startswith("0") and not uk_number(pieces):
+            pieces = digits  # the number is begun again
         if uk_number(pieces):
             stated, pieces = replace(stated, phone=pieces), ""
         elif len(pieces) > _MOST_PHONE_DIGITS:

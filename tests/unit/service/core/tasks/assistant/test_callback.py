@@ -109,6 +109,15 @@ def test_a_number_in_words_or_in_pieces_is_understood(said):
     assert chat.uses == [("request_callback", {"phone": "07700900123"})]
 
 
+@pytest.mark.parametrize("said", [["0161 496", "0123"], ["01", "0161 496", "0123"]])
+def test_a_piece_that_begins_with_a_zero_ends_a_number_or_begins_it_again(said):
+    chat = Chat()
+    chat("Call me back please")
+    for piece in said[:-1]:
+        assert chat(piece).asks == ("phone",)
+    assert "01614960123" in chat(said[-1]).reply
+
+
 def test_what_the_customer_said_in_words_proves_the_tools_argument():
     history = (Spoken(by="customer", text="oh seven seven double oh nine hundred one two three"),)
     inputs = DialogueInputs(conversation_id="conv-1", message="yes", history=history)
