@@ -86,8 +86,8 @@ class Wish:
 
 
 @lru_cache(maxsize=2_048)  # each turn hears the messages before it again
-def hear(message: str) -> Wish:
-    """Read a message by itself, without what was said before."""
+def hear(message: str, spoken: HelpLanguage = "en") -> Wish:
+    """Read a message by itself, without what was said before; ``spoken`` is its language where it has too few words to tell."""
     text = message.replace("’", "'")
     topics = _topics(text)
     matter = off_topic(text, topics)
@@ -96,7 +96,8 @@ def hear(message: str) -> Wish:
     heard = Wish(
         topics=() if only_off_topic else topics,
         aspects=frozenset(name for name, pattern in _ASPECTS.items() if re.search(rf"\b(?:{pattern})", text, re.I)),
-        handover=handover_reason(text, topics, language or "en"),
+        handover=handover_reason(text, topics, language or spoken)
+        or (handover_reason(text, topics) if language is None else None),
         language=language,
         asks_if_ai=asks_if_ai(text),
         off_topic=matter,
@@ -111,7 +112,7 @@ def hear(message: str) -> Wish:
         bye=_BYE.search(text) is not None and not topics,
         hello=_HELLO.search(text) is not None and not topics,
     )
-    kind = trouble_in(text, language or "en")
+    kind = trouble_in(text, language or spoken)
     if kind is None and (kind := trouble_in(text)):
         heard = replace(heard, language=None)  # one stray word makes English look like another language
     return heard if kind is None else heard.in_trouble(kind)

@@ -117,7 +117,7 @@ def _replied(talk: Talk, reply: str) -> Talk:
 
 
 def _heard(talk: Talk, message: str, knowledge: BankKnowledge, guess_intent: GuessIntent | None) -> Talk:
-    heard, stated = hear(message), read_slots(message, _expected(talk), knowledge)
+    heard, stated = hear(message, talk.language), read_slots(message, _expected(talk), knowledge)
     if heard.other_customer:
         stated = replace(stated, phone="")
     talk, stated = _of_callback(talk, message, heard, stated)

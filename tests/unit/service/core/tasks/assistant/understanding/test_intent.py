@@ -95,6 +95,20 @@ def test_other_business_is_off_topic(message):
     assert hear(message).off_topic
 
 
+@pytest.mark.parametrize(
+    ("message", "language", "trouble", "handover"),
+    [
+        ("oszustwo", "pl", "fraud", "sensitive_topic"),
+        ("stolen card", "pl", "lost_or_stolen", "sensitive_topic"),
+        ("supervisor", "es", None, "explicit_request"),
+        ("human!", "es", None, "explicit_request"),
+    ],
+)
+def test_few_words_are_read_in_the_conversations_language_and_in_english(message, language, trouble, handover):
+    heard = hear(message, language)
+    assert (heard.trouble, heard.handover) == (trouble, handover)
+
+
 def test_another_customers_data_is_recognised():
     assert hear("What is my husband's balance?").other_customer
     assert hear("Give me the phone number of the last caller").other_customer
