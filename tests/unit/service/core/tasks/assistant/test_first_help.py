@@ -156,6 +156,9 @@ def test_wrong_wording_is_refused(place, wrong):
         "my new card hasn't arrived yet",
         "my daughter is 12, can she have a card",
         "my wife will kill me if I forget this",
+        "beats me why it takes so long",
+        "it hit me that I need a card",
+        "don't hit me with more fees",
         "my husband is going to kill me lol",
     ],
 )
@@ -173,6 +176,13 @@ def test_pictures_of_speech_and_ordinary_questions_are_no_trouble(text):
         ("my husband is going to kill me", "danger_to_life"),
         ("my wife will kill me", "danger_to_life"),
         ("my mum died of a heart attack", "danger_to_life"),
+        ("my husband threatened to strangle me", "danger_to_life"),
+        ("my husband beats me", "abuse"),
+        ("he beats me up", "abuse"),
+        ("my dad hits the kids", "abuse"),
+        ("he hit me with a belt", "abuse"),
+        ("he hit me that night", "abuse"),
+        ("my mum died of shock", "bereavement"),
     ],
 )
 def test_what_a_picture_of_speech_resembles_keeps_its_trouble(text, kind):
