@@ -232,7 +232,8 @@ class BootstrapStack(cdk.Stack):
         _allow(
             role,
             ("iam:PassRole",),
-            [_arn("iam", "role/omni-service-*", region="")],
+            # Whoever runs a task may name its role, and that of the callbacks worker opens numbers.
+            [_arn("iam", "role/omni-service-ScheduleWorkload*", region="")],
             {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
         )
 

@@ -92,6 +92,13 @@ def test_nobody_opens_a_customers_number(bootstrap):
     assert "omni-callbacks" not in re.findall(r"alias/([\w-]+)", text)
 
 
+def test_on_call_starts_tasks_with_the_roles_of_scheduled_jobs_only(bootstrap):
+    (passes,) = (one for one in allowed(bootstrap, "omni-on-call") if "iam:PassRole" in actions([one]))
+    made = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/omni-service-ScheduleWorkload*"
+    assert passes["Resource"] == {"Fn::Sub": made}
+    assert passes["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+
+
 def test_the_bucket_of_templates_names_stage_account_and_region(templates):
     """So that a deployment with the credentials of another account or region finds none."""
     for stage, stacks in templates.items():
