@@ -4,8 +4,12 @@ import json
 import re
 import shlex
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+
+from service.access.items import CLIENT, KEY
+from service.access.sealing import KmsSealer
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "guides" / "deploying.md").read_text(encoding="utf-8")
@@ -91,6 +95,28 @@ def test_what_a_step_needs_was_made_by_a_step_before():
     ]
     places = [WAY.index(part) for part in order]
     assert places == sorted(places)
+
+
+def test_who_is_on_call_opens_what_seals_a_client_and_no_key_that_signs_tokens():
+    (right,) = re.findall(
+        r'"StringLike": \{"kms:EncryptionContext:(.*?)": "(.*?)\*"\}', json.dumps(STACKS["omni-bootstrap"])
+    )
+    kms = Mock(**{"encrypt.return_value": {"CiphertextBlob": b""}})
+    KmsSealer(lambda: kms, "KEY").seal(b"", CLIENT + "acme")
+    (context,) = kms.encrypt.call_args.kwargs["EncryptionContext"].items()
+    assert right == (context[0], CLIENT)
+    assert not KEY.startswith(CLIENT)
+
+
+def test_the_guide_says_which_people_open_token_keys():
+    table = GUIDE.partition("## What a role may do")[2].partition("\n## ")[0]
+    rows = {
+        cells[1].strip(): cells[2].strip()
+        for cells in (line.split("|") for line in table.splitlines())
+        if len(cells) > 2
+    }
+    assert rows["`omni-operator`"] == "yes"
+    assert rows["`omni-on-call`"] == "no"
 
 
 def test_a_task_may_pull_the_images_that_the_workflows_push_and_deploy():

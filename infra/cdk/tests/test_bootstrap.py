@@ -99,6 +99,14 @@ def test_on_call_starts_tasks_with_the_roles_of_scheduled_jobs_only(bootstrap):
     assert passes["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
 
 
+def test_on_call_opens_clients_and_no_token_key(bootstrap):
+    opens = [one for one in allowed(bootstrap, "omni-on-call") if "kms:Decrypt" in actions([one])]
+    by_alias = {one["Condition"]["ForAnyValue:StringEquals"]["kms:ResourceAliases"][0]: one for one in opens}
+    assert set(by_alias) == {"alias/omni-data", "alias/omni-token-keys"}
+    condition = by_alias["alias/omni-token-keys"]["Condition"]
+    assert condition["StringLike"] == {"kms:EncryptionContext:omni-token-key": "client/*"}
+
+
 def test_the_bucket_of_templates_names_stage_account_and_region(templates):
     """So that a deployment with the credentials of another account or region finds none."""
     for stage, stacks in templates.items():
