@@ -198,6 +198,8 @@ class BootstrapStack(cdk.Stack):
             ("secretsmanager:CreateSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"),
             [_arn("secretsmanager", "secret:omni-*-client-*")],
         )
+        # GitHub gets it from whoever runs tools/github.sh.
+        _allow(role, ("secretsmanager:GetSecretValue",), [_arn("secretsmanager", "secret:omni-registry-writer-??????")])
         parameter = _arn("ssm", "parameter/omni/trusted-keys")
         _allow(role, ("ssm:GetParameter", "ssm:PutParameter"), [parameter])
         _allow(role, ("kms:GetPublicKey", "kms:DescribeKey"), [self._key.key_arn])

@@ -107,6 +107,13 @@ def test_on_call_opens_clients_and_no_token_key(bootstrap):
     assert condition["StringLike"] == {"kms:EncryptionContext:omni-token-key": "client/*"}
 
 
+def test_the_operator_reads_the_one_password_that_github_gets(bootstrap):
+    reads = [one for one in allowed(bootstrap, "omni-operator") if "secretsmanager:GetSecretValue" in actions([one])]
+    found = {one["Resource"]["Fn::Sub"].rpartition(":secret:")[2]: actions([one]) for one in reads}
+    assert set(found) == {"omni-*-client-*", "omni-registry-writer-??????"}
+    assert found["omni-registry-writer-??????"] == {"secretsmanager:GetSecretValue"}
+
+
 def test_the_bucket_of_templates_names_stage_account_and_region(templates):
     """So that a deployment with the credentials of another account or region finds none."""
     for stage, stacks in templates.items():
