@@ -145,7 +145,7 @@ def judge_answers(
         note = replace(note, origins=tuple(sorted(heard)))
         metrics.append(spec)
         if note.gates:
-            gating.append(_with_own_floor(spec, jury, settings))
+            gating.append(spec if production else _with_own_floor(spec, jury, settings))
         notes.append(note)
     return GradedAnswers(
         answers=answers, suite=suite.judged_by(metrics, gating) if metrics else suite, notes=tuple(notes)
@@ -234,7 +234,7 @@ def _standing(asker: Asker, bench: _Bench, answers: AnswersByArm, graded: _Grade
 
 
 def _with_own_floor(spec: JudgeSpec, jury: Jury, settings: Settings) -> JudgeSpec:
-    """Return ``spec`` with the floor that follows from the judge's measured false alarms, if it was licensed for kinds."""
+    """Return ``spec`` with the floor for a first release, which follows from the false alarms of a judge licensed for kinds."""
     from eval.judges.calibration import load
     from eval.verdict.needed_recall import gating_spec
 

@@ -38,10 +38,11 @@ _STAND_INS = frozenset({"SmolLM2-135M-Instruct-Q4_1", "echo", "digest", "scripte
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedReply:
-    """A stored reply and the run whose live call it was."""
+    """A stored reply, the run whose live call it was, and how long that run's own machine held the call up."""
 
     reply: ModelReply
     run_id: str
+    lag_ms: float = 0.0
 
 
 class ReplyCache:
@@ -74,13 +75,14 @@ class ReplyCache:
                 if reply.answered_by not in _STAND_INS:
                     return None
                 reply = replace(reply, origin="stand-in")
-            return CachedReply(reply=reply, run_id=raw["run_id"])
+            return CachedReply(reply=reply, run_id=raw["run_id"], lag_ms=float(raw.get("lag_ms", 0.0)))
         except (ValueError, KeyError, TypeError):
             return None
 
-    def put(self, key: str, reply: ModelReply, run_id: str) -> None:
+    def put(self, key: str, reply: ModelReply, run_id: str, *, lag_ms: float = 0.0) -> None:
         """Append ``reply`` to the run's file in one write by a separate thread, so that a busy disk delays no call."""
-        line = json.dumps({"key": key, "run_id": run_id, "reply": asdict(reply)}, ensure_ascii=False)
+        kept = {"key": key, "run_id": run_id, "lag_ms": round(lag_ms, 1), "reply": asdict(reply)}
+        line = json.dumps(kept, ensure_ascii=False)
         self._lines[key] = line
         self._writer.submit(self._append, line, run_id)
 
@@ -130,9 +132,9 @@ class CachingGateway:
     the gateway's own answer could have the same origin: a stand-in's never counts as the provider's.
 
     A model that no call can reach ends the run, so that no evidence is made of failures alone: one that is unusable at once, and
-    one that has answered no call of the run after ``MOST_SILENT`` failures or ``MOST_THROTTLED`` throttled calls, or only in
+    one that has answered no call of the run after ``MOST_SILENT`` failures or ``most_throttled`` throttled calls, or only in
     prose where a form was asked for. ``silent`` counts these by model and is shared by the run's cases; None: nothing is counted.
-    ``is_code`` says of a model's id whether it is code.
+    ``is_code`` says of a model's id whether it is code, ``lag`` how many milliseconds the machine has held this run up so far.
     """
 
     inner: Gateway
@@ -145,18 +147,24 @@ class CachingGateway:
     ready: Callable[[ModelCall], bool] = lambda call: True
     silent: dict[str, int] | None = None
     is_code: Callable[[str], bool] = lambda model: False
+    lag: Callable[[], float] = lambda: 0.0
+    most_throttled: int = MOST_THROTTLED
     made_in: list[str] = field(default_factory=list)  # for each call, the run that made it
+    lags: list[float] = field(default_factory=list)  # for each call, the lag of that run's machine
     timed: int = 0  # calls that an earlier timing covers
 
     def timing(self, ms: float) -> Timing:
         """Return the timing of what took ``ms`` and made the calls since the last timing, such as a turn of a conversation."""
-        found = Timing.made_in(ms, self.made_in[self.timed :], self.run_id)
+        found = self._timing(ms, self.timed)
         self.timed = len(self.made_in)
         return found
 
     def whole_timing(self, ms: float) -> Timing:
         """Return the timing of what took ``ms`` and made all calls."""
-        return Timing.made_in(ms, self.made_in, self.run_id)
+        return self._timing(ms, 0)
+
+    def _timing(self, ms: float, since: int) -> Timing:
+        return replace(Timing.made_in(ms, self.made_in[since:], self.run_id), lag_ms=sum(self.lags[since:]))
 
     async def complete(self, call: ModelCall) -> ModelReply:
         """See ``Gateway.complete``.
@@ -176,12 +184,16 @@ class CachingGateway:
             and self._same_origin(stored.reply, call.model)
         ):
             self.made_in.append(stored.run_id)
+            self.lags.append(stored.lag_ms)
             return stored.reply
         if not self.ready(call):
             raise GatewayNotReady(call)
         self.made_in.append(self.run_id)
+        self.lags.append(0.0)
+        place, before = len(self.lags) - 1, self.lag()
         reply = await self._asked(call)
-        self.cache.put(key, reply, self.run_id)
+        self.lags[place] = self.lag() - before
+        self.cache.put(key, reply, self.run_id, lag_ms=self.lags[place])
         return reply
 
     async def _asked(self, call: ModelCall) -> ModelReply:
@@ -193,7 +205,7 @@ class CachingGateway:
             self._unheard(call.model, call.model, MOST_SILENT, err)
             raise
         except QuotaExceeded as err:
-            self._unheard(call.model, f"{call.model} throttled", MOST_THROTTLED, err)
+            self._unheard(call.model, f"{call.model} throttled", self.most_throttled, err)
             raise
         except ModelError:
             self._heard(call)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from eval.run.documents import with_documents
-from eval.run.reply_cache import CachingGateway, GatewayNotReady, KnownOrigins, ReplyCache
+from eval.run.reply_cache import MOST_THROTTLED, CachingGateway, GatewayNotReady, KnownOrigins, ReplyCache
 from eval.spine.cases import Case
 from eval.spine.episode import CaseEpisode
 from eval.spine.errors import RunAborted
@@ -267,6 +267,9 @@ class Runner:
             ready=lambda call: self.make_ready is None or _kind(inner, call) in self._ready,
             silent=self._silent if self._on_litellms_wire(job) else None,
             is_code=lambda model: self.cards.get(model).wire == "in_process",
+            most_throttled=max(MOST_THROTTLED, 5 * self.concurrency),  # they are told long before answers come
+            # Code that answers holds up the loop itself: that is its latency.
+            lag=(lambda: 0.0) if self._in_process(job) else lambda: self._lag[0],
         )
         context = TaskContext(
             pair=job.pair,
@@ -278,12 +281,9 @@ class Runner:
         )
         timings: list[Timing] = []
 
-        before = self._lag[0]
-
         async def answer(inputs: Any, tools: AllowedTools) -> TaskResult:
-            began = self._lag[0]
             turn = await self._answered(inputs, replace(context, tools=tools))
-            timing = replace(gateway.timing(turn.request_ms), lag_ms=self._lag_since(began, job))
+            timing = gateway.timing(turn.request_ms)
             if turn.failure is None and turn.arm != "none":
                 timings.append(timing)
             return turn
@@ -299,7 +299,7 @@ class Runner:
         else:
             customer = self.episode.customer
             # The customer's replies are cached under their own pair: its calls are no part of a turn's latency.
-            counterpart = replace(gateway, pair_digest="" if customer is None else customer.digest, made_in=[])
+            counterpart = replace(gateway, pair_digest="" if customer is None else customer.digest, made_in=[], lags=[])
             result = await self.episode.play(case, repeat, job.pair, answer, counterpart.complete)
         timing = gateway.whole_timing(result.request_ms)
         return CaseResult(
@@ -310,12 +310,8 @@ class Runner:
             live=timing.live,
             measured_in=timing.measured_in,
             timings=None if self.episode is None else tuple(timings),
-            lag_ms=self._lag_since(before, job),
+            lag_ms=timing.lag_ms,
         )
-
-    def _lag_since(self, before: float, job: ArmJob) -> float:
-        # Code that answers holds up the loop itself: that is its latency.
-        return 0.0 if self._in_process(job) else self._lag[0] - before
 
     async def _answered(self, inputs: Any, context: TaskContext) -> TaskResult:
         result = await self.task.run(inputs, context)

@@ -69,7 +69,7 @@ class Timing:
     """How long one run of a task took, and in which evaluation its model calls were made.
 
     ``live``: all of them in this one. ``measured_in`` names the one earlier evaluation that made all of them. Neither: they
-    were made in several, so that ``ms`` measures nothing. ``lag_ms`` is how long the harness itself was held up meanwhile.
+    were made in several, so that ``ms`` measures nothing. ``lag_ms``: for how long of it the machine held the harness up.
     """
 
     ms: float

@@ -237,11 +237,11 @@ class _Bench:
         judge: ScriptedJudge | None,
         harmed: Mapping[str, str],
     ) -> GateResult:
-        suite, spec = self._suite, self._judge
+        suite, spec, first = self._suite, self._judge, self._setting.first_release
         if judge is not None and spec is not None:
-            suite = self._suite.judged_by([spec], [judge.gating(spec)])
+            suite = self._suite.judged_by([spec], [judge.gating(spec) if first else spec])
             candidate, production = judge.grade(candidate, harmed, spec), judge.grade(production, {}, spec)
-        deadline_ms, first = self._pair.serving.deadline_ms, self._setting.first_release
+        deadline_ms = self._pair.serving.deadline_ms
         return decide(
             Judgement(
                 pair=self._pair,

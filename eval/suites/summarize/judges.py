@@ -19,9 +19,9 @@ _UNFAITHFUL = (
 _STATEMENTS = tuple(kind.name for kind in JUDGED_KINDS)
 _CLAIMS = tuple(name for name in _STATEMENTS if name != "mood_invented")
 
-# The mildest floor. A run raises it to the strictest that the judge's measured false alarms let a good system pass
-# (eval/verdict/needed_recall.py), and a licence asks for the recall with which that floor alone stops a tenth of harmed answers:
-# at a first release no margin decides. With 0.88 judges would lose their licence that the margin admits.
+# The mildest floor. At a first release a run raises it to the strictest that a good system passes, given the judge's measured
+# false alarms (eval/verdict/needed_recall.py); a licence asks for the recall with which that floor alone stops a tenth of harmed
+# answers. With 0.88 judges would lose their licence that the margin admits.
 _FLOOR = 0.87
 
 JUDGES = (

@@ -64,7 +64,7 @@ class Latencies:
         """What is said of times that are the machine's rather than the model's; "" where they are the model's."""
         if self.lag_share <= _MOST_LAG:
             return ""
-        return f"{SHORT_OF_CPU}: {self.lag_share:.0%} of the time was the harness's own; measure on a quiet one"
+        return f"{SHORT_OF_CPU}: {self.lag_share:.0%} of the time was the harness's own; measure on a quiet one, with --fresh"
 
     def table(self, case_ids: Sequence[str] | None = None) -> Floats:
         """Return the times, shape ``(n_cases, most repeats)``, NaN where a repeat was not timed."""

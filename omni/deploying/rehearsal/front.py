@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import aiohttp
 from aiohttp import web
@@ -17,7 +18,7 @@ from aiohttp import web
 from omni.deploying.rehearsal.account import ACCOUNT
 from omni.deploying.rehearsal.rights import AwsRequest, PolicyStatement, allows
 
-_SCOPE = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+_SCOPE = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")  # in a header, or in a presigned address
 _BUCKET = re.compile(r"^(.+)\.s3[.-]")
 _JSON = ("dynamodb", "kms", "sqs", "secretsmanager", "ssm", "logs", "ecs", "comprehend", "redshift-data")
 # Headers that belong to one connection, not to a request.
@@ -77,7 +78,7 @@ class AwsFront:
             await self._session.close()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        scope = _SCOPE.search(request.headers.get("Authorization", ""))
+        scope = _SCOPE.search(request.headers.get("Authorization") or unquote(request.path_qs))
         if scope is None:
             return web.json_response({"__type": "MissingAuthenticationToken", "message": "no signature"}, status=403)
         key, region, service = scope.groups()

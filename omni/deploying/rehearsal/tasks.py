@@ -70,6 +70,7 @@ class Network:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_CA_BUNDLE": str(self._certificate),
             "SSL_CERT_FILE": str(self._certificate),
+            "REQUESTS_CA_BUNDLE": str(self._certificate),
             "AWS_EC2_METADATA_DISABLED": "true",
             "no_proxy": "*",
         }

@@ -391,3 +391,11 @@ def test_what_holds_up_the_harness_is_measured_beside_a_models_calls(tmp_path, m
     ]
     assert (result.lag_ms > 0) is held_up
     assert result.each_timing[0].lag_ms == result.lag_ms
+
+
+def test_a_kept_latency_keeps_the_lag_of_the_machine_on_which_it_was_measured(tmp_path):
+    measured = {item.case_id: item.lag_ms for item in run(make_runner(Busy(), tmp_path), repeats=1)}
+    repeated = run(make_runner(Gateway(), tmp_path, run_id="run-2"), repeats=1)
+    assert any(lag > 0 for lag in measured.values())
+    assert {item.measured_in for item in repeated} == {"run-1"}
+    assert {item.case_id: item.lag_ms for item in repeated} == pytest.approx(measured, abs=0.06)
