@@ -41,13 +41,23 @@ aws ssm get-parameter --name /omni/trusted-keys >/dev/null 2>&1 ||
 trusted=$(aws ssm get-parameter --name /omni/trusted-keys --query Parameter.Value --output text)
 for environment in production on-call; do set_variable "$environment" OMNI_TRUSTED_KEYS_PEM "$trusted"; done
 
-if password=$(aws secretsmanager get-secret-value --secret-id omni-registry-writer --query SecretString --output text 2>/dev/null); then
+for name in OMNI_SERVICE_URL OMNI_CANARY_ACCOUNT; do
+  gh variable list --repo "$repository" --env production | cut -f1 | grep -qx "$name" ||
+    echo "The workflow deploy needs one more variable: gh variable set $name --repo $repository --env production --body ..."
+done
+
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+if password=$(aws secretsmanager get-secret-value --secret-id omni-registry-writer --query SecretString --output text 2>"$said"); then
   gh variable set OMNI_CODEBUILD --repo "$repository" --body omni
   for environment in production on-call; do
     gh secret set OMNI_REGISTRY_URI --repo "$repository" --env "$environment" --body http://mlflow.omni.internal:5000
     gh secret set OMNI_REGISTRY_PASSWORD --repo "$repository" --env "$environment" --body "$password"
   done
-  echo "GitHub and AWS know each other; the workflows promote, rollback and deploy can run."
+  echo "GitHub and AWS know each other; the workflows promote and rollback can run, and deploy with all its variables."
+elif ! grep -q ResourceNotFoundException "$said"; then
+  cat "$said" >&2
+  exit 1
 else
   echo "GitHub and AWS know each other; run this again when omni-registry is deployed."
 fi

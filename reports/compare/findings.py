@@ -68,18 +68,23 @@ def findings_of(
 ) -> list[WeekFinding]:
     """Return the changes, worse before better, and of those the ones that customers notice most before the others.
 
-    A change that another slice explains is no finding of its own, nor is one of p50 beside one of p95.
+    A change that another slice explains is no finding of its own, nor is one of p50 beside the same one of a whole pair's p95.
     """
     groups: dict[tuple[str, str, str, ComparisonResult], list[Comparison]] = {}
-    for item in comparisons:
-        if item.result in (ComparisonResult.WORSE, ComparisonResult.BETTER) and not item.part_of:
+    changed = [
+        item
+        for item in comparisons
+        if item.result in (ComparisonResult.WORSE, ComparisonResult.BETTER) and not item.part_of
+    ]
+    tails = {
+        (item.baseline, item.result) for item in changed if item.contrast.metric.name == P95.name and not item.dimension
+    }
+    for item in changed:
+        if item.contrast.metric.name != P50.name or (item.baseline, item.result) not in tails:
             key = (item.contrast.metric.name, item.dimension, item.value, item.result)
             groups.setdefault(key, []).append(item)
-    tails = {result for name, _, _, result in groups if name == P95.name}
     found = []
-    for (name, *_, result), items in groups.items():
-        if name == P50.name and result in tails:
-            continue
+    for (*_, result), items in groups.items():
         items.sort(key=lambda item: (_CLOSEST[item.baseline.against], item.contrast.p or 0.0))
         since = onset_of(counts.data, items[0], releases)
         found.append(

@@ -56,7 +56,8 @@ def onset_of(data: WeekData, item: Comparison, releases: Sequence[AliasMove]) ->
     (first, day, last), (before, after) = split
     first, last = max(first, day - CLOSE), min(last, day + CLOSE)
     change = ChangePoint(series=metric.title, day=day, first=first, last=last, before=before, after=after)
-    return with_releases([change], releases, data.week)[0]
+    within = [release for release in releases if first <= data.week.day_of(release.at) <= last]
+    return with_releases([change], within, data.week)[0]
 
 
 def best_split(series: DailySeries, *, down: bool) -> tuple[tuple[int, int, int], tuple[float, float]] | None:

@@ -81,6 +81,12 @@ class Access:
             held.enter_context(self.throttle.admit(caller))
             yield
 
+    def take_for_bytes(self, caller: Caller, size: int) -> None:
+        """Charge an admitted caller for a body of ``size`` bytes, a browser as well as its client."""
+        if caller.browser is not None:
+            self.conversations.take_for_bytes(caller.browser, size)
+        self.throttle.take_for_bytes(caller.client_id, size)
+
 
 def open_access(
     settings: Settings, shared: SharedState | None = None, *, now: Callable[[], float] = time.time

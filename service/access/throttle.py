@@ -196,3 +196,8 @@ class ConversationThrottle:
             yield
         finally:
             state.in_flight -= 1
+
+    def take_for_bytes(self, conversation: str, size: int) -> None:
+        """Take from an admitted conversation's bucket what a body of ``size`` bytes costs beyond its request."""
+        if (state := self._states.get(conversation)) is not None:
+            state.own -= size // _BYTES_OF_A_REQUEST

@@ -151,9 +151,11 @@ class RolloutControl:
         if self._memory.stop_of(candidate.rollout):
             return
         alone = candidate.rollout.percent == 100
-        # By its own counts as well: those of the others are what somebody wrote into the table.
-        judged = (reason_to_stop(sides, self._rule, alone=alone) for sides in (self.sides(), self._counts.own_sides()))
-        reason = next(filter(None, judged), None)
+        reason = reason_to_stop(self.sides(), self._rule, alone=alone)
+        if reason is None:
+            # By its own counts as well: those of the others are what somebody wrote into the table.
+            own = reason_to_stop(self._counts.own_sides(), self._rule, alone=alone)
+            reason = own and f"{own}, by this task's own counts"
         if reason is not None:
             step = candidate.rollout.sequence
             log(Event.ROLLOUT_STOPPED, pair=candidate.rollout.pair_name, step=step, reason=reason)

@@ -3,9 +3,14 @@
 import json
 import re
 import shlex
+import subprocess
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+
+from service.access.items import CLIENT, KEY
+from service.access.sealing import KmsSealer
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "guides" / "deploying.md").read_text(encoding="utf-8")
@@ -93,6 +98,28 @@ def test_what_a_step_needs_was_made_by_a_step_before():
     assert places == sorted(places)
 
 
+def test_who_is_on_call_opens_what_seals_a_client_and_no_key_that_signs_tokens():
+    (right,) = re.findall(
+        r'"StringLike": \{"kms:EncryptionContext:(.*?)": "(.*?)\*"\}', json.dumps(STACKS["omni-bootstrap"])
+    )
+    kms = Mock(**{"encrypt.return_value": {"CiphertextBlob": b""}})
+    KmsSealer(lambda: kms, "KEY").seal(b"", CLIENT + "acme")
+    (context,) = kms.encrypt.call_args.kwargs["EncryptionContext"].items()
+    assert right == (context[0], CLIENT)
+    assert not KEY.startswith(CLIENT)
+
+
+def test_the_guide_says_which_people_open_token_keys():
+    table = GUIDE.partition("## What a role may do")[2].partition("\n## ")[0]
+    rows = {
+        cells[1].strip(): cells[2].strip()
+        for cells in (line.split("|") for line in table.splitlines())
+        if len(cells) > 2
+    }
+    assert rows["`omni-operator`"] == "yes"
+    assert rows["`omni-on-call`"] == "no"
+
+
 def test_a_task_may_pull_the_images_that_the_workflows_push_and_deploy():
     service = (TEMPLATES / "omni-service.json").read_text(encoding="utf-8")
     may_pull = set(re.findall(r":repository/(omni-[a-z]+)\"", service))
@@ -111,3 +138,25 @@ def test_a_task_may_pull_the_images_that_the_workflows_push_and_deploy():
     ]
     for kind in ("service", "workers"):
         assert f'"$REPOSITORY"-{kind}@"$' in WORKFLOWS["deploy"]
+
+
+@pytest.mark.parametrize(
+    ("there", "code", "kept"),
+    [(False, 0, "create-secret --name"), (True, 0, "put-secret-value --secret-id"), (True, 2, None)],
+)
+def test_the_smoke_tests_client_gets_a_new_secret_when_its_step_runs_again(tmp_path, there, code, kept):
+    block = next(one for one in re.findall(r"```text\n(.*?)```", WAY, re.DOTALL) if "omni-smoke-client" in one)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    omni, aws = tmp_path / ".venv" / "bin" / "omni", tmp_path / "aws"
+    omni.write_text(f"#!/bin/sh\necho its secret:\necho s3cret\nexit {code}\n", encoding="utf-8")
+    refuses = '[ "$2" != create-secret ] || exit 254\n' if there else ""
+    aws.write_text(f'#!/bin/sh\n{refuses}echo "$@" >> kept\n', encoding="utf-8")
+    for file in (omni, aws):
+        file.chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(["bash", "-c", block], cwd=tmp_path, env=env, capture_output=True, check=False)
+    assert done.returncode == code
+    asked = (tmp_path / "kept").read_text(encoding="utf-8") if (tmp_path / "kept").exists() else None
+    secret = '--secret-string {"id": "smoke", "secret": "s3cret"}\n'
+    assert asked == (kept and f"secretsmanager {kept} omni-smoke-client {secret}")
+    assert (tmp_path / "kept").exists() == (kept is not None)

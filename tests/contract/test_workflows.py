@@ -200,6 +200,18 @@ def test_the_comment_is_found_again_by_the_marker_that_the_command_writes() -> N
 
 
 @pytest.mark.acceptance("operation-17")
+@pytest.mark.parametrize("missing", [None, "REPOSITORY", "TEMPLATES", "SERVICE_URL", "CANARY_ACCOUNT"])
+def test_a_deployment_without_one_of_its_variables_ends_before_it_begins(missing: str | None) -> None:
+    job = load(ROOT / ".github" / "workflows" / "deploy.yml")["jobs"]["deploy"]
+    names = {name: re.findall(r"vars\.(\w+)", text) for name, text in job["env"].items() if "vars." in text}
+    env = {name: "" if name == missing else "given" for name in names}
+    done = subprocess.run(
+        ["bash", "-e", "-c", job["steps"][0]["run"]], env=env, capture_output=True, text=True, check=False
+    )
+    said = "" if missing is None else f"::error::set the variable {names[missing][0]} of the environment production\n"
+    assert (done.returncode, done.stdout) == (int(missing is not None), said)
+
+
 def test_a_deployment_holds_the_lock_for_longer_than_it_may_take_and_always_gives_it_back() -> None:
     job = load(ROOT / ".github" / "workflows" / "deploy.yml")["jobs"]["deploy"]
     runs = [step.get("run", "") for step in job["steps"]]

@@ -198,6 +198,8 @@ class BootstrapStack(cdk.Stack):
             ("secretsmanager:CreateSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"),
             [_arn("secretsmanager", "secret:omni-*-client-*")],
         )
+        # GitHub gets it from whoever runs tools/github.sh.
+        _allow(role, ("secretsmanager:GetSecretValue",), [_arn("secretsmanager", "secret:omni-registry-writer-??????")])
         parameter = _arn("ssm", "parameter/omni/trusted-keys")
         _allow(role, ("ssm:GetParameter", "ssm:PutParameter"), [parameter])
         _allow(role, ("kms:GetPublicKey", "kms:DescribeKey"), [self._key.key_arn])
@@ -211,7 +213,10 @@ class BootstrapStack(cdk.Stack):
     def _on_call(self, role: iam.Role) -> None:
         """Looks and mends as the runbooks say: whoever restores a table may read and write it, and opens no number."""
         self._open_data(role)
-        self._of_key(role, ("kms:Decrypt", "kms:DescribeKey"), _default("access_kms_key"))
+        # The private keys that sign tokens are sealed with the same key as clients are; the context tells them apart.
+        access, of_clients = _default("access_kms_key"), {"kms:EncryptionContext:omni-token-key": "client/*"}
+        self._of_key(role, ("kms:DescribeKey",), access)
+        self._of_key(role, ("kms:Decrypt",), access, {"StringLike": of_clients})
         _allow(role, _LOOKS, ["*"])
         _allow(
             role,
@@ -232,7 +237,8 @@ class BootstrapStack(cdk.Stack):
         _allow(
             role,
             ("iam:PassRole",),
-            [_arn("iam", "role/omni-service-*", region="")],
+            # Whoever runs a task may name its role, and that of the callbacks worker opens numbers.
+            [_arn("iam", "role/omni-service-ScheduleWorkload*", region="")],
             {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
         )
 
@@ -295,10 +301,12 @@ class BootstrapStack(cdk.Stack):
     def _open_data(self, role: iam.Role) -> None:
         self._of_key(role, ("kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"), "alias/omni-data")
 
-    def _of_key(self, role: iam.Role, actions: Iterable[str], alias: str) -> None:
+    def _of_key(
+        self, role: iam.Role, actions: Iterable[str], alias: str, conditions: Mapping[str, Any] | None = None
+    ) -> None:
         """By its alias: the stack that holds the key comes later."""
-        keys = _arn("kms", "key/*")
-        _allow(role, actions, [keys], {"ForAnyValue:StringEquals": {"kms:ResourceAliases": [alias]}})
+        keys, by_alias = _arn("kms", "key/*"), {"ForAnyValue:StringEquals": {"kms:ResourceAliases": [alias]}}
+        _allow(role, actions, [keys], by_alias | dict(conditions or {}))
 
 
 def _arn(service: str, name: str, *, region: str = "${AWS::Region}", account: str = "${AWS::AccountId}") -> str:

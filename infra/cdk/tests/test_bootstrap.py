@@ -92,6 +92,28 @@ def test_nobody_opens_a_customers_number(bootstrap):
     assert "omni-callbacks" not in re.findall(r"alias/([\w-]+)", text)
 
 
+def test_on_call_starts_tasks_with_the_roles_of_scheduled_jobs_only(bootstrap):
+    (passes,) = (one for one in allowed(bootstrap, "omni-on-call") if "iam:PassRole" in actions([one]))
+    made = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/omni-service-ScheduleWorkload*"
+    assert passes["Resource"] == {"Fn::Sub": made}
+    assert passes["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+
+
+def test_on_call_opens_clients_and_no_token_key(bootstrap):
+    opens = [one for one in allowed(bootstrap, "omni-on-call") if "kms:Decrypt" in actions([one])]
+    by_alias = {one["Condition"]["ForAnyValue:StringEquals"]["kms:ResourceAliases"][0]: one for one in opens}
+    assert set(by_alias) == {"alias/omni-data", "alias/omni-token-keys"}
+    condition = by_alias["alias/omni-token-keys"]["Condition"]
+    assert condition["StringLike"] == {"kms:EncryptionContext:omni-token-key": "client/*"}
+
+
+def test_the_operator_reads_the_one_password_that_github_gets(bootstrap):
+    reads = [one for one in allowed(bootstrap, "omni-operator") if "secretsmanager:GetSecretValue" in actions([one])]
+    found = {one["Resource"]["Fn::Sub"].rpartition(":secret:")[2]: actions([one]) for one in reads}
+    assert set(found) == {"omni-*-client-*", "omni-registry-writer-??????"}
+    assert found["omni-registry-writer-??????"] == {"secretsmanager:GetSecretValue"}
+
+
 def test_the_bucket_of_templates_names_stage_account_and_region(templates):
     """So that a deployment with the credentials of another account or region finds none."""
     for stage, stacks in templates.items():

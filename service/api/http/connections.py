@@ -154,9 +154,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Hand the request on, unless too many wait behind one that is being answered."""
-        self._in_head, self._in_body = False, True
         if self.parser.get_http_version() == "1.1" and not any(name == b"host" for name, _ in self.headers):
-            self._stop(HTTPStatus.BAD_REQUEST, "no_host")
+            self._stop(HTTPStatus.BAD_REQUEST, "no_host")  # no body of the request before it: that one's answer stands
+        self._in_head, self._in_body = False, True
         if len(self.pipeline) >= _MAX_PIPELINED:
             self._stop(HTTPStatus.TOO_MANY_REQUESTS, "too_many_pipelined")
         self._wait(None)

@@ -41,6 +41,12 @@ class BodyLimits:
             return
         try:
             body = await _read(scope, receive, scope["app"].state.runtime.settings.serving.max_body_bytes)
+            if body is None:  # the client disconnected
+                return
+            caller, access = scope["state"].get("caller"), scope["app"].state.runtime.access
+            if caller is not None and access is not None:
+                access.take_for_bytes(caller, len(body))  # whatever becomes of it: to look through it costs most
+            await _check(body)
         except _Refused as err:
             log(Event.REQUEST_FAILED, failure_code=err.code, status=err.status)
             errors = [FieldProblem(field="body", message=str(err))] if err.status == 422 else None
@@ -50,11 +56,6 @@ class BodyLimits:
             answer.headers["Connection"] = "close"
             await answer(scope, receive, send)
             return
-        if body is None:  # the client disconnected
-            return
-        caller, access = scope["state"].get("caller"), scope["app"].state.runtime.access
-        if caller is not None and access is not None:
-            access.throttle.take_for_bytes(caller.client_id, len(body))
         handed_on = False
 
         async def receive_whole() -> Message:
@@ -90,15 +91,17 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
         raise _Refused(
             408, "REQUEST_TIMEOUT", f"the body did not arrive within {_READ_TIMEOUT_S:g} s; send it again"
         ) from err
-    body = b"".join(pieces)
+    return b"".join(pieces)
+
+
+async def _check(body: bytes) -> None:
     if len(body) > _LARGE_BYTES:
-        await asyncio.to_thread(_check, body)
+        await asyncio.to_thread(_look_through, body)
     else:
-        _check(body)
-    return body
+        _look_through(body)
 
 
-def _check(body: bytes) -> None:
+def _look_through(body: bytes) -> None:
     try:
         body.decode("utf-8")
     except UnicodeDecodeError as err:

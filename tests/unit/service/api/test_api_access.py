@@ -54,6 +54,13 @@ def test_the_bytes_of_a_body_count_in_the_rate(runtime):
     assert [answer.status_code for answer in answers] == [422, 429]
 
 
+def test_the_bytes_of_a_body_that_is_refused_count_as_well(runtime):
+    settings = Settings(state_dir=runtime.settings.state_dir, max_body_bytes=100_000)
+    with client_of(changed(runtime, settings=settings), "small") as client:
+        answers = [client.post(INSIGHTS, content=body) for body in (b"[" * 40_000, b"{}")]
+    assert [answer.status_code for answer in answers] == [422, 429]
+
+
 @pytest.mark.acceptance("event.TOKEN_ISSUED")
 def test_a_token_from_the_endpoint_is_accepted(runtime):
     with client_of(runtime) as client:

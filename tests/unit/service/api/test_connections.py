@@ -312,6 +312,13 @@ def test_a_request_that_names_no_host_is_answered_400(connect):
     assert b"Host" in transport.sent
 
 
+def test_a_request_without_host_behind_another_takes_no_answer_from_it(connect):
+    connection, transport = connect()()
+    connection.data_received(HEAD + b"\r\n" + b"GET /healthz HTTP/1.1\r\n\r\n")
+    assert not connection.cycle.disconnected
+    assert (transport.sent, transport.aborted) == (b"", True)
+
+
 def test_a_malformed_chunk_is_answered_400(connect, loop):
     connection, transport = connect()()
     connection.data_received(POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nXYZ\r\n")

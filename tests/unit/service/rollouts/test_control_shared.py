@@ -406,6 +406,14 @@ def test_forged_counts_do_not_hide_what_a_task_has_counted_itself(service):
     feed(one, 300, seen=BAD)
     one.tick()
     assert "errors: 300 of 300" in one.status()["stopped"]
+    assert one.status()["stopped"].endswith(", by this task's own counts")
+
+
+def test_a_stop_by_the_counts_of_all_tasks_names_no_task(service):
+    one = service.task("one")
+    feed(one, seen=BAD)
+    one.tick()
+    assert "own counts" not in one.status()["stopped"]
 
 
 @pytest.mark.parametrize(
