@@ -298,7 +298,7 @@ class _Session:
 class _Forgetful(ReplyCache):
     """A cache that stores nothing, because its key would not tell which fault was planted."""
 
-    def put(self, key: str, reply: ModelReply, run_id: str) -> None:
+    def put(self, key: str, reply: ModelReply, run_id: str, *, lag_ms: float = 0.0) -> None:
         """Drop ``reply``."""
 
 

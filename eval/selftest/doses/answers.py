@@ -55,7 +55,7 @@ class _GivenTexts:
 class _NothingKept(ReplyCache):
     """A cache that stores nothing: its key would not tell which text was given."""
 
-    def put(self, key: str, reply: ModelReply, run_id: str) -> None:
+    def put(self, key: str, reply: ModelReply, run_id: str, *, lag_ms: float = 0.0) -> None:
         """Drop ``reply``."""
 
 
