@@ -153,12 +153,14 @@ class BootstrapStack(cdk.Stack):
         _allow(role, ("secretsmanager:GetSecretValue",), [_arn("secretsmanager", "secret:omni-smoke-client-*")])
 
     def _release(self, role: iam.Role) -> None:
-        """What a release or a return writes beside the registry: the lock, rollouts and evidence."""
+        """What a release or a return writes beside the registry: the lock, rollouts, evidence, and a copy for the warehouse."""
         table = _arn("dynamodb", f"table/{_default('shared_table')}")
         keys = [f"{self._stage}/{subject}" for subject in ("changes", "production-change", "release/*", "rollout/*")]
         _allow(role, READ, [table])
         _allow(role, CHANGE, [table], {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}})
         _allow(role, _OBJECTS, [self.evidence.bucket_arn, f"{self.evidence.bucket_arn}/*"])
+        told = f"{_default('archive_bucket')}*/omni-channel/releases/*"
+        _allow(role, ("s3:PutObject",), [_arn("s3", told, region="", account="")])
         self._open_data(role)
 
     def _deploy(self, role: iam.Role) -> None:
