@@ -50,6 +50,7 @@ ABSENT = {
 }
 # Parameters that name no tenant's data, with a value that finds some.
 HARMLESS = {
+    "kind": "passed",
     "name": "effectiveness", "version": 1, "state": "done", "day": "2026-11-16", "limit": 50,
     "from": "2026-11-01", "to": "2026-11-30", "pair": "keywords", "task": "summarize",
     "agent_group": "cards", "agent": "a1", "Idempotency-Key": "k",

@@ -118,7 +118,7 @@ def test_one_page_covers_every_task_and_says_which(settings):
     assert written.report_id == "weekly-2026-W46"
     assert written.tasks == ("shout", "summarize")  # what got worse comes first
     assert written.headline.startswith("shout: Answers got worse")
-    assert written.evidence.startswith("shout: Worse this week on loud v1.0.0: helpful rate 0.25 (n=80)")
+    assert written.evidence.startswith("shout: Worse since about Mon 9 Nov on loud v1.0.0: helpful rate 0.25 (n=80)")
     assert written.actions[0].do.startswith("shout: ")
     text = written.page.read_text(encoding="utf-8")
     assert "of <b>2 tasks</b>" in text

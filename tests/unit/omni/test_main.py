@@ -27,7 +27,7 @@ NAMES = """
 eval gate behave sweep cases card results ui register promote rollback rollout rollout-end shadow history verify changed pr-gate
 serve up down status token client clients token-keys load-events sql reconcile dashboards releases report backfill traffic
 harvest schedule calls selftest calibrate simulate intents pin report-power capacity bench code-gate knowledge models tools
-callbacks voicemails audit customer tenant deploy doctor""".split()
+callbacks voicemails audit customer tenant deploy rehearse doctor""".split()
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ def test_groups_hold_what_the_guides_name():
     assert set(commands(found["schedule"])) == {"run", "status", "deliver", "export"}
     assert set(commands(found["bench"])) == {
         "harness", "service", "warehouse", "report", "seeds", "floor", "history", "backfill", "knowledge", "agentdojo",
-        "steps", "conversations", "checks",
+        "steps", "conversations", "checks", "months",
     }  # fmt: skip
     assert {"run", "work", "watch", "replay", "check", "rescore", "override"} <= set(commands(found["calls"]))
 
