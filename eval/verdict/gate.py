@@ -266,7 +266,7 @@ def _three_way(metric: Metric, bound: float, *, above: bool) -> tuple[Verdict, s
     return verdict, {
         Verdict.PASS: f"the whole interval is {word} the bound",
         Verdict.FAIL: "the whole interval misses the bound",
-        Verdict.INCONCLUSIVE: "the interval spans the bound",
+        Verdict.INCONCLUSIVE: metric.method if SHORT_OF_CPU in metric.method else "the interval spans the bound",
     }[verdict]
 
 

@@ -27,10 +27,11 @@ _APART = "the two were not called in turn, so their loads may differ; run with -
 _NO_CALLS = "one of the two calls no model"
 
 
-def _measured(interval: Interval | None, latencies: Latencies) -> Measured:
-    """Return the figure; on a machine that was short of CPU without bounds, so that it decides nothing."""
+def _measured(interval: Interval | None, latencies: Latencies, *, best: float) -> Measured:
+    """Return the figure; on a machine that was short of CPU it may be as good as ``best``, since that makes no call faster."""
     if interval is not None and latencies.starved:
-        interval = replace(interval, low=None, high=None, method=latencies.starved)
+        low, high = (best, interval.high) if best < interval.value else (interval.low, best)
+        interval = replace(interval, low=low, high=high, method=latencies.starved)
     return Measured(interval=interval, note=latencies.note)
 
 
@@ -49,7 +50,7 @@ class LatencyQuantile(MetricKind):
         interval = quantile_interval(
             latencies.table(), spec.quantile, seed=answers.suite.seed, confidence=answers.confidence
         )
-        return _measured(interval, latencies)
+        return _measured(interval, latencies, best=0.0)
 
     def compare(self, spec: MetricSpec, answers: ComparedAnswers) -> Difference | None:
         """Return the change as a share of production's quantile; only a gated quantile has a note if it cannot be compared."""
@@ -85,7 +86,7 @@ class OnTimeRate(MetricKind):
         """Return the share with Wilson's interval."""
         latencies = answers.latencies
         shares = np.array(list(latencies.on_time.values()))
-        return _measured(share_interval(shares, answers, latencies.most_of_a_case), latencies)
+        return _measured(share_interval(shares, answers, latencies.most_of_a_case), latencies, best=1.0)
 
     def compare(self, spec: MetricSpec, answers: ComparedAnswers) -> Difference | None:
         """Return None, because the latencies are compared instead."""

@@ -326,9 +326,12 @@ def test_the_suite_digest_sees_a_slice_floor():
     assert replace(SUITE, slice_floors=(SLICE,)).digest != SUITE.digest
 
 
-def test_a_latency_that_the_machine_has_made_is_neither_pass_nor_fail():
+def test_a_latency_that_the_machine_has_made_fails_nothing():
     own = Latencies(by_case={"a": [3000.0]}, on_time={}, measured_in=None, lag_share=0.6).starved
-    result = gate(metrics=GOOD | {"speed": replace(GOOD["speed"], low=None, high=None, method=own)})
+    bound = next(floor.bound for floor in SUITE.floors if floor.metric == "speed")
+    slow = replace(GOOD["speed"], low=0.0, high=bound + 1, method=own)
+    assert verdict_of(gate(metrics=GOOD | {"speed": replace(slow, high=bound)}), "speed") is Verdict.PASS
+    result = gate(metrics=GOOD | {"speed": slow})
     assert result.verdict is verdict_of(result, "speed") is Verdict.INCONCLUSIVE
     assert result.checks[-1].explanation.startswith("this machine was short of CPU: 60% of the time")
     assert result.short_of_cpu

@@ -182,10 +182,11 @@ def test_answers_without_a_score_count_although_other_repeats_of_their_cases_hav
 
 
 @pytest.mark.parametrize(("lag_ms", "decides"), [(40.0, True), (60.0, False)])
-def test_times_that_are_mostly_the_harness_s_own_have_no_interval(lag_ms, decides):
+def test_times_that_are_mostly_the_harness_s_own_may_be_any_better_ones(lag_ms, decides):
     answers = [replace(case_result(n, "a", ms=100.0 + n), lag_ms=lag_ms) for n in range(3)]
     metrics = build_metrics(SUITE, CASES, answers, deadline_ms=5000)
     for name in ("latency_p95", "on_time"):
         assert metrics[name].value is not None
         assert (metrics[name].method.startswith("this machine was short of CPU")) is not decides
-    assert (metrics["on_time"].low is not None) is decides
+    assert (metrics["latency_p95"].low == 0.0) is not decides
+    assert metrics["on_time"].high == 1.0
