@@ -287,6 +287,18 @@ def test_a_judge_gates_on_the_classes_of_its_licence_that_it_sees_in_this_run(tm
     assert gated == ["judge_faithfulness"] * 2
 
 
+@pytest.mark.parametrize("production", [None, OLD[0]])
+def test_a_licensed_judge_has_a_floor_of_its_own_at_a_first_release_alone(tmp_path, production):
+    cases, answers = good_answers()
+    wrong = [edit.text for edit in edited(cases, answers)]
+    keep_record("faithfulness", tmp_path)
+    told = Told(lambda asked: grade("no" if any(text in asked for text in wrong) else "yes"))
+    judged = ask("faithfulness", told, {NEW: answers}, tmp_path, production=production, cases=cases)
+    declared = next(spec.floor for spec in SUITE.judges if spec.rubric == "faithfulness")
+    (floor,) = [floor.bound for floor in judged.suite.floors if floor.metric == "judge_faithfulness"]
+    assert (floor > declared) is (production is None)
+
+
 def test_a_judge_that_learned_its_sets_by_heart_gates_on_nothing(tmp_path):
     cases, answers = good_answers()
     keep_record("faithfulness", tmp_path, roles=158)
