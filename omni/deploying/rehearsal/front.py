@@ -83,8 +83,11 @@ class AwsFront:
             return web.json_response({"__type": "MissingAuthenticationToken", "message": "no signature"}, status=403)
         key, region, service = scope.groups()
         bucket = _BUCKET.match(request.host) if service == "s3" else None
-        target = f"/{bucket[1]}{request.path_qs}" if bucket else request.path_qs
+        path = unsigned(request.path_qs)
+        target = f"/{bucket[1]}{path}" if bucket else path
         headers = {name.lower(): value for name, value in request.headers.items()}
+        # The local AWS looks up the keys of presigned addresses, and knows only its own.
+        headers.setdefault("authorization", f"AWS4-HMAC-SHA256 {scope[0]}")
         asked = AwsRequest(
             service=service,
             region=region,
@@ -120,6 +123,13 @@ class AwsFront:
                 self.refused[f"{key} may not {need}"] += 1
                 return "AccessDeniedException", f"{key} is not authorized to perform: {need}"
         return None
+
+
+def unsigned(target: str) -> str:
+    """Return a path with its query, without what signs it there."""
+    path, _, query = target.partition("?")
+    kept = "&".join(part for part in query.split("&") if not part.startswith("X-Amz-"))
+    return f"{path}?{kept}" if kept else path
 
 
 def _refusal(service: str, code: str, message: str) -> web.Response:

@@ -7,6 +7,7 @@ import pytest
 
 from omni.deploying.rehearsal import bring_up, broken, grants, in_use
 from omni.deploying.rehearsal.account import CannotDeploy
+from omni.deploying.rehearsal.front import unsigned
 from omni.deploying.rehearsal.gateway import GatewayFront
 from omni.deploying.rehearsal.steps import RehearsalStep, Unexpected, rehearse
 from omni.deploying.rehearsal.tasks import Image
@@ -105,6 +106,18 @@ def test_what_only_aws_can_show_is_a_short_list_with_sources():
 def test_every_step_has_a_name_of_its_own():
     steps = [*bring_up.STEPS, *in_use.STEPS, *broken.STEPS]
     assert len({step.name for step in steps}) == len(steps) > 20
+
+
+@pytest.mark.parametrize(
+    ("target", "left"),
+    [
+        ("/bucket/key?X-Amz-Credential=k%2F20261125&X-Amz-Signature=ab&partNumber=1", "/bucket/key?partNumber=1"),
+        ("/bucket/key?X-Amz-Credential=k%2F20261125", "/bucket/key"),
+        ("/bucket?list-type=2&prefix=a", "/bucket?list-type=2&prefix=a"),
+    ],
+)
+def test_a_presigned_address_is_passed_on_without_its_signature(target, left):
+    assert unsigned(target) == left
 
 
 DOCUMENT = {
