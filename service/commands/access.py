@@ -19,11 +19,11 @@ def token(
     """Print a token for this machine's own client, valid for one hour."""
     from service.access.control import local_token
     from service.access.errors import InvalidScope
+    from service.kit.aws.endpoint import reached
     from service.kit.frame.errors import ConfigurationError
-    from service.local import aws
 
     try:
-        with aws.reached() as settings:
+        with reached() as settings:
             say(local_token(settings, scope).text)
     except InvalidScope as err:
         raise ConfigurationError(str(err)) from err
@@ -114,9 +114,9 @@ def token_keys(
 @contextmanager
 def _changes() -> "Iterator[AccessChanges]":
     from service.access.control import open_changes
-    from service.local import aws
+    from service.kit.aws.endpoint import reached
 
-    with aws.reached() as settings:
+    with reached() as settings:
         yield open_changes(settings)
 
 

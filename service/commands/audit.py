@@ -70,13 +70,13 @@ def close_idle(
     from service.answers_kept.archive import Archive
     from service.audit.idle import close_idle_conversations
     from service.kit.aws.clients import client
+    from service.kit.aws.endpoint import reached
     from service.kit.frame.clock import wall_clock
     from service.kit.telemetry.exporting import exporting
     from service.kit.telemetry.log import configure_logging
-    from service.local import aws
     from service.warehouse import open_warehouse
 
-    with aws.reached() as settings:
+    with reached() as settings:
         configure_logging(settings.telemetry.log_level)
         archive = Archive(client("s3", settings), settings.stores.archive_bucket)
         now, after = wall_clock(settings.clock_file)(), timedelta(minutes=after_min)

@@ -113,10 +113,10 @@ def list_callbacks(as_json: AsJson = False) -> None:
 
 def located() -> "Settings":
     """Return the settings with the running local AWS, unless they name another one."""
+    from service.kit.aws.endpoint import with_endpoint
     from service.kit.settings import Settings
-    from service.local import aws
 
-    return aws.with_endpoint(Settings())
+    return with_endpoint(Settings())
 
 
 def _line(callback: "Callback") -> str:

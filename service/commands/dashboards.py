@@ -36,10 +36,10 @@ def dashboards(
         return
     from service.access.control import local_token
     from service.dashboards.link import fetch_link
-    from service.local import aws
+    from service.kit.aws.endpoint import reached
 
-    with aws.reached() as reached:
-        token = local_token(reached, "operator").text
+    with reached() as stores:
+        token = local_token(stores, "operator").text
     link = fetch_link(url or f"http://{settings.serving.host}:{settings.serving.port}", token)
     say(link)
     what = "dashboards of the simulated weeks" if settings.simulated else "dashboards"

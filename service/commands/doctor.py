@@ -25,8 +25,8 @@ def doctor(
     ] = False,
 ) -> None:
     """Check credentials, clock, stores, keys, releases, models and disk, and say what to do. Exit code 1: there is a problem."""
+    from service.kit.aws.endpoint import with_endpoint
     from service.kit.settings import Settings
-    from service.local.aws import with_endpoint
     from service.operate.doctor.checks import check_deployment
 
     if release:

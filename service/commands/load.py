@@ -150,9 +150,9 @@ def _follow(loader: "Loader") -> NoReturn:
 
 def _bulk(settings: "Settings", folder: Path, key: bytes) -> None:
     from service.core.redaction.build import build_text_redactor
+    from service.kit.aws.endpoint import with_endpoint
     from service.kit.records.tombstones import open_tombstones
     from service.loading.bulk import BulkLoader, Timings
-    from service.local.aws import with_endpoint
     from service.warehouse import open_warehouse
 
     def progress(file: Path, tally: "LoadTally", timings: Timings) -> None:

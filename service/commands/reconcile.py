@@ -22,10 +22,10 @@ def reconcile(
     from service.answers_kept.reconcile import reconcile as count
     from service.answers_kept.reconcile import restore_rows
     from service.api.insights import PATH
+    from service.kit.aws.endpoint import with_endpoint
     from service.kit.settings import Settings
-    from service.local import aws
 
-    settings = aws.with_endpoint(Settings())
+    settings = with_endpoint(Settings())
     if restore:
         written, expired = restore_rows(settings, hours=hours, now=datetime.now(UTC))
         late = f"; {expired} are older than a row's life" if expired else ""

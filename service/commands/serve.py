@@ -144,10 +144,10 @@ def _with_writer_process(settings: "Settings") -> "Settings":
 
 
 def _with_stand_ins(settings: "Settings", *, without_bedrock: bool) -> "Settings":
-    from service.local import stack
-
     if settings.environment != "local":
         return settings
+    from service.local import stack  # in no image
+
     parts = []
     if settings.aws.endpoint is None:
         parts.append(stack.up_aws(settings))

@@ -100,9 +100,10 @@ def serve_tools(
 def _clients_of_the_service(settings: "Settings") -> "ClientTokenVerifier":
     from service.access.control import open_access
     from service.core.tools.mcp.tokens import ClientTokenVerifier
-    from service.local import stack
 
     if settings.environment == "local" and settings.aws.endpoint is None:  # whose table holds clients and token keys
+        from service.local import stack
+
         part = stack.up_aws(settings)
         print_part(part)
         settings = stack.with_endpoints(settings, [part])

@@ -26,9 +26,9 @@ from rig import Rig, Service
 from switch import Switch
 
 from service.access.control import open_changes
+from service.kit.aws.endpoint import with_endpoint
 from service.kit.settings import REPO_ROOT
 from service.kit.telemetry.log import configure_logging
-from service.local import aws
 from service.operate.deployment.hook import SmokeSettings, hook_status
 
 CLIENTS, BEFORE_S, BAKE_S, WINDOW_S = 8, 3.0, 8.0, 2.0
@@ -162,7 +162,7 @@ class Place:
 
     def __enter__(self):
         self.rig.__enter__()
-        self._secret = open_changes(aws.with_endpoint(self.rig.settings)).add_client("smoke", ["summaries"])
+        self._secret = open_changes(with_endpoint(self.rig.settings)).add_client("smoke", ["summaries"])
         self.blue = Version(self.rig, "blue", **self._trust()).launch()
         if not ready(self.blue):
             raise SystemExit(f"error: the first version did not become ready; see {self.blue.log}")

@@ -16,6 +16,7 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from service.kit.aws.endpoint import with_endpoint
 from service.kit.settings import REPO_ROOT, Settings
 from service.local import aws
 from service.local.process import LocalBedrock
@@ -118,7 +119,7 @@ class Rig:
             return {}
         from service.access.control import local_token
 
-        return {"Authorization": f"Bearer {local_token(aws.with_endpoint(self.settings)).text}"}
+        return {"Authorization": f"Bearer {local_token(with_endpoint(self.settings)).text}"}
 
     def environment(self, **changes):
         given = {

@@ -17,6 +17,7 @@ from service.access.control import open_changes
 from service.core.run.task import load_task
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair_file import load_pair
+from service.kit.aws.endpoint import with_endpoint
 from service.kit.frame.clock import set_clock
 from service.kit.settings import REPO_ROOT, Settings
 from service.local import aws
@@ -43,7 +44,7 @@ class World:
         ).model
         self.bedrock = stack.enter_context(LocalBedrock(stand_in_arguments(self.model), log=folder / "bedrock.log"))
         aws.start(settings)
-        changes = open_changes(aws.with_endpoint(settings))
+        changes = open_changes(with_endpoint(settings))
         self.secrets = {name: changes.add_client(name, ["summaries", "feedback"]) for name in CLIENTS}
         self.url = ""
 

@@ -25,20 +25,56 @@ _POSTGRES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
 
 
 class Image:
-    """What a stage of the Dockerfile adds to a container: entry point, variables, and files that are copied from here."""
+    """What a stage of the Dockerfile adds to a container: entry point, variables, and the files that are copied from here."""
 
     def __init__(self, stage: str, dockerfile: Path = DOCKERFILE) -> None:
-        text = dockerfile.read_text(encoding="utf-8").replace("\\\n", " ")
-        found = re.search(rf"^FROM \S+ AS {stage}\n(.*?)(?=^FROM |\Z)", text, re.MULTILINE | re.DOTALL)
-        if found is None:
-            raise CannotDeploy(f"{dockerfile.name} has no stage {stage!r}")
-        lines = [line.split(None, 1) for line in found[1].splitlines() if line[:1].isupper()]
-        told = {words[0]: words[1] for words in lines}
+        self._dockerfile, self.stage = dockerfile, stage
+        lines = self._lines(stage)
+        told = dict(lines)
         self.entrypoint: tuple[str, ...] = tuple(json.loads(told.get("ENTRYPOINT", "[]")))
         variables = " ".join(rest for kind, rest in lines if kind == "ENV")
         self.variables = dict(re.findall(r"(\w+)=(\S+)", variables))
         copies = (rest.split() for kind, rest in lines if kind == "COPY" and not rest.startswith("--from"))
         self.files = {to: str(REPO_ROOT / here) for here, to in copies}
+        self._application = [rest.split()[0].removeprefix("--from=") for kind, rest in lines if rest.endswith(" /app /app")]
+
+    def _lines(self, stage: str) -> list[tuple[str, str]]:
+        text = self._dockerfile.read_text(encoding="utf-8").replace("\\\n", " ")
+        found = re.search(rf"^FROM \S+ AS {stage}\n(.*?)(?=^FROM |\Z)", text, re.MULTILINE | re.DOTALL)
+        if found is None:
+            raise CannotDeploy(f"{self._dockerfile.name} has no stage {stage!r}")
+        lines = (line.partition(" ") for line in found[1].splitlines() if line[:1].isupper())
+        return [(kind, rest.strip()) for kind, _, rest in lines]
+
+    def application(self, folder: Path) -> Path:
+        """Make ``/app`` in ``folder`` as the image has it, unless it is there; the repository's root for an image without one."""
+        if not self._application:
+            return REPO_ROOT
+        app = folder / self.stage
+        if not app.exists():
+            for kind, rest in self._lines(self._application[0]):
+                if kind == "COPY" and not rest.startswith("requirements/"):
+                    *sources, target = rest.split()
+                    for source in sources:
+                        self._copy(source, app / target)
+        return app
+
+    def _copy(self, source: str, target: Path) -> None:
+        """Copy what ``.dockerignore`` admits, with the compiled modules that the image makes for itself."""
+        from pathspec import GitIgnoreSpec
+
+        listed = self._dockerfile.with_name(f"{self._dockerfile.name}.dockerignore").read_text(encoding="utf-8")
+        lines = listed.splitlines()
+        left_out = GitIgnoreSpec.from_lines(
+            line for line in lines[lines.index("*") + 1 :] if "__pycache__" not in line and not line.endswith(".pyc")
+        )
+        begin = REPO_ROOT / source
+        for file in [begin] if begin.is_file() else begin.rglob("*"):
+            relative = file.relative_to(REPO_ROOT)
+            if file.is_file() and not left_out.match_file(relative):
+                to = target / (file.relative_to(begin) if begin.is_dir() else file.name)
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(file, to)
 
 
 class Network:
@@ -90,6 +126,7 @@ class TaskProcess:
         binaries: Path,
     ) -> None:
         self.name, self.folder = name, folder
+        self._application = image.application(folder.parent / "images")
         self._places = {
             "/var/lib/omni": str(folder / "state"),
             "/opt/omni/bin": str(binaries),
@@ -116,7 +153,7 @@ class TaskProcess:
         """Start the process with nothing but its own variables."""
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                self._command, cwd=REPO_ROOT, env=self._environment, stdout=out, stderr=out, start_new_session=True
+                self._command, cwd=self._application, env=self._environment, stdout=out, stderr=out, start_new_session=True
             )
         return self
 

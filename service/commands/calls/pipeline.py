@@ -321,11 +321,13 @@ def _files(place: Path) -> Iterator[tuple[Path, dict[str, str]]]:
 
 def located(settings: "Settings", *, start: bool) -> "Settings":
     """Return settings that name the local AWS's address, started if ``start``; elsewhere the settings as they are."""
-    from service.local import aws, stack
+    from service.kit.aws.endpoint import with_endpoint
 
     if start and settings.environment == "local" and settings.aws.endpoint is None:
+        from service.local import stack
+
         return stack.with_endpoints(settings, [stack.up_aws(settings)])
-    return aws.with_endpoint(settings)
+    return with_endpoint(settings)
 
 
 def _show(settings: "Settings", tenant: str) -> None:
@@ -381,10 +383,11 @@ def with_model(settings: "Settings", pair: str | None) -> "Settings":
     from service.calls.worker.build import served_from
     from service.core.tasks.scorecard import TASK
     from service.core.unit.cards import ModelCards
-    from service.local import stack
 
     if settings.environment != "local" or settings.bedrock.endpoint is not None:
         return settings
+    from service.local import stack  # in no image
+
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     asked = served_from(settings, cards, pair)("").pair
     if set(asked.models) <= set(TASK.in_process):

@@ -22,12 +22,12 @@ def export_week(
     from service.calls.exports.weekly import ExportWeek, files_of, keep_export, tenants_with_calls, week_tables
     from service.calls.store.objects import TenantResults
     from service.kit.aws.clients import client
+    from service.kit.aws.endpoint import reached
     from service.kit.frame.clock import wall_clock
     from service.kit.frame.files import write_whole
-    from service.local import aws
     from service.warehouse import open_warehouse
 
-    with aws.reached() as settings, closing(open_warehouse(settings, read_only=True)) as warehouse:
+    with reached() as settings, closing(open_warehouse(settings, read_only=True)) as warehouse:
         chosen = ExportWeek.parse(week) if week else ExportWeek.before(wall_clock(settings.clock_file)().date())
         s3 = None if folder is not None else client("s3", settings)
         for name in [tenant] if tenant else tenants_with_calls(warehouse):
@@ -53,10 +53,10 @@ def compact_results(
     from service.calls.exports.compact import compact
     from service.calls.store.objects import TenantResults, all_tenants
     from service.kit.aws.clients import client
+    from service.kit.aws.endpoint import reached
     from service.kit.frame.clock import wall_clock
-    from service.local import aws
 
-    with aws.reached() as settings:
+    with reached() as settings:
         s3, bucket, key = client("s3", settings), settings.calls.results_bucket, settings.calls.kms_key
         chosen = [TenantResults(s3, bucket, tenant, kms_key=key)] if tenant else all_tenants(s3, bucket, kms_key=key)
         today = wall_clock(settings.clock_file)().date()

@@ -11,14 +11,14 @@ def check_stuck() -> None:
     """Count the calls of all tenants that nobody takes up. Exit code 1: there are some."""
     from service.calls.exports.watching import STUCK_AFTER, count_stuck
     from service.calls.store.states import CallJobs
+    from service.kit.aws.endpoint import reached
     from service.kit.aws.stores import CALLS
     from service.kit.frame.clock import wall_clock
     from service.kit.records.build import open_rows
     from service.kit.telemetry.exporting import exporting
     from service.kit.telemetry.log import configure_logging
-    from service.local import aws
 
-    with aws.reached() as settings:
+    with reached() as settings:
         configure_logging(settings.telemetry.log_level)
         now = wall_clock(settings.clock_file)()
         with exporting(settings):

@@ -588,7 +588,7 @@ def test_no_client_of_a_tenant_becomes_an_operator(tmp_path):
 )
 def test_a_scope_that_opens_nothing_is_refused(tmp_path, monkeypatch, scopes, named):
     monkeypatch.setenv("OMNI_STATE_DIR", str(tmp_path))
-    monkeypatch.setattr("service.local.aws.with_endpoint", lambda settings: settings)
+    monkeypatch.setattr("service.kit.aws.endpoint.with_endpoint", lambda settings: settings)
     with pytest.raises(ConfigurationError, match=named):
         client_command("widget", scopes=scopes)
     assert open_changes(Settings(state_dir=tmp_path)).clients().keys() <= {"local"}
