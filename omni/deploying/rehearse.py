@@ -29,6 +29,7 @@ def production(
     templates: Annotated[
         Path | None, typer.Option(help="Folder with prod/<stack>.json; default: infra/cdk/templates.")
     ] = None,
+    until: Annotated[str | None, typer.Option(help="Name of the last step to run; default: all run.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the logs of all processes where they are.")] = False,
 ) -> None:
     """Rehearse production: stacks, first release, answer, rollout, rollback, restore, and what is killed. Takes minutes.
@@ -36,7 +37,7 @@ def production(
     Everything runs on this machine: the stacks in the local AWS, tasks as processes with their template's command, variables,
     secrets, names and rights, PostgreSQL in place of RDS. Exit code 1: a step got something else than it expects.
     """
-    from omni.deploying.rehearsal import bring_up, broken, in_use
+    from omni.deploying.rehearsal import bring_up, broken, clients, in_use, runbooks
     from omni.deploying.rehearsal.steps import rehearse as run
     from omni.deploying.rehearsal.templates import FOLDER
     from omni.deploying.rehearsal.world import LocalProduction
@@ -46,7 +47,12 @@ def production(
         raise ConfigurationError(
             f"{given} holds no folder prod: name a folder of templates, as `make infra WRITE=1` writes them"
         )
-    steps = [*bring_up.STEPS, *in_use.STEPS, *broken.STEPS]
+    steps = [*bring_up.STEPS, *in_use.STEPS, *clients.STEPS, *runbooks.STEPS, *broken.STEPS]
+    if until is not None:
+        names = [step.name for step in steps]
+        if until not in names:
+            raise ConfigurationError(f"no step {until!r}; there are {', '.join(names)}")
+        steps = steps[: names.index(until) + 1]
     folder = Path(tempfile.mkdtemp(prefix="rehearsal-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no process is left behind
     world = LocalProduction(folder, given)

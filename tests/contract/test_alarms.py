@@ -104,6 +104,7 @@ PLANTS = {
     "audit-unkept": ([(Event.AUDIT_UNKEPT, {"reason": "table"})], [TRUE_TURN]),
     "failure-rate-slow": ([*_requests(100), *[FAILED] * 6], [*_requests(100), *[FAILED] * 5]),
     "canary-silent": ([("canary", 0)], [("canary", 1), ("canary", 0)]),
+    "key-unusable": ([("keys", 1)], [("keys", 0)]),
     "balancer-empty": ([("aws", 0)], [("aws", 1)]),
     "gateway-errors": ([("aws", 6), (GATEWAY, 100)], [("aws", 5), (GATEWAY, 100)]),
     "waf-blocks": ([("aws", 6), (ALLOWED, 94)], [("aws", 5), (ALLOWED, 95)]),
@@ -144,6 +145,8 @@ class Telemetry:
             metrics.count(metrics.REGISTRY_LOOKS, fields)
         elif event == "canary":
             metrics.observe(metrics.CANARY_ANSWERED, fields)
+        elif event == "keys":
+            metrics.observe(metrics.KEYS_UNUSABLE, fields)
         elif event == "round":
             metrics.count(metrics.WORKER_ROUNDS, fields)
         elif event == "aws":
@@ -287,6 +290,7 @@ def month(days=30, seed=1):
     write("Requests", asked + 1.0)
     write("Failures", share(asked, 0.001))
     write("CanaryAnswered", answered.astype(float))
+    write("KeysUnusable", 0.0)
     for worker in ("calls", "callbacks"):
         write("WorkerRounds", 2.0, ENVIRONMENT | {("worker", worker)}, when=runs)
     for name in ("QueueSize", "CallbacksOverdue"):

@@ -8,6 +8,7 @@ from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as event_targets
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
 from aws_cdk import aws_secretsmanager as secrets
@@ -15,6 +16,7 @@ from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
 from environments import Environment
 from openapi import with_integrations
+from stacks.bootstrap import SIGNING_ALIAS
 from stacks.data import DataStack
 from stacks.functions import FunctionPlace, client_variables
 from stacks.logs import log_group
@@ -103,6 +105,7 @@ class ApiStack(cdk.Stack):
         ).secret_value.unsafe_unwrap()  # a reference that CloudFormation fills in
         plan.add_api_key(gateway.ApiKey(self, "CanaryApiKey", description="the canary's", value=key))
         place.group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "the gateway, AWS")
+        arns = [data.key.key_arn, *(seal.key_arn for seal in data.seals.values())]
         canary = place.publish(
             "Canary",
             "service.operate.deployment.hook.canary_handler",
@@ -111,12 +114,19 @@ class ApiStack(cdk.Stack):
                 "OMNI_SMOKE_KEY": key,
                 "OMNI_SMOKE_ACCOUNT": service.canary_account,
                 "OMNI_SMOKE_TABLE": str(data.tables["interactions_table"].table_name),
+                "OMNI_SMOKE_KEYS": self.to_json_string([*arns, SIGNING_ALIAS]),
                 **client_variables(self, "smoke", "OMNI_SMOKE"),
             },
             timeout_s=45,
         )
         for right in canary_rights(Rights(data, ""), service.canary_account):
             canary.function.add_to_role_policy(right)
+        keys = self.format_arn(service="kms", resource="key", resource_name="*")
+        of_releases = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": [SIGNING_ALIAS]}}
+        for resources, conditions in ((arns, None), ([keys], of_releases)):
+            canary.function.add_to_role_policy(
+                iam.PolicyStatement(actions=["kms:DescribeKey"], resources=resources, conditions=conditions)
+            )
         minute = events.Schedule.rate(cdk.Duration.minutes(1))
         events.Rule(self, "EachMinute", schedule=minute, targets=[event_targets.LambdaFunction(canary.alias)])
 

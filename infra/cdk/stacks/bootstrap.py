@@ -18,6 +18,7 @@ from stacks.rights import CHANGE, READ, SCAN
 from service.kit.settings import setting_places
 
 IMAGES = ("omni-service", "omni-workers", "omni-registry")
+SIGNING_ALIAS = "alias/omni-releases"
 _GITHUB = "token.actions.githubusercontent.com"
 _QUEUES = ("events_queue", "calls_queue")
 _TABLES = ("omni-", "cci-lite-", "SummaryCache")  # how the names of our tables begin
@@ -248,7 +249,7 @@ class BootstrapStack(cdk.Stack):
         key = kms.Key(
             self,
             "Signing",
-            alias="alias/omni-releases",
+            alias=SIGNING_ALIAS,
             description="signs evidence and releases",
             key_spec=kms.KeySpec.ECC_NIST_EDWARDS25519,
             key_usage=kms.KeyUsage.SIGN_VERIFY,

@@ -4,6 +4,7 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_servicediscovery as discovery
 from constructs import Construct
 from environments import Environment
@@ -45,8 +46,16 @@ class NetworkStack(cdk.Stack):
         )
         flow = log_group(self, "FlowLog", "/omni/network", context, key)
         self.vpc.add_flow_log("Flow", destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow))
-        self.vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
-        self.vpc.add_gateway_endpoint("DynamoDb", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
+        objects = self.vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
+        tables = self.vpc.add_gateway_endpoint("DynamoDb", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
+        # Whoever gets hold of a task carries nothing to another account: not to its stores, and not with its credentials.
+        for endpoint in (objects, tables):
+            endpoint.add_to_policy(_allow("aws:ResourceAccount", self.account))
+        # Images lie in a bucket of AWS's: https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
+        layers = f"arn:{self.partition}:s3:::prod-{self.region}-starport-layer-bucket/*"
+        objects.add_to_policy(
+            iam.PolicyStatement(principals=[iam.AnyPrincipal()], actions=["s3:GetObject"], resources=[layers])
+        )
         if context.private_endpoints:
             self._reach_aws()
         self.names = discovery.PrivateDnsNamespace(self, "Names", name="omni.internal", vpc=self.vpc)
@@ -57,10 +66,25 @@ class NetworkStack(cdk.Stack):
         )
         inside.add_ingress_rule(ec2.Peer.ipv4(RANGE), ec2.Port.tcp(443), "tasks")
         for service in ENDPOINTS:
-            self.vpc.add_interface_endpoint(
+            endpoint = self.vpc.add_interface_endpoint(
                 pascal(service),
                 service=ec2.InterfaceVpcEndpointAwsService(service),
                 security_groups=[inside],
                 open=False,
                 subnets=ec2.SubnetSelection(subnet_group_name="tasks"),
             )
+            endpoint.add_to_policy(_allow("aws:PrincipalAccount", self.account))
+            if service == "sts":  # a workflow has no account yet when it takes its role
+                roles = self.format_arn(service="iam", region="", resource="role", resource_name="*")
+                endpoint.add_to_policy(
+                    iam.PolicyStatement(
+                        principals=[iam.AnyPrincipal()], actions=["sts:AssumeRoleWithWebIdentity"], resources=[roles]
+                    )
+                )
+
+
+def _allow(whose: str, account: str) -> iam.PolicyStatement:
+    """Allow everything to which a role has a right, where the condition key ``whose`` is this account."""
+    return iam.PolicyStatement(
+        principals=[iam.AnyPrincipal()], actions=["*"], resources=["*"], conditions={"StringEquals": {whose: account}}
+    )

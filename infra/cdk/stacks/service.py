@@ -79,6 +79,12 @@ class ServiceStack(cdk.Stack):
         webhook = cdk.CfnParameter(
             self, "CallbackWebhook", description="https address of the telephone system, which rings the callbacks"
         ).value_as_string
+        self._origins = cdk.CfnParameter(
+            self,
+            "EmbedOrigins",
+            default="[]",
+            description='origins of pages that may show the widget, as in ["https://desk.example.com"]',
+        ).value_as_string
         self._environment = self._common_environment(registry)
         self._log_key = secrets.Secret(
             self,
@@ -119,6 +125,7 @@ class ServiceStack(cdk.Stack):
             "OMNI_STAGE": self._context.stage,
             "OMNI_AWS_REGION": self.region,
             "OMNI_CALLS_KMS_KEY": self._key.key_arn,
+            "OMNI_EMBED_ORIGINS": self._origins,
             "OMNI_REGISTRY_URI": registry.address,
             "MLFLOW_TRACKING_USERNAME": "reader",
             "OMNI_REDSHIFT_WORKGROUP": self._warehouse.workgroup,

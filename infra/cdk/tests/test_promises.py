@@ -147,6 +147,7 @@ def test_only_the_worker_that_rings_and_whoever_erases_may_open_telephone_number
         "Callbacks": {"kms:Decrypt", "kms:DescribeKey"},
         "Service": {"kms:Encrypt", "kms:DescribeKey"},
         "Erasure": {"kms:Decrypt", "kms:DescribeKey"},
+        "Canary": {"kms:DescribeKey"},
     }
 
 
@@ -302,6 +303,8 @@ def test_the_settings_accept_every_variable_of_every_task(resources, monkeypatch
             for name, value in names.items()
             if name.startswith("OMNI_")
         }
+        assert names["OMNI_EMBED_ORIGINS"] == {"Ref": "EmbedOrigins"}
+        flat["embed_origins"] = ("https://desk.example.com",)
         settings = Settings(**flat)
         assert settings.environment == "aws", where
         assert settings.stage in ("dev", "test", "prod"), where
@@ -314,6 +317,24 @@ def test_log_groups_are_encrypted_and_expire(resources):
     for stage, _, logical, group in resources("AWS::Logs::LogGroup"):
         assert group["Properties"]["RetentionInDays"] == (7 if stage == "dev" else 30), logical
         assert group["Properties"]["KmsKeyId"], logical
+
+
+@pytest.mark.acceptance("operation-24")
+def test_endpoints_lead_to_this_account_alone(resources):
+    """An image's layers lie in a bucket of AWS's, and a workflow that takes its role has no account yet."""
+    own, seen = {"Ref": "AWS::AccountId"}, 0
+    for stage, _, logical, endpoint in resources("AWS::EC2::VPCEndpoint"):
+        statements = endpoint["Properties"]["PolicyDocument"]["Statement"]
+        key = (
+            "aws:ResourceAccount" if endpoint["Properties"]["VpcEndpointType"] == "Gateway" else "aws:PrincipalAccount"
+        )
+        bound = [one for one in statements if one.get("Condition") == {"StringEquals": {key: own}}]
+        free = [one["Action"] for one in statements if one not in bound]
+        assert len(bound) == 1, (stage, logical)
+        wanted = {"VpcS3": ["s3:GetObject"], "VpcSts": ["sts:AssumeRoleWithWebIdentity"]}
+        assert free == next((found for name, found in wanted.items() if logical.startswith(name)), []), (stage, logical)
+        seen += 1
+    assert seen == 3 * 2 + 2 * 14
 
 
 @pytest.mark.acceptance("operation-24")

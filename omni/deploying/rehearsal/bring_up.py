@@ -1,11 +1,13 @@
 """The first steps: stacks, registry, first release, keys, tasks, in the order of the guide."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 from omni.deploying.rehearsal.account import REGION, CannotDeploy
 from omni.deploying.rehearsal.grants import lacking
 from omni.deploying.rehearsal.steps import RehearsalSteps, Unexpected, expect
+from omni.deploying.rehearsal.tasks import Image, wait_until
 from omni.deploying.rehearsal.templates import resources
 from omni.deploying.rehearsal.world import LocalProduction
 
@@ -17,6 +19,8 @@ RELEASING = {
     "OMNI_STAGE": "prod",
     "OMNI_AWS_ENDPOINT": f"https://dynamodb.{REGION}.amazonaws.com",
 }
+# What the stage that all images stand on takes away, by the line that does it.
+_TAKEN = {"apt": r"dpkg --purge [^\n]*\bapt\b", "programs that run as another user": r"-perm /6000 [^\n]*chmod a-s"}
 _PAIR = "extractive"
 _CUSTOMERS = 12
 _BEFORE_THE_SERVICE = (
@@ -63,6 +67,20 @@ def _zones(world: LocalProduction) -> str:
     (group,) = resources(world.template("omni-warehouse"), "AWS::RedshiftServerless::Workgroup").values()
     expect(len(group["SubnetIds"]) >= 3, f"Redshift Serverless has {len(group['SubnetIds'])} subnets and wants three")
     return f"{len(found)} zones for {wanted} tasks"
+
+
+@STEPS.step("Images", "hold no stand-in, no package manager, no program with another user's rights")
+def _images(world: LocalProduction) -> str:
+    """What the Dockerfile copies is laid out; its own lines say what is taken away (the images are built elsewhere)."""
+    problems = []
+    for name in ("service", "workers", "registry"):
+        image = Image(name)
+        if (image.application(world.folder / "images") / "service" / "local").exists() and image.has_application:
+            problems.append(f"the image {name} holds service/local, the stand-ins for AWS and models")
+        taken = image.taken_away()
+        problems += [f"the image {name} keeps {what}" for what, word in _TAKEN.items() if not re.search(word, taken)]
+    expect(not problems, "; ".join(problems))
+    return "three images without them"
 
 
 @STEPS.step("Grants in the warehouse", "each workload's statements are allowed")
@@ -134,6 +152,22 @@ def _tasks_ready(world: LocalProduction) -> str:
     world.start_service()
     seconds = world.wait_ready(len(world.tasks))
     return f"{len(world.tasks)} tasks well after {seconds:.0f} s"
+
+
+@STEPS.step("Workers", "begin their rounds, with their roles' rights alone")
+def _workers(world: LocalProduction) -> str:
+    """By the template's commands; a round is what the alarm on a silent worker counts."""
+    took = []
+    for zone, workload in enumerate(("calls", "callbacks")):
+        task = world.start_task(workload, zone=zone, workload=workload)
+        seconds = wait_until(
+            lambda task=task: any('"WorkerRounds"' in line for line in task.lines()),
+            f"a round of {workload}",
+            120,
+            ended=task,
+        )
+        took.append(f"{workload} after {seconds:.0f} s")
+    return ", ".join(took)
 
 
 def _release(world: LocalProduction, pair: str) -> str:

@@ -10,27 +10,14 @@ from omni.deploying.rehearsal.in_use import ask
 from omni.deploying.rehearsal.steps import RehearsalSteps, Unexpected, expect
 from omni.deploying.rehearsal.tasks import wait_until
 from omni.deploying.rehearsal.templates import resources
-from omni.deploying.rehearsal.world import EXPIRED, OTHER_REGION, WRONG_ACCOUNT, LocalProduction
+from omni.deploying.rehearsal.world import EXPIRED, OTHER_REGION, STAGE, WRONG_ACCOUNT, LocalProduction
+from service.kit.settings import REPO_ROOT
+from service.kit.telemetry.alarm_state import Datapoints, state
 
 STEPS = RehearsalSteps()
-
-
-@STEPS.step("Restore a table", "answers go on, and everything comes back")
-def _restore_table(world: LocalProduction) -> str:
-    """The table of clients, keys and releases is lost and comes back, by the page's own commands."""
-    dynamodb, table = world.account["dynamodb"], world.person["OMNI_SHARED_TABLE"]
-    before = dynamodb.scan(TableName=table)["Count"]
-    copy = dynamodb.create_backup(TableName=table, BackupName="omni-restored")["BackupDetails"]["BackupArn"]
-    dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
-    dynamodb.delete_table(TableName=table)
-    time.sleep(2.0)
-    ask(world)  # what the tasks know is enough meanwhile
-    dynamodb.restore_table_from_backup(TargetTableName=table, BackupArn=copy)
-    after = dynamodb.scan(TableName=table)["Count"]
-    expect(after >= before, f"{after} of {before} items came back")
-    ask(world)
-    said = world.omni("client", "later", "--scopes", "summaries")
-    return f"{after} items; answers went on; a client can be added ({len(said.splitlines())} lines)"
+_PLAN = REPO_ROOT / "infra" / "observability.yaml"
+# What an outage of everything must set off: nobody is answered, no task is well.
+_OUTAGE = frozenset({"canary-silent", "balancer-empty"})
 
 
 @STEPS.step("Restore the registry", "from a copy of its database; releases verify")
@@ -79,10 +66,10 @@ def _zone_killed(world: LocalProduction) -> str:
             failed += 1
     for name in lost:
         world.start_task(name, zone=1)
-    world.wait_ready(len(world.tasks))
+    world.wait_ready(len(world.places))
     ask(world)
     expect(failed * 2 < sent, f"{failed} of {sent} requests failed within 15 s")
-    return f"{len(lost)} of {len(world.tasks)} tasks; {failed} of {sent} requests failed within 15 s, none after"
+    return f"{len(lost)} of {len(world.places)} tasks; {failed} of {sent} requests failed within 15 s, none after"
 
 
 @STEPS.step("Bad input", "one line each, and nothing half-done")
@@ -111,6 +98,31 @@ def _bad_input(world: LocalProduction) -> str:
         else:
             raise Unexpected(f"a stack stands with the parameters {given}")
     return f"{', '.join(cases)}, a missing and an unknown parameter: one line each, and the shell stays shut"
+
+
+@STEPS.step("Silence", "the people who are called hear of it when everything stops")
+def _silence(world: LocalProduction) -> str:
+    """The figures that the tasks wrote in this rehearsal, then ten minutes of nothing; how the templates' alarms take that."""
+    import yaml
+
+    plan = {one["name"]: one for one in yaml.safe_load(_PLAN.read_text(encoding="utf-8"))["alarms"]}
+    data, now = Datapoints(), time.time()
+    for task in world.tasks.values():
+        data.read(line for line in task.lines() if line.startswith('{"_aws"'))
+    expect(bool(data.of), "no task wrote a figure")
+    found, called = [], set()
+    for stack in ("omni-observability", "omni-service"):
+        for made in resources(world.template(stack), "AWS::CloudWatch::Alarm").values():
+            name = str(made["AlarmName"]).removeprefix(f"omni-{STAGE}-")
+            if (alarm := plan.get(name)) is None:
+                continue  # one of several, or of dead letters
+            missing = "breaches" if made["TreatMissingData"] == "breaching" else "fine"
+            if state({**alarm, "missing": missing}, data, now + 600) == "ALARM":
+                found.append(name)
+                called |= {name} if "Critical" in json.dumps(made.get("AlarmActions", [])) else set()
+    silent = ", ".join(sorted(_OUTAGE - called))
+    expect(not silent, f"nobody is called by {silent}; in alarm: {', '.join(found) or 'none'}")
+    return f"{len(called)} alarms call somebody ({', '.join(sorted(called))}), {len(found) - len(called)} wait for the morning"
 
 
 @STEPS.step("Endpoints", "one for each AWS service that a task asked")

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -212,11 +213,14 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 def write_certificate(
     file: Path, names: Sequence[str], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> None:
-    """Write a certificate for ``names`` that signs itself, with its key, as PEM; only the rehearsal's processes trust it."""
+    """Write a self-signed certificate for ``names`` (hosts, addresses) with its key, as PEM; nothing else trusts it."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import NameOID
+
+    def _general(name: str) -> x509.GeneralName:
+        return x509.IPAddress(ip_address(name)) if name[0].isdigit() else x509.DNSName(name)
 
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "rehearsal")])
@@ -228,7 +232,7 @@ def write_certificate(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now() - timedelta(hours=1))
         .not_valid_after(now() + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -69,13 +69,6 @@ def _without_a_key(world: LocalProduction) -> str:
     return "401 without a key, 403 for a path of ours, 422 for a body without an account"
 
 
-@STEPS.step("A page through the gateway", "the widget, without a key")
-def _page(world: LocalProduction) -> str:
-    got = world.ask("/widget.js", key=False)
-    expect(got.status_code == 200 and "omni" in got.text, f"{got.status_code}")
-    return f"{len(got.content):,} bytes of the widget"
-
-
 @STEPS.step("Feedback", "taken, and kept")
 def _feedback(world: LocalProduction) -> str:
     answer = ask(world)

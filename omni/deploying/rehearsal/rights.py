@@ -17,6 +17,9 @@ from service.kit.settings import setting_places
 
 PolicyStatement = Mapping[str, Any]
 _TRANSACTED = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+# Whoever restores a table writes it:
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/backuprestore_IAM.html
+_RESTORES = ("BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem")
 _S3 = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
 _LEADING, _PREFIX = "dynamodb:LeadingKeys", "s3:prefix"
 
@@ -90,7 +93,9 @@ class AwsRequest:
         if self.service == "kms" and str(given.get("KeyId", "")).startswith("arn:"):
             return [Need(action=f"kms:{operation}", resource=given["KeyId"])]
         if self.service == "sqs":
-            name = given.get("QueueName") or str(given.get("QueueUrl", "")).rpartition("/")[2]
+            name = (
+                given.get("QueueName") or re.split("[/:]", str(given.get("QueueUrl", given.get("SourceArn", ""))))[-1]
+            )
             return [
                 Need(
                     action=f"sqs:{operation.removesuffix('Batch')}",
@@ -121,6 +126,11 @@ class AwsRequest:
         if "TableName" in given:
             index = f"/index/{given['IndexName']}" if "IndexName" in given else ""
             yield _of_table(operation, tables, f"{given['TableName']}{index}", [_item(given)])
+        if "TargetTableName" in given:
+            source = str(given.get("BackupArn", "")).partition(":table/")[2] or given.get("SourceTableName", "")
+            yield Need(action=f"dynamodb:{operation}", resource=f"{tables}{source}")
+            for written in _RESTORES:
+                yield Need(action=f"dynamodb:{written}", resource=f"{tables}{given['TargetTableName']}")
         if operation in ("ListTables", "DescribeLimits"):
             yield Need(action=f"dynamodb:{operation}", resource="*")
 

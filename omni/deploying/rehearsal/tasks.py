@@ -36,7 +36,9 @@ class Image:
         self.variables = dict(re.findall(r"(\w+)=(\S+)", variables))
         copies = (rest.split() for kind, rest in lines if kind == "COPY" and not rest.startswith("--from"))
         self.files = {to: str(REPO_ROOT / here) for here, to in copies}
-        self._application = [rest.split()[0].removeprefix("--from=") for kind, rest in lines if rest.endswith(" /app /app")]
+        self._application = [
+            rest.split()[0].removeprefix("--from=") for kind, rest in lines if rest.endswith(" /app /app")
+        ]
 
     def _lines(self, stage: str) -> list[tuple[str, str]]:
         text = self._dockerfile.read_text(encoding="utf-8").replace("\\\n", " ")
@@ -45,6 +47,16 @@ class Image:
             raise CannotDeploy(f"{self._dockerfile.name} has no stage {stage!r}")
         lines = (line.partition(" ") for line in found[1].splitlines() if line[:1].isupper())
         return [(kind, rest.strip()) for kind, _, rest in lines]
+
+    @property
+    def has_application(self) -> bool:
+        """Whether our own code is in it."""
+        return bool(self._application)
+
+    def taken_away(self) -> str:
+        """Return the commands of the stage that the image stands on."""
+        base = re.search(rf"^FROM (\S+) AS {self.stage}$", self._dockerfile.read_text(encoding="utf-8"), re.MULTILINE)
+        return "\n".join(rest for kind, rest in self._lines(base[1]) if kind == "RUN") if base else ""
 
     def application(self, folder: Path) -> Path:
         """Make ``/app`` in ``folder`` as the image has it, unless it is there; the repository's root for an image without one."""
@@ -153,7 +165,12 @@ class TaskProcess:
         """Start the process with nothing but its own variables."""
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                self._command, cwd=self._application, env=self._environment, stdout=out, stderr=out, start_new_session=True
+                self._command,
+                cwd=self._application,
+                env=self._environment,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
             )
         return self
 
@@ -167,9 +184,13 @@ class TaskProcess:
         """Whether the process has ended."""
         return self.process is None or self.process.poll() is not None
 
+    def lines(self) -> list[str]:
+        """Return the log."""
+        return self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []
+
     def last_line(self) -> str:
         """Return the last line of the log, for a message."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []
+        lines = self.lines()
         return lines[-1][:300] if lines else "nothing in its log"
 
     def kill(self) -> None:

@@ -61,15 +61,16 @@ class LocalProduction:
         folder.mkdir(parents=True, exist_ok=True)
         certificate = folder / "amazonaws.pem"
         domains = (f"{REGION}.", f"{OTHER_REGION}.", "s3.", f"s3.{REGION}.", "")
-        write_certificate(certificate, [f"*.{domain}amazonaws.com" for domain in domains])
         self.certificate = certificate
         self.network = Network(folder, certificate)
+        front, port = f"{self.network.base}.0.2", free_port()
+        write_certificate(certificate, [*(f"*.{domain}amazonaws.com" for domain in domains), front])
         self.account = LocalAccount(folder / "aws", free_port(), self.network.variables("local"))
         self.loop = Loop()
         self.aws = AwsFront(self.account.endpoint, certificate)
         self.aws.roles |= dict.fromkeys(("operator", "local"), EVERYTHING)
-        front, port = f"{self.network.base}.0.2", free_port()
         self.loop.run(self.aws.start(front, port))
+        self._front = f"https://{front}:{port}"
         self._servers: list[AwsFront | Balancer | GatewayFront] = [self.aws]
         self._listening: dict[str, str] = {}
         self.network.add({"*.amazonaws.com": f"{front}:{port}"})
@@ -80,6 +81,7 @@ class LocalProduction:
         self.customers: list[str] = []
         self.places: dict[str, tuple[str, int]] = {}
         self.gateway = self.gateway_key = self.bearer = self.balancer_url = ""
+        self.desk = f"http://{self.network.base}.0.7:{free_port()}"  # of agents, who see the widget there
         self._prompts()
 
     def close(self) -> None:
@@ -104,7 +106,8 @@ class LocalProduction:
     def deploy(self, stack: str, **changed: str) -> None:
         """Deploy a stack with what the guide's command gives it."""
         template = self.template(stack)
-        given = {name: PARAMETERS[name] for name in template.get("Parameters", {}) if name in PARAMETERS}
+        known = PARAMETERS | {"EmbedOrigins": json.dumps([self.desk])}
+        given = {name: known[name] for name in template.get("Parameters", {}) if name in known}
         self.account.deploy(stack, template, given | changed)
 
     def zones(self) -> list[str]:
@@ -266,6 +269,15 @@ class LocalProduction:
             return ON_CALL, self.account.statements(ON_CALL)
         except ClientError as err:
             raise CannotDeploy(f"no stack makes the role {ON_CALL}, with which the workflow rollback runs") from err
+
+    def client(self, service: str, key: str) -> Any:
+        """Return a boto3 client with the rights of ``key`` at AWS."""
+        import boto3
+
+        return boto3.client(
+            service, endpoint_url=self._front, verify=str(self.certificate), region_name=REGION,
+            aws_access_key_id=key, aws_secret_access_key="rehearsal",  # noqa: S106  # pragma: allowlist secret
+        )  # fmt: skip
 
     def write_customers(self, count: int) -> None:
         """Make the table of interactions and write ``count`` histories, as the system that owns it does: it is in no stack."""

@@ -189,6 +189,12 @@ CANARY_ANSWERED = _rate(
     "CanaryAnswered",
     "1: a model answered about the canary account, asked each minute as a customer asks; else 0",
 )
+KEYS_UNUSABLE = _size(
+    "omni_keys_unusable",
+    "KeysUnusable",
+    "KMS keys that are disabled or wait for their deletion, at each look",
+    (0, 1, 2, 5),
+)
 VOICEMAILS_OVERDUE = _size(
     "omni_voicemails_overdue",
     "VoicemailsOverdue",

@@ -2,7 +2,8 @@
 
 ECS calls the first in a blue/green deployment while only the test listener leads to the new version. ECS moves the customers'
 traffic if it answers ``SUCCEEDED``; if it answers ``FAILED``, raises or does not answer, the new version goes and nobody has met
-it. The second asks where customers ask and writes the figure ``CanaryAnswered``, whose absence is an alarm, too.
+it. The second asks where customers ask, looks at the KMS keys, and writes the figures ``CanaryAnswered`` and ``KeysUnusable``. Their
+absence is an alarm, too.
 """
 
 import time
@@ -14,6 +15,7 @@ import httpx2
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.kit.aws.bounded import translated
 from service.kit.frame.errors import StoreError
 from service.kit.telemetry import metrics
 from service.kit.telemetry.emf import EmfSink
@@ -31,6 +33,7 @@ class SmokeSettings(BaseSettings):
     url: str  # the test listener's address, or the gateway's
     key: SecretStr = SecretStr("")  # the gateway's
     table: str = ""  # where the canary's history is written; without it, somebody else has
+    keys: tuple[str, ...] = ()  # ARNs or aliases of the KMS keys that the canary looks at
     endpoint: str | None = None  # of a local AWS
     account: str = Field(min_length=4)  # the canary account: a customer that nobody is
     client_id: str
@@ -63,7 +66,10 @@ def canary_handler(event: object, context: object) -> Mapping[str, bool]:
     sink = EmfSink(write_line, environment="aws")
     metrics.add_sink(sink)
     try:
-        answered = hook_status(SmokeSettings(attempts=1)) == "SUCCEEDED"
+        settings = SmokeSettings(attempts=1)
+        if settings.keys and (unusable := _unusable_keys(settings)) is not None:
+            metrics.observe(metrics.KEYS_UNUSABLE, unusable)
+        answered = hook_status(settings) == "SUCCEEDED"
         metrics.observe(metrics.CANARY_ANSWERED, answered)
         return {"answered": answered}
     finally:
@@ -79,6 +85,24 @@ def lambda_handler(event: object, context: object) -> Mapping[str, str]:
         return {"hookStatus": hook_status(SmokeSettings())}
     finally:
         flush_log()  # Lambda stops the process between two calls
+
+
+def _unusable_keys(settings: SmokeSettings) -> int | None:
+    """Return how many keys cannot be used now; None where KMS does not tell: the figure is then missing."""
+    import boto3
+
+    kms, found = boto3.client("kms", endpoint_url=settings.endpoint), 0
+    for key in settings.keys:
+        try:
+            with translated(f"key {key!r}"):
+                state = str(kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"])
+        except StoreError as err:
+            log(Event.SMOKE_TESTED, outcome="failed", reason=f"{err!s:.200}")
+            return None
+        if state != "Enabled":
+            found += 1
+            log(Event.SMOKE_TESTED, outcome="failed", reason=f"key {key!r} is {state}")
+    return found
 
 
 def _problem(settings: SmokeSettings) -> str | None:

@@ -3,16 +3,12 @@
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import botocore.session
-import botocore.validate
 import duckdb
-import jmespath
 import pytest
 import typer
 import yaml
@@ -20,12 +16,10 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from omni.app import build_app
+from omni.deploying.rehearsal.runbooks import PAGES, aws_call, blocks, commands
 from service.kit.aws.clients import client
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = sorted(set((ROOT / "docs" / "runbooks").glob("*.md")) - {ROOT / "docs" / "runbooks" / "README.md"})
-MODELS = botocore.session.Session()
-_TOOLS_OWN = {("logs", "tail")}
 LINES = (
     {"event": "REQUEST_FAILED", "failure_code": "DEADLINE", "request_id": "REQUEST"},
     {"event": "REQUEST_COMPLETED", "arm": "primary", "model_used": "m", "latency_ms": 1200, "cost_usd": 0.01},
@@ -55,11 +49,9 @@ LINES = (
 
 def _fences(kind):
     return [
-        pytest.param(block.strip(), id=f"{page.stem}-{number}")
+        pytest.param(block, id=f"{page.stem}-{number}")
         for page in PAGES
-        for number, block in enumerate(
-            re.findall(rf"^```{kind}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-        )
+        for number, block in enumerate(blocks(page.stem, kind))
     ]
 
 
@@ -99,47 +91,6 @@ def test_a_query_finds_what_it_looks_for_in_a_local_log(query, tmp_path):
         assert not connection.execute(_as_sql(query).replace("FROM log", "FROM nothing")).fetchall()
 
 
-def _aws_call(words):
-    """Return service, operation and arguments of a line of the AWS command line, checked by botocore's model."""
-    service, command, *options = words
-    if (service, command) in _TOOLS_OWN:  # no operation of the service's: the command line's own
-        return service, command, options
-    if "--query" in options:
-        jmespath.compile(options.pop(options.index("--query") + 1))
-        options.remove("--query")
-    if "--output" in options:
-        del options[(place := options.index("--output")) : place + 2]
-    if command == "wait":
-        waiter = options.pop(0).title().replace("-", "")
-        command = xform_name(MODELS.get_waiter_model(service).get_waiter(waiter).operation, "-")
-    model = MODELS.get_service_model({"s3api": "s3"}.get(service, service))
-    (operation,) = [name for name in model.operation_names if xform_name(name, "-") == command]
-    shape = model.operation_model(operation).input_shape
-    members = {xform_name(name, "-"): (name, member) for name, member in (shape.members if shape else {}).items()}
-    given, position = {}, 0
-    while position < len(options):
-        option = options[position].removeprefix("--")
-        name, member = members[option if option in members else option.removeprefix("no-")]
-        if member.type_name == "boolean":
-            given[name], position = option in members, position + 1
-        else:
-            text, position = options[position + 1], position + 2
-            number = member.type_name in ("integer", "long")
-            given[name] = int(text) if number else text.split(",") if member.type_name == "list" else text
-    if shape:
-        found = botocore.validate.ParamValidator().validate(given, shape)
-        assert not found.has_errors(), found.generate_report()
-    return model.service_name, operation, given
-
-
-def _lines(block):
-    """Return the words of each command; one that a variable takes its value from counts as well."""
-    text = re.sub(r"^\w+=\$\((.*?)\)$", r"\1", block.replace("\\\n", " "), flags=re.MULTILINE | re.DOTALL)
-    text = text.replace("BACKUP_ARN", "arn:aws:dynamodb:eu-west-1:123456789012:table/omni-restored/backup/0123")
-    text = re.sub(r"\bTIME\b", "2026-11-22T03:00:00Z", re.sub(r'"\$\(date [^)]*\)"', "1795316400", text))
-    return [shlex.split(line) for line in text.splitlines()]
-
-
 def _workflow_run(words):
     """Check a line ``gh workflow run NAME -f input=value ...`` against the workflow."""
     assert words[:2] == ["workflow", "run"]
@@ -169,9 +120,9 @@ def _parsed_by_omni(words):
 @pytest.mark.parametrize("block", _fences("console"))
 @pytest.mark.acceptance("operation-05")
 def test_a_command_for_the_real_account_is_well_formed(block):
-    for program, *words in _lines(block):
+    for program, *words in commands(block):
         if program == "aws":
-            _aws_call(words)
+            aws_call(words)
         elif program == "gh":
             _workflow_run(words)
         else:
@@ -196,9 +147,9 @@ def stack(local_aws, tmp_path_factory):
 @pytest.mark.acceptance("operation-05")
 def test_a_command_runs_in_the_local_stack(block, stack):
     settings, env = stack
-    for program, *words in _lines(block):
+    for program, *words in commands(block):
         if program == "aws":
-            service, operation, given = _aws_call(words)
+            service, operation, given = aws_call(words)
             getattr(client(service, settings), xform_name(operation))(**given)
             continue
         done = subprocess.run(
@@ -236,14 +187,14 @@ class _Place:
 
     def shown(self, page):
         """What the page's ``bash`` blocks print, errors included."""
-        text, said = (ROOT / "docs" / "runbooks" / f"{page}.md").read_text(encoding="utf-8"), []
-        for block in re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-            for program, *words in _lines(block):
+        said = []
+        for block in blocks(page, "bash"):
+            for program, *words in commands(block):
                 if program == "omni":
                     done = self.omni(*words)
                     said.append(done.stdout + done.stderr)
                     continue
-                service, operation, given = _aws_call(words)
+                service, operation, given = aws_call(words)
                 try:
                     said.append(json.dumps(getattr(self.aws(service), xform_name(operation))(**given), default=str))
                 except ClientError as err:
@@ -252,9 +203,7 @@ class _Place:
 
     def console(self, page, having):
         """The lines of the page's ``console`` block that has this word."""
-        text = (ROOT / "docs" / "runbooks" / f"{page}.md").read_text(encoding="utf-8")
-        blocks = re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-        return _lines(next(block for block in blocks if having in block))
+        return commands(next(block for block in blocks(page, "console") if having in block))
 
 
 def _adds_a_client(place):
@@ -308,7 +257,7 @@ def test_a_damaged_table_is_restored_under_its_name(place, record_property):
     backup = ""
     for number, (program, *words) in enumerate(place.console("restore", "restore-table-from-backup")):
         assert program == "aws"
-        _, operation, given = _aws_call(words)
+        _, operation, given = aws_call(words)
         if "BackupArn" in given:
             given["BackupArn"] = backup
         answer = getattr(dynamodb, xform_name(operation))(**given)
@@ -332,7 +281,7 @@ def test_a_key_that_waits_for_its_deletion_seals_again(place, record_property):
     key = kms.describe_key(KeyId="alias/omni-token-keys")["KeyMetadata"]["KeyId"]
     for program, *words in place.console("keys", "cancel-key-deletion"):
         assert program == "aws"
-        _, operation, given = _aws_call([key if word == "KEY" else word for word in words])
+        _, operation, given = aws_call([key if word == "KEY" else word for word in words])
         getattr(kms, xform_name(operation))(**given)
     assert place.omni("token-keys", "--rotate").returncode == 0
     record_property("seconds", round(time.monotonic() - began, 1))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from botocore.exceptions import ClientError
 from pydantic import SecretStr, ValidationError
 from structlog.testing import capture_logs
 
@@ -153,6 +154,44 @@ def test_the_canary_writes_each_minute_whether_a_model_answered(monkeypatch, cap
         assert hook.canary_handler({}, None) == {"answered": bool(figure)}
     assert [path for path, *_ in asked] == ["/oauth/token", "/omni-channel-insights"]  # the gateway has no /readyz
     assert figures(capsys) == [[figure]]
+
+
+class Keys:
+    """KMS with keys in these states; one without a state is refused."""
+
+    def __init__(self, **states):
+        self.states = states
+
+    def describe_key(self, *, KeyId):  # noqa: N803  the library's name
+        if self.states[KeyId] is None:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeKey")
+        return {"KeyMetadata": {"KeyState": self.states[KeyId]}}
+
+
+@pytest.mark.parametrize(
+    ("states", "figure"),
+    [
+        ({"data": "Enabled", "tokens": "Enabled"}, [[0]]),
+        ({"data": "Disabled", "tokens": "PendingDeletion"}, [[2]]),
+        ({"data": "Enabled", "tokens": None}, []),
+    ],
+    ids=["usable", "disabled and waiting for deletion", "KMS does not tell"],
+)
+@pytest.mark.acceptance("figure.omni_keys_unusable")
+def test_the_canary_counts_the_keys_that_cannot_be_used(monkeypatch, capsys, states, figure):
+    monkeypatch.setattr("boto3.client", lambda service, **_: {"kms": Keys(**states)}[service])
+    with version() as (url, _):
+        given = {
+            "URL": url, "ACCOUNT": "9000000000", "CLIENT_ID": "smoke", "CLIENT_SECRET": SECRET,
+            "KEYS": json.dumps(list(states)),
+        }  # fmt: skip
+        for name, value in given.items():
+            monkeypatch.setenv(f"OMNI_SMOKE_{name}", value)
+        assert hook.canary_handler({}, None) == {"answered": True}
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["KeysUnusable"] for line in lines if "KeysUnusable" in line] == figure
+    told = [line["reason"] for line in lines if line.get("event") == "SMOKE_TESTED" and "key " in line["reason"]]
+    assert len(told) == sum(state != "Enabled" for state in states.values())
 
 
 @pytest.mark.acceptance("figure.omni_canary_answered")
