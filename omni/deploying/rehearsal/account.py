@@ -114,6 +114,11 @@ class LocalAccount:
         """Return the name or ARN of a deployed resource."""
         return self._physical[stack][logical]
 
+    def outputs(self, stack: str) -> dict[str, str]:
+        """Return the outputs of a stack by name."""
+        (found,) = self["cloudformation"].describe_stacks(StackName=stack)["Stacks"]
+        return {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", ())}
+
     def exports(self) -> dict[str, str]:
         """Return what the stacks export by name."""
         pages = self["cloudformation"].get_paginator("list_exports").paginate()

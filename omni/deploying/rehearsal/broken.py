@@ -6,6 +6,7 @@ import time
 import httpx2
 
 from omni.deploying.rehearsal.account import CannotDeploy
+from omni.deploying.rehearsal.bring_up import STAYS_SHUT
 from omni.deploying.rehearsal.in_use import ask
 from omni.deploying.rehearsal.steps import RehearsalSteps, Unexpected, expect
 from omni.deploying.rehearsal.tasks import wait_until
@@ -88,7 +89,8 @@ def _bad_input(world: LocalProduction) -> str:
             f"{what}: exit code {done.returncode}, {len(lines)} lines: {lines[-1:]}",
         )
         kept = world.shell('unset OMNI_ENVIRONMENT; eval "$(omni deploy settings)"; omni deploy status', **changed)
-        expect(kept.returncode == 2, f"{what}: the shell goes on and asks something else: {kept.stdout.strip()[:200]}")
+        shut = kept.returncode == 2 and STAYS_SHUT in kept.stderr
+        expect(shut, f"{what}: the shell goes on and asks something else: {(kept.stdout + kept.stderr).strip()[-200:]}")
     unknown = {"RegistryImage": "x", "NoSuchParameter": "x"}
     for given, word in (({}, "lacks the parameters"), (unknown, "has no parameters")):
         try:

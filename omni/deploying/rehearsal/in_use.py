@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 
-from omni.deploying.rehearsal.bring_up import RELEASING, waiver
+from omni.deploying.rehearsal.bring_up import RELEASES, RELEASING, waiver
 from omni.deploying.rehearsal.steps import RehearsalSteps, expect
 from omni.deploying.rehearsal.tasks import wait_until
 from omni.deploying.rehearsal.world import CANARY, LocalProduction
@@ -87,8 +87,9 @@ def _feedback(world: LocalProduction) -> str:
 
 @STEPS.step("Rollout", "both pairs answer", vital=True)
 def _rollout(world: LocalProduction) -> str:
-    world.omni("eval", "--pairs", _SECOND, **RELEASING)
-    world.omni("rollout", _SECOND, "--steps", "50,100", "--why", "the rehearsal", *waiver(), **RELEASING)
+    key = world.workflow(RELEASES)
+    world.omni("eval", "--pairs", _SECOND, key=key, **RELEASING)
+    world.omni("rollout", _SECOND, "--steps", "50,100", "--why", "the rehearsal", *waiver(), key=key, **RELEASING)
     seconds = wait_until(
         lambda: len({ask(world, one)["prompt_version"] for one in world.customers}) == 2, "both pairs answer", 60
     )
@@ -97,15 +98,15 @@ def _rollout(world: LocalProduction) -> str:
 
 @STEPS.step("Promotion", "all customers have the second pair", vital=True)
 def _promotion(world: LocalProduction) -> str:
-    world.omni("promote", _SECOND, "--why", "the rehearsal", *waiver(), **RELEASING)
+    key = world.workflow(RELEASES)
+    world.omni("promote", _SECOND, "--why", "the rehearsal", *waiver(), key=key, **RELEASING)
     return f"all customers have it after {_all_have(world, '1.0.1'):.0f} s"
 
 
-@STEPS.step("Rollback", "by the rights of the person on call alone")
+@STEPS.step("Rollback", "by the rights and variables of the workflow for whoever is on call")
 def _back(world: LocalProduction) -> str:
-    role, statements = world.on_call_role()
-    world.aws.roles["on-call"] = statements
-    world.omni("rollback", "--task", "summarize", "--why", "the rehearsal", key="on-call")
+    role = world.workflow("on-call")
+    world.omni("rollback", "--task", "summarize", "--why", "the rehearsal", key=role)
     return f"{role}: all customers have the pair of before after {_all_have(world, '1.0.0'):.0f} s"
 
 

@@ -131,10 +131,13 @@ def _key(world: LocalProduction) -> str:
     lost = world.shell("omni token-keys --rotate")
     expect(lost.returncode != 0, "a key that waits for its deletion seals")
     began = time.monotonic()
-    for words in _block("keys", "cancel-key-deletion"):
-        _run(world, [key if word == "KEY" else word for word in words])
-    seconds = time.monotonic() - began
-    world.omni("token-keys", "--rotate")
+    try:
+        for words in _block("keys", "cancel-key-deletion"):
+            _run(world, [key if word == "KEY" else word for word in words])
+        seconds = time.monotonic() - began
+        world.omni("token-keys", "--rotate")
+    finally:
+        kms.enable_key(KeyId=key)  # the steps after this one go on, whatever the page does
     return f"{lost.stderr.strip().splitlines()[-1]:.90}; usable again after {seconds:.0f} s"
 
 

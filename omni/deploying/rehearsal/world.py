@@ -16,8 +16,6 @@ from typing import Any
 
 import httpx2
 from botocore.exceptions import ClientError
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from omni.deploying.rehearsal.account import ACCOUNT, REGION, CannotDeploy, LocalAccount
 from omni.deploying.rehearsal.front import EXPIRED, AwsFront, Balancer, Loop, write_certificate
@@ -38,7 +36,7 @@ STAGE = "prod"
 CANARY = "0000000001"
 EVERYTHING = ({"Effect": "Allow", "Action": "*", "Resource": "*"},)
 WRONG_ACCOUNT, OTHER_REGION = "111111111111", "eu-west-2"
-ON_CALL = "omni-github-on-call"
+_SIGNING = ("OMNI_SIGNING_KMS_KEY", "OMNI_EVIDENCE_BUCKET")
 # What the guide's commands give; everything else has a default.
 PARAMETERS = {
     "Repository": "owner/insights",
@@ -81,7 +79,7 @@ class LocalProduction:
         self.customers: list[str] = []
         self.places: dict[str, tuple[str, int]] = {}
         self.gateway = self.gateway_key = self.bearer = self.balancer_url = ""
-        self.desk = f"http://{self.network.base}.0.7:{free_port()}"  # of agents, who see the widget there
+        self.desk = f"http://127.0.0.1:{free_port()}"  # of agents, who see the widget there
         self._prompts()
 
     def close(self) -> None:
@@ -213,10 +211,18 @@ class LocalProduction:
         self.balancer_url = f"http://{next(iter(self._listening))}"
 
     def wait_ready(self, count: int) -> float:
-        """Wait until the balancer finds ``count`` tasks well; return the seconds."""
-        return wait_until(
-            lambda: len(self.balancers[0].well) >= count, f"{count} tasks well behind the balancer", _READY_S
-        )
+        """Wait until the balancer finds ``count`` tasks well; return the seconds.
+
+        Raises:
+            CannotDeploy: they are not, or a task has ended.
+        """
+
+        def well() -> bool:
+            if ended := next((task for name, task in self.tasks.items() if name in self.places and task.ended), None):
+                raise CannotDeploy(f"{ended.name} ended: {ended.last_line()}")
+            return len(self.balancers[0].well) >= count
+
+        return wait_until(well, f"{count} tasks well behind the balancer", _READY_S)
 
     # Functions
 
@@ -258,17 +264,6 @@ class LocalProduction:
         if done.returncode:
             raise CannotDeploy(f"the function {logical} failed: {done.stderr.strip().splitlines()[-1][:300]}")
         return str(json.loads(done.stdout.strip().splitlines()[-1])["hookStatus"])
-
-    def on_call_role(self) -> tuple[str, list[dict[str, Any]]]:
-        """Return the name and the statements of the role with which the workflow ``rollback`` runs.
-
-        Raises:
-            CannotDeploy: no stack that stands makes it.
-        """
-        try:
-            return ON_CALL, self.account.statements(ON_CALL)
-        except ClientError as err:
-            raise CannotDeploy(f"no stack makes the role {ON_CALL}, with which the workflow rollback runs") from err
 
     def client(self, service: str, key: str) -> Any:
         """Return a boto3 client with the rights of ``key`` at AWS."""
@@ -318,7 +313,7 @@ class LocalProduction:
     # People and their commands
 
     def _prompts(self) -> None:
-        """A checkout and a key of our own for who releases; the prompts gain a second pair."""
+        """A checkout for who releases; the prompts gain a second pair."""
         root = self.folder / "checkout"
         shutil.copytree(REPO_ROOT / "prompts", root / "prompts")
         (root / "datasets").symlink_to(REPO_ROOT / "datasets")
@@ -327,19 +322,28 @@ class LocalProduction:
             first.read_text(encoding="utf-8").replace("name: extractive", "name: rehearsed").replace("1.0.0", "1.0.1")
         )
         first.with_name("rehearsed.prompty").write_text(text, encoding="utf-8")
-        key = Ed25519PrivateKey.generate()
-        secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        for name, content in (("signing.pem", secret), ("trusted.pem", public)):
-            (self.folder / name).touch(mode=0o600)
-            (self.folder / name).write_bytes(content)
         self.person: dict[str, str] = {
             "OMNI_ENVIRONMENT": "aws",
-            "OMNI_SIGNING_KEY_FILE": str(self.folder / "signing.pem"),
             "OMNI_TRUSTED_KEYS": str(self.folder / "trusted.pem"),
             "OMNI_ROOT": str(root),
             "OMNI_STATE_DIR": str(self.folder / "person"),
         }
+
+    def workflow(self, name: str) -> str:
+        """Set the variables of GitHub's environment ``name`` and return a key at AWS with the rights of its workflows.
+
+        Raises:
+            CannotDeploy: no stack that stands makes the role.
+        """
+        role = f"omni-github-{name}"
+        try:
+            self.aws.roles[role] = self.account.statements(role)
+        except ClientError as err:
+            raise CannotDeploy(f"no stack makes the role {role}, with which workflows run") from err
+        output = f"{''.join(part.capitalize() for part in name.split('-'))}Variables"
+        told = dict(line.split("=", 1) for line in self.account.outputs("omni-bootstrap")[output].splitlines())
+        self.person |= {name: value for name, value in told.items() if name in _SIGNING}
+        return role
 
     def shell(self, script: str, *, key: str = "operator", **changed: str) -> "subprocess.CompletedProcess[str]":
         """Run a script in bash as a person does in a clone, with ``omni`` on the path and ``key``'s rights at AWS."""
