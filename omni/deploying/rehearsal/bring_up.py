@@ -3,13 +3,14 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from omni.deploying.rehearsal.account import REGION, CannotDeploy
 from omni.deploying.rehearsal.grants import lacking
 from omni.deploying.rehearsal.steps import RehearsalSteps, Unexpected, expect
-from omni.deploying.rehearsal.tasks import Image, wait_until
+from omni.deploying.rehearsal.tasks import Image, TaskProcess, wait_until
 from omni.deploying.rehearsal.templates import resources
 from omni.deploying.rehearsal.world import LocalProduction
 
@@ -23,7 +24,8 @@ RELEASING = {
 }
 # What the stage that all images stand on takes away, by the line that does it.
 _TAKEN = {"apt": r"dpkg --purge [^\n]*\bapt\b", "programs that run as another user": r"-perm /6000 [^\n]*chmod a-s"}
-STAYS_SHUT = "deploy-settings-failed"  # of the environment that a shell gets whose settings AWS does not tell
+# What every command of a shell says whose settings AWS does not tell.
+STAYS_SHUT = "OMNI_ENVIRONMENT: Input should be"
 RELEASES = "production"  # GitHub's environment of the workflow promote
 _PAIR = "extractive"
 _CUSTOMERS = 12
@@ -170,14 +172,13 @@ def _workers(world: LocalProduction) -> str:
     took = []
     for zone, workload in enumerate(("calls", "callbacks")):
         task = world.start_task(workload, zone=zone, workload=workload)
-        seconds = wait_until(
-            lambda task=task: any('"WorkerRounds"' in line for line in task.lines()),
-            f"a round of {workload}",
-            120,
-            ended=task,
-        )
+        seconds = wait_until(partial(_has_begun, task), f"a round of {workload}", 120, ended=task)
         took.append(f"{workload} after {seconds:.0f} s")
     return ", ".join(took)
+
+
+def _has_begun(worker: TaskProcess) -> bool:
+    return any('"WorkerRounds"' in line for line in worker.lines())
 
 
 def _release(world: LocalProduction, pair: str) -> str:

@@ -67,15 +67,15 @@ def _salesforce(world: LocalProduction) -> str:
 @STEPS.step("People's pages in a browser", "open behind the gateway, and nothing of theirs is refused a route")
 def _pages(world: LocalProduction) -> str:
     """Each page at the root, where a domain's mapping puts it, with the browsers' key in its first address."""
+    from playwright.sync_api import Response
+
     root, problems = world.gateway.rpartition("/")[0], []
     with _browser() as browser:
         for path, shows in _PAGES.items():
-            page, refused = browser.new_page(), []
-            page.on(
-                "response",
-                lambda answer, refused=refused: refused.append(answer) if answer.status in (403, 404) else None,
-            )
+            page, answers = browser.new_page(), list[Response]()
+            page.on("response", answers.append)
             page.goto(f"{root}{path}?gateway-key={world.gateway_key}", wait_until="networkidle", timeout=_PATIENCE_MS)
+            refused = [answer for answer in answers if answer.status in (403, 404)]
             if refused or page.locator(shows).count() == 0:
                 told = ", ".join(f"{one.status} for {one.url.partition('?')[0].removeprefix(root)}" for one in refused)
                 problems.append(f"{path}: {told or f'shows no {shows}'}")

@@ -129,8 +129,8 @@ class AwsRequest:
         if "TargetTableName" in given:
             source = str(given.get("BackupArn", "")).partition(":table/")[2] or given.get("SourceTableName", "")
             yield Need(action=f"dynamodb:{operation}", resource=f"{tables}{source}")
-            for written in _RESTORES:
-                yield Need(action=f"dynamodb:{written}", resource=f"{tables}{given['TargetTableName']}")
+            for writes in _RESTORES:
+                yield Need(action=f"dynamodb:{writes}", resource=f"{tables}{given['TargetTableName']}")
         if operation in ("ListTables", "DescribeLimits"):
             yield Need(action=f"dynamodb:{operation}", resource="*")
 

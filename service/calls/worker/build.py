@@ -2,6 +2,8 @@
 
 import os
 import socket
+import sys
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,10 +21,13 @@ from service.calls.worker.scoring import CallScorer
 from service.calls.worker.worker import CallWorker
 from service.core.redaction.build import build_finder
 from service.core.release.served import PairSource, ServedPair
+from service.kit.aws.event_queue import LONGEST_WAIT_S, EventQueue
 from service.kit.aws.stores import CALLS
+from service.kit.frame.display.terminal import say
 from service.kit.frame.errors import ConfigurationError, RegistryError
 from service.kit.records.build import open_rows
 from service.kit.settings import Settings
+from service.kit.telemetry import metrics
 
 if TYPE_CHECKING:
     from service.calls.worker.ordered import OrderedRescorings
@@ -45,7 +50,6 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     from service.core.tasks.scorecard import TASK
     from service.core.unit.cards import ModelCards
     from service.kit.aws.clients import client
-    from service.kit.aws.event_queue import LONGEST_WAIT_S, EventQueue
     from service.kit.records.tombstones import open_tombstones
     from service.warehouse import open_warehouse
 
@@ -202,6 +206,25 @@ def released_source(settings: Settings) -> PairSource:
         ) from err
     source.start()
     return source
+
+
+def wait_for_release(settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Return when there is a verified release. Each look until then is a round, so that a waiting worker is not silent."""
+    from service.core.release.registry import RegistryPairSource
+
+    source, told = RegistryPairSource(_TASK, settings), False
+    while True:
+        source.refresh()
+        try:
+            source.current()
+        except RegistryError as err:
+            if not told:
+                say(f"calls wait for the first release: {err}", file=sys.stderr)
+            told = True
+            metrics.count(metrics.WORKER_ROUNDS, "calls")
+            sleep(LONGEST_WAIT_S)
+        else:
+            return
 
 
 def _rollout(

@@ -101,7 +101,7 @@ def work_queue(
             if (tally.busy or tally.broken) and not tally.states:
                 raise typer.Exit(1)
 
-    work_with(settings, drain, pair=pair)
+    work_with(settings, drain, pair=pair, waits=follow)
 
 
 @calls.command("watch")
@@ -205,10 +205,14 @@ def work_with(
     pair: str | None = None,
     scores: bool = True,
     log_level: str | None = None,
+    waits: bool = False,
 ) -> None:
-    """Run ``what`` with a worker. One that scores nothing needs no release: it gets the file of the pair keywords, unused."""
+    """Run ``what`` with a worker. One that scores nothing needs no release: it gets the file of the pair keywords, unused.
+
+    ``waits``: without a release, and without a named pair, it waits for the first one instead of ending.
+    """
     from service.access.control import account_key
-    from service.calls.worker.build import build_worker
+    from service.calls.worker.build import build_worker, wait_for_release
     from service.kit.telemetry.exporting import exporting
     from service.kit.telemetry.fields import set_account_key
     from service.kit.telemetry.log import configure_logging
@@ -217,9 +221,8 @@ def work_with(
     if scores:
         settings = with_model(settings, pair)
     configure_logging(log_level or settings.telemetry.log_level)
-    worker = build_worker(settings, pair=pair if scores else "keywords")
 
-    async def done() -> None:
+    async def done(worker: "CallWorker") -> None:
         try:
             await what(worker)
         finally:
@@ -227,7 +230,9 @@ def work_with(
                 await worker.scorer.rollout.close()
 
     with exporting(settings):  # the tenants' figures are the worker's: the service scores none of these calls
-        asyncio.run(done())
+        if waits and pair is None:
+            wait_for_release(settings)
+        asyncio.run(done(build_worker(settings, pair=pair if scores else "keywords")))
 
 
 def here() -> "Settings":

@@ -2,8 +2,8 @@
 
 ECS calls the first in a blue/green deployment while only the test listener leads to the new version. ECS moves the customers'
 traffic if it answers ``SUCCEEDED``; if it answers ``FAILED``, raises or does not answer, the new version goes and nobody has met
-it. The second asks where customers ask, looks at the KMS keys, and writes the figures ``CanaryAnswered`` and ``KeysUnusable``. Their
-absence is an alarm, too.
+it. The second asks where customers ask, looks at the KMS keys, and writes the figures ``CanaryAnswered`` and ``KeysUnusable``,
+whose absence is an alarm, too.
 """
 
 import time
