@@ -11,11 +11,16 @@ import tempfile
 from pathlib import Path
 
 import boto3
+import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
 ROOT = Path(__file__).resolve().parents[1]
 CDK = "aws-cdk@2.1148.1"  # its dependencies are in its package
 STAGES = ("dev", "test", "prod")
+_WITH_TASKS = frozenset({"omni-registry", "omni-service", "omni-assistant", "omni-api", "--all"})
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html: "Fargate On-Demand vCPU resource count"
+_VCPUS = {"ServiceCode": "fargate", "QuotaCode": "L-3032A538"}
+_BESIDE = 2.75  # of the registry, both workers and a scheduled job
 _MAKE = frozenset({"deploy", "destroy", "rollback"})
 
 
@@ -48,6 +53,29 @@ def account_of(stage: str) -> str:
     return account
 
 
+def check_quota(stage: str) -> None:
+    """Check that the account may run the stage's tasks: else ECS would start none, and CloudFormation wait for hours.
+
+    Raises:
+        NotReady: the quota of vCPUs is too low, or AWS does not tell it.
+    """
+    size = yaml.safe_load((ROOT / "infra" / "cdk" / "environments.yaml").read_text(encoding="utf-8"))[stage]["tasks"]
+    needed = 2 * size["least"] * size["cpu"] / 1024 + _BESIDE  # a deployment runs the old tasks beside the new ones
+    try:
+        may = float(boto3.client("service-quotas").get_service_quota(**_VCPUS)["Quota"]["Value"])
+    except (BotoCoreError, ClientError) as err:
+        problem = err.response["Error"]["Code"] if isinstance(err, ClientError) else type(err).__name__
+        raise NotReady(
+            f"AWS does not tell the quota of vCPUs on Fargate ({problem}): take the role omni-operator"
+        ) from err
+    if may < needed:
+        raise NotReady(
+            f"tasks of {stage} need {needed:g} vCPUs on Fargate, and the account may run {may:g}: ask for more "
+            f"(aws service-quotas request-service-quota-increase --service-code fargate --quota-code {_VCPUS['QuotaCode']} "
+            f"--desired-value {2 * needed:g})"
+        )
+
+
 def main(given: list[str]) -> int:
     """Run ``cdk`` and return its exit code, or 2 before anything was done."""
     if len(given) < 2 or given[0] not in STAGES:
@@ -56,6 +84,8 @@ def main(given: list[str]) -> int:
     stage, command, *rest = given
     try:
         account = account_of(stage)
+        if command == "deploy" and not _WITH_TASKS.isdisjoint(rest):
+            check_quota(stage)
     except NotReady as err:
         sys.stderr.write(f"error: {err}\n")
         return 2

@@ -211,7 +211,7 @@ class BootstrapStack(cdk.Stack):
             for path in ("/apikeys", "/apikeys/*", "/usageplans", "/usageplans/*/keys")
         ]
         _allow(role, ("apigateway:GET", "apigateway:POST"), gateway)
-        _allow(role, ("ecs:DescribeTaskDefinition",), ["*"])
+        _allow(role, ("ecs:DescribeTaskDefinition", "servicequotas:GetServiceQuota"), ["*"])
 
     def _on_call(self, role: iam.Role) -> None:
         """Looks and mends as the runbooks say: whoever restores a table may read and write it, and opens no number."""

@@ -114,6 +114,10 @@ class LocalAccount:
         """Return the name or ARN of a deployed resource."""
         return self._physical[stack][logical]
 
+    def stacks(self) -> dict[str, str]:
+        """Return the state of each stack by name."""
+        return {one["StackName"]: one["StackStatus"] for one in self["cloudformation"].describe_stacks()["Stacks"]}
+
     def outputs(self, stack: str) -> dict[str, str]:
         """Return the outputs of a stack by name."""
         (found,) = self["cloudformation"].describe_stacks(StackName=stack)["Stacks"]

@@ -42,7 +42,7 @@ def _registry_killed(world: LocalProduction) -> str:
     assert world.registry is not None
     world.registry.kill()
     ask(world)
-    name = sorted(world.tasks)[0]
+    name = sorted(world.places)[0]
     world.tasks[name].kill()
     zone = int(world.places[name][0].split(".")[2]) - 1
     world.start_task(name, zone=zone)
@@ -73,24 +73,24 @@ def _zone_killed(world: LocalProduction) -> str:
     return f"{len(lost)} of {len(world.places)} tasks; {failed} of {sent} requests failed within 15 s, none after"
 
 
-@STEPS.step("Bad input", "one line each, and nothing half-done")
+@STEPS.step("Bad input", "one line each, nothing half-done, and the right input afterwards does it")
 def _bad_input(world: LocalProduction) -> str:
-    """What somebody gets who asks AWS wrongly: one line that says what to do, and nothing half-done."""
+    """What somebody gets who asks AWS wrongly: one line that says what to do, before anything is made."""
+    before = world.account.stacks()
     cases = {
         "expired credentials": {"key": EXPIRED},
         "another account": {"key": WRONG_ACCOUNT},
         "another region": dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION", "OMNI_AWS_REGION"), OTHER_REGION),
     }
     for what, changed in cases.items():
-        done = world.shell("unset OMNI_ENVIRONMENT; omni deploy settings", **changed)
-        lines = done.stderr.strip().splitlines()
-        expect(
-            done.returncode == 2 and len(lines) == 1,
-            f"{what}: exit code {done.returncode}, {len(lines)} lines: {lines[-1:]}",
-        )
+        for line in ("unset OMNI_ENVIRONMENT; omni deploy settings", f"python tools/cdk.py {STAGE} deploy omni-data"):
+            _one_line(world, what, line, **changed)
         kept = world.shell('unset OMNI_ENVIRONMENT; eval "$(omni deploy settings)"; omni deploy status', **changed)
         shut = kept.returncode == 2 and STAYS_SHUT in kept.stderr
         expect(shut, f"{what}: the shell goes on and asks something else: {(kept.stdout + kept.stderr).strip()[-200:]}")
+    world.aws.quota = 0.0
+    _one_line(world, "a quota of zero", f"python tools/cdk.py {STAGE} deploy omni-api")
+    world.aws.quota = 1000.0
     unknown = {"RegistryImage": "x", "NoSuchParameter": "x"}
     for given, word in (({}, "lacks the parameters"), (unknown, "has no parameters")):
         try:
@@ -99,7 +99,19 @@ def _bad_input(world: LocalProduction) -> str:
             expect(word in str(err) and "\n" not in str(err), str(err))
         else:
             raise Unexpected(f"a stack stands with the parameters {given}")
-    return f"{', '.join(cases)}, a missing and an unknown parameter: one line each, and the shell stays shut"
+    expect(world.account.stacks() == before, f"stacks were made or changed: {world.account.stacks()}")
+    again = world.shell('unset OMNI_ENVIRONMENT; eval "$(omni deploy settings)"; omni deploy status')
+    expect(again.returncode == 0, f"with the right credentials: {again.stderr.strip()[-200:]}")
+    return f"{', '.join(cases)}, a quota of zero, a missing and an unknown parameter: one line each; then the right ones do it"
+
+
+def _one_line(world: LocalProduction, what: str, line: str, **changed: str) -> None:
+    done = world.shell(line, **changed)
+    lines = done.stderr.strip().splitlines()
+    expect(
+        done.returncode == 2 and len(lines) == 1,
+        f"{what}: exit code {done.returncode}, {len(lines)} lines: {lines[-1:]}",
+    )
 
 
 @STEPS.step("Silence", "the people who are called hear of it when everything stops")

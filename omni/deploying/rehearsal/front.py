@@ -51,13 +51,15 @@ class AwsFront:
     """AWS's host names over TLS: lets a request pass to the local AWS if the role of its access key allows it.
 
     ``roles`` are the statements of each access key, and an unknown key is refused. ``refused`` counts what was refused, by role
-    and right; ``asked`` holds the services that each key asked.
+    and right; ``asked`` holds the services that each key asked. ``quota`` is what Service Quotas says,
+    which the local AWS lacks.
     """
 
     def __init__(self, endpoint: str, certificate: Path) -> None:
         self.roles: dict[str, Sequence[PolicyStatement]] = {}
         self.refused: Counter[str] = Counter()
         self.asked: dict[str, set[str]] = {}
+        self.quota = 1000.0
         self._endpoint, self._certificate = endpoint, certificate
         self._session: aiohttp.ClientSession | None = None
 
@@ -101,6 +103,8 @@ class AwsFront:
         problem = self._problem(key, asked)
         if problem is not None:
             return _refusal(service, *problem)
+        if service == "servicequotas":
+            return web.json_response({"Quota": {"Value": self.quota}})
         kept = {name: value for name, value in headers.items() if name not in OF_CONNECTION}
         assert self._session is not None
         async with self._session.request(

@@ -1,10 +1,13 @@
 """The tools that make an account ready, against the local AWS and a GitHub that only writes down what it is asked."""
 
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -86,6 +89,62 @@ def test_the_wrong_place_is_refused_in_one_line_before_anything_is_done(account,
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
+
+
+@pytest.fixture
+def quotas():
+    """Service Quotas, which the local AWS has not: set ``value`` to what it says."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            body = json.dumps({"Quota": {"Value": self.server.value}}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.value = 0.0
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("quota", "stack", "said"),
+    [
+        (0.0, "omni-api", "tasks of prod need 5.75 vCPUs on Fargate, and the account may run 0: ask for more"),
+        (5.5, "--all", "may run 5.5"),
+    ],
+)
+def test_a_quota_that_lets_no_task_start_is_told_before_anything_is_made(account, quotas, quota, stack, said):
+    quotas.value = quota
+    address = f"http://127.0.0.1:{quotas.server_port}"
+    done = cdk(account[1] | {"AWS_ENDPOINT_URL_SERVICE_QUOTAS": address}, "prod", "deploy", stack)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_a_quota_for_the_old_tasks_beside_the_new_ones_is_enough(quotas, monkeypatch):
+    quotas.value = 5.75
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-2")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", f"http://127.0.0.1:{quotas.server_port}")
+    spec = importlib.util.spec_from_file_location("cdk_tool", REPO_ROOT / "tools" / "cdk.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    tool.check_quota("prod")
+    quotas.value = 5.74
+    with pytest.raises(tool.NotReady, match=r"may run 5\.74"):
+        tool.check_quota("prod")
 
 
 @pytest.mark.skipif(shutil.which("aws") is None, reason="needs the AWS CLI, as the guide does")

@@ -6,18 +6,27 @@ import re
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import duckdb
 import pytest
 import typer
 import yaml
+from audited import RIGHT, WRONG, Scripted, audited_assistant, open_bank, talked
 from botocore import xform_name
 from botocore.exceptions import ClientError
+from builders import changed
 
 from omni.app import build_app
 from omni.deploying.rehearsal.runbooks import PAGES, aws_call, blocks, commands
+from service.answers_kept.archive import Archive
+from service.audit.auditor import Auditor
+from service.audit.stores import AuditObjects
+from service.core.tasks.assistant import tools
 from service.kit.aws.clients import client
+from service.kit.frame.clock import set_clock
 
 ROOT = Path(__file__).resolve().parents[3]
 LINES = (
@@ -163,7 +172,7 @@ def test_a_command_runs_in_the_local_stack(block, stack):
 
 
 @pytest.fixture
-def place(local_aws):
+def place(local_aws, api_runtime, monkeypatch):
     """A stack of its own, which a fault may spoil, and the way to run a page's ``bash`` blocks there."""
     settings = local_aws(store_timeout_s=30.0)
     env = os.environ | {
@@ -171,12 +180,23 @@ def place(local_aws):
         "OMNI_STATE_DIR": str(settings.state_dir),
         "PYTHONPATH": str(ROOT),
     }
-    return _Place(settings, env)
+    open_bank(monkeypatch)
+    return _Place(settings, env, api_runtime, monkeypatch)
 
 
 class _Place:
-    def __init__(self, settings, env):
-        self.settings, self.env = settings, env
+    def __init__(self, settings, env, api_runtime, monkeypatch):
+        self.settings, self.env, self.monkeypatch = settings, env, monkeypatch
+        self._api_runtime = api_runtime
+
+    def talked(self, *messages, pair_name="rules", gateway=None):
+        """Let a customer say ``messages`` to the assistant just now, and load the records into the warehouse."""
+        objects = AuditObjects(Archive(self.aws("s3"), self.settings.stores.archive_bucket))
+        runtime, _, lines = audited_assistant(self._api_runtime, pair_name, gateway)
+        now = partial(datetime.now, UTC)
+        audit = Auditor(now=now, environment="local", stores=[objects], write=lines.append, threads=1)
+        talked(changed(runtime, now=now, audit=audit), *messages)
+        assert self.omni("load-events", "--once").returncode == 0
 
     def aws(self, service):
         return client(service, self.settings)
@@ -224,6 +244,28 @@ def _announces_a_spoilt_object(place):
     place.aws("s3").put_object(Bucket=place.settings.stores.archive_bucket, Key=key, Body=b"{")
 
 
+def _hands_over(place):
+    place.talked("I want to speak to a person")
+
+
+def _invents(place):
+    place.talked("What does it cost?", pair_name="nova-lite", gateway=Scripted(WRONG, RIGHT))
+
+
+def _breaks_its_tools(place):
+    place.monkeypatch.setattr(tools, "live_bank", lambda: (_ for _ in ()).throw(OSError("the bank's system is down")))
+    place.talked("how much is a premium debit card")
+
+
+def _promises_a_callback(place):
+    """On a Sunday, to be kept on the Monday after: long ago."""
+    clock = place.settings.state_dir / "then"
+    set_clock(clock, datetime(2025, 11, 23, 20, tzinfo=UTC))
+    place.env["OMNI_CLOCK_FILE"] = str(clock)
+    assert place.omni("callbacks", "add", "020 7946 0214", "--contact", "c-forgotten").returncode == 0
+    del place.env["OMNI_CLOCK_FILE"]
+
+
 # By page: what goes wrong, and what its commands then say that they did not say before.
 FAULTS = {
     "bedrock-throttles": (_adds_a_client, "in-a-loop"),
@@ -232,6 +274,10 @@ FAULTS = {
     "audit-unkept": (_loses_a_table("omni-findings"), "it does not exist"),
     "unkept-answers": (_loses_a_table("omni-answer-outbox"), "not found"),
     "keys": (_schedules_a_keys_deletion, "PendingDeletion"),
+    "handover-queue": (_hands_over, "explicit_request"),
+    "hallucination-rate": (_invents, "fabricated_data"),
+    "tool-failures": (_breaks_its_tools, '"failed": 1'),
+    "callbacks-overdue": (_promises_a_callback, '"overdue": true'),
     "dead-letters": (_announces_a_spoilt_object, "omni-channel/dead/not_json/"),
 }
 
