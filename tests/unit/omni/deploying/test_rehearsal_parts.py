@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from omni.deploying.rehearsal import bring_up, broken, grants, in_use
+from omni.deploying.rehearsal import bring_up, broken, clients, grants, in_use, runbooks
 from omni.deploying.rehearsal.account import CannotDeploy
 from omni.deploying.rehearsal.front import unsigned
 from omni.deploying.rehearsal.gateway import GatewayFront
@@ -13,6 +13,7 @@ from omni.deploying.rehearsal.steps import RehearsalStep, Unexpected, rehearse
 from omni.deploying.rehearsal.tasks import Image
 from omni.deploying.rehearsal.templates import SECRET_REFERENCE, for_the_local_aws, named, read_template, resources
 from omni.deploying.rehearse import only_aws
+from service.kit.settings import REPO_ROOT
 from service.warehouse import schema
 
 
@@ -60,6 +61,20 @@ def test_an_image_says_its_entry_point_variables_and_files():
         Image("nothing")
 
 
+def test_an_application_is_laid_out_as_the_image_has_it(tmp_path):
+    service, workers, registry = (Image(name) for name in ("service", "workers", "registry"))
+    laid_out = service.application(tmp_path)
+    assert {path.name for path in laid_out.iterdir()} == {"prompts", "service"}
+    assert (laid_out / "service" / "__main__.py").is_file()
+    assert not (laid_out / "service" / "local").exists()
+    laid_out = workers.application(tmp_path)
+    assert (laid_out / "infra" / "schedule.yaml").is_file()
+    assert not (laid_out / "infra" / "cdk").exists()
+    assert not registry.has_application
+    assert registry.application(tmp_path) == REPO_ROOT
+    assert "purge" in registry.taken_away()
+
+
 def test_each_workload_may_do_in_the_warehouse_what_its_statements_do():
     assert grants.lacking(read_template("omni-service")) == []
 
@@ -104,7 +119,7 @@ def test_what_only_aws_can_show_is_a_short_list_with_sources():
 
 
 def test_every_step_has_a_name_of_its_own():
-    steps = [*bring_up.STEPS, *in_use.STEPS, *broken.STEPS]
+    steps = [*bring_up.STEPS, *in_use.STEPS, *clients.STEPS, *runbooks.STEPS, *broken.STEPS]
     assert len({step.name for step in steps}) == len(steps) > 20
 
 

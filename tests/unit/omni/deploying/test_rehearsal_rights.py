@@ -93,3 +93,26 @@ def test_secrets_and_keys_are_known_by_their_arn():
     assert is_allowed([allow("kms:Decrypt", arn)], request)
     assert not is_allowed([allow("kms:Decrypt", f"{arn}2")], request)
     assert not is_allowed([allow("kms:Encrypt", arn)], request)
+
+
+def test_whoever_restores_a_table_writes_it():
+    restored = TABLE.replace("shared-state", "restored")
+    back = dynamodb("RestoreTableFromBackup", TargetTableName="omni-shared-state", BackupArn=f"{restored}/backup/0123")
+    restores = allow("dynamodb:RestoreTableFromBackup", f"{restored}/backup/*")
+    writes = allow(["dynamodb:*Item", "dynamodb:Query", "dynamodb:Scan"], TABLE)
+    assert is_allowed([restores, writes], back)
+    assert not is_allowed([restores], back)
+    assert not is_allowed([writes], back)
+    point = dynamodb("RestoreTableToPointInTime", SourceTableName="omni-shared-state", TargetTableName="omni-restored")
+    assert not is_allowed([allow("dynamodb:*", TABLE)], point)
+    assert is_allowed([allow("dynamodb:*", [TABLE, restored])], point)
+
+
+def test_a_queue_may_be_named_by_its_arn():
+    aside = f"arn:aws:sqs:{REGION}:{ACCOUNT}:events-aside"
+    move = AwsRequest(
+        service="sqs", region=REGION, method="POST", target="/",
+        headers={"x-amz-target": "AmazonSQS.StartMessageMoveTask"}, body=json.dumps({"SourceArn": aside}).encode(),
+    )  # fmt: skip
+    assert is_allowed([allow("sqs:StartMessageMoveTask", aside)], move)
+    assert not is_allowed([allow("sqs:StartMessageMoveTask", f"{aside}-other")], move)
