@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ALLOWED = {
     "omni/deploying/rehearsal/broken.py": "what the rehearsal types",
     "omni/deploying/rehearsal/bring_up.py": "what the rehearsal types",
+    "omni/deploying/rehearsal/runbooks.py": "what the rehearsal types",
     "eval/scorers/ragas.py": "the program of another environment",
     "reports/write/headline.py": "what made the week",
 }

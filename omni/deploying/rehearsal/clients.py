@@ -5,7 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx2
 from aiohttp import web
@@ -16,7 +16,7 @@ from omni.deploying.rehearsal.world import LocalProduction
 from service.kit.settings import REPO_ROOT
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page, Response
 
 STEPS = RehearsalSteps()
 _GUIDE = REPO_ROOT / "docs" / "guides" / "widget.md"
@@ -67,13 +67,11 @@ def _salesforce(world: LocalProduction) -> str:
 @STEPS.step("People's pages in a browser", "open behind the gateway, and nothing of theirs is refused a route")
 def _pages(world: LocalProduction) -> str:
     """Each page at the root, where a domain's mapping puts it, with the browsers' key in its first address."""
-    from playwright.sync_api import Response
-
     root, problems = world.gateway.rpartition("/")[0], []
     with _browser() as browser:
         for path, shows in _PAGES.items():
-            page, answers = browser.new_page(), list[Response]()
-            page.on("response", answers.append)
+            page = browser.new_page()
+            answers = _answers(page)
             page.goto(f"{root}{path}?gateway-key={world.gateway_key}", wait_until="networkidle", timeout=_PATIENCE_MS)
             refused = [answer for answer in answers if answer.status in (403, 404)]
             if refused or page.locator(shows).count() == 0:
@@ -82,6 +80,17 @@ def _pages(world: LocalProduction) -> str:
             page.close()
     expect(not problems, "; ".join(problems))
     return f"{', '.join(_PAGES)} open in Chromium"
+
+
+def _answers(page: "Page") -> list["Response"]:
+    """Return a list to which the page's answers are added."""
+    found: list[Response] = []
+
+    def keep(answer: "Response") -> None:
+        found.append(answer)
+
+    page.on("response", keep)
+    return found
 
 
 @STEPS.step("The widget in a browser", "two customers one after the other, by the guide's snippet")
@@ -109,7 +118,7 @@ def _widget(world: LocalProduction) -> str:
     )
 
 
-def _shown(page: Any, contacts: int) -> str:
+def _shown(page: "Page", contacts: int) -> str:
     """Return what the widget shows when so many contacts have come to an end."""
     page.wait_for_function("(count) => window.ended >= count", arg=contacts, timeout=_PATIENCE_MS)
     widget = page.locator("omni-summary")

@@ -36,11 +36,13 @@ if TYPE_CHECKING:
 _TASK = "scorecard"
 
 
-def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
+def build_worker(settings: Settings, *, pair: str | None = None, waits: bool = False) -> CallWorker:
     """Return a worker; contacts only the registry, once, and only when no pair is named.
 
+    ``waits``: where no pair is named and none is released, it waits for the first release (``wait_for_release``).
+
     Raises:
-        ConfigurationError: the named pair has no file, or no pair is named and none is released.
+        ConfigurationError: the named pair has no file, or no pair is named, none is released, and it does not wait.
     """
     from service.calls.reviews import build_reviews
     from service.calls.store.form_store import build_forms
@@ -56,6 +58,8 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     gateway = build_gateway(settings, cards, TASK.in_process)
     s3, dynamodb = client("s3", settings), client("dynamodb", settings)
+    if waits and pair is None:
+        wait_for_release(settings)
     production = None if pair is not None else released_source(settings)
     # A long poll answers after up to twenty seconds: the read timeout must be longer.
     patient = settings.model_copy(update={"store_timeout_s": LONGEST_WAIT_S + 10.0})

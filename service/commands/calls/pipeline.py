@@ -207,19 +207,15 @@ def work_with(
     log_level: str | None = None,
     waits: bool = False,
 ) -> None:
-    """Run ``what`` with a worker. One that scores nothing needs no release: it gets the file of the pair keywords, unused.
-
-    ``waits``: without a release, and without a named pair, it waits for the first one instead of ending.
-    """
+    """Run ``what`` with a worker. One that scores nothing needs no release: it gets the file of the pair keywords, unused."""
     from service.access.control import account_key
-    from service.calls.worker.build import build_worker, wait_for_release
+    from service.calls.worker.build import build_worker
     from service.kit.telemetry.exporting import exporting
     from service.kit.telemetry.fields import set_account_key
     from service.kit.telemetry.log import configure_logging
 
     set_account_key(account_key(settings))  # erased calls are noted by hashes with it
-    if scores:
-        settings = with_model(settings, pair)
+    settings = with_model(settings, pair) if scores else settings
     configure_logging(log_level or settings.telemetry.log_level)
 
     async def done(worker: "CallWorker") -> None:
@@ -230,9 +226,7 @@ def work_with(
                 await worker.scorer.rollout.close()
 
     with exporting(settings):  # the tenants' figures are the worker's: the service scores none of these calls
-        if waits and pair is None:
-            wait_for_release(settings)
-        asyncio.run(done(build_worker(settings, pair=pair if scores else "keywords")))
+        asyncio.run(done(build_worker(settings, pair=pair if scores else "keywords", waits=waits)))
 
 
 def here() -> "Settings":
@@ -328,11 +322,11 @@ def located(settings: "Settings", *, start: bool) -> "Settings":
     """Return settings that name the local AWS's address, started if ``start``; elsewhere the settings as they are."""
     from service.kit.aws.endpoint import with_endpoint
 
-    if start and settings.environment == "local" and settings.aws.endpoint is None:
-        from service.local import stack
+    if not start or settings.environment != "local" or settings.aws.endpoint is not None:
+        return with_endpoint(settings)
+    from service.local import stack
 
-        return stack.with_endpoints(settings, [stack.up_aws(settings)])
-    return with_endpoint(settings)
+    return stack.with_endpoints(settings, [stack.up_aws(settings)])
 
 
 def _show(settings: "Settings", tenant: str) -> None:
@@ -391,8 +385,6 @@ def with_model(settings: "Settings", pair: str | None) -> "Settings":
 
     if settings.environment != "local" or settings.bedrock.endpoint is not None:
         return settings
-    from service.local import stack  # in no image
-
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     asked = served_from(settings, cards, pair)("").pair
     if set(asked.models) <= set(TASK.in_process):
@@ -403,4 +395,6 @@ def with_model(settings: "Settings", pair: str | None) -> "Settings":
             f"pair {asked.name!r} needs {', '.join(replaced)}, which `local` does not have, and stand-ins must not score calls: "
             "set OMNI_ENVIRONMENT=aws and credentials, or OMNI_BEDROCK_ENDPOINT, or name another pair with --pair"
         )
+    from service.local import stack  # in no image
+
     return stack.with_endpoints(settings, [stack.up_bedrock(settings)])
