@@ -94,11 +94,9 @@ def interruptible(kept: str = "What was answered is kept; run the same command a
 
 def with_local_aws(settings: "Settings") -> "Settings":
     """Return ``settings`` with the local AWS where no other endpoint is set."""
-    from service.local import aws
+    from service.kit.aws.endpoint import with_endpoint
 
-    if settings.environment != "local" or settings.aws.endpoint is not None:
-        return settings
-    return settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
+    return with_endpoint(settings)
 
 
 def names_of(text: str | None) -> tuple[str, ...]:

