@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import httpx2
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from omni.deploying.rehearsal.account import REGION, CannotDeploy
@@ -100,6 +101,21 @@ def _grants(world: LocalProduction) -> str:
 def _registry_up(world: LocalProduction) -> str:
     seconds = world.start_registry()
     return f"its own health check passes after {seconds:.0f} s, on PostgreSQL"
+
+
+@STEPS.step("The registry's door", "refuses whoever has no password, and the service's may only read")
+def _door(world: LocalProduction) -> str:
+    found = world.account.container("omni-registry", "registry")
+    reader = ("reader", world.account.secret(found.secrets["READER_PASSWORD"]))
+    (name,) = world.registered("omni-registry")
+    (port,) = found.ports
+    url, named = f"http://{world.registry_address}:{port}/api/2.0/mlflow/experiments", {"host": f"{name}:{port}"}
+    unknown = httpx2.post(f"{url}/search", json={"max_results": 1}, headers=named, timeout=30)
+    reads = httpx2.post(f"{url}/search", json={"max_results": 1}, headers=named, auth=reader, timeout=30)
+    writes = httpx2.post(f"{url}/create", json={"name": "the reader's"}, headers=named, auth=reader, timeout=30)
+    got = (unknown.status_code, reads.status_code, writes.status_code)
+    expect(got == (401, 200, 403), f"without a password {got[0]}, reading {got[1]}, the reader's writing {got[2]}")
+    return "401 without a password; the service's reads, and its writing is 403"
 
 
 @STEPS.step("First release", "by the rights and variables of the workflow, at the registry's own name", vital=True)

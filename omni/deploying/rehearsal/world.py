@@ -129,16 +129,21 @@ class LocalProduction:
                 certificate=self.certificate,
             )  # fmt: skip
         self.aws.roles["omni-registry"] = self.account.statements(self.account.role_of("omni-registry"))
-        own = f"{self.network.base}.0.4"
+        own = self.registry_address
         variables = self.network.variables("omni-registry", own) | {"PGHOSTADDR": address} | given
         self.registry = TaskProcess(
             "omni-registry", container, Image("registry"), variables,
             folder=self.folder / "omni-registry", binaries=registry_binaries(),
         ).start()  # fmt: skip
-        self.network.add(dict.fromkeys(self._registered("omni-registry"), own))
+        self.network.add(dict.fromkeys(self.registered("omni-registry"), own))
         return wait_until(self.registry.healthy, "the registry's health check", _READY_S, ended=self.registry)
 
-    def _registered(self, stack: str) -> list[str]:
+    @property
+    def registry_address(self) -> str:
+        """Where the registry's task listens."""
+        return f"{self.network.base}.0.4"
+
+    def registered(self, stack: str) -> list[str]:
         """Return the names that a stack's tasks register in the private zone."""
         (zone,) = resources(self.template("omni-network"), "AWS::ServiceDiscovery::PrivateDnsNamespace").values()
         made = resources(self.template(stack), "AWS::ServiceDiscovery::Service").values()

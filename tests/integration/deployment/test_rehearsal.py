@@ -104,6 +104,11 @@ def _no_key_of_the_gateway(root):
 
 # By the finding: what is changed, the step that must be red, and what it says.
 PUT_BACK = {
+    "1 the registry asks for no password": (
+        [in_template("registry", "--app-name basic-auth ", "")],
+        "The registry's door",
+        "without a password 200",
+    ),
     "2 silence is fine to every alarm": (
         [template("observability", _silence_is_fine), template("service", _silence_is_fine)],
         "Silence",
