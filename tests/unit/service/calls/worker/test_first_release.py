@@ -1,4 +1,4 @@
-"""A worker that follows the queue waits for the first release instead of ending: ECS would take its end for a failed deployment."""
+"""A worker that follows the queue waits for the first release: were it to end, ECS would take that for a failed deployment."""
 
 import pytest
 
