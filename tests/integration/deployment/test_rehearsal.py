@@ -179,8 +179,8 @@ PUT_BACK = {
         "stand-ins in service, workers; apt in service, workers, registry; programs that run as another user in service",
     ),
 }  # fmt: skip
-# A step that goes red with that of a finding, because it asks for the same thing once more.
-ALSO = {"Bad input"}
+# Steps that go red with those of findings: one asks for the same thing again, one lists all that was refused.
+ALSO = {"Bad input", "Rights"}
 
 
 @pytest.fixture
