@@ -103,21 +103,6 @@ def _registry_up(world: LocalProduction) -> str:
     return f"its own health check passes after {seconds:.0f} s, on PostgreSQL"
 
 
-@STEPS.step("The registry's door", "refuses whoever has no password, and the service's may only read")
-def _door(world: LocalProduction) -> str:
-    found = world.account.container("omni-registry", "registry")
-    reader = ("reader", world.account.secret(found.secrets["READER_PASSWORD"]))
-    (name,) = world.registered("omni-registry")
-    (port,) = found.ports
-    url, named = f"http://{world.registry_address}:{port}/api/2.0/mlflow/experiments", {"host": f"{name}:{port}"}
-    unknown = httpx2.post(f"{url}/search", json={"max_results": 1}, headers=named, timeout=30)
-    reads = httpx2.post(f"{url}/search", json={"max_results": 1}, headers=named, auth=reader, timeout=30)
-    writes = httpx2.post(f"{url}/create", json={"name": "the reader's"}, headers=named, auth=reader, timeout=30)
-    got = (unknown.status_code, reads.status_code, writes.status_code)
-    expect(got == (401, 200, 403), f"without a password {got[0]}, reading {got[1]}, the reader's writing {got[2]}")
-    return "401 without a password; the service's reads, and its writing is 403"
-
-
 @STEPS.step("First release", "by the rights and variables of the workflow, at the registry's own name", vital=True)
 def _first_release(world: LocalProduction) -> str:
     """Evaluated and promoted in prod, and signed by the key of ``omni-bootstrap``."""
@@ -141,6 +126,22 @@ def _first_release(world: LocalProduction) -> str:
     )
     (world.folder / "trusted.pem").write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     return _release(world, _PAIR)
+
+
+@STEPS.step("The registry's door", "refuses whoever has no password, and the service's may only read")
+def _door(world: LocalProduction) -> str:
+    found = world.account.container("omni-registry", "registry")
+    reader = ("reader", world.account.secret(found.secrets["READER_PASSWORD"]))
+    (name,) = world.registered("omni-registry")
+    (port,) = found.ports
+    url, named = f"http://{world.registry_address}:{port}/api/2.0/mlflow", {"host": f"{name}:{port}"}
+    asked, change = {"max_results": 1}, {"name": "summarize", "alias": "other", "version": "1"}
+    unknown = httpx2.post(f"{url}/experiments/search", json=asked, headers=named, timeout=30)
+    reads = httpx2.post(f"{url}/experiments/search", json=asked, headers=named, auth=reader, timeout=30)
+    writes = httpx2.post(f"{url}/registered-models/alias", json=change, headers=named, auth=reader, timeout=30)
+    got = (unknown.status_code, reads.status_code, writes.status_code)
+    expect(got == (401, 200, 403), f"without a password {got[0]}, the service's reading {got[1]}, its writing {got[2]}")
+    return "401 without a password; the service's reads, and its writing is 403"
 
 
 @STEPS.step("Keys and clients", "made with an operator's credentials, in the stack's table", vital=True)
