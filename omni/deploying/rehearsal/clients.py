@@ -23,7 +23,8 @@ _GUIDE = REPO_ROOT / "docs" / "guides" / "widget.md"
 _CREDENTIAL = (
     REPO_ROOT / "infra/salesforce/force-app/main/default/namedCredentials/OmniInsights.namedCredential-meta.xml"
 )
-_PAGES = {"/dashboards": "#token", "/qa": "#client", "/agent": "body", "/chat": "body"}
+# Each page with what it shows before anybody has signed in.
+_PAGES = {"/dashboards": "#token", "/qa": "#client", "/agent": "#client", "/chat": "#message"}
 _PATIENCE_MS = 30_000.0
 
 

@@ -192,7 +192,7 @@ def checkout(tmp_path):
     return root
 
 
-def test_each_finding_that_is_put_back_makes_its_step_red_and_no_other(checkout, record_property):
+def test_each_finding_that_is_put_back_makes_its_step_red_and_no_other(checkout):
     for changes, *_ in PUT_BACK.values():
         for change in changes:
             change(checkout)
@@ -202,11 +202,10 @@ def test_each_finding_that_is_put_back_makes_its_step_red_and_no_other(checkout,
     assert not missed, said
     red = {step for step, what in got.items() if what.startswith(("FAILED", "not reached"))}
     assert red - ALSO == {step for _, step, _ in PUT_BACK.values()}, said
-    record_property("table", {finding: (step, got[step]) for finding, (_, step, _) in PUT_BACK.items()})
 
 
 def test_a_registry_that_refuses_its_own_address_ends_the_rehearsal(checkout):
     in_template("registry", "--allowed-hosts mlflow.omni.internal:5000,localhost:5000 ", "")(checkout)
     code, got, said = rehearse(checkout, "--until", "First release")
     assert code == 1, said
-    assert "Invalid Host header" in got["First release"], said
+    assert "Invalid Host" in got["First release"], said
