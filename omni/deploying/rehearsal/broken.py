@@ -7,11 +7,12 @@ import httpx2
 
 from omni.deploying.rehearsal.account import CannotDeploy
 from omni.deploying.rehearsal.bring_up import STAYS_SHUT
+from omni.deploying.rehearsal.front import EXPIRED
 from omni.deploying.rehearsal.in_use import ask
 from omni.deploying.rehearsal.steps import RehearsalSteps, Unexpected, expect
 from omni.deploying.rehearsal.tasks import wait_until
 from omni.deploying.rehearsal.templates import resources
-from omni.deploying.rehearsal.world import EXPIRED, OTHER_REGION, STAGE, WRONG_ACCOUNT, LocalProduction
+from omni.deploying.rehearsal.world import OTHER_REGION, STAGE, WRONG_ACCOUNT, LocalProduction
 from service.kit.settings import REPO_ROOT
 from service.kit.telemetry.alarm_state import Datapoints, state
 

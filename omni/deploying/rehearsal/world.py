@@ -17,8 +17,8 @@ from typing import Any
 import httpx2
 from botocore.exceptions import ClientError
 
-from omni.deploying.rehearsal.account import ACCOUNT, REGION, CannotDeploy, LocalAccount
-from omni.deploying.rehearsal.front import EXPIRED, AwsFront, Balancer, Loop, write_certificate
+from omni.deploying.rehearsal.account import REGION, CannotDeploy, LocalAccount
+from omni.deploying.rehearsal.front import AwsFront, Balancer, Loop, write_certificate
 from omni.deploying.rehearsal.gateway import GatewayFront
 from omni.deploying.rehearsal.tasks import (
     Database,
@@ -398,6 +398,3 @@ def _gateway_document(balancer: str) -> dict[str, Any]:
     spec.loader.exec_module(module)
     found: dict[str, Any] = module.with_integrations("link", balancer)
     return found
-
-
-__all__ = ["ACCOUNT", "EXPIRED", "WRONG_ACCOUNT", "CannotDeploy", "LocalProduction"]
