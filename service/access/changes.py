@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from service.access.clients import (
@@ -88,12 +89,17 @@ class AccessChanges:
         """
 
         def revoked(text: str | None) -> str:
-            if text is None or "revoked_at" in json.loads(text):
+            if text is None or self._is_revoked(client_id, text):
                 raise ConfigurationError(f"there is no client {client_id!r}: omni clients lists them")
             return Revoked(revoked_at=self.now()).model_dump_json()
 
         self.items.change(CLIENT + client_id, revoked)
         self.items.remove(SEAL + client_id)
+
+    def _is_revoked(self, client_id: str, text: str) -> bool:
+        with suppress(ConfigurationError):  # a damaged client can be revoked
+            return isinstance(parse_client(text, f"client {client_id!r}"), Revoked)
+        return False
 
     def suspend_tenant(self, tenant: str) -> None:
         """Refuse all clients of a tenant, also those that are added later, until ``resume_tenant``."""
