@@ -341,6 +341,18 @@ def test_no_item_however_deep_keeps_a_revocation_from_being_heard(world, name):
     assert world.task("new")[1].clients.get("later") is not None
 
 
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, '{"public": "x", "sealed": null, "signs_from": "soon"}'])
+def test_a_damaged_key_keeps_no_key_from_being_made_or_revoked(world, text):
+    (first,) = world.changes.token_keys()
+    world.changes.items.change("key/aa", lambda _: text)
+    second = world.changes.rotate_key()
+    assert set(world.changes.token_keys()) == {first, second}
+    assert world.changes.revoke_key("aa") is None
+    assert world.changes.revoke_key(first) is None
+    assert set(world.changes.token_keys()) == {second}
+    assert "key/aa" not in world.changes.items.read()
+
+
 @pytest.mark.parametrize("text", ["{", "[" * 100_000, "[]"])
 def test_a_damaged_client_can_be_revoked(world, text):
     world.changes.items.change("client/widget", lambda _: text)
