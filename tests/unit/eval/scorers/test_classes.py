@@ -10,6 +10,10 @@ from eval.verdict.pools import Prediction
 from service.core.run.task import TaskResult
 
 
+class _Inputs(BaseModel):
+    pass
+
+
 @pytest.mark.parametrize(
     ("wanted", "said", "value", "findings"),
     [
@@ -22,6 +26,6 @@ from service.core.run.task import TaskResult
 def test_a_wrong_class_is_a_finding_that_names_both(wanted, said, value, findings):
     scorer = ClassScorer(label=lambda case: wanted, predicted=lambda result: Prediction(label=said))
     result = TaskResult(output="x", arm="primary", model="m", answered_by="m", latency_ms=1.0)
-    context = ScorerContext(case=Case(id="c-1", inputs={}), inputs=BaseModel(), result=result, output="x")
+    context = ScorerContext(case=Case(id="c-1", inputs={}), inputs=_Inputs(), result=result, output="x")
     found = scorer.score(context)["class_right"]
     assert (found.value, found.findings, found.applies) == (value, findings, wanted is not None)
