@@ -24,14 +24,13 @@ from service.core.unit.pair_file import load_pair
 from service.kit.settings import Settings
 
 DEFAULT_ENGINES: tuple[SelftestEngine, ...] = ("scripted", "extractive")
-_DATASET = "gate"  # the margins are made for its 200 cases
 # A bundled answer takes seconds: one seed, and as few answered cases as let equal answers pass a margin of 0.05 (73, by Tango).
 _BUNDLED_CASES, _BUNDLED_SEEDS, _SEEDS = 80, 1, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelftestOptions:
-    """What to try. None means: all engines but the bundled one, 3 seeds (bundled 1), all gate cases (bundled 80), all faults.
+    """What to try. None means: the plan's engines but the bundled one, 3 seeds (bundled 1), all gate cases (bundled 80), all faults.
 
     ``cases`` of the bundled model are cases that it answers; ``fresh`` asks it again, whatever earlier self-tests kept.
     """
@@ -74,14 +73,17 @@ def selftest(
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     chosen = _chosen(plan, options.mutants)
     dataset = load_dataset(
-        options.dataset or _DATASET, task=options.task, input_model=task.input_model, settings=settings
+        options.dataset or suite.gate_dataset, task=options.task, input_model=task.input_model, settings=settings
     )
-    if missing := [name for name in options.engines if name not in plan.pairs]:
+    engines = options.engines
+    if engines == DEFAULT_ENGINES:
+        engines = tuple(name for name in engines if name in plan.pairs)
+    if missing := [name for name in engines if name not in plan.pairs]:
         raise HarnessError(f"task {options.task!r} names no pair for engine {', '.join(missing)}: PLAN.pairs")
     rules = GateRules(suite=suite, cards=cards, today=today())
     reports = []
     with DecidingPool(rules, workers=max(1, min(4, os.cpu_count() or 1))) as pool:
-        for engine in options.engines:
+        for engine in engines:
             bundled = engine == "bundled"
             setting = Setting(
                 engine=engine,
