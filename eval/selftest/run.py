@@ -30,7 +30,7 @@ _BUNDLED_CASES, _BUNDLED_SEEDS, _SEEDS = 80, 1, 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelftestOptions:
-    """What to try. None means: the plan's engines but the bundled one, 3 seeds (bundled 1), all gate cases (bundled 80), all faults.
+    """What to try. None means: the plan's engines but the bundled one, 3 seeds (bundled 1), all cases (bundled 80), all faults.
 
     ``cases`` of the bundled model are cases that it answers; ``fresh`` asks it again, whatever earlier self-tests kept.
     """
