@@ -13,13 +13,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, Validati
 from service.kit.frame.errors import StoreError
 from service.kit.records.shared_state import SharedItem, SharedState
 from service.privacy.erasure.identity import CustomerIds
+from service.privacy.erasure.places import IdKind
 
 _LEDGER, _OPEN = "erasure-ledger", "erasure-open"
 _OPEN_FOR = timedelta(days=30)
 _IDS_PER_ITEM = 4_000  # an item holds at most 400 KB
 
 
-_IDS = TypeAdapter(dict[str, list[str]])
+_IDS = TypeAdapter(dict[IdKind, list[str]])
 _Kept = TypeVar("_Kept")
 
 
