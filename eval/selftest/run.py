@@ -75,11 +75,7 @@ def selftest(
     dataset = load_dataset(
         options.dataset or suite.gate_dataset, task=options.task, input_model=task.input_model, settings=settings
     )
-    engines = options.engines
-    if engines == DEFAULT_ENGINES:
-        engines = tuple(name for name in engines if name in plan.pairs)
-    if missing := [name for name in engines if name not in plan.pairs]:
-        raise HarnessError(f"task {options.task!r} names no pair for engine {', '.join(missing)}: PLAN.pairs")
+    engines = engines_of(plan, options)
     rules = GateRules(suite=suite, cards=cards, today=today())
     reports = []
     with DecidingPool(rules, workers=max(1, min(4, os.cpu_count() or 1))) as pool:
@@ -136,6 +132,19 @@ def _in_turn(dataset: Dataset, suite: Suite) -> Dataset:
     for count in range(1, len(dataset.cases) + 1):
         drawn |= {case.id: case for case in _part(dataset, count, suite).cases if case.id not in drawn}
     return replace(dataset, cases=tuple(drawn.values()))
+
+
+def engines_of(plan: MutantPlan, options: SelftestOptions) -> tuple[SelftestEngine, ...]:
+    """Return the engines asked for; by default those of the default ones that the plan names a pair for.
+
+    Raises:
+        HarnessError: the plan names no pair for an engine that was asked for.
+    """
+    if options.engines == DEFAULT_ENGINES:
+        return tuple(name for name in DEFAULT_ENGINES if name in plan.pairs)
+    if missing := [name for name in options.engines if name not in plan.pairs]:
+        raise HarnessError(f"task {options.task!r} names no pair for engine {', '.join(missing)}: PLAN.pairs")
+    return options.engines
 
 
 def to_engines(names: tuple[str, ...]) -> tuple[SelftestEngine, ...]:
