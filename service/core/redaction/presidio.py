@@ -14,7 +14,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from service.core.redaction.entities import ANY_TAG, EntityKind, EntitySpan
+from service.core.redaction.entities import EntityKind, EntitySpan
+from service.core.statements.tags import ANY_TAG
 from service.core.redaction.finder import AskedText, FinderBroken
 from service.core.redaction.free_text import RedactionFailed
 from service.core.redaction.spoken import is_no_name

@@ -194,11 +194,11 @@ async def test_an_unusable_answer_is_kept_apart(place: CallPlace) -> None:
 @pytest.mark.acceptance("redaction-01")
 async def test_what_cannot_be_redacted_is_kept_nowhere(place: CallPlace) -> None:
     class Broken(PatternRedactor):
-        def redact(self, turns: Any) -> Any:
+        def redact(self, turns: Any, own: Any = None) -> Any:
             raise CallFailed(FailureReason.REDACTION, "turn 1: broken")
 
     class Short(PatternRedactor):
-        def redact(self, turns: Any) -> Any:
+        def redact(self, turns: Any, own: Any = None) -> Any:
             return super().redact(turns[:-1])
 
     for name, redactor in (("broken", Broken()), ("short", Short())):
