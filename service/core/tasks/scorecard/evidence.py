@@ -24,8 +24,8 @@ _SAME = str.maketrans(
 _DASHES = re.compile(r"\s*[‐‑‒–—―-]+\s*")
 _SPACES = re.compile(r"\s+")
 _ENDS = re.compile(r"^[\W_]+|[\W_]+$")
-_SENTENCE_BEGINS = re.compile(r"(?:^|[.!?:;][\"')]*\s)[\"'(]*$")
-_SENTENCE_ENDS = re.compile(r"[\"')]*(?:[.!?:;]|$)")
+_SENTENCE_BEGINS = re.compile(r"(?:^|[.!?:;][\"')\]]*\s)[\"'(\[]*$")
+_SENTENCE_ENDS = re.compile(r"[\"')\]]*(?:[.!?:;]|$)")
 _WHOLE_WORDS = re.compile(r"\w+(?:'\w+)*")
 
 
