@@ -16,12 +16,12 @@ from service.calls.redact.languages import ENGLISH, require_covered, spoken_lang
 from service.calls.redact.second_look import overlooked
 from service.core.redaction.dictated import redact_dictated, still_asked
 from service.core.redaction.entities import TAG, EntitySpan, redact_entities
-from service.core.statements.tags import ANY_TAG
 from service.core.redaction.finder import AskedText, EntityFinder
 from service.core.redaction.free_text import RedactionFailed, redacted_text
 from service.core.redaction.own_words import NO_WORDS, OwnWords
 from service.core.redaction.spoken import is_no_name, redact_spoken
 from service.core.statements.grounding.names import ordinary
+from service.core.statements.tags import ANY_TAG
 from service.core.tasks.scorecard.transcript import Turn
 
 _WORD = re.compile(r"[^\W\d_]{3,}")

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.core.statements.tags import ANY_TAG
 from service.core.statements.grounding.text import sentences
+from service.core.statements.tags import ANY_TAG
 from service.core.tasks.scorecard.evidence import LEAST_WORDS
 from service.core.tasks.scorecard.form import Criterion
 from service.core.tasks.scorecard.reading import (
