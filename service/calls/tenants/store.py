@@ -57,8 +57,8 @@ class TenantSettings(BaseModel):
     """What a tenant may be given. Empty ``regions``: everywhere; ``model`` None: whichever the released pair names.
 
     ``language`` is that of recordings which declare none, None: the deployment's. ``vocabulary`` is a custom vocabulary of Amazon
-    Transcribe. ``monthly_budget_usd`` and ``tags`` are for the account's budgets and bills. Redaction keeps ``own_words``, such as
-    the company and its products, and writes ``[agent]`` for the names of ``agents``.
+    Transcribe. ``monthly_budget_usd`` and ``tags`` are for the account's budgets and bills. Redaction keeps ``own_words``, as the
+    company and its products, and writes ``[agent]`` for the names of ``agents``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
