@@ -79,8 +79,8 @@ class CaseRules:
     ``expectations`` is the model of the cases' labels. ``observed`` returns the slices that follow from the inputs alone, so that
     a case cannot declare another value. ``contested`` names the slice values of cases whose source may state a forbidden claim (a
     later contact corrects it, or the claim is the trap). ``after_now`` names those of cases that contain a contact later than the
-    request on purpose. ``as_served`` returns cases as production meets them, with what it reads in their folder; case files are
-    checked as they were written.
+    request on purpose. ``as_served`` returns cases as production meets them, with what it reads in the task's folder; case files
+    are checked as they were written.
     """
 
     expectations: type[Expectations] = Expectations
