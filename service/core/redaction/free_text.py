@@ -93,8 +93,8 @@ def redacted_text(text: str, *, account_number: str = "", names: bool = True, ow
     text = _SOLID.sub(_solid, _GROUPS.sub(_group, text))
     if names:
         text = "\n".join(_without_names(line, own) for line in text.split("\n"))
-    own = "".join(_DIGITS.findall(account_number))
-    if len(own) >= _OWN_DIGITS and own in "".join(_DIGITS.findall(text)):
+    digits = "".join(_DIGITS.findall(account_number))
+    if len(digits) >= _OWN_DIGITS and digits in "".join(_DIGITS.findall(text)):
         raise RedactionFailed("the account number is still in the text after redaction")
     return text
 
