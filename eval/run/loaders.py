@@ -38,7 +38,9 @@ def load_gate(suite: Suite, *, input_model: type[BaseModel], settings: Settings)
     path = settings.datasets_dir / suite.task / f"{suite.regression_dataset}.jsonl"
     if not suite.must_pass or not path.exists():
         return gate
-    must_pass = load_dataset(suite.regression_dataset, task=suite.task, input_model=input_model, settings=settings).cases
+    must_pass = load_dataset(
+        suite.regression_dataset, task=suite.task, input_model=input_model, settings=settings
+    ).cases
     both = {case.id for case in gate.cases} & {case.id for case in must_pass}
     if both:
         raise CaseError(f"{path} and {gate.source} both hold {min(both)!r}; give each case its own id")

@@ -139,4 +139,8 @@ def findings_of(context: ScorerContext) -> Iterator[Finding]:
         if text.strip():
             # A summary in the customer's own words holds the customer's contempt, and reports it.
             said = any(text.strip() in turn for turn in turns)
-            yield from (item for item in cached_findings(with_plain_tags(text, heard), source) if not (said and item.kind == "insult"))
+            yield from (
+                item
+                for item in cached_findings(with_plain_tags(text, heard), source)
+                if not (said and item.kind == "insult")
+            )

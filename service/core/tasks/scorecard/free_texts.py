@@ -91,7 +91,7 @@ class CardGuard:
 
 
 def with_plain_tags(text: str, said: str) -> str:
-    """Return ``text`` with the tags that the folded words ``said`` hold, too, as words: what was redacted is no template's rest."""
+    """Return ``text`` with each tag that the folded words ``said`` hold, too, as a word: it is no template's rest."""
     return ANY_TAG.sub(lambda tag: tag[0][1:-1] if folded(tag[0]) in said else tag[0], text)
 
 
