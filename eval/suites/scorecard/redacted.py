@@ -92,17 +92,15 @@ def quote_left(quote: str, before: str, after: str) -> str:
         return quote
     start = before.index(quote)
     end = start + len(quote)
-    tokens = [[match.span() for match in _TOKEN.finditer(text)] for text in (before, after)]
-    words = [[text[a:b] for a, b in spans] for text, spans in zip((before, after), tokens, strict=True)]
-    kept = [
-        tokens[1][to]
-        for _, i1, i2, j1, j2 in SequenceMatcher(None, *words, autojunk=False).get_opcodes()
-        for to in range(j1, j2)
-        if i2 > i1
-        and _within(
-            tokens[0][i1 + to - j1] if i2 - i1 == j2 - j1 else (tokens[0][i1][0], tokens[0][i2 - 1][1]), start, end
-        )
-    ]
+    old, new = ([match.span() for match in _TOKEN.finditer(text)] for text in (before, after))
+    words, left = [before[a:b] for a, b in old], [after[a:b] for a, b in new]
+    kept = []
+    for what, i1, i2, j1, j2 in SequenceMatcher(None, words, left, autojunk=False).get_opcodes():
+        for at in range(j1, j2):
+            # A tag stands for all the words in its place.
+            here = old[i1 + at - j1] if what == "equal" else (old[i1][0], old[i2 - 1][1]) if i2 > i1 else (0, 0)
+            if _within(here, start, end):
+                kept.append(new[at])
     return after[kept[0][0] : kept[-1][1]].strip() if kept else quote
 
 
