@@ -8,7 +8,7 @@ import typer
 
 from service.kit.frame.display.terminal import say
 
-TARGET_MISSED = 1
+TARGET_MISSED = NO_ANSWERS = 1
 
 
 def report(
@@ -23,7 +23,10 @@ def report(
         bool, typer.Option("--json", help="Print headline, evidence and paths as one JSON document; for scripts.")
     ] = False,
 ) -> None:
-    """Write page, digest and numbers of one week, for all tasks together or for one."""
+    """Write page, digest and numbers of one week, for all tasks together or for one.
+
+    Exit code 1, without --json: the week holds no answers.
+    """
     from reports.run import write_weekly
     from service.kit.settings import Settings
 
@@ -37,6 +40,8 @@ def report(
     say(f"\nReport: {written.page}\nDigest: {written.digest}\nNumbers: {written.numbers}")
     for number, action in enumerate(written.actions):
         say(f"{'Then' if number else 'Next'}: {action.do}" + (f": {action.command}" if action.command else ""))
+    if written.empty:
+        raise typer.Exit(NO_ANSWERS)
 
 
 def report_power(

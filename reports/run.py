@@ -28,7 +28,7 @@ class WrittenReport:
     """The paths of the files written, the report's headline and the sentence with its figures.
 
     ``report_id`` is the same for every report on these tasks and week; ``note`` says that the week is simulated, else "".
-    ``tasks`` are the page's, as is the order of ``actions``.
+    ``tasks`` are the page's, as is the order of ``actions``. ``empty``: the week holds no answer and no scored call of them.
     """
 
     report_id: str
@@ -40,6 +40,7 @@ class WrittenReport:
     digest: Path
     numbers: Path
     actions: "tuple[Action, ...]" = ()
+    empty: bool = False
 
 
 def write_weekly(
@@ -106,6 +107,7 @@ def _written(folder: Path, reports: "Sequence[WeeklyReport]") -> WrittenReport:
         digest=digest.write_digest(folder, *reports),
         numbers=numbers.write_numbers(folder, *reports),
         actions=tuple(overall_actions(reports) if several else first.actions),
+        empty=all(report.outcome == "no data" and not report.scores.calls for report in reports),
     )
 
 

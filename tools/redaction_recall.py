@@ -14,6 +14,7 @@ from figures.stats import rate_interval
 from service.calls.redact.transcript import FindingRedactor, PatternRedactor, RedactedTranscript, TranscriptRedactor
 from service.core.llm.gateway import LiteLLMGateway
 from service.core.redaction import presidio
+from service.core.redaction.own_words import NO_WORDS, OwnWords
 from service.core.redaction.texts import PersonalText, TextRedactor
 from service.core.run.task import TaskContext
 from service.core.tasks.scorecard import TASK, ScorecardInputs
@@ -71,7 +72,7 @@ class NoPatterns:
     by = "nothing"
     languages: frozenset[str] = frozenset()
 
-    def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
+    def redact(self, turns: Sequence[Turn], own: OwnWords = NO_WORDS) -> RedactedTranscript:
         return RedactedTranscript(turns=tuple(turns), by=self.by, found={})
 
 
@@ -216,7 +217,7 @@ class AsTurns:
         self._redactor = redactor
         self.by = redactor.by
 
-    def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
+    def redact(self, turns: Sequence[Turn], own: OwnWords = NO_WORDS) -> RedactedTranscript:
         found = self._redactor.redact([PersonalText(text=turn.text, account_number="") for turn in turns])
         return RedactedTranscript(
             turns=tuple(t.model_copy(update={"text": f.text}) for t, f in zip(turns, found, strict=True)),

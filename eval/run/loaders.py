@@ -19,12 +19,13 @@ _TWEETSUMM_NOW = "2017-12-01T12:00:00Z"
 
 
 def load_dataset(name: str, *, task: str, input_model: type[BaseModel], settings: Settings) -> Dataset:
-    """Return the cases of ``datasets/<task>/<name>.jsonl``, or of the public set called ``name``."""
+    """Return the cases of ``datasets/<task>/<name>.jsonl`` as production meets them, or of the public set called ``name``."""
     public = _PUBLIC.get((task, name))
     if public is not None:
         return public(settings.public_data_dir)
-    path = settings.datasets_dir / task / f"{name}.jsonl"
-    return load_cases(path, input_model=input_model, expectations=load_case_rules(task).expectations)
+    rules, folder = load_case_rules(task), settings.datasets_dir / task
+    dataset = load_cases(folder / f"{name}.jsonl", input_model=input_model, expectations=rules.expectations)
+    return replace(dataset, cases=rules.as_served(dataset.cases, folder))
 
 
 def load_gate(suite: Suite, *, input_model: type[BaseModel], settings: Settings) -> Dataset:
@@ -37,7 +38,9 @@ def load_gate(suite: Suite, *, input_model: type[BaseModel], settings: Settings)
     path = settings.datasets_dir / suite.task / f"{suite.regression_dataset}.jsonl"
     if not suite.must_pass or not path.exists():
         return gate
-    must_pass = load_cases(path, input_model=input_model, expectations=load_case_rules(suite.task).expectations).cases
+    must_pass = load_dataset(
+        suite.regression_dataset, task=suite.task, input_model=input_model, settings=settings
+    ).cases
     both = {case.id for case in gate.cases} & {case.id for case in must_pass}
     if both:
         raise CaseError(f"{path} and {gate.source} both hold {min(both)!r}; give each case its own id")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -78,7 +79,8 @@ class CaseRules:
     ``expectations`` is the model of the cases' labels. ``observed`` returns the slices that follow from the inputs alone, so that
     a case cannot declare another value. ``contested`` names the slice values of cases whose source may state a forbidden claim (a
     later contact corrects it, or the claim is the trap). ``after_now`` names those of cases that contain a contact later than the
-    request on purpose.
+    request on purpose. ``as_served`` returns cases as production meets them, with what it reads in the task's folder; case files
+    are checked as they were written.
     """
 
     expectations: type[Expectations] = Expectations
@@ -97,6 +99,7 @@ class CaseRules:
     files: Mapping[str, FileRules] = field(default_factory=dict)
     calibration: CalibrationRules | None = None
     scenario_model: type[BaseModel] | None = None  # of a case's inputs where the suite plays cases out
+    as_served: Callable[[Sequence[Case], Path], tuple[Case, ...]] = lambda cases, folder: tuple(cases)
     claims_of: tuple[str, ...] = ()  # files whose facts and forbidden claims must all be labelled in claims.jsonl
 
 

@@ -1,4 +1,4 @@
-"""Sends a report as an e-mail with its page attached: through a mail server, or Amazon SES."""
+"""Sends a report as an e-mail that shows its page and has it attached: through a mail server, or Amazon SES."""
 
 import hashlib
 import smtplib
@@ -18,7 +18,7 @@ _LONGEST_SUBJECT = 180
 
 
 def build_mail(report: Outgoing, destination: MailDestination) -> EmailMessage:
-    """Return the e-mail: plain text, and the report's first file as an attachment.
+    """Return the e-mail: plain text, the report's page in its place where a program shows HTML, and the page as an attachment.
 
     The Message-ID is made of the report's id, so that a mail server can recognise a repetition.
     """
@@ -40,6 +40,8 @@ def build_mail(report: Outgoing, destination: MailDestination) -> EmailMessage:
     )
     if page is not None:
         main, _, sub = page.media_type.partition("/")
+        if page.media_type == "text/html":
+            mail.add_alternative(page.content.decode(), subtype="html")
         mail.add_attachment(page.content, maintype=main, subtype=sub, filename=name, params={"charset": "utf-8"})
     return mail
 

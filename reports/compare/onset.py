@@ -54,10 +54,13 @@ def onset_of(data: WeekData, item: Comparison, releases: Sequence[AliasMove]) ->
     if split is None:
         return None
     (first, day, last), (before, after) = split
-    first, last = max(first, day - CLOSE), min(last, day + CLOSE)
-    change = ChangePoint(series=metric.title, day=day, first=first, last=last, before=before, after=after)
-    within = [release for release in releases if first <= data.week.day_of(release.at) <= last]
-    return with_releases([change], within, data.week)[0]
+    # The first whole day of a release in the afternoon is the next one.
+    earliest, latest = max(first - 1, day - CLOSE), min(last, day + CLOSE)
+    change = ChangePoint(
+        series=metric.title, day=day, first=max(first, day - CLOSE), last=latest, before=before, after=after
+    )
+    possible = [release for release in releases if earliest <= data.week.day_of(release.at) <= latest]
+    return with_releases([change], possible, data.week)[0]
 
 
 def best_split(series: DailySeries, *, down: bool) -> tuple[tuple[int, int, int], tuple[float, float]] | None:

@@ -10,6 +10,7 @@ from eval.spine.cases import Case
 from eval.suites.scorecard.conduct import KINDS, ORDER_TURN
 from eval.suites.scorecard.conduct import SLICE as BEHAVIOUR
 from eval.suites.scorecard.labels import Label, ScorecardExpectations, form_of, labelled_total, labels_of
+from eval.suites.scorecard.redacted import redacted_cases
 from service.core.tasks.scorecard import ScorecardInputs
 from service.core.tasks.scorecard.evidence import find_quote
 from service.core.tasks.scorecard.form import Criterion, Form
@@ -168,6 +169,7 @@ CASE_RULES = CaseRules(
     passages=_passages,
     observed=_observed,
     labels=_labels,
+    as_served=redacted_cases,
     files={
         "dev": FileRules(count=40, slices=_SLICES, largest_share={"form": 0.125}),
         "gate": FileRules(

@@ -16,6 +16,8 @@ from eval.suites.scorecard.labels import (
 from service.core.statements.answers.finding import Finding
 from service.core.statements.answers.reading import cached_findings
 from service.core.tasks.scorecard import ScorecardInputs
+from service.core.tasks.scorecard.evidence import folded
+from service.core.tasks.scorecard.free_texts import with_plain_tags
 
 _UNLABELLED = "the case has no such label"
 
@@ -132,9 +134,13 @@ def findings_of(context: ScorerContext) -> Iterator[Finding]:
     assert isinstance(context.inputs, ScorecardInputs)
     card = card_of(context.output)
     turns = tuple(turn.text for turn in context.inputs.turns)
-    source = source_of_texts(turns)
+    source, heard = source_of_texts(turns), "\n".join(map(folded, turns))
     for text in (card.summary, card.outcome, *card.action_items, *(item.reason for item in card.criteria)):
         if text.strip():
             # A summary in the customer's own words holds the customer's contempt, and reports it.
             said = any(text.strip() in turn for turn in turns)
-            yield from (item for item in cached_findings(text, source) if not (said and item.kind == "insult"))
+            yield from (
+                item
+                for item in cached_findings(with_plain_tags(text, heard), source)
+                if not (said and item.kind == "insult")
+            )

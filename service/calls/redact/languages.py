@@ -15,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from service.calls.failure import CallFailed, FailureReason
-from service.core.redaction.entities import ANY_TAG
+from service.core.statements.tags import ANY_TAG
 from service.core.tasks.scorecard.transcript import Turn
 
 if TYPE_CHECKING:

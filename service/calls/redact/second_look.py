@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from service.core.redaction.entities import ANY_TAG
+from service.core.statements.tags import ANY_TAG
 from service.core.tasks.scorecard.transcript import Turn
 
 _UNITS = (

@@ -15,11 +15,13 @@ from service.calls.failure import CallFailed, FailureReason
 from service.calls.redact.languages import ENGLISH, require_covered, spoken_languages
 from service.calls.redact.second_look import overlooked
 from service.core.redaction.dictated import redact_dictated, still_asked
-from service.core.redaction.entities import ANY_TAG, TAG, EntitySpan, redact_entities
+from service.core.redaction.entities import TAG, EntitySpan, redact_entities
 from service.core.redaction.finder import AskedText, EntityFinder
 from service.core.redaction.free_text import RedactionFailed, redacted_text
+from service.core.redaction.own_words import NO_WORDS, OwnWords
 from service.core.redaction.spoken import is_no_name, redact_spoken
 from service.core.statements.grounding.names import ordinary
+from service.core.statements.tags import ANY_TAG
 from service.core.tasks.scorecard.transcript import Turn
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -45,8 +47,8 @@ class TranscriptRedactor(Protocol):
     by: str
     languages: frozenset[str]
 
-    def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
-        """Return all turns redacted.
+    def redact(self, turns: Sequence[Turn], own: OwnWords = NO_WORDS) -> RedactedTranscript:
+        """Return all turns redacted; the tenant's ``own`` words are kept, and its agents' names typed.
 
         Raises:
             CallFailed: a turn could not be redacted: then none is kept.
@@ -60,7 +62,7 @@ class PatternRedactor:
     by = "patterns-3"
     languages = frozenset({ENGLISH})
 
-    def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
+    def redact(self, turns: Sequence[Turn], own: OwnWords = NO_WORDS) -> RedactedTranscript:
         """See ``TranscriptRedactor.redact``."""
         clean: list[Turn] = []
         found: Counter[str] = Counter()
@@ -68,8 +70,10 @@ class PatternRedactor:
         for turn in turns:
             try:
                 # A number that was asked for is given in pieces and read back: the question stays open.
-                dictated = redact_dictated(turn.text, f"{asked} {open_}" if turn.speaker != "agent" else open_)
-                text = redacted_text(redact_spoken(dictated, asked))
+                text = own.with_agents(turn.text) if turn.speaker == "agent" else turn.text
+                text = redact_dictated(text, f"{asked} {open_}" if turn.speaker != "agent" else open_)
+                # A caller may have an agent's name: what is said as the caller's own stays a name.
+                text = redacted_text(own.with_agents(redact_spoken(text, asked)), own=own)
             except RedactionFailed as err:
                 raise CallFailed(FailureReason.REDACTION, f"turn {len(clean)}: {err}") from None
             except Exception as err:  # fail closed: keep neither the unredacted text nor a traceback that may quote it
@@ -96,9 +100,9 @@ class FindingRedactor:
         self.by = f"{finder.by}+{self._patterns.by}"
         self.languages = finder.languages | self._patterns.languages
 
-    def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
+    def redact(self, turns: Sequence[Turn], own: OwnWords = NO_WORDS) -> RedactedTranscript:
         """See ``TranscriptRedactor.redact``."""
-        before = self._patterns.redact(turns)
+        before = self._patterns.redact(turns, own)
         passages, asked = [], ""
         for turn in before.turns:
             passages.append(AskedText(text=turn.text, asked=asked))
@@ -107,11 +111,15 @@ class FindingRedactor:
             finds = self._finder.find(passages)
         except RedactionFailed as err:
             raise CallFailed(FailureReason.REDACTION, str(err)) from None
-        return redacted_further(before, finds, self.by)
+        return redacted_further(before, finds, self.by, own)
 
 
-def redacted_further(before: RedactedTranscript, finds: Sequence[Sequence[EntitySpan]], by: str) -> RedactedTranscript:
+def redacted_further(
+    before: RedactedTranscript, finds: Sequence[Sequence[EntitySpan]], by: str, own: OwnWords = NO_WORDS
+) -> RedactedTranscript:
     """Return ``before`` with further finds redacted; ``finds`` has one list for each of its turns.
+
+    Names and addresses that are ``own`` words are no finds.
 
     Raises:
         CallFailed: a list is missing, or a find does not fit its turn.
@@ -121,7 +129,7 @@ def redacted_further(before: RedactedTranscript, finds: Sequence[Sequence[Entity
     found, clean = Counter(before.found), []
     for index, (turn, places) in enumerate(zip(before.turns, finds, strict=True)):
         try:
-            text = redact_entities(turn.text, places)
+            text = redact_entities(turn.text, own.not_personal(turn.text, places))
         except ValueError as err:
             raise CallFailed(FailureReason.REDACTION, f"turn {index}: {err}") from None
         found.update(TAG.findall(text))
@@ -130,7 +138,9 @@ def redacted_further(before: RedactedTranscript, finds: Sequence[Sequence[Entity
     return RedactedTranscript(turns=tuple(clean), by=by, found={kind: n for kind, n in sorted(found.items()) if n > 0})
 
 
-def redacted_call(redactor: TranscriptRedactor, turns: Sequence[Turn], language: str | None) -> RedactedTranscript:
+def redacted_call(
+    redactor: TranscriptRedactor, turns: Sequence[Turn], language: str | None, own: OwnWords = NO_WORDS
+) -> RedactedTranscript:
     """Return a call redacted, with its languages and what a second look finds; ``language`` is the declared one, if any.
 
     Raises:
@@ -138,7 +148,20 @@ def redacted_call(redactor: TranscriptRedactor, turns: Sequence[Turn], language:
     """
     require_covered(language, redactor.languages, redactor.by)
     languages = spoken_languages(turns, redactor.languages, redactor.by)
-    found = redactor.redact(turns)
+    found = redacted_turns(redactor, turns, own)
+    names = _names_of(turns, found.turns)
+    small = sum(turn.text == turn.text.lower() and bool(names.small & set(_words(turn.text))) for turn in found.turns)
+    left = Counter(leftovers(found.turns, own)) + Counter(overlooked(found.turns)) + Counter({"name": small})
+    return replace(found, languages=languages, left=dict(sorted(left.items())))
+
+
+def redacted_turns(redactor: TranscriptRedactor, turns: Sequence[Turn], own: OwnWords = NO_WORDS) -> RedactedTranscript:
+    """Return a call redacted, whatever its language; a word that was removed as a name once is removed in all turns.
+
+    Raises:
+        CallFailed: the redactor did not return every turn.
+    """
+    found = redactor.redact(turns, own)
     if len(found.turns) != len(turns):
         raise CallFailed(FailureReason.REDACTION, f"{len(found.turns)} of {len(turns)} turns came back")
     names = _names_of(turns, found.turns)
@@ -146,14 +169,13 @@ def redacted_call(redactor: TranscriptRedactor, turns: Sequence[Turn], language:
         [
             EntitySpan(start=m.start(), end=m.end(), kind="name")
             for m in _WORD.finditer(turn.text)
-            if m[0] in names.capitalised
+            if m[0] in names.capitalised and not any(start <= m.start() < end for start, end in kept)
         ]
-        for turn in found.turns
+        # One listed word may be a caller's name as well; two of them in a row are not.
+        for turn, kept in ((turn, own.places(turn.text, fewest=2)) for turn in found.turns)
     ]
-    found = redacted_further(found, spans, f"{found.by}+names-1")
-    small = sum(turn.text == turn.text.lower() and bool(names.small & set(_words(turn.text))) for turn in found.turns)
-    left = Counter(leftovers(found.turns)) + Counter(overlooked(found.turns)) + Counter({"name": small})
-    return replace(found, languages=languages, left=dict(sorted(left.items())))
+    by = f"{found.by}+names-1" if own == NO_WORDS else f"{found.by}+names-1+own-words"
+    return redacted_further(found, spans, by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +204,7 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(ANY_TAG.sub(" ", text))
 
 
-def leftovers(turns: Sequence[Turn]) -> dict[str, int]:
+def leftovers(turns: Sequence[Turn], own: OwnWords = NO_WORDS) -> dict[str, int]:
     """Return the details, by kind, that the patterns still find in redacted ``turns``; empty if the redaction holds.
 
     A second look at the result itself, whoever made it: a redactor that skipped a turn, or a stored transcript that was edited,
@@ -190,6 +212,6 @@ def leftovers(turns: Sequence[Turn]) -> dict[str, int]:
     """
     left: Counter[str] = Counter()
     for turn in turns:
-        left.update(TAG.findall(redacted_text(turn.text)))
+        left.update(TAG.findall(redacted_text(turn.text, own=own)))
         left.subtract(TAG.findall(turn.text))
     return {kind: n for kind, n in sorted(left.items()) if n > 0}

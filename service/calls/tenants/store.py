@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 
+from service.core.redaction.own_words import MOST_AGENTS, MOST_WORDS, OwnWord, OwnWords
 from service.core.tasks.scorecard.form import Name, TenantId
 from service.core.unit.tenant import Tenant
 from service.kit.aws.bounded import ItemChanged, StoreThreads
@@ -56,7 +57,8 @@ class TenantSettings(BaseModel):
     """What a tenant may be given. Empty ``regions``: everywhere; ``model`` None: whichever the released pair names.
 
     ``language`` is that of recordings which declare none, None: the deployment's. ``vocabulary`` is a custom vocabulary of Amazon
-    Transcribe. ``monthly_budget_usd`` and ``tags`` are for the account's budgets and bills.
+    Transcribe. ``monthly_budget_usd`` and ``tags`` are for the account's budgets and bills. Redaction keeps ``own_words``, as the
+    company and its products, and writes ``[agent]`` for the names of ``agents``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,6 +70,12 @@ class TenantSettings(BaseModel):
     vocabulary: Vocabulary | None = None
     monthly_budget_usd: Dollars | None = None
     tags: Annotated[dict[TagName, TagValue], _TAGS] = Field(default_factory=dict, max_length=20)
+    own_words: tuple[OwnWord, ...] = Field(default=(), max_length=MOST_WORDS)
+    agents: tuple[OwnWord, ...] = Field(default=(), max_length=MOST_AGENTS)
+
+    def redaction_words(self) -> OwnWords:
+        """Return what redaction must know of the tenant."""
+        return OwnWords(words=self.own_words, agents=self.agents)
 
 
 class ConfiguredTenant(TenantSettings):
@@ -89,7 +97,7 @@ META = "META#v1"
 _PARTITION = "TENANT#"
 # The name that the table has had from the beginning.
 _ATTRIBUTES = {"model": "bedrockModel"}
-_JSON = frozenset({"regions", "tags"})
+_JSON = frozenset({"regions", "tags", "own_words", "agents"})
 
 
 class TenantMissing(ServiceError):

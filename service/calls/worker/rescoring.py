@@ -177,9 +177,10 @@ class Rescoring:
         if text is None or self.worker.jobs.is_erased(job.source):
             return None
         kept = KeptTranscript.model_validate_json(text)
+        own = (await self.worker.tenants.admit(job.tenant)).redaction_words()
         with step("score"):
             scored = await self.worker.scorer.score(
-                job.source, self.form, kept, call_date=job.call_date, now=self.worker.now()
+                job.source, self.form, kept, call_date=job.call_date, now=self.worker.now(), own=own
             )
         try:
             await anyio.to_thread.run_sync(partial(results.put, self._key(job), scored.result.to_json(), once=True))

@@ -22,6 +22,7 @@ from service.calls.store.form_store import FormHead
 from service.calls.worker.candidate import CallRollout
 from service.calls.worker.kept import KeptTranscript
 from service.core.llm.model_call import Gateway
+from service.core.redaction.own_words import NO_WORDS, OwnWords
 from service.core.release.served import ServedPair
 from service.core.run.task import TaskContext, TaskResult
 from service.core.tasks.scorecard import TASK, ScorecardInputs
@@ -110,12 +111,13 @@ class CallScorer:
         *,
         call_date: datetime,
         now: datetime,
+        own: OwnWords = NO_WORDS,
     ) -> ScoredCall:
-        """Return a call's result; see ``card`` for what it raises."""
+        """Return a call's result; ``own`` words of the tenant are no personal data. See ``card`` for what it raises."""
         card, found, served = await self._answered(_inputs(source.call_id, form, kept.turns))
         review = ("answer_unusable",) if card is None else reviews_of(card)
         # Looked at again: the transcript was stored in between.
-        left = {**kept.left, **leftovers(kept.turns)}
+        left = {**kept.left, **leftovers(kept.turns, own)}
         review += (_LEFT,) * bool(left)
         nothing = unscoreable(kept.turns)
         if nothing is not None:

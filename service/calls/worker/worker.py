@@ -34,6 +34,7 @@ from service.calls.worker.kept import KeptTranscript, ReadyCall, set_aside, writ
 from service.calls.worker.leases import LeaseKeeper
 from service.calls.worker.scoring import CallScorer, ModelBusy, choose_form
 from service.calls.worker.spans import by_whom, step, storing_rows, working_on
+from service.core.redaction.own_words import OwnWords
 from service.core.tasks.scorecard.transcript import Turn
 from service.kit.aws.event_queue import Announced, EventQueue, QueueMessage
 from service.kit.frame.errors import StoreError, WarehouseError
@@ -262,7 +263,8 @@ class CallWorker:
 
     async def _go_on(self, job: CallJob) -> ReadyCall:
         source, results = job.source, self.results(job.tenant)
-        await self.tenants.admit(job.tenant)
+        tenant = await self.tenants.admit(job.tenant)
+        own = tenant.redaction_words()
         if job.state == "scored":
             assert job.result_key is not None
             return ReadyCall(job=job, result=await self._result(results, job.result_key))
@@ -272,12 +274,13 @@ class CallWorker:
                 raise CallFailed(FailureReason.GONE, "the redacted transcript was deleted before it was scored; replay")
             kept = KeptTranscript.model_validate_json(text)
         else:
-            kept, job = await self._hear(job, results)
+            kept, job = await self._hear(job, results, tenant.language, own)
         form = choose_form(await self.forms.heads(job.tenant), named=kept.form, folder=source.form_folder)
         with step("score"):
-            scored = await self.scorer.score(source, form, kept, call_date=job.call_date, now=self.now())
+            scored = await self.scorer.score(source, form, kept, call_date=job.call_date, now=self.now(), own=own)
         if scored.raw_answer:
-            clean = await _blocking(self.redactor.redact, [Turn(speaker="system", start_s=0, text=scored.raw_answer)])
+            answer = Turn(speaker="system", start_s=0, text=scored.raw_answer)
+            clean = await _blocking(self.redactor.redact, [answer], own)
             await _blocking(results.put, raw_answer_key(job.tenant, job.call_id), clean.turns[0].text)
         with step("insights"):
             read = await _blocking(insights_of, self.insights, kept.turns)
@@ -290,7 +293,9 @@ class CallWorker:
             job = await self._advance(job, "scored", result_key=key, scored=scored_of(result))
         return ReadyCall(job=job, result=result)
 
-    async def _hear(self, job: CallJob, results: TenantResults) -> tuple[KeptTranscript, CallJob]:
+    async def _hear(
+        self, job: CallJob, results: TenantResults, language: str | None, own: OwnWords
+    ) -> tuple[KeptTranscript, CallJob]:
         with step("fetch"):
             arrived = await _blocking(self.inputs.read, job.source)
         facts = facts_of(arrived.metadata, arrived.modified)
@@ -303,7 +308,7 @@ class CallWorker:
             )
         else:
             # Before the recording is sent anywhere: a transcript that cannot be redacted must not come into being.
-            facts = replace(facts, language=facts.language or (await self.tenants.admit(job.tenant)).language)
+            facts = replace(facts, language=facts.language or language)
             require_covered(facts.language or self.transcriber.language, self.redactor.languages, self.redactor.by)
             with step("transcribe"):
                 heard = await _blocking(self.transcriber.hear, job.source, arrived.body, facts)
@@ -313,7 +318,7 @@ class CallWorker:
             # Fix the day once: it is part of the result's key, and an object that is uploaded again has a newer date.
             job = await self._advance(job, "transcribed", call_date=heard.facts.call_date or arrived.modified)
         with step("redact"):
-            redaction = await _blocking(redacted_call, self.redactor, heard.turns, heard.facts.language)
+            redaction = await _blocking(redacted_call, self.redactor, heard.turns, heard.facts.language, own)
         kept = KeptTranscript(
             tenant_id=job.tenant,
             call_id=job.call_id,

@@ -33,6 +33,20 @@ Language = Annotated[str | None, typer.Option(help="Of recordings that declare n
 Vocabulary = Annotated[str | None, typer.Option(help="Its custom vocabulary in Amazon Transcribe; '' for none.")]
 Budget = Annotated[str | None, typer.Option("--budget", help="USD a month, for the account's budget; '' for none.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="NAME=VALUE for bills; may be repeated; '' for none.")]
+OwnWords = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--own-word",
+        help="A company, product or place that redaction keeps; may be repeated, replaces all; '' for none.",
+    ),
+]
+Agents = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--agent",
+        help="An agent's name, which becomes [agent] in transcripts; may be repeated, replaces all; '' for none.",
+    ),
+]
 Why = Annotated[str, typer.Option("--why", help="The case, such as `contract ended, case 4711`.")]
 By = Annotated[str, typer.Option("--by", help="Who ordered it; default: this machine's user.")]
 
@@ -47,10 +61,12 @@ def create_tenant(
     vocabulary: Vocabulary = None,
     budget: Budget = None,
     tags: Tags = None,
+    own_words: OwnWords = None,
+    agents: Agents = None,
     by: By = "",
 ) -> None:
     """Add a tenant with an active default form. One that exists keeps its settings, and gets the form if it has none."""
-    changes = _changes(title or name, model, regions, language, vocabulary, budget, tags)
+    changes = _changes(title or name, model, regions, language, vocabulary, budget, tags, own_words, agents)
     cycle = _cycle(name)
     made = asyncio.run(cycle.create(name, _settings({}, changes), by=by or getpass.getuser()))
     say(_line(made))
@@ -69,9 +85,11 @@ def set_tenant(
     vocabulary: Vocabulary = None,
     budget: Budget = None,
     tags: Tags = None,
+    own_words: OwnWords = None,
+    agents: Agents = None,
 ) -> None:
     """Change settings of a tenant; what is not named stays."""
-    changes = _changes(title, model, regions, language, vocabulary, budget, tags)
+    changes = _changes(title, model, regions, language, vocabulary, budget, tags, own_words, agents)
     cycle = _cycle(name)
     known = cycle.get(name)
     kept = {field: getattr(known, field) for field in _fields()}
@@ -199,6 +217,11 @@ def list_receipts(as_json: AsJson = False) -> None:
     say(f"{len(receipts)} deletions")
 
 
+_OPTIONS = {
+    "regions": "region", "monthly_budget_usd": "budget", "tags": "tag", "own_words": "own-word", "agents": "agent"
+}  # fmt: skip
+
+
 def _cycle(name: str | None = None, *, read_only: bool = False) -> "TenantLifeCycle":
     from service.calls.keys import is_tenant
     from service.kit.telemetry.log import configure_logging
@@ -224,6 +247,8 @@ def _changes(
     vocabulary: str | None,
     budget: str | None,
     tags: list[str] | None,
+    own_words: list[str] | None,
+    agents: list[str] | None,
 ) -> dict[str, Any]:
     """Return the settings that were given; an empty text removes one."""
     given: dict[str, Any] = {
@@ -234,6 +259,8 @@ def _changes(
         "vocabulary": vocabulary,
         "monthly_budget_usd": budget if not budget else _amount(budget),
         "tags": None if tags is None else dict(map(_tag, filter(None, tags))),
+        "own_words": None if own_words is None else [one for one in own_words if one],
+        "agents": None if agents is None else [one for one in agents if one],
     }
     return {name: None if value == "" else value for name, value in given.items() if value is not None}
 
@@ -261,7 +288,8 @@ def _settings(kept: dict[str, Any], changes: dict[str, Any]) -> "TenantSettings"
         return TenantSettings.model_validate({**kept, **changes})
     except ValidationError as err:
         first = err.errors(include_url=False)[0]
-        raise ConfigurationError(f"--{first['loc'][0]}: {first['msg']}") from None
+        option = _OPTIONS.get(str(first["loc"][0]), first["loc"][0])
+        raise ConfigurationError(f"--{option}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def _line(found: "ConfiguredTenant") -> str:
@@ -273,4 +301,6 @@ def _line(found: "ConfiguredTenant") -> str:
     said += [f"vocabulary {found.vocabulary}"] * bool(found.vocabulary)
     said += [f"{found.monthly_budget_usd} USD a month"] * bool(found.monthly_budget_usd)
     said += [f"{name}={value}" for name, value in found.tags.items()]
+    said += [f"own words {'; '.join(found.own_words)}"] * bool(found.own_words)
+    said += [f"{len(found.agents)} agents"] * bool(found.agents)
     return ", ".join(said)

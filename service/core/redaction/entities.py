@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from service.core.statements.tags import ANY_TAG
+
 EntityKind = Literal["name", "number", "email", "link", "address", "secret", "birthdate", "agent"]
 TAG = re.compile(r"\[(name|number|email|link|address|secret|birthdate|agent)\]")
-# Our tags, and those of Amazon Transcribe: "[PII]", "[BANK_ACCOUNT_NUMBER]".
-ANY_TAG = re.compile(r"\[(?:[a-z]{2,10}|[A-Z][A-Z_]{2,40})\]")
 _HELD = re.compile(r"\w(?:.*\w)?", re.S)
 _TWICE = re.compile(r"\[(name|address)\](?:[\s,]+\[\1\])+")
 

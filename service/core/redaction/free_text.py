@@ -7,6 +7,7 @@ It fails closed: callers must store only texts that ``redacted_text`` returned.
 import re
 import unicodedata
 
+from service.core.redaction.own_words import NO_WORDS, OwnWords
 from service.core.statements.grounding.names import bare, is_name, ordinary
 from service.kit.frame.errors import ServiceError
 
@@ -57,13 +58,14 @@ class RedactionFailed(ServiceError):
     """A text that must not be stored: it is too long, or still holds personal data. The message never quotes the text."""
 
 
-def redacted_text(text: str, *, account_number: str = "", names: bool = True) -> str:
+def redacted_text(text: str, *, account_number: str = "", names: bool = True, own: OwnWords = NO_WORDS) -> str:
     """Return ``text`` with personal data replaced by a tag in brackets, one per ``EntityKind``: ``[name]``, ``[number]``, ...
 
     Args:
         text: written by a person or a model.
         account_number: the customer's; replaced wherever it occurs in this spelling. ``""`` if unknown.
         names: False keeps names, for texts of staff about pairs and releases.
+        own: words of a tenant that are no names.
 
     Raises:
         RedactionFailed: the text is longer than 100,000 characters, or still holds the digits of the account number.
@@ -90,9 +92,9 @@ def redacted_text(text: str, *, account_number: str = "", names: bool = True) ->
     text = _ADDRESS.sub("[address]", text)
     text = _SOLID.sub(_solid, _GROUPS.sub(_group, text))
     if names:
-        text = "\n".join(map(_without_names, text.split("\n"))) if "\n" in text else _without_names(text)
-    own = "".join(_DIGITS.findall(account_number))
-    if len(own) >= _OWN_DIGITS and own in "".join(_DIGITS.findall(text)):
+        text = "\n".join(_without_names(line, own) for line in text.split("\n"))
+    digits = "".join(_DIGITS.findall(account_number))
+    if len(digits) >= _OWN_DIGITS and digits in "".join(_DIGITS.findall(text)):
         raise RedactionFailed("the account number is still in the text after redaction")
     return text
 
@@ -116,8 +118,13 @@ def _solid(match: re.Match[str]) -> str:
     return written if money and len(written) <= _LONGEST_AMOUNT else "[number]"
 
 
-def _without_names(text: str) -> str:
-    words = [match for match in _CAPITALISED.finditer(text) if not ordinary(match[0])]
+def _without_names(text: str, own: OwnWords) -> str:
+    kept = own.places(text)
+    words = [
+        match
+        for match in _CAPITALISED.finditer(text)
+        if not ordinary(match[0]) and not any(start <= match.start() < end for start, end in kept)
+    ]
     named = [is_name(match, text) or _SPEAKER.match(text, match.end()) is not None for match in words]
     # A word that is a name once is replaced everywhere, also at the start of a sentence.
     known = {bare(match[0]) for match, found in zip(words, named, strict=True) if found}
@@ -130,4 +137,4 @@ def _without_names(text: str) -> str:
         if not (parts and text[end:start] in _WITHIN_A_NAME):
             parts += (text[end:start], "[name]")
         end = match.end() - 2 if match[0].endswith("'s") else match.end()
-    return "".join((*parts, text[end:]))
+    return own.without_joined("".join((*parts, text[end:])))

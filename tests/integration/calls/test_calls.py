@@ -53,8 +53,8 @@ def test_the_local_aws_knows_the_sample_tenant(stack: Settings) -> None:
 class Sloppy(PatternRedactor):
     """Redacts every turn but the last one."""
 
-    def redact(self, turns: Any) -> Any:
-        found = super().redact(turns)
+    def redact(self, turns: Any, own: Any) -> Any:
+        found = super().redact(turns, own)
         return replace(found, turns=(*found.turns[:-1], turns[-1]))
 
 

@@ -57,6 +57,7 @@ def test_settings_are_kept_until_they_are_removed(store):
     full = {
         "vocabulary": "words-products", "model": NOVA, "regions": ["eu", "us-east-1"], "language": "es-US",
         "monthly_budget_usd": "120.50", "tags": {"cost-center": "4711"},
+        "own_words": ["Words & Co", "Amoxicillin"], "agents": ["Lorcan"],
     }  # fmt: skip
     made = configured(store, "words", **full)
     assert made == store.get("words")

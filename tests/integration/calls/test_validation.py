@@ -59,8 +59,8 @@ class _Careless:
         self._real = real
         self.languages, self.by = real.languages, real.by
 
-    def redact(self, turns: Any) -> RedactedTranscript:
-        return replace(self._real.redact(turns), turns=tuple(turns), left={})
+    def redact(self, turns: Any, own: Any) -> RedactedTranscript:
+        return replace(self._real.redact(turns, own), turns=tuple(turns), left={})
 
 
 class _Unwalled(TenantResults):

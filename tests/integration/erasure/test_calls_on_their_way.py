@@ -46,11 +46,11 @@ class _ErasedMeanwhile(PatternRedactor):
         super().__init__()
         self.place, self.begun = place, False
 
-    def redact(self, turns):
+    def redact(self, turns, own):
         if not self.begun:
             self.begun = True
             _erase(self.place)
-        return super().redact(turns)
+        return super().redact(turns, own)
 
 
 def _kept(place):

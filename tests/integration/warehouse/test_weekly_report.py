@@ -287,6 +287,7 @@ def test_ten_weeks_without_change_raise_no_alarm(tmp_path):
 
 def test_a_week_without_data_has_a_page_that_says_so(house):
     written = write_weekly(house.settings, week="2026-W46", now=LATER)
+    assert written.empty
     assert written.headline == "No answers in 2026-W46"
     assert written.evidence == "The warehouse holds no answers of task summarize in this week."
     assert written.headline in written.page.read_text(encoding="utf-8")

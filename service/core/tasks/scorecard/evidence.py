@@ -3,6 +3,7 @@
 Differences in case, white space, the style of quotation marks, apostrophes and dashes, and punctuation at the two ends of the
 quote are ignored. A quote with an omitted, added or changed word is not verified, and it must start and end with whole words.
 Two words are evidence only as a whole sentence, and one word only as the whole turn, since "thank you" occurs in every call.
+A tag of the redaction, as ``[name]``, is the word that stands in the transcript. Tags alone are evidence only as the whole turn.
 """
 
 import re
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from service.core.statements.tags import ANY_TAG
 from service.core.tasks.scorecard.transcript import Turn
 
 # ``missing``: the verdict needs evidence and has no quote. ``none``: there is no quote, and none is needed.
@@ -22,8 +24,8 @@ _SAME = str.maketrans(
 _DASHES = re.compile(r"\s*[‐‑‒–—―-]+\s*")
 _SPACES = re.compile(r"\s+")
 _ENDS = re.compile(r"^[\W_]+|[\W_]+$")
-_SENTENCE_BEGINS = re.compile(r"(?:^|[.!?:;][\"')]*\s)[\"'(]*$")
-_SENTENCE_ENDS = re.compile(r"[\"')]*(?:[.!?:;]|$)")
+_SENTENCE_BEGINS = re.compile(r"(?:^|[.!?:;][\"')\]]*\s)[\"'(\[]*$")
+_SENTENCE_ENDS = re.compile(r"[\"')\]]*(?:[.!?:;]|$)")
 _WHOLE_WORDS = re.compile(r"\w+(?:'\w+)*")
 
 
@@ -49,9 +51,11 @@ def find_quote(quote: str, claimed: int | None, turns: Sequence[Turn]) -> QuoteE
     wanted = _ENDS.sub("", folded(quote))
     if not wanted:
         return QuoteEvidence(status="none")
+    tags_alone = not _WHOLE_WORDS.search(ANY_TAG.sub(" ", quote))
     start = claimed if claimed is not None and 0 <= claimed < len(turns) else 0
     for index in sorted(range(len(turns)), key=lambda index: (abs(index - start), index)):
-        if holds(turns[index].text, wanted):
+        said = turns[index].text
+        if wanted == _ENDS.sub("", folded(said)) if tags_alone else holds(said, wanted):
             return QuoteEvidence(status="verified", turn=index)
     return QuoteEvidence(status="unverified")
 

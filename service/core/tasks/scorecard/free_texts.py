@@ -17,6 +17,7 @@ from service.core.statements.answers.finding import Finding
 from service.core.statements.answers.reading import AnswerSource, findings_in
 from service.core.statements.grounding.language import language_of
 from service.core.statements.grounding.sentence import split_sentences
+from service.core.statements.tags import ANY_TAG
 from service.core.tasks.scorecard.evidence import folded
 from service.core.tasks.scorecard.form import Form
 from service.core.tasks.scorecard.transcript import Turn
@@ -78,7 +79,7 @@ class CardGuard:
             return self._source
 
     def _found(self, text: str, source: AnswerSource) -> Iterator[Finding]:
-        for found in findings_in(text, source):
+        for found in findings_in(with_plain_tags(text, self._said), source):
             # What a speaker said word for word is no contempt of the model's.
             heard = found.kind == "insult" and folded(found.statement) in self._said
             if found.kind in _KINDS and not heard:
@@ -87,6 +88,11 @@ class CardGuard:
             if language_of(sentence) not in self._languages:
                 yield Finding(kind="language", value=sentence, statement=sentence, told=_LANGUAGE)
                 break
+
+
+def with_plain_tags(text: str, said: str) -> str:
+    """Return ``text`` with each tag that the folded words ``said`` hold, too, as a word: it is no template's rest."""
+    return ANY_TAG.sub(lambda tag: tag[0][1:-1] if folded(tag[0]) in said else tag[0], text)
 
 
 def _texts(answer: Mapping[str, Any]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.core.statements.grounding.text import sentences
+from service.core.statements.tags import ANY_TAG
 from service.core.tasks.scorecard.evidence import LEAST_WORDS
 from service.core.tasks.scorecard.form import Criterion
 from service.core.tasks.scorecard.reading import (
@@ -103,7 +104,9 @@ def _dumps(reading: dict[str, object]) -> str:
 
 
 def _stems(text: str) -> list[str]:
-    return [_stem(word) for word in _WORD.findall(text.lower().replace("’", "'")) if word not in _COMMON]
+    # A tag stands for words that are gone: "[name]" does not say "name".
+    said = ANY_TAG.sub(" ", text).lower().replace("’", "'")
+    return [_stem(word) for word in _WORD.findall(said) if word not in _COMMON]
 
 
 def _stem(word: str) -> str:

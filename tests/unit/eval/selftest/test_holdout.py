@@ -6,10 +6,10 @@ import pytest
 
 from eval.run.loaders import load_dataset
 from eval.selftest.holdout import count_pairs, holdout_page
-from eval.spine.cases import Case
+from eval.spine.cases import Case, Dataset, load_cases
 from eval.spine.errors import HarnessError
 from eval.spine.results import CaseResult
-from eval.suites.scorecard.labels import form_of, labels_of
+from eval.suites.scorecard.labels import ScorecardExpectations, form_of, labels_of
 from service.core.run.task import TaskResult
 from service.core.tasks.scorecard import TASK, ScorecardInputs
 from service.core.tasks.scorecard.card import make_card
@@ -19,12 +19,17 @@ from service.core.tasks.scorecard.windows import plan
 from service.kit.settings import Settings
 
 
-def _load(name: str) -> tuple[Case, ...]:
+def _written(name: str) -> Dataset:
+    path = Settings().datasets_dir / "scorecard" / f"{name}.jsonl"
+    return load_cases(path, input_model=TASK.input_model, expectations=ScorecardExpectations)
+
+
+def _served(name: str) -> tuple[Case, ...]:
     return load_dataset(name, task="scorecard", input_model=TASK.input_model, settings=Settings()).cases
 
 
-CALLS = _load("holdout/calls")
-PAIRS = [(first, second) for first, second in zip(*[iter(_load("holdout/contrasts"))] * 2, strict=True)]
+CALLS = (*_written("holdout/calls").cases, *_served("holdout/calls"))
+PAIRS = [(first, second) for first, second in zip(*[iter(_written("holdout/contrasts").cases)] * 2, strict=True)]
 
 
 def _answered(case: Case, verdict: str | None) -> CaseResult:
@@ -46,10 +51,7 @@ def _turns(case: Case) -> list[dict[str, Any]]:
 
 
 def test_files_are_as_their_author_committed_them() -> None:
-    digests = {
-        name: load_dataset(name, task="scorecard", input_model=TASK.input_model, settings=Settings()).digest[:12]
-        for name in ("gate", "holdout/calls", "holdout/contrasts")
-    }
+    digests = {name: _written(name).digest[:12] for name in ("gate", "holdout/calls", "holdout/contrasts")}
     assert digests == {
         "gate": "a30fba17ceff",
         "holdout/calls": "b62d1407f652",
@@ -85,14 +87,14 @@ def test_one_turn_of_a_pair_differs_and_with_it_one_verdict_or_none(pair: tuple[
 
 
 def test_no_long_turn_stands_in_the_gate_or_dev_set() -> None:
-    known = {turn["text"] for name in ("gate", "dev") for case in _load(name) for turn in case.inputs["turns"]}
+    known = {turn["text"] for name in ("gate", "dev") for case in _written(name).cases for turn in case.inputs["turns"]}
     assert [
         turn["text"] for case in CALLS for turn in _turns(case) if len(turn["text"]) > 45 and turn["text"] in known
     ] == []
 
 
 def test_calls_use_the_forms_of_the_gate_set() -> None:
-    forms = {form_of(case).form_id: form_of(case) for case in _load("gate")}
+    forms = {form_of(case).form_id: form_of(case) for case in _written("gate").cases}
     assert all(form_of(case) == forms[form_of(case).form_id] for case in CALLS)
 
 

@@ -46,6 +46,14 @@ def test_a_mail_says_the_headline_and_the_evidence_and_attaches_the_page():
     assert page.get_content_disposition() == "attachment"
 
 
+def test_a_mail_shows_its_page_where_html_is_read():
+    mail = parsed(report())
+    assert mail.get_body().get_content_type() == "text/html"  # the body that a mail program prefers
+    assert mail.get_body().get_content().strip() == "<p>yous!</p>"
+    table = OutgoingFile(name="cases.csv", media_type="text/csv", content=b"YQ==")
+    assert parsed(report(files=(table,))).get_body().get_content_type() == "text/plain"
+
+
 def test_the_same_report_has_the_same_message_id_and_another_one_has_not():
     assert parsed(report())["Message-ID"] == parsed(report(title="again"))["Message-ID"]
     assert parsed(report())["Message-ID"] != parsed(report(report_id="weekly-2"))["Message-ID"]

@@ -43,17 +43,31 @@ def test_a_change_of_p50_is_left_out_only_beside_the_same_one_of_the_pairs_p95(m
     assert {item.metric.name for item in found} == ({P50.name, P95.name} if also else {P95.name})
 
 
-@pytest.mark.parametrize(("released", "blamed"), [(0, False), (1, True), (3, True), (5, True), (6, False)])
-def test_a_change_blames_a_release_within_two_days_and_none_outside_its_interval(monkeypatch, released, blamed):
+@pytest.mark.parametrize(
+    ("interval", "released", "blamed"),
+    [
+        ((-9, 3, 20), 0, False),
+        ((-9, 3, 20), 1, True),
+        ((-9, 3, 20), 3, True),
+        ((-9, 3, 20), 5, True),
+        ((-9, 3, 20), 6, False),
+        ((3, 3, 3), 1, False),
+        ((3, 3, 3), 2, True),  # in the afternoon: the third is its first whole day
+        ((3, 3, 3), 4, False),
+    ],
+)
+def test_a_change_blames_a_release_within_two_days_and_none_outside_its_interval(
+    monkeypatch, interval, released, blamed
+):
     move = AliasMove(
         digest="b" * 64,
         sequence=2,
         kind="promote",
-        at=WEEK.start + timedelta(days=released, hours=9),
+        at=WEEK.start + timedelta(days=released, hours=17),
         environment="local",
         why="",
     )
     monkeypatch.setattr(onset, "_series", lambda *_: None)
-    monkeypatch.setattr(onset, "best_split", lambda *_, **__: ((-9, 3, 20), (0.6, 0.5)))
+    monkeypatch.setattr(onset, "best_split", lambda *_, **__: (interval, (0.6, 0.5)))
     change = onset.onset_of(SimpleNamespace(week=WEEK), compared(HELPFUL), [move])
     assert (change.release is move) == blamed

@@ -166,7 +166,7 @@ def test_a_redactor_covers_what_its_finder_reads():
 
 def test_a_redactor_that_drops_a_turn_fails_the_call():
     class Short(PatternRedactor):
-        def redact(self, turns):
+        def redact(self, turns, own=None):
             found = super().redact(turns)
             return replace(found, turns=found.turns[:-1])
 

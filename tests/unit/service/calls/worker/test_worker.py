@@ -15,6 +15,8 @@ from service.calls.failure import CallFailed, FailureReason
 from service.calls.keys import read_key, transcript_key
 from service.calls.redact.transcript import PatternRedactor
 from service.calls.store.states import StateLost
+from service.calls.tenants.store import TenantSettings
+from service.calls.worker.kept import KeptTranscript
 from service.calls.worker.replay import count_calls, replay, watch
 from service.calls.worker.worker import MOST_ATTEMPTS, CallWorker
 from service.kit.aws.event_queue import Announced
@@ -194,11 +196,11 @@ async def test_an_unusable_answer_is_kept_apart(place: CallPlace) -> None:
 @pytest.mark.acceptance("redaction-01")
 async def test_what_cannot_be_redacted_is_kept_nowhere(place: CallPlace) -> None:
     class Broken(PatternRedactor):
-        def redact(self, turns: Any) -> Any:
+        def redact(self, turns: Any, own: Any = None) -> Any:
             raise CallFailed(FailureReason.REDACTION, "turn 1: broken")
 
     class Short(PatternRedactor):
-        def redact(self, turns: Any) -> Any:
+        def redact(self, turns: Any, own: Any = None) -> Any:
             return super().redact(turns[:-1])
 
     for name, redactor in (("broken", Broken()), ("short", Short())):
@@ -206,3 +208,23 @@ async def test_what_cannot_be_redacted_is_kept_nowhere(place: CallPlace) -> None
         await replace(place.worker, redactor=redactor).drain()
         assert place.jobs(ACME)[f"{name}.json"].reason is FailureReason.REDACTION
     assert [item.key for item in place.worker.results(ACME).listed("acme/") if "/dead/" not in item.key] == []
+
+
+async def test_a_tenants_own_words_stay_in_what_is_scored_and_its_agents_are_typed(place: CallPlace) -> None:
+    said = [
+        {"speaker": "agent", "start_s": 0, "text": "Good morning, Larkmead Power, this is Siobhan, how can I help?"},
+        {"speaker": "customer", "start_s": 4, "text": "It is about my bill, and my card is 4111 1111 1111 1111."},
+    ]
+    tenants = place.worker.tenants.tenants
+    tenants.configure(ACME, TenantSettings(name="Acme", own_words=("Larkmead Power",), agents=("Siobhan",)))
+    place.put("acme/calls/own.json", said)
+    await place.worker.drain()
+    job = place.jobs(ACME)["own.json"]
+    results = place.worker.results(ACME)
+    kept = KeptTranscript.model_validate_json(results.read(transcript_key(ACME, job.call_id)))
+    assert [turn.text for turn in kept.turns] == [
+        "Good morning, Larkmead Power, this is [agent], how can I help?",
+        "It is about my bill, and my card is [number].",
+    ]
+    assert kept.redactor.endswith("+own-words")
+    assert (kept.left, place.result(job).source.redaction.left) == ({}, {})

@@ -125,3 +125,25 @@ def test_a_call_without_words_or_without_an_agent_cannot_be_scored(turns: list[T
 def test_two_quotes_share_the_words_that_both_hold(one: str, other: str, share: float) -> None:
     text = "So, the FEE is nine dollars a month, and is there anything else?"
     assert shared_words(text, one, other) == shared_words(text, other, one) == share
+
+
+@pytest.mark.parametrize(
+    ("quote", "turn"),
+    [
+        ("Hello [name], this is [agent]", 0),
+        ("HELLO [Name], this is", 0),
+        ("[address], correct?", 0),
+        ("[name] [number]", None),  # tags of a longer turn say nothing
+        ("[number]", 1),  # all that was said
+        ("Hello Ada, this is", None),  # a guess
+        ("Hello name, this is", None),
+    ],
+)
+def test_a_tag_is_the_word_that_stands_in_the_transcript_and_alone_no_evidence(quote: str, turn: int | None) -> None:
+    turns = [
+        Turn(
+            speaker="agent", start_s=0, text="Hello [name], this is [agent]. [address], correct? [name] [number] it is."
+        ),
+        Turn(speaker="customer", start_s=4, text="[number]."),
+    ]
+    assert find_quote(quote, 0, turns).turn == turn

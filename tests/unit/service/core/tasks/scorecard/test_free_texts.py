@@ -64,3 +64,20 @@ def test_a_call_may_be_told_in_its_own_language_and_its_speakers_words_may_be_qu
         "overview": GOOD["overview"] | {"summary": german["text"], "outcome": rude["text"], "action_items": []}
     }
     assert TASK.guard(given)(json.dumps(said)) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("The agent [agent] called [name] back.", []),
+        ("The agent [AGENT] called [name] back.", []),
+        ("The agent told [account] what to do.", ["template leftover"]),
+        ("The agent [agent] called [name] back at [insert time].", ["template leftover"]),
+    ],
+)
+def test_a_tag_of_the_calls_redaction_may_be_told_and_no_other_one(text: str, kinds: list[str]) -> None:
+    call = inputs()
+    said = call.turns[0].model_copy(update={"text": "Hello [name], this is [agent] about the bill."})
+    redacted = call.model_copy(update={"turns": (said, *call.turns[1:])})
+    card = {"summary": text, "criteria": []}
+    assert [found.kind for found in TASK.guard(redacted)(json.dumps(card))] == kinds
