@@ -13,7 +13,7 @@ from service.core.tasks.assistant.understanding.consent import Consent, changes,
 from service.core.tasks.assistant.understanding.intent import Aspect, Topic, Wish, hear
 from service.core.tasks.assistant.understanding.intents import Guess, GuessIntent, Intent, intent_of, meant
 from service.core.tasks.assistant.understanding.slots import Slots, read_slots
-from service.core.tasks.assistant.understanding.trouble import HelpLanguage
+from service.core.tasks.assistant.understanding.trouble import HelpLanguage, TroubleKind, gravest
 from service.kit.frame.patterns import pattern_texts
 
 _FILE = Path(__file__).with_name("patterns.yaml")
@@ -23,6 +23,7 @@ _TEXTS = pattern_texts(_FILE, "talk")
 _ASKS = {name: re.compile(text, re.I) for name, text in pattern_texts(_FILE, "asks").items()}
 _CANNOT_HELP = re.compile(_TEXTS["cannot_help"], re.I)
 _LEAVES = re.compile(_TEXTS["leaves"], re.I)
+_HAS_NONE = re.compile(_TEXTS["has_none"], re.I)
 _INSTEAD = re.compile(_TEXTS["instead"], re.I)
 _SOMEBODY_ELSES = re.compile(_TEXTS["somebody_elses"], re.I)
 _PRESENT = re.compile(_TEXTS["present"], re.I)
@@ -41,6 +42,8 @@ class Talk:
     ``open`` are the topics that wait for an answer, ``aspects`` what is asked about each. ``asked`` is what the assistant's last
     reply asked for, "" for nothing. ``lost`` counts the messages in a row that nothing could be made of. ``intent`` is what the
     last message wants first; ``guess`` is what its meaning said, None where its words were enough or only words are read.
+
+    ``trouble`` is the gravest that the customer told of in the conversation, ``no_person`` whether they want to speak to nobody.
 
     ``question`` is the assistant's last reply, ``left``: the last message leaves what was asked. Of a callback: ``consent`` is
     what the last message answered to the number read back, ``agreed`` whether a plain yes to it still stands, also one whose turn
@@ -67,6 +70,8 @@ class Talk:
     pieces: str = ""
     others: bool = False
     left: bool = False
+    trouble: TroubleKind | None = None
+    no_person: bool = False
     language: HelpLanguage = "en"
     intent: Intent = "unclear"
     guess: Guess | None = None
@@ -124,8 +129,16 @@ def _heard(talk: Talk, message: str, knowledge: BankKnowledge, guess_intent: Gue
     heard = _with_trouble(heard, talk, message, guess_intent)
     leaves = heard.trouble is not None or (heard.bye and not talk.agreed)
     if _LEAVES.search(message):
-        leaves, stated = True, Slots()
-    talk = replace(talk, left=leaves and bool(talk.open), language=heard.language or talk.language)
+        leaves, stated = True, stated if heard.topics else Slots()
+    if talk.asked == "phone" and _HAS_NONE.search(message) and not stated.phone:
+        leaves = True
+    talk = replace(
+        talk,
+        left=leaves and bool(talk.open),
+        language=heard.language or talk.language,
+        trouble=gravest(talk.trouble, heard.trouble),
+        no_person=heard.no_person or (talk.no_person and heard.handover != "explicit_request"),
+    )
     if leaves or (_INSTEAD.search(message) and set(heard.topics) - set(talk.open)):
         talk = replace(talk, open=(), pieces="")
     by_words = _taken_up(talk, heard, stated)
