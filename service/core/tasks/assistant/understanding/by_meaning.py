@@ -17,7 +17,7 @@ OWN_WEIGHTS = Artifact(
 OWN_TROUBLE = Artifact(
     name="trouble",
     file="understanding/trouble_weights.json",
-    sha256="4721d9a51ed5ba2869d19561af297484cf8d9b0b50bacccff6ddf854149810e4",
+    sha256="a08fef71dc76b3cd923a4c051ef5a6602e1efb6f1699d2e7f3401cb73794c019",
 )
 
 

@@ -88,8 +88,11 @@ class Wish:
 
 
 @lru_cache(maxsize=2_048)  # each turn hears the messages before it again
-def hear(message: str, spoken: HelpLanguage = "en") -> Wish:
-    """Read a message by itself, without what was said before; ``spoken`` is its language where it has too few words to tell."""
+def hear(message: str, spoken: HelpLanguage = "en", *, in_trouble: bool = True) -> Wish:
+    """Read a message by itself, without what was said before; ``spoken`` is its language where it has too few words to tell.
+
+    Without ``in_trouble`` no word of it is read as trouble.
+    """
     text = message.replace("’", "'")
     topics = _topics(text)
     matter = off_topic(text, topics)
@@ -115,6 +118,8 @@ def hear(message: str, spoken: HelpLanguage = "en") -> Wish:
         bye=_BYE.search(text) is not None and not topics,
         hello=_HELLO.search(text) is not None and not topics,
     )
+    if not in_trouble:
+        return heard
     kind = trouble_in(text, language or spoken)
     if kind is None and (kind := trouble_in(text)):
         heard = replace(heard, language=None)  # one stray word makes English look like another language

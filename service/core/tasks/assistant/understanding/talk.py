@@ -28,7 +28,7 @@ _INSTEAD = re.compile(_TEXTS["instead"], re.I)
 _SOMEBODY_ELSES = re.compile(_TEXTS["somebody_elses"], re.I)
 _PRESENT = re.compile(_TEXTS["present"], re.I)
 _OF_CALLBACK = ("phone", "callback", "late")  # what may be asked, or left open, about a callback
-_LEAST_WORDS_OF_TROUBLE = 4
+_LEAST_WORDS_OF_TROUBLE, _LEAST_WORDS_OF_ANSWER = 2, 4  # a short answer to a question says what was asked for
 _LEAST_PIECE, _MOST_PHONE_DIGITS = 3, 14
 _WORD = re.compile(r"\w+")
 _ALIKE, _LEAST_WORDS = 0.6, 3  # shared words of two messages that ask the same, as a share of all their words
@@ -150,12 +150,18 @@ def _heard(talk: Talk, message: str, knowledge: BankKnowledge, guess_intent: Gue
 
 
 def _with_trouble(heard: Wish, talk: Talk, message: str, guess_intent: GuessIntent | None) -> Wish:
-    """Return ``heard`` with the trouble that the meaning of ``message`` shows; a short answer to a question shows none."""
-    asks_nothing = heard.trouble is not None or talk.consent != "none" or heard.language not in (None, "en")
-    if guess_intent is None or asks_nothing or len(_WORD.findall(message)) < _LEAST_WORDS_OF_TROUBLE:
+    """Return ``heard`` with the trouble that the meaning of ``message`` shows; a short answer to a question shows none.
+
+    Where the meaning is far from trouble, the words that told of it meant something else.
+    """
+    unread = talk.consent != "none" or heard.language not in (None, "en")
+    least = _LEAST_WORDS_OF_TROUBLE if talk.asked in ("", "request") else _LEAST_WORDS_OF_ANSWER
+    if guess_intent is None or unread or len(_WORD.findall(message)) < least:
         return heard
-    kind = guess_intent(message).trouble
-    return heard if kind is None else heard.in_trouble(kind)
+    guess = guess_intent(message)
+    if heard.trouble is None:
+        return heard if guess.trouble is None else heard.in_trouble(guess.trouble)
+    return hear(message, talk.language, in_trouble=False) if guess.no_trouble else heard
 
 
 def _of_callback(talk: Talk, message: str, heard: Wish, stated: Slots) -> tuple[Talk, Slots]:
