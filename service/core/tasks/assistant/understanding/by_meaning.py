@@ -17,7 +17,7 @@ OWN_WEIGHTS = Artifact(
 OWN_TROUBLE = Artifact(
     name="trouble",
     file="understanding/trouble_weights.json",
-    sha256="a08fef71dc76b3cd923a4c051ef5a6602e1efb6f1699d2e7f3401cb73794c019",
+    sha256="2804c469a0dd96d216d2b300708683473124279f1b80868f1160cb483f53cde8",
 )
 
 

@@ -29,6 +29,7 @@ _SOMEBODY_ELSES = re.compile(_TEXTS["somebody_elses"], re.I)
 _PRESENT = re.compile(_TEXTS["present"], re.I)
 _OF_CALLBACK = ("phone", "callback", "late")  # what may be asked, or left open, about a callback
 _LEAST_WORDS_OF_TROUBLE, _LEAST_WORDS_OF_ANSWER = 2, 4  # a short answer to a question says what was asked for
+_LEAST_DIGITS = 6
 _LEAST_PIECE, _MOST_PHONE_DIGITS = 3, 14
 _WORD = re.compile(r"\w+")
 _ALIKE, _LEAST_WORDS = 0.6, 3  # shared words of two messages that ask the same, as a share of all their words
@@ -154,7 +155,8 @@ def _with_trouble(heard: Wish, talk: Talk, message: str, guess_intent: GuessInte
 
     Where the meaning is far from trouble, the words that told of it meant something else.
     """
-    unread = talk.consent != "none" or heard.language not in (None, "en")
+    reads_out = len(digits_in(message)) >= _LEAST_DIGITS  # the model reads nothing in a number
+    unread = reads_out or talk.consent != "none" or heard.language not in (None, "en")
     least = _LEAST_WORDS_OF_TROUBLE if talk.asked in ("", "request") else _LEAST_WORDS_OF_ANSWER
     if guess_intent is None or unread or len(_WORD.findall(message)) < least:
         return heard
