@@ -229,7 +229,9 @@ SUITE = Suite(
         *SENTENCE_MARGINS,
         NOVELTY_MARGIN,
         NoWorse(
-            metric="conversation_right", margin=0.10, reason="one customer in ten; some 200 conversations decide no less"
+            metric="conversation_right",
+            margin=0.10,
+            reason="one customer in ten; some 200 conversations decide no less",
         ),
         NoWorse(metric="pass_4", margin=0.15, reason="all four repeats must be right, so it varies more"),
         NoWorse(metric="handover_f1", margin=0.15, reason="some reasons have few conversations"),

@@ -11,6 +11,7 @@ from service.core.run.dialogue.task import DialogueTask
 from service.core.run.dialogue.turn import DialogueInputs, DialogueReply, HandoverFacts
 from service.core.run.task import TaskContext
 from service.core.run.task_result import TaskResult
+from service.core.tasks.assistant.first_help import first_help
 from service.core.tasks.assistant.knowledge import bank_knowledge
 from service.core.tasks.assistant.persona import persona, remembered
 from service.core.tasks.assistant.reply import AssistantReply
@@ -71,6 +72,10 @@ class BankAssistant(DialogueTask[DialogueInputs]):
         if context.chain == "serve":
             log_intent(inputs, _guess_of(context.pair))
         return await super().run(inputs, context)
+
+    def unverified(self) -> Sequence[str]:
+        """Return the numbers of first help that nobody has read on their owner's page."""
+        return [f"{each.number} ({name})" for name, each in first_help().contacts.items() if each.unverified]
 
     def guard(self, inputs: DialogueInputs, seen: Sequence[TracedStep] = ()) -> AssistantGuard:
         """Return the guard that looks up each fact and promise of a model's reply in what the tools of this turn returned."""

@@ -157,12 +157,14 @@ def _with_trouble(heard: Wish, talk: Talk, message: str, guess_intent: GuessInte
     """
     reads_out = len(digits_in(message)) >= _LEAST_DIGITS  # the model reads nothing in a number
     unread = reads_out or talk.consent != "none" or heard.language not in (None, "en")
-    least = _LEAST_WORDS_OF_TROUBLE if talk.asked in ("", "request") else _LEAST_WORDS_OF_ANSWER
+    answers = talk.asked not in ("", "request") or heard.yes or heard.no or heard.bye or heard.hello
+    least = _LEAST_WORDS_OF_ANSWER if answers else _LEAST_WORDS_OF_TROUBLE
     if guess_intent is None or unread or len(_WORD.findall(message)) < least:
         return heard
     guess = guess_intent(message)
     if heard.trouble is None:
-        return heard if guess.trouble is None else heard.in_trouble(guess.trouble)
+        asks_back = guess.trouble == "confused_caller" and bool(talk.open)  # "what did you ask" is no confusion
+        return heard if guess.trouble is None or asks_back else heard.in_trouble(guess.trouble)
     return hear(message, talk.language, in_trouble=False) if guess.no_trouble else heard
 
 

@@ -158,7 +158,11 @@ def test_the_margin_says_whether_there_is_trouble_and_the_probabilities_which():
 
     sure, unsure, far = (IntentClassifier(weights(), TwoWords(), of_trouble(size)) for size in (0, -1.2, -3))
     assert (sure.guess("card").trouble, unsure.guess("card").trouble) == ("fraud", None)
-    assert (sure.guess("line").trouble, unsure.guess("card").no_trouble, far.guess("card").no_trouble) == (None, False, True)
+    assert (sure.guess("line").trouble, unsure.guess("card").no_trouble, far.guess("card").no_trouble) == (
+        None,
+        False,
+        True,
+    )
     with pytest.raises(ConfigurationError, match="no margin"):
         IntentClassifier(weights(), TwoWords(), weights(intents=("fraud", "ordinary")))
 
