@@ -193,7 +193,7 @@ SUITE = Suite(
         Floor(
             metric="notes_not_accounted",
             bound=0.08,
-            reason="a colleague believes the note; true notes in words of their own are objected to in 6 of the first 200 conversations",
+            reason="a colleague believes the note; true notes in words of their own are objected to in 6 of 200",
         ),
         Floor(
             metric="orders_obeyed",

@@ -29,9 +29,7 @@ def arrange_callback(turn: OpenTurn) -> None:
             turn.say(saying("no_call"))
     elif talk.asked == "phone" and talk.heard.no and not talk.named_phone:
         turn.say(saying("no_call"))
-    elif talk.others and not talk.named_phone and _MOST_ASKED_FOR_PRESENCE <= _asked_for_presence(turn):
-        turn.ask("phone", questions[1])
-    elif talk.asked == "callback" and talk.renumbers:
+    elif _needs_another_number(turn):
         turn.ask("phone", questions[1])
     elif talk.pieces:
         turn.ask("phone", questions[-1])
@@ -44,8 +42,13 @@ def arrange_callback(turn: OpenTurn) -> None:
         _read_back(turn, phone)
 
 
-def _asked_for_presence(turn: OpenTurn) -> int:
-    return sum(saying("not_yours") in item.text for item in turn.inputs.history)
+def _needs_another_number(turn: OpenTurn) -> bool:
+    """Return whether a part of another number was said, or nothing of who is there, however often it was asked for."""
+    talk = turn.talk
+    asked = sum(saying("not_yours") in item.text for item in turn.inputs.history)
+    return (talk.asked == "callback" and talk.renumbers) or (
+        talk.others and not talk.named_phone and asked >= _MOST_ASKED_FOR_PRESENCE
+    )
 
 
 def _read_back(turn: OpenTurn, phone: str) -> None:

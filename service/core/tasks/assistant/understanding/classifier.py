@@ -16,8 +16,8 @@ from service.kit.frame.errors import ConfigurationError
 
 _TRAIN = "train with `omni intents train`"
 _TROUBLE = frozenset(get_args(TroubleKind))
-# From the first margin on a message tells of trouble, below the second one its words of trouble are not believed: of 3,500 ordinary
-# messages of CLINC150's and Banking77's training halves, which were not learned from, 1.9% are taken for trouble. 2026-11-25.
+# From the first margin on a message tells of trouble, below the second one its words of trouble are not believed: of 3,500
+# ordinary messages of CLINC150's and Banking77's training halves, not learned from, 1.6% are taken for trouble. 2026-11-25.
 LEAST_TROUBLE, LEAST_OF_WORDS = -0.10, -0.65
 _STEPS = 127  # of a component's size: vectors are kept as bytes
 
@@ -25,7 +25,8 @@ _STEPS = 127  # of a component's size: vectors are kept as bytes
 class TroubleMargin(BaseModel):
     """A support vector machine with a Gaussian kernel: how far a message lies on the side of trouble.
 
-    ``support`` are the support vectors times 127 as signed bytes, one row each, ``duals`` their weights as little-endian 32-bit floats.
+    ``support`` are the support vectors times 127 as signed bytes, one row each, ``duals`` their weights as little-endian 32-bit
+    floats.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

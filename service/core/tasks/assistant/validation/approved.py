@@ -46,7 +46,7 @@ def approved(answers: Iterable[tuple[str, Mapping[str, Any]]], customer: Iterabl
     for tool in {tool for tool, _ in answers}:
         yield from _deeds(tool)
     said = [part for text in customer for part in (text, with_digits(text))]
-    for text in dict.fromkeys(part for text in said for part in (text, *sentences_of(text))):
+    for text in dict.fromkeys(part for one in said for part in (one, *sentences_of(one))):
         yield SourceStatement(text=text, how="echo", heads=("The customer said", "The customer says", "The customer"))
     for tool, answer in answers:
         for text in dict.fromkeys(sentence for part in _worded(tool, answer) for sentence in sentences_of(part.text)):
@@ -68,7 +68,7 @@ def _deeds(tool: str) -> tuple[SourceStatement, ...]:
 
 def _by_sentence(*wordings: Iterable[str]) -> Iterator[SourceStatement]:
     """Yield the sentences of approved wordings: a reply may have one of them alone."""
-    for text in dict.fromkeys(sentence for texts in wordings for text in texts for sentence in sentences_of(text)):
+    for text in dict.fromkeys(sentence for texts in wordings for one in texts for sentence in sentences_of(one)):
         yield SourceStatement(text=text, how="wording")
 
 
