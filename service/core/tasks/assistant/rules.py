@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from service.core.run.dialogue.task import DialogueSoFar
-from service.core.run.dialogue.turn import HandoverNote, ReplyAction
+from service.core.run.dialogue.turn import DialogueInputs, HandoverNote, ReplyAction
 from service.core.tasks.assistant import tools
 from service.core.tasks.assistant.callback import arrange_callback
 from service.core.tasks.assistant.first_help import first_help
@@ -58,6 +58,12 @@ def rules_by_meaning(document: object) -> str | Said:
     """
     assert isinstance(document, DialogueSoFar)
     return _answered(document, guess_by_meaning(document.pair))
+
+
+def rules_go_first(inputs: DialogueInputs, guess_intent: GuessIntent | None) -> bool:
+    """Return whether a turn is the rules' own, whoever answers the rest: the customer is in trouble, or a call is arranged."""
+    talk = talk_of(inputs, bank_knowledge(), guess_intent)
+    return talk.heard.trouble is not None or _goes_on(talk) or "callback" in talk.open or talk.agreed
 
 
 def _answered(document: object, guess_intent: GuessIntent | None) -> str | Said:

@@ -38,12 +38,12 @@ class TroubleMargin(BaseModel):
 
     @cached_property
     def _rows(self) -> Vectors:
-        duals = len(self.duals) // 4
-        return np.frombuffer(self.support, "i1").reshape(duals, -1).astype(np.float32) / _STEPS
+        rows = np.frombuffer(self.support, "i1").reshape(len(self.duals) // 4, -1)
+        return (rows / _STEPS).astype(np.float32)
 
     def of(self, vectors: Vectors) -> NDArray[np.float64]:
         """Return the margin of each vector; above 0 lies trouble."""
-        squares = np.square(vectors).sum(1)[:, None] + np.square(self._rows).sum(1) - 2 * vectors @ self._rows.T
+        squares = np.square(vectors).sum(1)[:, None] + np.square(self._rows).sum(1) - 2 * (vectors @ self._rows.T)
         near = np.exp(-self.gamma * squares)
         margins: NDArray[np.float64] = near.astype(np.float64) @ np.frombuffer(self.duals, "<f4") + self.intercept
         return margins

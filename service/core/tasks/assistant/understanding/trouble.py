@@ -45,6 +45,7 @@ def trouble_in(message: str, language: HelpLanguage = "en") -> TroubleKind | Non
     return next((kind for kind, pattern in _BY_LANGUAGE[language].items() if pattern.search(text)), None)
 
 
+@lru_cache(maxsize=2_048)
 def without_pictures(message: str) -> str:
     """Return an English ``message``, in plain letters, without its pictures of speech ("my phone died")."""
     text = _plain(message)
