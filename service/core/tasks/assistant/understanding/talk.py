@@ -143,7 +143,7 @@ def _heard(talk: Talk, message: str, knowledge: BankKnowledge, guess_intent: Gue
     if leaves or (_INSTEAD.search(message) and set(heard.topics) - set(talk.open)):
         talk = replace(talk, open=(), pieces="")
     by_words = _taken_up(talk, heard, stated)
-    if by_words.understood or guess_intent is None:
+    if by_words.understood or talk.left or guess_intent is None:
         return by_words
     guess = guess_intent(message)
     by_meaning = _taken_up(talk, meant(heard, guess.intent), stated) if guess.is_sure else by_words
