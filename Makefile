@@ -84,7 +84,7 @@ down: setup ## Stop what `make up` and `make serve` started beside the service
 
 ##@ Deploy
 infra: ## Make the templates of dev, test and prod, check and test them; WRITE=1 keeps them in infra/cdk/templates
-	@tools/setup.sh infra && tools/infra.sh $(call flag,WRITE,write)
+	@tools/setup.sh infra && PATH="$(CURDIR)/$(VENV)/bin:$$PATH" tools/infra.sh $(call flag,WRITE,write)
 
 ##@ Report, and learn from it
 report: setup ## Write the weekly report: make report [WEEK=2026-W47] [ZONE=Europe/Berlin]
@@ -104,10 +104,10 @@ check: lint ## Lint and the fast tests: about a minute
 	@$(VENV)/bin/python -m pytest tests/unit tests/contract -q -n auto --maxprocesses=4 --dist=worksteal --hypothesis-profile=check -m "not slow and not drill"
 
 test: lint ## Set everything up (browser, Node.js and speech too) and run the tests: 15 to 25 minutes on two cores
-	@tools/setup.sh chromium node image extras && env -u PYTHONDONTWRITEBYTECODE $(VENV)/bin/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal --hypothesis-profile=check --show-capture=no -m "not drill" # a failing service logs thousands of lines
+	@tools/setup.sh chromium node image extras && env -u PYTHONDONTWRITEBYTECODE PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal --hypothesis-profile=check --show-capture=no -m "not drill" # a failing service logs thousands of lines
 
 drill: setup ## Run what takes too long for `make test`, as each night; omni doctor --release shows the last result
-	@tools/setup.sh chromium node image extras && $(VENV)/bin/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal --show-capture=no -m drill --drill-result=docs/drill.json
+	@tools/setup.sh chromium node image extras && PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal --show-capture=no -m drill --drill-result=docs/drill.json
 
 bench: setup ## Compressed histories, and the harness against a bare loop on an echo model; omni bench --help has more
 	$(omni) bench history && $(OMNI) bench harness

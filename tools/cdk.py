@@ -64,7 +64,8 @@ def main(given: list[str]) -> int:
     app = f"{ROOT / '.venv-infra' / 'bin' / 'python'} {ROOT / 'infra' / 'cdk' / 'app.py'} --stage {stage}"
     with tempfile.TemporaryDirectory() as folder:
         line = ["npx", "--yes", CDK, command, "--app", app, "--output", folder, *made, *rest]
-        return subprocess.run(line, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False).returncode
+        path = os.pathsep.join((str(ROOT / ".venv" / "bin"), os.environ.get("PATH", os.defpath)))  # setup.sh's Node.js
+        return subprocess.run(line, env=os.environ | {"PYTHONPATH": str(ROOT), "PATH": path}, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -17,5 +17,6 @@ compile "${development[@]}" --extra speech --extra voices --extra redaction --ex
 compile --upgrade requirements/infra.in -o requirements/infra.txt
 compile --extra local --extra eval --extra warehouse --extra ragas pyproject.toml requirements/ragas.in -o requirements/ragas.txt
 compile --constraint requirements/dev.txt requirements/registry.in -o requirements/registry.txt # MLflow's server, in its own image
+compile --upgrade requirements/node.in -o requirements/node.txt # where the system's own is too old
 compile requirements/clients.in -o requirements/clients.txt # generates the API's clients
 compile requirements/audit.in -o requirements/audit.txt # looks for known holes, in the workflow "dependencies"

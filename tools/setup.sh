@@ -46,7 +46,7 @@ set_up_base() {
     exit 2
   }
   command -v node >/dev/null ||
-    echo "note: Node.js is not installed. Only the behaviour checks need it (make behave, make gate, make test): Node 20 or newer."
+    echo "note: Node.js is not installed. Only the behaviour checks need it (make behave, make gate, make test): tools/setup.sh node"
   # Measured 2026-11-22 on Linux x86-64 with Python 3.11: the sum of the wheels, and `du -sh .venv`.
   echo "Setting up $venv, once: downloads 0.55 GB of Python packages (less what uv's cache holds) and takes 2 GB of disk."
   free_mb=$(df -Pm . | awk 'NR == 2 {print $4}')
@@ -117,7 +117,7 @@ set_up_extras() {
   touch "$venv/.extras"
 }
 
-# What Python's index has not: a browser and Node.js. Installed where that is possible without asking, else named.
+# What Python's index has not: a browser. Installed where that is possible without asking, else named.
 from_debian() {
   local needed_by=$1
   shift
@@ -136,12 +136,14 @@ set_up_chromium() {
 }
 
 set_up_node() {
-  command -v node >/dev/null && command -v npm >/dev/null ||
-    from_debian "the behaviour checks need Node.js 20 or newer with npm" nodejs npm
-  node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)' || {
-    echo "error: Node.js $(node --version) is too old for the behaviour checks: install 20 or newer" >&2
-    exit 2
-  }
+  local major
+  major=$(command -v npm >/dev/null && node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
+  [ "$major" -lt 22 ] || return 0
+  set_up_base
+  outdated "$venv/.node" requirements/node.txt || return 0
+  stage "Node.js in $venv (0.06 GB): the behaviour checks need 22 or newer with npm" "$download_failed" \
+    install_locked -r requirements/node.txt
+  touch "$venv/.node"
 }
 
 # What makes the root file system in which the image is rehearsed; only root can, so nobody else misses it.

@@ -17,13 +17,18 @@ from service.kit.settings import Settings
 PROJECT = Path(__file__).resolve().parents[1] / "promptfoo"
 _LOCKED = ("package.json", "package-lock.json")
 _SCRIPTS = ("provider.mjs", "strategies.mjs")
-_OLDEST_NODE = 20
+_OLDEST_NODE = 22  # promptfoo's support of 20 ended on 2026-07-30
 _NOWHERE = "http://127.0.0.1:9"  # the discard port: connections to other machines are refused at once
 
 
 def engine_version() -> str:
     """Return promptfoo's pinned version."""
     return str(json.loads((PROJECT / "package.json").read_text(encoding="utf-8"))["dependencies"]["promptfoo"])
+
+
+def search_path() -> str:
+    """Return the folders to look for Node.js in: this environment's own, where ``tools/setup.sh node`` puts it, then PATH."""
+    return os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
 
 
 def node_environment(folder: Path, *, allowed_hosts: str = "") -> dict[str, str]:
@@ -34,10 +39,11 @@ def node_environment(folder: Path, *, allowed_hosts: str = "") -> dict[str, str]
     """
     hosts = ",".join(filter(None, ("127.0.0.1", "localhost", "::1", allowed_hosts)))
     kept: Mapping[str, str] = {
-        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "OMNI_TOKEN") if name in os.environ
+        name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR", "OMNI_TOKEN") if name in os.environ
     }
     return {
         **kept,
+        "PATH": search_path(),
         "PROMPTFOO_CONFIG_DIR": str(folder / "state"),
         "PROMPTFOO_DISABLE_TELEMETRY": "1",
         "PROMPTFOO_DISABLE_UPDATE": "1",
@@ -73,14 +79,21 @@ def _require_platform() -> None:
             "container or in CI: docker run --platform linux/amd64 -v $PWD:/repo -w /repo <image with Python 3.11 and Node 22>"
         )
     for program in ("node", "npm"):
-        if shutil.which(program) is None:
+        if shutil.which(program, path=search_path()) is None:
             raise HarnessError(
-                f"{program} is not installed; the behaviour checks need Node.js {_OLDEST_NODE} or newer (https://nodejs.org)"
+                f"{program} is not installed; the behaviour checks need Node.js {_OLDEST_NODE} or newer: tools/setup.sh node"
             )
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False).stdout.strip()  # noqa: S607
+    version = _run(["node", "--version"]).stdout.strip()
     major = version.removeprefix("v").partition(".")[0]
     if not major.isdigit() or int(major) < _OLDEST_NODE:
-        raise HarnessError(f"Node.js is {version or 'broken'}; the behaviour checks need {_OLDEST_NODE} or newer")
+        raise HarnessError(
+            f"Node.js is {version or 'broken'}; the behaviour checks need {_OLDEST_NODE} or newer: tools/setup.sh node"
+        )
+
+
+def _run(command: list[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PATH": search_path()}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
 def _npm_ci(folder: Path) -> None:
@@ -93,7 +106,7 @@ def _npm_ci(folder: Path) -> None:
         for name in _LOCKED:
             shutil.copy2(PROJECT / name, building / name)
         command = ["npm", "ci", "--omit=optional", "--omit=peer", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=building, capture_output=True, text=True, check=False)
+        done = _run(command, building)
         if done.returncode != 0:
             said = " ".join(line for line in done.stderr.splitlines() if line.startswith("npm error"))[:400]
             raise HarnessError(

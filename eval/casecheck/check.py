@@ -143,7 +143,7 @@ def card_problems(folder: Path, digests: Mapping[str, str]) -> list[CaseProblem]
     for file, digest in digests.items():
         row = next((line for line in lines if line.startswith(f"| `{file}.jsonl` |")), None)
         if row is None:
-            text = f"has no row in the table of {CARD}; add one with the digest {digest[:SHOWN]}"
+            text = f"has no row in the table of {CARD}; add one: | `{file}.jsonl` | cases | `{digest[:SHOWN]}` | what it is for |"
         elif f"`{digest[:SHOWN]}`" not in row:
             text = (
                 f"has digest {digest[:SHOWN]}, but its row in {CARD} has another: bump the card's version, describe the "

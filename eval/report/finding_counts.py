@@ -32,7 +32,7 @@ def findings_sentence(results: Sequence[CaseResult], suite: Suite) -> str:
     bad = worst_results(results, suite)
     total = plural(len(results), "answer" if suite.episode is None else "conversation")
     if not bad and not case_metrics(suite):
-        return f"{total}, none scored by itself: the figures over all cases say what is wrong"
+        return f"{total}, none scored by itself: the suite has no score of single cases (eval/scorers/)"
     if not bad:
         return f"no finding in {total}"
     false = results_with_faults(bad, suite)

@@ -24,14 +24,13 @@ from service.core.unit.pair_file import load_pair
 from service.kit.settings import Settings
 
 DEFAULT_ENGINES: tuple[SelftestEngine, ...] = ("scripted", "extractive")
-_DATASET = "gate"  # the margins are made for its 200 cases
 # A bundled answer takes seconds: one seed, and as few answered cases as let equal answers pass a margin of 0.05 (73, by Tango).
 _BUNDLED_CASES, _BUNDLED_SEEDS, _SEEDS = 80, 1, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelftestOptions:
-    """What to try. None means: all engines but the bundled one, 3 seeds (bundled 1), all gate cases (bundled 80), all faults.
+    """What to try. None means: the plan's engines but the bundled one, 3 seeds (bundled 1), all cases (bundled 80), all faults.
 
     ``cases`` of the bundled model are cases that it answers; ``fresh`` asks it again, whatever earlier self-tests kept.
     """
@@ -74,14 +73,13 @@ def selftest(
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     chosen = _chosen(plan, options.mutants)
     dataset = load_dataset(
-        options.dataset or _DATASET, task=options.task, input_model=task.input_model, settings=settings
+        options.dataset or suite.gate_dataset, task=options.task, input_model=task.input_model, settings=settings
     )
-    if missing := [name for name in options.engines if name not in plan.pairs]:
-        raise HarnessError(f"task {options.task!r} names no pair for engine {', '.join(missing)}: PLAN.pairs")
+    engines = engines_of(plan, options)
     rules = GateRules(suite=suite, cards=cards, today=today())
     reports = []
     with DecidingPool(rules, workers=max(1, min(4, os.cpu_count() or 1))) as pool:
-        for engine in options.engines:
+        for engine in engines:
             bundled = engine == "bundled"
             setting = Setting(
                 engine=engine,
@@ -134,6 +132,19 @@ def _in_turn(dataset: Dataset, suite: Suite) -> Dataset:
     for count in range(1, len(dataset.cases) + 1):
         drawn |= {case.id: case for case in _part(dataset, count, suite).cases if case.id not in drawn}
     return replace(dataset, cases=tuple(drawn.values()))
+
+
+def engines_of(plan: MutantPlan, options: SelftestOptions) -> tuple[SelftestEngine, ...]:
+    """Return the engines asked for; by default those of the default ones that the plan names a pair for.
+
+    Raises:
+        HarnessError: the plan names no pair for an engine that was asked for.
+    """
+    if options.engines == DEFAULT_ENGINES:
+        return tuple(name for name in DEFAULT_ENGINES if name in plan.pairs)
+    if missing := [name for name in options.engines if name not in plan.pairs]:
+        raise HarnessError(f"task {options.task!r} names no pair for engine {', '.join(missing)}: PLAN.pairs")
+    return options.engines
 
 
 def to_engines(names: tuple[str, ...]) -> tuple[SelftestEngine, ...]:

@@ -163,6 +163,13 @@ class Suite:
     declared_digest: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("scorers", "metrics", "floors", "no_worse", "judged_only"):
+            if not isinstance(getattr(self, name), tuple):
+                raise ConfigurationError(
+                    f"{name} of task {self.task!r} is no tuple: one alone needs a comma, as in (a,)"
+                )
+        if not all(isinstance(kind, JudgedKind) for kind in self.judged_only):
+            raise ConfigurationError(f"judged_only of task {self.task!r}: write each kind as JudgedKind(name=..., ...)")
         for spec in self.metrics:
             if spec.kind == "pooled" and spec.score not in self.pools:
                 raise ConfigurationError(

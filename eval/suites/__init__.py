@@ -12,17 +12,21 @@ def load_suite(task: str) -> Suite:
     """Return the suite of ``task``: ``SUITE`` in ``eval/suites/<task>.py``.
 
     Raises:
-        ConfigurationError: the task has no suite yet.
+        ConfigurationError: the task has no suite yet, or one that cannot be read.
     """
     try:
         module = importlib.import_module(f"eval.suites.{task}")
-    except ModuleNotFoundError as err:
-        if err.name != f"eval.suites.{task}":
-            raise
+    except ConfigurationError:
+        raise
+    except Exception as err:  # its author may have written anything
+        if isinstance(err, ModuleNotFoundError) and err.name == f"eval.suites.{task}":
+            raise ConfigurationError(
+                f"task {task!r} has no suite; write eval/suites/{task}.py (see docs/guides/adding-a-task.md)"
+            ) from err
         raise ConfigurationError(
-            f"task {task!r} has no suite; write eval/suites/{task}.py (see docs/guides/adding-a-task.md)"
+            f"eval/suites/{task} cannot be read: {type(err).__name__}: {err} (see docs/guides/adding-a-task.md)"
         ) from err
-    suite = module.SUITE
+    suite = getattr(module, "SUITE", None)
     if not isinstance(suite, Suite) or suite.task != task:
         raise ConfigurationError(f"eval/suites/{task}.py must define SUITE for task {task!r}")
     return suite

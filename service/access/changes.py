@@ -2,7 +2,10 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+
+from pydantic import ValidationError
 
 from service.access.clients import (
     CLIENT_ID,
@@ -88,12 +91,17 @@ class AccessChanges:
         """
 
         def revoked(text: str | None) -> str:
-            if text is None or "revoked_at" in json.loads(text):
+            if text is None or self._is_revoked(client_id, text):
                 raise ConfigurationError(f"there is no client {client_id!r}: omni clients lists them")
             return Revoked(revoked_at=self.now()).model_dump_json()
 
         self.items.change(CLIENT + client_id, revoked)
         self.items.remove(SEAL + client_id)
+
+    def _is_revoked(self, client_id: str, text: str) -> bool:
+        with suppress(ConfigurationError):  # a damaged client can be revoked
+            return isinstance(parse_client(text, f"client {client_id!r}"), Revoked)
+        return False
 
     def suspend_tenant(self, tenant: str) -> None:
         """Refuse all clients of a tenant, also those that are added later, until ``resume_tenant``."""
@@ -127,12 +135,9 @@ class AccessChanges:
         }
 
     def token_keys(self) -> Mapping[str, KeyItem]:
-        """Return the token keys by id, without those that have ended."""
-        found = {
-            name.removeprefix(KEY): KeyItem.model_validate_json(text)
-            for name, text in self.items.read().items()
-            if name.startswith(KEY)
-        }
+        """Return the token keys by id, without those that have ended and what cannot be read."""
+        texts = {name.removeprefix(KEY): text for name, text in self.items.read().items() if name.startswith(KEY)}
+        found = {name: key for name, text in texts.items() if (key := _key(text)) is not None}
         return {name: key for name, key in found.items() if key.ends_at is None or key.ends_at > self.now()}
 
     def make_first_key(self) -> None:
@@ -167,12 +172,19 @@ class AccessChanges:
             ConfigurationError: there is no such key.
         """
         keys = self.token_keys()
+        if key_id not in keys and self._is_damaged_key(key_id):
+            self.items.remove(KEY + key_id)
+            return None
         if key_id not in keys:
             raise ConfigurationError(f"there is no token key {key_id!r}: omni token-keys lists them")
         left = [name for name, key in keys.items() if name != key_id and key.sealed is not None and key.ends_at is None]
         made = None if left else self._add_key(self.now())
         self._end_key(key_id, self.now())
         return made
+
+    def _is_damaged_key(self, key_id: str) -> bool:
+        text = self.items.read().get(KEY + key_id)
+        return text is not None and _key(text) is None
 
     def _add_key(self, signs_from: float) -> str:
         name, item = new_key(self.sealer, signs_from=signs_from)
@@ -181,16 +193,21 @@ class AccessChanges:
 
     def _end_key(self, name: str, ends_at: float) -> None:
         def ended(text: str | None) -> str | None:
-            if text is None:
-                return None
-            item = KeyItem.model_validate_json(text)
-            if item.ends_at is not None and item.ends_at <= ends_at:
+            item = None if text is None else _key(text)
+            if item is None or (item.ends_at is not None and item.ends_at <= ends_at):
                 return None
             return item.model_copy(update={"ends_at": ends_at}).model_dump_json()
 
         self.items.change(KEY + name, ended)
 
 
+def _key(text: str) -> KeyItem | None:
+    """Return the key of an item; None for what cannot be read, by which nobody gets in."""
+    with suppress(ValidationError):
+        return KeyItem.model_validate_json(text)
+    return None
+
+
 def _without_private_half(text: str | None) -> str | None:
-    item = None if text is None else KeyItem.model_validate_json(text)
+    item = None if text is None else _key(text)
     return None if item is None or item.sealed is None else item.model_copy(update={"sealed": None}).model_dump_json()

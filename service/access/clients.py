@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import json
 import re
 import secrets
 from collections.abc import Callable, Collection, Mapping
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from service.access.errors import InvalidClient
 from service.kit.frame.errors import ConfigurationError
+from service.kit.frame.strict import parse_json
 
 SCOPES = (
     "summaries",
@@ -138,7 +138,7 @@ def parse_client(text: str, source: str) -> Client | Revoked:
         ConfigurationError: ``text`` is not valid; the message names field and source, never a value.
     """
     try:
-        found = json.loads(text)
+        found = parse_json(text)
         if isinstance(found, dict) and "revoked_at" in found:
             return Revoked.model_validate(found)
         return Client.model_validate(found)

@@ -12,6 +12,7 @@ from service.access.items import CLIENT, AccessItems
 from service.access.sealing import Sealer
 from service.kit.aws.bounded import StoreThrottled
 from service.kit.frame.errors import ConfigurationError
+from service.kit.frame.strict import parse_json
 
 SEAL = "seal/"
 _MOST = 2
@@ -88,7 +89,7 @@ def _digest(text: str) -> bytes:
 
 def _seals(text: str | None) -> list[str]:
     try:
-        found = json.loads(text or "[]")
+        found = parse_json(text or "[]")
     except ValueError:
         return []
     return [seal for seal in found[:_MOST] if isinstance(seal, str)] if isinstance(found, list) else []

@@ -13,9 +13,11 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from service.access.throttle import ClientUse, Throttle
 from service.core.llm.reliability import Reliability
+from service.kit.frame.strict import parse_json
 from service.kit.records.shared_state import SharedState
 from service.kit.telemetry.fields import account_key_mark
 
@@ -25,6 +27,7 @@ _IDLE_BEATS = 5  # without new requests a task writes at every fifth beat only
 _GONE_S = 25.0
 _DEAF_S = 3 * BEAT_S
 _PARTITION = "tasks"
+_MOST_COUNTED = 10**9  # more requests than a task admits in its life
 
 
 @dataclass(slots=True)
@@ -146,7 +149,7 @@ def account_keys_in_use(shared: SharedState) -> set[str]:
     found = set()
     for item in shared.items(_PARTITION):
         try:
-            mark = json.loads(item.text or "").get("account_key")
+            mark = parse_json(item.text or "").get("account_key")
         except (ValueError, AttributeError):
             continue
         found |= {mark} if isinstance(mark, str) else set()
@@ -155,7 +158,12 @@ def account_keys_in_use(shared: SharedState) -> set[str]:
 
 def _parsed(text: str | None) -> tuple[int, dict[str, ClientUse]]:
     try:
-        raw = json.loads(text or "")
-        return int(raw["n"]), {str(name): ClientUse(int(use[0]), int(use[1])) for name, use in raw["clients"].items()}
+        raw = parse_json(text or "")
+        return int(raw["n"]), {name: ClientUse(_count(use[0]), _count(use[1])) for name, use in raw["clients"].items()}
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return 0, {}  # of another version of the service: it counts as a task that admits nothing
+
+
+def _count(value: Any) -> int:
+    # A negative number would let a client have more than its limits.
+    return min(max(int(value), 0), _MOST_COUNTED)

@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
+from service.kit.frame.display.inert import one_line
 from service.kit.frame.errors import ServiceError, StoreError
 from service.kit.records.shared_state import SharedItem, SharedState, SharedStateChanged
 
 _PARTITION, _KEY = "production-change", "holder"
+_Moment = Annotated[float, Field(ge=0, lt=datetime.max.replace(tzinfo=UTC).timestamp())]
 ChangeKind = Literal["deployment", "release"]
 
 
@@ -31,12 +33,13 @@ class Change:
     kind: ChangeKind
     holder: str
     why: str
-    since: float
-    expires: float
+    since: _Moment
+    expires: _Moment
 
     def __str__(self) -> str:
         """Return one line for an operator."""
-        return f"a {self.kind} by {self.holder} ({self.why}), since {_moment(self.since)}, until {_moment(self.expires)} at most"
+        since, until = _moment(self.since), _moment(self.expires)
+        return f"a {self.kind} by {one_line(self.holder)} ({one_line(self.why)}), since {since}, until {until} at most"
 
 
 _ADAPTER = TypeAdapter(Change)

@@ -152,10 +152,10 @@ def reason_to_stop(sides: Mapping[RolloutSide, LiveCounts], rule: StopRule, *, a
 
 
 def _rate(counts: LiveCounts, name: str) -> tuple[int, int]:
-    if name == "unhelpful":
-        # Feedback that changed after its first count left the window can push the sum out of its range.
-        return min(max(counts.unhelpful, 0), counts.rated), counts.rated
-    return getattr(counts, name), counts.requests
+    # Feedback that changed after its first count left the window can push the sum out of its range, and so can whoever writes
+    # counts into the shared table.
+    n = counts.rated if name == "unhelpful" else counts.requests
+    return min(max(getattr(counts, name), 0), n), n
 
 
 def wilson(bad: int, n: int, z: float) -> tuple[float, float]:

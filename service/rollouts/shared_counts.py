@@ -5,6 +5,7 @@ a number for its minute, and the table refuses a number that it has had: nothing
 """
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +29,7 @@ _READ_ALL_EVERY_S = 60.0
 # A living process rewrites its file every few seconds while it has something to send.
 _ABANDONED_S = 120.0
 _MOST_COUNTS = 140  # of one batch
+_BIN = re.compile(r"ms[0-9]{1,3}")  # 1.05 to the power of 999 ms is longer than anything takes
 _FIELDS = frozenset(LiveCounts().to_json()) - {"latencies"}
 _LETTER: Mapping[RolloutSide, str] = {"candidate": "c", "production": "p"}
 
@@ -306,7 +308,7 @@ def _counts(amounts: Mapping[str, Decimal], letter: str) -> LiveCounts:
         side, _, field_name = name.partition(".")
         if side != letter:
             continue
-        if field_name.startswith("ms") and field_name[2:].isdigit():
+        if _BIN.fullmatch(field_name):
             fields["latencies"][int(field_name.removeprefix("ms"))] = int(amount)
         elif field_name in _FIELDS:  # another version of the service may count more
             fields[field_name] = float(amount) if field_name.startswith("cost") else int(amount)

@@ -32,6 +32,7 @@ class Row:
     p50: float = 0.0
     p95: float = 0.0
     p99: float = 0.0
+    further: float = 0.0
     reused: float | None = None
     answered_during: int = 0
     sent_after: int = 0
@@ -75,11 +76,19 @@ def tally(name, records, log, note="", fault_until=None):
         p95=quantile(times, 0.95),
         p99=quantile(times, 0.99),
         **_around(fault_until, sent, answered),
+        further=_further(log, answered),
         reused=sum(row["cache_hit"] for row in transfers) / len(transfers) if transfers else None,
         codes=dict(Counter(row["code"] for row in done if row.get("code"))),
         models=dict(Counter(row["model"] for row in done if row.get("model"))),
         note=note,
     )
+
+
+def _further(log, answered):
+    """Return the share of calls to models beyond the first of each request; 0 where no model was asked."""
+    calls = Counter(row["correlation_id"] for row in log if row.get("event") == "BEDROCK_INVOKE_START")
+    asked = [count for correlation, count in calls.items() if correlation in answered]
+    return sum(asked) / len(asked) - 1 if asked else 0.0
 
 
 def _around(until, sent, answered):
@@ -159,6 +168,7 @@ def markdown(rows, heading):
         extra += [f"answers that are a mixture: {row.mixed}"] if row.mixed else []
         answers = sum(row.models.values())
         extra += [f"{model}: {count / answers:.1%} of the answers" for model, count in sorted(row.models.items())]
+        extra += [f"{row.further:.1%} further calls to models"] if row.further else []
         extra += [row.note] if row.note and row.sent else []
         if extra:
             lines.append(f"- {row.name}: {'; '.join(extra)}")

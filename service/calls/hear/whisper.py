@@ -95,7 +95,8 @@ def _has_two_sides(body: bytes) -> bool:
     """Return whether a recording has two channels that differ. Holds a piece of it at a time.
 
     Raises:
-        CallFailed: it cannot be decoded, or is longer than ``LONGEST_S``: a compressed file may hold days of silence.
+        CallFailed: it cannot be decoded, holds no sound at all, or is longer than ``LONGEST_S``: a compressed file may hold days
+            of silence.
     """
     samples, differ = 0, False
     for piece in _pieces(body):
@@ -103,6 +104,8 @@ def _has_two_sides(body: bytes) -> bool:
         if samples > LONGEST_S * _RATE:
             raise CallFailed(FailureReason.TOO_LARGE, f"a recording of more than {LONGEST_S / 3600:g} hours")
         differ = differ or bool((piece[:, 0] != piece[:, 1]).any())
+    if not samples:
+        raise CallFailed(FailureReason.UNREADABLE, "the recording ends before its sound begins")
     return differ
 
 

@@ -7,13 +7,17 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Literal
 
+from pydantic import TypeAdapter, ValidationError
+
 from service.core.tools.effects import KnownEffect
 from service.kit.aws.bounded import StoreThrottled
+from service.kit.frame.errors import StoreError
 from service.kit.records.shared_state import SharedState, SharedStateChanged
 
 # As long as the validation records of a conversation are kept; a retry comes within minutes.
 _KEPT_S = 90 * 86_400
 _ATTEMPTS = 5
+_EFFECT = TypeAdapter(KnownEffect)
 
 
 class EffectTable:
@@ -55,7 +59,7 @@ class EffectTable:
     def _claim(self, key: str, tool: str) -> KnownEffect | None:
         for _ in range(_ATTEMPTS):
             found = self._shared.get(_partition(key), key)
-            known = None if found is None or found.text is None else KnownEffect(**json.loads(found.text))
+            known = None if found is None or found.text is None else self._known(key, found.text)
             if known is not None and known.state != "failed":
                 return known
             try:
@@ -64,6 +68,14 @@ class EffectTable:
                 continue  # another process was faster; look at what it noted
             return None
         raise StoreThrottled(f"the effect {key[:12]} is claimed by others all the time")
+
+    def _known(self, key: str, text: str) -> KnownEffect:
+        try:
+            return _EFFECT.validate_json(text)
+        except ValidationError as err:
+            raise StoreError(
+                f"{self._shared.place(_partition(key), key)} is damaged: nobody knows what was done"
+            ) from err
 
     def _put(self, key: str, effect: KnownEffect, expected: int | None) -> None:
         self._shared.put(

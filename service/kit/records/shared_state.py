@@ -7,7 +7,7 @@ number in the partition ``changes``, in the same transaction: one query of a few
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -27,6 +27,7 @@ _COUNT, _WRITER = "n.", "w."
 _CHANGES = "changes"
 _MOST_COUNTS = 140  # DynamoDB allows 300 operators and 4 KB in an update expression
 _ATTEMPTS = 12
+_MOST_VERSION = 10**30  # DynamoDB counts on up to 38 digits
 _ONE_MORE = Changes(adds={_VERSION: 1})
 _TIMEOUT_S = 5.0
 
@@ -153,7 +154,7 @@ class SharedState:
 
     def announce(self, partition: str) -> None:
         """Announce a change of ``partition`` that is kept elsewhere, such as a release in the registry."""
-        self.rows.update(self._at(_CHANGES, partition), _ONE_MORE)
+        self._together([Write(key=self._at(_CHANGES, partition), changes=_ONE_MORE)])
 
     def changes(self) -> dict[str, int]:
         """Return each partition's number of changes so far; a partition that never had one is missing."""
@@ -162,9 +163,31 @@ class SharedState:
     def _announced(self, partition: str, key: str, changes: Changes | None, expected: int | None) -> None:
         write = Write(key=self._at(partition, key), changes=changes, when=self._expecting(expected))
         try:
-            self.rows.together([write, Write(key=self._at(_CHANGES, partition), changes=_ONE_MORE)])
+            self._together([write, Write(key=self._at(_CHANGES, partition), changes=_ONE_MORE)])
         except ItemChanged as err:
             raise SharedStateChanged(f"{key!r} of {partition!r} was changed by another task") from err
+
+    def _together(self, writes: Sequence[Write]) -> None:
+        try:
+            self.rows.together(writes)
+        except ItemChanged:
+            self._number_again(writes)  # whoever reads the item again then finds a version to expect
+            raise
+        except StoreError:
+            if not self._number_again(writes):
+                raise
+            self.rows.together(writes)
+
+    def _number_again(self, writes: Sequence[Write]) -> bool:
+        """Give a number to each item that was left without one that can be counted on; return whether there was any.
+
+        Else one who may write the subject, or announce a change of it, could refuse all writes to it.
+        """
+        found = {write.key: self.rows.get(write.key) for write in writes if write.key is not None}
+        damaged = [key for key, item in found.items() if item and _VERSION in item and not _is_version(item[_VERSION])]
+        for key in damaged:
+            self.rows.update(key, Changes(sets={_VERSION: int(self._now())}))
+        return bool(damaged)
 
     def _expecting(self, expected: int | None) -> RowCondition | None:
         if expected == 0:
@@ -210,10 +233,14 @@ def _shared_item(item: Item) -> SharedItem:
     return SharedItem(
         key=item[_KEY],
         text=text if text is None or isinstance(text, str) else "",
-        version=int(version) if isinstance(version, int | Decimal) else 0,
+        version=int(version) if isinstance(version, int | Decimal) and _is_version(version) else 0,
         counts={name: Decimal(value) for name, value in _numbers(item, _COUNT)},
         batches={name: int(value) for name, value in _numbers(item, _WRITER)},
     )
+
+
+def _is_version(value: object) -> bool:
+    return isinstance(value, int | Decimal) and 0 <= value < _MOST_VERSION
 
 
 def _numbers(item: Item, prefix: str) -> Iterable[tuple[str, int | Decimal]]:

@@ -6,15 +6,22 @@ ends: once the places that tell them are empty, a second run could not find the 
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from service.kit.records.shared_state import SharedState
+from service.kit.frame.errors import StoreError
+from service.kit.records.shared_state import SharedItem, SharedState
 from service.privacy.erasure.identity import CustomerIds
+from service.privacy.erasure.places import IdKind
 
 _LEDGER, _OPEN = "erasure-ledger", "erasure-open"
 _OPEN_FOR = timedelta(days=30)
 _IDS_PER_ITEM = 4_000  # an item holds at most 400 KB
+
+
+_IDS = TypeAdapter(dict[IdKind, list[str]])
+_Kept = TypeVar("_Kept")
 
 
 class Receipt(BaseModel):
@@ -49,14 +56,13 @@ class ErasureLedger:
 
     def receipts(self) -> list[Receipt]:
         """Return all receipts, oldest first."""
-        items = self._shared.items(_LEDGER)
-        return [Receipt.model_validate_json(item.text) for item in items if item.text is not None]
+        return read_receipts(self._shared, _LEDGER, Receipt)
 
     def open_ids(self, customer: str) -> CustomerIds:
         """Return the ids that an erasure of ``customer`` had found when it was interrupted."""
         ids = CustomerIds()
         for item in self._shared.items(f"{_OPEN}/{customer}"):
-            for kind, values in json.loads(item.text or "{}").items():
+            for kind, values in _read(self._shared, f"{_OPEN}/{customer}", item, _IDS).items():
                 for value in values:
                     ids.learn(kind, value)
         return ids
@@ -75,3 +81,20 @@ class ErasureLedger:
         """Forget the ids of an erasure that has ended."""
         for item in self._shared.items(f"{_OPEN}/{customer}"):
             self._shared.delete(f"{_OPEN}/{customer}", item.key)
+
+
+def read_receipts(shared: SharedState, partition: str, kind: type[_Kept]) -> list[_Kept]:
+    """Return the receipts of a partition, oldest first.
+
+    Raises:
+        StoreError: one is damaged, or the table does not answer.
+    """
+    adapter = TypeAdapter(kind)
+    return [_read(shared, partition, item, adapter) for item in shared.items(partition) if item.text is not None]
+
+
+def _read(shared: SharedState, partition: str, item: SharedItem, adapter: TypeAdapter[_Kept]) -> _Kept:
+    try:
+        return adapter.validate_json(item.text or "")
+    except ValidationError as err:
+        raise StoreError(f"{shared.place(partition, item.key)} is damaged: keep a copy, and delete it") from err

@@ -5,6 +5,7 @@ from datetime import UTC
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from service.kit.records.shared_state import SharedState
+from service.privacy.erasure.ledger import read_receipts
 
 _LEDGER = "tenant-ledger"
 
@@ -59,6 +60,5 @@ class TenantLedger:
 
     def receipts(self, tenant: str | None = None) -> list[TenantReceipt]:
         """Return all receipts, or those of one tenant's id; of each id the oldest first."""
-        items = self._shared.items(_LEDGER)
-        found = [TenantReceipt.model_validate_json(item.text) for item in items if item.text is not None]
+        found = read_receipts(self._shared, _LEDGER, TenantReceipt)
         return [one for one in found if tenant in (None, one.tenant)]

@@ -58,6 +58,15 @@ def test_silence_has_no_turns_and_an_invalid_recording_fails():
     assert caught.value.reason is FailureReason.UNREADABLE
 
 
+def test_a_recording_that_ends_after_its_head_is_no_silent_call():
+    # RFC 9639, STREAMINFO: 16 kHz, two channels of 16 bits, and then no frame.
+    described = (16_000 << 44 | 1 << 41 | 15 << 36).to_bytes(8, "big")
+    head = b"fLaC\x80\x00\x00\x22\x10\x00\xff\xff" + bytes(6) + described + bytes(16)
+    with pytest.raises(CallFailed, match="ends before its sound begins") as caught:
+        WhisperTranscriber().hear(SOURCE, head + bytes(5000), Facts())
+    assert caught.value.reason is FailureReason.UNREADABLE
+
+
 def flac(seconds):
     """Return silence that is small as a file and large when decoded."""
     file = io.BytesIO()

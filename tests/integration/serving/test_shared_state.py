@@ -62,6 +62,24 @@ def test_each_write_of_a_text_raises_its_partitions_number_and_a_refused_one_doe
     assert state.changes() == {"a": 3, "b": 1, "c": 1}
 
 
+@pytest.mark.parametrize("version", ["x", Decimal("9E125"), -1, [1]])
+def test_a_version_that_is_none_keeps_nothing_from_being_written(state, version):
+    def damage(partition, key, **more):
+        state.rows.put({"pk": f"{state._scope}/{partition}", "sk": key, "version": version, **more})
+
+    damage("changes", "clients")
+    damage("clients", "widget", text="one")
+    assert state.change("clients", "widget", lambda text: f"{text} two") == "one two"
+    assert state.get("clients", "widget").text == "one two"
+    before = state.changes()["clients"]
+    damage("changes", "clients")
+    state.announce("clients")
+    damage("clients", "widget", text="one")
+    state.delete("clients", "widget")
+    assert state.get("clients", "widget") is None
+    assert state.changes()["clients"] != before
+
+
 def test_a_batch_is_counted_once_however_often_it_is_sent(state):
     def send(writer, batch, **amounts):
         return state.add("rollout", "counts", amounts, writer=writer, batch=batch, expires_at=2e10)

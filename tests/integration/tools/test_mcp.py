@@ -161,9 +161,10 @@ BAD = {
 
 @pytest.mark.parametrize(("answer", "status", "says"), BAD.values(), ids=BAD)
 def test_a_server_that_misbehaves_gives_an_outcome_and_a_write_is_not_repeated(answer, status, says):
+    timeout_s = 1.0 if status == "too_late" else 60.0  # the others end by themselves, on a busy machine later
     with served(misbehaving(answer)) as address:
-        (read,) = used(address, timeout_s=1.0)
-        first, second = used(address, WRITE, times=2, timeout_s=1.0)
+        (read,) = used(address, timeout_s=timeout_s)
+        first, second = used(address, WRITE, times=2, timeout_s=timeout_s)
     assert (read.status, first.status, second.reason) == (status, status, "undecided_effect")
     assert says in json.loads(read.content)["error"]
 

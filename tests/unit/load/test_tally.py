@@ -66,6 +66,13 @@ def test_double_wrong_and_unfinished_are_found():
     assert (row.double, row.wrong, row.unfinished, row.lost) == (1, 1, 1, 1)
 
 
+def test_further_calls_are_those_beyond_a_requests_first():
+    log = [{"event": "BEDROCK_INVOKE_START", "correlation_id": name} for name in ("a", "a", "b", "warm", "warm")]
+    records = [*_sent("a", "b", "c"), _answer("a"), _answer("b"), _answer("c", cache_hit=True)]
+    assert tally.tally("x", records, log).further == 0.5
+    assert tally.tally("x", records, []).further == 0.0
+
+
 def test_reuse_is_measured_on_transfers_only():
     records = [*_sent("a"), *_sent("b", "c", transfer=True), _answer("a", cache_hit=True)]
     records += [_answer("b", cache_hit=True), _answer("c")]
@@ -92,6 +99,7 @@ def test_a_half_written_line_is_left_out(tmp_path):
         ({"p95": 6000.0}, "95%"),
         ({"p99": 9000.0}, "99%"),
         ({"degraded": 6}, "degraded"),
+        ({"further": 0.13}, "further calls"),
         ({"mixed": 1}, "mixture"),
         ({"sent": 0}, "no request"),
         ({"reused": 0.69}, "69% of the transfers"),
@@ -108,6 +116,7 @@ def test_promises_can_be_broken(scenarios, changes, problem):
     promised = scenarios.Scenario(
         name="x",
         most_degraded=0.05,
+        most_further=0.12,
         most_p99_ms=8000,
         least_reused=0.7,
         only_code="UPSTREAM_UNAVAILABLE",

@@ -226,12 +226,12 @@ def test_other_platforms_get_an_error_with_the_remedy(tmp_path, monkeypatch):
 
 
 def test_a_missing_node_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(installing.shutil, "which", lambda name: None)
-    with pytest.raises(HarnessError, match=r"node is not installed.*Node\.js 20 or newer"):
+    monkeypatch.setattr(installing.shutil, "which", lambda name, path: None)
+    with pytest.raises(HarnessError, match=r"node is not installed.*Node\.js 22 or newer: tools/setup\.sh node"):
         install(settings(tmp_path))
 
 
-@pytest.mark.parametrize("version", ["v18.19.0", ""])
+@pytest.mark.parametrize("version", ["v20.20.2", ""])
 def test_an_old_or_broken_node_is_named(tmp_path, monkeypatch, version):
     monkeypatch.setattr(
         installing.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0, version, "")
@@ -244,7 +244,7 @@ def test_a_failed_installation_leaves_nothing_behind(tmp_path, monkeypatch):
     def fail(command, **_):
         if command[0] == "npm":
             return subprocess.CompletedProcess(command, 1, "", "npm error code ENOTFOUND\nnpm warn x")
-        return subprocess.CompletedProcess(command, 0, "v20.1.0", "")
+        return subprocess.CompletedProcess(command, 0, "v22.1.0", "")
 
     monkeypatch.setattr(installing.subprocess, "run", fail)
     with pytest.raises(HarnessError, match=r"ENOTFOUND.*npm registry"):

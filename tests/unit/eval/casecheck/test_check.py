@@ -72,7 +72,8 @@ def test_the_data_card_must_name_the_digest_of_the_cases(tmp_path):
     assert "bump the card's version" in str(problem)
     card.write_text("nothing about files\n", encoding="utf-8")
     (problem,) = check_folder(tmp_path, Shout(), CaseRules()).problems
-    assert "has no row in the table of README.md" in str(problem)
+    digest = check_folder(tmp_path, Shout(), CaseRules()).digests["dev"][:12]
+    assert f"has no row in the table of README.md; add one: | `dev.jsonl` | cases | `{digest}` |" in str(problem)
 
 
 def test_a_form_that_other_references_satisfy_is_counted(tmp_path):

@@ -223,5 +223,5 @@ def test_a_finding_keeps_its_quote_on_the_way_to_another_process() -> None:
 def test_a_suite_without_scores_of_single_answers_does_not_call_them_faultless() -> None:
     results = [answer(0), answer(1)]
     assert findings_sentence(results, replace(SUITE, metrics=(), table=())).startswith(
-        "2 answers, none scored by itself"
+        "2 answers, none scored by itself: the suite has no score of single cases"
     )

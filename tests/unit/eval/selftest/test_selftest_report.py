@@ -3,11 +3,13 @@ from dataclasses import replace
 
 import pytest
 
+from eval.selftest.mutant import MutantPlan
 from eval.selftest.mutants.summarize import PLAN
 from eval.selftest.report import against_lines, failure_lines, keep, markdown
-from eval.selftest.run import DEFAULT_ENGINES, to_engines
+from eval.selftest.run import DEFAULT_ENGINES, SelftestOptions, engines_of, to_engines
 from eval.selftest.trial import EngineReport, SelfComparison, Trial, _against, _answered, _worse_checks
 from eval.spine.cases import Case, Expectations
+from eval.spine.errors import HarnessError
 from eval.spine.results import CaseResult, Check, GateResult, Verdict
 from figures.metric import Metric, Unit
 from service.core.run.task import TaskResult
@@ -203,3 +205,11 @@ def test_engines_are_named_or_refused():
     assert to_engines(("bundled",)) == ("bundled",)
     with pytest.raises(Exception, match="no engine 'nova'; there are: scripted"):
         to_engines(("nova",))
+
+
+def test_a_plan_says_which_of_the_default_engines_are_tried_and_another_is_refused():
+    plan = MutantPlan(mutants=(), pairs={"scripted": "nova"}, good=str, habits=(), lost="", shown=tuple)
+    assert engines_of(plan, SelftestOptions(task="triage")) == ("scripted",)
+    assert engines_of(plan, SelftestOptions(task="triage", engines=("scripted",))) == ("scripted",)
+    with pytest.raises(HarnessError, match=r"task 'triage' names no pair for engine bundled: PLAN.pairs"):
+        engines_of(plan, SelftestOptions(task="triage", engines=("bundled",)))

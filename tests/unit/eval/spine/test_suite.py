@@ -36,6 +36,28 @@ def test_a_suite_without_the_pool_of_a_metric_is_refused_before_any_call():
         replace(SUITE, metrics=(*SUITE.metrics, turns))
 
 
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"floors": SUITE.floors[0]}, "floors of task 'summarize' is no tuple: one alone needs a comma"),
+        ({"judged_only": ("a promise",)}, "judged_only of task 'summarize': write each kind as JudgedKind"),
+    ],
+)
+def test_what_a_suites_author_gets_wrong_is_named(part, said):
+    with pytest.raises(ConfigurationError, match=said):
+        replace(SUITE, **part)
+
+
+@pytest.mark.parametrize(
+    "text", ["SUITE = Suite()", "import no_such_thing", "from eval.spine.suite import Suite; Suite()"]
+)
+def test_a_suite_that_cannot_be_read_is_named_with_its_file(tmp_path, monkeypatch, text):
+    (tmp_path / "broken.py").write_text(text, encoding="utf-8")
+    monkeypatch.setattr("eval.suites.__path__", [str(tmp_path)])
+    with pytest.raises(ConfigurationError, match=r"eval/suites/broken cannot be read: [A-Z][A-Za-z]+Error: "):
+        load_suite("broken")
+
+
 @pytest.mark.parametrize("part", ["judges", "behaviour"])
 def test_a_suite_of_conversations_refuses_what_reads_single_answers(part):
     episodes, answers = load_suite("assistant"), load_suite("summarize")

@@ -13,7 +13,7 @@ from shared_table import TableInMemory
 from structlog.testing import capture_logs
 
 from service.access.changes import SPREAD_S, AccessChanges
-from service.access.clients import SCOPES, Client, Clients, hash_secret, new_secret
+from service.access.clients import SCOPES, Client, Clients, Revoked, hash_secret, new_secret
 from service.access.control import account_key, local_token, open_access, open_changes
 from service.access.errors import InvalidClient, InvalidScope, ScopeMissing, TokenRefused
 from service.access.items import SharedItems, first_use
@@ -324,6 +324,40 @@ def test_damaged_items_are_refused_and_stop_no_other(world):
     assert [entry["event"] for entry in logs] == ["ACCESS_UNREADABLE"] * 2
     assert world.tokens.verify(bearer).client_id == "widget"
     assert world.tokens.clients.get("broken") is None
+
+
+@pytest.mark.parametrize("name", ["client/a", "seal/unsealed", "key/a", "suspended/a"])
+def test_no_item_however_deep_keeps_a_revocation_from_being_heard(world, name):
+    bearer = world.bearer()
+    unsealed = json.dumps({"secrets": [hash_secret(SECRET)], "scopes": ["operator"]})
+    world.changes.items.change("client/unsealed", lambda _: unsealed)
+    world.changes.items.change(name, lambda _: "[" * 100_000)
+    world.changes.revoke_client("widget")
+    world.keep("later", scopes=["summaries"])
+    world.refresh()
+    with pytest.raises(TokenRefused):
+        world.other.verify(bearer)
+    assert world.tokens.clients.get("later") is not None
+    assert world.task("new")[1].clients.get("later") is not None
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, '{"public": "x", "sealed": null, "signs_from": "soon"}'])
+def test_a_damaged_key_keeps_no_key_from_being_made_or_revoked(world, text):
+    (first,) = world.changes.token_keys()
+    world.changes.items.change("key/aa", lambda _: text)
+    second = world.changes.rotate_key()
+    assert set(world.changes.token_keys()) == {first, second}
+    assert world.changes.revoke_key("aa") is None
+    assert world.changes.revoke_key(first) is None
+    assert set(world.changes.token_keys()) == {second}
+    assert "key/aa" not in world.changes.items.read()
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "[]"])
+def test_a_damaged_client_can_be_revoked(world, text):
+    world.changes.items.change("client/widget", lambda _: text)
+    world.changes.revoke_client("widget")
+    assert isinstance(world.changes.clients()["widget"], Revoked)
 
 
 def test_a_revoked_client_is_refused_by_every_task_and_its_old_tokens_for_good(world):

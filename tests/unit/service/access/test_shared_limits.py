@@ -173,6 +173,21 @@ def test_a_note_of_another_version_of_the_service_is_a_task_without_requests():
     assert admitted(service.tasks[0], 1) == 1
 
 
+@pytest.mark.parametrize(
+    "uses",
+    ['"widget": [0, -1000000]', '"widget": [1e999, 0]', f'"widget": [1{"0" * 400}, 0]', f'"x": {"[" * 100_000}'],
+)
+def test_no_note_gives_a_client_more_or_ends_in_an_error(uses):
+    service = Service(1)
+    task = service.tasks[0]
+    for number in ("1e999", "2", "3"):
+        service.table.put_quietly("tasks", "other", f'{{"n": {number}, "clients": {{{uses}}}}}', expires_at=9e9)
+        service.beat()
+        assert task.limits.tasks == 2
+    with task.throttle.admit(caller(concurrent=2)), task.throttle.admit(caller(concurrent=2)):
+        assert admitted(task, concurrent=2) == 0
+
+
 def test_without_a_table_there_is_nothing_to_share():
     limits = SharedLimits(None, None, Reliability(lambda: 0.0))
     limits.start()

@@ -417,7 +417,18 @@ def test_a_stop_by_the_counts_of_all_tasks_names_no_task(service):
 
 
 @pytest.mark.parametrize(
-    "item", [{"sk": "counts/000001/0000016667x"}, {"n.c.requests": "many"}, {"expires_at": "soon"}, {"w.x": []}]
+    "item",
+    [
+        {"sk": "counts/000001/0000016667x"},
+        {"n.c.requests": "many"},
+        {"expires_at": "soon"},
+        {"w.x": []},
+        {"n.c.ms\u00b2": 1},
+        {"n.c.ms" + "9" * 5000: 1},
+        {"n.p.requests": Decimal("1E125"), "n.p.errors": Decimal("-1E125"), "n.c.cost_usd": Decimal("9E125")},
+        {"n.p.cost_squared": Decimal("9E125"), "n.c.ms1000000": 10**30, "n.c.requests": Decimal("-1E40")},
+        {"n.p.errors": 10**12, "n.p.requests": 1, "n.c.errors": -5},
+    ],
 )
 def test_counts_that_cannot_be_read_disarm_no_automatic_stop(service, item):
     one = service.task("one")

@@ -6,8 +6,10 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from shared_table import TableInMemory
 
 from service.core.tools.effect_table import EffectTable
+from service.kit.frame.errors import StoreError
 
 LONG_S = 60.0
 
@@ -60,3 +62,12 @@ async def test_an_effect_that_is_known_already_stays_as_it_is():
     await left(table, shared)
     assert (await table.claim("aa", tool="t")).state == "claimed"
     assert shared.items["aa"].version == 1
+
+
+@pytest.mark.parametrize("text", ["x", "[]", '{"state": "nonsense"}', '{"state": "done", "content": 5}', "[" * 100_000])
+async def test_a_damaged_note_lets_no_tool_be_called_and_says_where_it_stands(text):
+    table = TableInMemory()
+    table.put("effects/aa", "aa", text)
+    with pytest.raises(StoreError, match="'aa' of 'test/effects/aa'"):
+        await EffectTable(table).claim("aa", tool="t")
+    assert table.get("effects/aa", "aa").text == text
