@@ -35,7 +35,7 @@ def train_intents(
         for penalty, accuracy, loss in cross_validated(folder, model):
             say(f"C={penalty:<6g} accuracy {accuracy:.3f}  log loss {loss:.3f}")
         return
-    weights = learn(folder, model)
+    weights = learn(folder, model, trouble=trouble)
     stem = "trouble_weights" if trouble else "intent_weights"
     file, pairs = keep_trained(settings.prompts_dir / "assistant", name, stem, content_of(weights))
     say(f"{file}: {len(weights.intents)} {name}, temperature {weights.temperature}")

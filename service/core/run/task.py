@@ -157,6 +157,10 @@ class Task(ABC, Generic[In]):
         """
         return None
 
+    def unverified(self) -> Sequence[str]:
+        """Return what the task tells customers and nobody has verified yet; `omni doctor` refuses it in production."""
+        return ()
+
     def guard(self, inputs: In, seen: Sequence[TracedStep] = ()) -> Guard | None:
         """Return the guard that checks answers before they are shown, or None. Used when serving only (decision 0016).
 

@@ -34,6 +34,8 @@ def check_deployment(settings: Settings, *, now: Callable[[], float] = time.time
     models: set[str] = set()
     for task in settings.serving.required_tasks:
         yield _release(task, settings, models)
+        if settings.environment == "aws":
+            yield _told(task)
     if settings.environment == "aws" and not account[0].problem:
         yield from _models(settings, sorted(models))
     yield _last_known_good(settings)
@@ -124,6 +126,17 @@ def _models(settings: Settings, models: list[str]) -> Iterator[CheckedPart]:
             return check_model(bedrock, quotas, model)
 
         yield from _found(f"model {model}", "bedrock-throttles", check)
+
+
+def _told(task: str) -> CheckedPart:
+    """Check that somebody has verified what the task tells customers in trouble."""
+    from service.core.run.task import load_task
+
+    unverified = load_task(task).unverified()
+    if not unverified:
+        return CheckedPart(part=f"words of {task}")
+    do = "read each on its source's page, and write the day into the task's file"
+    return CheckedPart(part=f"words of {task}", problem=f"nobody has verified {', '.join(unverified)}", do=do)
 
 
 def _release(task: str, settings: Settings, models: set[str]) -> CheckedPart:

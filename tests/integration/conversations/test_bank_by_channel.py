@@ -1,12 +1,17 @@
 """The bank's assistant over its channels: what the customer hears is grounded, disclosed, and ends with a person when wanted."""
 
+import asyncio
 import json
+import re
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
 import pytest
+import uvicorn
 from builders import changed
 from parcel_service import Code, Source
 from starlette.testclient import TestClient
@@ -104,3 +109,78 @@ async def test_a_caller_is_answered_through_lex_and_transferred(runtime):
     assert (ended["dialogAction"]["type"], ended["sessionAttributes"]["transfer_to_agent"]) == ("Close", "true")
     assert ended["sessionAttributes"]["handover_reason"] == "explicit_request"
     await runtime.answering.tools["assistant"].aclose()
+
+
+async def test_a_caller_reads_a_number_out_in_words_and_pieces_and_is_called_back(runtime, bank):
+    app = create_app(runtime=runtime)
+    app.state.runtime = runtime
+    http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test")
+    channel = LexChannel(ServiceClient(http=http, task="assistant", timeout_s=60), verified={}, timeout_s=60)
+    event = json.loads(RECORDED.read_text())
+
+    async def heard(words):
+        event["inputTranscript"] = words
+        told = await channel.handle(event)
+        event["sessionState"]["sessionAttributes"] = told["sessionState"]["sessionAttributes"]
+        return " ".join(each["content"] for each in told["messages"])
+
+    assert "number" in await heard("could somebody ring me back please")
+    assert "rest of the number" in await heard("oh seven seven double oh")
+    assert "07700900134" in await heard("nine hundred one three four")
+    assert "07700900135" in await heard("no sorry it is oh seven seven double oh nine hundred one three five")
+    assert "callbacks" not in bank.records
+    assert "call you back" in await heard("yes that's right")
+    assert [row["phone"] for row in bank.records["callbacks"].values()] == ["+447700900135"]
+    await runtime.answering.tools["assistant"].aclose()
+
+
+SUNDAY = datetime(2026, 11, 29, 3, 0, tzinfo=UTC)
+AT_NIGHT = (
+    ("I lost my card", "is anybody there", "thanks"),
+    ("I want to kill myself", "I don't know", "ok"),
+    ("Call me back please", "07700 900134", "ok, hold on, don't"),
+    ("let me speak to a human", "no, no call", "how much is the premium card"),
+    ("I can't pay my loan this month", "what can I do", "bye"),
+)
+PROMISED = re.compile(r"one moment please|connect you|next in line|estimated wait|within the next hour|shortly", re.I)
+
+
+def test_fifty_customers_at_once_at_night_are_promised_nobody(runtime, bank, monkeypatch, capsys):
+    """Over HTTP, as a browser asks: nothing is lost, nobody is handed over, and no call is booked against the last word."""
+    bank = replace(bank, clock=lambda: SUNDAY)
+    monkeypatch.setattr(tools, "live_bank", lambda: bank)
+    server = uvicorn.Server(uvicorn.Config(create_app(runtime=runtime), port=0, log_level="error", lifespan="on"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    port = server.servers[0].sockets[0].getsockname()[1]
+
+    async def customer(http, number):
+        begun = (await http.post(PATH, json={})).json()["conversation_id"]
+        replies, took = [], []
+        for message in AT_NIGHT[number % len(AT_NIGHT)]:
+            started = time.perf_counter()
+            answer = await http.post(f"{PATH}/{begun}/messages", json={"message": message})
+            took.append(time.perf_counter() - started)
+            assert answer.status_code == 200, answer.text
+            replies.append(answer.json())
+        return replies, took
+
+    async def all_at_once():
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=120) as http:
+            return await asyncio.gather(*(customer(http, number) for number in range(50)))
+
+    found = asyncio.run(all_at_once())
+    server.should_exit = True
+    thread.join(30)
+    replies = [reply for each, _ in found for reply in each]
+    assert len(replies) == 150
+    assert [reply["reply"] for reply in replies if reply["reply"] is None or PROMISED.search(reply["reply"])] == []
+    assert {reply["state"] for reply in replies} <= {"open", "closed"}
+    assert (bank.records.get("callbacks", {}), bank.records.get("transfers", {})) == ({}, {})
+    took = sorted(seconds for _, each in found for seconds in each)
+    with capsys.disabled():
+        print(
+            f"50 customers at once at night: 150 turns, p95 {took[int(0.95 * len(took))]:.2f} s, longest {took[-1]:.2f} s"
+        )

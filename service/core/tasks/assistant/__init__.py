@@ -7,14 +7,15 @@ from typing import ClassVar
 from pydantic import BaseModel
 
 from service.core.llm.model_call import InProcessModels
-from service.core.run.dialogue.task import DialogueTask
+from service.core.run.dialogue.task import DialogueSoFar, DialogueTask
 from service.core.run.dialogue.turn import DialogueInputs, DialogueReply, HandoverFacts
-from service.core.run.task import TaskContext
+from service.core.run.task import Steps, TaskContext
 from service.core.run.task_result import TaskResult
+from service.core.tasks.assistant.first_help import first_help
 from service.core.tasks.assistant.knowledge import bank_knowledge
 from service.core.tasks.assistant.persona import persona, remembered
 from service.core.tasks.assistant.reply import AssistantReply
-from service.core.tasks.assistant.rules import BY_MEANING_ID, MODEL_ID, rules, rules_by_meaning
+from service.core.tasks.assistant.rules import BY_MEANING_ID, MODEL_ID, rules, rules_by_meaning, rules_go_first
 from service.core.tasks.assistant.story import handover_facts, numbers_said
 from service.core.tasks.assistant.tools import FUNCTIONS, live_bank
 from service.core.tasks.assistant.understanding.by_meaning import OWN_TROUBLE, OWN_WEIGHTS, guess_by_meaning
@@ -25,6 +26,7 @@ from service.core.tools.functions import ToolFunction
 from service.core.tools.provenance import Sources
 from service.core.tools.use import TracedStep
 from service.core.unit.pair import Artifact, Pair
+from service.core.unit.question import DialogueTurn, ToolTurn
 from service.kit.frame.errors import ModelUnusable
 from service.kit.telemetry.log import Event, log
 
@@ -72,13 +74,37 @@ class BankAssistant(DialogueTask[DialogueInputs]):
             log_intent(inputs, _guess_of(context.pair))
         return await super().run(inputs, context)
 
+    def steps(self, inputs: DialogueInputs, pair: Pair) -> Steps:
+        """See ``Task.steps``. In a model's pair that names weights of trouble the rules help in trouble and arrange calls."""
+        guess = _guess_of(pair)
+        if not _is_hybrid(pair) or not rules_go_first(inputs, guess):
+            return (yield from super().steps(inputs, pair))
+        answer, turns = rules if guess is None else rules_by_meaning, tuple[DialogueTurn, ...]()
+        while True:
+            said = answer(DialogueSoFar(inputs=inputs, turns=turns, may_use_tools=bool(pair.tools), pair=pair))
+            if isinstance(said, str):
+                return said
+            contents = []
+            for use in said.uses:
+                outcome = yield use
+                contents.append(outcome.content)
+            turns = (*turns, ToolTurn(text="", uses=said.uses, contents=tuple(contents)))
+
+    def unverified(self) -> Sequence[str]:
+        """Return the numbers of first help that nobody has read on their owner's page."""
+        return [f"{each.number} ({name})" for name, each in first_help().contacts.items() if each.unverified]
+
     def guard(self, inputs: DialogueInputs, seen: Sequence[TracedStep] = ()) -> AssistantGuard:
         """Return the guard that looks up each fact and promise of a model's reply in what the tools of this turn returned."""
         return AssistantGuard(inputs, seen)
 
 
+def _is_hybrid(pair: Pair) -> bool:
+    return pair.model not in BankAssistant.in_process and any(each.name == OWN_TROUBLE.name for each in pair.artifacts)
+
+
 def _guess_of(pair: Pair) -> GuessIntent | None:
-    if BY_MEANING_ID in pair.models:
+    if BY_MEANING_ID in pair.models or _is_hybrid(pair):
         with suppress(ModelUnusable):  # then the rules without it answer, and the answer says so
             return guess_by_meaning(pair)
     return None

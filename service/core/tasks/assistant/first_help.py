@@ -24,13 +24,23 @@ class _Strict(BaseModel):
 
 
 class HelpContact(_Strict):
-    """A number that customers in trouble are given: whose it is, where it is published, who checks it and when that was."""
+    """A number that customers in trouble are given: where it is published, who checks it, and when that was done last.
+
+    ``unverified``: the number is known, but nobody has read it on the page that ``source`` names.
+    """
 
     number: _Text
     voice: Mapping[HelpLanguage, _Text]
     source: _Text
     owner: _Text
-    checked: date
+    checked: date | None = None
+    unverified: bool = False
+
+    @model_validator(mode="after")
+    def _is_dated(self) -> "HelpContact":
+        if self.unverified == (self.checked is not None):
+            raise ValueError("a number is either unverified, or has the day on which it was checked")
+        return self
 
 
 class Wording(_Strict):

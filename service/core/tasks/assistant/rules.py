@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from service.core.run.dialogue.task import DialogueSoFar
-from service.core.run.dialogue.turn import HandoverNote, ReplyAction
+from service.core.run.dialogue.turn import DialogueInputs, HandoverNote, ReplyAction
 from service.core.tasks.assistant import tools
 from service.core.tasks.assistant.callback import arrange_callback
 from service.core.tasks.assistant.first_help import first_help
@@ -60,6 +60,12 @@ def rules_by_meaning(document: object) -> str | Said:
     return _answered(document, guess_by_meaning(document.pair))
 
 
+def rules_go_first(inputs: DialogueInputs, guess_intent: GuessIntent | None) -> bool:
+    """Return whether a turn is the rules' own, whoever answers the rest: the customer is in trouble, or a call is arranged."""
+    talk = talk_of(inputs, bank_knowledge(), guess_intent)
+    return talk.heard.trouble is not None or _goes_on(talk) or "callback" in talk.open or talk.agreed
+
+
 def _answered(document: object, guess_intent: GuessIntent | None) -> str | Said:
     assert isinstance(document, DialogueSoFar)
     inputs = document.inputs
@@ -82,18 +88,37 @@ def _answered(document: object, guess_intent: GuessIntent | None) -> str | Said:
 
 
 def _first_help(turn: OpenTurn) -> str:
-    """Return what a customer in trouble is told at once; "" where that was told right before."""
-    told = _told(turn)
-    return "" if told in turn.talk.question else told
+    """Return what a customer in trouble is told at once, and again while nothing else is spoken of; "" else."""
+    talk = turn.talk
+    if _goes_on(talk):
+        return _told(turn, talk.trouble)
+    told = _told(turn, talk.heard.trouble)
+    return "" if told in talk.question else told
 
 
-def _told(turn: OpenTurn) -> str:
-    """Return the first help for the trouble of the last message; "" if it tells of none."""
-    talk, spoken = turn.talk, turn.inputs.session.get("channel") == "voice"
-    return "" if talk.heard.trouble is None else first_help().told(talk.heard.trouble, talk.language, spoken=spoken)
+def _goes_on(talk: Talk) -> bool:
+    """Return whether the trouble told before is still what the customer writes about: nothing else can be made of the message.
+
+    In danger a short word ends nothing, either: nobody is wished a lovely day.
+    """
+    heard = talk.heard
+    if talk.trouble is None or heard.trouble is not None or heard.handover is not None or talk.open or talk.left:
+        return False
+    return talk.trouble in _NO_CALL if talk.understood else not heard.off_topic
+
+
+def _told(turn: OpenTurn, kind: TroubleKind | None) -> str:
+    spoken = turn.inputs.session.get("channel") == "voice"
+    return "" if kind is None else first_help().told(kind, turn.talk.language, spoken=spoken)
 
 
 def _reason(talk: Talk) -> TransferReason | None:
+    reason = _due(talk)
+    asked_for = ("sensitive_topic", "explicit_request")
+    return None if talk.no_person and reason not in asked_for else reason
+
+
+def _due(talk: Talk) -> TransferReason | None:
     if talk.heard.handover is not None:
         return talk.heard.handover
     if talk.asked == "late" and talk.consent == "refused":
@@ -102,9 +127,11 @@ def _reason(talk: Talk) -> TransferReason | None:
         return "explicit_request"
     if talk.repeated and not (talk.left or talk.heard.yes or talk.heard.no or talk.heard.bye):
         return "repeated_query"
-    if talk.declined and (talk.heard.off_topic or not talk.understood):
+    if talk.declined and (talk.heard.off_topic or not (talk.understood or talk.open)):
         return "capability_limitation"  # to say a second time that it cannot help would help nobody
-    return "capability_limitation" if talk.lost >= _MOST_LOST else None
+    if talk.lost < _MOST_LOST:
+        return None
+    return "capability_limitation" if talk.trouble is None else "sensitive_topic"
 
 
 def _answer(turn: OpenTurn) -> None:
@@ -229,8 +256,8 @@ def _handed_over(turn: OpenTurn, reason: TransferReason, *, may_use_tools: bool)
 def _closed(turn: OpenTurn, reason: TransferReason, hours: Worded) -> str:
     """Reply where nobody takes over now: offer a call, unless what the customer is told at once says all."""
     language = turn.talk.language
-    if turn.talk.heard.trouble in _NO_CALL:
-        turn.help = turn.help or _told(turn)
+    if turn.talk.trouble in _NO_CALL:
+        turn.help = turn.help or _told(turn, turn.talk.trouble)
         return _reply(turn, "answer")
     if language != "en":
         turn.say(first_help().languages[language].closed)
@@ -285,7 +312,7 @@ def _reply(turn: OpenTurn, action: ReplyAction, note: HandoverNote | None = None
         words.insert(0, in_turn(persona().acknowledgments, turn.inputs))
     if turn.help:
         words.insert(0, turn.help)
-    if must_disclose(turn.inputs) and not turn.talk.heard.asks_if_ai and not discloses(" ".join(words)):
+    if must_disclose(turn.inputs) and not discloses(" ".join(words)):
         words.insert(0, _disclosure(turn.talk.language))
     claims: Sequence[Claim] = [claim for part in turn.parts for claim in part.claims]
     reply = AssistantReply(

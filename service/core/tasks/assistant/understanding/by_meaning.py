@@ -17,7 +17,7 @@ OWN_WEIGHTS = Artifact(
 OWN_TROUBLE = Artifact(
     name="trouble",
     file="understanding/trouble_weights.json",
-    sha256="4721d9a51ed5ba2869d19561af297484cf8d9b0b50bacccff6ddf854149810e4",
+    sha256="2804c469a0dd96d216d2b300708683473124279f1b80868f1160cb483f53cde8",
 )
 
 

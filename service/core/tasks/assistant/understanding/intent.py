@@ -16,6 +16,7 @@ from service.core.tasks.assistant.understanding.triggers import (
     names_other_customer,
     off_topic,
     reason_besides_trouble,
+    refuses_person,
 )
 from service.core.tasks.assistant.understanding.trouble import HelpLanguage, TroubleKind, trouble_in
 from service.kit.frame.patterns import pattern_texts
@@ -55,12 +56,13 @@ _ASKS_FOR_NEW_CARD = re.compile(_TEXTS["asks_for_new_card"], re.I)
 class Wish:
     """What a message wants: its ``topics`` in their order, ``aspects`` of them, and why a person must take over.
 
-    ``language`` is None where the message has too few words to tell.
+    ``language`` is None where the message has too few words to tell. ``no_person``: the customer wants to speak to nobody.
     """
 
     topics: tuple[Topic, ...] = ()
     aspects: frozenset[Aspect] = frozenset()
     handover: TransferReason | None = None
+    no_person: bool = False
     trouble: TroubleKind | None = None
     language: HelpLanguage | None = None
     asks_if_ai: bool = False
@@ -86,8 +88,11 @@ class Wish:
 
 
 @lru_cache(maxsize=2_048)  # each turn hears the messages before it again
-def hear(message: str, spoken: HelpLanguage = "en") -> Wish:
-    """Read a message by itself, without what was said before; ``spoken`` is its language where it has too few words to tell."""
+def hear(message: str, spoken: HelpLanguage = "en", *, in_trouble: bool = True) -> Wish:
+    """Read a message by itself, without what was said before; ``spoken`` is its language where it has too few words to tell.
+
+    Without ``in_trouble`` no word of it is read as trouble.
+    """
     text = message.replace("’", "'")
     topics = _topics(text)
     matter = off_topic(text, topics)
@@ -98,6 +103,7 @@ def hear(message: str, spoken: HelpLanguage = "en") -> Wish:
         aspects=frozenset(name for name, pattern in _ASPECTS.items() if re.search(rf"\b(?:{pattern})", text, re.I)),
         handover=handover_reason(text, topics, language or spoken)
         or (handover_reason(text, topics) if language is None else None),
+        no_person=refuses_person(text),
         language=language,
         asks_if_ai=asks_if_ai(text),
         off_topic=matter,
@@ -112,6 +118,8 @@ def hear(message: str, spoken: HelpLanguage = "en") -> Wish:
         bye=_BYE.search(text) is not None and not topics,
         hello=_HELLO.search(text) is not None and not topics,
     )
+    if not in_trouble:
+        return heard
     kind = trouble_in(text, language or spoken)
     if kind is None and (kind := trouble_in(text)):
         heard = replace(heard, language=None)  # one stray word makes English look like another language

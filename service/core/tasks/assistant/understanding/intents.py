@@ -51,11 +51,15 @@ _OF_REASON: Mapping[TransferReason, Intent] = {reason: intent for intent, reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guess:
-    """The likeliest intent of a message by its meaning, its probability, and the trouble that it tells of by its meaning."""
+    """The likeliest intent of a message by its meaning, its probability, and the trouble that it tells of by its meaning.
+
+    ``no_trouble``: the meaning is so far from trouble that words of it are used for something else.
+    """
 
     intent: Intent
     confidence: float
     trouble: TroubleKind | None = None
+    no_trouble: bool = False
 
     @property
     def is_sure(self) -> bool:

@@ -13,7 +13,7 @@ from service.core.tasks.assistant.understanding.consent import Consent, changes,
 from service.core.tasks.assistant.understanding.intent import Aspect, Topic, Wish, hear
 from service.core.tasks.assistant.understanding.intents import Guess, GuessIntent, Intent, intent_of, meant
 from service.core.tasks.assistant.understanding.slots import Slots, read_slots
-from service.core.tasks.assistant.understanding.trouble import HelpLanguage
+from service.core.tasks.assistant.understanding.trouble import HelpLanguage, TroubleKind, gravest
 from service.kit.frame.patterns import pattern_texts
 
 _FILE = Path(__file__).with_name("patterns.yaml")
@@ -23,11 +23,13 @@ _TEXTS = pattern_texts(_FILE, "talk")
 _ASKS = {name: re.compile(text, re.I) for name, text in pattern_texts(_FILE, "asks").items()}
 _CANNOT_HELP = re.compile(_TEXTS["cannot_help"], re.I)
 _LEAVES = re.compile(_TEXTS["leaves"], re.I)
+_HAS_NONE = re.compile(_TEXTS["has_none"], re.I)
 _INSTEAD = re.compile(_TEXTS["instead"], re.I)
 _SOMEBODY_ELSES = re.compile(_TEXTS["somebody_elses"], re.I)
 _PRESENT = re.compile(_TEXTS["present"], re.I)
 _OF_CALLBACK = ("phone", "callback", "late")  # what may be asked, or left open, about a callback
-_LEAST_WORDS_OF_TROUBLE = 4
+_LEAST_WORDS_OF_TROUBLE, _LEAST_WORDS_OF_ANSWER = 2, 4  # a short answer to a question says what was asked for
+_LEAST_DIGITS = 6
 _LEAST_PIECE, _MOST_PHONE_DIGITS = 3, 14
 _WORD = re.compile(r"\w+")
 _ALIKE, _LEAST_WORDS = 0.6, 3  # shared words of two messages that ask the same, as a share of all their words
@@ -41,6 +43,8 @@ class Talk:
     ``open`` are the topics that wait for an answer, ``aspects`` what is asked about each. ``asked`` is what the assistant's last
     reply asked for, "" for nothing. ``lost`` counts the messages in a row that nothing could be made of. ``intent`` is what the
     last message wants first; ``guess`` is what its meaning said, None where its words were enough or only words are read.
+
+    ``trouble`` is the gravest that the customer told of in the conversation, ``no_person`` whether they want to speak to nobody.
 
     ``question`` is the assistant's last reply, ``left``: the last message leaves what was asked. Of a callback: ``consent`` is
     what the last message answered to the number read back, ``agreed`` whether a plain yes to it still stands, also one whose turn
@@ -67,6 +71,8 @@ class Talk:
     pieces: str = ""
     others: bool = False
     left: bool = False
+    trouble: TroubleKind | None = None
+    no_person: bool = False
     language: HelpLanguage = "en"
     intent: Intent = "unclear"
     guess: Guess | None = None
@@ -124,12 +130,20 @@ def _heard(talk: Talk, message: str, knowledge: BankKnowledge, guess_intent: Gue
     heard = _with_trouble(heard, talk, message, guess_intent)
     leaves = heard.trouble is not None or (heard.bye and not talk.agreed)
     if _LEAVES.search(message):
-        leaves, stated = True, Slots()
-    talk = replace(talk, left=leaves and bool(talk.open), language=heard.language or talk.language)
+        leaves, stated = True, stated if heard.topics else Slots()
+    if talk.asked == "phone" and _HAS_NONE.search(message) and not stated.phone:
+        leaves = True
+    talk = replace(
+        talk,
+        left=leaves and bool(talk.open),
+        language=heard.language or talk.language,
+        trouble=gravest(talk.trouble, heard.trouble),
+        no_person=heard.no_person or (talk.no_person and heard.handover != "explicit_request"),
+    )
     if leaves or (_INSTEAD.search(message) and set(heard.topics) - set(talk.open)):
         talk = replace(talk, open=(), pieces="")
     by_words = _taken_up(talk, heard, stated)
-    if by_words.understood or guess_intent is None:
+    if by_words.understood or talk.left or guess_intent is None:
         return by_words
     guess = guess_intent(message)
     by_meaning = _taken_up(talk, meant(heard, guess.intent), stated) if guess.is_sure else by_words
@@ -137,12 +151,21 @@ def _heard(talk: Talk, message: str, knowledge: BankKnowledge, guess_intent: Gue
 
 
 def _with_trouble(heard: Wish, talk: Talk, message: str, guess_intent: GuessIntent | None) -> Wish:
-    """Return ``heard`` with the trouble that the meaning of ``message`` shows; a short answer to a question shows none."""
-    asks_nothing = heard.trouble is not None or talk.consent != "none" or heard.language not in (None, "en")
-    if guess_intent is None or asks_nothing or len(_WORD.findall(message)) < _LEAST_WORDS_OF_TROUBLE:
+    """Return ``heard`` with the trouble that the meaning of ``message`` shows; a short answer to a question shows none.
+
+    Where the meaning is far from trouble, the words that told of it meant something else.
+    """
+    reads_out = len(digits_in(message)) >= _LEAST_DIGITS  # the model reads nothing in a number
+    unread = reads_out or talk.consent != "none" or heard.language not in (None, "en")
+    answers = talk.asked not in ("", "request") or heard.yes or heard.no or heard.bye or heard.hello
+    least = _LEAST_WORDS_OF_ANSWER if answers else _LEAST_WORDS_OF_TROUBLE
+    if guess_intent is None or unread or len(_WORD.findall(message)) < least:
         return heard
-    kind = guess_intent(message).trouble
-    return heard if kind is None else heard.in_trouble(kind)
+    guess = guess_intent(message)
+    if heard.trouble is None:
+        asks_back = guess.trouble == "confused_caller" and bool(talk.open)  # "what did you ask" is no confusion
+        return heard if guess.trouble is None or asks_back else heard.in_trouble(guess.trouble)
+    return hear(message, talk.language, in_trouble=False) if guess.no_trouble else heard
 
 
 def _of_callback(talk: Talk, message: str, heard: Wish, stated: Slots) -> tuple[Talk, Slots]:

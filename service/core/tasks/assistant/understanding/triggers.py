@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from service.core.tasks.assistant.knowledge import TransferReason
-from service.core.tasks.assistant.understanding.trouble import HelpLanguage
+from service.core.tasks.assistant.understanding.trouble import HelpLanguage, without_pictures
 from service.kit.frame.patterns import pattern_texts
 
 _TEXTS = pattern_texts(Path(__file__).with_name("patterns.yaml"), "triggers")
@@ -35,7 +35,7 @@ def handover_reason(text: str, topics: Collection[str], language: HelpLanguage =
     """Return why a person must take over after ``text``, which is about ``topics``; None if nobody must."""
     if language != "en":
         return "explicit_request" if _PERSON_IN[language].search(text) else None
-    if _SENSITIVE.search(text):
+    if _SENSITIVE.search(without_pictures(text)):
         return "sensitive_topic"
     return reason_besides_trouble(text, topics)
 
@@ -52,6 +52,11 @@ def reason_besides_trouble(text: str, topics: Collection[str]) -> TransferReason
     if _OWN_ACCOUNT.search(text) and not names_other_customer(text):
         return "capability_limitation"
     return None
+
+
+def refuses_person(text: str) -> bool:
+    """Return whether ``text`` says that the customer wants to speak to nobody."""
+    return _NO_PERSON.search(text) is not None
 
 
 def asks_if_ai(text: str) -> bool:
@@ -95,7 +100,7 @@ def _is_by_the_way(text: str, topics: Collection[str]) -> bool:
 
 
 def _asks_for_person(text: str, topics: Collection[str]) -> bool:
-    if _NO_PERSON.search(text):
+    if refuses_person(text):
         return False
     if {"callback", "queue", "hours"}.intersection(topics):
         return False

@@ -33,13 +33,25 @@ _BY_LANGUAGE: Mapping[HelpLanguage, Mapping[TroubleKind, re.Pattern[str]]] = {
 _HARMLESS = tuple(re.compile(rf"(?<!\w)(?:{text})(?!\w)") for text in pattern_texts(_FILE, "harmless").values())
 
 
+def gravest(*kinds: TroubleKind | None) -> TroubleKind | None:
+    """Return which of ``kinds`` must be spoken to first; None if there is none."""
+    return min((kind for kind in kinds if kind is not None), key=get_args(TroubleKind).index, default=None)
+
+
 @lru_cache(maxsize=2_048)  # each turn reads the messages before it again
 def trouble_in(message: str, language: HelpLanguage = "en") -> TroubleKind | None:
     """Return the trouble that a message in ``language`` tells of, the gravest if there are several; None if it tells of none."""
-    text = _plain(message)
-    for harmless in _HARMLESS if language == "en" else ():
-        text = harmless.sub(" ", text)
+    text = without_pictures(message) if language == "en" else _plain(message)
     return next((kind for kind, pattern in _BY_LANGUAGE[language].items() if pattern.search(text)), None)
+
+
+@lru_cache(maxsize=2_048)
+def without_pictures(message: str) -> str:
+    """Return an English ``message``, in plain letters, without its pictures of speech ("my phone died")."""
+    text = _plain(message)
+    for harmless in _HARMLESS:
+        text = harmless.sub(" ", text)
+    return text
 
 
 def _plain(message: str) -> str:

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from service.core.statements.accounting.account import sentences_of
 from service.core.statements.accounting.source import SourceStatement
 from service.core.tasks.assistant.first_help import first_help
 from service.core.tasks.assistant.persona import persona
+from service.core.tasks.assistant.phone import with_digits
 from service.core.tasks.assistant.understanding.intent import Aspect
 from service.core.tasks.assistant.wording import (
     Worded,
@@ -43,40 +45,42 @@ def approved(answers: Iterable[tuple[str, Mapping[str, Any]]], customer: Iterabl
     yield from _wordings()
     for tool in {tool for tool, _ in answers}:
         yield from _deeds(tool)
-    for text in customer:
+    said = [part for text in customer for part in (text, with_digits(text))]
+    for text in dict.fromkeys(part for one in said for part in (one, *sentences_of(one))):
         yield SourceStatement(text=text, how="echo", heads=("The customer said", "The customer says", "The customer"))
     for tool, answer in answers:
-        for text in dict.fromkeys(sentence for part in _worded(tool, answer) for sentence in _sentences(part)):
+        for text in dict.fromkeys(sentence for part in _worded(tool, answer) for sentence in sentences_of(part.text)):
             yield SourceStatement(text=text, how="tool")
         yield from _fields(answer, "")
 
 
 @cache
 def _wordings() -> tuple[SourceStatement, ...]:
-    return tuple(SourceStatement(text=text, how="wording") for text in (*persona().wordings, *first_help().wordings))
+    return tuple(_by_sentence(persona().wordings, first_help().wordings))
 
 
 @cache
 def _deeds(tool: str) -> tuple[SourceStatement, ...]:
     """Return how the assistant says what ``tool`` did: without its answer nothing accounts for these."""
     said = (*persona().deeds.get(tool, ()), *(persona().handovers.values() if tool == "transfer_to_agent" else ()))
-    return tuple(SourceStatement(text=text, how="wording") for text in said)
+    return tuple(_by_sentence(said))
 
 
-def _sentences(part: Worded) -> Iterator[str]:
-    if part.text:
-        yield part.text
+def _by_sentence(*wordings: Iterable[str]) -> Iterator[SourceStatement]:
+    """Yield the sentences of approved wordings: a reply may have one of them alone."""
+    for text in dict.fromkeys(sentence for texts in wordings for one in texts for sentence in sentences_of(one)):
+        yield SourceStatement(text=text, how="wording")
 
 
 def _worded(tool: str, answer: Mapping[str, Any]) -> Iterator[Worded]:
     """Yield what the assistant's own wording makes of a tool's answer; nothing of one that lacks what it needs."""
     try:
         if "account_type" in answer:
-            for aspect in _ASPECTS:
-                yield opening_worded(tool, answer, aspects=frozenset({aspect}), question="")
+            for aspects in (frozenset[Aspect](), *map(frozenset, zip(_ASPECTS, strict=True))):
+                yield opening_worded(tool, answer, aspects=aspects, question="")
         elif "card_details" in answer:
-            for aspect in _CARD_ASPECTS:
-                yield card_worded(tool, answer, aspects=frozenset({aspect}), question="")
+            for aspects in (frozenset[Aspect](), *map(frozenset, zip(_CARD_ASPECTS, strict=True))):
+                yield card_worded(tool, answer, aspects=aspects, question="")
         elif "branches" in answer:
             yield branches_worded(tool, answer)
         elif tool == "check_hours":

@@ -6,6 +6,7 @@ from botocore.stub import Stubber
 
 from service.kit.frame.errors import ConfigurationError
 from service.kit.settings import Settings
+from service.operate.doctor import checks
 from service.operate.doctor.checks import CheckedPart
 from service.operate.doctor.models import NEEDED_TOKENS, base_model, check_model
 from service.operate.doctor.readiness import Confirmation, check_readiness, read_items
@@ -112,3 +113,11 @@ def test_a_wrong_checklist_is_refused(tmp_path):
     (tmp_path / "wrong.yaml").write_text("- {item: x}", encoding="utf-8")
     with pytest.raises(ConfigurationError, match="1 validation error"):
         read_items(tmp_path / "wrong.yaml")
+
+
+def test_words_that_nobody_verified_are_a_problem_with_what_to_do(monkeypatch):
+    found = checks._told("assistant")
+    assert "0800 1111" in found.problem
+    assert "source's page" in found.do
+    monkeypatch.setattr("service.core.tasks.assistant.BankAssistant.unverified", lambda _: [])
+    assert checks._told("assistant").problem == ""

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from service.core.run.dialogue.task import DialogueSoFar
 from service.core.run.dialogue.turn import DialogueInputs
+from service.core.run.task import load_task
 from service.core.tasks.assistant import tools
 from service.core.tasks.assistant.bank import Bank
 from service.core.tasks.assistant.first_help import FirstHelp, first_help
@@ -214,3 +215,32 @@ def test_a_file_that_cannot_be_read_says_so(monkeypatch, tmp_path):
             module.first_help()
     finally:
         module.first_help.cache_clear()
+
+
+@pytest.mark.parametrize("at", [OPEN, SUNDAY], ids=["open", "sunday"])
+@pytest.mark.parametrize("message", ["I don't know", "please", "ok thanks", "are you there", "no"])
+def test_danger_stays_what_the_conversation_is_about(at, message):
+    """The third message once got the ordinary reply, with a lovely day."""
+    chat = Chat(at=at)
+    chat("I want to kill myself")
+    chat("nobody can help me")
+    reply = chat(message)
+    assert first_help().told("danger_to_life", "en", spoken=False) in reply.reply
+    assert not reply.asks
+
+
+def test_after_a_lost_card_what_nobody_understands_is_about_it_and_other_wishes_are_met():
+    chat = Chat(at=SUNDAY)
+    chat("I lost my card")
+    chat("no, don't call me")
+    assert first_help().told("lost_or_stolen", "en", spoken=False) in chat("hmm what else").reply
+    assert "£12" in chat("how much is the premium card a month").reply
+    assert "lovely day" in chat("thanks, bye").reply
+
+
+def test_a_number_is_checked_on_a_day_or_unverified_and_the_doctor_is_told():
+    raw = first_help().model_dump()
+    raw["contacts"]["childline"]["checked"] = "2026-11-25"
+    with pytest.raises(ValidationError, match="either unverified, or has the day"):
+        FirstHelp.model_validate(raw)
+    assert any("0800 1111" in each for each in load_task("assistant").unverified())

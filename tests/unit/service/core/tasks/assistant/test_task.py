@@ -22,15 +22,15 @@ from service.core.tasks.assistant.understanding import by_meaning
 from service.core.tools.allowed import AllowedTools
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair_file import load_pair
-from service.core.unit.question import Said, Use
+from service.core.unit.question import Question, Said, Use
 from service.kit.frame.errors import KnowledgeError, UpstreamUnavailable
 from service.kit.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[6]
 CARDS = ModelCards.load(Settings().prompts_dir / "models.yaml")
-PAIR, GUESSER = (
+PAIR, GUESSER, HYBRID = (
     load_pair(ROOT / f"prompts/assistant/{name}.prompty", cards=CARDS, task_variables=TASK.variables)
-    for name in ("nova-lite", "rules-minilm")
+    for name in ("nova-lite", "rules-minilm", "hybrid-nova-lite")
 )
 
 
@@ -146,3 +146,17 @@ async def test_where_the_extra_is_missing_the_rules_answer_in_place_of_those_tha
     assert (result.arm, result.model, reply["asks"]) == ("fallback", MODEL_ID, ["request"])
     (line,) = [line for line in lines if line["event"] == "INTENT_READ"]
     assert (line["intent"], line["read_by"]) == ("unclear", "nothing")
+
+
+def test_in_a_hybrid_pair_the_rules_help_and_arrange_calls_and_the_model_does_the_rest(monkeypatch):
+    monkeypatch.setattr("service.core.tasks.assistant._guess_of", lambda _: None)
+
+    def first(message, pair=HYBRID):
+        return next(TASK.steps(DialogueInputs(conversation_id="conv-1", message=message), pair))
+
+    assert first("I lost my card").tool == "transfer_to_agent"
+    assert isinstance(first("How much is the premium card?"), Question)
+    assert isinstance(first("I lost my card", PAIR), Question)
+    with pytest.raises(StopIteration) as asked:
+        first("Call me back on 07700 900134")
+    assert "Shall I arrange a call to 07700 900134?" in asked.value.value

@@ -20,7 +20,12 @@ from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.rules import rules, rules_by_meaning
 from service.core.tasks.assistant.tools import METHODS
 from service.core.tasks.assistant.understanding import by_meaning
-from service.core.tasks.assistant.understanding.classifier import IntentClassifier, IntentWeights, read_weights
+from service.core.tasks.assistant.understanding.classifier import (
+    IntentClassifier,
+    IntentWeights,
+    TroubleMargin,
+    read_weights,
+)
 from service.core.tasks.assistant.understanding.intents import Guess
 from service.core.tasks.assistant.understanding.talk import talk_of
 from service.core.unit.question import ToolTurn
@@ -133,14 +138,33 @@ def test_trouble_that_no_words_show_is_told_by_meaning():
     assert heard("quiero abrir una cuenta hoy", guess).heard.trouble is None
 
 
-def test_weights_for_trouble_name_its_kind_above_the_least_probability_only():
-    def trouble_weights(size):
-        sizes = np.array([[size, 0], [0, size]], "<f4")
-        return weights(intents=("fraud", "ordinary"), coefficients=base64.b64encode(sizes.tobytes()))
+def test_words_of_trouble_count_for_nothing_where_the_meaning_is_far_from_it():
+    def guess(text):
+        return Guess(intent="account", confidence=1.0, no_trouble=True)
 
-    sure, unsure = (IntentClassifier(weights(), TwoWords(), trouble_weights(size)) for size in (9, 1))
+    message = "Is there a payment holiday for a new account?"
+    assert heard(message, None).heard.trouble == "cannot_pay"
+    talk = heard(message, guess)
+    assert (talk.heard.trouble, talk.heard.handover, talk.open) == (None, None, ("account",))
+
+
+def test_the_margin_says_whether_there_is_trouble_and_the_probabilities_which():
+    def of_trouble(intercept, **more):
+        support = base64.b64encode(np.array([[127, 0], [0, 127]], "i1").tobytes())
+        margin = TroubleMargin(
+            gamma=1.0, intercept=intercept, support=support, duals=base64.b64encode(np.array([1, -1], "<f4").tobytes())
+        )
+        return weights(intents=("fraud", "ordinary"), margin=margin, **more)
+
+    sure, unsure, far = (IntentClassifier(weights(), TwoWords(), of_trouble(size)) for size in (0, -1.2, -3))
     assert (sure.guess("card").trouble, unsure.guess("card").trouble) == ("fraud", None)
-    assert sure.guess("line").trouble is None
+    assert (sure.guess("line").trouble, unsure.guess("card").no_trouble, far.guess("card").no_trouble) == (
+        None,
+        False,
+        True,
+    )
+    with pytest.raises(ConfigurationError, match="no margin"):
+        IntentClassifier(weights(), TwoWords(), weights(intents=("fraud", "ordinary")))
 
 
 def test_an_answer_to_a_question_is_no_matter_of_guessing():
