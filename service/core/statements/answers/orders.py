@@ -188,8 +188,9 @@ _CUES = _BASE | _MODAL_WORDS | _FOREVER | {"don"}
 
 def orders_in(prose: str, sentences: list[str], statements: Statements) -> Iterator[Finding]:
     """Yield the orders and the advice in ``sentences``, those of ``prose``, that ``statements`` do not support."""
-    for sentence in sentences if _ADVICE.may_match(prose) else ():
-        for match in _ADVICE.finditer(sentence):
+    advice = _ADVICE.within(prose)
+    for sentence in sentences if advice else ():
+        for match in advice.finditer(sentence):
             clause = re.split(r"[,;:]", sentence[match.start() :], maxsplit=1)[0]
             matter = content_of(clause) - _ADVICE_WORDS
             if not is_reported(sentence, match.start()) and not statements.mention(

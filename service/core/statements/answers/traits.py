@@ -339,19 +339,16 @@ def prepare_traits() -> None:
 def traits_in(prose: str, sentences: list[str], statements: Statements) -> Iterator[Finding]:
     """Yield the traits in ``sentences``, those of ``prose``, that ``statements`` do not support."""
     for named, adjectives, known in _compiled():
-        patterns = [pattern for pattern in (named, adjectives) if pattern is not None and pattern.may_match(prose)]
+        patterns = [
+            (found, pattern is adjectives)
+            for pattern in (named, adjectives)
+            if pattern is not None and (found := pattern.within(prose))
+        ]
         if not patterns or known.search(statements.evidence):
             continue
         for sentence in sentences:
-            for pattern in patterns:
-                match = next(
-                    (
-                        m
-                        for m in pattern.pattern.finditer(sentence)
-                        if _is_trait(m, sentence, framed=pattern is adjectives)
-                    ),
-                    None,
-                )
+            for pattern, framed in patterns:
+                match = next((m for m in pattern.finditer(sentence) if _is_trait(m, sentence, framed=framed)), None)
                 if match:
                     yield Finding(kind="trait", value=match[0], statement=sentence)
                     break
