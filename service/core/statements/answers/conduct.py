@@ -229,7 +229,9 @@ def _scorned(prose: str, sentences: list[str], statements: Statements) -> Iterat
 def dangers_in(prose: str, sentences: list[str], statements: Statements) -> Iterator[Finding]:
     """Yield dangerous advice of ``sentences``, those of ``prose``, that ``statements`` do not hold."""
     danger = _DANGER.within(prose)
-    for sentence in sentences if danger else ():
+    if danger is None:
+        return
+    for sentence in sentences:
         for match in danger.finditer(sentence):
             if _NOT_BEFORE.search(sentence, max(0, match.start() - 60), match.start()):
                 continue

@@ -189,8 +189,8 @@ _CUES = _BASE | _MODAL_WORDS | _FOREVER | {"don"}
 def orders_in(prose: str, sentences: list[str], statements: Statements) -> Iterator[Finding]:
     """Yield the orders and the advice in ``sentences``, those of ``prose``, that ``statements`` do not support."""
     advice = _ADVICE.within(prose)
-    for sentence in sentences if advice else ():
-        for match in advice.finditer(sentence):
+    for sentence in sentences:
+        for match in advice.finditer(sentence) if advice else ():
             clause = re.split(r"[,;:]", sentence[match.start() :], maxsplit=1)[0]
             matter = content_of(clause) - _ADVICE_WORDS
             if not is_reported(sentence, match.start()) and not statements.mention(
