@@ -344,7 +344,7 @@ def traits_in(prose: str, sentences: list[str], statements: Statements) -> Itera
             for pattern in (named, adjectives)
             if pattern is not None and (found := pattern.within(prose))
         ]
-        traits = [found for sentence in sentences if patterns and (found := _trait(sentence, patterns))]
+        traits = [trait for sentence in sentences if patterns and (trait := _trait(sentence, patterns))]
         if traits and not known.search(statements.evidence):
             yield from traits
     guess = _GUESS.within(prose) if holds_word(prose, _GUESS_WORDS) else None

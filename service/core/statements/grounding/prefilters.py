@@ -4,8 +4,8 @@ A check may return True although the pattern matches nothing, but never False wh
 letters always passes, since ignoring case there is more than converting to lower case.
 
 Python's engine tries every alternative at every character. Looking for the fixed parts of the alternatives first takes a small
-share of that; ``Screened`` derives them from the pattern itself, tries the alternatives that may match one by one, and only if one
-does the whole. A hundred patterns have two thousand parts, so which of them an answer holds is looked up once, by three letters.
+share of that; ``Screened`` derives them from the pattern itself, tries the alternatives that may match one by one, and the whole
+only if one does. A hundred patterns have two thousand parts, so those that an answer holds are looked up once, by three letters.
 """
 
 import re
@@ -152,6 +152,7 @@ class Screened:
 
     def _left(self, text: str, *, indexed: bool) -> list[_Alternative]:
         """Return the alternatives of which ``text`` holds all that they need; ``indexed``: other patterns read it as well."""
+        lacks: Callable[[Parts], bool]
         if not indexed or len(text) > _MOST_CHARS:
             lacks = partial(_lacks, text.lower())
         else:
