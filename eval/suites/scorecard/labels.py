@@ -1,6 +1,7 @@
 """The labels of a call: a verdict and evidence per criterion, how the call ended, the tone of both speakers."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -86,7 +87,7 @@ def card_of(output: str) -> Scorecard:
 
 def form_of(case: Case) -> Form:
     """Return the form that the call was scored with."""
-    return ScorecardInputs.model_validate(case.inputs).form
+    return _read(_Same(case)).form
 
 
 def answered_pairs(case: Case, result: TaskResult) -> Iterator[tuple[Label, CriterionResult]]:
@@ -99,7 +100,26 @@ def answered_pairs(case: Case, result: TaskResult) -> Iterator[tuple[Label, Crit
 
 def turns_of(case: Case) -> tuple[Turn, ...]:
     """Return the turns of the call."""
-    return ScorecardInputs.model_validate(case.inputs).turns
+    return _read(_Same(case)).turns
+
+
+class _Same:
+    """A case as a key: equal to itself alone, and never compared by its contents."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+
+    def __hash__(self) -> int:
+        return id(self.case)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.case is other.case
+
+
+# A score asks for form and turns some fifty times an answer, and reading them takes half a millisecond.
+@lru_cache(maxsize=512)
+def _read(same: _Same) -> ScorecardInputs:
+    return ScorecardInputs.model_validate(same.case.inputs)
 
 
 def in_labelled_turn(item: CriterionResult, label: Label) -> bool:
