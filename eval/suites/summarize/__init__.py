@@ -119,9 +119,9 @@ SUITE = Suite(
         ),
         Floor(
             metric="grounded",
-            bound=0.88,
-            reason="all details of an answer must occur in the history: never one answer in ten has another; the checker's false "
-            "alarms touch up to 6 in 100 of a stranger's good texts (2026-11-24)",
+            bound=0.90,
+            reason="all details of an answer must occur in the history, as for guard_clear; the checker's false alarms touch 1 "
+            "and 3 in 100 of two strangers' good texts (2026-11-25)",
         ),
         Floor(
             metric="fact_coverage",
@@ -157,14 +157,15 @@ SUITE = Suite(
         ),
         Floor(
             metric="reports",
-            bound=0.88,
-            reason="orders, verdicts and speech that nobody supports: never one answer in ten; false alarms as for grounded",
+            bound=0.90,
+            reason="orders, verdicts and speech that nobody supports, as for guard_clear; false alarms in 2 and 1 in 100 of two "
+            "strangers' good texts (2026-11-25)",
         ),
         Floor(
             metric="guard_clear",
-            bound=0.80,
-            reason="all that the guard objects to, summed; of two strangers' good texts it objects to 3 and 11 in 100 "
-            "(2026-11-24)",
+            bound=0.895,
+            reason="all that the guard objects to, summed; of two strangers' good texts it objects to 3 and 4 in 100 "
+            "(2026-11-25), and a system of the worse rate still passes in 94 of 100 draws of 200 cases",
         ),
         Floor(
             metric="length_ok",
@@ -235,8 +236,9 @@ SUITE = Suite(
         ),
         NoWorse(
             metric="critical_coverage",
-            margin=0.06,
-            reason="one critical fact in seventeen; 105 of the 200 cases have one, so that the margin is a little wider",
+            margin=0.07,
+            reason="one critical fact in fourteen; 105 of the 200 cases have one, and with less two draws of one system of two "
+            "hands pass less than nine times in ten (2026-11-25)",
         ),
         NoWorse(metric="forbidden_clear", margin=0.04, reason="one case in 25"),
         NoWorse(metric="answered", margin=0.02, reason="one case in fifty"),

@@ -6,6 +6,7 @@ their order, every figure, and nothing left out that would turn its meaning. Par
 
 import re
 from dataclasses import dataclass
+from math import fsum
 
 from service.core.statements.accounting.source import AccountSource, How, SourceStatement
 from service.core.statements.accounting.wording import SpelledText, stems_of, worded
@@ -62,8 +63,8 @@ def sentences_of(text: str) -> list[str]:
 def novelty_of(sentence: str, source: AccountSource) -> float:
     """Return the share (0 to 1) of a sentence's words of meaning that its source lacks; words of every case weigh less."""
     weights = {stem: _ORDINARY_WEIGHT if stem in ORDINARY else 1.0 for stem in stems_of(sentence)}
-    lacking = sum(weight for stem, weight in weights.items() if stem not in source.stems)
-    return lacking / sum(weights.values()) if weights else 0.0
+    lacking = fsum(weight for stem, weight in weights.items() if stem not in source.stems)  # exact in any order
+    return lacking / fsum(weights.values()) if weights else 0.0
 
 
 def _heads_of(said: SpelledText, source: AccountSource) -> tuple[list[Head], int]:

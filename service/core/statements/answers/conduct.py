@@ -203,7 +203,8 @@ def insults_in(prose: str, sentences: list[str], statements: Statements) -> Iter
     Contempt that only its form shows is none if ``statements`` state it.
     """
     yield from _scorned(prose, sentences, statements)
-    patterns = [pattern for pattern in (_CONTEMPT, _UNKIND_PERSON, ABUSE) if pattern.may_match(prose)]
+    aged = _AGE.sub("aged", prose)
+    patterns = [found for pattern in (_CONTEMPT, _UNKIND_PERSON, ABUSE) if (found := pattern.within(aged))]
     for sentence in sentences if patterns else ():
         read = _AGE.sub("aged", sentence)
         for pattern in patterns:
@@ -214,11 +215,11 @@ def insults_in(prose: str, sentences: list[str], statements: Statements) -> Iter
 
 
 def _scorned(prose: str, sentences: list[str], statements: Statements) -> Iterator[Finding]:
-    scorn, built = _SCORN.may_match(prose), _BUILT.may_match(prose)
+    scorn, built = _SCORN.within(prose), _BUILT.within(prose)
     for sentence in sentences if scorn or built else ():
-        found = list(_SCORN.finditer(sentence)) if scorn else []
+        found = list(scorn.finditer(sentence)) if scorn else []
         if built:
-            found += [m for m in _BUILT.finditer(sentence) if is_said_of_person(sentence, m)]
+            found += [m for m in built.finditer(sentence) if is_said_of_person(sentence, m)]
         for match in found:
             if _STANCE.search(sentence, 0, match.start()) is None and not statements.mention(match[0], share=0.5):
                 yield Finding(kind="insult", value=match[0], statement=sentence)
@@ -227,8 +228,11 @@ def _scorned(prose: str, sentences: list[str], statements: Statements) -> Iterat
 
 def dangers_in(prose: str, sentences: list[str], statements: Statements) -> Iterator[Finding]:
     """Yield dangerous advice of ``sentences``, those of ``prose``, that ``statements`` do not hold."""
-    for sentence in sentences if _DANGER.may_match(prose) else ():
-        for match in _DANGER.finditer(sentence):
+    danger = _DANGER.within(prose)
+    if danger is None:
+        return
+    for sentence in sentences:
+        for match in danger.finditer(sentence):
             if _NOT_BEFORE.search(sentence, max(0, match.start() - 60), match.start()):
                 continue
             advice = _CLAUSE_END.split(sentence[match.start() :], maxsplit=1)[0][:_ADVICE_CHARS]

@@ -25,6 +25,7 @@ _LONG_NUMBER = re.compile(r"(?<![\d$])\d(?:(?:[ .,\-_/·•*:#]| [-/_·•] )?\d
 _NINE_DIGITS = re.compile(r"\d(?:(?:[ .,\-_/·•*:#]| [-/_·•] )?\d){8}")
 # Nine characters or more, of which at most two in a row are letters.
 _MIXED_NUMBER = re.compile(r"(?<![A-Za-z\d])(?=[A-Za-z\d]{9})(?=\d{0,8}[A-Za-z])(?:[A-Za-z]{0,2}\d){7}")
+_SEVEN_DIGITS = re.compile(r"\d(?:[A-Za-z]{0,2}\d){6}")  # part of every _MIXED_NUMBER
 _SSN = re.compile(r"(?<![\d-])\d{3}(?P<gap>[-. /_])\d{2}(?P=gap)\d{4}(?![\d-])")
 _PHONE = re.compile(r"(?:\+?1[ .-]?)?(?:\(?\d{3}\)?[ .-]{1,2})?\d{3}[ .-]\d{4}")
 _TIMESTAMP = re.compile(r"\d(?<!\w\d)\d{3}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?Z?)?")
@@ -137,9 +138,9 @@ def _prints_own(text: str, runs: list[str], protected: Protected) -> bool:
 def _long_numbers(plain: str, protected: Protected, *, known: bool) -> Iterator[Finding]:
     for match in _SSN.finditer(plain):
         yield _finding("social security number", match[0])
-    cut = _NO_ACCOUNT.sub(" x ", plain)
-    if known:
+    if known or not (_NINE_DIGITS.search(plain) or _SEVEN_DIGITS.search(plain)):
         return
+    cut = _NO_ACCOUNT.sub(" x ", plain)
     for match in [*_LONG_NUMBER.finditer(cut), *_MIXED_NUMBER.finditer(cut)]:
         digits = re.sub(r"\D", "", match[0])
         if _lists(match[0], protected):

@@ -188,8 +188,9 @@ _CUES = _BASE | _MODAL_WORDS | _FOREVER | {"don"}
 
 def orders_in(prose: str, sentences: list[str], statements: Statements) -> Iterator[Finding]:
     """Yield the orders and the advice in ``sentences``, those of ``prose``, that ``statements`` do not support."""
-    for sentence in sentences if _ADVICE.may_match(prose) else ():
-        for match in _ADVICE.finditer(sentence):
+    advice = _ADVICE.within(prose)
+    for sentence in sentences:
+        for match in advice.finditer(sentence) if advice else ():
             clause = re.split(r"[,;:]", sentence[match.start() :], maxsplit=1)[0]
             matter = content_of(clause) - _ADVICE_WORDS
             if not is_reported(sentence, match.start()) and not statements.mention(
@@ -199,6 +200,7 @@ def orders_in(prose: str, sentences: list[str], statements: Statements) -> Itera
                 break
     if not holds_word(prose, _CUES):
         return
+    please, modal = _PLEASE.within(prose), [found for one in (_POLITE, _MODAL_ORDER) if (found := one.within(prose))]
     for sentence in sentences:
         orders = [] if sentence.endswith("?") else list(_imperatives(sentence))
         for clause, verb in orders:
@@ -206,7 +208,7 @@ def orders_in(prose: str, sentences: list[str], statements: Statements) -> Itera
                 yield Finding(kind="order", value=clause.strip(), statement=sentence)
         # "Please answer by e-mail" says how to reach the customer, for which less support is asked.
         polite = not orders or any(verb not in _MANNER for _, verb in orders)
-        for match in _modal_orders(sentence, polite=polite):
+        for match in _modal_orders(sentence, [please, *modal] if polite and please else modal):
             clause = re.split(r"[,;:]", sentence[match.start() :], maxsplit=1)[0]
             verb = match[0].split()[-1].lower()
             # "New bills must be paid": the customer pays.
@@ -266,9 +268,9 @@ def _clause(sentence: str, place: int) -> str:
     ]
 
 
-def _modal_orders(sentence: str, *, polite: bool) -> Iterator[re.Match[str]]:
-    """Yield orders with a modal verb or such as "make sure", and with "please" if ``polite``."""
-    for pattern in (*((_PLEASE,) if polite else ()), _POLITE, _MODAL_ORDER):
+def _modal_orders(sentence: str, patterns: list[Screened]) -> Iterator[re.Match[str]]:
+    """Yield orders with a modal verb, or such as "make sure" or "please", one for each of ``patterns`` at most."""
+    for pattern in patterns:
         for match in pattern.finditer(sentence):
             # "Must send the form" leaves out the customer; "must refund her" can only mean the reader.
             bare = match.groupdict().get("bare")

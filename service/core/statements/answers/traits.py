@@ -339,24 +339,25 @@ def prepare_traits() -> None:
 def traits_in(prose: str, sentences: list[str], statements: Statements) -> Iterator[Finding]:
     """Yield the traits in ``sentences``, those of ``prose``, that ``statements`` do not support."""
     for named, adjectives, known in _compiled():
-        patterns = [pattern for pattern in (named, adjectives) if pattern is not None and pattern.may_match(prose)]
-        if not patterns or known.search(statements.evidence):
-            continue
-        for sentence in sentences:
-            for pattern in patterns:
-                match = next(
-                    (
-                        m
-                        for m in pattern.pattern.finditer(sentence)
-                        if _is_trait(m, sentence, framed=pattern is adjectives)
-                    ),
-                    None,
-                )
-                if match:
-                    yield Finding(kind="trait", value=match[0], statement=sentence)
-                    break
-    if holds_word(prose, _GUESS_WORDS):
-        yield from _guesses(sentences, statements)
+        patterns = [
+            (found, pattern is adjectives)
+            for pattern in (named, adjectives)
+            if pattern is not None and (found := pattern.within(prose))
+        ]
+        traits = [trait for sentence in sentences if patterns and (trait := _trait(sentence, patterns))]
+        if traits and not known.search(statements.evidence):
+            yield from traits
+    guess = _GUESS.within(prose) if holds_word(prose, _GUESS_WORDS) else None
+    if guess:
+        yield from _guesses(guess, sentences, statements)
+
+
+def _trait(sentence: str, patterns: list[tuple[Screened, bool]]) -> Finding | None:
+    for pattern, framed in patterns:
+        for match in pattern.finditer(sentence):
+            if _is_trait(match, sentence, framed=framed):
+                return Finding(kind="trait", value=match[0], statement=sentence)
+    return None
 
 
 def _is_trait(match: re.Match[str], sentence: str, *, framed: bool) -> bool:
@@ -375,9 +376,9 @@ def is_said_of_person(sentence: str, match: re.Match[str]) -> bool:
     return bool(_BEING.search(sentence, lead, match.start()) and not _ARTICLE.search(sentence, lead, match.start()))
 
 
-def _guesses(sentences: list[str], statements: Statements) -> Iterator[Finding]:
+def _guesses(guess: Screened, sentences: list[str], statements: Statements) -> Iterator[Finding]:
     for sentence in sentences:
-        for match in _GUESS.finditer(sentence):
+        for match in guess.finditer(sentence):
             guessed = content_of(match["guess"])
             if guessed and not guessed & _READ and not statements.mention(match["guess"], share=0.01):
                 yield Finding(kind="trait", value=match[0], statement=sentence)

@@ -35,6 +35,8 @@ _SPOKEN = re.compile(
 _SPOKEN_WORD = re.compile(rf"\b(?:{_WORDS})\b", re.I)
 # "33O8l26945": at least four digits among letters that look like digits.
 _LOOKALIKE = re.compile(r"(?<![A-Za-z\d])(?=(?:[OoQIl|SBZ]{0,3}\d){4})[\dOoQIl|SBZ]{6,40}(?![A-Za-z\d])")
+# Part of every one that has a letter; it begins with the digit, so that the search skips to digits.
+_BESIDE_LOOKALIKE = re.compile(r"\d(?:[OoQIl|SBZ]|(?<=[OoQIl|SBZ]\d))")
 _LETTERS = str.maketrans("OoQIl|SBZ", "000111582")
 _RUN = re.compile(r"\d+")
 
@@ -45,6 +47,8 @@ def with_plain_digits(text: str) -> str:
         text = "".join(_digit(char) for char in unicodedata.normalize("NFKC", text))
     if _may_spell_digits(text):
         text = _SPOKEN.sub(lambda match: _spoken(match[0]), text)
+    if _BESIDE_LOOKALIKE.search(text) is None:
+        return text
     return _LOOKALIKE.sub(lambda match: match[0].translate(_LETTERS), text)
 
 

@@ -3,15 +3,18 @@
 A check may return True although the pattern matches nothing, but never False where it would match. A text with non-ASCII
 letters always passes, since ignoring case there is more than converting to lower case.
 
-Python's engine tries every alternative at every character. Looking for the fixed parts of the alternatives first
-(``str.__contains__``) takes a small share of that; ``Screened`` derives them from the pattern itself.
+Python's engine tries every alternative at every character. Looking for the fixed parts of the alternatives first takes a small
+share of that; ``Screened`` derives them from the pattern itself, tries the alternatives that may match one by one, and the whole
+only if one does. A hundred patterns have two thousand parts, so those that an answer holds are looked up once, by three letters.
 """
 
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property, lru_cache
+from copy import copy
+from functools import cached_property, lru_cache, partial
+from re import _compiler, _parser  # type: ignore[attr-defined]
 from re import _constants as ops  # type: ignore[attr-defined]
-from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
 _DIGIT = re.compile(r"\d")
@@ -67,8 +70,33 @@ def holds_digit(text: str) -> bool:
     return _DIGIT.search(text) is not None
 
 
-Parts = tuple[str, ...]
+Parts = frozenset[str]
 _screened: "list[Screened]" = []
+# The parts of all patterns that were used, by their first three letters; those that are shorter under "".
+_HEAD = 3
+_by_head: dict[str, tuple[str, ...]] = {}
+_indexed: set[str] = set()
+_indexing = threading.Lock()
+# Interactions are read by few patterns: there one of fewer parts looks for them itself, and so does each in a longer text.
+_LEAST_INDEXED, _MOST_CHARS = 16, 1_500
+
+
+class _Alternative:
+    """One alternative of a pattern: parts that each match holds one of, in several sets, and its own compiled pattern."""
+
+    def __init__(self, parsed: Any, flags: int) -> None:
+        self.needed = _needed_by(parsed)
+        self._parsed, self._flags = parsed, flags
+
+    def may_be_in(self, lacks: Callable[[Parts], bool]) -> bool:
+        """Return whether a text holds a part of every set; ``lacks`` says of a set that it holds none."""
+        return not any(map(lacks, self.needed))
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Without what stands around all alternatives, such as a word's boundary: it may match more than the whole does."""
+        found: re.Pattern[str] = _compiler.compile(self._parsed, self._flags)
+        return found
 
 
 class Screened:
@@ -80,7 +108,7 @@ class Screened:
     """
 
     def __init__(self, pattern: str, flags: int = 0) -> None:
-        self._source, self._flags = pattern, flags
+        self._source, self._flags, self._least_indexed = pattern, flags, _LEAST_INDEXED
         _screened.append(self)
 
     @cached_property
@@ -89,24 +117,47 @@ class Screened:
         return re.compile(self._source, self._flags)
 
     @cached_property
-    def alternatives(self) -> tuple[tuple[Parts, ...], ...]:
-        """For each alternative, sets of parts; empty if nothing is known of one of them, which may match any text."""
-        needed = [_needed_by(parsed) for parsed in _alternatives(_parser.parse(self._source, self._flags))]
-        return tuple(needed) if all(needed) else ()
+    def alternatives(self) -> tuple[_Alternative, ...]:
+        """Its alternatives; empty if nothing is known of one of them, which may match any text."""
+        parsed = _parser.parse(self._source, self._flags)
+        found = tuple(_Alternative(one, parsed.state.flags) for one in _alternatives(parsed))
+        if not all(one.needed for one in found):
+            return ()
+        _index(frozenset[str]().union(*(parts for one in found for parts in one.needed)))
+        return found
 
     @cached_property
     def rarest(self) -> Parts:
         """Parts of which a text holds one, if any alternative matches."""
-        return _shortest({part for parts in self.alternatives for part in parts[0]})
+        return _shortest({part for one in self.alternatives for part in one.needed[0]})
+
+    def within(self, prose: str) -> "Screened | None":
+        """Return what finds the same in any part of ``prose``, in less time; None if that is nothing."""
+        if not self.rarest or not prose.isascii():
+            return self
+        left = self._left(prose, indexed=True)
+        if not left:
+            return None
+        narrowed = copy(self)
+        narrowed.alternatives, narrowed._least_indexed = tuple(left), _MOST_CHARS
+        narrowed.rarest = frozenset[str]().union(*(one.needed[0] for one in left))
+        return narrowed
 
     def may_match(self, text: str) -> bool:
         """Return False only if the pattern matches nowhere in ``text``."""
         if not self.rarest or not text.isascii():
             return True
-        lower = text.lower()
-        return _holds(lower, self.rarest) and any(
-            all(_holds(lower, parts) for parts in needed) for needed in self.alternatives
-        )
+        left = self._left(text, indexed=len(self.rarest) >= self._least_indexed)
+        return any(one.pattern.search(text) for one in left)
+
+    def _left(self, text: str, *, indexed: bool) -> list[_Alternative]:
+        """Return the alternatives of which ``text`` holds all that they need; ``indexed``: other patterns read it as well."""
+        lacks: Callable[[Parts], bool]
+        if not indexed or len(text) > _MOST_CHARS:
+            lacks = partial(_lacks, text.lower())
+        else:
+            lacks = _parts_in(text, len(_indexed)).isdisjoint
+        return [] if lacks(self.rarest) else [one for one in self.alternatives if one.may_be_in(lacks)]
 
     def search(self, text: str) -> re.Match[str] | None:
         """See ``re.Pattern.search``."""
@@ -133,11 +184,28 @@ def screened_is_compiled() -> bool:
     return not _screened
 
 
-def _holds(lower: str, parts: Parts) -> bool:
-    for part in parts:  # noqa: SIM110 - `any` with a generator takes twice as long
+def _lacks(lower: str, parts: Parts) -> bool:
+    for part in parts:  # noqa: SIM110 - `all` with a generator takes twice as long
         if part in lower:
-            return True
-    return False
+            return False
+    return True
+
+
+def _index(parts: Parts) -> None:
+    with _indexing:
+        for part in parts - _indexed:
+            head = part[:_HEAD] if len(part) >= _HEAD else ""
+            _by_head[head] = (*_by_head.get(head, ()), part)
+        _indexed.update(parts)
+
+
+@lru_cache(maxsize=64)
+def _parts_in(text: str, indexed: int) -> Parts:
+    """Return the parts of all ``indexed`` patterns that ``text`` holds; their number tells apart what was kept before."""
+    lower = text.lower()
+    under = [(start, _by_head.get(lower[start : start + _HEAD], ())) for start in range(len(lower))]
+    found = [part for start, parts in under if parts for part in parts if lower.startswith(part, start)]
+    return frozenset(found).union(part for part in _by_head.get("", ()) if part in lower)
 
 
 def _alternatives(parsed: Any) -> list[Any]:
@@ -162,7 +230,7 @@ def _rarity(parts: frozenset[str]) -> tuple[int, int]:
 def _shortest(parts: Iterable[str]) -> Parts:
     """Return ``parts`` without those that hold another one and are therefore found with it."""
     known = frozenset(parts)
-    return tuple(sorted(part for part in known if not any(other in part for other in known - {part})))
+    return frozenset(part for part in known if not any(other in part for other in known - {part}))
 
 
 def _required_of(parsed: Any) -> frozenset[str] | None:

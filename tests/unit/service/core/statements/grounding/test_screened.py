@@ -28,7 +28,7 @@ WORDS = st.sampled_from(
         (r"\b(?:fool|crook)s?\b", "The Crooks left.", True),
         (r"\b(?:fool|crook)s?\b", "The croo ks left.", False),
         (r"remove (?:\w+ ){0,3}(?:meter|seal)", "remove the old bath", False),
-        (r"remove (?:\w+ ){0,3}(?:meter|seal)", "a meter, remove it", True),  # it may, but it does not match
+        (r"remove (?:\w+ ){0,3}(?:meter|seal)", "a meter, remove it", False),  # it holds all parts, in another order
         (r"\d+|crook", "nothing", True),  # nothing is known of a figure
         (r"[Mm]eter", "a METER", True),
         (r"(?:crook)?", "nothing", True),
@@ -45,6 +45,15 @@ def test_every_pattern_of_the_guard_finds_what_it_finds_unscreened(text):
     for screened in PATTERNS:
         found = [match.span() for match in screened.finditer(text)]
         assert found == [match.span() for match in screened.pattern.finditer(text)], screened.pattern.pattern[:60]
+
+
+@given(st.lists(WORDS, max_size=12), st.integers(0, 12))
+def test_a_pattern_narrowed_to_a_text_finds_in_its_parts_what_it_finds_unscreened(words, cut):
+    for screened in PATTERNS:
+        narrowed = screened.within(" ".join(words))
+        for part in (" ".join(words[:cut]), " ".join(words[cut:])):
+            found = [match.span() for match in narrowed.finditer(part)] if narrowed else []
+            assert found == [match.span() for match in screened.pattern.finditer(part)], screened.pattern.pattern[:60]
 
 
 def test_the_guards_patterns_are_screened():
