@@ -95,7 +95,9 @@ def test_a_tenant_sees_its_own_rows_alone(warehouse):
     nobody = figures(warehouse, "nobody")
     assert nobody.form_id is None
     assert not any(nobody.rows.values())
-    assert nobody.coverage == calls.CallCoverage(oldest=None, newest=None, calls=0, without_form=0, by_floor=0, forms=(), groups=())
+    assert nobody.coverage == calls.CallCoverage(
+        oldest=None, newest=None, calls=0, without_form=0, by_floor=0, forms=(), groups=()
+    )
 
 
 @pytest.mark.parametrize("tenant", ["", "' OR 1 = 1 --", "acme' UNION SELECT * FROM omni_calls --", "%", "*"])
