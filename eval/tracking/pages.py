@@ -18,6 +18,7 @@ _VIEW_STATE = {
     "columnOrder": ["attributes.`Run Name`", "runDateAndNestInfo", _VERDICT, _HEADLINE, _DATASET, "duration"],
     "columnWidths": {_HEADLINE: 280},
 }
+_WRITES_TAGS = ("set-tag", "log-batch", "create", "update")
 _READS = ("get-latest-versions",)  # MLflow asks for these by POST
 
 
@@ -54,16 +55,23 @@ def _refusal() -> tuple[dict[str, str], int] | None:
     from flask import request
 
     what, _, doing = str(request.url_rule).partition("/mlflow/")[2].partition("/")
-    told = request.get_json(force=True, silent=True) if what == "runs" and doing == "set-tag" else None
     if what in ("registered-models", "model-versions") and request.method != "GET" and doing not in _READS:
         said = f"releases are changed by `{omni('promote')}` and `{omni('rollback')}` alone, which verify and sign"
-    elif doing.startswith("delete") or request.method == "DELETE":
-        said = "what releases rest on is not deleted here"
-    elif isinstance(told, dict) and str(told.get("key")).startswith("omni."):
+    elif doing.startswith("delete") or request.method == "DELETE" or what == "upload-artifact":
+        said = "what releases rest on is neither deleted nor replaced here"
+    elif what == "runs" and doing in _WRITES_TAGS and "omni." in _said(request.get_json(force=True, silent=True)):
         said = "tags of an evaluation are written by the evaluation alone"
     else:
         return None
     return {"error_code": "PERMISSION_DENIED", "message": said}, 403
+
+
+def _said(told: object) -> str:
+    """Return what a request tells without its escapes; MLflow also reads JSON that was encoded twice."""
+    try:
+        return json.dumps(json.loads(told) if isinstance(told, str) else told)
+    except ValueError:
+        return ""
 
 
 def _experiments(port: int) -> list[tuple[str, str]]:

@@ -121,6 +121,9 @@ def test_no_page_moves_production_or_deletes_what_it_rests_on(mlflow_pages, api)
         ("POST", "runs/delete", {"run_id": run}),
         ("POST", "runs/delete-tag", {"run_id": run, "key": "omni.verdict"}),
         ("POST", "runs/set-tag", {"run_id": run, "key": "omni.verdict", "value": "pass"}),
+        ("POST", "runs/log-batch", {"run_id": run, "tags": [{"key": "omni.verdict", "value": "pass"}]}),
+        ("POST", "runs/set-tag", json.dumps({"run_id": run, "key": "omni.verdict", "value": "pass"})),
+        ("POST", "runs/create", {"experiment_id": experiment, "tags": [{"key": "omni.verdict", "value": "pass"}]}),
         ("POST", "experiments/delete", {"experiment_id": experiment}),
     ):
         status, answer = asked(mlflow_pages, method, f"{api}/{path}", told)
@@ -132,3 +135,14 @@ def test_no_page_moves_production_or_deletes_what_it_rests_on(mlflow_pages, api)
         ]
         == "active"
     )
+
+
+@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}])
+def test_no_other_site_speaks_to_it(mlflow_pages, headers):
+    request = urllib.request.Request(
+        f"{mlflow_pages.partition('/#')[0]}/ajax-api/2.0/mlflow/runs/search",
+        data=b"{}",
+        headers={"Content-Type": "application/json", **headers},
+    )
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request, timeout=60)
