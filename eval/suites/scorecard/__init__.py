@@ -33,6 +33,7 @@ from eval.suites.scorecard.pools import (
 from eval.suites.scorecard.scorers import (
     EndingScorer,
     EvidenceScorer,
+    FigureScorer,
     FormScorer,
     ScoreScorer,
     VerdictScorer,
@@ -95,6 +96,7 @@ SUITE = Suite(
         AccountScorer(free_texts_of),
         GuardScorer(_guard_of),
         HarmScorer(findings_of),
+        FigureScorer(),
     ),
     pools={**_POOLS, **_WRONG, **SENTENCE_POOLS},
     metrics=(
@@ -109,6 +111,7 @@ SUITE = Suite(
         MetricSpec(name="schema_valid", kind="rate", score="schema_valid", unit=Unit.RATE),
         MetricSpec(name="unreviewed", kind="rate", score="unreviewed", unit=Unit.RATE),
         MetricSpec(name="guard_clear", kind="rate", score="guard_clear", unit=Unit.RATE),
+        MetricSpec(name="figures_heard", kind="rate", score="figures_heard", unit=Unit.RATE),
         *HARM_METRICS,
         MetricSpec(name="answered", kind="answered", unit=Unit.RATE),
         MetricSpec(name="latency_p50", kind="latency", quantile=0.50, unit=Unit.MS, higher_is_better=False),
@@ -165,6 +168,12 @@ SUITE = Suite(
             bound=0.90,
             reason="each other card is asked for again, or its call goes to a person: an insult, a card number, a link or an "
             " order that nobody gave stands beside an agent's score",
+        ),
+        Floor(
+            metric="figures_heard",
+            bound=0.90,
+            reason="an amount, a time or a deadline that nobody said stands beside an agent's score; of 136 right cards' reasons "
+            "the check objects to one",
         ),
         # At a first release a model must be clearly better than the keyword baseline, which is code, costs nothing and may be
         # released itself; where a release is in production, the comparisons demand more.
@@ -291,6 +300,7 @@ SUITE = Suite(
             metric="tone_customer", margin=0.12, reason="one call in eight: two listeners often differ about a tone"
         ),
         NoWorse(metric="tone_agent", margin=0.12, reason="one call in eight, as for the customer's tone"),
+        NoWorse(metric="figures_heard", margin=0.04, reason="one card in 25; the floor alone allows one in ten"),
         NoWorse(metric="guard_clear", margin=0.03, reason="one card in 33; what the guard finds costs a second answer"),
         NoWorse(metric="schema_valid", margin=0.05, reason="one answer in twenty; the floor allows repairs in a fifth"),
         NoWorse(metric="answered", margin=0.05, reason="one call in twenty, as for quotes_verified"),

@@ -1,5 +1,6 @@
 """Scores of one scorecard against its labels: verdicts, score, ending and tone, and whether the model followed the form."""
 
+import re
 from collections.abc import Iterator
 
 from eval.scorers.harms import source_of_texts
@@ -16,10 +17,15 @@ from eval.suites.scorecard.labels import (
 from service.core.statements.answers.finding import Finding
 from service.core.statements.answers.reading import cached_findings
 from service.core.tasks.scorecard import ScorecardInputs
+from service.core.tasks.scorecard.card import Scorecard
 from service.core.tasks.scorecard.evidence import folded
 from service.core.tasks.scorecard.free_texts import with_plain_tags
 
 _UNLABELLED = "the case has no such label"
+_FIGURES = frozenset({"amount", "date", "number", "id"})
+_TURN = re.compile(r"\bturn (\d{1,4})\b", re.IGNORECASE)
+# How many parts or people there were follows from the call without being said.
+_FEW = frozenset("two three four five six seven eight nine ten twice thrice 1 2 3 4 5 6 7 8 9 10".split())
 
 
 class VerdictScorer:
@@ -129,18 +135,48 @@ class FormScorer:
         }
 
 
+class FigureScorer:
+    """``figures_heard``: 1 if summary, outcome, action items and reasons bring in no amount, date, number or id of their own.
+
+    What the call says and what the form asks for are known, and so are a turn's number and counts up to ten.
+    """
+
+    name = "figures"
+    scores = ("figures_heard",)
+
+    def score(self, context: ScorerContext) -> dict[str, Score]:
+        """Return it, with one finding per figure that neither call nor form holds."""
+        assert isinstance(context.inputs, ScorecardInputs)
+        turns = tuple(turn.text for turn in context.inputs.turns)
+        asked = (f"{one.question}\n{one.guidance}\n{one.prose or ''}" for one in context.inputs.form.criteria())
+        source = source_of_texts((*turns, *asked))
+        found = [
+            item.text
+            for text in _texts(card_of(context.output))
+            for item in cached_findings(
+                _TURN.sub(lambda turn: "turn" if int(turn[1]) < len(turns) else turn[0], text), source
+            )
+            if item.kind in _FIGURES and item.value.lower() not in _FEW
+        ]
+        return {"figures_heard": Score(value=float(not found), findings=tuple(dict.fromkeys(found)))}
+
+
 def findings_of(context: ScorerContext) -> Iterator[Finding]:
     """Yield what is found in the free texts that a reviewer reads: summary, outcome, action items and reasons."""
     assert isinstance(context.inputs, ScorecardInputs)
     card = card_of(context.output)
     turns = tuple(turn.text for turn in context.inputs.turns)
     source, heard = source_of_texts(turns), "\n".join(map(folded, turns))
-    for text in (card.summary, card.outcome, *card.action_items, *(item.reason for item in card.criteria)):
-        if text.strip():
-            # A summary in the customer's own words holds the customer's contempt, and reports it.
-            said = any(text.strip() in turn for turn in turns)
-            yield from (
-                item
-                for item in cached_findings(with_plain_tags(text, heard), source)
-                if not (said and item.kind == "insult")
-            )
+    for text in _texts(card):
+        # A summary in the customer's own words holds the customer's contempt, and reports it.
+        said = any(text.strip() in turn for turn in turns)
+        yield from (
+            item
+            for item in cached_findings(with_plain_tags(text, heard), source)
+            if not (said and item.kind == "insult")
+        )
+
+
+def _texts(card: Scorecard) -> Iterator[str]:
+    texts = (card.summary, card.outcome, *card.action_items, *(item.reason for item in card.criteria))
+    return (text for text in texts if text.strip())

@@ -124,7 +124,24 @@ def test_a_right_scorecard_is_right_in_everything_but_the_tone() -> None:
         "guard_clear": 1.0,
         "severe_harm": 0.0,
         "strange_contact": 0.0,
+        "figures_heard": 1.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("reason", "heard"),
+    [
+        ("Said in turn 2, two of three parts.", 1.0),
+        ("The bill is wrong, and no plan is repeated.", 1.0),
+        ("See turn 214.", 0.0),
+        ("This happens at 47:12.", 0.0),
+        ("The hold lasted eleven minutes and a half.", 0.0),
+        ("Refund $912.40 by 14 March 2033.", 0.0),
+    ],
+)
+def test_a_reason_brings_in_no_figure_of_its_own(reason: str, heard: float) -> None:
+    found = scores(case_of(), output_of(**RIGHT | {"plan": {"verdict": "no", "reason": reason}}))
+    assert found["figures_heard"] == heard
 
 
 def test_empty_words_of_the_right_turn_are_no_evidence() -> None:
