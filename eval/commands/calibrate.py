@@ -56,7 +56,7 @@ def calibrate(
         _tell_due(task, due)
         return
     if chances:
-        _tell_chances(task)
+        _tell_chances(task, judge)
         return
     from eval.judges.calibrate import SETS, CalibrateOptions
 
@@ -126,11 +126,11 @@ def _tell_due(task: str, days: int) -> None:
         raise typer.Exit(1)
 
 
-def _tell_chances(task: str) -> None:
+def _tell_chances(task: str, judge: str | None) -> None:
     from eval.judges.licensing.chances import chance_lines
     from service.kit.settings import Settings
 
-    for line in chance_lines(task, Settings()):
+    for line in chance_lines(task, Settings(), judge):
         say(line)
 
 
