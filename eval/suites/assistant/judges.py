@@ -14,7 +14,7 @@ JUDGES = (
         yes_or_no=True,
         reason="as for the reader of summaries: one conversation in fourteen; how a reply sounds it cannot tell",
     ),
-    # It grades conversations and not replies: false alarms at 2% of the replies would be 7% of the conversations of four replies.
+    # It grades conversations and not replies: the gate counts conversations, and false alarms of their replies would add up.
     JudgeSpec(
         rubric="conduct",
         bad_kinds=(),

@@ -83,7 +83,6 @@ def keep_readers_record(settings, answered_by):
     save(record, settings.state_dir)
 
 
-@pytest.mark.acceptance("promise-12")
 def test_prod_takes_an_assistant_whose_conduct_was_judged_without_an_exception(settings):
     said = []
     options = CalibrateOptions(task="assistant", rubrics=("conduct",), model=MODEL, sets=(CONTRASTS,), concurrency=8)

@@ -126,3 +126,13 @@ def test_who_sees_nothing_or_objects_to_every_change_loses_it(run, objects, says
     assert (note.gates, note.kinds) == (False, ())
     assert says in note.status
     assert not [floor for floor in judged.suite.floors if floor.metric == "judge_conduct"]
+
+
+def test_the_wording_of_a_conversation_is_part_of_what_a_calibration_is_valid_for(monkeypatch):
+    def digests():
+        return [load_jury(rubric, settings=SETTINGS, cards=CARDS).digest for rubric in ("conduct", "reader")]
+
+    conduct, reader = digests()
+    monkeypatch.setattr("eval.judges.grading._transcript_code", lambda: "another wording")
+    changed, same = digests()
+    assert (changed != conduct, same == reader) == (True, True)

@@ -4,10 +4,11 @@ import pytest
 
 from eval.judges.contrast_texts import open_contrasts
 from eval.judges.licence import LEAST_EDITS, classes_by_kind
-from eval.judges.licensing.chances import chance, refused_judges, try_licence
+from eval.judges.licensing.chances import chance, chance_lines, refused_judges, try_licence
 from eval.spine.judge_spec import HARM_CLASSES
 from eval.suites import load_suite
 from service.core.run.task import load_task
+from service.kit.frame.errors import ConfigurationError
 from service.kit.settings import Settings
 
 SUITE = load_suite("summarize")
@@ -59,3 +60,8 @@ def test_a_judge_without_errors_earns_everything(bench):
     granted = try_licence(lambda text: text.label == "wrong", bench.texts, SPEC, CLASSES)
     assert granted.whole
     assert granted.licensed == SPEC.kinds
+
+
+def test_a_judge_without_a_licence_to_draw_is_refused_by_name():
+    with pytest.raises(ConfigurationError, match=r"'assistant' has no judge 'claims' .* judges: reader, conduct"):
+        chance_lines("assistant", Settings(), "claims")
