@@ -82,13 +82,11 @@ class Asker:
             return await self._about_claims(judge, text)
         if self.spec.pairwise:
             return await self._in_both_orders(judge, text)
-        # Each repeat of a case is a separate answer; the judge's own repeats are numbered consecutively. A conversation that went
-        # the same way again is asked about once.
-        if self.spec.conversations:
-            question, first = GradingQuestion(values={"conversation": text.text}), 0
-        else:
-            question = GradingQuestion(values={"source": text.source, "summary": text.text})
-            first = text.repeat * self.spec.repeats
+        whole = self.spec.conversations
+        values = {"conversation": text.text} if whole else {"source": text.source, "summary": text.text}
+        question = GradingQuestion(values=values)
+        # Each repeat of a case is a separate answer; the judge's own repeats are numbered consecutively.
+        first = text.repeat * self.spec.repeats
         grades = [await self.bench.ask(judge, question, first + again) for again in range(self.spec.repeats)]
         return {self.spec.score: combine(grades)}, {grade.answered_by for grade in grades if grade.answered_by}
 

@@ -311,7 +311,7 @@ async def _ask(asker: Asker, bench: _Bench, answers: AnswersByArm, production: s
             wanted.append(item)
             if spec.reads:
                 read[id(item)] = _to_read(item, bench)
-            if spec.conversations:
+            if spec.conversations:  # without the repeat: one that went the same way again is asked about once
                 texts.append(JudgedText(case_id=item.case_id, text=bench.transcript(item), source=""))
             else:
                 texts.append(_text_of(item, bench, compared, read.get(id(item))))

@@ -69,12 +69,13 @@ def test_any_byte_changes_the_digest(tmp_path):
     assert load_contrasts(tmp_path, "summarize").digest != before
 
 
-def test_the_digest_of_conversations_covers_the_code_that_edits_them_and_no_other(tmp_path, monkeypatch):
+@pytest.mark.parametrize("edits", ["twins.py", "twins.jsonl"])
+def test_the_digest_of_conversations_covers_what_edits_them_and_no_other(tmp_path, monkeypatch, edits):
     write(tmp_path, good=[GOOD], gate=[EDIT])
     answers = contrasts_digest(tmp_path, "summarize")
     write(tmp_path, conversations=[EDIT | {"id": "con-2"}])
     conversations = contrasts_digest(tmp_path, "summarize")
-    changed = {"twins.py": "other code", "twins.jsonl": "other twins"}
+    changed = {edits: "changed"}
     monkeypatch.setattr(
         "eval.labels.contrasts.sets._editing_code", lambda name: changed.get(name) or _editing_code(name)
     )
