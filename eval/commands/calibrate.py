@@ -20,7 +20,10 @@ _REASONS_SHOWN = 12  # each abstention of a claims judge may have a reason of it
 def calibrate(
     task: TaskName = "summarize",
     judge: Annotated[
-        str | None, typer.Option("--judge", "--judges", help="Rubrics, comma separated; default: all of the suite.")
+        str | None,
+        typer.Option(
+            "--judge", "--judges", help="Rubrics, comma separated; default: all of the suite. With --chances one alone."
+        ),
     ] = None,
     model: Annotated[
         str | None,
