@@ -56,8 +56,13 @@ class Told:
 
 def ask(run, objects, tmp_path):
     """Have a licensed judge, who objects where ``objects`` says so of a conversation, grade the run."""
+    sets = tmp_path / "datasets" / "assistant" / "contrasts"
+    sets.mkdir(parents=True)
+    for name in ("good", "conversations"):
+        (sets / f"{name}.jsonl").touch()
+    settings = SETTINGS.model_copy(update={"root": tmp_path, "state_dir": tmp_path})
     jury = load_jury("conduct", settings=SETTINGS, cards=CARDS)
-    terms = terms_of(SUITE, SETTINGS, SPEC)
+    terms = terms_of(SUITE, settings, SPEC)
     measured = ContrastMeasure(
         set_digest=terms.set_digest, claims_digest=None, max_undecided=0.2, cases={"conversations": 240}, kinds=(),
         false_alarms=rate_interval(0, 240), coverage=rate_interval(240, 240), quarter=terms.quarters[0],
@@ -75,7 +80,7 @@ def ask(run, objects, tmp_path):
     try:
         judged = judge_answers(
             Panel(asked=((SPEC, jury),)), GradingRun(gateway=told, cache=cache, run_id="r", concurrency=1), pairs=(),
-            task=TASK, suite=SUITE, settings=SETTINGS.model_copy(update={"state_dir": tmp_path}), cases=cases,
+            task=TASK, suite=SUITE, settings=settings, cases=cases,
             answers={NEW: answers}, production=None,
         )  # fmt: skip
     finally:
