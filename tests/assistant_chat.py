@@ -19,9 +19,10 @@ OPEN, CLOSED = datetime(2026, 11, 24, 10, 30, tzinfo=UTC), datetime(2026, 11, 24
 
 
 class Chat:
-    """Talks to the rules; ``broken`` tools fail, ``planted`` fields replace those of an answer."""
+    """Talks to ``model``; ``broken`` tools fail, ``planted`` fields replace those of an answer."""
 
-    def __init__(self, *, at=OPEN, broken=(), planted=None, session=None):
+    def __init__(self, *, at=OPEN, broken=(), planted=None, session=None, model=rules):
+        self.model = model
         self.records, self.at, self.broken, self.planted = {"queue": {"waiting": 2}}, at, broken, planted or {}
         self.history, self.session, self.uses = [], session or {}, []
 
@@ -30,7 +31,7 @@ class Chat:
             conversation_id="conv-1", message=message, history=tuple(self.history), session=self.session
         )
         turns = ()
-        while not isinstance(said := rules(DialogueSoFar(inputs=inputs, turns=turns, may_use_tools=True)), str):
+        while not isinstance(said := self.model(DialogueSoFar(inputs=inputs, turns=turns, may_use_tools=True)), str):
             assert said.uses
             self.uses += [(use.tool, dict(use.arguments)) for use in said.uses]
             turns = (*turns, ToolTurn(text="", uses=said.uses, contents=tuple(map(self._answer, said.uses))))

@@ -124,4 +124,8 @@ def _nothing_served(runtime: Runtime, task: str, status: PairSourceStatus) -> st
     pairs = sorted(path.stem for path in (runtime.settings.prompts_dir / task).glob("*.prompty"))
     name = "extractive" if "extractive" in pairs else pairs[0] if pairs else "<pair>"
     said = f" (the registry said: {without_paths(error)})" if error else ""
-    return f'no pair released for task {task}: run omni promote {name} --why "first release" --task {task}{said}'
+    others = any(source.status().served for source in runtime.answering.pair_sources.values())
+    unless = "; or leave it out of OMNI_REQUIRED_TASKS" if others else ""
+    return (
+        f'no pair released for task {task}: run omni promote {name} --why "first release" --task {task}{unless}{said}'
+    )

@@ -1,6 +1,7 @@
 """``tools``: lists the tools of a task as a pair names them, and serves its functions to others over MCP."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from service.kit.frame.errors import ConfigurationError
 if TYPE_CHECKING:
     import socket
 
+    from service.core.tools.functions import ToolFunction
     from service.core.tools.mcp.tokens import ClientTokenVerifier
     from service.core.unit.pair import ToolSpec
     from service.kit.settings import Settings
@@ -66,16 +68,11 @@ def serve_tools(
 
     from service.api.http.connections import bounded_protocol
     from service.core.tools.mcp.tokens import read_tokens
-    from service.desk.build import callback_book
-    from service.desk.tool import with_kept_callbacks
-    from service.kit.frame.clock import wall_clock
-    from service.kit.records.shared_state import has_shared_state
     from service.kit.settings import Settings
     from service.kit.telemetry.log import configure_logging
 
     settings = Settings()
-    if has_shared_state(settings):
-        own = with_kept_callbacks(own, callback_book(settings, wall_clock(settings.clock_file)))
+    own = _keeping_callbacks(tuple(own), settings)
     with _bound(host, port) as claimed:
         configure_logging(settings.telemetry.log_level)
         verifier = _clients_of_the_service(settings) if tokens is None else read_tokens(tokens)
@@ -95,6 +92,26 @@ def serve_tools(
         server.run(sockets=[claimed])
     if not server.started:
         raise typer.Exit(2)
+
+
+def _keeping_callbacks(own: "tuple[ToolFunction, ...]", settings: "Settings") -> "tuple[ToolFunction, ...]":
+    """Return tools whose callbacks are written where the worker reads them: in AWS, or the local AWS that runs here."""
+    from service.desk.build import callback_book
+    from service.desk.tool import TOOL, with_kept_callbacks
+    from service.kit.aws.endpoint import with_endpoint
+    from service.kit.frame.clock import wall_clock
+    from service.kit.records.shared_state import has_shared_state
+
+    if not has_shared_state(settings):
+        from service.local import aws, loopback
+
+        here = aws.endpoint(settings)
+        if loopback.get_json(f"{here}{aws.HEALTH_PATH}") is None:
+            if any(one.name == TOOL for one in own):
+                lost = f"no callback promised by {TOOL} is kept: no local AWS answers at {here}; start it with omni up"
+                say(lost, file=sys.stderr)
+            return own
+    return with_kept_callbacks(own, callback_book(with_endpoint(settings), wall_clock(settings.clock_file)))
 
 
 def _clients_of_the_service(settings: "Settings") -> "ClientTokenVerifier":

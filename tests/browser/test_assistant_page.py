@@ -47,3 +47,16 @@ def test_a_customer_is_answered_from_the_tools_and_then_by_a_person(open_page, a
         answer = re.compile("Anna.*please bring your papers on Monday", re.DOTALL)
         expect(chat.locator("#said li").last).to_have_text(answer)
         assert (chat.complaints, desk.complaints) == ([], [])
+
+
+def test_a_phone_number_stays_on_one_line_of_a_phone(open_page, api_runtime, monkeypatch):
+    with serving(assistant_runtime(api_runtime, monkeypatch)) as address:
+        chat = open_page(420)
+        chat.goto(f"http://{address}/chat#task=assistant")
+        told = say(chat, "I lost my card", "card line")
+        number = chat.get_by_text("0808 157 0142", exact=True)
+        for width in range(280, 460, 20):
+            chat.set_viewport_size({"width": width, "height": 900})
+            assert number.evaluate("each => each.getClientRects().length") == 1, width
+        assert "answers day and night: 0808 157 0142." in told
+        assert chat.complaints == []

@@ -7,6 +7,7 @@ const at = (id) => document.getElementById(id);
 const KEPT = "conversation";
 const AGAIN_MS = [1000, 2000, 4000, 8000, 15000];
 const LOOK_MS = 10000;
+const PHONE = /(\+?\d(?:[ ().-]{0,2}\d){4,14})/;
 const WHO = { customer: "You", assistant: "AI assistant" };
 const room = { task: null, conversation: null, token: null, unsent: [], state: "open" };
 let sending = false;
@@ -55,12 +56,23 @@ const posted = (body, accept) => ({
 
 // --- What is shown ---
 
+// A phone number stays on one line; the text that is copied is the one that was said.
+function unbroken(text) {
+  return text.split(PHONE).map((part, place) => {
+    if (place % 2 === 0) return part;
+    const number = document.createElement("span");
+    number.className = "number";
+    number.textContent = part;
+    return number;
+  });
+}
+
 function bubble(by, text, note = "") {
   const item = document.createElement("li");
   const who = document.createElement("b");
   item.className = by;
   who.textContent = WHO[by] ?? person ?? "Our team";
-  item.append(who, text);
+  item.append(who, ...unbroken(text));
   if (note) {
     const small = document.createElement("small");
     small.textContent = note;

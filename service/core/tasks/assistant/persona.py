@@ -17,7 +17,7 @@ from service.kit.frame.strict import NotStrict, parse_yaml, read_strict
 FILE = Path(__file__).with_name("persona.yaml")
 MOST_REMEMBERED = 20  # messages: ten exchanges
 _SAYS_IT_IS_AI = re.compile(
-    r"\b(?:AI|artificial intelligence|virtual assistant|digital assistant|automated assistant|chat ?bot|bot|machine)\b"
+    r"\b(?:AI|artificial intelligence|virtual assistant|digital assistant|automated assistant|chat ?bot|bot|(?<!cash )machine)\b"
 )
 _Words = Annotated[str, Field(min_length=3, max_length=400)]
 _Wordings = Annotated[tuple[_Words, ...], Field(min_length=4)]

@@ -152,11 +152,16 @@ def _answer(turn: OpenTurn) -> None:
     elif talk.language != "en":
         turn.say(first_help().languages[talk.language].greeting)
     elif heard.bye or (heard.no and talk.asked in ("", "request", "transfer")):
-        turn.say(saying("bye", "nice_day"))
+        turn.say(_farewell(turn))
     elif heard.hello:
         turn.ask("request", f"{saying('offers')} {persona().questions['request'][0]}")
     else:
         turn.ask("request", f"{saying('not_understood', 'offers')} {in_turn(persona().clarifications, turn.inputs)}")
+
+
+def _farewell(turn: OpenTurn) -> str:
+    """Return how the assistant takes leave: it wishes nobody in trouble a lovely day."""
+    return saying("bye", "nice_day" if turn.talk.trouble is None else "take_care")
 
 
 def _spoken(matter: str) -> str:
@@ -297,7 +302,7 @@ def _context(turn: OpenTurn, reason: TransferReason) -> str:
 def _action(turn: OpenTurn) -> ReplyAction:
     if turn.asks:
         return "clarify"
-    return "close" if any(part.text == saying("bye", "nice_day") for part in turn.parts) else "answer"
+    return "close" if any(part.text == _farewell(turn) for part in turn.parts) else "answer"
 
 
 def _disclosure(language: HelpLanguage) -> str:

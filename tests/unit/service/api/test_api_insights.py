@@ -706,6 +706,14 @@ def test_not_ready_without_a_pair_says_what_to_do_while_the_process_lives() -> N
     ]
 
 
+def test_not_ready_while_another_task_serves_names_the_setting_that_requires_it() -> None:
+    world = World()
+    sources = {"summarize": FakePairs(served=None), "label": world.pairs}
+    with _client(world, pair_sources=sources) as client:
+        (reason,) = client.get("/readyz").json()["reasons"]
+    assert reason.endswith("--task summarize; or leave it out of OMNI_REQUIRED_TASKS")
+
+
 def test_not_ready_before_the_first_refresh_says_wait() -> None:
     world = World(pairs=FakePairs(served=None, last_refresh_at=None))
     with _client(world) as client:

@@ -235,7 +235,17 @@ def test_after_a_lost_card_what_nobody_understands_is_about_it_and_other_wishes_
     chat("no, don't call me")
     assert first_help().told("lost_or_stolen", "en", spoken=False) in chat("hmm what else").reply
     assert "£12" in chat("how much is the premium card a month").reply
-    assert "lovely day" in chat("thanks, bye").reply
+    assert chat("thanks, bye").reply == "You're welcome. Please take care."
+
+
+@pytest.mark.parametrize("thanks", ["thanks, bye", "ok thanks, that's all", "no"])
+@pytest.mark.parametrize("trouble", ["I lost my card", "someone just spent £400 on my card", "my mum died last week"])
+def test_nobody_in_trouble_is_wished_a_lovely_day(trouble, thanks):
+    chat = Chat(at=SUNDAY)
+    chat(trouble)
+    chat("no, don't call me")
+    goodbye = chat(thanks)
+    assert (goodbye.action, goodbye.reply) == ("close", "You're welcome. Please take care.")
 
 
 def test_a_number_is_checked_on_a_day_or_unverified_and_the_doctor_is_told():

@@ -12,7 +12,7 @@ from service.core.run.dialogue.turn import DialogueInputs, Spoken
 from service.core.tasks.assistant import TASK
 from service.core.tasks.assistant.bank import Bank
 from service.core.tasks.assistant.knowledge import bank_knowledge
-from service.core.tasks.assistant.persona import Persona, in_turn, persona
+from service.core.tasks.assistant.persona import Persona, discloses, in_turn, persona
 from service.core.tasks.assistant.rules import rules
 from service.core.tasks.assistant.tools import METHODS
 from service.core.unit.question import ToolTurn
@@ -84,3 +84,8 @@ def test_replies_hold_an_acknowledgment_a_transition_and_a_closing():
     ]
     assert told.startswith(persona().transitions)
     assert told.endswith(persona().closings)
+
+
+def test_a_cash_machine_is_no_disclosure():
+    assert discloses("You are talking to a machine.")
+    assert not discloses("Activate it at any cash machine.")

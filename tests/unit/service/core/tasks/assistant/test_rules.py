@@ -189,3 +189,23 @@ def test_as_a_fallback_it_replies_without_tools_and_promises_a_person_in_hours_o
         assert (reply.action, reply.asks, reply.claims) == (action, asks, ())
     inputs = DialogueInputs(conversation_id="conv-1", message="I want to open an account")
     assert AssistantReply.model_validate_json(rules(DialogueSoFar(inputs=inputs))).asks == ("account_type",)
+
+
+@pytest.mark.parametrize(
+    "asked", ["what's the difference between {} and {} cards?", "{} vs {} card?", "compare {} with {} cards"]
+)
+def test_a_comparison_of_cards_tells_what_each_offers_and_costs_and_no_steps(asked):
+    reply = Chat()(asked.format("the premium", "the standard")).reply
+    for name in ("Premium", "Standard"):
+        assert f"The Larkfield {name} Debit Card offers:" in reply
+        assert f"Fees of the Larkfield {name} Debit Card:" in reply
+    assert not [part for part in ("To order", "Delivery time", "Activate") if part in reply]
+
+
+def test_a_comparison_of_accounts_names_both_and_their_benefits():
+    chat = Chat()
+    chat("compare current and savings accounts")
+    reply = chat("in the app").reply
+    assert "The benefits of opening a current account" in reply
+    assert "The benefits of opening a savings account" in reply
+    assert "documents" not in reply
