@@ -20,7 +20,10 @@ _REASONS_SHOWN = 12  # each abstention of a claims judge may have a reason of it
 def calibrate(
     task: TaskName = "summarize",
     judge: Annotated[
-        str | None, typer.Option("--judge", "--judges", help="Rubrics, comma separated; default: all of the suite.")
+        str | None,
+        typer.Option(
+            "--judge", "--judges", help="Rubrics, comma separated; default: all of the suite. With --chances one alone."
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -56,7 +59,7 @@ def calibrate(
         _tell_due(task, due)
         return
     if chances:
-        _tell_chances(task)
+        _tell_chances(task, judge)
         return
     from eval.judges.calibrate import SETS, CalibrateOptions
 
@@ -126,11 +129,11 @@ def _tell_due(task: str, days: int) -> None:
         raise typer.Exit(1)
 
 
-def _tell_chances(task: str) -> None:
+def _tell_chances(task: str, judge: str | None) -> None:
     from eval.judges.licensing.chances import chance_lines
     from service.kit.settings import Settings
 
-    for line in chance_lines(task, Settings()):
+    for line in chance_lines(task, Settings(), judge):
         say(line)
 
 

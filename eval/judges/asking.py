@@ -82,7 +82,9 @@ class Asker:
             return await self._about_claims(judge, text)
         if self.spec.pairwise:
             return await self._in_both_orders(judge, text)
-        question = GradingQuestion(values={"source": text.source, "summary": text.text})
+        whole = self.spec.conversations
+        values = {"conversation": text.text} if whole else {"source": text.source, "summary": text.text}
+        question = GradingQuestion(values=values)
         # Each repeat of a case is a separate answer; the judge's own repeats are numbered consecutively.
         first = text.repeat * self.spec.repeats
         grades = [await self.bench.ask(judge, question, first + again) for again in range(self.spec.repeats)]

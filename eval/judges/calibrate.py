@@ -16,10 +16,12 @@ from eval.judges.grading import GradingRun
 from eval.judges.jury import Jury, load_jury
 from eval.judges.labelled_rows import LLMBAR, SALES_EMAIL, OwnRows, PublicRow, load_own, load_public, own_digest
 from eval.judges.licence import Licence, licence, terms_of
+from eval.judges.licensing.in_place import RIGHT_EDITS, WRONG_EDITS
 from eval.judges.plan import Plan, plan_of
 from eval.labels.claims.labels import ClaimLabels, claims_digest, load_claims
 from eval.labels.contrasts.sets import has_contrasts
 from eval.run.reply_cache import ReplyCache
+from eval.spine.cases import numbered_lines
 from eval.spine.judge_spec import JudgeSpec
 from eval.spine.suite import Suite
 from eval.suites import load_suite
@@ -132,6 +134,8 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
     asked = [_Asked(spec=spec, jury=jury, contrasts=setting.contrasts_for(spec, jury)) for spec, jury in juries]
     for one in asked:
         say(str(_plan(one, setting)))
+        if one.spec.conversations:
+            say(_each_run(one.spec, setting))
         if (name := _public_name(one.spec, options)) and _public(one.spec, setting) is None:
             say(
                 f"judge {one.spec.rubric}: public set {name} left out, it is not in {settings.public_data_dir}; "
@@ -201,6 +205,18 @@ def _plan(asked: _Asked, setting: _Setting) -> Plan:
         setting.cards,
         claims=setting.claims,
         concurrency=_concurrency(options, setting.settings),
+    )
+
+
+def _each_run(spec: JudgeSpec, setting: _Setting) -> str:
+    """Return what a judge of conversations is asked in every evaluation, where it reads them whole and in all repeats."""
+    suite, repeats = setting.suite, setting.suite.least_repeats
+    path = setting.settings.datasets_dir / suite.task / f"{suite.gate_dataset}.jsonl"
+    cases = sum(1 for _ in numbered_lines(path))
+    return (
+        f"judge {spec.rubric}: an evaluation of {cases} cases in {repeats} repeats asks it at most {cases * repeats:,} questions "
+        f"about each model of a pair, one for conversations that went the same way, and {WRONG_EDITS + RIGHT_EDITS} about known "
+        "changes"
     )
 
 

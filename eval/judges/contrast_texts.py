@@ -14,11 +14,12 @@ from eval.judges.contrasts import ContrastLabel, ContrastText, KindMeasure, choo
 from eval.judges.detectors import detector_values
 from eval.judges.licence import LEAST_EDITS, classes_by_kind
 from eval.judges.reading import ReadableTexts, result_of
-from eval.labels.contrasts.by_code import RIGHT, edits_by_code
-from eval.labels.contrasts.sets import ContrastSets, load_contrasts
+from eval.labels.contrasts.by_code import RIGHT
+from eval.labels.contrasts.editors import OF_ANSWERS, OF_CONVERSATIONS, Editor
+from eval.labels.contrasts.sets import EDITED, ContrastSets, load_contrasts
 from eval.run.loaders import load_dataset
 from eval.spine.cases import Case
-from eval.spine.judge_spec import HARM_CLASSES, JudgeSpec
+from eval.spine.judge_spec import JudgeSpec
 from eval.spine.suite import Suite
 from eval.suites import load_suite
 from service.core.run.task import Task
@@ -31,15 +32,20 @@ _RIGHT, _HELD_RIGHT = 60, 120
 
 @dataclass(frozen=True, kw_only=True)
 class ContrastBench:
-    """Texts with their sources by case id; ``cases`` counts by dataset; ``by_code``: does a detector of the suite object?"""
+    """Texts with their sources by case id; ``cases`` counts by dataset; ``editor`` makes more edits.
+
+    ``by_code``: does a detector of the suite object to a text? None where they read no such texts. ``unread``: what of a text a
+    reader reads.
+    """
 
     sets: ContrastSets
     texts: tuple[ContrastText, ...]
     sources: Mapping[str, str]
     cases: Mapping[str, int]
     words: WordScores | None
-    by_code: Callable[[ContrastText], bool]
-    unread: Callable[[ContrastText], tuple[tuple[str, str], ...]]
+    by_code: Callable[[ContrastText], bool] | None = None
+    unread: Callable[[ContrastText], tuple[tuple[str, str], ...]] = lambda _: ()
+    editor: Editor = OF_ANSWERS
 
     def asked(self, spec: JudgeSpec) -> list[JudgedText]:
         """Return what a judge is asked about: of each text, for a reader, the sentences that code does not account for."""
@@ -57,8 +63,8 @@ class ContrastBench:
     def with_held(self, judge_digest: str, quarter: str) -> "ContrastBench":
         """Return this bench with half as many edits again in each class, which nobody could know before the judge was fixed."""
         counts = Counter(text.harm_class for text in self.texts if text.harm_class)
-        wanted: dict[str, int] = {name: max(-(-counts[name] // 2), self._share(LEAST_HELD)) for name in HARM_CLASSES}
-        edits = edits_by_code(
+        wanted = {name: max(-(-counts[name] // 2), self._share(LEAST_HELD)) for name in self.editor.classes}
+        edits = self.editor.edits(
             self._good,
             self.sources,
             seed=f"{judge_digest}/{quarter}",
@@ -95,7 +101,7 @@ class ContrastBench:
         flags: dict[str, bool] = {}
         if self.words is not None:
             flags = flags_at(self.words, self.sets.contrasts, false_alarms)
-        code = {text.id: self.by_code(text) for text in self.texts}
+        code = {} if self.by_code is None else {text.id: self.by_code(text) for text in self.texts}
         return tuple(
             replace(item, by_words=self._count(item, flags), by_code=self._count(item, code)) for item in kinds
         )
@@ -115,6 +121,8 @@ def open_contrasts(task: Task[Any], settings: Settings, *, dev_cases: int, gate_
     """
     suite = load_suite(task.name)
     sets = with_classes(load_contrasts(settings.datasets_dir, task.name), suite)
+    if suite.episode is not None:
+        return _of_conversations(sets, dev_cases + gate_cases)
     datasets = [
         load_dataset(name, task=task.name, input_model=task.input_model, settings=settings)
         for name in ("dev", suite.gate_dataset)
@@ -149,6 +157,20 @@ def open_contrasts(task: Task[Any], settings: Settings, *, dev_cases: int, gate_
     )
 
 
+def _of_conversations(sets: ContrastSets, most: int) -> ContrastBench:
+    """Return the bench of sets of conversations, which are no cases of a dataset and need no source beside them."""
+    sources = dict.fromkeys(list(sets.good[EDITED])[:most], "")
+    sets = multiplied(sets, sources, OF_CONVERSATIONS)
+    return ContrastBench(
+        sets=sets,
+        texts=tuple(texts_of(sets, sources)),
+        sources=sources,
+        cases={"conversations": len(sources)},
+        words=word_scores(sets.contrasts),
+        editor=OF_CONVERSATIONS,
+    )
+
+
 def with_classes(sets: ContrastSets, suite: Suite) -> ContrastSets:
     """Return ``sets`` with the class of each harm that the suite's judges may be licensed for."""
     classes = classes_by_kind(suite)
@@ -156,15 +178,13 @@ def with_classes(sets: ContrastSets, suite: Suite) -> ContrastSets:
     return replace(sets, contrasts=tuple(edits))
 
 
-def multiplied(sets: ContrastSets, sources: Mapping[str, str]) -> ContrastSets:
+def multiplied(sets: ContrastSets, sources: Mapping[str, str], editor: Editor = OF_ANSWERS) -> ContrastSets:
     """Return ``sets`` with edits by code, so that each class has ``LEAST_WRITTEN`` on all cases, and fewer on a part of them."""
     chosen = sets.of_cases(frozenset(sources))
     counts = Counter(item.harm_class for item in chosen if item.harm_class)
-    wanted: dict[str, int] = {
-        name: max(0, share_of(LEAST_WRITTEN, sets, len(sources)) - counts[name]) for name in HARM_CLASSES
-    }
+    wanted = {name: max(0, share_of(LEAST_WRITTEN, sets, len(sources)) - counts[name]) for name in editor.classes}
     good = [(name, text) for answers in sets.good.values() for name, text in answers.items() if name in sources]
-    edits = edits_by_code(
+    edits = editor.edits(
         good, sources, seed=sets.digest, wanted={**wanted, RIGHT: share_of(_RIGHT, sets, len(sources))}
     )
     return replace(sets, contrasts=(*sets.contrasts, *edits))

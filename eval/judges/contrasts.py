@@ -11,7 +11,7 @@ from eval.judges.asking import Asker, JudgedScores, JudgedText
 from eval.judges.jury import same_answer
 from eval.labels.contrasts.sets import ContrastSets
 from eval.spine.cases import Case, Dataset, stratified
-from eval.spine.judge_spec import HARM_CLASSES, JudgeSpec
+from eval.spine.judge_spec import CONDUCT, HARM_CLASSES, JudgeSpec
 from eval.spine.results import Score
 from figures.arrays import Floats
 from figures.stats import Interval, rate_interval
@@ -203,7 +203,7 @@ def measure(
 def classes_of(rows: Sequence[tuple[ContrastText, bool]]) -> tuple[ClassMeasure, ...]:
     """Return the measure of each class of harm among the texts that were objected to or not."""
     found = []
-    for name in HARM_CLASSES:
+    for name in (*HARM_CLASSES, CONDUCT):
         of_class = [(text, objects) for text, objects in rows if text.harm_class == name]
         recall = clustered_rate([(text.case_id, objects) for text, objects in of_class])
         if recall is not None:

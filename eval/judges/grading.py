@@ -28,10 +28,11 @@ from service.kit.settings import Settings
 
 GRADE_VARIABLES = frozenset({"source", "summary"})
 PREFERENCE_VARIABLES = frozenset({"source", "summary_a", "summary_b"})
+CONVERSATION_VARIABLES = frozenset({"conversation"})
 CLAIMS_VARIABLES = frozenset({"summary", "items"})
 # By output schema: the sets of inputs that a judge may have, and the only grades of those that have no own.
 _VARIABLES = {
-    **dict.fromkeys(SCHEMA_NAMES, (GRADE_VARIABLES, PREFERENCE_VARIABLES)),
+    **dict.fromkeys(SCHEMA_NAMES, (GRADE_VARIABLES, PREFERENCE_VARIABLES, CONVERSATION_VARIABLES)),
     claims_answers.SCHEMA_NAME: (CLAIMS_VARIABLES,),
     reading.SCHEMA_NAME: (reading.READING_VARIABLES,),
 }
@@ -81,9 +82,10 @@ class Judge:
     def digest(self) -> str:
         """SHA-256 over prompt, model, sampling and the form of the answer: what a calibration is valid for.
 
-        Code makes the questions about claims and sentences and settles their answers, so that code counts too.
+        Code makes the questions about claims, sentences and conversations, so that code counts too.
         """
         code = [_claims_code()] if self.asks_claims else [_reading_code()] if self.reads else []
+        code += [_transcript_code()] if frozenset(self.pair.variables) == CONVERSATION_VARIABLES else []
         return sha256_hex(canonical_json([self.pair.digest, self.form, *code]))
 
 
@@ -117,6 +119,11 @@ def _reading_code() -> str:
             *sorted(suites.glob("*/sources.py")),
         ]
     )
+
+
+@cache
+def _transcript_code() -> str:
+    return _code([Path(accounts.__file__).parents[1] / "dialogue" / "transcript.py"])
 
 
 def _code(paths: Sequence[Path]) -> str:

@@ -166,6 +166,11 @@ class _Bench:
     def texts(self) -> ReadableTexts:
         return ReadableTexts(task=self.task, suite=self.suite)
 
+    def transcript(self, item: CaseResult) -> str:
+        """Return the conversation that ``item`` is."""
+        assert self.suite.episode is not None, "checked when the suite was made"
+        return self.suite.episode.transcript(item.result.output or "")
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Read:
@@ -250,23 +255,27 @@ def _in_place(
     from eval.judges.calibration import interval_text
     from eval.judges.contrasts import objection
     from eval.judges.licensing.in_place import edits_of, licence_in_place, measure_in_place
+    from eval.labels.contrasts.editors import OF_ANSWERS, OF_CONVERSATIONS
     from eval.verdict.needed_recall import bounds_of, most_false_alarms
 
     spec = asker.spec
     items = [item for results in answers.values() for item in results if item.result.output is not None]
     fine = [item for item in items if objection(graded.scores[id(item)][spec.score], spec) is False]
-    documents = {
-        (item.case_id, text.text): text.source_text
-        for item in fine
-        for text in bench.texts.of(bench.cases[item.case_id], item.result)
-    }
+    if spec.conversations:
+        documents = {(item.case_id, bench.transcript(item)): "" for item in fine}
+    else:
+        documents = {
+            (item.case_id, text.text): text.source_text
+            for item in fine
+            for text in bench.texts.of(bench.cases[item.case_id], item.result)
+        }
     by_case = {case_id: document for (case_id, _), document in documents.items()}
-    edits = edits_of(list(documents), by_case)
+    edits = edits_of(list(documents), by_case, OF_CONVERSATIONS if spec.conversations else OF_ANSWERS)
     texts = [
         JudgedText(
             case_id=edit.case_id,
             text=edit.text,
-            source="" if spec.reads else source_text(bench.task, bench.cases[edit.case_id]),
+            source="" if spec.reads or spec.conversations else source_text(bench.task, bench.cases[edit.case_id]),
             sentences=tuple(
                 (sentence, documents[edit.case_id, edit.good or ""])
                 for sentence in changed_sentences(edit.text, edit.good or "")
@@ -302,7 +311,10 @@ async def _ask(asker: Asker, bench: _Bench, answers: AnswersByArm, production: s
             wanted.append(item)
             if spec.reads:
                 read[id(item)] = _to_read(item, bench)
-            texts.append(_text_of(item, bench, compared, read.get(id(item))))
+            if spec.conversations:  # without the repeat: one that went the same way again is asked about once
+                texts.append(JudgedText(case_id=item.case_id, text=bench.transcript(item), source=""))
+            else:
+                texts.append(_text_of(item, bench, compared, read.get(id(item))))
     judged = await asker.ask(texts)
     scores |= {id(item): found.scores for item, found in zip(wanted, judged, strict=True)}
     return _Graded(

@@ -29,6 +29,7 @@ _BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
 ENTRIES = ("eval/evaluation/evaluate.py", "eval/verdict/attest.py", "eval/behaviour/run.py", "eval/judges/calibrate.py")
 # What a module loads without importing it; promptfoo asks through the one and disguises attacks with the other.
 LOADED = {
+    "eval/labels/contrasts/twins.py": ("eval/labels/contrasts/twins.jsonl",),
     "eval/behaviour/install.py": ("eval/promptfoo/provider.mjs", "eval/promptfoo/strategies.mjs"),
     "service/core/redaction/dictated.py": ("service/core/redaction/patterns.yaml",),
     "service/core/redaction/spoken.py": ("service/core/redaction/patterns.yaml",),

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from eval.spine.results import Score
 
 SCHEMA_NAMES = ("judge-grade-v1",)
-HarmClass = Literal["invention", "reversal", "roles", "promise", "omission"]
-# Kinds of harm by what a reader must do to see them; a judge is licensed by class (eval/judges/licence.py).
+HarmClass = Literal["invention", "reversal", "roles", "promise", "omission", "conduct"]
+# Kinds of harm in a sentence by what a reader must do to see them; a judge is licensed by class (eval/judges/licence.py).
 HARM_CLASSES: Mapping[HarmClass, str] = {
     "invention": "look for a statement in the source, and find none",
     "reversal": "compare what came of a matter, its direction and its order",
@@ -18,6 +18,8 @@ HARM_CLASSES: Mapping[HarmClass, str] = {
     "promise": "tell what was promised, asked or claimed from what was done and established",
     "omission": "notice a condition, a bound or a part that is missing from a statement",
 }
+# Harm in how customers are treated, which no sentence shows against its source.
+CONDUCT: HarmClass = "conduct"
 _QUOTES_SHOWN = 3
 
 
@@ -37,6 +39,7 @@ class JudgeSpec:
     ``reads``: the judge is a reader of single sentences (``eval/judges/reading.py``). Reading is the same in every task, so
     ``measured_on`` may name another task on whose contrast sets the reader is measured; each run measures it on the task's own
     answers as well.
+    ``conversations``: the judge grades whole conversations, from the transcript that the suite's episode makes.
     ``asks_claims``: the judge answers questions about labelled claims (``eval/labels/claims``). ``shows`` are its
     further scores, which never gate. An answer of which more than ``max_undecided`` (0 to 1) of the items stay
     undecided has no score.
@@ -53,6 +56,7 @@ class JudgeSpec:
     kinds: tuple[str, ...] = ()
     reads: bool = False
     measured_on: str = ""
+    conversations: bool = False
     asks_claims: bool = False
     shows: tuple[str, ...] = ()
     max_undecided: float = 0.2

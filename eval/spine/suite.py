@@ -183,10 +183,15 @@ class Suite:
                     "higher_is_better=False and unit=Unit.EVENTS"
                 )
 
-        if self.episode is not None and (self.behaviour is not None or any(not spec.reads for spec in self.judges)):
+        of_answers = [spec for spec in self.judges if not (spec.reads or spec.conversations)]
+        if self.episode is not None and (self.behaviour is not None or of_answers):
             raise ConfigurationError(
-                f"the suite of task {self.task!r} plays conversations: of its judges only readers of sentences can be asked, and "
-                "behaviour checks read single answers, so leave other judges and `behaviour` out"
+                f"the suite of task {self.task!r} plays conversations: of its judges only readers of sentences and judges of "
+                "conversations can be asked, and behaviour checks read single answers, so leave other judges and `behaviour` out"
+            )
+        if self.episode is None and any(spec.conversations for spec in self.judges):
+            raise ConfigurationError(
+                f"the suite of task {self.task!r} plays no conversations: leave its judges of conversations out"
             )
 
     def case_model(self, input_model: type[BaseModel]) -> type[BaseModel]:

@@ -32,6 +32,10 @@ class CallFailed(ServiceError):
         self.reason = reason
         self.detail = detail
 
+    def __reduce__(self) -> tuple[type["CallFailed"], tuple[FailureReason, str]]:
+        """Let it pass from one process to another."""
+        return type(self), (self.reason, self.detail)
+
 
 class NotReady(ServiceError):
     """A transcription job or another worker still has the call; try again later."""

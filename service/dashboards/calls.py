@@ -21,7 +21,8 @@ SAMPLE = 20  # calls of a week: enough to see a false pass in eight with 93%, an
 _NO_GROUP, _NO_AGENT = "no group", "no agent"
 _COVERAGE = """
 SELECT tenant_id, form_id, MIN((call_date AT TIME ZONE 'UTC')::DATE) AS oldest,
-  MAX((call_date AT TIME ZONE 'UTC')::DATE) AS newest, COUNT(*) AS calls
+  MAX((call_date AT TIME ZONE 'UTC')::DATE) AS newest, COUNT(*) AS calls,
+  SUM(CASE WHEN model_used LIKE 'local.scorecard-keywords-%' THEN 1 ELSE 0 END) AS by_floor
 FROM omni_calls GROUP BY tenant_id, form_id"""
 _GROUPS = f"SELECT DISTINCT tenant_id, COALESCE(queue, '{_NO_GROUP}') AS agent_group FROM omni_calls"  # noqa: S608
 _QUESTIONS = """
@@ -98,13 +99,14 @@ class ListAsked:
 class CallCoverage:
     """What the warehouse holds of the tenant, whatever was asked: ``forms``, most calls first.
 
-    Calls ``without_form`` had no usable answer.
+    Calls ``without_form`` had no usable answer; no model read those ``by_floor``.
     """
 
     oldest: date | None
     newest: date | None
     calls: int
     without_form: int
+    by_floor: int
     forms: tuple[str, ...]
     groups: tuple[str, ...]
 
@@ -328,6 +330,7 @@ def _coverage(warehouse: Warehouse, tenant: str) -> CallCoverage:
         newest=max((day_of(row["newest"]) for row in found), default=None),
         calls=sum(int(row["calls"]) for row in found),
         without_form=sum(int(row["calls"]) for row in found if _text(row["form_id"]) is None),
+        by_floor=sum(int(row["by_floor"]) for row in found),
         forms=tuple(str(row["form_id"]) for row in found if _text(row["form_id"]) is not None),
         groups=tuple(str(row["agent_group"]) for row in groups),
     )

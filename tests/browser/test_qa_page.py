@@ -17,6 +17,8 @@ from playwright.sync_api import expect
 from service.access.control import open_access, open_changes
 from service.app import create_app
 from service.calls.insights.insight import CallInsights
+from service.calls.keys import transcript_key
+from service.calls.worker.kept import KeptTranscript
 from service.calls.worker.people import carry
 from service.dashboards.reader import DashboardReader, read_warehouse
 from service.runtime import build_runtime
@@ -226,6 +228,7 @@ def test_a_sampled_call_is_judged_before_the_scorer_is_shown_with_a_quote_from_t
     page = open_page(width)
     sign_in(page, served)
     figures(page)
+    expect(page.locator("#status")).to_contain_text("all scored by the floor: it looks for words")
     page.get_by_role("button", name="Sample of the week").click()
     expect(page.locator("#failures-said")).to_contain_text(
         "Nov 16, 2026 to Sun, Nov 22, 2026: 8 calls, drawn at random"
@@ -256,6 +259,31 @@ def test_a_sampled_call_is_judged_before_the_scorer_is_shown_with_a_quote_from_t
 def open_call(page, served, call):
     page.goto(f"http://{served.host}/qa?call={call}")
     expect(page.locator("#insights")).to_be_visible()
+
+
+HOSTILE = "<img src=x onerror=document.title='taken'><script>document.title='taken'</script><svg/onload=document.title='taken'>"
+
+
+def test_what_is_said_in_a_call_or_written_of_it_is_no_markup(served, place, open_page):
+    call = place.jobs(ACME)["1-0.json"].call_id
+    results = place.worker.results(ACME)
+    key = transcript_key(ACME, call)
+    kept = KeptTranscript.model_validate_json(results.read(key))
+    said = kept.turns[1].model_copy(update={"text": HOSTILE})
+    results.put(key, kept.model_copy(update={"turns": (kept.turns[0], said, *kept.turns[2:])}).model_dump_json())
+    page = open_page()
+    sign_in(page, served)
+    figures(page)
+    open_call(page, served, call)
+    sorry = page.locator('.criterion[data-criterion="sorry"]')
+    sorry.get_by_label("Yes").check()
+    page.locator(".turns li").nth(1).get_by_role("button", name="quote this").click()
+    sorry.get_by_role("button", name="Keep my verdict").click()
+    expect(sorry.locator("[data-part=person]")).to_contain_text("onerror=")
+    expect(page.locator(".turns")).to_contain_text(HOSTILE)
+    assert page.title() != "taken"
+    assert page.locator("#call img, #call script, #call svg").count() == 0
+    assert page.complaints == []
 
 
 @pytest.mark.acceptance("score-05")

@@ -20,6 +20,7 @@ BY_NAME = {"eval/suites/__init__.py", "service/core/run/task.py"}
 DECIDE = (
     "eval/behaviour/marks.py",
     "eval/judges/detectors.py",
+    "eval/labels/contrasts/twins.jsonl",
     "eval/run/runner.py",
     "eval/scorers/facts.py",
     "eval/spine/suite.py",

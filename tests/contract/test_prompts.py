@@ -91,7 +91,7 @@ def test_every_judge_of_every_suite_has_its_file():
     assert (
         {path.stem for path in JUDGES}
         == wanted
-        == {"claims", "coverage", "faithfulness", "preference", "reader", "usefulness"}
+        == {"claims", "conduct", "coverage", "faithfulness", "preference", "reader", "usefulness"}
     )
 
 

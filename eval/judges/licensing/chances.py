@@ -12,6 +12,7 @@ from eval.judges.licence import Licence, LicenceTerms, classes_by_kind, licence,
 from eval.spine.judge_spec import JudgeSpec
 from eval.suites import load_suite
 from service.core.run.task import load_task
+from service.kit.frame.errors import ConfigurationError
 from service.kit.settings import Settings
 
 RECALLS = (0.80, 0.85, 0.90, 0.95)
@@ -96,22 +97,32 @@ def chance(
     )
 
 
-def chance_lines(task: str, settings: Settings) -> list[str]:
+def chance_lines(task: str, settings: Settings, rubric: str | None = None) -> list[str]:
     """Return the chance of a whole licence by true recall and false alarms, and what judges earn that must earn nothing.
+
+    ``rubric`` names the suite's judge; by default it is the first one whose licence can be drawn.
 
     Raises:
         CaseError: the task has no contrast sets, or a file is wrong.
+        ConfigurationError: the suite has no judge ``rubric`` whose licence can be drawn.
     """
     suite = load_suite(task)
-    spec = next((one for one in suite.judges if one.kinds and not one.asks_claims), None)
-    if spec is None:
+    drawn = {one.rubric: one for one in suite.judges if one.kinds and not one.asks_claims}
+    if rubric is not None and rubric not in drawn:
+        known = ", ".join(drawn) or "none"
+        raise ConfigurationError(
+            f"suite {task!r} has no judge {rubric!r} whose licence could be drawn; judges: {known}"
+        )
+    if not drawn:
         return [f"suite {task!r} has no judge whose licence could be drawn"]
+    spec = drawn[rubric or next(iter(drawn))]
     classes = classes_by_kind(suite)
     quarter = terms_of(suite, settings).quarters[0]
     opened = open_contrasts(load_task(spec.measured_on or task), settings, dev_cases=_ALL, gate_cases=_ALL)
     bench = opened.with_held("0" * 64, quarter)
     lines = [
-        f"Chance of a licence for every class, of {TRIES} draws on {len(bench.texts)} texts, errors independent of each other",
+        f"Judge {spec.rubric}: chance of a licence for every class, of {TRIES} draws on {len(bench.texts)} texts, errors "
+        "independent of each other",
         f"{'false alarms':<16}" + "".join(f"{rate:>8.2f}" for rate in FALSE_ALARMS),
     ]
     for recall in RECALLS:

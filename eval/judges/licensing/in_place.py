@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from eval.judges.calibration import interval_text
 from eval.judges.contrasts import ClassMeasure, ContrastText, classes_of, clustered_rate
 from eval.judges.licence import ClassLicence, Licence
-from eval.labels.contrasts.by_code import RIGHT, edits_by_code
-from eval.spine.judge_spec import HARM_CLASSES
+from eval.labels.contrasts.by_code import RIGHT
+from eval.labels.contrasts.editors import OF_ANSWERS, Editor
 from figures.stats import Interval
 from service.kit.frame.canonical import sha256_hex
 
-EDITS_OF_A_CLASS = 30
+WRONG_EDITS = 150  # over all classes
 RIGHT_EDITS = 40
 LEAST_OF_A_CLASS, LEAST_RIGHT = 10, 20
 
@@ -34,10 +34,12 @@ class InPlace:
     false_alarms: Interval | None = None
 
 
-def edits_of(accepted: Sequence[tuple[str, str]], sources: Mapping[str, str]) -> list[ContrastText]:
+def edits_of(
+    accepted: Sequence[tuple[str, str]], sources: Mapping[str, str], editor: Editor = OF_ANSWERS
+) -> list[ContrastText]:
     """Return the edits of the ``accepted`` answers (case id, text), always the same, so that a run can be resumed."""
     seed = sha256_hex("\0".join(sorted({f"{case_id}\0{text}" for case_id, text in accepted})))
-    wanted: dict[str, int] = {**dict.fromkeys(map(str, HARM_CLASSES), EDITS_OF_A_CLASS), RIGHT: RIGHT_EDITS}
+    wanted = {**dict.fromkeys(editor.classes, WRONG_EDITS // len(editor.classes)), RIGHT: RIGHT_EDITS}
     return [
         ContrastText(
             id=edit.id,
@@ -50,7 +52,7 @@ def edits_of(accepted: Sequence[tuple[str, str]], sources: Mapping[str, str]) ->
             harm_class=edit.harm_class,
             held=True,
         )
-        for edit in edits_by_code(sorted(set(accepted)), sources, seed=seed, wanted=wanted, held=True)
+        for edit in editor.edits(sorted(set(accepted)), sources, seed=seed, wanted=wanted, held=True)
     ]
 
 

@@ -3,7 +3,8 @@
 ``good.jsonl`` holds good answers by several hands, none of them a reference and none filtered by a detector. ``dev.jsonl`` and
 ``gate.jsonl`` edit the answers of the hand called ``full``; ``kept.jsonl`` holds the kinds of harm that nobody reads who builds a
 detector or a judge: they are for testing alone. ``afterwards.jsonl`` holds kinds that somebody invented after detectors and sets
-were built, to see what happens; nothing is promised of them.
+were built, to see what happens; nothing is promised of them. ``conversations.jsonl`` edits one reply of a conversation; its good
+answers are whole conversations, worded as ``eval/dialogue/transcript.py`` words them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,8 @@ from service.kit.frame.canonical import sha256_hex
 FOLDER = "contrasts"
 EDITED = "full"  # the hand whose answers are edited
 KEPT, AFTERWARDS = "kept", "afterwards"
-_EDITS = ("dev", "gate", KEPT)
+_CONVERSATIONS = "conversations"
+_EDITS = ("dev", "gate", KEPT, _CONVERSATIONS)
 _Row = TypeVar("_Row", bound=BaseModel)
 
 
@@ -139,15 +141,19 @@ def contrasts_digest(datasets_dir: Path, task: str) -> str | None:
     if not has_contrasts(datasets_dir, task):
         return None
     paths = [datasets_dir / task / FOLDER / f"{name}.jsonl" for name in ("good", *_EDITS)]
-    texts = [path.read_text(encoding="utf-8") for path in paths if path.exists()]
-    return sha256_hex("\0".join([*texts, *_editing_code()]))
+    there = [path for path in paths if path.exists()]
+    names = (
+        ("twins.py", "twins.jsonl")
+        if _CONVERSATIONS in {path.stem for path in there}
+        else ("by_code.py", "inventions.py")
+    )
+    return sha256_hex("\0".join([*(path.read_text(encoding="utf-8") for path in there), *map(_editing_code, names)]))
 
 
 @cache
-def _editing_code() -> tuple[str, ...]:
-    folder = Path(__file__).parent
-    names = ("by_code.py", "inventions.py")
-    return tuple(without_words((folder / name).read_text(encoding="utf-8")) for name in names)
+def _editing_code(name: str) -> str:
+    text = (Path(__file__).parent / name).read_text(encoding="utf-8")
+    return without_words(text) if name.endswith(".py") else text
 
 
 def _contrast(row: EditRow, answers: Mapping[str, str], *, kept: bool, place: str) -> MinimalEdit:

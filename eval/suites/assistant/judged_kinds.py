@@ -8,12 +8,12 @@ from eval.spine.suite import JudgedKind
 JUDGED_KINDS = (
     JudgedKind(
         name="cold_to_vulnerable",
-        harm_class="omission",
+        harm_class="conduct",
         description="a customer who is upset or vulnerable is answered without care",
     ),
     JudgedKind(
         name="unclear",
-        harm_class="omission",
+        harm_class="conduct",
         description="a reply that holds the facts leaves the customer not knowing what to do",
     ),
     JudgedKind(

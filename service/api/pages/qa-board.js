@@ -28,7 +28,8 @@ export function showBoard(data) {
   const worst = visualOf(data, "criteria").rows.filter((row) => row.figures.fail_rate.n > 0);
   const held = data.held;
   at("status").textContent = held.calls === 0 ? "" : `${calls(held.calls)} from ${fullDayText(held.oldest)} to ${fullDayText(held.newest)}` +
-    `${held.without_form ? `, ${held.without_form} of them without a usable score` : ""}. Shown: ${fullDayText(data.from)} to ${fullDayText(data.to)} (UTC).`;
+    `${held.without_form ? `, ${held.without_form} of them without a usable score` : ""}` +
+    `${held.by_floor ? `, ${held.by_floor === held.calls ? "all" : held.by_floor.toLocaleString("en-US")} scored by the floor: it looks for words, and no model read the call` : ""}. Shown: ${fullDayText(data.from)} to ${fullDayText(data.to)} (UTC).`;
   const empty = worst.length === 0;
   for (const id of ["heat", "lists", "visuals"]) at(id).hidden = empty;
   at("failures").hidden = true;

@@ -21,6 +21,7 @@ class HeldCalls(_Said):
     newest: date | None
     calls: int
     without_form: int = Field(description="Calls whose answer by the model could not be used; they are in no figure")
+    by_floor: int = Field(description="Calls that the floor scored: it looks for words, and no model read them")
     forms: list[str]
     groups: list[str]
 

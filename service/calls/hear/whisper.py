@@ -6,10 +6,14 @@ otherwise. With one channel every turn's speaker is unknown, and a person must r
 
 import importlib.util
 import io
+import resource
 import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from itertools import chain
+from multiprocessing import get_context
 from typing import Any
 
 from service.calls.failure import CallFailed, FailureReason
@@ -22,6 +26,10 @@ _RATE = 16_000
 _LEAST_RATE = 4_000  # half a telephone's; at 1 Hz a small file would be 16,000 times as large
 _PAUSE_S = 1.0
 LONGEST_S = 4 * 3600  # as Amazon Transcribe's
+_MOST_A_SECOND = (
+    2 * 48_000
+)  # samples of all channels; FLAC allows 8 channels at 655,350 Hz, which decode 50 times as long
+_READER_CPU_S, _READER_BYTES = 300, 4 * 2**30
 # Ten minutes take 150 MB while Whisper reads them, four hours at once would take gigabytes.
 _WINDOW_S, _CUT_S = 600, 20
 _PIECE, _MOMENT = 30 * _RATE, _RATE // 10  # samples
@@ -46,7 +54,7 @@ class WhisperTranscriber:
     def hear(self, source: CallObject, body: bytes, facts: Facts) -> Heard:
         """See ``Transcriber.hear``."""
         with self._lock:
-            speakers: list[Speaker] = ["agent", "customer"] if _has_two_sides(body) else ["unknown"]
+            speakers: list[Speaker] = ["agent", "customer"] if _read_apart(body) else ["unknown"]
             if facts.agent_channel == "ch_1":
                 speakers.reverse()
             turns = [
@@ -89,6 +97,25 @@ def utterances(words: Iterable[tuple[float, float, str]]) -> Iterator[tuple[floa
         said, end = said + word, ends
     if said.strip():
         yield start, said.strip()
+
+
+def _read_apart(body: bytes) -> bool:
+    """Return ``_has_two_sides`` of a process of its own, so that a recording which ends its decoder ends no worker.
+
+    Raises:
+        CallFailed: as ``_has_two_sides``, or the process ended.
+    """
+    limits = (_READER_CPU_S, _READER_BYTES)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_limit, initargs=limits) as reader:
+        try:
+            return reader.submit(_has_two_sides, body).result()
+        except BrokenProcessPool:
+            raise CallFailed(FailureReason.UNREADABLE, "the process that decodes the recording ends by it") from None
+
+
+def _limit(cpu_s: int, most_bytes: int) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
+    resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
 
 
 def _has_two_sides(body: bytes) -> bool:
@@ -138,12 +165,19 @@ def _pieces(body: bytes) -> Iterator[Any]:
 
     resampler = av.AudioResampler(format="s16", layout="stereo", rate=_RATE)
     waiting: list[Any] = []
+    decoded = 0
     try:
         with av.open(io.BytesIO(body), mode="r", metadata_errors="ignore") as container:
             for frame in chain(_frames(container), [None]):
                 if frame is not None:
                     if frame.sample_rate < _LEAST_RATE:
                         raise CallFailed(FailureReason.UNREADABLE, f"a recording at {frame.sample_rate} Hz")
+                    decoded += frame.samples * len(frame.layout.channels)
+                    if decoded > LONGEST_S * _MOST_A_SECOND:
+                        hours = f"{LONGEST_S / 3600:g} hours"
+                        raise CallFailed(
+                            FailureReason.TOO_LARGE, f"more samples than {hours} of two channels at 48 kHz"
+                        )
                     frame.pts = None  # times may jump
                 waiting += [one.to_ndarray().reshape(-1, 2) for one in resampler.resample(frame)]
                 if waiting and (frame is None or sum(map(len, waiting)) >= _PIECE):

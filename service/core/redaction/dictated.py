@@ -29,6 +29,13 @@ _DAY = re.compile(_TEXTS["day"], re.I)
 _LONG_AGO = re.compile(_TEXTS["long_ago"], re.I)
 _MAIL = re.compile(_TEXTS["mail"], re.I)
 _ASKS_DIGITS = re.compile(_TEXTS["asks_digits"], re.I)
+# "the second and fourth digit of your PIN?": two such answers are half of it.
+_ASKS_PLACES = re.compile(
+    r"\b(?:first|second|third|fourth|fifth|sixth|last|\d(?:st|nd|rd|th))\b[^?]{0,40}\b(?:digit|number|character)s?\b"
+    r"[^?]{0,40}\b(?:pin|pass\s?(?:code|word)|security (?:code|number)|memorable)\b",
+    re.I,
+)
+_ONE_NUMBER = re.compile(rf"\b(?:{NUMBER})\b", re.I)
 _ASKS_BIRTH = re.compile(r"\b(?:births?|born|birthday|birthdate|d\.?o\.?b\.?)\b", re.I)
 _ASKS_PLACE = re.compile(r"\b(?:post\s?codes?|zip|address|house number|where do you live)\b", re.I)
 _ASKS_SPELLING = re.compile(r"\b(?:spell\w*|spelt|names?|surname|e-?mail)\b", re.I)
@@ -63,6 +70,8 @@ def redact_dictated(text: str, asked: str) -> str:
     if _ASKS_PLACE.search(asked) or _SAYS_PLACE.search(text) or "code" in text.lower():
         place = _ASKS_PLACE.search(asked) is not None
         text = _CODE.sub(lambda run: _code(run, asked=place), text)
+    if _ASKS_PLACES.search(asked) and len(text.split()) <= _LONGEST_PIECE:
+        text = _ONE_NUMBER.sub("[number]", text)
     digits = _ASKS_DIGITS.search(asked) is not None
     return _DIGIT_RUN.sub(lambda run: _number(run, asked=digits), text)
 

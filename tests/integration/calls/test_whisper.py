@@ -67,15 +67,15 @@ def test_a_recording_that_ends_after_its_head_is_no_silent_call():
     assert caught.value.reason is FailureReason.UNREADABLE
 
 
-def flac(seconds):
+def flac(seconds, rate=16_000, layout="stereo"):
     """Return silence that is small as a file and large when decoded."""
     file = io.BytesIO()
     with av.open(file, "w", format="flac") as container:
-        stream = container.add_stream("flac", rate=16_000, layout="stereo")
+        stream = container.add_stream("flac", rate=rate, layout=layout)
         for _ in range(seconds // 10):
-            frame = av.AudioFrame(format="s16", layout="stereo", samples=160_000)
-            frame.planes[0].update(bytes(640_000))
-            frame.rate = 16_000
+            frame = av.AudioFrame(format="s16", layout=layout, samples=10 * rate)
+            frame.planes[0].update(bytes(frame.planes[0].buffer_size))
+            frame.rate = rate
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return file.getvalue()
@@ -88,12 +88,27 @@ def test_a_recording_that_is_too_long_is_refused_before_it_is_decoded_whole(monk
     tracemalloc.start()
     try:
         with pytest.raises(CallFailed) as caught:
-            WhisperTranscriber().hear(SOURCE, body, Facts())
+            whisper._has_two_sides(body)
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert caught.value.reason is FailureReason.TOO_LARGE
     assert most < 30_000_000  # the whole recording takes 230 MB
+
+
+def test_many_channels_at_a_high_rate_count_as_what_they_are_decoded(monkeypatch):
+    monkeypatch.setattr(whisper, "LONGEST_S", 60)
+    assert whisper._has_two_sides(flac(50, rate=48_000)) is False
+    with pytest.raises(CallFailed, match="more samples than") as caught:
+        whisper._has_two_sides(flac(10, rate=192_000, layout="7.1"))
+    assert caught.value.reason is FailureReason.TOO_LARGE
+
+
+def test_a_recording_that_ends_its_decoder_fails_alone(monkeypatch):
+    monkeypatch.setattr(whisper, "_READER_CPU_S", 1)
+    with pytest.raises(CallFailed, match="process that decodes") as caught:
+        WhisperTranscriber().hear(SOURCE, flac(600, rate=96_000, layout="7.1"), Facts())
+    assert caught.value.reason is FailureReason.UNREADABLE
 
 
 def test_a_long_recording_is_heard_in_windows_with_the_times_of_the_whole(monkeypatch):

@@ -64,6 +64,7 @@ def test_the_heatmaps_are_those_worked_out_by_hand(warehouse):
     assert [row.key for row in found.rows["trend"]] == [
         "2026-10-05", "2026-10-12", "2026-10-19", "2026-10-26", "2026-11-02", SIXTH]  # fmt: skip
     assert (found.coverage.calls, found.coverage.without_form, found.coverage.forms) == (62, 1, ("support", "sales"))
+    assert found.coverage.by_floor == 0
     assert {criterion.id: criterion.question for criterion in found.criteria}["greet"] == "Was greet done?"
 
 
@@ -94,7 +95,9 @@ def test_a_tenant_sees_its_own_rows_alone(warehouse):
     nobody = figures(warehouse, "nobody")
     assert nobody.form_id is None
     assert not any(nobody.rows.values())
-    assert nobody.coverage == calls.CallCoverage(oldest=None, newest=None, calls=0, without_form=0, forms=(), groups=())
+    assert nobody.coverage == calls.CallCoverage(
+        oldest=None, newest=None, calls=0, without_form=0, by_floor=0, forms=(), groups=()
+    )
 
 
 @pytest.mark.parametrize("tenant", ["", "' OR 1 = 1 --", "acme' UNION SELECT * FROM omni_calls --", "%", "*"])

@@ -7,9 +7,9 @@ import pytest
 
 from eval.judges.calibration import Calibration
 from eval.judges.contrasts import ClassMeasure, ContrastMeasure, KindMeasure
-from eval.judges.licence import LicenceTerms, licence, quarter_of, terms_of
+from eval.judges.licence import LicenceTerms, classes_by_kind, licence, quarter_of, terms_of
 from eval.labels.contrasts.sets import contrasts_digest
-from eval.spine.judge_spec import HARM_CLASSES, JudgeSpec
+from eval.spine.judge_spec import CONDUCT, HARM_CLASSES, JudgeSpec
 from eval.suites import load_suite
 from eval.verdict.needed_recall import bounds_of, most_false_alarms, needed_recall
 from figures.stats import rate_interval
@@ -201,12 +201,21 @@ def test_a_reader_counts_only_with_every_class_whatever_kinds_the_suite_names():
     assert not granted.whole
 
 
+def test_conduct_is_asked_of_its_own_judge_alone():
+    conduct = next(spec for spec in load_suite("assistant").judges if spec.conversations)
+    terms = replace(TERMS, classes=classes_by_kind(load_suite("assistant")))
+    granted = licence(record(classes=(of_class("conduct", 140),)), conduct, terms)
+    assert granted.licensed == ("cold_to_vulnerable", "unclear")
+    assert granted.whole
+    assert CONDUCT not in HARM_CLASSES, "a reader would have to see it in a sentence"
+
+
 @pytest.mark.parametrize("task", ["assistant", "scorecard"])
 def test_a_reader_of_another_task_is_measured_on_the_sets_that_it_names(task):
     suite, settings = load_suite(task), Settings()
-    (spec,) = suite.judges
-    assert spec.reads
-    assert terms_of(suite, settings, spec).set_digest == contrasts_digest(settings.datasets_dir, "summarize")
-    assert terms_of(suite, settings).set_digest is None
+    (spec,) = [spec for spec in suite.judges if spec.reads]
+    measured_on = contrasts_digest(settings.datasets_dir, "summarize")
+    assert terms_of(suite, settings, spec).set_digest == measured_on
+    assert terms_of(suite, settings).set_digest != measured_on
     assert set(spec.kinds) <= {one.name for one in suite.judged_only}
     assert spec.floor is not None, "without a floor it decides nothing at a first release"

@@ -61,10 +61,14 @@ def test_a_suite_that_cannot_be_read_is_named_with_its_file(tmp_path, monkeypatc
 @pytest.mark.parametrize("part", ["judges", "behaviour"])
 def test_a_suite_of_conversations_refuses_what_reads_single_answers(part):
     episodes, answers = load_suite("assistant"), load_suite("summarize")
-    with pytest.raises(
-        ConfigurationError, match="only readers of sentences can be asked, and behaviour checks read single"
-    ):
+    said = "only readers of sentences and judges of conversations can be asked, and behaviour checks read single"
+    with pytest.raises(ConfigurationError, match=said):
         replace(episodes, **{part: getattr(answers, part)})
+
+
+def test_a_suite_of_single_answers_refuses_a_judge_of_conversations():
+    with pytest.raises(ConfigurationError, match="task 'summarize' plays no conversations: leave its judges of"):
+        replace(SUITE, judges=load_suite("assistant").judges)
 
 
 def test_ragas_is_refused_for_conversations_before_any_call():

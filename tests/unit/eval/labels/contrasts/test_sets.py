@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from eval.labels.contrasts.sets import has_contrasts, load_contrasts
+from eval.labels.contrasts.sets import _editing_code, contrasts_digest, has_contrasts, load_contrasts
 from eval.spine.errors import CaseError
 from service.kit.settings import REPO_ROOT
 
@@ -67,6 +67,21 @@ def test_any_byte_changes_the_digest(tmp_path):
     before = load_contrasts(tmp_path, "summarize").digest
     write(tmp_path, good=[GOOD], gate=[EDIT | {"after": "refused"}])
     assert load_contrasts(tmp_path, "summarize").digest != before
+
+
+@pytest.mark.parametrize("edits", ["twins.py", "twins.jsonl"])
+def test_the_digest_of_conversations_covers_what_edits_them_and_no_other(tmp_path, monkeypatch, edits):
+    write(tmp_path, good=[GOOD], gate=[EDIT])
+    answers = contrasts_digest(tmp_path, "summarize")
+    write(tmp_path, conversations=[EDIT | {"id": "con-2"}])
+    conversations = contrasts_digest(tmp_path, "summarize")
+    changed = {edits: "changed"}
+    monkeypatch.setattr(
+        "eval.labels.contrasts.sets._editing_code", lambda name: changed.get(name) or _editing_code(name)
+    )
+    assert contrasts_digest(tmp_path, "summarize") != conversations
+    (tmp_path / "summarize" / "contrasts" / "conversations.jsonl").unlink()
+    assert contrasts_digest(tmp_path, "summarize") == answers
 
 
 def test_a_task_without_sets_says_which_file_to_write(tmp_path):

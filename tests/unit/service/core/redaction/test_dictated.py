@@ -24,6 +24,8 @@ def redacted(*texts: str) -> list[str]:
         ("Go on.", "It's 4, 1, 1, 1, 2, 2, 2, 2, uh, 3, 3, 3, 3, 4, 4, 4, 4.", "It's [number]."),
         ("Go on.", "four one one one, double two", "[number]"),
         ("What's your PIN?", "Forty-one eleven.", "[number]."),
+        ("What are the second and fourth digits of your PIN?", "Seven and nine.", "[number] and [number]."),
+        ("The 1st character of your passcode?", "It's a 7.", "It's a [number]."),
         ("And the sort code?", "twenty, forty-five, fifty-three", "[number]"),
         ("Go on.", "My PIN is forty-one eleven.", "My PIN is [number]."),
         ("Can I have your date of birth?", "Fourteenth of March eighty-nine.", "[birthdate]."),
@@ -59,6 +61,12 @@ def test_a_dictated_detail_is_removed(asked: str, answer: str, left: str) -> Non
 )
 def test_what_calls_are_about_stays(text: str) -> None:
     assert redacted("How can I help?", text)[1] == text
+
+
+def test_a_count_after_a_question_for_digits_stays() -> None:
+    asked = "Do you know the first four digits of your PIN, or when the second card came?"
+    told = "No, I do not, but the second card came five days after the first one and I have called twice about it."
+    assert redacted(asked, told)[1] == told
 
 
 def test_a_number_in_pieces_stays_asked_for() -> None:
