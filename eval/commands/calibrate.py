@@ -56,11 +56,9 @@ def calibrate(
     asked are for, one is licensed. 1: for some kind none is, no judge could be asked, or with --due one has to be measured again.
     """
     if due is not None:
-        _tell_due(task, due)
-        return
+        return _tell_due(task, due)
     if chances:
-        _tell_chances(task, judge)
-        return
+        return _tell_chances(task, judge)
     from eval.judges.calibrate import SETS, CalibrateOptions
 
     chosen = names_of(sets)
@@ -78,7 +76,7 @@ def calibrate(
         dev_cases=dev_cases,
         gate_cases=gate_cases,
     )
-    _measure(options, api_base)
+    return _measure(options, api_base)
 
 
 def _measure(options: "CalibrateOptions", api_base: str | None) -> None:

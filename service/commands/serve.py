@@ -144,7 +144,8 @@ def _with_writer_process(settings: "Settings") -> "Settings":
 
 
 def _with_stand_ins(settings: "Settings", *, without_bedrock: bool) -> "Settings":
-    if settings.environment != "local":
+    wanted = settings.aws.endpoint is None or (settings.bedrock.endpoint is None and not without_bedrock)
+    if settings.environment != "local" or not wanted:
         return settings
     from service.local import stack  # in no image
 

@@ -14,7 +14,7 @@ from eval.spine.judge_spec import HarmClass
 # The author's classes that a licence knows under another name; whoever reads for inventions sees what was added, of any sort.
 _CLASSES: Mapping[str, HarmClass] = {
     "promise_and_deed": "promise",
-    "secret_asked": "promise",
+    "secret_asked": "promise",  # pragma: allowlist secret
     "false_fact": "invention",
     "form": "invention",
     "language": "invention",

@@ -223,12 +223,14 @@ _OPTIONS = {
 
 
 def _cycle(name: str | None = None, *, read_only: bool = False) -> "TenantLifeCycle":
+    from service.access.clients import unfit_tenant
     from service.calls.keys import is_tenant
     from service.kit.telemetry.log import configure_logging
     from service.privacy.tenants.build import build_life_cycle
 
     if name is not None and not is_tenant(name):
-        raise ConfigurationError(f"{name!r} is not a tenant's id: lower-case letters, digits and hyphens, at most 62")
+        why = unfit_tenant(name) or "it has at most 62 characters"
+        raise ConfigurationError(f"no tenant can be called {name!r}: {why}")
     configure_logging("WARNING")  # what was done is printed, and kept with the tenant or in the ledger
     return build_life_cycle(located(), read_only=read_only, report=lambda line: say(line, file=sys.stderr))
 

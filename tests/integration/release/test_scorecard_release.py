@@ -99,7 +99,7 @@ def test_evaluated_gated_released_and_then_scoring_calls_of_two_tenants(root, po
     assert judged.returncode == 0, judged.stdout + judged.stderr
     unseen = "reason_unfounded, summary_unfaithful, action_item_invented"
     said = " ".join(judged.stdout.split())
-    assert "keywords passes the gate; 2 of 1,350 sentences read by nobody;" in said
+    assert "keywords passes the gate; 2 of 1,348 sentences read by nobody;" in said
     assert f"; no judge model looked at {unseen}." in said
 
     released = _run(root, "promote", "keywords", "--task", "scorecard", "--why", "the floor")
