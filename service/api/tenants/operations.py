@@ -52,7 +52,10 @@ async def get_tenant(tenant: _TenantId, request: Request) -> Any:
 
 @router.put("/{tenant}", response_model=TenantAnswer, responses={**_REFUSED, **STORE_RESPONSES})
 async def put_tenant(tenant: _TenantId, body: Bounded[TenantRequest], request: Request) -> Any:
-    """Create a tenant with an active default form, or replace the settings of one that exists. Safe to repeat."""
+    """Create a tenant with an active default form, or replace the settings of one that exists. Safe to repeat.
+
+    Each of ``own_words`` and ``agents`` is written in letters, spaces and .'&- alone.
+    """
     cycle, settings = await _cycle(request), TenantSettings.model_validate(body.model_dump())
     known = await anyio.to_thread.run_sync(cycle.tenants.get, tenant)
     if known is None:

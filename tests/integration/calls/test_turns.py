@@ -184,11 +184,11 @@ async def test_without_follow_calls_that_cannot_go_on_hold_up_no_other(
     unreadable: set[str] = set()
     real = type(place.worker)._hear
 
-    async def hear(self: Any, job: Any, results: Any) -> Any:
+    async def hear(self: Any, job: Any, *more: Any) -> Any:
         if len(unreadable) < 2:
             unreadable.add(job.call_id)
             raise StoreError("slow down")
-        return await real(self, job, results)
+        return await real(self, job, *more)
 
     monkeypatch.setattr(type(place.worker), "_hear", hear)
     await _turns(place, round_of=2).drain()

@@ -14,7 +14,6 @@ from eval.judges.contrasts import ClassMeasure, ContrastMeasure
 from eval.judges.jury import load_jury
 from eval.judges.licence import terms_of
 from eval.judges.reading import ReadableTexts
-from eval.labels.contrasts.sets import has_contrasts
 from eval.release.audit import Audit
 from eval.release.promotion import promote_pair
 from eval.spine.judge_spec import HARM_CLASSES
@@ -84,10 +83,6 @@ def keep_readers_record(settings, answered_by):
     save(record, settings.state_dir)
 
 
-@pytest.mark.skipif(
-    not has_contrasts(Settings().datasets_dir, "assistant"),
-    reason="nobody has written the assistant's contrast sets yet",
-)
 def test_prod_takes_an_assistant_whose_conduct_was_judged_without_an_exception(settings):
     said = []
     options = CalibrateOptions(task="assistant", rubrics=("conduct",), model=MODEL, sets=(CONTRASTS,), concurrency=8)

@@ -46,6 +46,9 @@ _RANGE = {
 }
 # Rules about several fields, which JSON Schema cannot express: what the operation's description says, and how it refuses.
 RULES = {
+    "PUT /v1/tenants/{tenant}": {
+        "is written in letters, spaces and .'&- alone": r"wrong or unknown: .*(own_words|agents).*"
+    },
     "PUT /v1/forms/{form_id}/draft": {
         "an id of its own": "(section|criterion) id '.*' appears twice; give each (section|criterion) its own id",
         "at most 40 criteria": "[0-9]+ criteria; a form has at most 40: split it into two forms",

@@ -459,12 +459,12 @@ def test_a_missing_warehouse_is_reported(tmp_path):
         write_weekly(Settings(root=tmp_path, state_dir=tmp_path / "state"), week="2026-W46", now=LATER)
 
 
-@pytest.mark.parametrize(("week", "code"), [("2026-W46", 0), ("2026-46", 2), ("2026-W54", 2)])
+@pytest.mark.parametrize(("week", "code"), [("2026-W46", 1), ("2026-46", 2), ("2026-W54", 2)])
 def test_exit_codes(house, week, code):
     done = _omni_report(house, "--week", week)
     assert done.returncode == code, done.stderr
     assert (
-        done.stdout.startswith("No answers in 2026-W46\n") if code == 0 else done.stderr.startswith("error: no week")
+        done.stdout.startswith("No answers in 2026-W46\n") if code == 1 else done.stderr.startswith("error: no week")
     ), done.stderr
 
 

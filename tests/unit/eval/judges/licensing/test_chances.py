@@ -5,22 +5,16 @@ import pytest
 from eval.judges.contrast_texts import open_contrasts
 from eval.judges.licence import LEAST_EDITS, classes_by_kind
 from eval.judges.licensing.chances import chance, chance_lines, refused_judges, try_licence
-from eval.labels.contrasts.sets import has_contrasts
 from eval.spine.judge_spec import CONDUCT
 from eval.suites import load_suite
 from service.core.run.task import load_task
 from service.kit.frame.errors import ConfigurationError
 from service.kit.settings import Settings
 
-UNWRITTEN = pytest.mark.skipif(
-    not has_contrasts(Settings().datasets_dir, "assistant"),
-    reason="nobody has written the assistant's contrast sets yet",
-)
-
 
 @pytest.fixture(
     scope="module",
-    params=[("summarize", "faithfulness"), pytest.param(("assistant", "conduct"), marks=UNWRITTEN)],
+    params=[("summarize", "faithfulness"), ("assistant", "conduct")],
     ids=" ".join,
 )
 def judge(request):
@@ -61,7 +55,9 @@ def test_held_edits_follow_from_the_judge_and_the_quarter(written, bench):
 
 def test_a_good_judge_earns_its_licence_in_four_tries_of_five(judge, bench):
     spec, classes, _ = judge
-    assert chance(0.90, 0.02, bench.texts, spec, classes, tries=100).whole >= 0.80
+    # False alarms are counted by case: 230 summaries show that two in a hundred are few enough, 143 conversations that one is.
+    alarms = 0.01 if spec.conversations else 0.02
+    assert chance(0.90, alarms, bench.texts, spec, classes, tries=100).whole >= 0.80
     assert chance(0.75, 0.02, bench.texts, spec, classes, tries=20).whole == 0.0
     assert chance(0.95, 0.06, bench.texts, spec, classes, tries=20).whole == 0.0
 
