@@ -92,7 +92,11 @@ _SECRETS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
             r"\b(?:otp|(?:one[- ]time|verification|security|login|access|auth\w{0,12}|2fa|mfa) (?:code|pin|number"
             r"|passcode))\b"
             r"(?:(?!\b(?:ticket|request|ref|reference|case|order|call|since|phone|ending"
-            r"|ends?)\b)[^$.;,]){0,40}(?<![\d$./-])\d{3,8}\b(?![/.:]\d)",
+            r"|ends?)\b)[^$.;,]){0,40}(?<![\d$./-])\d{3,8}\b(?![/.:]\d)"
+            # "sent otp, she read 448120": what somebody says is the code, although a comma stands between.
+            r"|\b(?:otp|(?:one[- ]time|verification|security|login|access|2fa|mfa) (?:code|pin|passcode))\b[^$.;]{0,40}"
+            r"\b(?:read|gave|said|told|typed|entered|repeated|quoted)\b"
+            r"(?:(?! meter\b| bill\b)[^$.;,\d]){0,20}(?<![\d$./-])\d{4,8}\b(?![/.:]\d)",
         ),
         (
             ("security", "secret", "verbal", "the word", "maiden"),

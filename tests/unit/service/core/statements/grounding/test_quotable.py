@@ -43,6 +43,7 @@ from service.core.statements.grounding.quotable import addresses_reader, cleaned
         ("pw is Winter2031 for now", "secret"),
         ("gave PIN 8823 to rep", "secret"),
         ("one-time code she read was 551902", "secret"),
+        ("sent otp, she read 551902 to me", "secret"),
         ("his SSN ends 4411", "secret"),
         ("DOB 4/9/1961 given", "secret"),
         ("card exp 09/29 on file", "secret"),
