@@ -22,7 +22,7 @@ from service.api.examples import examples
 from service.api.http.limits import Bounded
 from service.api.http.problems import STORE_RESPONSES, problem, refused
 from service.api.http.tenancy import may_see
-from service.core.unit.customer import AS_IT_LOOKS
+from service.core.unit.customer import AccountNumber
 from service.kit.frame.errors import StoreError
 from service.kit.telemetry.log import Event, account_hash, log
 
@@ -67,9 +67,7 @@ class FeedbackRequest(BaseModel):
 
     unique_process_id: _Id | None = None
     contact_id: _Id | None = None
-    customer_account: (
-        Annotated[str, StringConstraints(min_length=4, max_length=32, pattern=_PRINTABLE), AS_IT_LOOKS] | None
-    ) = None
+    customer_account: AccountNumber | None = None
     request_id: _Id | None = None
     feedback: Literal["helpful", "not_helpful"]
     comment: Annotated[str, StringConstraints(max_length=2000)] | None = Field(

@@ -23,7 +23,7 @@ from service.core.release.served import ServedPair
 from service.core.run.task import TaskResult
 from service.core.tasks.summarize import Summarize, SummarizeInputs
 from service.core.unit.channel import RecordedChannel
-from service.core.unit.customer import AS_IT_LOOKS
+from service.core.unit.customer import AccountNumber
 from service.core.unit.interaction import HistoryFilter, Interaction, date_range
 from service.core.unit.pair import Pair
 from service.interactions.reader import InteractionPage
@@ -48,7 +48,7 @@ class InsightsRequest(HistoryFilter):
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=examples("InsightsRequest"))
 
-    account_number: Annotated[str, Field(min_length=4, max_length=32, pattern=_PRINTABLE), AS_IT_LOOKS]
+    account_number: AccountNumber
     contact_id: _ContactId
     unique_process_id: Annotated[_ContactId, AfterValidator(_no_side_key)] | None = None
     initial_contact_id: _ContactId | None = None

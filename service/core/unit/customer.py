@@ -1,10 +1,9 @@
 """A customer, known by identities that a channel or a person of the company has verified."""
 
-import unicodedata
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 IdentityKind = Literal["account", "contact", "phone", "email"]
 # The names under which channels give verified values of these kinds; other values, such as a language, identify nobody.
@@ -20,16 +19,16 @@ IDENTITY_NAMES: Mapping[str, IdentityKind] = {
 
 def _as_it_looks(number: str) -> str:
     """Return ``number``; a character that nobody sees, or that looks like another, would name another account than it shows."""
-    if number != unicodedata.normalize("NFKC", number) or any(
-        unicodedata.category(sign) == "Cf" or (sign.isdigit() and not sign.isascii()) for sign in number
-    ):
+    if not (number.isascii() and number.isprintable()):
         raise ValueError(
             "holds characters that are invisible or stand for others; type it with plain letters and digits"
         )
     return number
 
 
-AS_IT_LOOKS = AfterValidator(_as_it_looks)
+AccountNumber = Annotated[
+    str, Field(min_length=4, max_length=32, json_schema_extra={"pattern": "^[ -~]+$"}), AfterValidator(_as_it_looks)
+]
 
 
 class VerifiedIdentity(BaseModel):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
@@ -14,7 +14,7 @@ from service.core.tasks.summarize.digest import MODEL_ID, OWN_WEIGHTS, WEIGHTS, 
 from service.core.tasks.summarize.history import history_text
 from service.core.tasks.summarize.selection import Weights
 from service.core.tools.use import TracedStep
-from service.core.unit.customer import AS_IT_LOOKS
+from service.core.unit.customer import AccountNumber
 from service.core.unit.interaction import HistoryFilter, Interaction
 from service.core.unit.pair import Artifact, OutputRules, Pair
 from service.core.unit.pair_file.artifacts import artifact_of
@@ -50,7 +50,7 @@ class SummarizeInputs(HistoryFilter):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
 
     as_of: IsoTime
-    account_number: Annotated[str, Field(min_length=4, max_length=32), AS_IT_LOOKS]
+    account_number: AccountNumber
     contact_id: str = Field(min_length=1, max_length=128)
     initial_contact_id: str | None = Field(default=None, min_length=1, max_length=128)
     unique_process_id: str | None = Field(default=None, min_length=1, max_length=128)
