@@ -46,8 +46,8 @@ _sessions: list[pytest.Session] = []
 
 @pytest.hookimpl(optionalhook=True)  # the environment of ragas has no xdist
 def pytest_xdist_auto_num_workers(config):
-    """Return one worker more than there are cores: many tests wait for a server or a process, which costs no core."""
-    return len(os.sched_getaffinity(0)) + 1
+    """Return two workers more than there are cores: many tests wait for a server or a process, which costs no core."""
+    return len(os.sched_getaffinity(0)) + 2
 
 
 def pytest_sessionstart(session):
