@@ -126,11 +126,12 @@ def make_app(context: Environment, folder: Path, readers: Sequence[CallReader] =
 
 
 def kept_stacks(stage: EnvironmentName, names: list[str]) -> list[str]:
-    """Return which of an environment's templates are committed: prod's, and dev's stores, which the local AWS gets.
+    """Return which of an environment's templates are committed: those that something here reads.
 
-    The API's is mostly ``openapi.json``, which is committed already.
+    They are dev's stores, which the local AWS gets, and what the rehearsal brings up of prod. The API's is mostly
+    ``openapi.json``, which is committed already.
     """
-    kept = {"prod": set(names) - {"omni-api"}, "dev": {"omni-data"}}
+    kept = {"prod": set(names) - {"omni-api", "omni-quicksight"}, "dev": {"omni-data"}}
     return [name for name in names if name in kept.get(stage, set())]
 
 

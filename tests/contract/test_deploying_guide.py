@@ -58,7 +58,7 @@ def test_a_newcomer_types_twelve_commands():
 
 def test_the_table_has_every_stack_after_those_that_it_needs():
     stacks = _stacks()
-    assert set(stacks) == {*STACKS, "omni-api"}
+    assert set(stacks) == {*STACKS, "omni-api", "omni-quicksight"}  # these two are not committed
     for place, stack in enumerate(stacks):
         assert _needs(stack) <= set(stacks[:place]), stack
 

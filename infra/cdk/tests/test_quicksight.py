@@ -1,6 +1,8 @@
 """QuickSight shows the service's own dashboards, and to a reader of calls the rows of the reader's tenants alone."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from app import synthesize
@@ -9,6 +11,7 @@ from environments import read_environments
 from service.dashboards.definitions import load_calls_dashboard, load_dashboards
 from service.dashboards.readers import CallReader
 
+GUIDE = Path(__file__).resolve().parents[3] / "docs" / "guides" / "deploying.md"
 SOURCE, SET, BOARD = (f"AWS::QuickSight::{kind}" for kind in ("DataSource", "DataSet", "Dashboard"))
 
 
@@ -19,6 +22,12 @@ def of_type(template, kind):
 @pytest.fixture(params=["dev", "test", "prod"])
 def stack(templates, request):
     return templates[request.param]["omni-quicksight"]
+
+
+def test_the_guide_gives_what_the_template_asks_for(stack):
+    given = set(re.findall(r"--parameters omni-quicksight:(\w+)=", GUIDE.read_text(encoding="utf-8")))
+    asked = {name for name, one in stack["Parameters"].items() if "Default" not in one}
+    assert asked <= given <= set(stack["Parameters"])
 
 
 @pytest.mark.acceptance("operation-28")

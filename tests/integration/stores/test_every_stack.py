@@ -9,7 +9,7 @@ from omni.deploying.rehearsal.templates import for_the_local_aws, read_template
 from service.kit.aws.clients import client
 
 # In the order in which they need each other.
-STACKS = ("data", "network", "registry", "warehouse", "quicksight", "observability", "service", "assistant")
+STACKS = ("data", "network", "registry", "warehouse", "observability", "service", "assistant")
 GIVEN = {
     "RegistryImage": "registry@sha256:0",
     "ServiceImage": "service@sha256:0",
