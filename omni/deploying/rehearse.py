@@ -37,7 +37,7 @@ def production(
     Everything runs on this machine: the stacks in the local AWS, tasks as processes with their template's command, variables,
     secrets, names and rights, PostgreSQL in place of RDS. Exit code 1: a step got something else than it expects.
     """
-    from omni.deploying.rehearsal import bring_up, broken, clients, in_use, runbooks
+    from omni.deploying.rehearsal import bring_up, broken, clients, in_use, runbooks, watched
     from omni.deploying.rehearsal.steps import rehearse as run
     from omni.deploying.rehearsal.templates import FOLDER
     from omni.deploying.rehearsal.world import LocalProduction
@@ -47,7 +47,7 @@ def production(
         raise ConfigurationError(
             f"{given} holds no folder prod: name a folder of templates, as `make infra WRITE=1` writes them"
         )
-    steps = [*bring_up.STEPS, *in_use.STEPS, *clients.STEPS, *runbooks.STEPS, *broken.STEPS]
+    steps = [*bring_up.STEPS, *in_use.STEPS, *clients.STEPS, *runbooks.STEPS, *broken.STEPS, *watched.STEPS]
     if until is not None:
         names = [step.name for step in steps]
         if until not in names:

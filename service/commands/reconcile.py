@@ -29,7 +29,7 @@ def reconcile(
     if restore:
         written, expired = restore_rows(settings, hours=hours, now=datetime.now(UTC))
         late = f"; {expired} are older than a row's life" if expired else ""
-        say(f"{written} rows were written again from S3{late}")
+        say(f"{written} {'row was' if written == 1 else 'rows were'} written again from S3{late}")
     found = count(settings, hours=hours, logs=log or [], path=PATH, now=datetime.now(UTC))
     say("\n".join(found.lines()))
     if not found.balanced:

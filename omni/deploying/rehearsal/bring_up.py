@@ -77,7 +77,7 @@ def _zones(world: LocalProduction) -> str:
     return f"{len(found)} zones for {wanted} tasks"
 
 
-@STEPS.step("Images", "hold no stand-in, no package manager, no program with another user's rights")
+@STEPS.step("Images", "hold pinned packages, no stand-in, no package manager, no program with another user's rights")
 def _images(world: LocalProduction) -> str:
     """What the Dockerfile copies is laid out; its own lines say what is taken away (the images are built elsewhere)."""
     images = {name: Image(name) for name in ("service", "workers", "registry")}
@@ -85,6 +85,7 @@ def _images(world: LocalProduction) -> str:
     found = {"stand-ins": [name for name, app in laid_out.items() if (app / "service" / "local").exists()]}
     for what, line in _TAKEN.items():
         found[what] = [name for name, one in images.items() if not re.search(line, one.taken_away())]
+    found["installs without hashes"] = [name for name, one in images.items() if one.unpinned()]
     problems = [f"{what} in {', '.join(names)}" for what, names in found.items() if names]
     expect(not problems, "; ".join(problems))
     return "three images without them"

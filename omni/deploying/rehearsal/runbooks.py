@@ -17,6 +17,7 @@ from omni.deploying.rehearsal.in_use import ask
 from omni.deploying.rehearsal.rights import AwsRequest, Need, allows
 from omni.deploying.rehearsal.steps import RehearsalSteps, expect
 from omni.deploying.rehearsal.world import LocalProduction
+from service.core.unit.cards import ModelCards
 from service.kit.settings import REPO_ROOT
 
 STEPS = RehearsalSteps()
@@ -162,10 +163,13 @@ def _runbooks(world: LocalProduction) -> str:
     """Each ``aws`` line is one that the role allows; none of ``omni`` signs, for no person has the key."""
     _on_call(world)
     problems, counted = [], 0
+    known = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
     for page, program, words in _lines():
         counted += 1
         if program == "omni" and words[0] in _SIGN:
             problems.append(f"{page}.md prints omni {words[0]} for a person, who has no key that signs")
+        if words[:2] == ["models", "check"] and words[2] != "MODEL" and words[2] not in known:
+            problems.append(f"{page}.md asks a model {words[2]}, which prompts/models.yaml does not name")
         if program == "aws":
             service, operation, given = aws_call(words)
             if (service, operation) in _TOOLS_OWN:
@@ -175,3 +179,20 @@ def _runbooks(world: LocalProduction) -> str:
             problems += [f"{page}.md: {ON_CALL} may not {need}" for need in refused]
     expect(not problems, "; ".join(sorted(set(problems))))
     return f"{counted} lines on {len(PAGES)} pages"
+
+
+@STEPS.step("Runbooks' commands of omni", "each does what its page says, by the rights of whoever is on call")
+def _omni_lines(world: LocalProduction) -> str:
+    """What a page runs in a clone (``bash``) is run against the deployed stack; 1 says that something needs somebody."""
+    lines: dict[str, str] = {}
+    for page in PAGES:
+        for block in blocks(page.stem, "bash"):
+            lines |= {shlex.join(words): page.stem for words in commands(block) if words[0] == "omni"}
+    problems = []
+    for line, name in lines.items():
+        done = world.shell(line, key=PERSON)
+        last = (done.stderr.strip() or done.stdout.strip() or "it says nothing").splitlines()[-1]
+        if done.returncode not in (0, 1) or "AccessDenied" in done.stdout + done.stderr:
+            problems.append(f"{name}.md: {line} ended with {done.returncode}: {last:.120}")
+    expect(not problems, "; ".join(problems))
+    return f"{len(lines)} lines, none refused"

@@ -58,6 +58,16 @@ class Image:
         base = re.search(rf"^FROM (\S+) AS {self.stage}$", self._dockerfile.read_text(encoding="utf-8"), re.MULTILINE)
         return "\n".join(rest for kind, rest in self._lines(base[1]) if kind == "RUN") if base else ""
 
+    def unpinned(self) -> list[str]:
+        """Return the commands that install packages whose hashes no list names."""
+        commands = [
+            part.strip()
+            for kind, rest in self._lines(f"build-{self.stage}")
+            if kind == "RUN"
+            for part in rest.split("&&")
+        ]
+        return [one for one in commands if "pip install" in one and "--require-hashes" not in one]
+
     def application(self, folder: Path) -> Path:
         """Make ``/app`` in ``folder`` as the image has it, unless it is there; the repository's root for an image without one."""
         if not self._application:
@@ -176,6 +186,8 @@ class TaskProcess:
 
     def healthy(self) -> bool:
         """Return whether the container's own health check passes."""
+        if not self._health:
+            raise CannotDeploy(f"the container {self.name} has no health check")
         done = subprocess.run(self._health, env=self._environment, capture_output=True, check=False, timeout=30)
         return done.returncode == 0
 

@@ -79,6 +79,49 @@ def _no_way_to_kms(resources):
     del resources["VpcKms28ADD6F7"]
 
 
+def _no_health_check(resources):
+    for one in resources.values():
+        for container in one["Properties"].get("ContainerDefinitions", ()) if "ECS::Task" in one["Type"] else ():
+            container.pop("HealthCheck", None)
+
+
+def _unpinned_registry(root):
+    file = root / "infra" / "image" / "Dockerfile"
+    before, mark, stage = file.read_text(encoding="utf-8").partition("FROM builder AS build-registry")
+    assert "--require-hashes" in stage
+    file.write_text(before + mark + stage.replace("--require-hashes ", "", 1), encoding="utf-8")
+
+
+def _no_alarm_on_writes(resources):
+    for one in resources.values():
+        for metric in one["Properties"].get("Metrics", ()):
+            dimensions = json.dumps(metric.get("MetricStat", {}).get("Metric", {}))
+            if "WriteThrottleEvents" in dimensions and "Index" not in dimensions:
+                metric["MetricStat"]["Metric"]["MetricName"] = "ReadThrottleEvents"
+
+
+def _no_alarm_on_indexes(resources):
+    for one in resources.values():
+        metrics = one["Properties"].get("Metrics", ())
+        one["Properties"]["Metrics"] = [each for each in metrics if "GlobalSecondaryIndexName" not in json.dumps(each)]
+
+
+def _no_alarm_on_the_firewall(resources):
+    for logical in [name for name, one in resources.items() if "waf-blocks" in json.dumps(one["Properties"])]:
+        del resources[logical]
+
+
+def _nobody_counts_keys(resources):
+    for one in resources.values():
+        one["Properties"].pop("ContributorInsightsSpecification", None)
+
+
+def _logs_without_an_end(resources):
+    for one in resources.values():
+        if "/aws/rds/" in str(one["Properties"].get("LogGroupName")):
+            del one["Properties"]["RetentionInDays"]
+
+
 def _no_routes_to_pages(root):
     file = root / "infra" / "cdk" / "openapi.json"
     document = json.loads(file.read_text(encoding="utf-8"))
@@ -114,6 +157,9 @@ PUT_BACK = {
         "Silence",
         "nobody is called by balancer-empty, canary-silent",
     ),
+    "2 nothing watches writes": ([template("observability", _no_alarm_on_writes)], "Watched", "WriteThrottleEvents of tables"),
+    "2 nothing watches indexes": ([template("observability", _no_alarm_on_indexes)], "Watched", "ReadThrottleEvents of indexes"),
+    "2 nothing watches the firewall": ([template("observability", _no_alarm_on_the_firewall)], "Watched", "the firewall"),
     "3 two zones": ([template("network", _two_zones)], "Zones", "tasks have 2 zones"),
     "4 the smoke test takes any answer": (
         [replaced("service/operate/deployment/smoke.py", "return _unanswered(answer.json())", "return None")],
@@ -146,6 +192,12 @@ PUT_BACK = {
         "Runbooks",
         "cost-spike.md prints omni rollback for a person",
     ),
+    "6 bedrock-timeouts.md names a model that no command knows": (
+        [replaced("docs/runbooks/bedrock-timeouts.md", "omni models check MODEL", "omni models check nova-lite-v9")],
+        "Runbooks",
+        "nova-lite-v9",
+    ),
+    "6 the hot key of a table cannot be named": ([template("data", _nobody_counts_keys)], "Watched", "hot keys"),
     "7 Salesforce sends no key": ([_no_key_of_the_gateway], "Salesforce through the gateway", "401"),
     "7 no route leads to the pages": ([_no_routes_to_pages], "People's pages in a browser", "/qa"),
     "8 no database role": (
@@ -169,11 +221,22 @@ PUT_BACK = {
         "no stack makes the role omni-github-on-call",
     ),
     "10 a service of AWS without a private way": ([template("network", _no_way_to_kms)], "Endpoints", "no endpoint for kms"),
+    "10 logs of the database without an end": (
+        [template("registry", _logs_without_an_end)],
+        "Deleted by mistake",
+        "kept for ever",
+    ),
+    "10 a wrong command deletes the database": (
+        [in_template("registry", '"DeletionProtection": true', '"DeletionProtection": false')],
+        "Deleted by mistake",
+        "omni-registry can be deleted",
+    ),
     "11 images hold stand-ins, apt, programs that run as another user": (
         [
             replaced("infra/image/Dockerfile.dockerignore", "service/local\n", ""),
             replaced("infra/image/Dockerfile", "dpkg --purge", "true"),
             replaced("infra/image/Dockerfile", "-perm /6000", "-name none"),
+            _unpinned_registry,
         ],
         "Images",
         "stand-ins in service, workers; apt in service, workers, registry; programs that run as another user in service",
@@ -204,8 +267,20 @@ def test_each_finding_that_is_put_back_makes_its_step_red_and_no_other(checkout)
     assert red - ALSO == {step for _, step, _ in PUT_BACK.values()}, said
 
 
-def test_a_registry_that_refuses_its_own_address_ends_the_rehearsal(checkout):
-    in_template("registry", "--allowed-hosts mlflow.omni.internal:5000,localhost:5000 ", "")(checkout)
-    code, got, said = rehearse(checkout, "--until", "First release")
+@pytest.mark.parametrize(
+    ("change", "step", "told"),
+    [
+        (
+            in_template("registry", "--allowed-hosts mlflow.omni.internal:5000,localhost:5000 ", ""),
+            "First release",
+            "Invalid Host",
+        ),
+        (template("registry", _no_health_check), "Registry", "has no health check"),
+    ],
+    ids=["1 the registry refuses its own address", "1 the registry has no health check"],
+)
+def test_a_registry_that_does_not_work_ends_the_rehearsal(checkout, change, step, told):
+    change(checkout)
+    code, got, said = rehearse(checkout, "--until", step)
     assert code == 1, said
-    assert "Invalid Host" in got["First release"], said
+    assert told in got[step], said

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import duckdb
+import loadable
 import pytest
 import typer
 import yaml
@@ -22,6 +23,8 @@ from builders import changed
 from omni.app import build_app
 from omni.deploying.rehearsal.runbooks import PAGES, aws_call, blocks, commands
 from service.answers_kept.archive import Archive
+from service.answers_kept.record import utc_text
+from service.answers_kept.store import build_table_and_archive
 from service.audit.auditor import Auditor
 from service.audit.stores import AuditObjects
 from service.core.tasks.assistant import tools
@@ -244,6 +247,12 @@ def _announces_a_spoilt_object(place):
     place.aws("s3").put_object(Bucket=place.settings.stores.archive_bucket, Key=key, Body=b"{")
 
 
+def _loses_an_answers_row(place):
+    record = loadable.summary(generated_at=utc_text(datetime.now(UTC)))
+    _, archive = build_table_and_archive(place.settings, dynamodb=place.aws("dynamodb"), s3=place.aws("s3"))
+    archive.put(record)
+
+
 def _hands_over(place):
     place.talked("I want to speak to a person")
 
@@ -278,6 +287,8 @@ FAULTS = {
     "hallucination-rate": (_invents, "fabricated_data"),
     "tool-failures": (_breaks_its_tools, '"failed": 1'),
     "callbacks-overdue": (_promises_a_callback, '"overdue": true'),
+    "restore": (_loses_an_answers_row, "1 row was written again"),
+    "summary-misses": (_loses_an_answers_row, "1 row was written again"),
     "dead-letters": (_announces_a_spoilt_object, "omni-channel/dead/not_json/"),
 }
 
