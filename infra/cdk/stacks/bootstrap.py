@@ -29,7 +29,9 @@ _LOOKS = (
     *("health:DescribeEvents", "kms:DescribeKey", "logs:FilterLogEvents", "logs:GetQueryResults", "logs:StartQuery"),
     *("logs:DescribeLogGroups", "rds:DescribeDBInstances", "servicequotas:ListServiceQuotas", "sqs:ListQueues"),
     *("dynamodb:DescribeTable", "dynamodb:DescribeContinuousBackups", "dynamodb:DescribeBackup", "sqs:GetQueueAttributes"),
-    "dynamodb:DescribeContributorInsights",
+    *("dynamodb:DescribeContributorInsights", "dynamodb:DescribeTimeToLive", "sqs:GetQueueUrl"),
+    # What `omni doctor` asks of a bucket: that it is there and shut, the names of its objects, none of their contents.
+    *("s3:ListBucket", "s3:GetBucketPublicAccessBlock", "s3:GetEncryptionConfiguration", "s3:GetBucketNotification"),
     *("cloudwatch:GetInsightRuleReport", "acm:ListCertificates", "tag:GetResources"),
 )  # fmt: skip
 _MENDS = (

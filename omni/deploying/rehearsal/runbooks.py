@@ -27,6 +27,8 @@ ON_CALL, PERSON = "omni-on-call", "person-on-call"
 _MODELS = botocore.session.Session()
 _TOOLS_OWN = {("logs", "tail")}  # no operation of the service's: the command line's own
 _IN_IAM = {"service-quotas": "servicequotas"}  # the command line's names that IAM has otherwise
+_OPERATORS = frozenset({"token-keys"})  # keys are rotated by omni-operator
+_TASK = "omni-schedule"
 _SIGN = frozenset({"rollback", "rollout", "rollout-end", "promote"})
 
 
@@ -181,18 +183,32 @@ def _runbooks(world: LocalProduction) -> str:
     return f"{counted} lines on {len(PAGES)} pages"
 
 
-@STEPS.step("Runbooks' commands of omni", "each does what its page says, by the rights of whoever is on call")
+@STEPS.step(
+    "Runbooks' commands of omni", "none is refused what it asks of AWS, by the rights that the pages' README names"
+)
 def _omni_lines(world: LocalProduction) -> str:
-    """What a page runs in a clone (``bash``) is run against the deployed stack; 1 says that something needs somebody."""
+    """What pages run in a clone or as a task (``bash``); 1 says that something needs somebody. Redshift is not here."""
     lines: dict[str, str] = {}
     for page in PAGES:
         for block in blocks(page.stem, "bash"):
             lines |= {shlex.join(words): page.stem for words in commands(block) if words[0] == "omni"}
+    task = world.account.role_of(_TASK)
+    world.aws.roles[task] = world.account.statements(task)
+    log_key = world.account.container("omni-service", "service").secrets["OMNI_LOG_KEY"]
+    given = {"OMNI_LOG_KEY": world.account.secret(log_key)}
     problems = []
     for line, name in lines.items():
-        done = world.shell(line, key=PERSON)
-        last = (done.stderr.strip() or done.stdout.strip() or "it says nothing").splitlines()[-1]
-        if done.returncode not in (0, 1) or "AccessDenied" in done.stdout + done.stderr:
-            problems.append(f"{name}.md: {line} ended with {done.returncode}: {last:.120}")
+        done = world.shell(line, key=_whose(line.split()[1], task), **given)
+        said = (done.stderr.strip() or done.stdout.strip() or "it says nothing").splitlines()[-1]
+        if "AccessDenied" in done.stdout + done.stderr or (done.returncode not in (0, 1) and "Redshift" not in said):
+            problems.append(f"{name}.md: {line} ended with {done.returncode}: {said[-150:]}")
     expect(not problems, "; ".join(problems))
     return f"{len(lines)} lines, none refused"
+
+
+def _whose(command: str, task: str) -> str:
+    """Whose rights a command of ``omni`` has by the pages' README: a person's, an operator's, or those of a task."""
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"^\*\*What asks the registry.*?\((.*?)\) runs in its network", text, re.MULTILINE | re.DOTALL)
+    in_network = {words.removeprefix("omni ").split()[0] for words in re.findall("`(.*?)`", told)}
+    return task if command in in_network else "operator" if command in _OPERATORS else PERSON
