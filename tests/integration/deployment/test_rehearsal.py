@@ -198,6 +198,11 @@ PUT_BACK = {
         "nova-lite-v9",
     ),
     "6 the hot key of a table cannot be named": ([template("data", _nobody_counts_keys)], "Watched", "hot keys"),
+    "6 whoever is on call is refused what a page runs": (
+        [in_template("bootstrap", '"sqs:GetQueueUrl",', "")],
+        "Runbooks' commands of omni",
+        "omni doctor ended with 1",
+    ),
     "7 Salesforce sends no key": ([_no_key_of_the_gateway], "Salesforce through the gateway", "401"),
     "7 no route leads to the pages": ([_no_routes_to_pages], "People's pages in a browser", "/qa"),
     "8 no database role": (
