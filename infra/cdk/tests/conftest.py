@@ -12,11 +12,17 @@ def pytest_addoption(parser):
 
 
 @pytest.fixture(scope="session")
-def texts(request, tmp_path_factory):
+def folder(request, tmp_path_factory):
+    """Where the templates of each environment lie, with what the CDK says of their stacks."""
+    given = request.config.getoption("--templates")
+    if given is None:
+        made_templates(given := tmp_path_factory.mktemp("templates"))
+    return given
+
+
+@pytest.fixture(scope="session")
+def texts(folder):
     """Every template's text by environment and stack."""
-    folder = request.config.getoption("--templates")
-    if folder is None:
-        return made_templates(tmp_path_factory.mktemp("templates"))[0]
     return {
         stage.name: {
             file.name.removesuffix(".template.json"): file.read_text(encoding="utf-8") + "\n"

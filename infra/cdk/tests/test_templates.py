@@ -1,5 +1,6 @@
 """The committed templates are what the code makes, and nothing in them ties them to one account or one machine."""
 
+import json
 import re
 from pathlib import Path
 
@@ -50,3 +51,15 @@ def test_a_finding_needs_a_reason_and_a_reason_a_finding():
     assert problems([finding], []) == ["omni-data/Table: Rule-1: is open"]
     assert problems([], [reason])[0].startswith("accepted.yaml: nothing breaks Rule-1")
     assert problems([Finding("Rule-12", "omni-data/Table", "x")], [reason])[0].endswith("x")
+
+
+@pytest.mark.parametrize(("stage", "kept"), [("dev", False), ("test", True), ("prod", True)])
+def test_a_stack_that_keeps_data_refuses_to_be_deleted(folder, templates, stage, kept):
+    """No template holds it: the CDK sets it at each deployment, from its manifest."""
+    artifacts = json.loads((folder / stage / "manifest.json").read_text(encoding="utf-8"))["artifacts"]
+    told = {
+        name: one["properties"].get("terminationProtection", False)
+        for name, one in artifacts.items()
+        if one["type"] == "aws:cloudformation:stack"
+    }
+    assert told == dict.fromkeys(templates[stage], kept)
