@@ -214,9 +214,8 @@ def schedule_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
     return [
         may.queue("events_queue"),
         may.table("interactions_table", READ),
-        may.table(
-            "summaries_table", READ, SCAN, ("dynamodb:PutItem",)
-        ),  # `omni reconcile --restore` writes lost rows again
+        # `omni reconcile --restore` writes lost rows again.
+        may.table("summaries_table", READ, SCAN, ("dynamodb:PutItem",)),
         may.table("answers_table", READ, SCAN),
         may.table("outbox_table", READ, SCAN),
         *may.shared("schedule/*"),
