@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dealing
 import drills
 import fresh_stores
 import left_behind
@@ -226,9 +227,9 @@ def pytest_terminal_summary(terminalreporter, config):
         )
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before -m looks at the markers
 def pytest_collection_modifyitems(config, items):
-    """Mark the drills; run the modules with slow tests first, so that several processes end together."""
+    """Mark the drills; deal what is left to the workers."""
     config.drill_faults = drills.mark(items)
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    yield
+    items[:] = dealing.dealt(items, getattr(config, "workerinput", {}).get("workercount", 1))
