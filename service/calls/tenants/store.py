@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 
 from service.core.redaction.own_words import MOST_AGENTS, MOST_WORDS, OwnWord, OwnWords
-from service.core.tasks.scorecard.form import Name, TenantId
+from service.core.tasks.scorecard.form import Name
+from service.core.unit.customer import TenantId
 from service.core.unit.tenant import Tenant
 from service.kit.aws.bounded import ItemChanged, StoreThreads
 from service.kit.aws.stores import CONFIG

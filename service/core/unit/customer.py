@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+# Whose customers and data: a company, or a part of one.
+TenantId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,61}$")]
 IdentityKind = Literal["account", "contact", "phone", "email"]
 # The names under which channels give verified values of these kinds; other values, such as a language, identify nobody.
 IDENTITY_NAMES: Mapping[str, IdentityKind] = {

@@ -9,13 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from service.core.llm.model_call import InProcessModels
 from service.core.run.task import Task
 from service.core.tasks.scorecard.card import Scorecard, empty_card, make_card
-from service.core.tasks.scorecard.form import Form, TenantId
+from service.core.tasks.scorecard.form import Form
 from service.core.tasks.scorecard.free_texts import CardGuard
 from service.core.tasks.scorecard.keywords import MODEL_ID, answer_part
 from service.core.tasks.scorecard.reading import SCHEMAS, Reading, answer_schema, read_answer
 from service.core.tasks.scorecard.transcript import MOST_TURNS, Turn
 from service.core.tasks.scorecard.windows import ANSWER_TOKENS, OVERVIEW_TOKENS, TranscriptPart, plan
 from service.core.tools.use import TracedStep
+from service.core.unit.customer import TenantId
 from service.core.unit.pair import OutputRules, Pair
 from service.core.unit.question import Question
 from service.kit.frame.errors import PairError

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from service.core.tasks.scorecard.condition import Condition, in_order
+from service.core.unit.customer import TenantId
 from service.kit.frame.strict import AS_WRITTEN, decimal_schema
 
 MOST_CRITERIA = 40
@@ -57,7 +58,6 @@ PassThreshold = Annotated[
     decimal_schema(r"^(?:0(?:\.[0-9]{1,4})?|1(?:\.0{1,4})?)$", decimals=_DECIMALS, minimum=0, maximum=1),
 ]
 Id = Annotated[str, StringConstraints(pattern=_ID)]
-TenantId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,61}$")]
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=120),
