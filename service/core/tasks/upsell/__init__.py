@@ -11,11 +11,11 @@ from service.core.run.task import Steps, Task
 from service.core.statements.answers.typed import schema_for_models, typed_answer, typed_output
 from service.core.tasks.upsell.checks import objections
 from service.core.tasks.upsell.customer import UpsellInputs
-from service.core.tasks.upsell.guidelines import GUIDELINES, Guidelines, guidelines_of
+from service.core.tasks.upsell.guidelines import OWN_GUIDELINES, Guidelines, guidelines_of
 from service.core.tasks.upsell.message import Approval, Draft, Grade, UpsellMessage, family_of, plain
 from service.core.tasks.upsell.suppression import suppressed
 from service.core.tasks.upsell.templates import MODEL_ID, Brief, template_message
-from service.core.unit.pair import OutputRules, Pair, PromptMessage
+from service.core.unit.pair import Artifact, OutputRules, Pair, PromptMessage
 from service.core.unit.question import DialogueTurn, Question
 from service.kit.frame.canonical import canonical_json
 
@@ -37,7 +37,8 @@ class WriteUpsell(Task[UpsellInputs]):
         "judge": frozenset({"customer", "offers", "brand", "message"})
     }
     in_process: ClassVar[InProcessModels] = {MODEL_ID: template_message}
-    artifact_names: ClassVar[frozenset[str]] = frozenset({GUIDELINES})
+    artifact_names: ClassVar[frozenset[str]] = frozenset({OWN_GUIDELINES.name})
+    built_in: ClassVar[Sequence[Artifact]] = (OWN_GUIDELINES,)
 
     def values(self, inputs: UpsellInputs) -> Mapping[str, str]:
         """See ``Task.values``; the brand's rules are the pair's, see ``values_for``."""

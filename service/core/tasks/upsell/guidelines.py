@@ -8,11 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from service.core.tasks.upsell.customer import UpsellChannel
 from service.core.unit.customer import TenantId
-from service.core.unit.pair import Pair
+from service.core.unit.pair import Artifact, Pair
+from service.core.unit.pair_file.artifacts import artifact_of
 from service.kit.frame.errors import PairError
 from service.kit.frame.strict import NotStrict, own_yaml
 
-GUIDELINES = "guidelines"  # the artifact's name
+# Of pairs that name no guidelines, and what the suite holds every pair to.
+OWN_GUIDELINES = Artifact(
+    name="guidelines",
+    file="guidelines.yaml",
+    sha256="2291f82198d0643dea1307a9e0991a754ec24a3ac259f71490f88ed5d9496442",
+)
 
 
 class _Strict(BaseModel):
@@ -72,16 +78,13 @@ class Guidelines(_Strict):
         return self.brands[tenant]
 
 
-def guidelines_of(pair: Pair) -> Guidelines:
-    """Return the guidelines that ``pair`` names.
+def guidelines_of(pair: Pair | None = None) -> Guidelines:
+    """Return the guidelines of ``pair``, or the task's own.
 
     Raises:
-        PairError: it names none, or they are wrong.
+        PairError: they are wrong, or the file is another one.
     """
-    content = pair.artifact(GUIDELINES)
-    if content is None:
-        raise PairError(f"pair {pair.name!r} names no guidelines: add them under artifacts ({GUIDELINES}) and run `omni pin`")
-    return read_guidelines(content)
+    return read_guidelines(artifact_of(pair, "upsell", OWN_GUIDELINES))
 
 
 @lru_cache(maxsize=16)
