@@ -1,7 +1,6 @@
 """The labels of a case of ``upsell``: whether this customer is sold something now, and what suits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from eval.spine.cases import Case, Expectations
@@ -39,50 +38,25 @@ def message_of(result: TaskResult) -> UpsellMessage:
     return parsed_output(result.output or "", UpsellMessage)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided(Ratio):
-    """The share of the cases labelled ``label`` that got the ``decision``; with ``noted`` those whose note alone says so.
-
-    A footnote names approvals by a judge of the generator's own family of models, which likes its own.
-    """
-
-    label: Labelled
-    decision: Labelled
-    noted: bool = False
+class OwnFamily(Ratio):
+    """The share of approvals by a judge of the generator's own family of models, which likes its own; a footnote names others."""
 
     def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
-        """Return the cases decided so, and all of them."""
-        if labels_of(case).decision != self.label or (self.noted and case.slices.get("noted") is not True):
+        """Return such approvals, and all."""
+        approvals = [one.approval for one in map(message_of, results) if one.decision == "send" and one.approval is not None]
+        if not approvals:
             return {}
-        answers = [message_of(result) for result in results]
-        approvals = [one.approval for one in answers if one.approval is not None and one.decision == "send"]
         return {
-            "of": sum(one.decision == self.decision for one in answers) / len(answers),
-            "among": 1,
-            "own": sum(one.own_family for one in approvals) / len(answers),
-            "by_code": sum(one.by == "code" for one in approvals) / len(answers),
+            "of": sum(one.own_family for one in approvals) / len(results),
+            "among": len(approvals) / len(results),
+            "by_code": sum(one.by == "code" for one in approvals) / len(results),
         }
 
     def note(self, names: Sequence[str], counts: Floats, uncounted: int) -> str:
-        """Say whose approval the figure is."""
+        """Say how many messages no judge approved, and how many one of the generator's own family did."""
         sums = dict(zip(names, counts.sum(axis=0), strict=True))
-        if self.decision == "send" and sums.get("own"):
-            return f"{sums['own']:.0f} approved by a judge of the generator's own family"
-        if self.decision == "send" and sums.get("by_code"):
-            return f"{sums['by_code']:.0f} approved by code alone"
-        return ""
-
-
-class OfferFits(Ratio):
-    """The share of messages to customers who may be sold something that offer what suits them best."""
-
-    def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
-        """Return fitting offers and all."""
-        labels = labels_of(case)
-        sent = [one for one in map(message_of, results) if one.decision == "send"]
-        if not sent or labels.decision != "send" or not labels.offers:
-            return {}
-        return {"of": sum(one.offer_id in labels.offers for one in sent) / len(results), "among": len(sent) / len(results)}
+        said = {"of": "by a judge of the generator's own family", "by_code": "by code alone, without a judge"}
+        return "; ".join(f"{sums[name]:.0f} approved {how}" for name, how in said.items() if sums.get(name))
 
 
 class Drafts(Ratio):

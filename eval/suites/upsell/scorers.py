@@ -21,23 +21,46 @@ from service.core.tasks.upsell.message import Draft, UpsellMessage
 
 
 class DecisionScorer:
-    """``decided``: 1 if the customer was sold something, or nothing, as labelled; ``reason_right``: for a labelled reason."""
+    """Whether the customer was sold something, or nothing, as labelled.
+
+    ``approved``: 1 if a message leaves to a customer who may be sold something; ``offer_fits``: 1 if such a message offers what
+    suits best. ``held_back``: 1 if nothing leaves to anybody else; ``held_back_noted``: the same where a note alone says why;
+    ``reason_right``: 1 if the reason is the labelled one.
+    """
 
     name = "decision"
-    scores = ("decided", "reason_right")
+    scores = ("approved", "offer_fits", "held_back", "held_back_noted", "reason_right")
     needs_labels = True
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
-        """Return both; a reason counts only where nothing is to be sold and nothing was."""
+        """Return those that apply to the case."""
         answer, labels = context.parsed(UpsellMessage), labels_of(context.case)
-        right = answer.decision == labels.decision
-        finding = (f"{answer.decision} ({answer.reason or 'an offer'}), where {labels.decision} is right",)
-        decided = Score(value=float(right), findings=() if right else finding)
-        if not right or labels.decision == "send":
-            return {"decided": decided, "reason_right": Score(value=None, unscored="no reason is asked for", applies=False)}
-        known = answer.reason in labels.reasons
-        why = (f"reason {answer.reason} for {' or '.join(labels.reasons)}",)
-        return {"decided": decided, "reason_right": Score(value=float(known), findings=() if known else why)}
+        found = dict[str, Score]()
+        if labels.decision == "send":
+            found["approved"] = _met(answer.decision == "send", f"{answer.decision} {_why(answer)}, and a message is right")
+            if answer.decision == "send" and labels.offers:
+                wrong = f"offers {answer.offer_id}, and {' or '.join(labels.offers)} suits best"
+                found["offer_fits"] = _met(answer.offer_id in labels.offers, wrong)
+        else:
+            held = answer.decision == "suppressed"
+            found["held_back"] = _met(held, f"{answer.decision}, and nothing is right: {' or '.join(labels.reasons)}")
+            if context.case.slices.get("noted") is True:
+                found["held_back_noted"] = Score(value=found["held_back"].value)
+            if held:
+                wrong = f"reason {answer.reason} for {' or '.join(labels.reasons)}"
+                found["reason_right"] = _met(answer.reason in labels.reasons, wrong)
+        other = Score(value=None, unscored="it does not apply to this case", applies=False)
+        return {name: found.get(name, other) for name in self.scores}
+
+
+def _met(right: bool, finding: str) -> Score:
+    return Score(value=float(right), findings=() if right else (finding,))
+
+
+def _why(answer: UpsellMessage) -> str:
+    if answer.approval is not None and answer.approval.reasons:
+        return f"({answer.approval.reasons[0]})"
+    return f"({answer.reason})" if answer.reason else ""
 
 
 class RuleScorer:

@@ -52,18 +52,19 @@ def _objections(draft: Draft, inputs: UpsellInputs, guidelines: Guidelines) -> I
         told = "It offers what this customer cannot be offered; choose an id from the offers."
         yield Objection(kind="offer", told=told, value=draft.offer_id)
         return
-    yield from _of_the_offer(draft.message, inputs, offer)
+    brand = guidelines.brand(inputs.tenant)
+    own = draft.message.strip().removesuffix(brand.opt_out[inputs.channel])
+    yield from _of_the_offer(own, inputs, offer, (*known_facts(inputs, offer), brand.name))
     yield from _of_the_brand(draft.message, inputs, guidelines)
 
 
-def _of_the_offer(text: str, inputs: UpsellInputs, offer: Offer) -> Iterator[Objection]:
-    """Find what the offer does not state, and other offers."""
+def _of_the_offer(text: str, inputs: UpsellInputs, offer: Offer, facts: tuple[str, ...]) -> Iterator[Objection]:
+    """Find what ``facts`` do not state, and other offers."""
     if not _phrases_in(text, (offer.name,)):
         yield Objection(kind="offer", told=f"It does not name the offer; write {offer.name}.")
     others = tuple(one.name for one in inputs.offers if one.name.casefold() not in offer.name.casefold())
     for name in _phrases_in(text, others):
         yield Objection(kind="offer", told="It speaks of two offers; keep to the one that you chose.", value=name)
-    facts = known_facts(inputs, offer)
     known = {word for fact in facts for word in fact.split()}
     for found in findings_in(text, _source(facts, inputs.as_of), _BESIDES):
         # A sentence's first word is no part of the name behind it: "Would Boiler".
@@ -77,8 +78,11 @@ def _of_the_offer(text: str, inputs: UpsellInputs, offer: Offer) -> Iterator[Obj
             yield Objection(kind="amount", told=f"The price is {offer.price}, not {one[0]}.", value=one[0])
     for day in _WEEKDAY.findall(text):
         yield Objection(kind="date", told="Name no day of the week; the offer has none.", value=day)
-    if offer.until is None and (hurry := _URGENT.search(text)):
-        yield Objection(kind="pressure", told="The offer has no end; do not hurry the customer.", value=hurry[0])
+    if offer.until is None:
+        stated_words = " ".join(facts)
+        for hurry in _URGENT.findall(text):
+            if not _phrases_in(stated_words, (hurry,)):
+                yield Objection(kind="pressure", told=f"Leave out {hurry!r}: the offer has no end.", value=hurry)
 
 
 def _of_the_brand(text: str, inputs: UpsellInputs, guidelines: Guidelines) -> Iterator[Objection]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from service.core.statements.accounting.wording import stems_of
 from service.core.tasks.upsell.customer import Offer, UpsellInputs
 from service.core.tasks.upsell.guidelines import Guidelines
 from service.core.tasks.upsell.message import Draft, NotedReason
@@ -32,14 +33,15 @@ class Brief:
 
 
 def template_message(document: object) -> str:
-    """Return the draft of the first offer that suits the home, or the reason to send none; JSON of ``Draft``."""
+    """Return the draft of the offer that shares most words with the notes, or the reason to send none; JSON of ``Draft``."""
     assert isinstance(document, Brief)
     inputs = document.inputs
     notes = " ".join(visit.note for visit in inputs.visits)
     for reason, words in _NOTED.items():
         if words.search(notes):
             return Draft(send=False, reason=reason, offer_id="", message="").model_dump_json()
-    offer = inputs.open_offers()[0]
+    told = stems_of(notes)
+    offer = max(inputs.open_offers(), key=lambda one: len(told & stems_of(f"{one.name} {' '.join(one.includes)}")))
     return Draft(send=True, reason="", offer_id=offer.id, message=_worded(offer, document)).model_dump_json()
 
 
