@@ -14,6 +14,8 @@ SelftestEngine = Literal["scripted", "extractive", "bundled"]
 EVERY_ENGINE: frozenset[SelftestEngine] = frozenset({"scripted", "extractive", "bundled"})
 
 Doctor = Callable[[str, Case, random.Random], str]
+# What each part of a pair answers to a call, by the part's name.
+PartAnswers = Mapping[str, Callable[[ModelCall], str]]
 EditReply = Callable[[ModelReply], ModelReply]
 UsesAt = Callable[[ModelCall, Case], tuple[Use, ...]]
 EditPair = Callable[[Pair], Pair]
@@ -68,7 +70,7 @@ class MutantPlan:
     lost: str
     shown: Callable[[Case], tuple[str, ...]]
     uses: UsesAt | None = None
-    parts: Mapping[str, Callable[[ModelCall], str]] = field(default_factory=dict)
+    parts: PartAnswers = field(default_factory=dict)
 
 
 def drop_instruction(instruction: str) -> EditPair:

@@ -12,6 +12,7 @@ from typing import Any
 from eval.run.reply_cache import ReplyCache
 from eval.run.runner import ArmJob, Runner
 from eval.selftest.gateways import by_document, document_key
+from eval.selftest.mutant import PartAnswers
 from eval.spine.cases import Case
 from eval.spine.results import CaseResult
 from service.core.llm.model_call import ModelCall, ModelReply
@@ -22,19 +23,23 @@ from service.core.unit.pair import Pair
 
 # A call's time in ms is lognormal around a median, as hosted models answer. Declared, not measured.
 _P50_MS, _SIGMA = 900.0, 0.35
+_NO_PARTS: PartAnswers = {}
 _CHARACTERS_PER_TOKEN = 4  # the usual rule of thumb for English
 
 
 class _GivenTexts:
-    """A gateway that answers each case with the text given for it."""
+    """A gateway that answers each case with the text given for it, and each part of the pair as ``parts`` says."""
 
-    def __init__(self, texts: Mapping[str, str], known: Mapping[str, Case], *, seed: str) -> None:
-        self._texts, self._known, self._seed = texts, known, seed
+    def __init__(
+        self, texts: Mapping[str, str], known: Mapping[str, Case], *, seed: str, parts: PartAnswers = _NO_PARTS
+    ) -> None:
+        self._texts, self._known, self._seed, self._parts = texts, known, seed, parts
 
     async def complete(self, call: ModelCall) -> ModelReply:
         """See ``Gateway.complete``; the latency is drawn from seed and case, without waiting."""
-        case = self._known[document_key(call.document)]
-        text = self._texts[case.id]
+        key = document_key(call.document)
+        about = key if call.part else self._known[key].id
+        text = self._parts[call.part](call) if call.part else self._texts[about]
         fixed = sum(len(message.content) for message in call.messages if message.role == "system")
         prefix = fixed // _CHARACTERS_PER_TOKEN if call.cache_prefix else 0
         asked = sum(len(message.content) for message in call.messages) // _CHARACTERS_PER_TOKEN - prefix
@@ -47,7 +52,7 @@ class _GivenTexts:
                 cache_write_tokens=0,
             ),
             stop_reason="end_turn",
-            latency_ms=_P50_MS * math.exp(_SIGMA * random.Random(f"{self._seed}:{case.id}:ms").gauss(0, 1)),
+            latency_ms=_P50_MS * math.exp(_SIGMA * random.Random(f"{self._seed}:{about}:ms").gauss(0, 1)),
             answered_by="planted",
         )
 
@@ -60,14 +65,21 @@ class _NothingKept(ReplyCache):
 
 
 def answers_of(
-    texts: Mapping[str, str], cases: Sequence[Case], *, task: Task[Any], pair: Pair, cards: ModelCards, seed: str
+    texts: Mapping[str, str],
+    cases: Sequence[Case],
+    *,
+    task: Task[Any],
+    pair: Pair,
+    cards: ModelCards,
+    seed: str,
+    parts: PartAnswers = _NO_PARTS,
 ) -> list[CaseResult]:
     """Return a system's results, in order, that answers ``cases`` with ``texts`` (by id); ``seed`` sets its latencies."""
 
     def documents(case: Case) -> list[object]:
         return [item.document for item in task.questions(task.input_model.model_validate(case.inputs), pair)]
 
-    gateway = _GivenTexts(texts, by_document(cases, cases, documents), seed=seed)
+    gateway = _GivenTexts(texts, by_document(cases, cases, documents), seed=seed, parts=parts)
     with tempfile.TemporaryDirectory(prefix="omni-doses-") as folder, closing(_NothingKept(Path(folder))) as cache:
         runner = Runner(
             task=task,

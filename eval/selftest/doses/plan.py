@@ -3,11 +3,11 @@
 import importlib
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from eval.labels.contrasts.sets import ContrastSets
-from eval.selftest.mutant import Doctor
+from eval.selftest.mutant import Doctor, PartAnswers
 from eval.spine.cases import Case
 from service.kit.frame.errors import ConfigurationError
 
@@ -31,6 +31,7 @@ class PlantedKind:
     ``harm`` is the suite's name of it, or of its class, for a judge's licence; ``group`` the
     class that its author gave it. ``spoil`` returns the answer as it was where the kind cannot occur.
     ``systems`` limits the kind to these systems; empty: all. Bars hold for ``promised`` kinds alone.
+    What a ``true`` kind says is so, and ought not to be said here.
     """
 
     name: str
@@ -41,6 +42,7 @@ class PlantedKind:
     group: str = ""
     kept: bool = False
     promised: bool = True
+    true: bool = False
     systems: tuple[str, ...] = ()
 
 
@@ -48,13 +50,14 @@ class PlantedKind:
 class DosePlan:
     """A task's good systems and kinds of harm; ``pair`` names the pair file that stands for the system under test.
 
-    ``strangers`` are kinds by an author who knew no detector.
+    ``strangers`` are kinds by an author who knew no detector; ``parts`` as in ``MutantPlan``.
     """
 
     pair: str
     systems: tuple[GoodSystem, ...]
     kinds: tuple[PlantedKind, ...]
     strangers: tuple[PlantedKind, ...] = ()
+    parts: PartAnswers = field(default_factory=dict)
 
 
 PlanOf = Callable[[ContrastSets, Mapping[str, Case]], DosePlan]

@@ -177,8 +177,11 @@ def _passed(trials: Sequence[DoseTrial]) -> str:
 
 
 def planted_sentences(results: DoseResults) -> tuple[int, int]:
-    """Return how many sentences the largest dose of each kind planted in all systems, and for how many code accounts."""
-    largest = [item for item in results.trials if item.dose == max(results.doses) and not item.judge]
+    """Return how many false sentences the largest dose of each kind planted in all systems, and for how many code accounts."""
+    true = {kind.name for kind in results.kinds if kind.true}
+    largest = [
+        item for item in results.trials if item.dose == max(results.doses) and not item.judge and item.kind not in true
+    ]
     return sum(item.planted for item in largest), sum(item.accounted for item in largest)
 
 

@@ -163,7 +163,15 @@ class _Bench:
     ) -> list[CaseResult]:
         """Return scored answers; where a text equals that of ``like``, so do its scores."""
         if self._episode is None:
-            found = answers_of(texts, self._cases, task=self._task, pair=self._pair, cards=self._cards, seed=seed)
+            found = answers_of(
+                texts,
+                self._cases,
+                task=self._task,
+                pair=self._pair,
+                cards=self._cards,
+                seed=seed,
+                parts=self.plan.parts,
+            )
         else:
             found = runs_of(texts, self._cases, episode=self._episode, repeats=self._suite.least_repeats)
         scored = []

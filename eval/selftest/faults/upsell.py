@@ -9,6 +9,7 @@ from typing import Any
 from eval.selftest.mutant import Doctor
 from eval.spine.cases import Case
 from eval.suites.upsell.labels import labels_of
+from service.core.llm.model_call import ModelCall
 from service.core.tasks.upsell.customer import Offer, UpsellInputs, spelled_day
 from service.core.tasks.upsell.guidelines import Brand, guidelines_of
 
@@ -46,15 +47,20 @@ class Told:
 
 def good_draft(text: str, case: Case, draws: random.Random) -> str:
     """Draw a careful writer's draft: as labelled, with a slip now and then."""
+    return drawn(case, draws, slip=_SLIP)
+
+
+def drawn(case: Case, draws: random.Random, *, slip: float) -> str:
+    """Draw a draft of a writer who misjudges the moment, or the offer, in a share ``slip`` of the cases."""
     inputs, labels = UpsellInputs.model_validate(case.inputs), labels_of(case)
-    slips = draws.random() < _SLIP
+    offers = inputs.open_offers()
+    slips = draws.random() < slip and bool(offers)
     if (labels.decision == "suppressed") != slips:
         told = labels.reasons[0] if labels.reasons else "vulnerable"
         reason = told if told in ("complaint", "vulnerable", "no_offer", "asked_for_none") else "no_offer"
         return json.dumps({"send": False, "reason": reason, "offer_id": "", "message": ""})
-    offers = inputs.open_offers()
     fitting = [one for one in offers if one.id in labels.offers] or list(offers)
-    offer = draws.choice(list(offers) if draws.random() < _SLIP else fitting)
+    offer = draws.choice(list(offers) if draws.random() < slip else fitting)
     return json.dumps({"send": True, "reason": "", "offer_id": offer.id, "message": _worded(inputs, offer, draws)})
 
 
@@ -75,6 +81,11 @@ def _worded(inputs: UpsellInputs, offer: Offer, draws: random.Random) -> str:
     texts = [f"{lead} {end}".format(**words).replace("  ", " ") for lead in _LEADS for end in _ENDS]
     short = [text for text in texts if len(text) <= guidelines.most_characters[inputs.channel]]
     return draws.choice(short) if short else min(texts, key=len)
+
+
+def approves(call: ModelCall) -> str:
+    """Approve every draft, as the judge that a gate must not rely on."""
+    return json.dumps({"score": 9, "reasons": []})
 
 
 def spoilt(edit: Edit) -> Doctor:
@@ -195,7 +206,9 @@ FAULTS: Mapping[str, tuple[str, tuple[str, ...], Edit]] = {
     "wrong_name": (
         "greets somebody else",
         ("approved",),
-        lambda told, draws: {"message": told.message.replace(told.inputs.first_name, draws.choice(("Bartholomew", "Svetlana")))},
+        lambda told, draws: {
+            "message": told.message.replace(told.inputs.first_name, draws.choice(("Bartholomew", "Svetlana")))
+        },
     ),
     "no_opt_out": (
         "leaves the opt-out away",

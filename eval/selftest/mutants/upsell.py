@@ -9,7 +9,7 @@ from dataclasses import replace
 from eval.selftest.faults import upsell
 from eval.selftest.mutant import Mutant, MutantPlan, SelftestEngine, drop_instruction
 from eval.spine.cases import Case
-from service.core.llm.model_call import ModelCall, ModelReply
+from service.core.llm.model_call import ModelReply
 from service.core.tasks.upsell.customer import UpsellInputs
 
 _SCRIPTED: frozenset[SelftestEngine] = frozenset({"scripted"})
@@ -18,11 +18,6 @@ _SCRIPTED: frozenset[SelftestEngine] = frozenset({"scripted"})
 def _shown(case: Case) -> tuple[str, ...]:
     inputs = UpsellInputs.model_validate(case.inputs)
     return tuple(json.dumps(offer.price, ensure_ascii=False) for offer in inputs.open_offers())
-
-
-def _approves(call: ModelCall) -> str:
-    """Approve everything: the judge that a gate must not rely on."""
-    return json.dumps({"score": 9, "reasons": []})
 
 
 def _slower(reply: ModelReply) -> ModelReply:
@@ -40,7 +35,7 @@ PLAN = MutantPlan(
     lost="There is no customer to write to.",
     shown=_shown,
     habits=(),
-    parts={"judge": _approves},
+    parts={"judge": upsell.approves},
     mutants=(
         *(
             Mutant(name=name, does=does, targets=targets, engines=_SCRIPTED, doctor=upsell.spoilt(edit))

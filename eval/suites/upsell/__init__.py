@@ -165,7 +165,9 @@ SUITE = Suite(
         NoWorse(metric="held_back", margin=0.10, reason="seven of 69 customers; with less equal systems do not pass"),
         NoWorse(metric="approved", margin=0.10, reason="nine of 94 messages; with less equal systems do not pass"),
         NoWorse(metric="offer_fits", margin=0.12, reason="one offer in eight, as two people differ about what suits"),
-        NoWorse(metric="rules_kept", margin=0.06, reason="one message in sixteen; what leaves has passed the same rules"),
+        NoWorse(
+            metric="rules_kept", margin=0.06, reason="one message in sixteen; what leaves has passed the same rules"
+        ),
         NoWorse(metric="sentences_unsupported", margin=0.06, reason="as for rules_kept; 94 messages decide no less"),
         NoWorse(metric="answered", margin=0.05, reason="one customer in twenty"),
         NoWorse(metric="latency_p95", margin=0.5, reason="nobody waits, but compute time costs money"),

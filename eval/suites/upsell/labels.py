@@ -43,7 +43,9 @@ class OwnFamily(Ratio):
 
     def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
         """Return such approvals, and all."""
-        approvals = [one.approval for one in map(message_of, results) if one.decision == "send" and one.approval is not None]
+        approvals = [
+            one.approval for one in map(message_of, results) if one.decision == "send" and one.approval is not None
+        ]
         if not approvals:
             return {}
         return {

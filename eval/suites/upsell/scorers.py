@@ -37,7 +37,9 @@ class DecisionScorer:
         answer, labels = context.parsed(UpsellMessage), labels_of(context.case)
         found = dict[str, Score]()
         if labels.decision == "send":
-            found["approved"] = _met(answer.decision == "send", f"{answer.decision} {_why(answer)}, and a message is right")
+            found["approved"] = _met(
+                answer.decision == "send", f"{answer.decision} {_why(answer)}, and a message is right"
+            )
             if answer.decision == "send" and labels.offers:
                 wrong = f"offers {answer.offer_id}, and {' or '.join(labels.offers)} suits best"
                 found["offer_fits"] = _met(answer.offer_id in labels.offers, wrong)

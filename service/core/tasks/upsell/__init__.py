@@ -20,7 +20,9 @@ from service.core.unit.question import DialogueTurn, Question
 from service.kit.frame.canonical import canonical_json
 
 _MOST_DRAFTS = 3
-_AGAIN = "This message was not approved and does not leave. Write it again, or say why none is to be sent. What was wrong:"
+_AGAIN = (
+    "This message was not approved and does not leave. Write it again, or say why none is to be sent. What was wrong:"
+)
 
 
 class WriteUpsell(Task[UpsellInputs]):
@@ -43,7 +45,11 @@ class WriteUpsell(Task[UpsellInputs]):
     def values(self, inputs: UpsellInputs) -> Mapping[str, str]:
         """See ``Task.values``; the brand's rules are the pair's, see ``values_for``."""
         known = plain(inputs)
-        about = {name: known[name] for name in ("first_name", "channel", "as_of", "home", "features", "visits") if name in known}
+        about = {
+            name: known[name]
+            for name in ("first_name", "channel", "as_of", "home", "features", "visits")
+            if name in known
+        }
         examples = [{"id": one.id, "message": one.message, "outcome": one.outcome} for one in inputs.examples]
         return {
             "customer": json.dumps(about, ensure_ascii=False, indent=1),
@@ -85,7 +91,12 @@ class WriteUpsell(Task[UpsellInputs]):
             )
             if not reasons:
                 return _answer(
-                    inputs, guidelines, decision="send", offer_id=draft.offer_id, message=draft.message, approval=approval
+                    inputs,
+                    guidelines,
+                    decision="send",
+                    offer_id=draft.offer_id,
+                    message=draft.message,
+                    approval=approval,
                 )
             turns = (
                 *turns,
@@ -130,7 +141,7 @@ class WriteUpsell(Task[UpsellInputs]):
     def _judged(
         self, draft: Draft, inputs: UpsellInputs, pair: Pair
     ) -> Generator[Question, Any, tuple[int | None, tuple[str, ...]]]:
-        """Ask the pair's judge about a draft that code has nothing against; return its score, and why the draft must not leave."""
+        """Ask the pair's judge about a draft that code has nothing against; return its score and its objections."""
         guidelines = guidelines_of(pair)
         if found := objections(draft, inputs, guidelines):
             return None, tuple(one.told for one in found)

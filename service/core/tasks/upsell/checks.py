@@ -16,11 +16,12 @@ from service.core.tasks.upsell.message import Draft
 _BESIDES: frozenset[FindingKind] = SPOKEN | {"channel", "count", "contact", "repetition", "bare verdict"}
 _WORD = re.compile(r"[\w£$€%']+|!")
 # A price with what it is for: £14 a month, £14/month, £14 every month.
-_PRICE = re.compile(r"([£$€]\s?[\d.,]*\d)\s*(?:a|an|per|each|every|/)\s*(\w+)", re.IGNORECASE)
+_PRICE = re.compile(r"([£$€]\s?[\d.,]*\d)(?:\s+(?:an?|per|each|every)\s+|\s*/\s*)(\w+)", re.IGNORECASE)
 _WEEKDAY = re.compile(r"\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b", re.IGNORECASE)
 _URGENT = re.compile(
-    r"\b(?:today|tonight|tomorrow|midnight|hours?|minutes?|hurry|quick(?:ly)?|fast|now|before (?:it|they|we)|last|limited|"
-    r"ends?|ending|expires?|running out|while stocks?|only \w+ left|few left|deadline|immediately|urgent\w*|until|this (?:week|weekend|month)|by the end)\b",
+    r"\b(?:today|tonight|tomorrow|midnight|hours?|minutes?|hurry|quick(?:ly)?|fast|now|before (?:it|they|we)|last|limited"
+    r"|ends?|ending|expires?|running out|while stocks?|only \w+ left|few left|deadline|immediately|urgent\w*|until"
+    r"|this (?:week|weekend|month)|by the end)\b",
     re.IGNORECASE,
 )
 
@@ -33,7 +34,12 @@ def objections(draft: Draft, inputs: UpsellInputs, guidelines: Guidelines) -> tu
 def offer_facts(offer: Offer) -> tuple[str, ...]:
     """Return everything that may be said about an offer, a statement each."""
     until = (f"The offer is open until {spelled_day(offer.until)}.",) if offer.until else ()
-    return (f"{offer.name} is {offer.price}.", *(f"{offer.name} includes {what}." for what in offer.includes), offer.terms, *until)
+    return (
+        f"{offer.name} is {offer.price}.",
+        *(f"{offer.name} includes {what}." for what in offer.includes),
+        offer.terms,
+        *until,
+    )
 
 
 def known_facts(inputs: UpsellInputs, offer: Offer) -> tuple[str, ...]:
@@ -63,7 +69,8 @@ def _of_the_offer(text: str, inputs: UpsellInputs, offer: Offer, facts: tuple[st
     if not _phrases_in(text, (offer.name,)):
         yield Objection(kind="offer", told=f"It does not name the offer; write {offer.name}.")
     others = tuple(one.name for one in inputs.offers if one.name.casefold() not in offer.name.casefold())
-    for name in _phrases_in(text, others):
+    had = " ".join(visit.service for visit in inputs.visits)
+    for name in set(_phrases_in(text, others)) - set(_phrases_in(had, others)):
         yield Objection(kind="offer", told="It speaks of two offers; keep to the one that you chose.", value=name)
     known = {word for fact in facts for word in fact.split()}
     for found in findings_in(text, _source(facts, inputs.as_of), _BESIDES):

@@ -96,7 +96,9 @@ _EXAMPLE: dict[str, Any] = {
     "vulnerable": False,
     "home": {"kind": "house", "garden": True, "built": 1968},
     "features": {"total_services": 6, "services_last_year": 2, "average_satisfaction": 4.5},
-    "visits": [{"on": "2026-10-02", "service": "boiler service", "satisfaction": 5, "note": "Very happy, asked about cover."}],
+    "visits": [
+        {"on": "2026-10-02", "service": "boiler service", "satisfaction": 5, "note": "Very happy, asked about cover."}
+    ],
     "offers": [
         {
             "id": "boiler-care",
@@ -115,7 +117,9 @@ class UpsellInputs(_Strict):
     ``contacted`` is the day of the last message that sold something; ``owns`` are the ids of offers taken up before.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, json_schema_extra={"examples": [_EXAMPLE]}
+    )
 
     tenant: TenantId
     customer_id: _Id
@@ -137,7 +141,9 @@ class UpsellInputs(_Strict):
     def _of_one_tenant_and_time(self) -> "UpsellInputs":
         if any(one.tenant != self.tenant for one in self.examples):
             raise ValueError("an example belongs to another tenant; give examples of the customer's own tenant")
-        dated = [visit.on for visit in self.visits] + [one.made for one in self.complaints] + [self.contacted or self.as_of]
+        dated = (
+            [visit.on for visit in self.visits] + [one.made for one in self.complaints] + [self.contacted or self.as_of]
+        )
         if max(dated) > self.as_of:
             raise ValueError("something happened after as_of; leave out what was not known on that day")
         if len({offer.id for offer in self.offers}) < len(self.offers):

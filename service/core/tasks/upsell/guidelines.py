@@ -100,4 +100,6 @@ def read_guidelines(content: bytes) -> Guidelines:
         raise PairError(f"the guidelines cannot be read: {err}") from err
     except ValidationError as err:
         first = err.errors(include_url=False)[0]
-        raise PairError(f"the guidelines are wrong at {'.'.join(map(str, first['loc'])) or 'the top'}: {first['msg']}") from err
+        raise PairError(
+            f"the guidelines are wrong at {'.'.join(map(str, first['loc'])) or 'the top'}: {first['msg']}"
+        ) from err

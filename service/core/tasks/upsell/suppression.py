@@ -7,10 +7,12 @@ from datetime import timedelta
 from service.core.tasks.upsell.customer import Reason, UpsellInputs
 from service.core.tasks.upsell.guidelines import Guidelines
 
-_SELLING = r"(?:marketing|promotion\w*|promo|offers?|adverts?|ads|ad|sales|selling|upsell\w*|deals|newsletters?|spam|junk)"
+_SELLING = (
+    r"(?:marketing|promotion\w*|promo|offers?|adverts?|ads|ad|sales|selling|upsell\w*|deals|newsletters?|spam|junk)"
+)
 # Words with which customers ask for no more of this; what is worded otherwise is for the model to see.
 _ASKED_FOR_NONE = re.compile(
-    rf"\b(?:no|stop|end|quit|enough|without)\b(?:\s[\w']+){{0,4}}\s{_SELLING}\b"
+    rf"\b(?:no more|no further|stop|quit|enough)\b(?:\s[\w']+){{0,4}}\s{_SELLING}\b|\bno {_SELLING}\b"
     rf"|\b(?:don't|do not|doesn't|does not|never|not)\b(?:\s[\w']+){{0,6}}\s{_SELLING}\b"
     rf"|\b(?:unsubscribe\w*|opt(?:ed|s)?[- ]?out|take (?:me|her|him|them) off (?:the|your|our) (?:mailing )?list)\b",
     re.IGNORECASE,
