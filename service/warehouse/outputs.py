@@ -15,6 +15,7 @@ class OutputName(NamedTuple):
 _NAMED: Mapping[str, OutputName] = {
     "summarize": OutputName("summary", "summaries"),
     "scorecard": OutputName("scorecard", "scorecards"),
+    "upsell": OutputName("message", "messages"),
 }
 _OTHER = OutputName("answer", "answers")
 _WRITTEN = re.compile(r"\b(a )?(s)ummar(y|ies)\b", re.I)

@@ -87,7 +87,7 @@ class Example(_Strict):
 
 
 _EXAMPLE: dict[str, Any] = {
-    "tenant": "hearthline",
+    "tenant": "demo-tenant",
     "customer_id": "c-1042",
     "first_name": "Dana",
     "channel": "sms",

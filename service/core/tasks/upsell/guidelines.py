@@ -17,7 +17,7 @@ from service.kit.frame.strict import NotStrict, own_yaml
 OWN_GUIDELINES = Artifact(
     name="guidelines",
     file="guidelines.yaml",
-    sha256="2291f82198d0643dea1307a9e0991a754ec24a3ac259f71490f88ed5d9496442",
+    sha256="677811b6cdd45a49156902ffcdb90ae590161bef77065642b6056eba061737cd",
 )
 
 

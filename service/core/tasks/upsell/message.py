@@ -73,7 +73,7 @@ class UpsellMessage(_Answer):
                     "decision": "send",
                     "reason": None,
                     "offer_id": "boiler-care",
-                    "message": "Hello Dana, Boiler Care is £14 a month and includes one boiler service a year. Hearthline. "
+                    "message": "Hello Dana, Boiler Care is £14 a month and includes one boiler service a year. Homewell. "
                     "Reply STOP to opt out.",
                     "approval": {"by": "code", "own_family": False, "score": None, "reasons": [], "drafts": 1},
                     "examples": [],

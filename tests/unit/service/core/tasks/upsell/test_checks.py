@@ -8,7 +8,7 @@ from service.core.tasks.upsell.guidelines import guidelines_of
 from service.core.tasks.upsell.message import Draft
 
 EXAMPLE = UpsellInputs.model_config["json_schema_extra"]["examples"][0]
-END = " Hearthline. Reply STOP to opt out."
+END = " Homewell. Reply STOP to opt out."
 GUIDELINES = guidelines_of()
 
 
@@ -62,7 +62,7 @@ def test_what_a_message_must_not_say_is_named(text, objection):
 
 
 def test_every_message_names_the_brand_and_ends_in_the_opt_out():
-    assert ("opt_out", "") in found(PRICED, end=" Hearthline.")
+    assert ("opt_out", "") in found(PRICED, end=" Homewell.")
     assert ("brand", "") in found(PRICED, end=" Reply STOP to opt out.")
 
 

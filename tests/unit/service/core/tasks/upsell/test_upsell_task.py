@@ -21,7 +21,7 @@ from service.kit.settings import REPO_ROOT
 CARDS = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
 EXAMPLE = UpsellInputs.model_config["json_schema_extra"]["examples"][0]
 GOOD = (
-    "Hello Dana, Boiler Care is £14 a month. It includes one boiler service a year. Hearthline. Reply STOP to opt out."
+    "Hello Dana, Boiler Care is £14 a month. It includes one boiler service a year. Homewell. Reply STOP to opt out."
 )
 HURRIED = GOOD.replace("It includes", "Act now. It includes")
 
@@ -187,7 +187,7 @@ def test_what_cannot_be_is_refused(changes, said):
 
 
 async def test_a_tenant_without_a_brand_is_a_fault_of_the_pair():
-    with pytest.raises(PairError, match="no brand for tenant 'unknown'; they have hearthline"):
+    with pytest.raises(PairError, match="no brand for tenant 'unknown'; they have demo-tenant, hearthline"):
         await run(Models([draft()]), customer(tenant="unknown"))
 
 
@@ -218,7 +218,7 @@ def test_the_floor_keeps_to_each_channels_length():
 
 
 def test_what_is_kept_of_a_customer_names_nobody():
-    inputs = customer(examples=[{"id": "m1", "tenant": "hearthline", "message": "Hello Maria", "outcome": "bought"}])
+    inputs = customer(examples=[{"id": "m1", "tenant": "demo-tenant", "message": "Hello Maria", "outcome": "bought"}])
     kept = TASK.without_ids(inputs, lambda value: f"<{len(value)}>")
     assert (kept.customer_id, kept.first_name, kept.examples) == ("<6>", "<4>", ())
     assert [visit.note for visit in kept.visits] == [""]
