@@ -20,7 +20,7 @@ from eval.commands.harvest import harvest
 from eval.commands.knowledge import measure_knowledge
 from eval.commands.promote import promote, register, rollback
 from eval.commands.pull_request import changed, code_gate, pr_gate
-from eval.commands.release import history, releases, verify
+from eval.commands.release import agents, history, releases, verify
 from eval.commands.results import results, ui
 from eval.commands.rollout import rollout, rollout_end
 from eval.commands.selftest import selftest
@@ -67,6 +67,7 @@ _RELEASE: Commands = {
     "rollout": rollout,
     "rollout-end": rollout_end,
     "history": history,
+    "agents": agents,
     "verify": verify,
     "changed": changed,
     "pr-gate": pr_gate,

@@ -80,6 +80,40 @@ def history(task: TaskName = "summarize", as_json: AsJson = False) -> None:
         say(f"{year}: {plural(count, 'release')} without a licensed judge")
 
 
+def agents(as_json: AsJson = False) -> None:
+    """List the pairs that answer customers as a registry of agents does: version, model, settings, approval rate."""
+    from service.core.release.record import agent_record
+    from service.core.release.registry import fetch_candidate, fetch_released
+    from service.core.run.task import task_names
+    from service.kit.frame.errors import RegistryError
+    from service.kit.settings import Settings
+
+    settings, found = Settings(), []
+    for task in task_names():
+        try:
+            served = fetch_released(task, settings)
+        except RegistryError:
+            continue
+        candidate = fetch_candidate(task, settings)
+        share = 0 if candidate is None else candidate.rollout.percent
+        found.append(agent_record(task, served, share=100 - share))
+        if candidate is not None and share:
+            found.append(agent_record(task, candidate.served, share=share))
+    if as_json:
+        print_json({"agents": [record.model_dump() for record in found]})
+        return
+    if not found:
+        say("no task has a release yet; evaluate a pair and release it: omni eval, then omni promote PAIR")
+    for record in found:
+        known = (("approval rate", record.performance.approvalRate), ("average score", record.performance.avgScore))
+        measured = ", ".join(f"{name} {value:g}" for name, value in known if value is not None)
+        say(
+            f"{record.agentId} {record.version} ({record.status}, {record.share}%): {record.bedrockModel}, temperature "
+            f"{record.config.temperature:g}, at most {record.config.maxTokens} tokens"
+        )
+        say(f"      {measured or 'no approval rate: its suite has none'}; {one_line(record.approvalStatus, _LONGEST)}")
+
+
 def releases(
     task: TaskName = "summarize",
     export: Annotated[

@@ -179,6 +179,7 @@ def attested_run_logs(
             now=now,
             days=days,
             counterpart="" if suite.episode is None else suite.episode.digest,
+            performance=suite.performance,
         )
         texts = {store.FIGURES_FILE: attested.figures}
         if signer is not None:

@@ -1,6 +1,7 @@
 """Builds a pair's gate attestation and the figures file whose digest the attestation holds."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -31,6 +32,7 @@ def attest(
     now: datetime,
     days: int,
     counterpart: str = "",
+    performance: Mapping[str, str] | None = None,
 ) -> Attested:
     """Return the attestation of ``pair``, not yet signed, with its figures.
 
@@ -42,6 +44,7 @@ def attest(
         now: time of issue, with a time zone.
         days: how long the attestation allows a promotion.
         counterpart: digest of the suite's episode; "" where cases are not played out.
+        performance: the suite's names for the figures by which people know a pair, each with its metric.
     """
     figures = figures_text(pair)
     counts = {verdict.value: 0 for verdict in Verdict}
@@ -72,6 +75,11 @@ def attest(
             sentences=pair.gate.sentences,
             counterpart=counterpart,
             documents=tuple(sorted(set(pair.documents.values()))),
+            performance={
+                name: round(value, 4)
+                for name, metric in (performance or {}).items()
+                if (value := finite(pair.metrics[metric].value)) is not None
+            },
             figures_digest=sha256_hex(figures),
             cases_digest=sha256_hex(cases),
             issued_at=now.replace(microsecond=0),

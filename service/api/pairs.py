@@ -1,7 +1,5 @@
-"""GET /v1/pairs: the pair that each task serves, with its release (who, when, why), evidence and rollout."""
+"""GET /v1/pairs and /v1/agents: the pair that each task serves, with its release (who, when, why), evidence and rollout."""
 
-import base64
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.api.answering import runtime_of, short_name
 from service.api.examples import examples
 from service.core.release.judge_exception import exception_from
+from service.core.release.record import AgentRecord, agent_record, headline_of, predicate_of
 from service.core.release.served import ServedPair
-from service.core.release.unseen import ReadSentences, verdict_headline
 from service.kit.settings import Stage
 from service.runtime import Runtime
 
@@ -105,6 +103,30 @@ async def pairs(request: Request) -> PairsAnswer:
     return PairsAnswer(environment=runtime.settings.environment, pairs=[pair for pair in found if pair is not None])
 
 
+class AgentsAnswer(BaseModel):
+    """Every version that answers customers: of each task the one in production, and the one that is rolled out."""
+
+    agents: list[AgentRecord]
+
+
+@router.get("/agents")
+async def agents(request: Request) -> AgentsAnswer:
+    """Return the records of the pairs that answer, in the words of a registry of agents."""
+    runtime = runtime_of(request)
+    found = list[AgentRecord]()
+    for task in sorted(runtime.answering.pair_sources):
+        served = runtime.answering.pair_sources[task].status().served
+        if served is None:
+            continue
+        control = runtime.answering.rollouts.get(task)
+        candidate = None if control is None else control.candidate
+        share = 0 if control is None or candidate is None else int(control.status()["percent"])
+        found.append(agent_record(task, served, share=100 - share))
+        if candidate is not None and share:
+            found.append(agent_record(task, candidate, share=share))
+    return AgentsAnswer(agents=found)
+
+
 def _in_service(task: str, runtime: Runtime) -> PairInService | None:
     status = runtime.answering.pair_sources[task].status()
     served = status.served
@@ -139,7 +161,7 @@ def _rollout(task: str, runtime: Runtime) -> dict[str, Any] | None:
 
 
 def _release(served: ServedPair, now: datetime) -> ReleaseFacts:
-    said = _predicate(served.release_envelope)
+    said = predicate_of(served.release_envelope)
     signed = exception_from(said)
     return ReleaseFacts(
         without_judge_until=str(signed.until) if signed is not None else None,
@@ -152,23 +174,13 @@ def _release(served: ServedPair, now: datetime) -> ReleaseFacts:
 
 
 def _evidence(served: ServedPair) -> EvidenceFacts | None:
-    said = _predicate(served.attestation_envelope)
+    said = predicate_of(served.attestation_envelope)
     if not said:
         return None
-    unseen, looked_at = said.get("unseen"), said.get("looked_at", [])  # older attestations have neither
-    sentences = None if said.get("sentences") is None else ReadSentences(**said["sentences"])
     derived = {
         "dataset": said["dataset_name"],
-        "headline": verdict_headline(said["verdict"], unseen, looked_at, sentences),
-        "unseen": unseen,
-        "looked_at": looked_at,
+        "headline": headline_of(said),
+        "unseen": said.get("unseen"),  # older attestations have neither
+        "looked_at": said.get("looked_at", []),
     }
     return EvidenceFacts(**derived, **{name: said[name] for name in EvidenceFacts.model_fields.keys() - derived.keys()})
-
-
-def _predicate(envelope: str) -> dict[str, Any]:
-    # Already verified when the pair was loaded (service/core/release/verification.py). The harness's own pair has no envelope.
-    if not envelope:
-        return {}
-    payload = json.loads(base64.b64decode(json.loads(envelope)["payload"]))
-    return dict(payload["predicate"])

@@ -95,6 +95,7 @@ SUITE = Suite(
     pools={"own_family": OwnFamily(), "drafts": Drafts(), **SENTENCE_POOLS},
     metrics=(
         *(MetricSpec(name=name, kind="rate", score=name, unit=Unit.RATE) for name in _RATES),
+        MetricSpec(name="judge_score", kind="mean", score="judge_score", unit=Unit.SCORE),
         MetricSpec(name="own_family", kind="pooled", score="own_family", unit=Unit.RATE, higher_is_better=False),
         MetricSpec(name="drafts", kind="pooled", score="drafts", unit=Unit.SCORE, higher_is_better=False),
         *HARM_METRICS,
@@ -184,6 +185,7 @@ SUITE = Suite(
     judged_only=JUDGED_KINDS,
     max_unscored_rate=0.50,  # rules and reasons apply to the messages that leave, or to those held back
     minimum_latency_calls=20,
+    performance={"approvalRate": "approved", "avgScore": "judge_score"},
     slices=("moment", "tenant", "channel", "noted", "injection"),
     table=(
         "held_back",

@@ -25,11 +25,11 @@ class DecisionScorer:
 
     ``approved``: 1 if a message leaves to a customer who may be sold something; ``offer_fits``: 1 if such a message offers what
     suits best. ``held_back``: 1 if nothing leaves to anybody else; ``held_back_noted``: the same where a note alone says why;
-    ``reason_right``: 1 if the reason is the labelled one.
+    ``reason_right``: 1 if the reason is the labelled one. ``judge_score``: 1 to 10, what the pair's judge gave what leaves.
     """
 
     name = "decision"
-    scores = ("approved", "offer_fits", "held_back", "held_back_noted", "reason_right")
+    scores = ("approved", "offer_fits", "held_back", "held_back_noted", "reason_right", "judge_score")
     needs_labels = True
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
@@ -51,6 +51,8 @@ class DecisionScorer:
             if held:
                 wrong = f"reason {answer.reason} for {' or '.join(labels.reasons)}"
                 found["reason_right"] = _met(answer.reason in labels.reasons, wrong)
+        if answer.decision == "send" and answer.approval is not None and answer.approval.score is not None:
+            found["judge_score"] = Score(value=float(answer.approval.score))
         other = Score(value=None, unscored="it does not apply to this case", applies=False)
         return {name: found.get(name, other) for name in self.scores}
 

@@ -1,6 +1,6 @@
 """The gate attestation: a signed statement of one pair's verdict, with its data, tools and expiry time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
@@ -30,7 +30,8 @@ class GateAttestation:
     compared with, and those of the judges whose figures gate. Empty: older evidence, which does not state them.
 
     ``counterpart`` is the digest of the code that talked to the pair where cases were played out, such as the scripted customer.
-    ``documents`` are the digests of the indexes that the pair's tools searched, sorted.
+    ``documents`` are the digests of the indexes that the pair's tools searched, sorted. ``performance`` are the figures by which
+    people know a pair, by the suite's names for them.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -58,6 +59,7 @@ class GateAttestation:
     sentences: ReadSentences | None = None
     counterpart: str = ""
     documents: tuple[str, ...] = ()
+    performance: dict[str, float] = field(default_factory=dict)
     figures_digest: str
     cases_digest: str
     issued_at: datetime
@@ -75,7 +77,8 @@ class GateAttestation:
 
     def statement(self) -> dict[str, Any]:
         """Return the in-toto statement to sign."""
-        left_out = {*_SUBJECT, *(name for name in ("counterpart", "documents", "sentences") if not getattr(self, name))}
+        optional = ("counterpart", "documents", "performance", "sentences")
+        left_out = {*_SUBJECT, *(name for name in optional if not getattr(self, name))}
         predicate = _ADAPTER.dump_python(self, mode="json", exclude=left_out)
         return build_statement(f"{self.task}/{self.pair_name}", self.pair_digest, GATE_TYPE, predicate)
 

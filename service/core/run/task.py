@@ -38,7 +38,7 @@ Validation = Generator[Question | Use, Any, Sequence[GuardFinding]]
 # 60 ms. With a short deadline, a tenth of it is reserved.
 _FALLBACK_RESERVE_S = 0.25
 # What the API has under /v1/ for operators and agents, with their scopes: a task of such a name could not be asked.
-OPERATOR_NAMES = frozenset({"forms", "calls", "dashboards", "pairs", "handovers", "tenants"})
+OPERATOR_NAMES = frozenset({"forms", "calls", "dashboards", "pairs", "handovers", "tenants", "agents"})
 
 
 class Task(ABC, Generic[In]):
