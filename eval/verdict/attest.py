@@ -75,11 +75,7 @@ def attest(
             sentences=pair.gate.sentences,
             counterpart=counterpart,
             documents=tuple(sorted(set(pair.documents.values()))),
-            performance={
-                name: round(value, 4)
-                for name, metric in (performance or {}).items()
-                if (value := finite(pair.metrics[metric].value)) is not None
-            },
+            performance=_performance(pair, performance or {}),
             figures_digest=sha256_hex(figures),
             cases_digest=sha256_hex(cases),
             issued_at=now.replace(microsecond=0),
@@ -99,6 +95,11 @@ def _origins(evaluation: Evaluation, pair: PairResult) -> tuple[AnswerOrigin, ..
         if note.gates:
             found.update(note.origins)
     return tuple(sorted(found))
+
+
+def _performance(pair: PairResult, names: Mapping[str, str]) -> dict[str, float]:
+    values = {name: finite(pair.metrics[metric].value) for name, metric in names.items()}
+    return {name: round(value, 4) for name, value in values.items() if value is not None}
 
 
 def figures_text(pair: PairResult) -> str:

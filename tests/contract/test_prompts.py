@@ -19,7 +19,7 @@ FILES = sorted((ROOT / "prompts").glob("*/*.prompty"))
 PAIRS = [path for path in FILES if path.parent.name != "judges"]
 JUDGES = [path for path in FILES if path.parent.name == "judges"]
 # Cases in which a speaker or a form quotes template text, tags or orders to a model.
-SHOWN = {"summarize": "dev-digital-01", "scorecard": "dev-arrears-04"}
+SHOWN = {"summarize": "dev-digital-01", "scorecard": "dev-arrears-04", "upsell": "dev-022"}
 # A case of conversations holds a script; a turn of one, with tags that the customer and the assistant might write.
 TURNS = {
     "assistant": {
@@ -119,7 +119,8 @@ def test_the_rendered_prompt_is_the_recorded_one(path):
     import os
 
     task = load_task(path.parent.name)
-    messages = _load(path).render(task.values(task.input_model.model_validate(_inputs(task))))
+    pair = _load(path)
+    messages = pair.render(task.values_for(task.input_model.model_validate(_inputs(task)), pair))
     text = "\n".join(f"=== {message.role}\n{message.content}" for message in messages) + "\n"
     recorded = SNAPSHOTS / f"{path.parent.name}-{path.stem}.txt"
     if os.environ.get("UPDATE_SNAPSHOTS"):

@@ -22,11 +22,11 @@ _LEADS = (
     "Hello {name}, we came for your {service} on {day}. If you would like more from us, {offer} is {price} and includes {what}.",
 )
 _ENDS = ("{terms} {brand}. {opt_out}", "{brand}. {opt_out}", "With kind regards, {brand}. {opt_out}")
-Edit = Callable[["Told", random.Random], Mapping[str, Any]]
+Edit = Callable[["GoodDraft", random.Random], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class GoodDraft:
     """One draft with what it was written from; ``offer`` is None where it sends nothing."""
 
     draft: Mapping[str, Any]
@@ -100,7 +100,7 @@ def spoilt(edit: Edit) -> Doctor:
         offer = next((one for one in inputs.open_offers() if one.id == draft.get("offer_id")), None)
         if offer is None:
             return text
-        told = Told(draft=draft, inputs=inputs, offer=offer, brand=guidelines_of().brand(inputs.tenant))
+        told = GoodDraft(draft=draft, inputs=inputs, offer=offer, brand=guidelines_of().brand(inputs.tenant))
         return json.dumps({**draft, **edit(told, draws)})
 
     return doctor
@@ -125,12 +125,12 @@ def chatty(text: str, case: Case, draws: random.Random) -> str:
     return "Sure! Here is a friendly message for your customer. I hope that they like it."
 
 
-def _other_price(told: Told, draws: random.Random) -> Mapping[str, Any]:
+def _other_price(told: GoodDraft, draws: random.Random) -> Mapping[str, Any]:
     assert told.offer is not None
     return {"message": told.message.replace(told.offer.price, f"£{draws.randrange(3, 7)} a month")}
 
 
-def _any_other_offer(told: Told, draws: random.Random) -> Mapping[str, Any]:
+def _any_other_offer(told: GoodDraft, draws: random.Random) -> Mapping[str, Any]:
     labels = [one for one in told.inputs.open_offers() if told.offer is None or one.id != told.offer.id]
     if not labels:
         return {}
@@ -139,13 +139,13 @@ def _any_other_offer(told: Told, draws: random.Random) -> Mapping[str, Any]:
 
 
 def _said(*sentences: str) -> Edit:
-    def edit(told: Told, draws: random.Random) -> Mapping[str, Any]:
+    def edit(told: GoodDraft, draws: random.Random) -> Mapping[str, Any]:
         return told.before_the_end(draws.choice(sentences))
 
     return edit
 
 
-def _spanish(told: Told, draws: random.Random) -> Mapping[str, Any]:
+def _spanish(told: GoodDraft, draws: random.Random) -> Mapping[str, Any]:
     assert told.offer is not None
     opt_out = told.brand.opt_out[told.inputs.channel]
     return {
@@ -154,7 +154,7 @@ def _spanish(told: Told, draws: random.Random) -> Mapping[str, Any]:
     }
 
 
-def _endless(told: Told, draws: random.Random) -> Mapping[str, Any]:
+def _endless(told: GoodDraft, draws: random.Random) -> Mapping[str, Any]:
     assert told.offer is not None
     told_again = " ".join(f"{told.offer.name} includes {what}." for what in told.offer.includes)
     return told.before_the_end(" ".join([told_again] * 12))

@@ -8,17 +8,17 @@ from eval.spine.scorer import parsed_output
 from eval.verdict.pooled import Ratio
 from figures.arrays import Floats
 from service.core.run.task import TaskResult
-from service.core.tasks.upsell.customer import Reason
+from service.core.tasks.upsell.customer import SuppressionReason
 from service.core.tasks.upsell.message import UpsellMessage
 
-Labelled = Literal["send", "suppressed"]
+LabelledDecision = Literal["send", "suppressed"]
 
 
 class UpsellExpectations(Expectations):
     """``reasons`` are those that hold where nothing is to be sold; ``offers`` those that suit best, empty where any does."""
 
-    decision: Labelled
-    reasons: tuple[Reason, ...] = ()
+    decision: LabelledDecision
+    reasons: tuple[SuppressionReason, ...] = ()
     offers: tuple[str, ...] = ()
 
 

@@ -12,7 +12,7 @@ from service.core.statements.answers.typed import schema_for_models, typed_answe
 from service.core.tasks.upsell.checks import objections
 from service.core.tasks.upsell.customer import UpsellInputs
 from service.core.tasks.upsell.guidelines import OWN_GUIDELINES, Guidelines, guidelines_of
-from service.core.tasks.upsell.message import Approval, Draft, Grade, UpsellMessage, family_of, plain
+from service.core.tasks.upsell.message import Approval, Draft, DraftGrade, UpsellMessage, family_of, plain
 from service.core.tasks.upsell.suppression import suppressed
 from service.core.tasks.upsell.templates import MODEL_ID, Brief, template_message
 from service.core.unit.pair import Artifact, OutputRules, Pair, PromptMessage
@@ -152,11 +152,11 @@ class WriteUpsell(Task[UpsellInputs]):
             part="judge",
             values={name: values[name] for name in ("customer", "offers", "brand")} | {"message": draft.message},
             document=draft,
-            read=lambda said: typed_answer(said, Grade).model_dump_json(),
-            answer_schema=schema_for_models(Grade),
+            read=lambda said: typed_answer(said, DraftGrade).model_dump_json(),
+            answer_schema=schema_for_models(DraftGrade),
             shown=False,
         )
-        grade = Grade.model_validate_json(text)
+        grade = DraftGrade.model_validate_json(text)
         if grade.score >= guidelines.approve_at:
             return grade.score, ()
         return grade.score, grade.reasons or ("The judge gave no reason.",)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from service.core.unit.customer import TenantId
 
 UpsellChannel = Literal["sms", "email", "mobile_app"]
-Reason = Literal["no_consent", "complaint", "vulnerable", "contacted_recently", "no_offer", "asked_for_none"]
+SuppressionReason = Literal["no_consent", "complaint", "vulnerable", "contacted_recently", "no_offer", "asked_for_none"]
 _Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]
 _Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
@@ -17,7 +17,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Consent(_Strict):
+class MarketingConsent(_Strict):
     """What the customer has agreed to: messages that sell, and on which channels."""
 
     marketing: bool
@@ -126,7 +126,7 @@ class UpsellInputs(_Strict):
     first_name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
     channel: UpsellChannel
     as_of: date
-    consent: Consent
+    consent: MarketingConsent
     vulnerable: bool = False
     complaints: tuple[Complaint, ...] = Field(default=(), max_length=50)
     contacted: date | None = None

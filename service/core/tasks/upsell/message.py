@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.core.tasks.upsell.customer import Reason
+from service.core.tasks.upsell.customer import SuppressionReason
 from service.kit.frame.errors import OutputInvalid
 
-Decision = Literal["send", "suppressed", "not_approved"]
+MessageDecision = Literal["send", "suppressed", "not_approved"]
 # What a draft may give as its reason to send nothing; what code knows of a customer is decided before a model is asked.
 NotedReason = Literal["", "complaint", "vulnerable", "no_offer", "asked_for_none"]
 
@@ -37,7 +37,7 @@ class Draft(_Answer):
         return self
 
 
-class Grade(_Answer):
+class DraftGrade(_Answer):
     """A judge's verdict on a draft: 1 (must not leave) to 10 (nothing to mend), and what would have to change."""
 
     score: int = Field(ge=1, le=10)
@@ -83,8 +83,8 @@ class UpsellMessage(_Answer):
         },
     )
 
-    decision: Decision
-    reason: Reason | None
+    decision: MessageDecision
+    reason: SuppressionReason | None
     offer_id: str | None
     message: str
     approval: Approval | None

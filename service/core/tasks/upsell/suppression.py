@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 
-from service.core.tasks.upsell.customer import Reason, UpsellInputs
+from service.core.tasks.upsell.customer import SuppressionReason, UpsellInputs
 from service.core.tasks.upsell.guidelines import Guidelines
 
 _SELLING = (
@@ -19,12 +19,12 @@ _ASKED_FOR_NONE = re.compile(
 )
 
 
-def suppressed(inputs: UpsellInputs, guidelines: Guidelines) -> Reason | None:
+def suppressed(inputs: UpsellInputs, guidelines: Guidelines) -> SuppressionReason | None:
     """Return why the customer is sold nothing on this day and channel, or None; the gravest reason first."""
     return next(_reasons(inputs, guidelines), None)
 
 
-def _reasons(inputs: UpsellInputs, guidelines: Guidelines) -> Iterator[Reason]:
+def _reasons(inputs: UpsellInputs, guidelines: Guidelines) -> Iterator[SuppressionReason]:
     if not inputs.consent.marketing or inputs.channel not in inputs.consent.channels:
         yield "no_consent"
     if any(_ASKED_FOR_NONE.search(visit.note) for visit in inputs.visits):

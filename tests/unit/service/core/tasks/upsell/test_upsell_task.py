@@ -20,9 +20,7 @@ from service.kit.settings import REPO_ROOT
 
 CARDS = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
 EXAMPLE = UpsellInputs.model_config["json_schema_extra"]["examples"][0]
-GOOD = (
-    "Hello Dana, Boiler Care is £14 a month. It includes one boiler service a year. Homewell. Reply STOP to opt out."
-)
+GOOD = "Hello Dana, Boiler Care is £14 a month. It includes one boiler service a year. Homewell. Reply STOP to opt out."
 HURRIED = GOOD.replace("It includes", "Act now. It includes")
 
 
