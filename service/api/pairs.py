@@ -13,6 +13,7 @@ from service.core.release.record import AgentRecord, agent_record, headline_of, 
 from service.core.release.served import ServedPair
 from service.kit.settings import Stage
 from service.runtime import Runtime
+from service.runtime.answering import AnsweringParts
 
 router = APIRouter(prefix="/v1", tags=["operator"])
 _SIGNED = ("kind", "why", "from_digest", "attestation", "unseen_allowed_in", "without_judge", "without_judge_by")
@@ -112,19 +113,22 @@ class AgentsAnswer(BaseModel):
 @router.get("/agents")
 async def agents(request: Request) -> AgentsAnswer:
     """Return the records of the pairs that answer, in the words of a registry of agents."""
-    runtime = runtime_of(request)
+    return AgentsAnswer(agents=agents_of(runtime_of(request).answering))
+
+
+def agents_of(answering: AnsweringParts) -> list[AgentRecord]:
+    """Return the record of each task's pair in production, and behind it that of the pair which is rolled out."""
     found = list[AgentRecord]()
-    for task in sorted(runtime.answering.pair_sources):
-        served = runtime.answering.pair_sources[task].status().served
+    for task in sorted(answering.pair_sources):
+        served, control = answering.pair_sources[task].status().served, answering.rollouts.get(task)
         if served is None:
             continue
-        control = runtime.answering.rollouts.get(task)
         candidate = None if control is None else control.candidate
         share = 0 if control is None or candidate is None else int(control.status()["percent"])
         found.append(agent_record(task, served, share=100 - share))
         if candidate is not None and share:
             found.append(agent_record(task, candidate, share=share))
-    return AgentsAnswer(agents=found)
+    return found
 
 
 def _in_service(task: str, runtime: Runtime) -> PairInService | None:

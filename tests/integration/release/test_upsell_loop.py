@@ -59,6 +59,7 @@ def asked(client, token, body):
     raise AssertionError(answer.text)
 
 
+@pytest.mark.acceptance("message-06")
 def test_the_floor_is_evaluated_released_and_served(settings):
     outcome = evaluate(Options(task="upsell", pairs=("templates",)), settings)
     (pair,) = outcome.evaluation.pairs

@@ -87,6 +87,7 @@ def test_sentences_are_accounted_for_by_the_offers_facts():
     assert [one.text for one in score.sentences if one.how is None] == ["It keeps every home warm for ever."]
 
 
+@pytest.mark.acceptance("message-07")
 def test_an_approval_by_a_model_of_the_writers_family_is_named():
     def result(case: Case, **approval):
         given = {"by": "m", "own_family": False, "score": 9, "reasons": [], "drafts": 1} | approval

@@ -15,8 +15,10 @@ from service.access.clients import new_secret
 from service.access.control import open_access
 from service.api.http.access import PUBLIC, scope_of
 from service.api.http.limits import MAX_DEPTH, depth_exceeds
+from service.api.pairs import agents_of
 from service.app import create_app
 from service.core.run.task import load_task
+from service.core.unit.pair import Sampling
 from service.kit.settings import Settings
 from service.runtime import build_runtime
 
@@ -333,6 +335,56 @@ def test_evidence_that_does_not_state_what_nobody_looked_at_is_shown_as_null(run
     found = _shown(runtime, notary, {"unseen": None})
     assert (found["evidence"]["unseen"], found["evidence"]["looked_at"]) == (None, [])
     assert found["evidence"]["headline"] == "pass for form and figures; whether anybody looked at meaning is not stated"
+
+
+@pytest.mark.acceptance("agent-01")
+def test_the_registry_of_agents_answers_the_seeds_example(runtime, notary):
+    source = runtime.answering.pair_sources["summarize"]
+    pair = replace(
+        source.served.pair,
+        version="2.1",
+        model="amazon.nova-pro-v1:0",
+        sampling=Sampling(temperature=0.7, max_output_tokens=1000),
+    )
+    evidence = notary.attestation(pair, performance={"approvalRate": 0.85, "avgScore": 8.2}, unseen=("negation",))
+    source.served = replace(source.served, pair=pair, attestation_envelope=notary.sign(evidence))
+    with client_of(runtime, "ops") as client:
+        (found,) = client.get("/v1/agents").json()["agents"]
+    assert found == {
+        "agentId": "summarize",
+        "version": "2.1",
+        "promptTemplate": "prompts:/summarize/7",
+        "bedrockModel": "amazon.nova-pro-v1:0",
+        "config": {"temperature": 0.7, "maxTokens": 1000},
+        "status": "production",
+        "share": 100,
+        "performance": {"approvalRate": 0.85, "avgScore": 8.2},
+        "createdAt": "t",
+        "approvalStatus": "pass; no judge model looked at negation",
+        "pairDigest": pair.digest,
+    }
+
+
+@pytest.mark.acceptance("agent-01")
+def test_a_pair_that_is_rolled_out_is_an_agent_with_its_share(runtime):
+    source = runtime.answering.pair_sources["summarize"]
+    candidate = replace(source.served, pair=replace(source.served.pair, version="3.0"), rollout_arm="candidate")
+
+    class Rollout:
+        def __init__(self, percent):
+            self.candidate, self.percent = candidate, percent
+
+        def status(self):
+            return {"percent": self.percent}
+
+    for percent, expected in ((10, [("production", 90), ("rollout", 10)]), (0, [("production", 100)])):
+        found = [
+            (record.status, record.share)
+            for record in agents_of(
+                changed(runtime, rollouts={"summarize": Rollout(percent)}).answering
+            )
+        ]
+        assert found == expected
 
 
 def _shown(runtime, notary, evidence, **release):

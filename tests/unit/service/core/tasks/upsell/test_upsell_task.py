@@ -77,6 +77,7 @@ async def test_a_draft_that_code_and_judge_have_nothing_against_leaves():
     }  # fmt: skip
 
 
+@pytest.mark.acceptance("message-01")
 async def test_it_is_written_again_with_the_reasons_of_code_and_of_the_judge():
     models = Models(
         [draft(HURRIED), draft(), draft()],
@@ -146,6 +147,7 @@ DAY = "2026-11-20"
         ({"visits": [{"on": DAY, "service": "visit", "note": "wants to unsubscribe"}]}, "asked_for_none"),
     ],
 )
+@pytest.mark.acceptance("message-02")
 async def test_code_decides_who_is_sold_nothing_before_a_model_is_asked(changes, reason):
     models = Models()
     found = await answered(models, customer(**changes))
@@ -179,6 +181,7 @@ async def test_who_may_be_sold_something_is(changes):
         ({"features": {"total_services": 1, "services_last_year": 1, "lifetime_value": float("inf")}}, "finite"),
     ],
 )
+@pytest.mark.acceptance("message-05")
 def test_what_cannot_be_is_refused(changes, said):
     with pytest.raises(ValidationError, match=said):
         customer(**changes)
@@ -189,6 +192,7 @@ async def test_a_tenant_without_a_brand_is_a_fault_of_the_pair():
         await run(Models([draft()]), customer(tenant="unknown"))
 
 
+@pytest.mark.acceptance("message-04")
 def test_guidelines_that_contradict_themselves_are_refused():
     text = (REPO_ROOT / "service/core/tasks/upsell/guidelines.yaml").read_text(encoding="utf-8")
     with pytest.raises(PairError, match="brand 'hearthline' must say 'stop' in its opt-out"):
