@@ -117,7 +117,8 @@ async def answer(
     result: TaskResult = await runtime.answering.tasks[task].run(inputs, context)
     rollout = runtime.answering.rollouts.get(task)
     if rollout is not None:
-        rollout.observe(served.pair.digest, observation(result, timer))
+        approved = None if result.output is None else runtime.answering.tasks[task].approved(result.output)
+        rollout.observe(served.pair.digest, observation(result, timer, approved=approved))
         candidate = rollout.shadow(runtime.answering.tasks[task].unit(inputs)) if shadows else None
         if candidate is not None and runtime.answering.shadow is not None and not context.crowded:
             # The tools that the candidate names, which need not be those of the pair that has answered.
@@ -135,13 +136,14 @@ async def answer(
     return result
 
 
-def observation(result: TaskResult, timer: Timer) -> Observation:
-    """Return the figures of a run that a rollout counts."""
+def observation(result: TaskResult, timer: Timer, *, approved: bool | None = None) -> Observation:
+    """Return the figures of a run that a rollout counts; ``approved`` as in ``Task.approved``."""
     return Observation(
         latency_ms=timer.elapsed_ms(),
         error=result.failure is not None,
         degraded=result.degraded,
         guarded=bool(result.guarded),
+        approved=approved,
         cost_usd=None if result.cost is None else float(result.cost.metered_usd),
     )
 

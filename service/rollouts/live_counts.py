@@ -9,19 +9,23 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 RolloutSide = Literal["candidate", "production"]
-RATES = ("errors", "degraded", "guarded", "unhelpful")
+RATES = ("errors", "degraded", "guarded", "unapproved", "unhelpful")
 # Latencies are counted in histogram bins that grow by five per cent, from 1 ms.
 _STEP = math.log(1.05)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """One answered (or failed) request; ``cost_usd`` None for a model without prices."""
+    """One answered (or failed) request; ``cost_usd`` None for a model without prices.
+
+    ``approved`` is what the pair's own judge or checks decided about the answer, None where nothing was up for approval.
+    """
 
     latency_ms: float
     error: bool = False
     degraded: bool = False
     guarded: bool = False
+    approved: bool | None = None
     cost_usd: float | None = None
 
 
@@ -33,6 +37,8 @@ class LiveCounts:
     errors: int = 0
     degraded: int = 0
     guarded: int = 0
+    judged: int = 0  # answers that the pair itself approved or refused
+    unapproved: int = 0
     rated: int = 0  # answers that an agent rated as helpful or not
     unhelpful: int = 0
     priced: int = 0
@@ -46,6 +52,8 @@ class LiveCounts:
         self.errors += seen.error
         self.degraded += seen.degraded
         self.guarded += seen.guarded
+        self.judged += seen.approved is not None
+        self.unapproved += seen.approved is False
         if seen.cost_usd is not None:
             self.priced += 1
             self.cost_usd += seen.cost_usd
@@ -67,15 +75,17 @@ class LiveCounts:
     def merge(self, other: "LiveCounts") -> None:
         """Add ``other`` to these."""
         for name in (
-            "requests", "errors", "degraded", "guarded", "rated", "unhelpful", "priced", "cost_usd", "cost_squared",
+            "requests", "errors", "degraded", "guarded", "judged", "unapproved", "rated", "unhelpful", "priced", "cost_usd",
+            "cost_squared",
         ):  # fmt: skip
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for step, count in other.latencies.items():
             self.latencies[step] = self.latencies.get(step, 0) + count
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        fields = {name: getattr(self, name) for name in self.__slots__ if name != "latencies"}
+        """Return plain JSON types; without the counts of approvals where there are none, as tasks of an earlier version do."""
+        left_out = {"latencies"} if self.judged else {"latencies", "judged", "unapproved"}
+        fields = {name: getattr(self, name) for name in self.__slots__ if name not in left_out}
         return fields | {"latencies": {str(step): count for step, count in self.latencies.items()}}
 
     @classmethod
@@ -102,14 +112,18 @@ class StopRule:
     least_rated: int = 50
     z: float = 3.29
     margins: Mapping[str, float] = field(
-        default_factory=lambda: {"errors": 0.01, "degraded": 0.03, "guarded": 0.05, "unhelpful": 0.05}
-    )
+        default_factory=lambda: {
+            "errors": 0.01, "degraded": 0.03, "guarded": 0.05, "unapproved": 0.05, "unhelpful": 0.05,
+        }
+    )  # fmt: skip
     latency_factor: float = 1.25
     cost_factor: float = 1.5
     # Absolute bounds for a step of 100 per cent, where production answers no requests to compare with.
     alone: Mapping[str, float] = field(
-        default_factory=lambda: {"errors": 0.05, "degraded": 0.20, "guarded": 0.20, "unhelpful": 0.20}
-    )
+        default_factory=lambda: {
+            "errors": 0.05, "degraded": 0.20, "guarded": 0.20, "unapproved": 0.20, "unhelpful": 0.20,
+        }
+    )  # fmt: skip
 
 
 def reason_to_stop(sides: Mapping[RolloutSide, LiveCounts], rule: StopRule, *, alone: bool) -> str | None:
@@ -154,7 +168,7 @@ def reason_to_stop(sides: Mapping[RolloutSide, LiveCounts], rule: StopRule, *, a
 def _rate(counts: LiveCounts, name: str) -> tuple[int, int]:
     # Feedback that changed after its first count left the window can push the sum out of its range, and so can whoever writes
     # counts into the shared table.
-    n = counts.rated if name == "unhelpful" else counts.requests
+    n = {"unhelpful": counts.rated, "unapproved": counts.judged}.get(name, counts.requests)
     return min(max(getattr(counts, name), 0), n), n
 
 

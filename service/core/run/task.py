@@ -149,6 +149,13 @@ class Task(ABC, Generic[In]):
         """Return the tenant that owns the inputs: only its clients may send them. None for a task without tenants."""
         return None
 
+    def approved(self, output: str) -> bool | None:
+        """Return whether the pair's own judge or checks let ``output`` pass; None where nothing was up for approval.
+
+        A rollout whose candidate lets less pass than production is stopped.
+        """
+        return None
+
     def without_ids(self, inputs: In, pseudonym: Callable[[str], str]) -> In | None:
         """Return the inputs with all ids of persons replaced; None, the default, if neither they nor the answer may be stored.
 

@@ -113,6 +113,10 @@ class WriteUpsell(Task[UpsellInputs]):
         """Return the tenant whose customer it is."""
         return inputs.tenant
 
+    def approved(self, output: str) -> bool | None:
+        """See ``Task.approved``; whoever is sold nothing has no message to approve."""
+        return {"send": True, "not_approved": False}.get(UpsellMessage.model_validate_json(output).decision)
+
     def without_ids(self, inputs: UpsellInputs, pseudonym: Callable[[str], str]) -> UpsellInputs:
         """See ``Task.without_ids``; what people wrote about a customer is left out."""
         return inputs.model_copy(

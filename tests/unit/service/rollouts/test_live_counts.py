@@ -165,3 +165,37 @@ def test_an_equal_pair_is_not_stopped_by_repeated_checks(share):
 def test_a_bad_pair_is_found(fault):
     stops = [_run(seed, share=0.1, candidate=USUAL | fault, production=USUAL, requests=8000) for seed in range(10)]
     assert all(stop is not None for stop in stops)
+
+
+def approvals(n, refused):
+    made = LiveCounts()
+    for number in range(n):
+        made.add(Observation(latency_ms=1000.0, approved=number >= refused))
+    for _ in range(n):  # customers who are sold nothing: there is nothing to approve
+        made.add(Observation(latency_ms=1000.0))
+    return made
+
+
+@pytest.mark.acceptance("agent-02")
+def test_a_planted_drop_in_approvals_stops_the_rollout():
+    production = approvals(400, 20)
+    assert why(approvals(400, 20), production) is None
+    assert why(approvals(400, 40), production) is None  # twice as many, and within what chance and margin allow
+    stopped = why(approvals(400, 140), production)
+    assert stopped == (
+        "unapproved: 140 of 400 against production's 20 of 400, worse by at least 21.2% where 5% is allowed"
+    )
+    assert why(approvals(99, 99), production) is None  # too few
+
+
+def test_alone_a_candidate_may_refuse_a_fifth_of_its_messages():
+    nothing = LiveCounts()
+    assert why(approvals(400, 80), nothing, alone=True) is None
+    assert why(approvals(400, 160), nothing, alone=True).startswith("unapproved: 160 of 400")
+
+
+def test_counts_without_approvals_are_written_as_before():
+    assert {"judged", "unapproved"} & counts(10).to_json().keys() == set()
+    both = summed([approvals(10, 3), counts(5)])
+    assert (both.judged, both.unapproved) == (10, 3)
+    assert LiveCounts.from_json(json.loads(json.dumps(both.to_json()))) == both
