@@ -380,9 +380,7 @@ def test_a_pair_that_is_rolled_out_is_an_agent_with_its_share(runtime):
     for percent, expected in ((10, [("production", 90), ("rollout", 10)]), (0, [("production", 100)])):
         found = [
             (record.status, record.share)
-            for record in agents_of(
-                changed(runtime, rollouts={"summarize": Rollout(percent)}).answering
-            )
+            for record in agents_of(changed(runtime, rollouts={"summarize": Rollout(percent)}).answering)
         ]
         assert found == expected
 
