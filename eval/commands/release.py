@@ -103,7 +103,7 @@ def agents(as_json: AsJson = False) -> None:
         print_json({"agents": [record.model_dump() for record in found]})
         return
     if not found:
-        say("no task has a release yet; evaluate a pair and release it: omni eval, then omni promote PAIR")
+        say(f"no task has a release yet; release a pair: {omni('promote', 'PAIR', '--why', '"why, in one sentence"')}")
     for record in found:
         known = (("approval rate", record.performance.approvalRate), ("average score", record.performance.avgScore))
         measured = ", ".join(f"{name} {value:g}" for name, value in known if value is not None)

@@ -1,4 +1,4 @@
-"""The record of a pair as seed 001's registry names it: a view over the pair, its release and its signed evidence."""
+"""The record of a pair as registries of agents have it: a view over the pair, its release and its signed evidence."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ class AgentConfig(_Camel):
     """How the model is sampled."""
 
     temperature: float
-    maxTokens: int  # noqa: N815 - the seed's name
+    maxTokens: int  # noqa: N815 - the record's name
 
 
 class AgentPerformance(_Camel):
