@@ -103,7 +103,8 @@ def agents(as_json: AsJson = False) -> None:
         print_json({"agents": [record.model_dump() for record in found]})
         return
     if not found:
-        say(f"no task has a release yet; release a pair: {omni('promote', 'PAIR', '--why', '"why, in one sentence"')}")
+        first = omni("promote", "PAIR", "--why", '"why, in one sentence"')
+        say(f"no task has a release yet; release a pair: {first}")
     for record in found:
         known = (("approval rate", record.performance.approvalRate), ("average score", record.performance.avgScore))
         measured = ", ".join(f"{name} {value:g}" for name, value in known if value is not None)

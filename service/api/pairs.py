@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.answering import runtime_of, short_name
-from service.api.examples import EXAMPLES, examples
+from service.api.examples import examples
 from service.core.release.judge_exception import exception_from
 from service.core.release.record import AgentRecord, agent_record, headline_of, predicate_of
 from service.core.release.served import ServedPair
@@ -107,7 +107,7 @@ async def pairs(request: Request) -> PairsAnswer:
 class AgentsAnswer(BaseModel):
     """Every version that answers customers: of each task the one in production, and the one that is rolled out."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"agents": EXAMPLES["AgentRecord"]}]})
+    model_config = ConfigDict(json_schema_extra=examples("AgentsAnswer"))
 
     agents: list[AgentRecord]
 

@@ -24,8 +24,8 @@ from service.kit.frame.errors import ServiceError
 from service.kit.settings import REPO_ROOT
 
 NAMES = """
-eval gate behave sweep cases card results ui register promote rollback rollout rollout-end shadow history agents verify changed pr-gate
-serve up down status token client clients token-keys load-events sql reconcile dashboards releases report backfill traffic
+eval gate behave sweep cases card results ui register promote rollback rollout rollout-end shadow history agents verify changed
+pr-gate serve up down status token client clients token-keys load-events sql reconcile dashboards releases report backfill traffic
 harvest schedule calls selftest calibrate simulate intents pin report-power capacity bench code-gate knowledge models tools
 callbacks voicemails audit customer tenant deploy rehearse doctor""".split()
 
