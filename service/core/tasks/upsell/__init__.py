@@ -72,7 +72,6 @@ class WriteUpsell(Task[UpsellInputs]):
     def steps(self, inputs: UpsellInputs, pair: Pair) -> Steps:
         """See ``Task.steps``: drafts until one is approved or says why none is to be sent."""
         guidelines = guidelines_of(pair)
-        guidelines.brand(inputs.tenant)
         if reason := suppressed(inputs, guidelines):
             return _answer(inputs, guidelines, decision="suppressed", reason=reason)
         turns = tuple[DialogueTurn, ...]()

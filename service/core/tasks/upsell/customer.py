@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from service.core.unit.customer import TenantId
 
 UpsellChannel = Literal["sms", "email", "mobile_app"]
-SuppressionReason = Literal["no_consent", "complaint", "vulnerable", "contacted_recently", "no_offer", "asked_for_none"]
+SuppressionReason = Literal[
+    "no_consent", "complaint", "vulnerable", "contacted_recently", "no_offer", "asked_for_none", "no_guidelines"
+]
 _Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]
 _Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 

@@ -25,6 +25,8 @@ def suppressed(inputs: UpsellInputs, guidelines: Guidelines) -> SuppressionReaso
 
 
 def _reasons(inputs: UpsellInputs, guidelines: Guidelines) -> Iterator[SuppressionReason]:
+    if inputs.tenant not in guidelines.brands:
+        yield "no_guidelines"
     if not inputs.consent.marketing or inputs.channel not in inputs.consent.channels:
         yield "no_consent"
     if any(_ASKED_FOR_NONE.search(visit.note) for visit in inputs.visits):

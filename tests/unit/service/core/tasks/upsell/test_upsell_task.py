@@ -187,9 +187,12 @@ def test_what_cannot_be_is_refused(changes, said):
         customer(**changes)
 
 
-async def test_a_tenant_without_a_brand_is_a_fault_of_the_pair():
+async def test_a_tenant_without_a_brand_in_the_guidelines_gets_no_message():
+    models = Models()
+    found = await answered(models, customer(tenant="unknown"))
+    assert (found.decision, found.reason, models.calls) == ("suppressed", "no_guidelines", [])
     with pytest.raises(PairError, match="no brand for tenant 'unknown'; they have demo-tenant, hearthline"):
-        await run(Models([draft()]), customer(tenant="unknown"))
+        guidelines_of().brand("unknown")
 
 
 @pytest.mark.acceptance("message-04")
