@@ -22,6 +22,8 @@ def results_with_faults(results: Iterable[CaseResult], suite: Suite) -> list[Cas
 
 def fault_name(suite: Suite, *, many: bool = False) -> str:
     """Return what a finding of a yes-or-no score is called: of an answer what it states, of a conversation anything."""
+    if suite.fault:
+        return suite.fault
     if suite.episode is not None:
         return "wrong words or acts"
     return "false or unsupported statements" if many else "a false or unsupported statement"

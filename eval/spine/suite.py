@@ -133,6 +133,7 @@ class Suite:
     """Everything that decides a verdict for one task, apart from pair and cases.
 
     ``must_pass`` applies to the cases of ``regression_dataset`` if that file exists: cases harvested from feedback.
+    ``fault`` is what reports call a finding of a yes-or-no score; "": a false or unsupported statement.
     ``performance`` names metrics by which people know a pair, under the names that its record gives them.
     ``least_repeats`` is how many answers per case its metrics need at least, such as four for pass^4.
     ``judged_only`` has no default, because a suite that forgets it would claim that its code sees every harm; an empty one
@@ -161,6 +162,7 @@ class Suite:
     episode: CaseEpisode | None = None
     documents: str = ""
     least_repeats: int = 1
+    fault: str = ""
     performance: Mapping[str, str] = field(default_factory=dict)
     declared_digest: str = ""
 

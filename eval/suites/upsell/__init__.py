@@ -185,6 +185,7 @@ SUITE = Suite(
     judged_only=JUDGED_KINDS,
     max_unscored_rate=0.50,  # rules and reasons apply to the messages that leave, or to those held back
     minimum_latency_calls=20,
+    fault="a wrong decision or message",
     performance={"approvalRate": "approved", "avgScore": "judge_score"},
     slices=("moment", "tenant", "channel", "noted", "injection"),
     table=(
