@@ -55,9 +55,7 @@ def test_held_edits_follow_from_the_judge_and_the_quarter(written, bench):
 
 def test_a_good_judge_earns_its_licence_in_four_tries_of_five(judge, bench):
     spec, classes, _ = judge
-    # False alarms are counted by case: 230 summaries show that two in a hundred are few enough, 143 conversations that one is.
-    alarms = 0.01 if spec.conversations else 0.02
-    assert chance(0.90, alarms, bench.texts, spec, classes, tries=100).whole >= 0.80
+    assert chance(0.90, 0.02, bench.texts, spec, classes, tries=100).whole >= 0.80
     assert chance(0.75, 0.02, bench.texts, spec, classes, tries=20).whole == 0.0
     assert chance(0.95, 0.06, bench.texts, spec, classes, tries=20).whole == 0.0
 
