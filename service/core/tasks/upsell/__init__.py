@@ -83,7 +83,7 @@ class WriteUpsell(Task[UpsellInputs]):
             score, reasons = yield from self._judged(draft, inputs, pair)
             approval = Approval(
                 by=pair.part("judge").model if pair.has_part("judge") else "code",
-                own_family=pair.has_part("judge") and family_of(pair.part("judge").model) == family_of(pair.model),
+                own_family=_own_family(pair),
                 score=score,
                 reasons=reasons,
                 drafts=number,
@@ -163,6 +163,14 @@ class WriteUpsell(Task[UpsellInputs]):
         if grade.score >= guidelines.approve_at:
             return grade.score, ()
         return grade.score, grade.reasons or ("The judge gave no reason.",)
+
+
+def _own_family(pair: Pair) -> bool:
+    """Return whether the pair's judge is of the family of its generator, or of the generator's backup."""
+    if not pair.has_part("judge"):
+        return False
+    writers = {family_of(model) for model in (pair.model, pair.backup) if model is not None}
+    return family_of(pair.part("judge").model) in writers
 
 
 def _rules(guidelines: Guidelines, inputs: UpsellInputs) -> str:
