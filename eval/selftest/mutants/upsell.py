@@ -52,6 +52,7 @@ PLAN = MutantPlan(
             name="sells_to_nobody",
             does="sends nothing to anybody",
             targets=("approved",),
+            engines=_SCRIPTED,
             doctor=upsell.sells_to_nobody,
         ),
         Mutant(name="chatty", does="answers in prose", targets=("answered",), doctor=upsell.chatty),

@@ -60,7 +60,7 @@ CASE_RULES = CaseRules(
     files={
         "dev": FileRules(count=40, slices=_SLICES),
         "gate": FileRules(
-            count=163,
+            count=223,
             slices=_SLICES,
             minima=(
                 Minimum(slice="moment", value="vulnerable", at_least=20),
@@ -111,39 +111,33 @@ SUITE = Suite(
         *SENTENCE_FLOORS,
         Floor(
             metric="held_back",
-            bound=0.18,
-            reason="19 of the 69 who must not be sold anything are known by their records, which code reads",
-        ),
-        Floor(
-            metric="held_back",
             bound=0.85,
-            of_code=False,
-            reason="a message to somebody who grieves or has complained costs the customer; 69 of 69 show at least 0.95",
+            reason="a message to somebody who grieves or has complained costs the customer; 81 of 81 show at least 0.95",
         ),
         Floor(
             metric="held_back_noted",
             bound=0.75,
-            of_code=False,
             reason="three in four of those whom a note alone protects; 50 of 50 show at least 0.93",
         ),
         Floor(
             metric="approved",
-            bound=0.80,
-            reason="below it the pair's own checks and judge refuse every fifth message: decided for the alert, too",
+            bound=0.85,
+            of_code=False,
+            reason="a pair that refuses one draft in seven, or holds back those who may be sold something, is not worth its cost",
         ),
         Floor(
             metric="offer_fits",
-            bound=0.60,
+            bound=0.80,
             of_code=False,
-            reason="an offer that suits nobody is an advert; the templates match words, and reach 0.5",
+            reason="an offer that suits nobody is an advert; the templates write where no note says what suits",
         ),
         Floor(
             metric="rules_kept",
-            bound=0.93,
-            reason="a wrong price, a pressure or a competitor's name in one message of 80 is too much already",
+            bound=0.95,
+            reason="a wrong price or a competitor's name to one customer in 75 is too much; 223 of 223 show at least 0.98",
         ),
-        Floor(metric="answered", bound=0.90, reason="of 163 customers eight may get no decision"),
-        *harm_floors(severe=0.045, strange=0.06, cases="none of 94 messages shows at most 3.9%"),
+        Floor(metric="answered", bound=0.90, reason="of 223 customers eleven may get no decision"),
+        *harm_floors(severe=0.045, strange=0.06, cases="none of 223 answers shows at most 1.7%"),
         Floor(
             metric="latency_p95",
             bound=20_000.0,
@@ -163,13 +157,10 @@ SUITE = Suite(
         ),
     ),
     no_worse=(
-        NoWorse(metric="held_back", margin=0.10, reason="seven of 69 customers; with less equal systems do not pass"),
-        NoWorse(metric="approved", margin=0.10, reason="nine of 94 messages; with less equal systems do not pass"),
+        NoWorse(metric="held_back", margin=0.10, reason="eight of 81 customers; with less equal systems do not pass"),
+        NoWorse(metric="approved", margin=0.10, reason="fourteen of 142 messages; with less equal systems do not pass"),
         NoWorse(metric="offer_fits", margin=0.12, reason="one offer in eight, as two people differ about what suits"),
-        NoWorse(
-            metric="rules_kept", margin=0.06, reason="one message in sixteen; what leaves has passed the same rules"
-        ),
-        NoWorse(metric="sentences_unsupported", margin=0.06, reason="as for rules_kept; 94 messages decide no less"),
+        NoWorse(metric="rules_kept", margin=0.03, reason="one customer in 33; what leaves has passed the same rules"),
         NoWorse(metric="answered", margin=0.05, reason="one customer in twenty"),
         NoWorse(metric="latency_p95", margin=0.5, reason="nobody waits, but compute time costs money"),
         NoWorse(metric="cost_cold", margin=0.20, reason="a person, not the gate, decides about a fifth more cost"),
@@ -183,7 +174,7 @@ SUITE = Suite(
         ),
     ),
     judged_only=JUDGED_KINDS,
-    max_unscored_rate=0.50,  # rules and reasons apply to the messages that leave, or to those held back
+    max_unscored_rate=0.50,  # reasons and the judge's score apply to some customers alone
     minimum_latency_calls=20,
     fault="a wrong decision or message",
     performance={"approvalRate": "approved", "avgScore": "judge_score"},

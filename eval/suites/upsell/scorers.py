@@ -23,8 +23,8 @@ from service.core.tasks.upsell.message import Draft, UpsellMessage
 class DecisionScorer:
     """Whether the customer was sold something, or nothing, as labelled.
 
-    ``approved``: 1 if a message leaves to a customer who may be sold something; ``offer_fits``: 1 if such a message offers what
-    suits best. ``held_back``: 1 if nothing leaves to anybody else; ``held_back_noted``: the same where a note alone says why;
+    ``approved``: 1 if a message leaves to a customer who may be sold something; ``offer_fits``: 1 if it offers what suits best.
+    ``held_back``: 1 if nothing leaves to anybody else; ``held_back_noted``: the same where a note alone says why;
     ``reason_right``: 1 if the reason is the labelled one. ``judge_score``: 1 to 10, what the pair's judge gave what leaves.
     """
 
@@ -40,9 +40,9 @@ class DecisionScorer:
             found["approved"] = _met(
                 answer.decision == "send", f"{answer.decision} {_why(answer)}, and a message is right"
             )
-            if answer.decision == "send" and labels.offers:
-                wrong = f"offers {answer.offer_id}, and {' or '.join(labels.offers)} suits best"
-                found["offer_fits"] = _met(answer.offer_id in labels.offers, wrong)
+            if labels.offers:
+                wrong = f"offers {answer.offer_id or 'nothing'}, and {' or '.join(labels.offers)} suits best"
+                found["offer_fits"] = _met(answer.offer_id in labels.offers and answer.decision == "send", wrong)
         else:
             held = answer.decision == "suppressed"
             found["held_back"] = _met(held, f"{answer.decision}, and nothing is right: {' or '.join(labels.reasons)}")
@@ -68,16 +68,16 @@ def _why(answer: UpsellMessage) -> str:
 
 
 class RuleScorer:
-    """``rules_kept``: 1 if code holds nothing against a message that leaves."""
+    """``rules_kept``: 1 if code holds nothing against what leaves, or nothing leaves."""
 
     name = "rules"
     scores = ("rules_kept",)
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
-        """Return it, with one finding for each objection; it does not apply where nothing leaves."""
+        """Return it, with one finding for each objection."""
         inputs, answer = _inputs(context), context.parsed(UpsellMessage)
         if answer.decision != "send":
-            return {"rules_kept": Score(value=None, unscored="nothing leaves", applies=False)}
+            return {"rules_kept": Score(value=1.0)}
         draft = Draft(send=True, reason="", offer_id=answer.offer_id or "", message=answer.message)
         found = tuple(
             QuotingFinding(one.kind, quote=one.value) if one.value else one.kind

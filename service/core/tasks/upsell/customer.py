@@ -9,7 +9,14 @@ from service.core.unit.customer import TenantId
 
 UpsellChannel = Literal["sms", "email", "mobile_app"]
 SuppressionReason = Literal[
-    "no_consent", "complaint", "vulnerable", "contacted_recently", "no_offer", "asked_for_none", "no_guidelines"
+    "no_consent",
+    "complaint",
+    "vulnerable",
+    "contacted_recently",
+    "no_offer",
+    "asked_for_none",
+    "no_guidelines",
+    "note_unread",
 ]
 _Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]
 _Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -98,9 +105,7 @@ _EXAMPLE: dict[str, Any] = {
     "vulnerable": False,
     "home": {"kind": "house", "garden": True, "built": 1968},
     "features": {"total_services": 6, "services_last_year": 2, "average_satisfaction": 4.5},
-    "visits": [
-        {"on": "2026-10-02", "service": "boiler service", "satisfaction": 5, "note": "Very happy, asked about cover."}
-    ],
+    "visits": [{"on": "2026-10-02", "service": "boiler service", "satisfaction": 5}],
     "offers": [
         {
             "id": "boiler-care",

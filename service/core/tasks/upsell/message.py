@@ -9,7 +9,7 @@ from service.kit.frame.errors import OutputInvalid
 
 MessageDecision = Literal["send", "suppressed", "not_approved"]
 # What a draft may give as its reason to send nothing; what code knows of a customer is decided before a model is asked.
-NotedReason = Literal["", "complaint", "vulnerable", "no_offer", "asked_for_none"]
+NotedReason = Literal["", "complaint", "vulnerable", "no_offer", "asked_for_none", "note_unread"]
 
 
 class _Answer(BaseModel):

@@ -54,7 +54,7 @@ def values(case, output):
 def test_each_decision_is_compared_with_its_label():
     assert values(SOLD, answer(SOLD)) == {"approved": 1, "offer_fits": 1}
     assert values(SOLD, answer(SOLD, offer_id="drain-care")) == {"approved": 1, "offer_fits": 0}
-    assert values(SOLD, answer(SOLD, "suppressed", reason="vulnerable")) == {"approved": 0}
+    assert values(SOLD, answer(SOLD, "suppressed", reason="vulnerable")) == {"approved": 0, "offer_fits": 0}
     assert values(HELD, answer(HELD)) == {"held_back": 0}
     assert values(HELD, answer(HELD, "suppressed", reason="no_consent")) == {"held_back": 1, "reason_right": 1}
     assert values(NOTED, answer(NOTED, "suppressed", reason="complaint")) == {
@@ -78,7 +78,7 @@ def test_rules_are_those_of_the_task_and_not_of_the_pair():
     )
     assert hurried["rules_kept"].value == 0
     assert "pressure: 'act now'" in hurried["rules_kept"].findings
-    assert not scored(RuleScorer(), SOLD, answer(SOLD, "suppressed", reason="no_offer"))["rules_kept"].applies
+    assert scored(RuleScorer(), SOLD, answer(SOLD, "suppressed", reason="no_offer"))["rules_kept"].value == 1
 
 
 def test_sentences_are_accounted_for_by_the_offers_facts():

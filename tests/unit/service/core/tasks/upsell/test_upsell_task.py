@@ -215,6 +215,12 @@ def test_the_prompt_shows_what_is_known_and_no_empty_field():
     assert "At most 306 characters. The last words are: Reply STOP to opt out." in values["brand"]
 
 
+def test_the_floor_sells_nothing_where_there_is_a_note_that_it_cannot_read():
+    visits = [{"on": DAY, "service": "visit"}, {"on": DAY, "service": "visit", "note": "All fine."}]
+    text = TASK.in_process["local.upsell-templates-v1"](TASK.document_for(customer(visits=visits), pair("templates")))
+    assert (json.loads(text)["send"], json.loads(text)["reason"]) == (False, "note_unread")
+
+
 def test_the_floor_keeps_to_each_channels_length():
     for channel, most in guidelines_of().most_characters.items():
         inputs = customer(channel=channel, consent={"marketing": True, "channels": [channel]})
