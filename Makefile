@@ -103,7 +103,7 @@ lint: setup ## Style, types, workflows and import contracts
 check: lint ## Lint and the fast tests: about a minute
 	@$(VENV)/bin/python -m pytest tests/unit tests/contract -q -n auto --maxprocesses=4 --dist=worksteal --hypothesis-profile=check -m "not slow and not drill"
 
-test: setup ## Set everything up (browser, Node.js and speech too), lint, and run the tests: 15 to 20 minutes on two cores
+test: setup ## Set everything up (browser, Node.js and speech too), lint, and run the tests: 15 to 18 minutes on two cores
 	@tools/lint.sh compile-tests && tools/setup.sh chromium node image extras && env -u PYTHONDONTWRITEBYTECODE PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal --hypothesis-profile=check --show-capture=no -m "not drill" # a failing service logs thousands of lines
 
 drill: setup ## Run what takes too long for `make test`, as each night; omni doctor --release shows the last result
