@@ -30,7 +30,7 @@ _READ_ALL_EVERY_S = 60.0
 _ABANDONED_S = 120.0
 _MOST_COUNTS = 140  # of one batch
 _BIN = re.compile(r"ms[0-9]{1,3}")  # 1.05 to the power of 999 ms is longer than anything takes
-_FIELDS = frozenset(LiveCounts().to_json()) - {"latencies"}
+_FIELDS = frozenset(LiveCounts.__slots__) - {"latencies"}
 _LETTER: Mapping[RolloutSide, str] = {"candidate": "c", "production": "p"}
 
 Amounts = dict[str, Decimal]

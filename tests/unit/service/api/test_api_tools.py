@@ -152,3 +152,22 @@ def test_a_candidate_s_shadow_has_its_own_reading_tools_though_production_names_
     inputs, timer = Wish(said="", phone=""), start_timer(other)
     asyncio.run(answer("callbacks", inputs, served=source.served, runtime=other, timer=timer))
     assert set(shadows.tools.specs) == {LOOKUP.name}
+
+
+@pytest.mark.acceptance("agent-02")
+@pytest.mark.parametrize("approved", [True, False, None])
+def test_a_rollout_is_told_what_the_task_says_of_its_answer_s_approval(runtime, monkeypatch, approved):
+    class Rollouts:
+        def shadow(self, unit):
+            return None
+
+        def observe(self, digest, seen):
+            self.seen = seen
+
+    monkeypatch.setattr(Callbacks, "approved", lambda self, output: approved)
+    rollouts, source = Rollouts(), Source(make_pair())
+    other = changed(runtime, pair_sources={"callbacks": source}, rollouts={"callbacks": rollouts})
+    asyncio.run(
+        answer("callbacks", Wish(said="", phone=""), served=source.served, runtime=other, timer=start_timer(other))
+    )
+    assert rollouts.seen.approved is approved

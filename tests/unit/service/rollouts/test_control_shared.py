@@ -91,6 +91,18 @@ def test_tasks_judge_by_the_sum_of_their_counts(service):
     assert not list(service.root.rglob("counts-*"))
 
 
+@pytest.mark.acceptance("agent-02")
+def test_a_drop_in_approvals_that_no_task_sees_alone_stops_the_rollout_for_all(service):
+    tasks = [service.task(f"disk {n}") for n in range(4)]
+    for task in tasks:
+        for number in range(60):
+            task.observe(NEW.pair.digest, Observation(latency_ms=500, approved=number >= 21))
+            task.observe(OLD.pair.digest, Observation(latency_ms=500, approved=number >= 3))
+        task.tick()
+    assert tasks[-1].status()["stopped"].startswith("unapproved: ")
+    assert serves(service.task("a new disk")) == {"old"}
+
+
 def test_the_last_step_seen_outlives_the_disk(service):
     service.registry.found = candidate(sequence=3, percent=0)
     service.task()
