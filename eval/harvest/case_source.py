@@ -4,13 +4,14 @@ from abc import ABC, abstractmethod
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from eval.harvest.candidates import HarvestCandidate, find_candidates
 from eval.spine.case_rules import CaseRules
 from eval.spine.cases import Case, Expectations
 from eval.spine.errors import HarvestError
 from service.core.redaction.free_text import RedactionFailed, redacted_text
+from service.kit.frame.errors import ConfigurationError
 from service.kit.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,12 +79,24 @@ class CaseSource(ABC, Generic[In]):
         return inputs
 
     def expectations(self, correction: str | None, inputs: In, rules: CaseRules) -> Expectations:
-        """Return a draft of what a good output is: what a person's correction says about it, if there is one."""
-        return rules.expectations(references=(correction,) if correction else ())
+        """Return a draft of what a good output is: what a person's correction says about it, if there is one.
+
+        Raises:
+            ConfigurationError: the task's expectations need more than that, so its source must draft them.
+        """
+        try:
+            return rules.expectations(references=(correction,) if correction else ())
+        except ValidationError as err:
+            fields = ", ".join(".".join(map(str, one["loc"])) for one in err.errors(include_url=False))
+            raise ConfigurationError(
+                f"a case of this task needs {fields} in its expectations: override `expectations` of the task's SOURCE in "
+                "eval/harvest/sources/ with a draft, and `missing` with what a person must still write"
+            ) from None
 
     def missing(self, case: Case) -> list[str]:
         """Return what the case lacks to be able to reject an output, each with what to do; empty where it can."""
-        if case.expectations == type(case.expectations)():
+        kind = type(case.expectations)
+        if not any(field.is_required() for field in kind.model_fields.values()) and case.expectations == kind():
             return ["expects nothing, so no answer can fail: write into expectations what a good answer must be"]
         return []
 

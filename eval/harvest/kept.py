@@ -33,7 +33,10 @@ class KeptInputs:
         try:
             return self._input_model.model_validate(kept)
         except ValidationError as err:
-            raise InputsUnfit(f"the kept inputs do not fit the task: {err.error_count()} fields") from None
+            fields = dict.fromkeys(
+                str(one["loc"][0]) if one["loc"] else "the whole" for one in err.errors(include_url=False)
+            )
+            raise InputsUnfit(f"inputs do not fit the task ({', '.join(fields)})") from None
 
 
 class KeptSource(CaseSource[BaseModel]):

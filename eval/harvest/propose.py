@@ -102,8 +102,8 @@ def propose(
                 found.left_out["history gone"] += 1
                 continue
             proposal = _proposal(candidate, inputs, context, week)
-        except InputsUnfit:
-            found.left_out["inputs do not fit the task"] += 1
+        except InputsUnfit as err:
+            found.left_out[str(err)] += 1
             continue
         except HarvestError:
             found.left_out["not redactable"] += 1

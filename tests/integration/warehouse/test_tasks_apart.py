@@ -129,7 +129,7 @@ def test_a_case_that_expects_nothing_is_not_accepted(settings):
     [
         ({"inputs": {"text": "card 4111 1111 1111 1111"}}, "not redactable"),
         ({"inputs": None}, "history gone"),
-        ({"inputs": {"words": "the task takes others now"}}, "inputs do not fit the task"),
+        ({"inputs": {"words": "the task takes others now"}}, "inputs do not fit the task (text)"),
     ],
 )
 def test_inputs_that_must_not_or_cannot_be_a_case_are_left_out(settings, kept, why):
