@@ -15,6 +15,7 @@ from eval.spine.judge_spec import HarmClass, JudgeSpec
 from eval.spine.pool import Pool
 from eval.spine.scorer import Scorer
 from figures.metric import Unit
+from service.core.unit.pair_file.front_matter import near_or_all
 from service.kit.frame.canonical import canonical_json, sha256_hex
 from service.kit.frame.errors import ConfigurationError
 
@@ -187,6 +188,10 @@ class Suite:
                     "higher_is_better=False and unit=Unit.EVENTS"
                 )
 
+            if spec.kind in ("latency", "cost") and spec.higher_is_better:
+                raise ConfigurationError(
+                    f"metric {spec.name!r} of task {self.task!r} counts more as better: give it higher_is_better=False"
+                )
         of_answers = [spec for spec in self.judges if not (spec.reads or spec.conversations)]
         if self.episode is not None and (self.behaviour is not None or of_answers):
             raise ConfigurationError(
@@ -197,6 +202,21 @@ class Suite:
             raise ConfigurationError(
                 f"the suite of task {self.task!r} plays no conversations: leave its judges of conversations out"
             )
+
+    def check_names(self) -> None:
+        """Refuse a bound or a column of a metric that a task's whole suite lacks, before the first call is paid for.
+
+        Raises:
+            ConfigurationError: naming the metric, and the one that was probably meant.
+        """
+        known = [spec.name for spec in self.metrics]
+        bounded = [floor.metric for floor in self.floors]
+        bounded += [gate.metric for gate in self.no_worse]
+        bounded += [floor.metric for floor in self.slice_floors]
+        for name in (*bounded, *self.table, *self.performance.values()):
+            if name not in known:
+                hint = near_or_all(name, known, "it has")
+                raise ConfigurationError(f"the suite of task {self.task!r} has no metric {name!r}; {hint}")
 
     def case_model(self, input_model: type[BaseModel]) -> type[BaseModel]:
         """Return the model of a case's inputs: the task's own, or what the suite's episodes are played from."""

@@ -29,6 +29,7 @@ def load_suite(task: str) -> Suite:
     suite = getattr(module, "SUITE", None)
     if not isinstance(suite, Suite) or suite.task != task:
         raise ConfigurationError(f"eval/suites/{task}.py must define SUITE for task {task!r}")
+    suite.check_names()
     return suite
 
 

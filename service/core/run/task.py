@@ -310,9 +310,9 @@ def load_task(name: str) -> Task[Any]:
         raise ConfigurationError(f"no task {name!r}; tasks: {', '.join(names)}. Name one with --task.")
     if name in OPERATOR_NAMES:
         raise ConfigurationError(f"no task can be named {name!r}: /v1/{name} is for operators; name the task otherwise")
-    task = importlib.import_module(f"service.core.tasks.{name}").TASK
+    task = getattr(importlib.import_module(f"service.core.tasks.{name}"), "TASK", None)
     if not isinstance(task, Task) or task.name != name:
-        raise ConfigurationError(f"service/core/tasks/{name}.py must define TASK, an instance of Task named {name!r}")
+        raise ConfigurationError(f"service.core.tasks.{name} must define TASK, an instance of Task named {name!r}")
     if task.output_model is None and type(task).check is Task.check:
         raise ConfigurationError(f"task {name!r} must define output_model, or check: what is a valid answer?")
     return task

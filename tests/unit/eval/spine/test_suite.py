@@ -1,11 +1,12 @@
 """What a suite demands of a run, and what its digest covers."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from eval.evaluation.evaluate import Options, _open_judges
-from eval.spine.suite import MetricSpec
+from eval.spine.suite import Floor, MetricSpec, NoWorse
 from eval.suites import load_suite
 from figures.metric import Unit
 from service.core.unit.cards import ModelCards
@@ -75,3 +76,34 @@ def test_ragas_is_refused_for_conversations_before_any_call():
     options = Options(task="assistant", families=("ragas",))
     with pytest.raises(ConfigurationError, match="--with ragas: the cases of 'assistant' are conversations"):
         _open_judges(options, load_suite("assistant"), Settings(), ModelCards([]), [])
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (
+            {"floors": (Floor(metric="gronded", bound=0.9, reason="r"),)},
+            "has no metric 'gronded'; did you mean 'grounded'?",
+        ),
+        (
+            {"no_worse": (NoWorse(metric="nothing_like_it", margin=0.1, reason="r"),)},
+            "has no metric 'nothing_like_it'; it has: ",
+        ),
+        ({"table": ("blue",)}, "has no metric 'blue'; did you mean 'bleu'?"),
+        ({"performance": {"approvalRate": "approvd"}}, "has no metric 'approvd'"),
+        (
+            {"metrics": (*SUITE.metrics, MetricSpec(name="slow", kind="latency", unit=Unit.MS))},
+            "metric 'slow' of task 'summarize' counts more as better: give it higher_is_better=False",
+        ),
+    ],
+)
+def test_a_bound_that_could_not_decide_is_refused_before_any_call(part, said):
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        replace(SUITE, **part).check_names()
+
+
+def test_a_tasks_suite_is_looked_at_when_it_is_loaded(monkeypatch):
+    floor = Floor(metric="gronded", bound=0.9, reason="r")
+    monkeypatch.setattr("eval.suites.summarize.SUITE", replace(SUITE, floors=(floor,)))
+    with pytest.raises(ConfigurationError, match="has no metric 'gronded'"):
+        load_suite("summarize")
