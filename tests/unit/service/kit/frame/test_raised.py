@@ -2,6 +2,8 @@
 
 import json
 import re
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 
@@ -30,6 +32,16 @@ def test_code_outside_the_project_is_named_without_its_folder(tmp_path):
     path.write_text("1 / 0\n", encoding="utf-8")
     err = caught(lambda: exec(compile(path.read_text(encoding="utf-8"), str(path), "exec")))
     assert raised_at(err) == f"{tmp_path.name}/rules.py:1"
+
+
+def _broken():
+    return {}["urgency"]
+
+
+def test_an_error_of_a_child_process_has_the_childs_place():
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+        err = caught(pool.submit(_broken).result)
+    assert raised_at(err) == f"{HERE}:{_broken.__code__.co_firstlineno + 1}"
 
 
 def test_an_error_that_was_never_raised_has_no_place():
