@@ -1,8 +1,10 @@
 """``serve``: runs the service in the foreground, with the stand-ins that it needs."""
 
+import json
+import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,12 +13,15 @@ from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterable
 
+    from service.core.run.task import Task
     from service.kit.settings import Settings
     from service.runtime import Runtime
 
 # How long a start waits for the first answer of the registry before it listens without a pair.
 _PATIENCE_S = 15.0
+_LONGEST_SAMPLE = 500  # characters of a request's body that are shown
 
 
 def serve(
@@ -76,13 +81,37 @@ def serve(
         raise typer.Exit(2)
 
 
-def _sample_request(host: str, port: int) -> str:
-    """The command that asks for the summary of a sample customer; every request needs a token."""
+def sample_requests(settings: "Settings", tasks: "Iterable[Task[Any]]", host: str, port: int) -> list[str]:
+    """Return a command for each of ``tasks`` that asks it: for a sample customer's summary, else for its first case.
+
+    Every request needs a token. Of a task whose first case is none of its inputs, or too long for a command line, the line says
+    where they are described.
+    """
     omni = Path(sys.executable).parent / "omni"
-    return (
-        f'curl -s http://{host}:{port}/omni-channel-insights -H "authorization: Bearer $({omni} token)" '
-        '-H \'content-type: application/json\' -d \'{"account_number": "1234567890", "contact_id": "abc-123-xyz"}\''
-    )
+    lines = []
+    for task in tasks:
+        path, body = f"/v1/{task.name}", _first_inputs(settings, task)
+        if task.name == "summarize":
+            path, body = "/omni-channel-insights", '{"account_number": "1234567890", "contact_id": "abc-123-xyz"}'
+        lines.append(
+            f'curl -s http://{host}:{port}{path} -H "authorization: Bearer $({omni} token)" '
+            f"-H 'content-type: application/json' -d {shlex.quote(body)}"
+            if body
+            else f"POST http://{host}:{port}{path}, with a token from {omni} token; its inputs: http://{host}:{port}/docs"
+        )
+    return lines
+
+
+def _first_inputs(settings: "Settings", task: "Task[Any]") -> str:
+    """Return the inputs of the task's first case as JSON; "" if there is none that the task takes and a command line holds."""
+    try:
+        with (settings.datasets_dir / task.name / "dev.jsonl").open(encoding="utf-8") as cases:
+            inputs = json.loads(cases.readline())["inputs"]
+        task.input_model.model_validate(inputs)
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""  # a deployment has no cases, and those of conversations are no inputs
+    body = json.dumps(inputs, ensure_ascii=False)
+    return body if len(body) <= _LONGEST_SAMPLE else ""
 
 
 def _announce(settings: "Settings", runtime: "Runtime", address: str, port: int) -> None:
@@ -90,13 +119,20 @@ def _announce(settings: "Settings", runtime: "Runtime", address: str, port: int)
     from service.api.health import readiness_of
 
     readiness = readiness_of(runtime)
-    if not readiness.ready:
+    if readiness.ready:
+        what = "serving simulated weeks" if settings.simulated else "serving"
+        say(f"{what} on http://{address}:{port} (docs at /docs, readiness at /readyz); stop with Ctrl-C", flush=True)
+    else:
         say(f"listening on http://{address}:{port}, not serving yet: {'; '.join(readiness.reasons)}", flush=True)
+    if settings.environment != "local":
         return
-    what = "serving simulated weeks" if settings.simulated else "serving"
-    say(f"{what} on http://{address}:{port} (docs at /docs, readiness at /readyz); stop with Ctrl-C", flush=True)
-    if settings.environment == "local":
-        say(f"Next, in a second terminal: {_sample_request(address, port)}", flush=True)
+    answering = runtime.answering
+    served = [task for name, task in answering.tasks.items() if answering.pair_sources[name].status().served]
+    required = settings.serving.required_tasks
+    served.sort(key=lambda task: (task.name not in required, task.name))
+    samples = sample_requests(settings, served, address, port)
+    for number, line in enumerate(samples):
+        say(f"{'Next, in a second terminal' if number == 0 else 'or'}: {line}", flush=True)
 
 
 def _bound(settings: "Settings") -> "socket.socket":
