@@ -19,7 +19,7 @@ _AUTOMATED = {"destination": "automation", "agent": None, "place": None, "wait_m
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GoodDecision:
+class GoodRoute:
     """One decision with the situation and its labels."""
 
     decision: RouteDecision
@@ -28,7 +28,7 @@ class GoodDecision:
 
 
 # Returns the fields to change; none where the fault does not show in the situation.
-Edit = Callable[[GoodDecision, random.Random], Mapping[str, Any]]
+EditDecision = Callable[[GoodRoute, random.Random], Mapping[str, Any]]
 
 
 def good_decision(text: str, case: Case, draws: random.Random) -> str:
@@ -43,7 +43,7 @@ def drawn(case: Case, draws: random.Random, *, slip: float) -> str:
     return good.decision.model_copy(update=dict(other)).model_dump_json()
 
 
-def _as_labelled(case: Case, draws: random.Random) -> GoodDecision:
+def _as_labelled(case: Case, draws: random.Random) -> GoodRoute:
     inputs, labels = RouteInputs.model_validate(case.inputs), labels_of(case)
     found = decided(inputs, policy_of())
     least, most = labels.urgency
@@ -54,22 +54,22 @@ def _as_labelled(case: Case, draws: random.Random) -> GoodDecision:
         fields["agent"] = found.agent if found.agent in labels.agents else draws.choice(labels.agents)
     else:
         fields["agent"] = None
-    return GoodDecision(decision=found.model_copy(update=fields), inputs=inputs, labels=labels)
+    return GoodRoute(decision=found.model_copy(update=fields), inputs=inputs, labels=labels)
 
 
-def _another_step(good: GoodDecision) -> Mapping[str, Any]:
+def _another_step(good: GoodRoute) -> Mapping[str, Any]:
     """Return what a system that differs now and then decides instead: a person for what a machine could answer, or the queue."""
     if good.decision.destination == "automation":
         return _QUEUED
     return _QUEUED if good.decision.destination == "agent" else {"place": (good.decision.place or 1) + 1}
 
 
-def spoilt(edit: Edit) -> Doctor:
+def spoilt(edit: EditDecision) -> Doctor:
     """Return a doctor that makes the edit's changes to a decision."""
 
     def doctor(text: str, case: Case, draws: random.Random) -> str:
         decision = RouteDecision.model_validate_json(text)
-        good = GoodDecision(decision=decision, inputs=RouteInputs.model_validate(case.inputs), labels=labels_of(case))
+        good = GoodRoute(decision=decision, inputs=RouteInputs.model_validate(case.inputs), labels=labels_of(case))
         return decision.model_copy(update=dict(edit(good, draws))).model_dump_json()
 
     return doctor
@@ -83,10 +83,10 @@ def _by(decision: RouteDecision, points: int) -> dict[str, Any]:
     return {"urgency_raw": raw, "urgency": shown(raw), "factors": (changed, *others)}
 
 
-def _without(factor: str) -> Edit:
+def _without(factor: str) -> EditDecision:
     """Return an edit that forgets one factor; where a person was asked for by urgency alone, automation may answer then."""
 
-    def edit(good: GoodDecision, draws: random.Random) -> Mapping[str, Any]:
+    def edit(good: GoodRoute, draws: random.Random) -> Mapping[str, Any]:
         lost = sum(one.points for one in good.decision.factors if one.name == factor)
         if not lost:
             return {}
@@ -102,10 +102,10 @@ def _without(factor: str) -> Edit:
     return edit
 
 
-def _to(fits: Callable[[AgentState, GoodDecision], bool]) -> Edit:
+def _to(fits: Callable[[AgentState, GoodRoute], bool]) -> EditDecision:
     """Return an edit that gives the conversation to another agent, one who ``fits``."""
 
-    def edit(good: GoodDecision, draws: random.Random) -> Mapping[str, Any]:
+    def edit(good: GoodRoute, draws: random.Random) -> Mapping[str, Any]:
         wrong = [agent for agent in good.inputs.agents if agent.id not in good.labels.agents and fits(agent, good)]
         if good.decision.destination == "automation" or not wrong:
             return {}
@@ -120,11 +120,11 @@ def _to(fits: Callable[[AgentState, GoodDecision], bool]) -> Edit:
     return edit
 
 
-def _where(holds: Callable[[GoodDecision], bool], fields: Mapping[str, Any]) -> Edit:
+def _where(holds: Callable[[GoodRoute], bool], fields: Mapping[str, Any]) -> EditDecision:
     return lambda good, draws: fields if holds(good) else {}
 
 
-FAULTS: Mapping[str, tuple[str, tuple[str, ...], Edit]] = {
+FAULTS: Mapping[str, tuple[str, tuple[str, ...], EditDecision]] = {
     "asked_in_vain": (
         "automation answers whoever asks for a person",
         ("person_given", "destination_right"),
@@ -213,13 +213,13 @@ FAULTS: Mapping[str, tuple[str, tuple[str, ...], Edit]] = {
 }
 
 
-def _passed_over(good: GoodDecision, draws: random.Random) -> Mapping[str, Any]:
+def _passed_over(good: GoodRoute, draws: random.Random) -> Mapping[str, Any]:
     last = good.inputs.customer.last_agent
     others = [agent.id for agent in good.inputs.agents if agent.id != last and agent.status == "available"]
     return {"agent": draws.choice(others)} if last in good.labels.agents and others else {}
 
 
-def _pushed_in(good: GoodDecision, draws: random.Random) -> Mapping[str, Any]:
+def _pushed_in(good: GoodRoute, draws: random.Random) -> Mapping[str, Any]:
     if good.decision.destination != "queue" or not good.inputs.waiting:
         return {}
     free = [agent.id for agent in good.inputs.agents if agent.status == "available" and agent.workload < 5]

@@ -109,11 +109,17 @@ SUITE = Suite(
         Floor(metric="latency_p95", bound=500.0, reason="a message is to be taken in within half a second"),
     ),
     no_worse=(
-        NoWorse(metric="destination_right", margin=0.08, reason="one message in twelve; with less equal policies do not pass"),
+        NoWorse(
+            metric="destination_right",
+            margin=0.08,
+            reason="one message in twelve; with less equal policies do not pass",
+        ),
         NoWorse(metric="agent_right", margin=0.12, reason="one conversation in eight"),
         NoWorse(metric="urgency_right", margin=0.10, reason="points are a policy's to change, for one message in ten"),
         NoWorse(metric="person_given", margin=0.15, reason="with less equal policies do not pass"),
-        NoWorse(metric="agent_able", margin=0.06, reason="with less equal policies do not pass; the floor is the bound"),
+        NoWorse(
+            metric="agent_able", margin=0.06, reason="with less equal policies do not pass; the floor is the bound"
+        ),
         NoWorse(metric="answered", margin=0.06, reason="with less equal policies do not pass; the floor is the bound"),
         NoWorse(metric="latency_p95", margin=20.0, reason="code takes some milliseconds; the floor is the bound"),
     ),

@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from eval.spine.cases import Case, Expectations
-from service.core.tasks.route.decision import Destination
+from service.core.tasks.route.decision import RouteDestination
 
 
 class RouteExpectations(Expectations):
@@ -14,7 +14,7 @@ class RouteExpectations(Expectations):
     ``asks_for_person``: the customer asks for one in words. ``place`` in the queue counts from 1.
     """
 
-    destination: Destination
+    destination: RouteDestination
     agents: tuple[str, ...] = ()
     urgency: tuple[int, int]
     asks_for_person: bool = False

@@ -12,6 +12,7 @@ from service.core.tasks.route.decision import RouteDecision
 from service.core.tasks.route.policy import OWN_POLICY, RoutingPolicy, policy_of
 from service.core.tasks.route.routing import decided
 from service.core.tasks.route.situation import RouteInputs
+from service.core.tasks.route.urgency import masked
 from service.core.unit.pair import Artifact, Pair
 from service.kit.frame.canonical import canonical_json
 
@@ -59,11 +60,13 @@ class RouteMessage(Task[RouteInputs]):
         return inputs.tenant
 
     def without_ids(self, inputs: RouteInputs, pseudonym: Callable[[str], str]) -> RouteInputs:
-        """See ``Task.without_ids``; what the customer wrote is left out, and with it what a policy reads in it."""
+        """See ``Task.without_ids``; of what the customer wrote only the words stay that the task's own policy looks for."""
+        message = inputs.message
+        text = masked(message.text, (message.language, "en"), policy_of())
         return inputs.model_copy(
             update={
                 "conversation_id": pseudonym(inputs.conversation_id),
-                "message": inputs.message.model_copy(update={"text": ""}),
+                "message": message.model_copy(update={"text": text}),
             }
         )
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Destination = Literal["automation", "agent", "queue"]
+RouteDestination = Literal["automation", "agent", "queue"]
 FactorName = Literal["base", "sentiment", "category", "tier", "repeat", "words", "after_hours"]
 
 
@@ -57,7 +57,7 @@ class RouteDecision(_Answer):
         },
     )
 
-    destination: Destination
+    destination: RouteDestination
     agent: str | None
     urgency_raw: int
     urgency: int = Field(ge=1, le=10)

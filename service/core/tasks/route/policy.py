@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from service.core.tasks.route.situation import CustomerTier, Language, MessageCategory, Topic
+from service.core.tasks.route.situation import CustomerTier, MessageCategory, MessageLanguage, MessageTopic
 from service.core.unit.opening_hours import OpeningCalendar, WeekHours
 from service.core.unit.pair import Artifact, Pair
 from service.core.unit.pair_file.artifacts import artifact_of
@@ -69,8 +69,8 @@ class UrgencyRules(_Strict):
     repeat: tuple[RepeatStep, ...]
     after_hours: int
     word_points: int
-    words: Mapping[Language, tuple[str, ...]]
-    negations: Mapping[Language, tuple[str, ...]] = {}
+    words: Mapping[MessageLanguage, tuple[str, ...]]
+    negations: Mapping[MessageLanguage, tuple[str, ...]] = {}
 
 
 class AutomationRules(_Strict):
@@ -108,9 +108,9 @@ class AgentRules(_Strict):
     """
 
     most_conversations: int = Field(ge=1)
-    skills: Mapping[Topic, Topic] = {}
+    skills: Mapping[MessageTopic, MessageTopic] = {}
     continuity: bool = True
-    second_languages: tuple[Language, ...] = ()
+    second_languages: tuple[MessageLanguage, ...] = ()
     handling_minutes: float = Field(gt=0)
 
 
@@ -123,7 +123,7 @@ class RoutingPolicy(_Strict):
     holidays: Mapping[date, str] = {}
     urgency: UrgencyRules
     automation: AutomationRules
-    person: Mapping[Language, PersonWords]
+    person: Mapping[MessageLanguage, PersonWords]
     agents: AgentRules
 
     @property

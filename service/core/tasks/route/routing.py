@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from service.core.tasks.route.decision import RouteDecision
 from service.core.tasks.route.policy import AgentRules, PersonWords, RoutingPolicy
-from service.core.tasks.route.situation import AgentState, RouteInputs, WaitingCustomer
+from service.core.tasks.route.situation import AgentState, AlreadyWaiting, RouteInputs
 from service.core.tasks.route.urgency import negated, phrase_pattern, shown, urgency_factors
 
 _BETWEEN_ASKING_AND_PERSON, _BETWEEN_PERSON_AND_SIGN = 5, 1  # words
@@ -27,7 +27,7 @@ class _Needs:
     def met_by(self, agent: AgentState) -> bool:
         return self.language in agent.languages and (self.skill is None or self.skill in agent.skills)
 
-    def shared_with(self, waiting: WaitingCustomer, agents: Sequence[AgentState]) -> bool:
+    def shared_with(self, waiting: AlreadyWaiting, agents: Sequence[AgentState]) -> bool:
         """Return whether some agent could serve both."""
         other = _Needs(language=waiting.language, skill=waiting.skill)
         return any(self.met_by(agent) and other.met_by(agent) for agent in agents)
@@ -77,32 +77,32 @@ def person_because(situation: RouteInputs, policy: RoutingPolicy, raw: int) -> s
 
 
 def asked_for_person(text: str, language: str, policy: RoutingPolicy) -> str | None:
-    """Return the words with which a customer asks for a person, in their language or in English; None if they do not."""
+    """Return the policy's words with which a customer asks for a person, in their language or in English; None if they do not."""
     for code in dict.fromkeys((language, "en")):
         if (words := policy.person.get(code)) is None:
             continue
-        for start, end in _wishes(text, words):
+        for start, said in _wishes(text, words):
             if not negated(text[:start], words.negations):
-                return text[start:end]
+                return said
     return None
 
 
-def _wishes(text: str, words: PersonWords) -> Iterator[tuple[int, int]]:
-    """Yield where the text may ask for a person, as start and end."""
+def _wishes(text: str, words: PersonWords) -> Iterator[tuple[int, str]]:
+    """Yield where the text may ask for a person, and the policy's words there: nothing else that the customer wrote."""
     for verb in phrase_pattern(words.verbs).finditer(text):
         person = phrase_pattern(words.people).search(text, verb.end())
         if person is not None and _close(text[verb.end() : person.start()], _BETWEEN_ASKING_AND_PERSON):
-            yield verb.start(), person.end()
+            yield verb.start(), f"{verb.group()} … {person.group()}"
     short = len(text.split()) <= _SHORT
     for human in phrase_pattern(words.humans).finditer(text):
         if short:
-            yield human.span()
+            yield human.start(), human.group()
         for sign in phrase_pattern(words.signs).finditer(text):
-            first, second = sorted((human.span(), sign.span()))
-            if first[1] <= second[0] and _close(text[first[1] : second[0]], _BETWEEN_PERSON_AND_SIGN):
-                yield first[0], second[1]
+            first, second = sorted((human, sign), key=lambda found: found.start())
+            if first.end() <= second.start() and _close(text[first.end() : second.start()], _BETWEEN_PERSON_AND_SIGN):
+                yield first.start(), f"{first.group()} … {second.group()}"
     for phrase in phrase_pattern(words.phrases).finditer(text):
-        yield phrase.span()
+        yield phrase.start(), phrase.group()
 
 
 def _close(between: str, most: int) -> bool:

@@ -10,8 +10,8 @@ from service.core.unit.customer import TenantId
 MessageCategory = Literal["inquiry", "complaint", "request", "feedback", "escalation"]
 CustomerTier = Literal["low", "medium", "high", "vip"]
 AgentStatus = Literal["available", "busy", "offline"]
-Topic = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+MessageTopic = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+MessageLanguage = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 _Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]
 
 
@@ -27,20 +27,20 @@ class UnderstoodMessage(_Strict):
     """
 
     channel: Channel
-    language: Language
+    language: MessageLanguage
     text: str = Field(max_length=20_000)
     category: MessageCategory
     confidence: float = Field(ge=0, le=1)
     sentiment: float = Field(ge=-1, le=1)
-    topic: Topic | None = None
-    pattern: Topic | None = None
+    topic: MessageTopic | None = None
+    pattern: MessageTopic | None = None
 
 
 class PastContact(_Strict):
     """An earlier contact of the customer, and what it was about."""
 
     at: AwareDatetime
-    topic: Topic | None = None
+    topic: MessageTopic | None = None
 
 
 class RoutedCustomer(_Strict):
@@ -58,20 +58,20 @@ class AgentState(_Strict):
     """
 
     id: _Id
-    languages: tuple[Language, ...] = Field(min_length=1, max_length=20)
-    skills: tuple[Topic, ...] = Field(default=(), max_length=50)
+    languages: tuple[MessageLanguage, ...] = Field(min_length=1, max_length=20)
+    skills: tuple[MessageTopic, ...] = Field(default=(), max_length=50)
     status: AgentStatus = "available"
     workload: int = Field(default=0, ge=0)
     max_workload: int | None = Field(default=None, ge=0)
     performance: float | None = Field(default=None, ge=0, le=1)
 
 
-class WaitingCustomer(_Strict):
+class AlreadyWaiting(_Strict):
     """Somebody who waits for a person already, with the raw urgency and the needs of their own decision."""
 
     urgency: int
-    language: Language
-    skill: Topic | None = None
+    language: MessageLanguage
+    skill: MessageTopic | None = None
 
 
 _EXAMPLE: dict[str, Any] = {
@@ -117,7 +117,7 @@ class RouteInputs(_Strict):
     customer: RoutedCustomer = RoutedCustomer()
     failed_attempts: int = Field(default=0, ge=0)
     agents: tuple[AgentState, ...] = Field(default=(), max_length=500)
-    waiting: tuple[WaitingCustomer, ...] = Field(default=(), max_length=2_000)
+    waiting: tuple[AlreadyWaiting, ...] = Field(default=(), max_length=2_000)
     handling_minutes: float | None = Field(default=None, gt=0, le=600)
 
     @model_validator(mode="after")

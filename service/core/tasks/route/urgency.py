@@ -1,5 +1,6 @@
 """How urgent a message is: points with the reason for each, summed without a bound, so that the sum can rank a queue."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -11,6 +12,7 @@ from service.core.tasks.route.situation import RouteInputs, UnderstoodMessage
 
 LEAST_SHOWN, MOST_SHOWN = 1, 10
 _NEGATED_WITHIN = 3  # words between a negation and what it takes back
+_WORD = re.compile(r"\w[\w'’]*")
 _SENTENCE = r"(?:[^\w.!?;]+\w[\w']*)"
 
 
@@ -91,6 +93,31 @@ def _negation_pattern(negations: tuple[str, ...]) -> re.Pattern[str] | None:
         return None
     any_of = "|".join(map(_flexible, sorted(negations, key=len, reverse=True)))
     return re.compile(rf"(?<!\w)(?:{any_of}){_SENTENCE}{{0,{_NEGATED_WITHIN}}}[^\w.!?;]*$", re.IGNORECASE)
+
+
+def masked(text: str, languages: Iterable[str], policy: RoutingPolicy) -> str:
+    """Return ``text`` with an x for each word that the policy does not look for in these languages; it is decided alike."""
+    known = _vocabulary(policy.model_dump_json(include={"urgency", "person"}), tuple(languages))
+    return _WORD.sub(lambda word: word.group() if _plain(word.group()) in known else "x", text)
+
+
+@lru_cache(maxsize=16)
+def _vocabulary(words: str, languages: tuple[str, ...]) -> frozenset[str]:
+    rules = json.loads(words)
+    found: set[str] = set()
+    for language in languages:
+        person = rules["person"].get(language, {})
+        lists = (
+            rules["urgency"]["words"].get(language, ()),
+            rules["urgency"]["negations"].get(language, ()),
+            *person.values(),
+        )
+        found.update(_plain(word) for phrases in lists for phrase in phrases for word in _WORD.findall(phrase))
+    return frozenset(found)
+
+
+def _plain(word: str) -> str:
+    return word.replace("’", "'").casefold()
 
 
 def _flexible(phrase: str) -> str:

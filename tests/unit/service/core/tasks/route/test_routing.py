@@ -111,7 +111,8 @@ def test_an_agent_who_stands_twice_is_named():
         situation(agents=[EXAMPLE["agents"][0]] * 2)
 
 
-def test_what_is_kept_has_no_text_and_no_conversation():
-    kept = TASK.without_ids(situation(), lambda text: f"p-{len(text)}")
-    assert kept.message.text == ""
+def test_what_is_kept_has_none_of_the_customer_s_own_words():
+    message = EXAMPLE["message"] | {"text": "I’m Ann Lee, 07700 900123: put me through to a person, it is NOT urgent."}
+    kept = TASK.without_ids(situation(message=message), lambda text: f"p-{len(text)}")
+    assert kept.message.text == "x x x, x x: put me x to a person, x is NOT urgent."
     assert kept.conversation_id == "p-9"

@@ -6,14 +6,26 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from service.core.tasks.route import TASK
 from service.core.tasks.route.policy import policy_of
 from service.core.tasks.route.routing import decided
-from service.core.tasks.route.situation import AgentState, PastContact, RouteInputs, WaitingCustomer
+from service.core.tasks.route.situation import AgentState, AlreadyWaiting, PastContact, RouteInputs
 
 POLICY = policy_of()
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TOPICS = ("billing", "repairs", "technical", "refunds", "weather")
-WORDS = ("hello", "my bill", "urgent", "not urgent", "it leaks", "thanks", "speak to a human", "dzień dobry", "")
+WORDS = (
+    "hello",
+    "my bill",
+    "urgent",
+    "not urgent",
+    "it leaks",
+    "thanks",
+    "speak to Ann, a human",
+    "can I please have, hm, a real person",
+    "dzień dobry",
+    "",
+)
 AGENTS = st.builds(
     AgentState,
     id=st.sampled_from([f"agent-{letter}" for letter in "abcdefgh"]),
@@ -59,7 +71,7 @@ SITUATIONS = st.builds(
     agents=st.lists(AGENTS, max_size=6, unique_by=lambda agent: agent.id),
     waiting=st.lists(
         st.builds(
-            WaitingCustomer,
+            AlreadyWaiting,
             urgency=st.integers(1, 18),
             language=st.sampled_from(["en", "es"]),
             skill=st.none() | st.sampled_from(["billing", "repairs"]),
@@ -239,3 +251,10 @@ def test_the_queue_is_ordered_by_raw_urgency_and_says_how_long(situation):
 def test_the_same_situation_is_decided_alike(situation):
     again = RouteInputs.model_validate_json(situation.model_dump_json())
     assert route(situation) == route(again)
+
+
+@given(SITUATIONS)
+@EXAMPLES
+def test_what_is_kept_is_decided_alike(situation):
+    kept = TASK.without_ids(situation, lambda text: text)
+    assert route(kept) == route(situation)
