@@ -85,7 +85,7 @@ def _lines(found: "RouteReplay") -> "Iterator[str]":
         yield f"  {n:>4}  {was} -> {would_be}" if was != would_be else f"  {n:>4}  {was}: another person"
     for one in changed[:_SHOWN]:
         message = one.situation.message
-        yield f"  {one.situation.at:%H:%M} {message.channel.value}, {message.language}, {one.situation.customer.tier}: "
+        yield f"  {one.situation.at:%H:%M} {message.channel.value}, {message.language}, {one.situation.customer.tier}"
         yield f"      was {one.was.agent or one.was.destination}: {'; '.join(one.was.reasons)}"
         yield f"      now {one.would_be.agent or one.would_be.destination}: {'; '.join(one.would_be.reasons)}"
     if len(changed) > _SHOWN:

@@ -103,6 +103,8 @@ def _line(err: Exception, expected: tuple[type[Exception], ...]) -> str:
         from service.commands.wrong_settings import wrong_settings
 
         return f"settings: {wrong_settings(cast(Any, err))}"
+    if type(err).__name__ == "SettingsError":  # by its name: the library is not imported for `--help`
+        return f"settings: {err}"
     if isinstance(err, OSError) and err.errno in _NO_ROOM:
         where = f" ({err.filename})" if err.filename else ""
         return (
