@@ -13,6 +13,7 @@ from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
     import socket
+    import threading
     from collections.abc import Iterable
 
     from service.core.run.task import Task
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 # How long a start waits for the first answer of the registry before it listens without a pair.
 _PATIENCE_S = 15.0
+_LOOK_EVERY_S = 1.0
 _LONGEST_SAMPLE = 500  # characters of a request's body that are shown
 
 
@@ -114,25 +116,59 @@ def _first_inputs(settings: "Settings", task: "Task[Any]") -> str:
     return body if len(body) <= _LONGEST_SAMPLE else ""
 
 
-def _announce(settings: "Settings", runtime: "Runtime", address: str, port: int) -> None:
-    """Print where the service listens: it says "serving" only if it has a pair to serve."""
-    from service.api.health import readiness_of
+class FirstLines:
+    """Prints where the service listens, that it serves once it has a pair to serve, and a request for each task that is released.
 
-    readiness = readiness_of(runtime)
-    if readiness.ready:
-        what = "serving simulated weeks" if settings.simulated else "serving"
-        say(f"{what} on http://{address}:{port} (docs at /docs, readiness at /readyz); stop with Ctrl-C", flush=True)
-    else:
-        say(f"listening on http://{address}:{port}, not serving yet: {'; '.join(readiness.reasons)}", flush=True)
-    if settings.environment != "local":
-        return
-    answering = runtime.answering
-    served = [task for name, task in answering.tasks.items() if answering.pair_sources[name].status().served]
-    required = settings.serving.required_tasks
-    served.sort(key=lambda task: (task.name not in required, task.name))
-    samples = sample_requests(settings, served, address, port)
-    for number, line in enumerate(samples):
-        say(f"{'Next, in a second terminal' if number == 0 else 'or'}: {line}", flush=True)
+    The registry is looked up in the background, so that all of it may become true after the start.
+    """
+
+    def __init__(self, settings: "Settings", runtime: "Runtime", address: str, port: int) -> None:
+        self._settings, self._runtime, self._place = settings, runtime, (address, port)
+        self._said = ""
+        self._shown = set[str]()
+
+    def print(self) -> bool:
+        """Print what is new; return whether nothing is to come."""
+        from service.api.health import readiness_of
+
+        readiness = readiness_of(self._runtime)
+        url = "http://{}:{}".format(*self._place)
+        if readiness.ready:
+            what = "serving simulated weeks" if self._settings.simulated else "serving"
+            self._say_once(f"{what} on {url} (docs at /docs, readiness at /readyz); stop with Ctrl-C")
+        elif not self._said:
+            self._say_once(f"listening on {url}, not serving yet: {'; '.join(readiness.reasons)}")
+        states = {name: source.status() for name, source in self._runtime.answering.pair_sources.items()}
+        if self._settings.environment == "local":
+            self._print_samples(name for name, state in states.items() if state.served)
+        looked = all(state.last_refresh_at is not None or state.last_error is not None for state in states.values())
+        return readiness.ready and looked
+
+    def follow(self, leaving: "threading.Event") -> None:
+        """Print what becomes true until nothing is to come, or the service ends."""
+        while not leaving.wait(_LOOK_EVERY_S) and not self.print():
+            pass
+
+    def _say_once(self, line: str) -> None:
+        if line != self._said:
+            self._said = line
+            say(line, flush=True)
+
+    def _print_samples(self, served: "Iterable[str]") -> None:
+        required = self._settings.serving.required_tasks
+        new = sorted(set(served) - self._shown, key=lambda name: (name not in required, name))
+        tasks = [self._runtime.answering.tasks[name] for name in new]
+        for line in sample_requests(self._settings, tasks, *self._place):
+            say(f"{'or' if self._shown else 'Next, in a second terminal'}: {line}", flush=True)
+            self._shown.update(new)
+
+
+def _announce(settings: "Settings", runtime: "Runtime", address: str, port: int) -> None:
+    import threading
+
+    lines = FirstLines(settings, runtime, address, port)
+    if not lines.print():
+        threading.Thread(target=lines.follow, args=(runtime.leaving,), name="first-lines", daemon=True).start()
 
 
 def _bound(settings: "Settings") -> "socket.socket":
