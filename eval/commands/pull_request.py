@@ -1,6 +1,8 @@
 """``changed``, ``code-gate`` and ``pr-gate``: what a pull request affects, and whether that makes anything worse."""
 
+import re
 import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -128,8 +130,13 @@ def pr_gate(
 
 
 def _without_root(text: str, settings: "Settings") -> str:
-    """Return ``text`` with paths as the repository names them: where a runner keeps its files is nobody's business."""
-    return text.replace(f"{settings.root}/", "")
+    """Return ``text`` with paths as the repository names them: where a runner keeps its files is nobody's business.
+
+    Commands lose the folder of the program, and files of temporary folders keep their own name alone.
+    """
+    text = text.replace(f"{settings.root}/", "").replace(f"{Path(sys.executable).parent}/", "")
+    elsewhere = "|".join(re.escape(str(folder)) for folder in (tempfile.gettempdir(), sys.prefix, Path.home()))
+    return re.sub(rf"(?<![\w/.])(?:{elsewhere})/(?:[\w.@+~-]+/)*", "", text)
 
 
 def _all_checks(base: str, task: str | None, settings: "Settings", left: "Decimal | None") -> "list[PrCheck]":

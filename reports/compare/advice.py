@@ -12,6 +12,7 @@ from reports.compare.baselines import ENDED, PairInWeek
 from reports.compare.call_scores import CallScores, place_words
 from reports.compare.comparisons import Comparison
 from reports.compare.drift import Drift
+from reports.compare.false_discovery import chance_of
 from reports.compare.findings import WeekFinding, answers_named, names_of
 from reports.compare.gate_promises import GatePromise
 from reports.compare.outcomes import ComparisonResult
@@ -46,6 +47,8 @@ class WeekFacts:
     pairs: Sequence[PairInWeek]
     found: Sequence[WeekFinding]
     whole: Sequence[Comparison]
+    sliced: Sequence[Comparison]
+    blame_share: float
     unhelpful: ComparisonResult
     drifts: Sequence[Drift]
     anomalies: Sequence[Anomaly]
@@ -58,11 +61,15 @@ class WeekFacts:
         """The changes for the worse."""
         return [item for item in self.found if item.result is ComparisonResult.WORSE]
 
+    def chance(self, item: Comparison) -> float:
+        """Return in what share of equal weeks the report shows a difference as unlikely as ``item``, at most."""
+        return chance_of(item.contrast, [one.contrast for one in (self.sliced if item.dimension else self.whole)])
+
 
 def actions(facts: WeekFacts) -> list[Action]:
     """Return the recommended actions, the most urgent first; empty when there is nothing to do."""
     worse = facts.worse
-    done = _pair_actions(facts.task, facts.pairs, worse)
+    done = _pair_actions(facts)
     if worse and not done:
         done.append(_cause_action(worse[0], facts.drifts))
     done += [_slice_action(facts, item) for item in worse if item.metric.name == HELPFUL.name and item.first.dimension][
@@ -219,20 +226,43 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _pair_actions(task: str, pairs: Sequence[PairInWeek], worse: Sequence[WeekFinding]) -> list[Action]:
-    """Return an action for each worse pair: end a candidate's rollout, roll back a production pair whose release began it."""
-    done = []
-    for pair in pairs:
-        if pair.role == "candidate":
-            mine = [
-                one
-                for item in worse
-                for one in item.comparisons
-                if one.baseline.digest == pair.digest and one.baseline.against == "production beside it"
-            ]
-        else:
-            mine = [item.first for item in worse if item.blamed is not None and item.blamed.digest == pair.digest]
-        if not mine or pair.before is None:
+def _blamed_on(pair: PairInWeek, worse: Sequence[WeekFinding]) -> list[Comparison]:
+    """Return the changes for the worse that began with the pair: a candidate's beside production, a release's on its days."""
+    if pair.role == "candidate":
+        return [
+            one
+            for item in worse
+            for one in item.comparisons
+            if one.baseline.digest == pair.digest and one.baseline.against == "production beside it"
+        ]
+    return [item.first for item in worse if item.blamed is not None and item.blamed.digest == pair.digest]
+
+
+def _look_first(facts: WeekFacts, pair: PairInWeek, mine: Sequence[Comparison]) -> Action:
+    """Return the action for changes that began with a pair and may well be chance."""
+    one = min(mine, key=facts.chance)
+    chance = facts.chance(one)
+    often = f"1 of {round(1 / chance):,} such weeks" if chance < 0.5 else "every other such week"
+    return Action(
+        do=f"Read {answers_named(one)} before you blame {_culprit(pair)}",
+        short="look closer",
+        because=f"the {names_of([one])} is worse since then, but chance alone shows as much in up to {often}",
+    )
+
+
+def _pair_actions(facts: WeekFacts) -> list[Action]:
+    """Return an action for each worse pair: end a candidate's rollout, roll back a production pair whose release began it.
+
+    A pair is blamed only for what equal weeks show in ``facts.blame_share`` of all at most; what is less certain is to be read.
+    """
+    task, done, unsure = facts.task, list[Action](), list[Action]()
+    for pair in facts.pairs:
+        began = _blamed_on(pair, facts.worse)
+        mine = [item for item in began if facts.chance(item) <= facts.blame_share]
+        if not began or pair.before is None or pair.role == "earlier":
+            continue
+        if not mine:
+            unsure.append(_look_first(facts, pair, began))
             continue
         what = names_of(mine)
         why = ("--why", shlex.quote(f"worse: {what}"))
@@ -259,7 +289,7 @@ def _pair_actions(task: str, pairs: Sequence[PairInWeek], worse: Sequence[WeekFi
                     command=omni("rollback", *why, *to, task=task),
                 )
             )
-    return done
+    return done + unsure
 
 
 def _culprit(pair: PairInWeek) -> str:

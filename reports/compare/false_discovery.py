@@ -12,6 +12,9 @@ from reports.read.samples import Sample
 
 FALSE_SHARE = 0.05  # false discovery rate: the largest average share of reported differences that may be chance
 FIRST_SHARE = 0.5  # share of that budget for the report's main metric, the helpful rate; the others share the rest
+# Share of equal weeks in which a release or rollout may be blamed for a difference that is chance: a finding is read and can be
+# wrong once in twenty, a rollback is done.
+BLAME_SHARE = 0.001
 Tested = tuple[Contrast, Sample, Sample]
 
 
@@ -41,6 +44,20 @@ def shares_of(metrics: Sequence[str], share: float, first_share: float = FIRST_S
     if len(others) < len(metrics):
         shares[HELPFUL.name] = share - left if others else share
     return shares
+
+
+def chance_of(found: Contrast, beside: Sequence[Contrast]) -> float:
+    """Return an upper bound of the share of equal weeks whose report shows a contrast as unlikely as ``found``, 0 to 1.
+
+    Weighted Bonferroni (Holm 1979), which holds however the tests depend on each other. ``beside`` are all contrasts of the same
+    kind, whole pairs or slices, ``found`` among them: each kind has half of the error, so that a whole pair's difference is not
+    paid for by hundreds of slices, and each metric its share of that.
+    """
+    if found.p is None:
+        return 1.0
+    metrics = [one.metric.name for one in beside if one.tested]
+    share = shares_of(list(dict.fromkeys(metrics)), 0.5)[found.metric.name]
+    return min(1.0, found.p * metrics.count(found.metric.name) / share)
 
 
 def judge_families(

@@ -23,7 +23,7 @@ from reports.compare.comparisons import (
 )
 from reports.compare.difference import against_target
 from reports.compare.drift import Drift, drifts
-from reports.compare.false_discovery import FALSE_SHARE
+from reports.compare.false_discovery import BLAME_SHARE, FALSE_SHARE
 from reports.compare.findings import ComparisonOutcome, WeekFinding, findings_of, outcome, series_changes
 from reports.compare.gate_promises import GatePromise, promises_of
 from reports.compare.outcomes import ComparisonResult
@@ -138,6 +138,8 @@ def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
                         pairs=pairs,
                         found=found,
                         whole=of_pairs,
+                        sliced=of_slices,
+                        blame_share=BLAME_SHARE / data.tested_tasks,
                         unhelpful=_unhelpful(figures, columns),
                         drifts=moved,
                         anomalies=odd,

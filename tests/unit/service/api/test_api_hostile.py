@@ -1,11 +1,13 @@
 """Requests that mean two things, collide with our own keys, or make an error say too much."""
 
 import re
+import threading
 
 import pytest
 from builders import changed
 from starlette.testclient import TestClient
 
+from service.api.http import limits
 from service.api.http.limits import MOST_FAULTS
 from service.api.http.problems import without_paths
 from service.app import create_app
@@ -50,6 +52,23 @@ def test_an_answer_names_twenty_faults_and_lists_none_of_very_many(client, path,
     else:
         assert len(found["errors"]) == 20
         assert re.search(r", and \d+ more$", found["detail"])
+
+
+@pytest.mark.parametrize(("size", "elsewhere"), [(30_000, False), (40_000, True)])
+def test_a_large_body_is_looked_through_beside_the_event_loop(client, monkeypatch, size, elsewhere):
+    threads = {}
+
+    def noted(name, then):
+        def call(*arguments):
+            threads[name] = threading.get_ident()
+            return then(*arguments)
+
+        return call
+
+    monkeypatch.setattr(limits, "_look_through", noted("look", limits._look_through))
+    monkeypatch.setattr(limits.BodyLimits, "__call__", noted("loop", limits.BodyLimits.__call__))
+    assert client.post("/v1/summarize", json={"x": "y" * size}).status_code == 422
+    assert (threads["look"] != threads["loop"]) == elsewhere
 
 
 def test_faults_of_very_many_objects_are_not_listed(client):

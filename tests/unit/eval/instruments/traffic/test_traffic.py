@@ -1,4 +1,6 @@
 import json
+import re
+import shlex
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -6,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.instruments.traffic.offline import records
+from eval.instruments.traffic.offline import records, write_offline
 from eval.instruments.traffic.plan import CHANNEL, TrafficOptions, make_plan, monday_after, newest_full_week
 from eval.instruments.traffic.releases import FIRST, RULE, SECOND, stand_in_arguments, write_root
 from eval.instruments.traffic.stories import episodes
@@ -118,6 +120,18 @@ def test_offline_records_are_the_same_each_time_and_hold_both_releases(plan):
         if "interactions_considered" in row:
             late = datetime.fromisoformat(row["generated_at"]) > OPTIONS.released_at
             assert row["pair"] == (SECOND if late else FIRST)
+
+
+def test_offline_rows_are_loaded_by_the_command_that_is_suggested_once_the_local_aws_runs(tmp_path):
+    for name in ("prompts", "datasets"):
+        (tmp_path / name).symlink_to(Settings().root / name)
+    written, suggested = write_offline(
+        replace(OPTIONS, per_day=1), Settings(root=tmp_path, state_dir=tmp_path / "a state")
+    )
+    assert written.startswith("written: ")
+    assert re.search(r"with the local AWS running \(\S+ up\): \S+ load-events --bulk '", suggested)
+    (file,) = [word for word in shlex.split(suggested) if word.endswith("records.jsonl")]
+    assert len(Path(file).read_text(encoding="utf-8").splitlines()) > 2
 
 
 def test_the_two_pairs_differ_by_one_sentence_of_the_prompt(tmp_path):
