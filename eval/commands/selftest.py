@@ -41,7 +41,10 @@ def selftest(
     ] = False,
     strangers: Annotated[
         bool,
-        typer.Option("--strangers", help="Doses of kinds by an author who knew no detector; no bar holds for them."),
+        typer.Option(
+            "--strangers",
+            help="Doses of kinds by authors who knew no detector, beside production and at a first release; no bar holds.",
+        ),
     ] = False,
     write: Annotated[
         bool, typer.Option("--write", help="With --doses: keep the result for the reports of evaluations.")

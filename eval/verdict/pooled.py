@@ -88,7 +88,7 @@ def pooled_interval(side: Pooled, *, seed: int, confidence: float = CONFIDENCE) 
     ``n`` cases may still occur in that share. A figure without a bound is not widened on that side.
     """
     n = len(side.case_ids)
-    value = _value(side)
+    value = pooled_value(side)
     if value is None:
         return None
     if n < 2:
@@ -111,7 +111,7 @@ def pooled_difference(
     counted = set(ours.case_ids) & set(theirs.case_ids)
     both = [case_id for case_id in cases if case_id in counted]
     a, b = ours.only(both), theirs.only(both)
-    values = _value(a), _value(b)
+    values = pooled_value(a), pooled_value(b)
     if values[0] is None or values[1] is None:
         return None
     value = values[0] - values[1]
@@ -151,7 +151,8 @@ def _percentiles(value: float, draws: Floats, n: int, confidence: float) -> Inte
     return percentile_interval(value, np.clip(draws, reached.min(), reached.max()), n, confidence=confidence)
 
 
-def _value(side: Pooled) -> float | None:
+def pooled_value(side: Pooled) -> float | None:
+    """Return the figure itself; None if no case counts or it is undefined."""
     if not side.case_ids:
         return None
     value = float(side.figures(np.ones((1, len(side.case_ids))))[0])

@@ -50,8 +50,10 @@ class WrittenFault:
 
 
 def load(task: Literal["summarize", "assistant", "scorecard"]) -> list[WrittenFault]:
-    """Every kind of fault written for `task`, in the file's order."""
-    return [_kind(json.loads(line)) for line in (_FOLDER / f"{task}.jsonl").read_text(encoding="utf-8").splitlines()]
+    """Every kind of fault written for `task`, by author and in the files' order."""
+    paths = [_FOLDER / f"{name}.jsonl" for name in (task, f"{task}_second")]
+    lines = [line for path in paths if path.exists() for line in path.read_text(encoding="utf-8").splitlines()]
+    return [_kind(json.loads(line)) for line in lines]
 
 
 def plant(kind: WrittenFault, text: str, source_text: str, rng: random.Random) -> str | None:

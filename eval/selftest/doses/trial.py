@@ -57,6 +57,7 @@ class DoseTrial:
     n: int
     blamed: tuple[str, ...]
     headline: str = ""
+    first_release: bool = False
     planted: int = 0
     accounted: int = 0
 
@@ -81,8 +82,8 @@ class EqualTrial:
 class DoseSetting:
     """What to try; ``equal_trials`` is the number of independent draws per system. Picklable: child processes read it.
 
-    ``first_release``: nothing is in production, so that nothing but bounds decides. With
-    ``strangers`` the kinds are those by an author who knew no detector, in place of the plan's own.
+    ``first_release``: whether nothing is in production, so that nothing but bounds decides; both, to decide twice on the same
+    answers. With ``strangers`` the kinds are those by an author who knew no detector, in place of the plan's own.
     """
 
     task: str
@@ -95,7 +96,7 @@ class DoseSetting:
     systems: tuple[str, ...] = ()
     equal_trials: int = 0
     seed: int = 1
-    first_release: bool = False
+    first_release: tuple[bool, ...] = (False,)
     strangers: bool = False
 
 
@@ -158,10 +159,8 @@ class _Bench:
 
         return author_figures(scored) if self._setting.task == "summarize" else ()
 
-    def _answers(
-        self, texts: Mapping[str, str], seed: str, like: Sequence[CaseResult] | None = None
-    ) -> list[CaseResult]:
-        """Return scored answers; where a text equals that of ``like``, so do its scores."""
+    def _answers(self, texts: Mapping[str, str], seed: str, like: Sequence[CaseResult] = ()) -> list[CaseResult]:
+        """Return scored answers; where a case's output equals that of ``like`` or of another repeat, so do its scores."""
         if self._episode is None:
             found = answers_of(
                 texts,
@@ -174,16 +173,12 @@ class _Bench:
             )
         else:
             found = runs_of(texts, self._cases, episode=self._episode, repeats=self._suite.least_repeats)
+        known = {_text_of(item): item.scores for item in like}
         scored = []
-        for place, item in enumerate(found):
-            case = self._by_id[item.case_id]
-            same = like is not None and like[place].result.output == item.result.output
-            scores = (
-                like[place].scores
-                if like is not None and same
-                else score_one(self._suite.scorers, self._suite.task, case, item.result)
-            )
-            scored.append(replace(item, scores=scores))
+        for item in found:
+            if (text := _text_of(item)) not in known:
+                known[text] = score_one(self._suite.scorers, self._suite.task, self._by_id[item.case_id], item.result)
+            scored.append(replace(item, scores=known[text]))
         return scored
 
     def doses_of(self, system: str, kind: PlantedKind) -> Iterator[DoseTrial]:
@@ -201,21 +196,26 @@ class _Bench:
             answers = [bad if good.case_id in chosen else good for good, bad in zip(production, whole, strict=True)]
             harmed = dict.fromkeys(chosen, kind.harm or kind.name)
             planted, accounted = _new_sentences(answers, production)
-            for judge in (None, *self._setting.judges):
-                gate = self._decide(answers, production, judge, harmed)
-                yield DoseTrial(
-                    kind=kind.name,
-                    system=system,
-                    dose=dose,
-                    judge=judge.name if judge is not None else "",
-                    verdict=gate.verdict,
-                    changed=len(chosen),
-                    n=len(self._cases),
-                    blamed=_blamed(gate),
-                    headline=self._headline(gate, answers, judge),
-                    planted=planted,
-                    accounted=accounted,
-                )
+            for first in self._setting.first_release:
+                gate = None
+                for judge in (None, *self._setting.judges):
+                    # A judge adds checks and takes none away: what fails without one fails with one.
+                    if gate is None or gate.verdict is not Verdict.FAIL:
+                        gate = self._decide(answers, None if first else production, judge, harmed)
+                    yield DoseTrial(
+                        kind=kind.name,
+                        system=system,
+                        dose=dose,
+                        judge=judge.name if judge is not None else "",
+                        verdict=gate.verdict,
+                        changed=len(chosen),
+                        n=len(self._cases),
+                        blamed=_blamed(gate),
+                        headline=self._headline(gate, answers, judge),
+                        first_release=first,
+                        planted=planted,
+                        accounted=accounted,
+                    )
 
     def _headline(self, gate: GateResult, answers: Sequence[CaseResult], judge: ScriptedJudge | None) -> str:
         kinds = tuple(kind.name for kind in self._suite.judged_only)
@@ -229,7 +229,7 @@ class _Bench:
         _, ours = self.draw(system, 2 * number + 1)
         _, theirs = self.draw(system, 2 * number + 2)
         for judge in (None, *self._setting.judges):
-            gate = self._decide(ours, theirs, judge, {})
+            gate = self._decide(ours, None if self._setting.first_release[0] else theirs, judge, {})
             yield EqualTrial(
                 system=system,
                 number=number,
@@ -241,14 +241,15 @@ class _Bench:
     def _decide(
         self,
         candidate: Sequence[CaseResult],
-        production: Sequence[CaseResult],
+        production: Sequence[CaseResult] | None,
         judge: ScriptedJudge | None,
         harmed: Mapping[str, str],
     ) -> GateResult:
-        suite, spec, first = self._suite, self._judge, self._setting.first_release
+        suite, spec = self._suite, self._judge
         if judge is not None and spec is not None:
-            suite = self._suite.judged_by([spec], [judge.gating(spec) if first else spec])
-            candidate, production = judge.grade(candidate, harmed, spec), judge.grade(production, {}, spec)
+            suite = self._suite.judged_by([spec], [judge.gating(spec) if production is None else spec])
+            candidate = judge.grade(candidate, harmed, spec)
+            production = judge.grade(production, {}, spec) if production is not None else None
         deadline_ms = self._pair.serving.deadline_ms
         return decide(
             Judgement(
@@ -257,11 +258,13 @@ class _Bench:
                 figures=GateFigures(
                     metrics=build_metrics(suite, self._by_id, candidate, deadline_ms=deadline_ms),
                     slices=build_slice_metrics(suite, self._by_id, candidate, deadline_ms=deadline_ms),
-                    deltas={} if first else build_deltas(suite, self._by_id, candidate, production, timing="in turn"),
+                    deltas={}
+                    if production is None
+                    else build_deltas(suite, self._by_id, candidate, production, timing="in turn"),
                     must_pass=must_pass_slices(suite, self._by_id, candidate),
                 ),
                 dataset_digest=self._digest,
-                baseline_digest=None if first else _PRODUCTION,
+                baseline_digest=None if production is None else _PRODUCTION,
             ),
             GateRules(suite=suite, cards=self._cards, today=today()),
         )
@@ -270,6 +273,11 @@ class _Bench:
 def judge_of_meaning(suite: Suite) -> JudgeSpec | None:
     """Return the suite's judge that is compared with production case by case, None if it has none."""
     return next((spec for spec in suite.judges if spec.margin is not None and spec.yes_or_no), None)
+
+
+def _text_of(item: CaseResult) -> tuple[object, ...]:
+    """Return what decides an answer's scores."""
+    return item.case_id, item.result.output, item.result.raw_text, item.result.failure
 
 
 def _new_sentences(answers: Sequence[CaseResult], before: Sequence[CaseResult]) -> tuple[int, int]:
@@ -332,6 +340,10 @@ class DoseResults:
     licensable: frozenset[str] = frozenset()
     authors: tuple[AuthorFigures, ...] = ()
     novelty_bound: float = 1.0
+
+    def at(self, *, first_release: bool) -> "DoseResults":
+        """Return the results beside production, or at a first release."""
+        return replace(self, trials=tuple(item for item in self.trials if item.first_release is first_release))
 
 
 def run_doses(setting: DoseSetting, say: Callable[[str], None] = lambda line: None) -> DoseResults:

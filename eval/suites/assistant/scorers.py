@@ -5,6 +5,7 @@ Guards do not run in an evaluation, so what they would refuse when serving is co
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from eval.dialogue.record import ConversationRecord
 from eval.dialogue.scenario import ConversationScenario
@@ -90,7 +91,12 @@ def expected_reason(case: Case) -> str:
 
 def called_reason(result: TaskResult) -> Prediction:
     """Return for what a person was called in, or ``NOBODY``."""
-    record = parsed_output(result.output or "", ConversationRecord)
+    return _called_reason(result.output or "")
+
+
+@lru_cache(maxsize=4096)  # pools of handovers ask this of each conversation once for each figure and each decision
+def _called_reason(output: str) -> Prediction:
+    record = parsed_output(output, ConversationRecord)
     notes = (turn.reply.handover for turn in record.turns if turn.reply is not None)
     return Prediction(label=next((note.reason for note in notes if note is not None), NOBODY))
 

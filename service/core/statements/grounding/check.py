@@ -62,7 +62,7 @@ ClaimKind = Literal["amount", "date", "number", "name", "id", "channel", "count"
 
 _ALNUM_PART = re.compile(r"[a-z]+|\d+")
 _ORDINAL_ENDS = frozenset({"st", "nd", "rd", "th"})
-_LAST_HOUR_OF_NIGHT = 5
+_DARK = {"a": range(6), "p": range(10, 12)}  # hours that a source must call so: before dawn, late in the evening
 _OF_AMOUNT = re.compile(r"\s(?:of|at|x)\s[$|]")
 _MOST_YEARS_POINTED = 3  # a note refers to at most 99 weeks ahead
 # Honolulu is ten hours behind UTC: before 10:00 UTC it is still the day before somewhere in the US.
@@ -323,7 +323,7 @@ class GroundingSource:
         hours = {hour, hour % 12 or Decimal(12), hour + 12 if half == "p" and hour < 12 else hour}
         if int(dial[1:]) % 60 or hours.isdisjoint(self._facts.hours):
             return False
-        return half != "a" or hour % 12 > _LAST_HOUR_OF_NIGHT or self._facts.names_night
+        return int(hour) % 12 not in _DARK.get(half, ()) or half in self._facts.dark_hours
 
     def _may_be_dollars(self, value: Decimal) -> bool:
         return self._is_number(value) and (value in self._facts.priceable or value not in self._facts.counted)

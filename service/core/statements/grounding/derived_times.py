@@ -40,6 +40,7 @@ _NEAR_CLOCK = re.compile(
     r"|minutes)\s(?:before\s|after\s|of\s)?$",
     re.I,
 )
+_PART_OF_HOUR = re.compile(r"\b(?:(half|quarter)\s+past|(quarter)\s+to)\s$", re.I)
 _NEAR_MINUTES = 45
 _MOST_CLOCKS = 12  # a longer list would reach many gaps by chance
 _MINUTE, _DAY = 60, 86_400
@@ -137,10 +138,18 @@ def day_spans(named: Iterable[Iterable[date]]) -> Iterator[int]:
 
 
 def is_near_clock(mention: Mention, clocks: Iterable[str]) -> bool:
-    """Return whether the sentence says that a time was near the mention's, and one of ``clocks`` is."""
-    if not _NEAR_CLOCK.search(mention.statement.partition(mention.value)[0][-LEAD:]):
+    """Return whether the sentence says that a time was near the mention's, and one of ``clocks`` is.
+
+    "Half past three" is a time of its own: one of ``clocks`` must be it, and in no other half of the day than is said.
+    """
+    lead = mention.statement.partition(mention.value)[0][-LEAD:]
+    wanted, half = int(mention.unit.strip("@ap")), mention.unit.lstrip("@0123456789")
+    if part := _PART_OF_HOUR.search(lead):
+        wanted += -15 if part[2] else 30 if part[1].lower() == "half" else 15
+        known = {int(clock.strip("@ap")) for clock in clocks if not half or clock[-1] == half or clock[-1].isdigit()}
+        return wanted % _DIAL_MINUTES in known
+    if not _NEAR_CLOCK.search(lead):
         return False
-    wanted = int(mention.unit.strip("@ap"))
     apart = [(wanted - int(clock.strip("@ap"))) % _DIAL_MINUTES for clock in clocks]
     return any(min(minutes, _DIAL_MINUTES - minutes) <= _NEAR_MINUTES for minutes in apart)
 

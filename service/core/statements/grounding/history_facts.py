@@ -20,9 +20,9 @@ from service.core.statements.grounding.informal_numbers import (
     changes_in,
     clocks_in_figures,
     clocks_in_words,
+    dark_hours,
     foreign_numbers,
     hours_in,
-    names_night,
     said_numbers,
     without_cents,
 )
@@ -254,9 +254,9 @@ class HistoryFacts:
         return frozenset(hours_in(self._plain))
 
     @cached_property
-    def names_night(self) -> bool:
-        """Whether the texts speak of the night or of a time before noon."""
-        return names_night(self._plain)
+    def dark_hours(self) -> frozenset[str]:
+        """Which hours of the dark the texts speak of: "a" those before dawn, "p" the late evening."""
+        return dark_hours(self._plain)
 
     @cached_property
     def clocks(self) -> frozenset[str]:

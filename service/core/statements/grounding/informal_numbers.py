@@ -71,8 +71,18 @@ _WRITTEN_HOURS = Screened(
     rf"|@\s?)({_WRITTEN_HOUR})\b(?![:/%]\d|[.,]\d)",
     re.I,
 )
+# The hours before dawn. Not "I am", and not "11 a.m.": a source that speaks of the forenoon says nothing of the night.
 _NIGHT = re.compile(
-    r"\ba\.?m\b|\d\s?a\.?m?\b|night|\bearly\b|morning|asleep|sleep|woke|noche|madrugada|nuit|nacht|notte|noite", re.I
+    r"(?<!\d)(?:12|0?[1-6])(?::?[0-5]\d)?\s?a\.?m?\b|\b(?:this|the|in|every|each|tomorrow|tmrw|next|early"
+    r"|(?:mon|tue|wed|thu|fri|sat|sun)\w*)\s+a\.?m\b"
+    r"|night|\bearly\b|morning|asleep|sleep|woke|noche|madrugada|nuit|nacht|notte|noite",
+    re.I,
+)
+_LATE = re.compile(
+    r"(?<!\d)(?:0?[6-9]|1[01])(?::?[0-5]\d)?\s?p\.?m?\b|\b(?:this|the|in|every|each|tomorrow|tmrw|next|late"
+    r"|(?:mon|tue|wed|thu|fri|sat|sun)\w*)\s+p\.?m\b"
+    r"|night|\blate\b|evening|asleep|sleep|woke|\bbed\b|noche|nuit|soir|nacht|abend|notte|sera|noite",
+    re.I,
 )
 _FRACTION = re.compile(r"([1-6](?<![\d/].))/([1-6])(?![\d/])")
 _MULTIPLES = (
@@ -120,9 +130,9 @@ def hours_in(text: str) -> Iterator[Decimal]:
         yield from (read_number(number.lower()) for number in match.groups() if number)
 
 
-def names_night(text: str) -> bool:
-    """Return whether ``text`` speaks of the night or of a time before noon."""
-    return _NIGHT.search(text) is not None
+def dark_hours(text: str) -> frozenset[str]:
+    """Return of which hours of the dark ``text`` speaks: "a" for those before dawn or a morning, "p" for a time after noon."""
+    return frozenset(half for half, pattern in (("a", _NIGHT), ("p", _LATE)) if pattern.search(text))
 
 
 def changes_in(text: str) -> Iterator[Decimal]:

@@ -557,6 +557,34 @@ def test_noon_and_midnight_are_two_times_of_day():
     assert _kinds("Crew by midnight.", _source("crew by noon")) == [("number", "midnight")]
 
 
+@pytest.mark.parametrize(
+    ("answer", "note", "found"),
+    [
+        ("He called at 2 am.", "I am out between 2-4", "2 am"),
+        ("He called at 2 am.", "call me 2-4, not at 11:15a", "2 am"),
+        ("The crew came at 11 pm.", "call by 11, not after 3 pm", "11 pm"),
+        ("He was woken at half past three at night.", "back by 3", "three at night"),
+        ("He was woken at half past three at night.", "rang 3:30 PM", "three at night"),
+    ],
+)
+def test_an_hour_of_the_dark_needs_a_source_that_speaks_of_the_dark(answer, note, found):
+    assert _kinds(answer, _source(note)) == [("number", found)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        ("He called at 2 am.", "woke up, called at 2"),
+        ("He called at 5 am.", "crew out 5-6a"),
+        ("The crew came at 11 pm.", "crew by 11 tonight"),
+        ("He was woken at half past three at night.", "alarm at 3:30a"),
+        ("She called at half past nine.", "cb 9:30 AM"),
+    ],
+)
+def test_an_hour_of_the_dark_is_supported_by_a_source_that_speaks_of_it(answer, note):
+    assert _kinds(answer, _source(note)) == []
+
+
 def test_cents_are_no_dollars():
     assert _kinds("It costs 17.9 cents.", _source("price 17.9 cents")) == []
     assert _kinds("It costs 17.9 dollars.", _source("price 17.9 cents")) == [("amount", "17.9 dollars")]
