@@ -163,7 +163,8 @@ class InterimLooks:
 
     def at(self, pair: Pair) -> InterimLook:
         """Return the pair's present look."""
-        return InterimLook(number=self.taken.get(pair.digest, 1), planned=self.planned[pair.digest])
+        tried = 1 if pair.lineage is None else pair.lineage.tried
+        return InterimLook(number=self.taken.get(pair.digest, 1), planned=self.planned[pair.digest], tried=tried)
 
     def undecided(self, evaluation: Evaluation, pairs: Sequence[Pair]) -> list[Pair]:
         """Return the candidates that get one more look, and count it: undecided ones with budget left."""

@@ -175,14 +175,28 @@ def behaviour_verdict(checks: Iterable[Check]) -> BehaviourVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterimLook:
-    """The interim look that a verdict is from: look ``number``, from 1, of ``planned``.
+    """The interim look that a verdict is from: look ``number``, from 1, of ``planned``; ``tried`` candidates were tried before.
 
+    A pair that a search chose among ``tried`` candidates (``Pair.lineage``) is the luckiest of as many looks at a set of cases.
     While a pair is undecided and its answers vary, repeats are added and the gate decides again. Each such decision is an
     interim look, as in a trial with interim analyses; without a correction, several decisions err more often than one.
     """
 
     number: int = 1
     planned: int = 1
+    tried: int = 1
+
+    @property
+    def looks(self) -> int:
+        """By how many looks the gate divides the error that it allows itself."""
+        return self.planned * self.tried
+
+    @property
+    def words(self) -> str:
+        """By what the gate's intervals are widened, such as "interim look 1 of 4; chosen among 12 candidates"; "" for nothing."""
+        interim = f"interim look {self.number} of {self.planned}" if self.planned > 1 else ""
+        chosen = f"chosen among {self.tried} candidates" if self.tried > 1 else ""
+        return "; ".join(filter(None, (interim, chosen)))
 
     @property
     def confidence(self) -> float:
@@ -191,7 +205,7 @@ class InterimLook:
         Bonferroni: all looks together err no more often than one look at 95% would. This is conservative, because looks at
         the same cases are strongly correlated; a sharper spending function would need their correlation.
         """
-        return 1 - 0.05 / self.planned
+        return 1 - 0.05 / self.looks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

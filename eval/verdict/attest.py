@@ -76,6 +76,7 @@ def attest(
             counterpart=counterpart,
             documents=tuple(sorted(set(pair.documents.values()))),
             performance=_performance(pair, performance or {}),
+            candidates_tried=pair.gate.look.tried if pair.gate.look.tried > 1 else 0,
             figures_digest=sha256_hex(figures),
             cases_digest=sha256_hex(cases),
             issued_at=now.replace(microsecond=0),
