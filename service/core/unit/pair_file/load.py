@@ -92,7 +92,19 @@ def load_pair(
     Raises:
         PairError: with ``path:line: what is wrong; what to do``; or the bytes of an artifact are others than the pair names.
     """
-    source = FrontMatter(path, _read(path))
+    return pair_of_text(path, _read(path), cards=cards, task_variables=task_variables, part_variables=part_variables)
+
+
+def pair_of_text(
+    path: Path,
+    text: str,
+    *,
+    cards: ModelCards,
+    task_variables: Collection[str],
+    part_variables: Mapping[str, Collection[str]] = _NO_PARTS,
+) -> Pair:
+    """Read the pair that ``path`` would hold with ``text``, whose lines end with a line feed; see ``load_pair``."""
+    source = FrontMatter(path, text)
     source.check_keys(_SECTIONS, _REQUIRED)
     templates = Templates(source=source, text=source.body, line=source.body_line)
     main = _prompt(source, "", templates, task_variables, cards)
