@@ -36,7 +36,7 @@ class Limits:
         if self.ledger.calls + count > self.calls:
             raise LimitReached(f"{self.ledger.calls:,} of {self.calls:,} calls")
         if self.ledger.spent_usd + count * self.ledger.dearest_usd.get(kind, Decimal(0)) > self.usd:
-            raise LimitReached(f"${self.ledger.spent_usd:.4f} of ${self.usd:f}")
+            raise LimitReached(f"${self.ledger.spent_usd:.4f} of ${self.usd:.2f}")
 
 
 class Answering(Protocol):

@@ -17,9 +17,9 @@ from service.kit.frame.strict import lines_of
 class Ledger:
     """Rows as lines of one file, appended whole; a line that a crash cut off is ignored, and its call is made again.
 
-    A key is ``<kind>:<what>``. ``spent_usd`` and ``calls`` count what this search has used so far, ``dearest_usd`` has the
-    dearest row of each kind used so far. ``lost`` counts the calls that were begun before an interruption and never ended: they may have
-    been billed, and are made again. ``paid_before_usd`` is the cost of all rows that were there at the start.
+    A key is ``<kind>:<what>``. ``spent_usd`` and ``calls`` count what this search has used so far, and ``dearest_usd`` has the
+    dearest row of each kind used so far. ``lost`` counts the calls that were begun before an interruption and never ended: they
+    may have been billed, and are made again. ``paid_before_usd`` is the cost of all rows that were there at the start.
     """
 
     def __init__(self, path: Path) -> None:

@@ -246,6 +246,6 @@ def console_lines(report: OptimizeReport) -> list[str]:
     lost = f", {plural(report.lost_calls, 'call')} lost to interruptions" if report.lost_calls else ""
     lines.append(
         f"{plural(report.search.tried, 'candidate')} tried in {report.calls:,} calls; ${report.spent_usd:.4f} of "
-        f"${report.budget_usd:f} spent{lost}. {report.who_decided}"
+        f"${report.budget_usd:.2f} spent{lost}. {report.who_decided}"
     )
     return lines

@@ -205,7 +205,7 @@ def _searched(
     start = setting.wording.texts(choices=setting.choices)
 
     def tell(words: str) -> None:
-        spent = f"${ledger.spent_usd:.4f} of ${options.budget_usd:f}, {ledger.calls:,} of {options.calls:,} calls"
+        spent = f"${ledger.spent_usd:.4f} of ${options.budget_usd:.2f}, {ledger.calls:,} of {options.calls:,} calls"
         say(f"{words}; {spent}", file=sys.stderr, flush=True)
 
     found = search(asking, rewriter, start, halves.own, seed=options.seed, rounds=options.rounds, tell=tell)

@@ -129,7 +129,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder, self.task = folder, load_task("summarize")
         self.cards = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
-        path = REPO_ROOT / "prompts" / "summarize" / "nova-lite.prompty"
+        path = REPO_ROOT / "prompts" / "summarize" / "smollm2-short.prompty"
         self.wording = Wording.of_file(path, self.task, self.cards)
         self.landscape: Landscape | None = None
         self.rewriter: Rewriter | None = None
@@ -163,6 +163,29 @@ class Place:
         finally:
             loop.close()
             book.close()
+
+
+class Land:
+    """The landscapes and their cases, for tests; a conftest cannot be imported."""
+
+    true_gain, no_gain = staticmethod(true_gain), staticmethod(no_gain)
+    overfits_to = staticmethod(overfits_to)
+    own, other, gate = made_cases(20, "own"), made_cases(20, "other"), made_cases(200, "gate")
+    rules_in = staticmethod(rules_in)
+    helpful, rules = HELPFUL, RULES
+    answers, place, words_rules = Landscape, Place, WordsRules
+
+    def measured(self, place: Place, worth: Worth, found: Search, cases: Sequence[Case], noise: float, seed: int):
+        """Return a function from a candidate's texts to its answers to cases that the search did not see."""
+        book = Ledger(place.folder / f"unseen-{seed}.jsonl")
+        limits = Limits(usd=Decimal(9), calls=1_000_000, ledger=book)
+        landscape = Landscape(worth, book, limits, noise, seed)
+        return lambda texts: landscape.answers(texts, cases)
+
+
+@pytest.fixture
+def land() -> Land:
+    return Land()
 
 
 @pytest.fixture
