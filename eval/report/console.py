@@ -259,9 +259,9 @@ class _Printer:
         """Print each pair's checks that did not pass by reason, then what nobody looked at."""
         for pair in self._evaluation.pairs:
             gate, groups = pair.gate, check_groups(pair, self._suite)
-            if groups or gate.look.looks > 1 or gate.small_slices:
+            if groups or gate.look.words or gate.small_slices:
                 self._title(one_line(pair.pair_name, 60))
-            if gate.look.looks > 1:
+            if gate.look.words:
                 self.say(f"{gate.look.words}, decided with {gate.look.confidence:.2%} intervals", "dim", indent=2)
             self._print_groups(groups)
             if gate.small_slices:

@@ -1,10 +1,10 @@
 """What may stand in a prompt that a model proposes: nothing that a case says, and not more than the model's cache makes cheap."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from eval.instruments.optimize.quality import texts_in
 from eval.spine.cases import Case
 from service.core.llm.pricing import estimated_tokens
 from service.core.unit.cards import ModelCard
@@ -53,8 +53,8 @@ class CaseTexts:
         sentences: set[tuple[str, ...]] = set()
         marks: set[str] = set()
         for case in cases:
-            inputs = list(_texts(case.inputs))
-            for text in (*inputs, *_texts(case.expectations.model_dump(mode="json"))):
+            inputs = list(texts_in(case.inputs))
+            for text in (*inputs, *texts_in(case.expectations.model_dump(mode="json"))):
                 runs.update(_runs(_words(text)))
                 marks.update(_marks(text))
             for text in inputs:
@@ -87,17 +87,6 @@ def template_fault(text: str) -> str | None:
         if mark in text:
             return f"it holds {mark!r}: instructions have no variables and no markers of a chat template"
     return None
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _texts(inner)
 
 
 def _words(text: str) -> list[str]:

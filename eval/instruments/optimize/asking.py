@@ -76,6 +76,7 @@ class Asking:
             self.scoring.submit(item)
 
         results = self.loop.run(self.runner.run(job, answered))
+        by_id = {case.id: case for case in cases}
         for item in self.scoring.collect(results):
-            answer = self.quality.of(item)
+            answer = self.quality.of(item, by_id[item.case_id])
             self.limits.ledger.put(keys[item.case_id], answer.cost_usd, answer.plain())

@@ -1,24 +1,27 @@
 """What a search counts as quality: the mean of the scores that the task's gate bounds, and what was wrong, in words."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from eval.spine.cases import Case
 from eval.spine.errors import OptimizeError
 from eval.spine.results import CaseResult, QuotingFinding, Score
 from eval.spine.suite import MetricSpec, Suite
 from figures.metric import Unit
 
 _SCORED = frozenset({"mean", "rate", "never"})  # kinds whose score is of a single answer
-_QUOTED = re.compile(r"""(["'`‘“«]).+?["'`’”»]""", re.DOTALL)
+_QUOTE = re.compile(r"""["`‘“«]|(?<!\w)'""")  # where a quotation begins; an apostrophe stands behind a letter
+_WORD = re.compile(r"\w+")
+_SHARED_WORDS = 3  # in a row with a case or an answer: what so many words say, somebody wrote
 _LONGEST_NOTE = 160
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One scored answer. ``quality`` is 0 to 1, 0 for an answer that failed; ``notes`` quote neither the case nor the answer.
+    """One scored answer. ``quality`` is 0 to 1, 0 for an answer that failed; ``notes`` say what was wrong, see ``told``.
 
     ``cost_usd`` is what it was billed, ``cold_usd`` what it costs without a prompt cache; ``ms`` is its latency.
     """
@@ -69,12 +72,14 @@ class Quality:
         """The names of its metrics."""
         return tuple(spec.name for spec in self.specs)
 
-    def of(self, item: CaseResult) -> Answer:
-        """Return the answer's quality with its reasons."""
+    def of(self, item: CaseResult, case: Case) -> Answer:
+        """Return the answer's quality with its reasons; ``case`` is the one that it answers."""
         result, scores = item.result, {}
         notes: list[str] = []
         if result.failure is not None:
-            notes.append(f"no valid answer: {without_quotes(result.failure_message) or result.failure.value}")
+            notes.append(
+                f"no valid answer: {told(result.failure_message or result.failure.value, case, result.raw_text)}"
+            )
         else:
             for spec in self.specs:
                 score = item.scores.get(spec.score)
@@ -82,7 +87,9 @@ class Quality:
                     continue
                 scores[spec.name] = value = _value(spec, score.value)
                 if value < 1:
-                    notes += _notes(spec.name, value, score)
+                    notes += [
+                        f"{spec.name} is {value:.2f}{found}" for found in _findings(score, case, result.output or "")
+                    ]
         cost = result.cost
         return Answer(
             case_id=item.case_id,
@@ -104,12 +111,42 @@ def _value(spec: MetricSpec, value: float) -> float:
     return kept if spec.higher_is_better else 1 - kept
 
 
-def _notes(name: str, value: float, score: Score) -> list[str]:
-    told = [without_quotes(finding) for finding in score.findings] or [""]
-    return [f"{name} is {value:.2f}{f': {one}' if one else ''}" for one in told]
+def _findings(score: Score, case: Case, output: str) -> list[str]:
+    return [f": {told(finding, case, output)}" for finding in score.findings] or [""]
 
 
-def without_quotes(finding: str) -> str:
-    """Return a finding without what it quotes: an answer may repeat whatever a customer wrote."""
+def told(finding: str, case: Case, output: str) -> str:
+    """Return a finding without what a customer or a model may have written, so that no order in it reaches another model.
+
+    A label's own words stay, because the author of the case wrote them. Of other findings all is dropped from the first quotation
+    mark on, and every row of three words that stands in the case's inputs or in the answer.
+    """
+    if finding in set(texts_in(case.expectations.model_dump(mode="json"))):
+        return " ".join(finding.split())[:_LONGEST_NOTE]
     text = finding.head if isinstance(finding, QuotingFinding) else finding
-    return " ".join(_QUOTED.sub("(quoted)", text).split())[:_LONGEST_NOTE]
+    words = _QUOTE.split(text, maxsplit=1)[0].split()
+    written = set(_rows(" ".join(texts_in(case.inputs)))) | set(_rows(output))
+    hidden: set[int] = set()
+    for place in range(len(words) - _SHARED_WORDS + 1):
+        row = words[place : place + _SHARED_WORDS]
+        if written.intersection(_rows(" ".join(row))):
+            hidden.update(range(place, place + _SHARED_WORDS))
+    shown = ["…" if place in hidden else word for place, word in enumerate(words)]
+    return re.sub(r"(… ?)+", "… ", " ".join(shown)).strip()[:_LONGEST_NOTE]
+
+
+def _rows(text: str) -> list[tuple[str, ...]]:
+    words = [word.lower() for word in _WORD.findall(text)]
+    return [tuple(words[place : place + _SHARED_WORDS]) for place in range(len(words) - _SHARED_WORDS + 1)]
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Return every text in plain JSON types, at any depth."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from texts_in(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from texts_in(inner)

@@ -28,10 +28,13 @@ from eval.run.runner import Runner
 from eval.run.scoring import Scoring
 from eval.run.spending import Spending
 from eval.spine.alone import working_alone
+from eval.spine.cases import Case
 from eval.spine.errors import OptimizeError, RunAborted
+from eval.spine.results import CaseResult
 from eval.spine.suite import Suite
 from eval.suites import load_suite
 from figures.files import out_folder, write_whole
+from figures.stats import CONFIDENCE
 from service.core.llm.servers import server_of
 from service.core.run.task import Task, load_task
 from service.core.unit.cards import ModelCards
@@ -107,16 +110,15 @@ def optimize(options: OptimizeOptions, settings: Settings) -> FinishedSearch:
         record = _open_record(stack, setting)
         ledger = stack.enter_context(closing(Ledger(settings.state_dir / "optimize" / f"{record.run_id}.jsonl")))
         found, rows = _searched(stack, setting, record, ledger)
-        named = [_named(setting, record, found, row) for row in rows]
-        rows, gated = _gated(setting, rows, named, ledger) if options.gate and rows else (rows, None)
-        rows = tuple(replace(row, name=pair.name) for row, pair in zip(rows, named, strict=True))
-        chosen = offered(rows)
+        chosen = offered(rows)  # before the gate's cases are read
+        files = [_file(setting, record, found, row, fixed=row is chosen) for row in rows]
+        rows, gated = _gated(setting, found, rows, files, ledger) if options.gate and rows else (rows, None)
+        rows = tuple(replace(row, name=file.pair.name) for row, file in zip(rows, files, strict=True))
         folder = out_folder(settings.root, "optimize") / record.run_id
-        report = _report(setting, record, ledger, found, rows, gated)
-        page = write_optimize(report, folder)
-        for row in rows:
-            write_whole(folder / f"{row.name}.prompty", _file(setting, record, found, row))
-        written = None if chosen is None else _write(setting, record, found, chosen)
+        page = write_optimize(report := _report(setting, record, ledger, found, rows, gated), folder)
+        for file in files:
+            write_whole(folder / f"{file.pair.name}.prompty", file.text)
+        written = next((_write(setting, file) for file in files if file.fixed), None)
         Journal(settings.state_dir / "optimize").finish(record)
         return FinishedSearch(report=report, page=page, written=written)
 
@@ -263,55 +265,65 @@ def _ways(stack: ExitStack, setting: _Setting, record: JournalEntry, limits: Lim
     return asking, rewriter
 
 
-def _lineage(setting: _Setting, record: JournalEntry, found: Search, row: Finalist) -> Lineage:
-    start = setting.wording.start
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PairFile:
+    """A finalist's pair with the text of its file; ``fixed``: it was chosen before the gate's cases were read."""
+
+    pair: Pair
+    text: str
+    fixed: bool
+
+
+def _file(setting: _Setting, record: JournalEntry, found: Search, row: Finalist, *, fixed: bool) -> _PairFile:
+    """Return a finalist as a pair file with its lineage.
+
+    A search never reads the gate's cases, so a candidate that was fixed before anybody did is one look at them. Any other one may
+    be taken because it was lucky there: it counts as so many looks as candidates were tried.
+    """
+    start, texts = setting.wording.start, row.candidate.texts
     before = start.lineage
-    return Lineage(
+    tried = found.tried + (0 if before is None else before.tried)
+    lineage = Lineage(
         run=record.run_id,
         number=row.candidate.number,
         parent=start.digest,
-        tried=found.tried + (0 if before is None else before.tried),
+        tried=tried,
+        looks=1 + (0 if before is None else before.looks) if fixed else tried,
         writers=tuple(dict.fromkeys((setting.model, *(() if before is None else before.writers)))),
     )
+    name = f"{start.name}-{record.run_id[-4:]}-{row.candidate.number}"
+    text = setting.wording.file_text(texts, name, lineage)
+    return _PairFile(pair=setting.wording.pair(texts, name, lineage), text=text, fixed=fixed)
 
 
-def _name(setting: _Setting, record: JournalEntry, row: Finalist) -> str:
-    return f"{setting.wording.start.name}-{record.run_id[-4:]}-{row.candidate.number}"
-
-
-def _named(setting: _Setting, record: JournalEntry, found: Search, row: Finalist) -> Pair:
-    """Return a finalist as the pair that its file will hold."""
-    lineage = _lineage(setting, record, found, row)
-    return setting.wording.pair(row.candidate.texts, _name(setting, record, row), lineage)
-
-
-def _file(setting: _Setting, record: JournalEntry, found: Search, row: Finalist) -> str:
-    lineage = _lineage(setting, record, found, row)
-    return setting.wording.file_text(row.candidate.texts, _name(setting, record, row), lineage)
-
-
-def _write(setting: _Setting, record: JournalEntry, found: Search, row: Finalist) -> Path:
-    """Write a finalist's pair file among the task's pairs, and check that it is the pair that was measured."""
-    path = setting.wording.path.with_name(f"{row.name}.prompty")
-    write_whole(path, _file(setting, record, found, row))
-    task = setting.task
+def _write(setting: _Setting, file: _PairFile) -> Path:
+    """Write a pair file among the task's pairs, and check that it is the pair that was measured."""
+    path, task = setting.wording.path.with_name(f"{file.pair.name}.prompty"), setting.task
+    write_whole(path, file.text)
     read = load_pair(path, cards=setting.cards, task_variables=task.variables, part_variables=task.part_variables)
-    assert read.digest == _named(setting, record, found, row).digest, "the file is another pair than was measured"
+    assert read.digest == file.pair.digest, "the file is another pair than was measured"
     return path
 
 
 def _gated(
-    setting: _Setting, rows: tuple[Finalist, ...], pairs: Sequence[Pair], ledger: Ledger
+    setting: _Setting, searched: Search, rows: tuple[Finalist, ...], files: Sequence[_PairFile], ledger: Ledger
 ) -> tuple[tuple[Finalist, ...], FinishedEvaluation | None]:
-    """Return the rows with what the gate measured: the ordinary evaluation, and the first time that its cases are read."""
+    """Return the rows with what the gate measured: the ordinary evaluation, and the first time that its cases are read.
+
+    The gains there hold for all candidates that were tried together.
+    """
     options = setting.options
     left = options.budget_usd - ledger.spent_usd
     start = setting.wording.start
-    say(f"measuring {len(pairs)} candidates on the gate's cases; ${left:.4f} of the budget is left", file=sys.stderr)
+    say(f"measuring {len(files)} candidates on the gate's cases; ${left:.4f} of the budget is left", file=sys.stderr)
     try:
         done = evaluate(
             Options(
-                task=options.task, derived=(start, *pairs), budget_usd=left, concurrency=options.concurrency, budget=0
+                task=options.task,
+                derived=(start, *(file.pair for file in files)),
+                budget_usd=left,
+                concurrency=options.concurrency,
+                budget=0,
             ),
             setting.settings,
         )
@@ -319,21 +331,20 @@ def _gated(
         say(f"the gate's cases were not measured: {err}", file=sys.stderr)
         return rows, None
     by_digest = {result.pair_digest: result for result in done.evaluation.pairs}
-    before = _gate_answers(setting, by_digest[start.digest].cases)
-    found = []
-    for row, pair in zip(rows, pairs, strict=True):
-        result = by_digest[pair.digest]
-        ours = _gate_answers(setting, result.cases)
+    before = _gate_answers(setting, by_digest[start.digest].cases, done.cases)
+    found, confidence = [], 1 - (1 - CONFIDENCE) / max(searched.tried, 1)
+    for row, file in zip(rows, files, strict=True):
+        result = by_digest[file.pair.digest]
+        ours = _gate_answers(setting, result.cases, done.cases)
         both = [name for name in before if name in ours]
-        interval = gain(
-            [ours[name] for name in both], [before[name] for name in both], confidence=result.gate.look.confidence
-        )
+        interval = gain([ours[name] for name in both], [before[name] for name in both], confidence=confidence)
         found.append(replace(row, gate=interval, gate_verdict=result.gate.verdict.value))
     return tuple(found), done
 
 
-def _gate_answers(setting: _Setting, cases: Sequence[Any]) -> dict[str, Answer]:
-    return {item.case_id: setting.quality.of(item) for item in cases if item.arm == "primary" and item.repeat == 0}
+def _gate_answers(setting: _Setting, items: Sequence[CaseResult], cases: Mapping[str, Case]) -> dict[str, Answer]:
+    first = [item for item in items if item.arm == "primary" and item.repeat == 0]
+    return {item.case_id: setting.quality.of(item, cases[item.case_id]) for item in first}
 
 
 def _report(

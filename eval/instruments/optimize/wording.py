@@ -169,10 +169,11 @@ def _lineage_lines(lineage: Lineage | None) -> list[str]:
         return []
     writers = ", ".join(json.dumps(name) for name in lineage.writers)
     return [
-        "lineage:  # written by `omni optimize`; the gate widens its intervals for the candidates that were tried",
+        "lineage:  # written by `omni optimize`; the gate widens its intervals for so many looks at its cases",
         f"  run: {json.dumps(lineage.run)}",
         f"  number: {lineage.number}",
         f"  parent: {json.dumps(lineage.parent)}",
         f"  tried: {lineage.tried}",
+        f"  looks: {lineage.looks}",
         f"  writers: [{writers}]",
     ]

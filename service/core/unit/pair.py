@@ -107,15 +107,17 @@ class Lineage:
     """Where a pair comes from that a search made (``omni optimize``); signed with the pair, as part of its digest.
 
     ``run`` is the id of the search, and ``number`` the candidate's in it. ``parent`` is the digest of the pair that the search
-    began with. ``tried`` counts all candidates that were measured before this one was chosen, those of the parent's own search
-    included: the gate widens its intervals for so many looks. ``writers`` are the ids of the models that worded the candidates;
-    none of them may judge the pair.
+    began with. ``tried`` counts all candidates that were measured before this one was chosen, and ``looks`` is by how many looks
+    at its cases the gate widens its intervals; both include those of the parent's own search. ``looks`` is ``tried`` unless the
+    candidate was fixed before the gate's cases were read. ``writers`` are the ids of the models that worded the candidates; none
+    of them may judge the pair.
     """
 
     run: str
     number: int
     parent: str
     tried: int
+    looks: int
     writers: tuple[str, ...] = ()
 
     def fault(self) -> str | None:
@@ -124,9 +126,9 @@ class Lineage:
             return "run must be the id of a search, such as 20261125T221500-1a2b"
         if not isinstance(self.parent, str) or not _SHA256.fullmatch(self.parent):
             return "parent must be the digest of a pair: 64 hexadecimal digits, in lower case"
-        numbers = (self.number, self.tried)
+        numbers = (self.number, self.tried, self.looks)
         if not all(isinstance(value, int) and not isinstance(value, bool) and value >= 1 for value in numbers):
-            return "number and tried must be whole numbers above zero"
+            return "number, tried and looks must be whole numbers above zero"
         return None if all(isinstance(name, str) and name for name in self.writers) else "writers must be ids of models"
 
 

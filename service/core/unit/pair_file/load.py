@@ -56,7 +56,7 @@ _SECTIONS: Mapping[str, frozenset[str]] = {
     **_OF_A_MODEL,
     "output": frozenset({"schema", "max_words", "min_words", "labels"}),
     "serving": frozenset({"deadline_ms", "hedge_delay_ms", "max_history_tokens"}),
-    "lineage": frozenset({"run", "number", "parent", "tried", "writers"}),
+    "lineage": frozenset({"run", "number", "parent", "tried", "looks", "writers"}),
 }
 _OF_A_PART = frozenset({"description", "model", "backup", "cache_prefix", "inputs", "prompt"})
 _OF_AN_ARTIFACT = ("file", "sha256")
@@ -277,6 +277,7 @@ def _lineage(source: FrontMatter) -> Lineage | None:
         number=source.number("lineage.number", whole=True),
         parent=source.text("lineage.parent"),
         tried=source.number("lineage.tried", whole=True),
+        looks=source.number("lineage.looks", whole=True),
         writers=source.texts("lineage.writers"),
     )
     if fault := found.fault():
