@@ -34,6 +34,7 @@ from eval.spine.results import CaseResult
 from eval.spine.suite import Suite
 from eval.suites import load_suite
 from figures.files import out_folder, write_whole
+from figures.formatting import plural
 from figures.stats import CONFIDENCE
 from service.core.llm.servers import server_of
 from service.core.run.task import Task, load_task
@@ -217,7 +218,7 @@ def _searched(
         )
     limits.usd, limits.calls = options.budget_usd, options.calls
     members = finalists(found)
-    tell(f"search ended at {found.ended}: {found.tried} candidates tried; asking {len(members)} on the unseen half")
+    tell(f"search ended at {found.ended}: {plural(found.tried, 'candidate')} tried; asking {len(members)} on the unseen half")
     if not members:
         return found, ()
     try:
@@ -315,7 +316,7 @@ def _gated(
     options = setting.options
     left = options.budget_usd - ledger.spent_usd
     start = setting.wording.start
-    say(f"measuring {len(files)} candidates on the gate's cases; ${left:.4f} of the budget is left", file=sys.stderr)
+    say(f"measuring {plural(len(files), 'candidate')} on the gate's cases; ${left:.4f} of the budget is left", file=sys.stderr)
     try:
         done = evaluate(
             Options(
