@@ -3,7 +3,7 @@
 import asyncio
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -91,6 +91,7 @@ class Landscape:
     def __init__(self, worth: Worth, ledger: Ledger, limits: Limits, noise: float = 0.0, seed: int = 0) -> None:
         self.worth, self.ledger, self.limits, self.noise, self.seed = worth, ledger, limits, noise, seed
         self.asked = 0
+        self.better: Mapping[str, float] = {}  # what a model adds
 
     def answers(self, texts: Texts, cases: Sequence[Case]) -> list[Answer]:
         keys = [f"answer:{texts_key(texts)}:{case.id}" for case in cases]
@@ -106,7 +107,8 @@ class Landscape:
 
     def _answer(self, texts: Texts, case: Case) -> Answer:
         draw = random.Random(f"{self.seed} {texts_key(texts)} {case.id}")
-        quality = self.worth(texts["main"], case) + draw.gauss(0, self.noise)
+        quality = self.worth(texts["main"], case) + self.better.get(texts.get("model", ""), 0.0)
+        quality += draw.gauss(0, self.noise)
         cost = Decimal("0.0002") + Decimal(len(texts["main"])) / 10_000_000
         return Answer(
             case_id=case.id,
@@ -146,10 +148,13 @@ class Place:
         rounds: int = 40,
         ledger: str = "ledger.jsonl",
         gateway: object = None,
+        choices: Mapping[str, Sequence[str]] | None = None,
+        better: Mapping[str, float] | None = None,
     ) -> Search:
         book = Ledger(self.folder / ledger)
         limits = Limits(usd=Decimal(usd), calls=calls, ledger=book)
         self.landscape = Landscape(worth, book, limits, noise, seed)
+        self.landscape.better = better or {}
         self.rewriter = Rewriter(
             wording=self.wording,
             texts=CaseTexts.of(own),
@@ -157,9 +162,11 @@ class Place:
             gateway=gateway or WordsRules(seed),  # type: ignore[arg-type]
             limits=limits,
             loop=(loop := asyncio.Runner()),
+            choices=choices or {},
         )
         try:
-            return search(self.landscape, self.rewriter, self.wording.texts(), own, seed=seed, rounds=rounds)
+            start = self.wording.texts(choices=choices or ())
+            return search(self.landscape, self.rewriter, start, own, seed=seed, rounds=rounds)
         finally:
             loop.close()
             book.close()

@@ -135,3 +135,26 @@ def test_an_answer_keeps_its_figures_on_the_way_through_the_ledger():
     answer = Answer(case_id="a", quality=0.5, notes=("x is 0.50",), scores={"x": 0.5}, cost_usd=Decimal("0.00021"))
     assert Answer.from_plain(json.loads(json.dumps(answer.plain()))) == answer
     assert replace(answer, quality=1.0) != answer
+
+
+def test_models_and_temperatures_are_tried_in_turn_each_once_with_the_same_instructions(place, land):
+    place.search(land.true_gain, land.own, rounds=1)
+    rewriter = replace(
+        place.rewriter,
+        choices={"model": ("local.echo-v1", "amazon.nova-lite-v1:0"), "temperature": ("0", "0.4")},
+        proposals=[],
+    )
+    start = place.wording.texts(choices=("model", "temperature"))
+    tried = [rewriter(start, {}, ["model"])["model"] for _ in range(4)]
+    assert tried == ["local.echo-v1", "amazon.nova-lite-v1:0", start["model"], start["model"]]
+    assert [rewriter(start, {}, ["temperature"])["temperature"] for _ in range(2)] == ["0", start["temperature"]]
+    other = start | {"main": start["main"] + " Be brief."}
+    assert rewriter(other, {}, ["model"])["model"] == "local.echo-v1"
+    assert [proposal.component for proposal in rewriter.proposals] == ["model", "model", "temperature", "model"]
+
+
+def test_a_search_chooses_among_models_as_it_does_among_wordings(place, land):
+    found = place.search(land.true_gain, land.own, choices={"model": ("local.echo-v1",)}, better={"local.echo-v1": 0.2})
+    winner = best(found)
+    assert winner.texts["model"] == "local.echo-v1"
+    assert {candidate.component for candidate in found.candidates[1:]} == {"main", "model"}

@@ -14,7 +14,9 @@ from service.kit.frame.errors import PairError
 from service.kit.settings import REPO_ROOT
 
 CARDS = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
-LINEAGE = Lineage(run="20261125T221500-1a2b", number=7, parent="ab" * 32, tried=12, looks=1, writers=("openai/gpt-4o-mini",))
+LINEAGE = Lineage(
+    run="20261125T221500-1a2b", number=7, parent="ab" * 32, tried=12, looks=1, writers=("openai/gpt-4o-mini",)
+)
 
 
 def wording_of(task, pair):
