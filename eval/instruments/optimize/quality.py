@@ -1,5 +1,6 @@
-"""What a search counts as quality: the mean of the scores that the task's gate bounds, and what was wrong, in words."""
+"""What a search counts as quality: the mean of what the task's gate bounds, for one answer, and what was wrong, in words."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,13 +11,17 @@ from eval.spine.cases import Case
 from eval.spine.errors import OptimizeError
 from eval.spine.results import CaseResult, QuotingFinding, Score
 from eval.spine.suite import MetricSpec, Suite
+from eval.verdict.kinds import kind_of
+from eval.verdict.kinds.kind import ArmAnswers
 from figures.metric import Unit
 
 _SCORED = frozenset({"mean", "rate", "never"})  # kinds whose score is of a single answer
+_SHARE = (0.0, 1.0)  # bounds of a pooled figure that is a share of one case's counts as well; a kappa is none
 _QUOTE = re.compile(r"""["`‘“«]|(?<!\w)'""")  # where a quotation begins; an apostrophe stands behind a letter
 _WORD = re.compile(r"\w+")
 _SHARED_WORDS = 3  # in a row with a case or an answer: what so many words say, somebody wrote
 _LONGEST_NOTE = 160
+_NOT_SCORED = Score(value=None, unscored="not scored")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +53,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """The scores that make up the quality, as the suite's metrics define them."""
+    """The figures that make up the quality, as the suite's metrics define them, each taken of a single answer."""
 
+    suite: Suite
     specs: tuple[MetricSpec, ...]
 
     @classmethod
@@ -57,15 +63,15 @@ class Quality:
         """Return what ``suite`` bounds, or its metric ``name`` alone.
 
         Raises:
-            OptimizeError: there is no such metric, or none that is a score of a single answer.
+            OptimizeError: there is no such metric, or none that a single answer has.
         """
-        usable = [spec for spec in suite.metrics if spec.kind in _SCORED and spec.unit in (Unit.RATE, Unit.EVENTS)]
+        usable = [spec for spec in suite.metrics if _of_one_answer(spec, suite)]
         bounded = {floor.metric for floor in suite.floors} | {gate.metric for gate in suite.no_worse}
         chosen = [spec for spec in usable if (spec.name in bounded if name is None else spec.name == name)]
         if not chosen:
             known = ", ".join(spec.name for spec in usable) or "none"
             raise OptimizeError(f"task {suite.task!r} has no score {name or ''!r} to search with; use one of: {known}")
-        return cls(specs=tuple(chosen))
+        return cls(suite=suite, specs=tuple(chosen))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -82,10 +88,11 @@ class Quality:
             )
         else:
             for spec in self.specs:
-                score = item.scores.get(spec.score)
-                if score is None or score.value is None:
-                    continue
-                scores[spec.name] = value = _value(spec, score.value)
+                score = item.scores.get(spec.score, _NOT_SCORED)
+                figure = self._pooled(spec, item, case) if spec.kind == "pooled" else score.value
+                if figure is None or math.isnan(figure):
+                    continue  # the case leaves nothing to score
+                scores[spec.name] = value = _value(spec, figure)
                 if value < 1:
                     notes += [
                         f"{spec.name} is {value:.2f}{found}" for found in _findings(score, case, result.output or "")
@@ -102,9 +109,18 @@ class Quality:
             cold_usd=Decimal(0) if cost is None else cost.cold_usd,
         )
 
+    def _pooled(self, spec: MetricSpec, item: CaseResult, case: Case) -> float | None:
+        return kind_of(spec).value_of(spec, ArmAnswers(suite=self.suite, cases={case.id: case}, results=[item]))
+
+
+def _of_one_answer(spec: MetricSpec, suite: Suite) -> bool:
+    if spec.kind == "pooled":
+        return suite.pools[spec.score].bounds == _SHARE
+    return spec.kind in _SCORED and spec.unit in (Unit.RATE, Unit.EVENTS)
+
 
 def _value(spec: MetricSpec, value: float) -> float:
-    """Return a score as 0 to 1, more is better; an event that must not happen makes it 0."""
+    """Return a figure as 0 to 1, more is better; an event that must not happen makes it 0."""
     if spec.kind == "never":
         return 0.0 if value > 0 else 1.0
     kept = min(max(value, 0.0), 1.0)

@@ -218,7 +218,9 @@ def _searched(
         )
     limits.usd, limits.calls = options.budget_usd, options.calls
     members = finalists(found)
-    tell(f"search ended at {found.ended}: {plural(found.tried, 'candidate')} tried; asking {len(members)} on the unseen half")
+    tell(
+        f"search ended at {found.ended}: {plural(found.tried, 'candidate')} tried; asking {len(members)} on the unseen half"
+    )
     if not members:
         return found, ()
     try:
@@ -316,7 +318,10 @@ def _gated(
     options = setting.options
     left = options.budget_usd - ledger.spent_usd
     start = setting.wording.start
-    say(f"measuring {plural(len(files), 'candidate')} on the gate's cases; ${left:.4f} of the budget is left", file=sys.stderr)
+    say(
+        f"measuring {plural(len(files), 'candidate')} on the gate's cases; ${left:.4f} of the budget is left",
+        file=sys.stderr,
+    )
     try:
         done = evaluate(
             Options(

@@ -138,11 +138,12 @@ def test_a_finding_tells_nothing_that_a_customer_or_a_model_wrote(finding, shown
 
 def test_quality_is_the_mean_of_what_the_gate_bounds_and_zero_for_a_failure():
     quality = Quality(
+        suite=load_suite("summarize"),
         specs=(
             MetricSpec(name="grounded", kind="rate", score="grounded", unit=Unit.RATE),
             MetricSpec(name="harm", kind="never", score="harm", unit=Unit.EVENTS, higher_is_better=False),
             MetricSpec(name="unscored", kind="mean", score="unscored", unit=Unit.RATE),
-        )
+        ),
     )
     result = TaskResult(
         output="Two words", arm="primary", model="m", answered_by="m", latency_ms=5.0,
@@ -166,5 +167,8 @@ def test_quality_is_the_mean_of_what_the_gate_bounds_and_zero_for_a_failure():
     assert (found.quality, found.notes) == (0.0, ("no valid answer: it has 140 words",))
     assert "fact_coverage" in Quality.of_suite(load_suite("summarize")).names
     assert "words" not in Quality.of_suite(load_suite("summarize")).names
+    calls = Quality.of_suite(load_suite("scorecard")).names  # shares of one call's counts, and no kappa of one call
+    assert {"wrong_yes", "quotes_verified"} <= set(calls)
+    assert not [name for name in calls if "kappa" in name]
     with pytest.raises(OptimizeError, match="use one of: rouge_l, grounded"):
         Quality.of_suite(load_suite("summarize"), "latency_p50")
