@@ -9,6 +9,7 @@ from eval.run.loaders import load_dataset
 from eval.spine.cases import Case, cases_digest
 from eval.spine.errors import OptimizeError
 from eval.spine.suite import Suite
+from figures.command_line import omni
 from service.core.run.task import Task
 from service.kit.settings import Settings
 
@@ -55,7 +56,8 @@ def load_halves(suite: Suite, task: Task[Any], settings: Settings, *, seed: int)
     if min(len(halves.own), len(halves.other)) < _FEWEST:
         raise OptimizeError(
             f"task {suite.task!r} has {len(cases) + len(accepted)} cases to search with, and a search needs {2 * _FEWEST}: "
-            f"write more into datasets/{suite.task}/{TUNING}.jsonl, or accept harvested ones (`omni harvest`)"
+            f"write more into datasets/{suite.task}/{TUNING}.jsonl, or accept harvested ones: "
+            f"{omni('harvest', 'propose', task=suite.task)}"
         )
     return halves
 

@@ -169,7 +169,7 @@ def _lineage_lines(lineage: Lineage | None) -> list[str]:
         return []
     writers = ", ".join(json.dumps(name) for name in lineage.writers)
     return [
-        "lineage:  # written by `omni optimize`; the gate widens its intervals for so many looks at its cases",
+        "lineage:  # a search made this pair: the gate widens its intervals for so many looks at its cases",
         f"  run: {json.dumps(lineage.run)}",
         f"  number: {lineage.number}",
         f"  parent: {json.dumps(lineage.parent)}",

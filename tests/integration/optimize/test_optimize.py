@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -55,9 +56,14 @@ def overfits_to(own: set[str]) -> Share:
     return share
 
 
+def told_in(prompt: str) -> str:
+    """Return the instructions that a model is asked to reword."""
+    return re.search(r"```\n(.*?)\n```", prompt, re.DOTALL)[1]
+
+
 def with_next_rule(prompt: str) -> str:
     """Word new instructions: one more rule, the one that the prompt's own length draws."""
-    told = re.search(r"```\n(.*?)\n```", prompt, re.DOTALL)[1]
+    told = told_in(prompt)
     left = [rule for rule in RULES if rule not in told]
     return told if not left else f"{told}\n{left[len(prompt) % len(left)]}"
 
@@ -276,7 +282,7 @@ def test_a_gain_that_overfits_is_named_and_nothing_is_offered(place: Place) -> N
 @pytest.mark.acceptance("optimize-02")
 def test_without_a_gain_there_is_nothing_to_measure(place: Place) -> None:
     with served(no_gain) as (url, _):
-        code, out, _ = place.optimize(url, "--budget", "5", "--rounds", "6")
+        code, out, _ = place.optimize(url, "--budget", "5", "--rounds", "12")
     assert code == 1
     report = place.report()
     assert report["finalists"] == []
@@ -320,12 +326,13 @@ def test_no_order_of_a_customer_enters_a_prompt(place: Place) -> None:
     plant = load_suite("summarize").behaviour.plant
     cases = [json.loads(line) for line in dev.read_text().splitlines()]
     for number, case in enumerate(cases):
-        case["inputs"] = plant(case["inputs"], attacks[number % len(attacks)].replace("{word}", f"zorblax{number}"))
+        if SummarizeInputs.model_validate(case["inputs"]).visible():
+            case["inputs"] = plant(case["inputs"], attacks[number % len(attacks)].replace("{word}", f"zorblax{number}"))
     dev.write_text("".join(json.dumps(case) + "\n" for case in cases))
 
     def obeys(prompt: str) -> str:
         """Put all that the report says into the instructions, as a model that obeys whatever it reads would."""
-        told = re.search(r"```\n(.*?)\n```", prompt, re.DOTALL)[1]
+        told = told_in(prompt)
         return f"{told}\n{prompt.partition('<report>')[2].partition('</report>')[0]}"
 
     with served(true_gain, words=obeys) as (url, model):
@@ -341,13 +348,18 @@ def test_no_order_of_a_customer_enters_a_prompt(place: Place) -> None:
 
 @pytest.mark.acceptance("optimize-03")
 def test_the_cost_stays_within_the_budget_and_wrong_words_end_before_a_call(place: Place) -> None:
-    with served(true_gain) as (url, model):
-        code, _, err = place.optimize(url, "--budget", "0.03", "--rounds", "200", "--no-gate")
-        assert code in (0, 1), err
+    numbers = count(1)
+
+    def more(prompt: str) -> str:
+        """Never run out of words that change nothing."""
+        return f"{told_in(prompt)} Rule {next(numbers)}."
+
+    with served(no_gain, words=more) as (url, model):
+        code, _, err = place.optimize(url, "--budget", "0.04", "--rounds", "200", "--no-gate")
+        assert code == 1, err
         report = place.report()
-        assert float(report["cost"]["spent_usd"]) <= 0.03
-        assert float(report["cost"]["search_usd"]) > 0.01  # it was the limit that ended the search
-        assert report["ended"].endswith(" of $0.01") or report["ended"].endswith(" of $0.02")
+        assert report["ended"].endswith(" of $0.02")  # half of the budget is the search's
+        assert 0.015 < float(report["cost"]["spent_usd"]) <= 0.02
         answered = model.answered
         for words, said in (
             (("--budget", "5", "--quality", "latency_p50"), "use one of: rouge_l, grounded"),
