@@ -18,7 +18,8 @@ from figures.arrays import Floats
 Indices = NDArray[np.intp]
 Statistic = Callable[[Floats], Floats]
 
-RESAMPLES = 2_000  # at the most cautious level in use (98.75%) each tail still holds 12 draws
+RESAMPLES = 2_000  # at 98.75%, four looks at one pair, each tail still holds 12 draws
+MOST_RESAMPLES = 10_000  # a search may make a hundred looks; at 99.95% each tail then holds 2 to 3 draws
 CONFIDENCE = 0.95
 POWER = 0.80  # Cohen 1988; the power that detectable differences and needed cases are stated for
 
@@ -54,6 +55,11 @@ def resample_weights(n_cases: int, seed: int, resamples: int = RESAMPLES) -> Flo
     return drawn
 
 
+def resamples_at(confidence: float) -> int:
+    """Return how many draws an interval at ``confidence`` needs, with 12 of them in each tail where that can be afforded."""
+    return min(max(RESAMPLES, round(24 / (1 - confidence))), MOST_RESAMPLES)
+
+
 def percentile_interval(value: float, draws: Floats, n: int, *, confidence: float = CONFIDENCE) -> Interval:
     """Return the percentile bootstrap interval (Efron 1979) of ``draws`` around ``value``; none for a single case."""
     if n < 2:
@@ -84,7 +90,7 @@ def mean_interval(
         unseen = unseen_share(n, confidence)
         low, high = (mean + unseen * (bound - mean) for bound in bounds)
         return Interval(value=mean, low=low, high=high, n=n, method="all cases equal: Wilson")
-    draws = np.sort(resample_weights(n, seed) @ centred) / n
+    draws = np.sort(resample_weights(n, seed, resamples_at(confidence)) @ centred) / n
     # Ties at the estimate count half: scores with few values have many.
     below = (np.searchsorted(draws, -1e-12) + np.searchsorted(draws, 1e-12)) / 2 / len(draws)
     bias = float(special.ndtri(np.clip(below, 1 / len(draws), 1 - 1 / len(draws))))

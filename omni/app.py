@@ -18,6 +18,7 @@ from eval.commands.cases import check_cases
 from eval.commands.evaluate import evaluate_pairs, gate
 from eval.commands.harvest import harvest
 from eval.commands.knowledge import measure_knowledge
+from eval.commands.optimize import optimize
 from eval.commands.promote import promote, register, rollback
 from eval.commands.pull_request import changed, code_gate, pr_gate
 from eval.commands.release import agents, history, releases, verify
@@ -55,6 +56,7 @@ _EVALUATE: Commands = {
     "gate": gate,
     "behave": behave,
     "sweep": sweep,
+    "optimize": optimize,
     "cases": check_cases,
     "card": card,
     "pin": pin_artifacts,

@@ -122,7 +122,7 @@ class Assembly:
         primary, backup = answers.results(pair), answers.results(pair, "backup")
         judgement = replace(self._judgement(pair, rules.suite, answers, looks), looked_at=looked_at)
         shown = judgement.figures
-        if judgement.look.planned > 1:  # people read 95% intervals; the gate allows for its further looks
+        if judgement.look.looks > 1:  # people read 95% intervals; the gate allows for its further looks
             shown = replace(
                 shown,
                 metrics=self._metrics(pair, "primary", rules.suite, answers),

@@ -165,7 +165,7 @@ def load_judge(rubric: str, *, settings: Settings, cards: ModelCards, model: str
 
 
 def refuse_self_judging(judge: Judge, pairs: Sequence[Pair]) -> None:
-    """Check that no pair asks the judge's own model.
+    """Check that no pair asks the judge's own model, and that this model worded no pair of a search.
 
     Raises:
         ConfigurationError: naming judge, model and pair.
@@ -177,6 +177,13 @@ def refuse_self_judging(judge: Judge, pairs: Sequence[Pair]) -> None:
                     f"judge {judge.rubric!r} runs on {judge.pair.model}, which pair {pair.name!r} is made of; a model does not "
                     "judge itself: name another judge model with --judge-model, or leave that pair out"
                 )
+        writers = () if pair.lineage is None else pair.lineage.writers
+        if _bare(judge.pair.model) in map(_bare, writers):
+            raise ConfigurationError(
+                f"judge {judge.rubric!r} runs on {judge.pair.model}, which worded pair {pair.name!r} in the search "
+                f"{pair.lineage.run if pair.lineage else ''}; who optimises does not decide: name another judge model with "
+                "--judge-model, or leave that pair out"
+            )
 
 
 def refuse_same_answerer(judge: Judge, judged_by: str, answered_by: Collection[str]) -> None:

@@ -189,7 +189,7 @@ class _Printer:
             "+ is better for every metric"
         )
         table = self._table("margin allowed")
-        looks = {pair.gate.look.planned for pair in compared if pair.gate.look.planned > 1}
+        looks = {pair.gate.look.looks for pair in compared if pair.gate.look.looks > 1}
         for pair in compared:
             name = Text(self._fold(pair.pair_name, len(compared)), style="bold")
             table.add_column(name, overflow="fold", vertical="top")
@@ -209,8 +209,7 @@ class _Printer:
         self._console.print(table)
         self.say(
             "p: probability of a difference this large between equal pairs. sees: the smallest true drop that these cases "
-            "detect with 80% power."
-            + (f" Intervals are widened for {max(looks)} interim looks at the data." if looks else ""),
+            "detect with 80% power." + (f" Intervals are widened for {max(looks)} looks." if looks else ""),
             "dim",
         )
 
@@ -260,12 +259,10 @@ class _Printer:
         """Print each pair's checks that did not pass by reason, then what nobody looked at."""
         for pair in self._evaluation.pairs:
             gate, groups = pair.gate, check_groups(pair, self._suite)
-            if groups or gate.look.planned > 1 or gate.small_slices:
+            if groups or gate.look.words or gate.small_slices:
                 self._title(one_line(pair.pair_name, 60))
-            if gate.look.planned > 1:
-                look = gate.look
-                text = f"interim look {look.number} of {look.planned}, decided with {look.confidence:.2%} intervals"
-                self.say(text, "dim", indent=2)
+            if gate.look.words:
+                self.say(f"{gate.look.words}, decided with {gate.look.confidence:.2%} intervals", "dim", indent=2)
             self._print_groups(groups)
             if gate.small_slices:
                 small = "; ".join(conclusions.small_slice_text(check) for check in gate.small_slices)

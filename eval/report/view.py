@@ -356,6 +356,7 @@ def provenance(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) 
         answered = ", ".join(pair.answered_by) or "nothing"
         digest = f"sha256 {pair.pair_digest}; answered by {answered}"
         digest += f" (origin: {', '.join(pair.origins)})" if pair.origins else ""
+        digest += f"; {looks}" if (looks := pair.gate.look.words) else ""
         lines.append((f"pair {pair.pair_name} {pair.pair_version}", digest))
     lines += [(f"judge {n.rubric}", f"{n.status}; {n.model}, sha256 {n.digest}") for n in e.judges]
     return lines + _signatures(suite, cases)

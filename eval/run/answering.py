@@ -163,7 +163,10 @@ class InterimLooks:
 
     def at(self, pair: Pair) -> InterimLook:
         """Return the pair's present look."""
-        return InterimLook(number=self.taken.get(pair.digest, 1), planned=self.planned[pair.digest])
+        look = InterimLook(number=self.taken.get(pair.digest, 1), planned=self.planned[pair.digest])
+        if pair.lineage is None:
+            return look
+        return replace(look, tried=pair.lineage.tried, searched=pair.lineage.looks)
 
     def undecided(self, evaluation: Evaluation, pairs: Sequence[Pair]) -> list[Pair]:
         """Return the candidates that get one more look, and count it: undecided ones with budget left."""

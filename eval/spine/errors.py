@@ -45,6 +45,10 @@ class SweepError(HarnessError):
     """The matrix of prompts and models cannot be run as asked."""
 
 
+class OptimizeError(HarnessError):
+    """The search for a better prompt cannot run as asked; the message says what to change."""
+
+
 class ChangesError(HarnessError):
     """Changes cannot be determined: git, the repository or a commit is missing."""
 

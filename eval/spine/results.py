@@ -177,12 +177,30 @@ def behaviour_verdict(checks: Iterable[Check]) -> BehaviourVerdict:
 class InterimLook:
     """The interim look that a verdict is from: look ``number``, from 1, of ``planned``.
 
+    A pair that a search made (``Pair.lineage``) was chosen among ``tried`` candidates, 0 for a pair that a person wrote, and
+    counts as ``searched`` looks at the same cases. Whoever takes the luckiest of several looks errs more often than with one.
+
     While a pair is undecided and its answers vary, repeats are added and the gate decides again. Each such decision is an
     interim look, as in a trial with interim analyses; without a correction, several decisions err more often than one.
     """
 
     number: int = 1
     planned: int = 1
+    tried: int = 0
+    searched: int = 1
+
+    @property
+    def looks(self) -> int:
+        """By how many looks the gate divides the error that it allows itself."""
+        return self.planned * self.searched
+
+    @property
+    def words(self) -> str:
+        """Return what the verdict allows for, such as "interim look 1 of 4; chosen among 12 candidates"; "" for nothing."""
+        interim = f"interim look {self.number} of {self.planned}" if self.planned > 1 else ""
+        counted = f", counts as {self.searched} looks" if self.searched > 1 else ""
+        chosen = f"chosen among {self.tried} candidates{counted}" if self.tried else ""
+        return "; ".join(filter(None, (interim, chosen)))
 
     @property
     def confidence(self) -> float:
@@ -191,7 +209,7 @@ class InterimLook:
         Bonferroni: all looks together err no more often than one look at 95% would. This is conservative, because looks at
         the same cases are strongly correlated; a sharper spending function would need their correlation.
         """
-        return 1 - 0.05 / self.planned
+        return 1 - 0.05 / self.looks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

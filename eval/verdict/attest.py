@@ -1,6 +1,7 @@
 """Builds a pair's gate attestation and the figures file whose digest the attestation holds."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -47,9 +48,6 @@ def attest(
         performance: the suite's names for the figures by which people know a pair, each with its metric.
     """
     figures = figures_text(pair)
-    counts = {verdict.value: 0 for verdict in Verdict}
-    for check in pair.gate.checks:
-        counts[check.verdict.value] += 1
     return Attested(
         attestation=GateAttestation(
             pair_name=pair.pair_name,
@@ -68,7 +66,7 @@ def attest(
             baseline_digest=pair.gate.baseline_digest,
             evaluation_id=evaluation.run_id,
             verdict=pair.gate.verdict.value,
-            checks=counts,
+            checks=_counts(pair),
             behaviour=behaviour_verdict(pair.gate.checks),
             unseen=pair.gate.unseen,
             looked_at=pair.gate.looked_at,
@@ -76,6 +74,8 @@ def attest(
             counterpart=counterpart,
             documents=tuple(sorted(set(pair.documents.values()))),
             performance=_performance(pair, performance or {}),
+            candidates_tried=pair.gate.look.tried,
+            search_looks=pair.gate.look.searched if pair.gate.look.tried else 0,
             figures_digest=sha256_hex(figures),
             cases_digest=sha256_hex(cases),
             issued_at=now.replace(microsecond=0),
@@ -83,6 +83,12 @@ def attest(
         ),
         figures=figures,
     )
+
+
+def _counts(pair: PairResult) -> dict[str, int]:
+    """Return how many checks have each verdict."""
+    found = Counter(check.verdict for check in pair.gate.checks)
+    return {verdict.value: found[verdict] for verdict in Verdict}
 
 
 def _origins(evaluation: Evaluation, pair: PairResult) -> tuple[AnswerOrigin, ...]:

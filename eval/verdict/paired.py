@@ -7,7 +7,16 @@ import numpy as np
 from scipy import special
 
 from figures.arrays import Floats
-from figures.stats import CONFIDENCE, POWER, Interval, Statistic, normal_quantile, percentile_interval, resample_weights
+from figures.stats import (
+    CONFIDENCE,
+    POWER,
+    Interval,
+    Statistic,
+    normal_quantile,
+    percentile_interval,
+    resample_weights,
+    resamples_at,
+)
 
 RANDOMISATIONS = 10_000  # sacrebleu's default for its own approximate randomisation
 MOST_CASES = 1_000_000  # above this number, collecting more cases is not a realistic remedy
@@ -43,7 +52,7 @@ def difference_interval(
         confidence: of the two-sided interval.
         relative: as a share of the baseline: 0.25 is a quarter more.
     """
-    weights = resample_weights(n_cases, seed)
+    weights = resample_weights(n_cases, seed, resamples_at(confidence))
     everything = np.ones((1, n_cases))
 
     def compare(drawn: Floats) -> Floats:

@@ -21,6 +21,7 @@ from figures.stats import (
     mean_interval,
     percentile_interval,
     resample_weights,
+    resamples_at,
     unseen_share,
 )
 
@@ -95,7 +96,7 @@ def pooled_interval(side: Pooled, *, seed: int, confidence: float = CONFIDENCE) 
         return percentile_interval(value, np.array([value]), n, confidence=confidence)
     if isinstance(side.pool, CaseMean):
         return _mean(side.pool.values(side.names, side.counts), side.pool.bounds, seed, confidence)
-    draws = side.figures(resample_weights(n, seed))
+    draws = side.figures(resample_weights(n, seed, resamples_at(confidence)))
     draws = draws[~np.isnan(draws)]
     if len(draws) and np.isfinite(draws).all() and np.ptp(draws) < 1e-12:
         unseen = unseen_share(n, confidence)
@@ -121,7 +122,7 @@ def pooled_difference(
         least, greatest = a.pool.bounds
         change = a.pool.values(a.names, a.counts) - a.pool.values(b.names, b.counts)
         return _mean(change, (least - greatest, greatest - least), seed, confidence)
-    weights = resample_weights(len(both), seed)
+    weights = resample_weights(len(both), seed, resamples_at(confidence))
     draws = a.figures(weights) - b.figures(weights)
     draws = draws[~np.isnan(draws)]
     if len(draws) and np.isfinite(draws).all() and np.ptp(draws) < 1e-12:

@@ -49,7 +49,7 @@ def cells(options: SweepOptions, settings: Settings) -> list[Pair]:
         raise SweepError(f"name the models to sweep: {again}")
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     chosen = list(dict.fromkeys(card_named(name, cards).id for name in options.models))
-    replaced = [model for model in chosen if _only_stand_in(cards.get(model), settings)]
+    replaced = [model for model in chosen if only_stand_in(cards.get(model), settings)]
     if replaced and not options.stand_in:
         raise SweepError(
             f"only a stand-in would answer for {', '.join(replaced)} here, so the figures would not be theirs; leave "
@@ -75,7 +75,8 @@ def card_named(name: str, cards: ModelCards) -> ModelCard:
     return cards.get(name)
 
 
-def _only_stand_in(card: ModelCard, settings: Settings) -> bool:
+def only_stand_in(card: ModelCard, settings: Settings) -> bool:
+    """Return whether nothing but a stand-in would answer for a model here."""
     own = settings.bedrock.endpoint is not None and settings.bedrock.stand_in is None
     return settings.environment == "local" and card.replaced_locally and not own
 

@@ -13,7 +13,7 @@ from eval.spine.suite import MetricSpec
 from eval.verdict.kinds.kind import ArmAnswers, ComparedAnswers, Difference, Measured, MetricKind, ScoredReference
 from eval.verdict.paired import difference_interval, randomisation_test
 from eval.verdict.pooled import pooled, pooled_difference, pooled_interval, pooled_value
-from figures.stats import Interval, percentile_interval, resample_weights
+from figures.stats import Interval, percentile_interval, resample_weights, resamples_at
 
 _NO_OVERLAP = "production's answers share no n-gram with the references"
 
@@ -63,7 +63,7 @@ class CorpusScore(MetricKind):
             return Measured(interval=None, unscored=unscored)
         corpus = _corpus(spec, usable, answers.cases)
         n = len(corpus.statistics)
-        draws = corpus.weighted_scores(resample_weights(n, answers.suite.seed))
+        draws = corpus.weighted_scores(resample_weights(n, answers.suite.seed, resamples_at(answers.confidence)))
         interval = percentile_interval(_score_of_all(corpus), draws, n, confidence=answers.confidence)
         return Measured(interval=interval, unscored=unscored)
 

@@ -32,6 +32,9 @@ class GateAttestation:
     ``counterpart`` is the digest of the code that talked to the pair where cases were played out, such as the scripted customer.
     ``documents`` are the digests of the indexes that the pair's tools searched, sorted. ``performance`` are the figures by which
     people know a pair, by the suite's names for them.
+
+    ``candidates_tried`` is how many candidates a search measured before it chose this pair, and ``search_looks`` for how many
+    looks of the search at the gate's cases the verdict's intervals are widened; both are 0 for a pair that a person wrote.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -60,6 +63,8 @@ class GateAttestation:
     counterpart: str = ""
     documents: tuple[str, ...] = ()
     performance: dict[str, float] = field(default_factory=dict)
+    candidates_tried: int = 0
+    search_looks: int = 0
     figures_digest: str
     cases_digest: str
     issued_at: datetime
@@ -77,7 +82,7 @@ class GateAttestation:
 
     def statement(self) -> dict[str, Any]:
         """Return the in-toto statement to sign."""
-        optional = ("counterpart", "documents", "performance", "sentences")
+        optional = ("candidates_tried", "counterpart", "documents", "performance", "search_looks", "sentences")
         left_out = {*_SUBJECT, *(name for name in optional if not getattr(self, name))}
         predicate = _ADAPTER.dump_python(self, mode="json", exclude=left_out)
         return build_statement(f"{self.task}/{self.pair_name}", self.pair_digest, GATE_TYPE, predicate)

@@ -15,6 +15,7 @@ VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_RUN = re.compile(r"[0-9A-Za-z-]{6,40}")
 _LONGEST_FILE = 200
 
 # Less has no room for the newest interaction and a line about the others.
@@ -101,6 +102,36 @@ class Artifact:
         return None if _SHA256.fullmatch(self.sha256) else "sha256 must be 64 hexadecimal digits, in lower case"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """Where a pair comes from that a search made (``omni optimize``); signed with the pair, as part of its digest.
+
+    ``run`` is the id of the search, and ``number`` the candidate's in it. ``parent`` is the digest of the pair that the search
+    began with. ``tried`` counts all candidates that were measured before this one was chosen, and ``looks`` is by how many looks
+    at its cases the gate widens its intervals; both include those of the parent's own search. ``looks`` is ``tried`` unless the
+    candidate was fixed before the gate's cases were read. ``writers`` are the ids of the models that worded the candidates; none
+    of them may judge the pair.
+    """
+
+    run: str
+    number: int
+    parent: str
+    tried: int
+    looks: int
+    writers: tuple[str, ...] = ()
+
+    def fault(self) -> str | None:
+        """Return what is wrong with it, or None; pairs that somebody stored may hold anything."""
+        if not isinstance(self.run, str) or not _RUN.fullmatch(self.run):
+            return "run must be the id of a search, such as 20261125T221500-1a2b"
+        if not isinstance(self.parent, str) or not _SHA256.fullmatch(self.parent):
+            return "parent must be the digest of a pair: 64 hexadecimal digits, in lower case"
+        numbers = (self.number, self.tried, self.looks)
+        if not all(isinstance(value, int) and not isinstance(value, bool) and value >= 1 for value in numbers):
+            return "number, tried and looks must be whole numbers above zero"
+        return None if all(isinstance(name, str) and name for name in self.writers) else "writers must be ids of models"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """One prompt of a pair with its own model: a judge, a validator, a router. The pair's main prompt is the part named "".
@@ -143,7 +174,7 @@ class Pair:
     beside the main one. ``artifacts``, sorted by name, are files that decide answers; ``opened`` has their verified bytes by
     SHA-256, as ``pair_file.artifacts`` read them, and is no part of what a pair is. A ``candidate`` is written to be released. A
     ``floor`` is what a candidate must beat, and may be released, too. A ``demo`` shows something, never has to pass the gate, and
-    is released to stage ``local`` alone.
+    is released to stage ``local`` alone. ``lineage`` is None for a pair that a person wrote.
     """
 
     name: str
@@ -162,6 +193,7 @@ class Pair:
     artifacts: tuple[Artifact, ...] = ()
     description: str = ""
     role: PairRole = "candidate"
+    lineage: Lineage | None = None
     opened: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def content(self) -> dict[str, Any]:
@@ -175,7 +207,7 @@ class Pair:
             for name in ("verifies", "own_words", "documents"):
                 if not tool[name]:
                     del tool[name]
-        for name in ("tools", "parts", "artifacts"):
+        for name in ("tools", "parts", "artifacts", "lineage"):
             if not fields[name]:
                 del fields[name]
         return fields
@@ -263,6 +295,7 @@ class Pair:
                     ),
                     "parts": tuple(map(_part, fields.get("parts", ()))),
                     "artifacts": _artifacts(fields.get("artifacts", ())),
+                    "lineage": _lineage(fields.get("lineage")),
                 }
             )
         except (KeyError, TypeError) as err:
@@ -292,6 +325,15 @@ def _artifacts(stored: Sequence[Mapping[str, Any]]) -> tuple[Artifact, ...]:
             raise TypeError(f"artifact {artifact.name!r}: {fault}")
     if len({artifact.name for artifact in found}) < len(found):
         raise TypeError("two artifacts have the same name")
+    return found
+
+
+def _lineage(stored: Mapping[str, Any] | None) -> Lineage | None:
+    if stored is None:
+        return None
+    found = Lineage(**_tuples(stored, "writers"))
+    if fault := found.fault():
+        raise TypeError(f"lineage: {fault}")
     return found
 
 

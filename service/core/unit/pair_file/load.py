@@ -9,6 +9,7 @@ from service.core.unit.pair import (
     MINIMUM_HISTORY_TOKENS,
     VARIABLE,
     Artifact,
+    Lineage,
     OutputRules,
     Pair,
     PairRole,
@@ -49,11 +50,13 @@ _SECTIONS: Mapping[str, frozenset[str]] = {
             "tools",
             "parts",
             "artifacts",
+            "lineage",
         ]
     ),
     **_OF_A_MODEL,
     "output": frozenset({"schema", "max_words", "min_words", "labels"}),
     "serving": frozenset({"deadline_ms", "hedge_delay_ms", "max_history_tokens"}),
+    "lineage": frozenset({"run", "number", "parent", "tried", "looks", "writers"}),
 }
 _OF_A_PART = frozenset({"description", "model", "backup", "cache_prefix", "inputs", "prompt"})
 _OF_AN_ARTIFACT = ("file", "sha256")
@@ -89,7 +92,19 @@ def load_pair(
     Raises:
         PairError: with ``path:line: what is wrong; what to do``; or the bytes of an artifact are others than the pair names.
     """
-    source = FrontMatter(path, _read(path))
+    return pair_of_text(path, _read(path), cards=cards, task_variables=task_variables, part_variables=part_variables)
+
+
+def pair_of_text(
+    path: Path,
+    text: str,
+    *,
+    cards: ModelCards,
+    task_variables: Collection[str],
+    part_variables: Mapping[str, Collection[str]] = _NO_PARTS,
+) -> Pair:
+    """Read the pair that ``path`` would hold with ``text``, whose lines end with a line feed; see ``load_pair``."""
+    source = FrontMatter(path, text)
     source.check_keys(_SECTIONS, _REQUIRED)
     templates = Templates(source=source, text=source.body, line=source.body_line)
     main = _prompt(source, "", templates, task_variables, cards)
@@ -112,6 +127,7 @@ def load_pair(
         parts=_parts(source, part_variables, cards),
         artifacts=_artifacts(source),
         role=_role(source),
+        lineage=_lineage(source),
     )
     return open_artifacts(pair, path.parent)
 
@@ -250,6 +266,22 @@ def _role(source: FrontMatter) -> PairRole:
     if role is not None and role not in get_args(PairRole):
         source.fail("role", f"unknown role {role!r}; one of: {', '.join(get_args(PairRole))}")
     found: PairRole = role or "candidate"
+    return found
+
+
+def _lineage(source: FrontMatter) -> Lineage | None:
+    if source.get("lineage") is None:
+        return None
+    found = Lineage(
+        run=source.text("lineage.run"),
+        number=source.number("lineage.number", whole=True),
+        parent=source.text("lineage.parent"),
+        tried=source.number("lineage.tried", whole=True),
+        looks=source.number("lineage.looks", whole=True),
+        writers=source.texts("lineage.writers"),
+    )
+    if fault := found.fault():
+        source.fail("lineage", fault)
     return found
 
 
