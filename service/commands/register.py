@@ -13,6 +13,7 @@ from service.commands.calls.validation import validate_calls
 from service.commands.customer import customer
 from service.commands.dashboards import dashboards
 from service.commands.doctor import doctor
+from service.commands.features import features
 from service.commands.knowledge import knowledge
 from service.commands.load import load_events
 from service.commands.local import down, status, up
@@ -54,6 +55,7 @@ COMMANDS = frozenset(
         "callbacks",
         "calls",
         "customer",
+        "features",
         "knowledge",
         "models",
         "tenant",
@@ -71,6 +73,7 @@ def add_commands(app: typer.Typer) -> None:
         for name, command in commands.items():
             app.command(name, rich_help_panel=panel)(command)
     app.add_typer(audit, name="audit", rich_help_panel=WAREHOUSE)
+    app.add_typer(features, name="features", rich_help_panel=WAREHOUSE)
     app.add_typer(models, name="models", rich_help_panel=SERVE)
     app.add_typer(tools, name="tools", rich_help_panel=SERVE)
     app.add_typer(callbacks, name="callbacks", rich_help_panel=SERVE)
