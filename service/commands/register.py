@@ -16,6 +16,7 @@ from service.commands.doctor import doctor
 from service.commands.features import features
 from service.commands.knowledge import knowledge
 from service.commands.load import load_events
+from service.commands.load_customers import load_customers
 from service.commands.local import down, status, up
 from service.commands.models import models
 from service.commands.quality.files import compact_results, export_week
@@ -46,7 +47,13 @@ _SERVE: Commands = {
     "clients": clients,
     "token-keys": token_keys,
 }
-_WAREHOUSE: Commands = {"load-events": load_events, "sql": sql, "reconcile": reconcile, "dashboards": dashboards}
+_WAREHOUSE: Commands = {
+    "load-events": load_events,
+    "load-customers": load_customers,
+    "sql": sql,
+    "reconcile": reconcile,
+    "dashboards": dashboards,
+}
 COMMANDS = frozenset(
     (
         *_SERVE,

@@ -2,7 +2,7 @@
 
 CREATE TABLE IF NOT EXISTS omni_customer_events (
     tenant         VARCHAR(64)    NOT NULL ENCODE BYTEDICT,
-    event_id       VARCHAR(128)   NOT NULL ENCODE ZSTD,
+    event_id       VARCHAR(256)   NOT NULL ENCODE ZSTD,
     customer       VARCHAR(64)    NOT NULL ENCODE ZSTD DISTKEY,
     event_type     VARCHAR(16)    NOT NULL ENCODE BYTEDICT,
     occurred_at    TIMESTAMPTZ    NOT NULL ENCODE RAW SORTKEY,

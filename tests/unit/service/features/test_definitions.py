@@ -83,7 +83,9 @@ def test_a_wrong_query_is_refused_by_name(wrong, why):
 
 def test_a_query_sees_only_what_was_known():
     sql = known_until(SERVICES)
-    assert sql.count("FROM omni_customer_events") == sql.count("FROM omni_customer_events WHERE known_at <= :until") == 1
+    assert (
+        sql.count("FROM omni_customer_events") == sql.count("FROM omni_customer_events WHERE known_at <= :until") == 1
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from empty_warehouse import empty_warehouse
 
 from eval.instruments.bench.customers import event, random_events
+from eval.instruments.bench.naive_features import features_by_hand
 from service.features.compare import compare
 from service.features.compute import FeatureWriter, feature_rows, last_run
 from service.features.definitions import read_views
@@ -26,8 +27,6 @@ VIEWS = read_views()
 SERVICES, VALUE = VIEWS.find("services"), VIEWS.find("value")
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
-
-YEAR = timedelta(days=365)
 
 
 @pytest.fixture
@@ -52,33 +51,6 @@ def writer(warehouse, rows, **more):
 
 def visit(customer, number, days_ago, satisfaction=None, **more):
     return event(customer, number, "service", NOW - days_ago * DAY, service="visit", satisfaction=satisfaction, **more)
-
-
-def by_hand(rows, tenant, customer, at):
-    """Return the features of a customer at a moment, computed event by event."""
-    known = [row for row in rows if (row["tenant"], row["customer"]) == (tenant, customer) and row["known_at"] <= at]
-    services = [row for row in known if row["event_type"] == "service"]
-    found = {}
-    if services:
-        marks = [row["satisfaction"] for row in services if row["satisfaction"] is not None]
-        last = [row for row in services if row["occurred_at"] > at - YEAR]
-        before = [row for row in services if at - 2 * YEAR < row["occurred_at"] <= at - YEAR]
-        means = [mean([row["satisfaction"] for row in part]) for part in (last, before)]
-        found |= {"total_services": len(services), "services_last_year": len(last), "average_satisfaction": mean(marks)}
-        found["satisfaction_trend"] = None if None in means else means[0] - means[1]
-    paid = [row["amount"] for row in known if row["amount"] is not None]
-    if paid:
-        found["lifetime_value"] = float(sum(paid))
-    homes = [row for row in known if row["home_kind"] is not None]
-    if homes:
-        home = max(homes, key=lambda row: (row["known_at"], row["occurred_at"], row["event_id"]))
-        found |= {name: home[name] for name in ("home_kind", "home_garden", "home_built")}
-    return found
-
-
-def mean(marks):
-    marks = [mark for mark in marks if mark is not None]
-    return sum(marks) / len(marks) if marks else None
 
 
 def test_features_are_those_worked_out_by_hand(warehouse):
@@ -126,7 +98,9 @@ def test_history_online_and_a_slow_count_agree_on_random_customers(warehouse, ro
         (view, as_known(history(warehouse, view, NOW).rows, cases, list(view.columns))) for view in VIEWS.served()
     ]
     for number, (tenant, customer, at) in enumerate(asked):
-        expected = by_hand(events, tenant, customer, at)
+        expected = features_by_hand(
+            [row for row in events if (row["tenant"], row["customer"]) == (tenant, customer)], at
+        )
         for view, found in at_cases:
             for name, column in view.columns.items():
                 got, wanted = served(found[name].iloc[number], column.kind), expected.get(name)
