@@ -131,6 +131,9 @@ def test_the_commands_load_quarantine_replay_compute_check_and_show(settings, tm
     checked = run("features", "check")
     assert checked.exit_code == 0, checked.output
     assert "services@1: 1 customers in the warehouse, 1 served, 1 equal" in checked.output
+    drifted = run("features", "drift", "value", "--days", "1")
+    assert drifted.exit_code == 0, drifted.output
+    assert "lifetime_value: too few to say" in drifted.output
     item = feature_table(settings).get((f"{settings.stage}/acme/{account_hash('c-1000')}", "services@1"))
     feature_table(settings).put(item | {"values": item["values"] | {"total_services": 3}})
     wrong = run("features", "check", "services")
