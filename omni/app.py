@@ -37,8 +37,9 @@ from omni.deploying.rehearse import rehearse
 from omni.scheduling import schedule
 from omni.simulated import mark_simulated, use_simulated_store
 from omni.training import intents, pin_artifacts
-from reports.commands import report, report_power
+from reports.commands import feature_drift, report, report_power
 from reports.errors import ReportError
+from service.commands.features import features
 from service.commands.knowledge import knowledge
 from service.commands.register import CALLS, KNOWLEDGE, SERVE, WAREHOUSE, Commands
 from service.commands.register import COMMANDS as SERVICE_COMMANDS
@@ -119,6 +120,7 @@ def build_app() -> typer.Typer:
     app.add_typer(rehearse, name="rehearse", rich_help_panel=RELEASE)
     add_service_commands(app)
     knowledge.command("measure")(measure_knowledge)
+    features.command("drift")(feature_drift)
     for station, commands in ((WAREHOUSE, _WAREHOUSE), (MEASURE, _MEASURE)):
         for name, command in commands.items():
             app.command(name, rich_help_panel=station)(command)

@@ -48,6 +48,21 @@ def bench_checks() -> None:
     _end(main())
 
 
+@bench.command("features")
+def bench_features(
+    customers: Annotated[int, typer.Option(min=1, help="Customers whose features are compared.")] = 10_000,
+    served: Annotated[int, typer.Option(min=0, help="Customers among whom features are read; 0: time nothing.")] = 100_000,
+    keep: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write cases, events and features as Parquet, for a reference."),
+    ] = None,
+) -> None:
+    """Compare features in history and as served, customer by customer, and time reads. Exit code 1: two differ."""
+    from eval.instruments.bench.features import main
+
+    _end(main(customers, served, keep))
+
+
 @bench.command("service")
 def bench_service(
     profile: Annotated[bool, typer.Option("--profile", help="Print where the CPU time goes.")] = False,

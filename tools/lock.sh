@@ -16,6 +16,7 @@ cp requirements/dev.txt requirements/extras.txt # the same versions, and more pa
 compile "${development[@]}" --extra speech --extra voices --extra redaction --extra knowledge pyproject.toml -o requirements/extras.txt
 compile --upgrade requirements/infra.in -o requirements/infra.txt
 compile --extra local --extra eval --extra warehouse --extra ragas pyproject.toml requirements/ragas.in -o requirements/ragas.txt
+compile requirements/feast.in -o requirements/feast.txt # the reference for features
 compile --constraint requirements/dev.txt requirements/registry.in -o requirements/registry.txt # MLflow's server, in its own image
 compile --upgrade requirements/node.in -o requirements/node.txt # where the system's own is too old
 compile requirements/clients.in -o requirements/clients.txt # generates the API's clients

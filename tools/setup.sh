@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets this checkout up, each part once: tools/setup.sh [base] [extras] [chromium] [node] [image] [ragas] [infra] [registry]. `make` calls it; PYTHON names the
+# Sets this checkout up, each part once: tools/setup.sh [base] [extras] [chromium] [node] [image] [ragas] [feast] [infra] [registry]. `make` calls it; PYTHON names the
 # interpreter, as in make setup PYTHON=python3.11.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -82,6 +82,16 @@ set_up_ragas() {
   touch .venv-ragas/.ready
 }
 
+# The reference for features: Feast needs an older pandas than the project.
+set_up_feast() {
+  set_up_base
+  outdated .venv-feast/.ready requirements/feast.txt || return 0
+  stage "Feast in .venv-feast" "$download_failed" "$venv/bin/uv" venv $quietly --allow-existing --python "$venv/bin/python" .venv-feast
+  stage "packages" "$download_failed" \
+    "$venv/bin/uv" pip install $quietly --python .venv-feast/bin/python --require-hashes -r requirements/feast.txt
+  touch .venv-feast/.ready
+}
+
 # The infrastructure code has an environment of its own: the CDK, its checks and cfn-lint (0.35 GB), which nothing else needs.
 set_up_infra() {
   set_up_base
@@ -153,10 +163,10 @@ set_up_image() {
 
 for part in "${@:-base}"; do
   case $part in
-    base | extras | chromium | node | image | ragas | infra | registry) "set_up_$part" ;;
+    base | extras | chromium | node | image | ragas | feast | infra | registry) "set_up_$part" ;;
     next) echo "Next: make eval" ;;
     *)
-      echo "error: no part '$part'; there are base, extras, chromium, node, image, ragas, infra, registry" >&2
+      echo "error: no part '$part'; there are base, extras, chromium, node, image, ragas, feast, infra, registry" >&2
       exit 2
       ;;
   esac

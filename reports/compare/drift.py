@@ -11,6 +11,7 @@ from scipy import stats
 
 from figures.arrays import Floats
 from reports.read.data import WeekData
+from reports.read.features import FeatureFrames
 from reports.read.metrics import SMALLEST
 from reports.read.queries import ABSENT, DIMENSIONS, NUMBERS
 
@@ -57,6 +58,20 @@ def drifts(data: WeekData) -> list[Drift]:
         weeks = _week(series, 0), _week(series, -1)
         if {*weeks[0], *weeks[1]} != {0.0}:
             found.append(_numbers(title, kind, *weeks))
+    return [*found, *feature_drifts(data.features)]
+
+
+def feature_drifts(features: FeatureFrames) -> list[Drift]:
+    """Return the drift of each feature's known values, and of the share in which it is missing if that is ever so."""
+    found = []
+    for name, frame in features.items():
+        known = frame[frame["value"].notna()].set_index(["period", "value"])["n"]
+        found.append(_numbers(name, "input", _week(known, 0), _week(known, -1)))
+        said = frame["value"].notna().map({True: "known", False: "missing"})
+        shares = frame.groupby(["period", said])["n"].sum()
+        weeks = _week(shares, 0), _week(shares, -1)
+        if "missing" in {*weeks[0], *weeks[1]}:
+            found.append(_categories(f"{name} known or missing", *weeks))
     return found
 
 
@@ -94,10 +109,14 @@ def _numbers(
     places = len(edges) + 1
     binned = [np.bincount(bins, weights=side, minlength=places).astype(np.float64) for side in (a, b)]
     bounds = [
-        f"up to {edges[0]:.0f}",
-        *(f"{low:.0f} to {high:.0f}" for low, high in pairwise(edges)),
+        f"up to {_shown(edges[0])}",
+        *(f"{_shown(low)} to {_shown(high)}" for low, high in pairwise(edges)),
     ]
-    return _drift(name, kind, binned[0], binned[1], [*bounds, f"above {edges[-1]:.0f}"], ks)
+    return _drift(name, kind, binned[0], binned[1], [*bounds, f"above {_shown(edges[-1])}"], ks)
+
+
+def _shown(number: float) -> str:
+    return f"{number:.0f}" if number == int(number) else f"{number:.2f}"
 
 
 def _drift(

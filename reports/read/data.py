@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from reports.read import queries
+from reports.read.features import FeatureFrames, kept_features
 from reports.read.metrics import SMALLEST
 from reports.read.weeks import Week
 
@@ -37,6 +38,7 @@ class WeekData:
     latencies: pd.DataFrame
     slice_latencies: Mapping[str, pd.DataFrame]
     numbers: Mapping[str, pd.DataFrame]
+    features: FeatureFrames
     pairs: pd.DataFrame
     releases: pd.DataFrame
     promises: pd.DataFrame
@@ -98,6 +100,7 @@ def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime, *, w
         slice_latencies={name: ask(queries.slice_latencies(week, name), before) for name in queries.DIMENSIONS},
         numbers={name: ask(queries.numbers(week, name), last) for name in queries.NUMBERS}
         | {"hour": ask(queries.hours(week), last)},
+        features=kept_features(ask(queries.kept_inputs(week), last)),
         pairs=ask(queries.PAIRS, long_ago),
         releases=ask(queries.RELEASES, long_ago),
         promises=ask(queries.PROMISES, long_ago),

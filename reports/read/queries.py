@@ -136,6 +136,13 @@ def numbers(week: Week, column: str) -> str:
         FROM omni_summaries s WHERE {_WINDOW} GROUP BY 1, 2"""  # noqa: S608
 
 
+def kept_inputs(week: Week) -> str:
+    """Return the kept inputs of answers that were written from features, by week."""
+    return f"""
+        SELECT {_week(week)} AS period, s.inputs AS inputs
+        FROM omni_answer_details s WHERE {_WINDOW} AND s.inputs LIKE '%"features"%'"""  # noqa: S608
+
+
 def hours(week: Week) -> str:
     """Return the number of answers by week and local hour."""
     seconds = week.local_seconds(_TIME, weeks=HISTORY_WEEKS)

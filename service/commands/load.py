@@ -53,7 +53,7 @@ def load_events(
     if bulk is not None:
         _bulk(settings, bulk, key)
         return
-    settings = _with_running_aws(settings)
+    settings = with_running_aws(settings)
     from service.loading.build import build_loader
 
     loader, archive = build_loader(settings, _Progress())
@@ -70,7 +70,8 @@ def load_events(
         _say(tally)
 
 
-def _with_running_aws(settings: "Settings") -> "Settings":
+def with_running_aws(settings: "Settings") -> "Settings":
+    """Return ``settings`` with the endpoint of the local AWS, if none is set. Raises ``ConfigurationError``: none runs."""
     if settings.environment != "local" or settings.aws.endpoint is not None:
         return settings
     from service.local import aws

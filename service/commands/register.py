@@ -13,8 +13,10 @@ from service.commands.calls.validation import validate_calls
 from service.commands.customer import customer
 from service.commands.dashboards import dashboards
 from service.commands.doctor import doctor
+from service.commands.features import features
 from service.commands.knowledge import knowledge
 from service.commands.load import load_events
+from service.commands.load_customers import load_customers
 from service.commands.local import down, status, up
 from service.commands.models import models
 from service.commands.quality.files import compact_results, export_week
@@ -45,7 +47,13 @@ _SERVE: Commands = {
     "clients": clients,
     "token-keys": token_keys,
 }
-_WAREHOUSE: Commands = {"load-events": load_events, "sql": sql, "reconcile": reconcile, "dashboards": dashboards}
+_WAREHOUSE: Commands = {
+    "load-events": load_events,
+    "load-customers": load_customers,
+    "sql": sql,
+    "reconcile": reconcile,
+    "dashboards": dashboards,
+}
 COMMANDS = frozenset(
     (
         *_SERVE,
@@ -54,6 +62,7 @@ COMMANDS = frozenset(
         "callbacks",
         "calls",
         "customer",
+        "features",
         "knowledge",
         "models",
         "tenant",
@@ -71,6 +80,7 @@ def add_commands(app: typer.Typer) -> None:
         for name, command in commands.items():
             app.command(name, rich_help_panel=panel)(command)
     app.add_typer(audit, name="audit", rich_help_panel=WAREHOUSE)
+    app.add_typer(features, name="features", rich_help_panel=WAREHOUSE)
     app.add_typer(models, name="models", rich_help_panel=SERVE)
     app.add_typer(tools, name="tools", rich_help_panel=SERVE)
     app.add_typer(callbacks, name="callbacks", rich_help_panel=SERVE)

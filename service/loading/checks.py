@@ -20,6 +20,7 @@ from service.core.unit.channel import RECORDED
 from service.warehouse.events import (
     AnswerDetailEvent,
     AuditEvent,
+    CustomerEvent,
     FeedbackEvent,
     FindingEvent,
     InteractionEvent,
@@ -162,6 +163,25 @@ def _finding(limit: pd.Timestamp) -> pandera.DataFrameSchema:
     )
 
 
+def _customer_event(limit: pd.Timestamp) -> pandera.DataFrameSchema:
+    # A customer's history is older than the service.
+    times = [pandera.Check.less_than_or_equal_to(limit, error="not in the future")]
+    return pandera.DataFrameSchema(
+        _each(("occurred_at", "known_at"), *times)
+        | _one_of(("customer", "service", "payment"), "event_type")
+        | _bytes(2 * _LONGEST_ID_BYTES, "event_id", least=1)
+        | _bytes(200, "service", least=1, nullable=True)
+        | _between(1, 5, "satisfaction", nullable=True)
+        | _between(-1e6, 1e6, "amount", nullable=True)
+        | _between(1500, 2100, "home_built", nullable=True),
+        checks=[
+            _rule("a service names what was done", lambda f: (f["event_type"] != "service") | f["service"].notna()),
+            _rule("a payment has an amount", lambda f: (f["event_type"] != "payment") | f["amount"].notna()),
+            _rule("only a service has a mark", lambda f: (f["event_type"] == "service") | f["satisfaction"].isna()),
+        ],
+    )
+
+
 def _release(limit: pd.Timestamp) -> pandera.DataFrameSchema:
     return pandera.DataFrameSchema(
         _not_after(limit, "released_at") | _one_of(("promote", "rollback", "restore"), "kind") | _bytes(4096, "why")
@@ -183,6 +203,7 @@ _SCHEMAS: Mapping[type[WarehouseEvent], Callable[[pd.Timestamp], pandera.DataFra
     AuditEvent: _audit_event,
     FindingEvent: _finding,
     ReleaseEvent: _release,
+    CustomerEvent: _customer_event,
     PromiseEvent: _promise,
 }
 

@@ -355,6 +355,30 @@ class CallOverrideEvent(WarehouseEvent):
     pair_digest: str
 
 
+class CustomerEvent(WarehouseEvent):
+    """Something that happened with a tenant's customer. It is never changed: a correction is another event."""
+
+    table = "omni_customer_events"
+    key = ("tenant", "event_id")
+
+    tenant: str
+    event_id: str  # the source system's
+    customer: str  # a keyed hash
+    event_type: Literal["customer", "service", "payment"]
+    occurred_at: datetime
+    known_at: datetime  # when somebody who decided on a message could first know it; never before occurred_at
+    service: str | None
+    satisfaction: int | None  # a mark from 1 to 5
+    amount: Decimal | None  # paid, in the tenant's currency; negative if it was paid back
+    home_kind: Literal["house", "flat"] | None
+    home_garden: bool | None
+    home_built: int | None  # a year
+    content: str  # the digest of what was told, to tell a repeated event from a contradiction
+    loaded_at: datetime
+    schema_version: int
+    source: str  # stream, shard and number, or file and line
+
+
 EVENTS: tuple[type[WarehouseEvent], ...] = (
     SummaryEvent,
     InteractionEvent,
@@ -366,4 +390,4 @@ EVENTS: tuple[type[WarehouseEvent], ...] = (
     PromiseEvent,
 )
 CALL_EVENTS: tuple[type[WarehouseEvent], ...] = (CallEvent, CallCriterionEvent, CallOverrideEvent)
-TABLES: tuple[type[WarehouseEvent], ...] = (*EVENTS, LoadEvent, *CALL_EVENTS)
+TABLES: tuple[type[WarehouseEvent], ...] = (*EVENTS, LoadEvent, *CALL_EVENTS, CustomerEvent)

@@ -11,6 +11,7 @@ from service.audit.stores import FindingTable
 from service.channels.phone import voicemail
 from service.core.tools import effect_table
 from service.desk import callback, handover
+from service.features import online as features
 from service.kit.aws.stores import FINDINGS, QUEUES
 from service.kit.records import tombstones
 from service.kit.records.memory import RowsInMemory
@@ -61,6 +62,7 @@ def test_other_tables_and_queues_forget_when_they_are_promised_to():
         "effects of tools": timedelta(seconds=effect_table._KEPT_S),
         "rows of summaries and answers": timedelta(days=settings.summaries.days),
         "notes of erased customers": tombstones.KEPT_FOR,
+        "features of customers": features.KEPT_FOR,
         "messages in queues": timedelta(seconds=max(shape.kept_s for shape in QUEUES)),
     }
     assert {what: timedelta(days=KEPT[what]["days"]) for what in does} == does
@@ -81,6 +83,7 @@ def test_production_keeps_log_and_objects_as_promised():
     for what, name in (
         ("shadow answers", "shadow_days"),
         ("dead letters", "results_days"),
+        ("events of customers that could not be loaded", "results_days"),
         ("files that Redshift copies", "staging_days"),
         ("calls as they arrive", "calls_days"),
         ("results of calls", "results_days"),

@@ -241,6 +241,7 @@ class DataStack(cdk.Stack):
         return [
             _expiry("shadow-answers", "omni-shadow/", keeps.shadow_days),
             _expiry("dead-letters", "omni-channel/dead/", keeps.results_days),
+            _expiry("customer-quarantine", "omni-channel/customer-quarantine/", keeps.results_days),
             _expiry("warehouse-staging", "omni-channel/warehouse-staging/", keeps.staging_days),
             {
                 **_expiry("answers", "omni-channel/", keeps.archive_days),

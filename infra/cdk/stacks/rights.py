@@ -163,6 +163,7 @@ def service_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
         may.table("voicemails_table", READ, ("dynamodb:PutItem",)),
         may.table("findings_table", READ, ("dynamodb:PutItem",)),
         may.table("calls_table", READ, ("dynamodb:PutItem",)),
+        may.table("features_table", READ),
         *may.exports(),
         *may.objects(
             "archive_bucket", ["omni-channel/", "omni-shadow/", "omni-served/"], "s3:GetObject", "s3:PutObject"
@@ -221,6 +222,7 @@ def schedule_rights(may: Rights, stack: cdk.Stack) -> list[iam.PolicyStatement]:
         *may.shared("schedule/*"),
         may.table("config_table", READ),
         may.table("calls_table", READ, SCAN),  # calls of all tenants that nobody takes up
+        may.table("features_table", READ, SCAN, CHANGE),  # `omni features compute` and `check`
         *may.results(),
         *may.objects("archive_bucket", prefixes, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
         *may.versions(

@@ -156,9 +156,11 @@ CALLS = TableShape(
         TableIndex(name="by_date", partition="pk", sort="call_date"),
     ),
 )
+# One item for each version of a view, so that a query of the partition returns all that is known of a customer.
+FEATURES = TableShape(setting="features_table", partition="customer", sort="view", expires="expires_at")
 TABLES = (
     *(INTERACTIONS, SUMMARIES, OUTBOX, ANSWERS, CONFIG, SHARED, CONVERSATIONS, MESSAGES),
-    *(HANDOVERS, CALLBACKS, VOICEMAILS, FINDINGS, CALLS),
+    *(HANDOVERS, CALLBACKS, VOICEMAILS, FINDINGS, CALLS, FEATURES),
 )
 
 EVENTS_QUEUE = QueueShape(setting="events_queue")

@@ -77,6 +77,7 @@ class StoreSettings(SettingsGroup):
     findings_table: str = "omni-findings"  # what guards found in answers
     callbacks_kms_key: str = "alias/omni-callbacks"  # id, ARN or alias of the KMS key that seals their numbers
     voicemails_table: str = "omni-voicemails"  # messages that callers left; the same key seals their numbers
+    features_table: str = "omni-features"  # figures of customers, by a keyed hash
     archive_bucket: str = "omni-channel-insights"  # answers, feedback, releases
     records_bucket: str | None = None  # Amazon Connect's recordings and chats; read by `omni customer` alone
     events_queue: str = "omni-channel-events"  # S3 notifications of new objects; `omni load-events` reads it

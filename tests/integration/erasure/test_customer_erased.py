@@ -31,6 +31,9 @@ from service.core.unit.channel import Channel
 from service.desk.build import open_callbacks
 from service.desk.callback import CallbackBook
 from service.desk.handover import CustomerHandover, HandoverStore, HandoverSummary
+from service.features.build import feature_table
+from service.features.compute import FeatureWriter
+from service.features.definitions import read_views
 from service.kit.aws.clients import client
 from service.kit.aws.queries import DynamoQueries
 from service.kit.aws.stores import BUCKETS, FINDINGS, HANDOVERS, TABLES
@@ -39,6 +42,8 @@ from service.kit.records.shared_state import open_shared_state
 from service.kit.records.tombstones import erase_from, open_tombstones
 from service.kit.telemetry.fields import account_hash, pseudonym_of, set_account_key
 from service.loading.build import build_loader
+from service.loading.customers.intake import CustomerIntake
+from service.loading.customers.record import Arrived
 from service.privacy.erasure.build import build_eraser
 from service.privacy.erasure.eraser import ErasureOrder
 from service.privacy.erasure.identity import CustomerIds
@@ -292,6 +297,28 @@ def rows_of_calls(settings, who):
             warehouse.merge(event, to_table(event, [row]))
 
 
+def customer_events(settings, who):
+    """What a tenant's system told of the customer: an event in the warehouse, one in quarantine, and features."""
+    told = {"schema_version": 1, "tenant": "acme", "customer_id": who.account, "occurred_at": AT}
+    good = told | {"event_id": f"e-{who.number}-1", "event_type": "customer", "home": {"kind": "flat"}}
+    bad = told | {
+        "event_id": f"e-{who.number}-2",
+        "event_type": "service",
+        "service": who.text("service"),
+        "satisfaction": 9,
+    }
+    archive = Archive(client("s3", settings), settings.stores.archive_bucket)
+    intake = CustomerIntake(archive=archive, open_warehouse=lambda: open_warehouse(settings))
+    batch = [
+        Arrived(source=f"events-{who.number}#{number}", body=json.dumps(one).encode(), arrived_at=None)
+        for number, one in enumerate((good, bad))
+    ]
+    assert (intake.take(batch, f"events-{who.number}").loaded, len(batch)) == (1, 2)
+    with closing(open_warehouse(settings)) as warehouse:
+        writer = FeatureWriter(warehouse=warehouse, rows=feature_table(settings), scope="local")
+        writer.compute(read_views().find("home"))
+
+
 @pytest.mark.acceptance("operation-19")
 def test_a_customer_is_deleted_everywhere_and_another_one_is_untouched(settings):
     loader = build_loader(settings)[0]
@@ -299,6 +326,7 @@ def test_a_customer_is_deleted_everywhere_and_another_one_is_untouched(settings)
     for who in (GONE, STAYS):
         fill(settings, who)
         rows_of_calls(settings, who)
+        customer_events(settings, who)
     assert loader.scan(everything=True).dead.total() == 2  # the damaged ones
     before = traces(settings, STAYS)
     eraser = replace(build_eraser(settings, "acme"), sleep=lambda seconds: None)

@@ -52,9 +52,9 @@ class WriteUpsell(Task[UpsellInputs]):
         }
         examples = [{"id": one.id, "message": one.message, "outcome": one.outcome} for one in inputs.examples]
         return {
-            "customer": json.dumps(about, ensure_ascii=False, indent=1),
-            "offers": json.dumps([plain(offer) for offer in inputs.open_offers()], ensure_ascii=False, indent=1),
-            "examples": json.dumps(examples, ensure_ascii=False, indent=1) if examples else "None.",
+            "customer": _shown(about),
+            "offers": _shown([plain(offer) for offer in inputs.open_offers()]),
+            "examples": _shown(examples) if examples else "None.",
         }
 
     def values_for(self, inputs: UpsellInputs, pair: Pair) -> Mapping[str, str]:
@@ -163,6 +163,11 @@ class WriteUpsell(Task[UpsellInputs]):
         if grade.score >= guidelines.approve_at:
             return grade.score, ()
         return grade.score, grade.reasons or ("The judge gave no reason.",)
+
+
+def _shown(value: object) -> str:
+    """Return data as a prompt shows it: no text in it can end the tags that it stands between."""
+    return json.dumps(value, ensure_ascii=False, indent=1).replace("<", "\\u003c")
 
 
 def _own_family(pair: Pair) -> bool:

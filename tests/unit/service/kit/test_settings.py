@@ -47,6 +47,7 @@ VARIABLES = {
     "OMNI_FINDINGS_TABLE": ("k", "stores.findings_table", "k"),
     "OMNI_CALLBACKS_KMS_KEY": ("alias/k", "stores.callbacks_kms_key", "alias/k"),
     "OMNI_VOICEMAILS_TABLE": ("v", "stores.voicemails_table", "v"),
+    "OMNI_FEATURES_TABLE": ("f", "stores.features_table", "f"),
     "OMNI_CONVERSATION_HOURS": ("3", "stores.conversation_hours", 3),
     "OMNI_ANSWERS_TABLE": ("a", "summaries.answers_table", "a"),
     "OMNI_OUTBOX_TABLE": ("o", "summaries.outbox_table", "o"),
