@@ -35,7 +35,7 @@ from omni.deploying.rehearse import rehearse
 from omni.scheduling import schedule
 from omni.simulated import mark_simulated, use_simulated_store
 from omni.training import intents, pin_artifacts
-from reports.commands import report, report_power
+from reports.commands import check_approvals, report, report_power
 from reports.errors import ReportError
 from service.commands.knowledge import knowledge
 from service.commands.register import CALLS, KNOWLEDGE, SERVE, WAREHOUSE, Commands
@@ -73,7 +73,13 @@ _RELEASE: Commands = {
     "pr-gate": pr_gate,
     "code-gate": code_gate,
 }
-_WAREHOUSE: Commands = {"releases": releases, "report": report, "backfill": backfill, "traffic": traffic}
+_WAREHOUSE: Commands = {
+    "releases": releases,
+    "report": report,
+    "check-approvals": check_approvals,
+    "backfill": backfill,
+    "traffic": traffic,
+}
 _MEASURE: Commands = {
     "selftest": selftest,
     "calibrate": calibrate,

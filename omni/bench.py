@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from reports.commands import bench_months, bench_report
+from reports.commands import bench_approvals, bench_months, bench_report
 from service.kit.frame.display.output import AsJson, print_json
 from service.kit.frame.display.terminal import say
 
 bench = typer.Typer(no_args_is_help=True, help="Measure what harness, service, warehouse and report cost.")
 bench.command("report")(bench_report)
 bench.command("months")(bench_months)
+bench.command("approvals")(bench_approvals)
 
 
 def simulate() -> None:

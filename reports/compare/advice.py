@@ -18,6 +18,8 @@ from reports.compare.outcomes import ComparisonResult
 from reports.compare.rating_bias import RatingBias
 from reports.compare.themes import Themes
 from reports.read.metrics import HELPFUL, SMALLEST
+from reports.read.stops import RolloutStop
+from reports.read.weeks import day_words
 
 _FEW_RATINGS = 0.10
 # Simulated customers say what the cases of dev say, so against all sets each of their answers is a copy.
@@ -52,6 +54,7 @@ class WeekFacts:
     ratings: RatingBias
     themes: Themes
     promises: Sequence[GatePromise]
+    stops: Sequence[RolloutStop] = ()
 
     @property
     def worse(self) -> list[WeekFinding]:
@@ -62,7 +65,9 @@ class WeekFacts:
 def actions(facts: WeekFacts) -> list[Action]:
     """Return the recommended actions, the most urgent first; empty when there is nothing to do."""
     worse = facts.worse
-    done = _pair_actions(facts.task, facts.pairs, worse)
+    stopped = {stop.pair_digest for stop in facts.stops}
+    done = _stop_actions(facts)
+    done += _pair_actions(facts.task, [pair for pair in facts.pairs if pair.digest not in stopped], worse)
     if worse and not done:
         done.append(_cause_action(worse[0], facts.drifts))
     done += [_slice_action(facts, item) for item in worse if item.metric.name == HELPFUL.name and item.first.dimension][
@@ -209,6 +214,24 @@ def _failing(scores: CallScores) -> list[Action]:
                 short="read the calls",
                 because=because,
                 command=omni("sql", shlex.quote(asked)),
+            )
+        )
+    return done
+
+
+def _stop_actions(facts: WeekFacts) -> list[Action]:
+    """Return an action for each rollout that stopped by itself in the week."""
+    labels = {pair.digest: pair.label for pair in facts.pairs}
+    done = []
+    for stop in facts.stops:
+        named = labels.get(stop.pair_digest, f"pair {stop.pair_digest[:12]}")
+        at = "" if stop.at is None else f" on {day_words(stop.at.date())} at {stop.at:%H:%M} UTC"
+        done.append(
+            Action(
+                do=f"End the rollout of {named}, which stopped by itself{at}",
+                short="end the rollout",
+                because=f"step {stop.sequence} was stopped: {stop.reason}",
+                command=omni("rollout-end", "--why", shlex.quote("stopped by itself"), task=facts.task),
             )
         )
     return done
