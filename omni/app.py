@@ -32,6 +32,7 @@ from omni.bench import bench, simulate
 from omni.capacity.command import capacity
 from omni.deploying.command import deploy
 from omni.deploying.rehearse import rehearse
+from omni.pipeline.command import pipeline
 from omni.scheduling import schedule
 from omni.simulated import mark_simulated, use_simulated_store
 from omni.training import intents, pin_artifacts
@@ -117,6 +118,7 @@ def build_app() -> typer.Typer:
         for name, command in commands.items():
             app.command(name, rich_help_panel=station)(command)
     app.add_typer(shadow, name="shadow", rich_help_panel=RELEASE)
+    app.add_typer(pipeline, name="pipeline", rich_help_panel=RELEASE)
     app.add_typer(deploy, name="deploy", rich_help_panel=RELEASE)
     app.add_typer(rehearse, name="rehearse", rich_help_panel=RELEASE)
     add_service_commands(app)
