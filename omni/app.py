@@ -34,10 +34,11 @@ from omni.bench import bench, simulate
 from omni.capacity.command import capacity
 from omni.deploying.command import deploy
 from omni.deploying.rehearse import rehearse
+from omni.pipeline.command import pipeline
 from omni.scheduling import schedule
 from omni.simulated import mark_simulated, use_simulated_store
 from omni.training import intents, pin_artifacts
-from reports.commands import feature_drift, report, report_power
+from reports.commands import check_approvals, feature_drift, report, report_power
 from reports.errors import ReportError
 from service.commands.features import features
 from service.commands.knowledge import knowledge
@@ -77,7 +78,13 @@ _RELEASE: Commands = {
     "pr-gate": pr_gate,
     "code-gate": code_gate,
 }
-_WAREHOUSE: Commands = {"releases": releases, "report": report, "backfill": backfill, "traffic": traffic}
+_WAREHOUSE: Commands = {
+    "releases": releases,
+    "report": report,
+    "check-approvals": check_approvals,
+    "backfill": backfill,
+    "traffic": traffic,
+}
 _MEASURE: Commands = {
     "selftest": selftest,
     "calibrate": calibrate,
@@ -116,6 +123,7 @@ def build_app() -> typer.Typer:
             app.command(name, rich_help_panel=station)(command)
     app.add_typer(shadow, name="shadow", rich_help_panel=RELEASE)
     app.add_typer(route, name="route", rich_help_panel=RELEASE)
+    app.add_typer(pipeline, name="pipeline", rich_help_panel=RELEASE)
     app.add_typer(deploy, name="deploy", rich_help_panel=RELEASE)
     app.add_typer(rehearse, name="rehearse", rich_help_panel=RELEASE)
     add_service_commands(app)

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from reports.commands import bench_months, bench_report
+from reports.commands import bench_approvals, bench_months, bench_report
 from service.kit.frame.display.output import AsJson, print_json
 from service.kit.frame.display.terminal import say
 
 bench = typer.Typer(no_args_is_help=True, help="Measure what harness, service, warehouse and report cost.")
 bench.command("report")(bench_report)
 bench.command("months")(bench_months)
+bench.command("approvals")(bench_approvals)
 
 
 def simulate() -> None:
@@ -51,7 +52,9 @@ def bench_checks() -> None:
 @bench.command("features")
 def bench_features(
     customers: Annotated[int, typer.Option(min=1, help="Customers whose features are compared.")] = 10_000,
-    served: Annotated[int, typer.Option(min=0, help="Customers among whom features are read; 0: time nothing.")] = 100_000,
+    served: Annotated[
+        int, typer.Option(min=0, help="Customers among whom features are read; 0: time nothing.")
+    ] = 100_000,
     keep: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Write cases, events and features as Parquet, for a reference."),

@@ -78,6 +78,53 @@ def feature_drift(
                 )
 
 
+def check_approvals(
+    task: Annotated[str, typer.Option(help="A task whose pairs approve their own answers.")] = "upsell",
+) -> None:
+    """Compare what pairs approve of their own messages with the four weeks before. Exit code 1: something is unusual.
+
+    The alarms `approval-*` are made of what it finds. The days are UTC's, and today is left out.
+    """
+    from contextlib import closing
+
+    from reports.compare.approvals import LOWEST, findings_of
+    from reports.read.approvals import read_approvals
+    from reports.write.approvals import approval_lines
+    from service.kit.frame.clock import wall_clock
+    from service.kit.settings import Settings
+    from service.kit.telemetry.exporting import exporting
+    from service.kit.telemetry.log import Event, configure_logging, log
+    from service.warehouse.opening import open_warehouse
+
+    settings = Settings()
+    configure_logging(settings.telemetry.log_level)
+    with closing(open_warehouse(settings, read_only=True)) as warehouse, exporting(settings):
+        data = read_approvals(warehouse, task, wall_clock(settings.clock_file)())
+        found = findings_of(data)
+        counts = {
+            kind: sum(one.kind == kind for one in found) for kind in ("low", "drift", "refusals", "confirmed", "cost")
+        }
+        log(Event.APPROVALS_CHECKED, task=task, judged=int(data.days["judged"].sum()), **counts)
+    for line in approval_lines(data):
+        say(line)
+    for finding in found:
+        say(f"{finding.kind}: {finding.told}")
+    if found:
+        raise typer.Exit(1)
+    say(f"nothing unusual; an alarm rings below {LOWEST:.2f}, and beyond chance")
+
+
+def bench_approvals(
+    years: Annotated[int, typer.Option(min=1, help="Quiet years, and as many planted faults of each kind.")] = 20,
+    messages: Annotated[int, typer.Option(min=1, help="Messages a day.")] = 200,
+) -> None:
+    """Count the false alarms on approvals in simulated quiet years, and the days until a planted fault is found."""
+    from reports.simulate.approvals import measure
+
+    for line in measure(years=years, messages=messages):
+        say(line, flush=True)
+
+
 def report_power(
     seeds: Annotated[int, typer.Option(min=1, help="Whole reports without and with a planted slice.")] = 20,
     draws: Annotated[int, typer.Option(min=1, help="Tables of comparisons per number of ratings.")] = 400,

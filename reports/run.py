@@ -73,11 +73,14 @@ def write_weekly(
     warehouse = open_warehouse(settings, read_only=True)
     try:
         from reports.read.data import read_week
+        from reports.read.stops import read_stops
 
         # Scored calls are of no task: they stand once, with the first.
+        tasks = _tasks(warehouse, settings, chosen, task, moment)
+        stops = read_stops(settings, tasks)
         read = [
-            read_week(warehouse, chosen, name, moment, with_calls=place == 0)
-            for place, name in enumerate(_tasks(warehouse, settings, chosen, task, moment))
+            read_week(warehouse, chosen, name, moment, with_calls=place == 0, stops=stops.get(name, ()))
+            for place, name in enumerate(tasks)
         ]
     finally:
         warehouse.close()

@@ -76,7 +76,7 @@ class ServingTask:
     """One `omni serve`; ``disk`` is its state folder."""
 
     def __init__(self, deployment, disk):
-        self.disk = disk
+        self.disk, self._deployment = disk, deployment
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -117,19 +117,24 @@ class ServingTask:
 
     def pair(self):
         """What it says of the task: the pair in production, and the rollout."""
-        (found,) = (pair for pair in self._call("/v1/pairs")["pairs"] if pair["task"] == TASK)
+        (found,) = (pair for pair in self.call("/v1/pairs")["pairs"] if pair["task"] == self._deployment.task)
         return found
 
     def ask(self, account):
         """Return the answer to a request about a customer."""
-        return self._call("/omni-channel-insights", {"account_number": account, "contact_id": "c"})
+        return self.call("/omni-channel-insights", {"account_number": account, "contact_id": "c"})
 
     def ask_all(self, accounts):
         """Return the answers to requests about many customers, eight at a time."""
-        with ThreadPoolExecutor(8) as threads:
-            return list(threads.map(self.ask, accounts))
+        return self.at_once(self.ask, accounts)
 
-    def _call(self, path, body=None):
+    def at_once(self, ask, subjects):
+        """Return what ``ask`` returns of each of ``subjects``, eight at a time."""
+        with ThreadPoolExecutor(8) as threads:
+            return list(threads.map(ask, subjects))
+
+    def call(self, path, body=None):
+        """Return the JSON answer of an operation; ``body`` None is a GET."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{path}",
             data=None if body is None else json.dumps(body).encode(),
@@ -146,25 +151,32 @@ class ServingTask:
 
 
 class Deployment:
-    """The stores, and what a release engineer does to them. The first release is made at once."""
+    """The stores, and what a release engineer does to them. The first release is made at once.
 
-    def __init__(self, settings, folder):
-        self.notary, self.folder = Notary(), folder
+    ``pairs`` are those of ``task`` in ``root``: the one in production, and a candidate.
+    """
+
+    def __init__(self, settings, folder, *, task=TASK, pairs=("extractive", "nova-lite"), root=REPO_ROOT):
+        self.notary, self.folder, self.task = Notary(), folder, task
         (folder / "trusted.pem").write_text(self.notary.public_pem(), encoding="utf-8")
         self.settings = settings.model_copy(
             update={
                 "registry_uri": f"sqlite:///{folder}/mlflow.db",
                 "trusted_keys": folder / "trusted.pem",
                 "bedrock_endpoint": "http://127.0.0.1:1",  # every model call fails: a pair with a model only gives digests
+                "root": root,
             }
         )
-        cards, task = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml"), load_task(TASK)
-        self._pairs = {
-            name: load_pair(
-                REPO_ROOT / "prompts" / TASK / f"{name}.prompty", cards=cards, task_variables=task.variables
+        cards, loaded = ModelCards.load(root / "prompts" / "models.yaml"), load_task(task)
+        self._old, self._new = (
+            load_pair(
+                root / "prompts" / task / f"{name}.prompty",
+                cards=cards,
+                task_variables=loaded.variables,
+                part_variables=loaded.part_variables,
             )
-            for name in ("extractive", "nova-lite")
-        }
+            for name in pairs
+        )
         self._tracking = Tracking(self.settings.registry.uri, trusted_keys=folder / "trusted.pem")
         self._production, self._sequence, self._step = None, 0, 0
         history = InteractionTable(client("dynamodb", settings), settings.stores.interactions_table)
@@ -180,15 +192,17 @@ class Deployment:
             "OMNI_TRUSTED_KEYS": str(self.settings.trusted_keys_file),
             "OMNI_AWS_ENDPOINT": self.settings.aws.endpoint,
             "OMNI_BEDROCK_ENDPOINT": self.settings.bedrock.endpoint,
+            "OMNI_ROOT": str(self.settings.root),
+            "OMNI_REQUIRED_TASKS": json.dumps([self.task]),
             "OMNI_REUSE_WINDOW_S": "0",
             "OMNI_STORE_TIMEOUT_S": "10",
             "OMNI_CROWDED_FROM_S": "0",
         }
 
     def release(self):
-        """Release the extractive pair as a new version, and return the release."""
-        pair = replace(self._pairs["extractive"], version=f"1.0.{self._sequence}")
-        ledger = Ledger(TASK, self._tracking, self.settings, self.notary.keys)
+        """Release the pair of production as a new version, and return the release."""
+        pair = replace(self._old, version=f"1.0.{self._sequence}")
+        ledger = Ledger(self.task, self._tracking, self.settings, self.notary.keys)
         made = ledger.publish(
             pair,
             self._tracking.register(pair),
@@ -201,15 +215,15 @@ class Deployment:
             signer=self.notary.signer,
         )
         self._production, self._sequence = pair, made.sequence
-        tell_services(release_partition(TASK), self.settings)
+        tell_services(release_partition(self.task), self.settings)
         return made
 
-    def roll_out(self, percent=50):
-        """Show the pair whose model never answers to a share of the customers, and return the number of the step."""
-        pair, now, self._step = self._pairs["nova-lite"], datetime.now(UTC), self._step + 1
+    def roll_out(self, percent=50, steps=None):
+        """Show the candidate to a share of the customers, and return the number of the step."""
+        pair, now, self._step = self._new, datetime.now(UTC), self._step + 1
         evidence = self._evidence(pair)
         step = Rollout(
-            task=TASK,
+            task=self.task,
             sequence=self._step,
             registry_version=self._tracking.register(pair),
             pair_name=pair.name,
@@ -217,7 +231,7 @@ class Deployment:
             production_digest=self._production.digest,
             percent=percent,
             shadow_percent=0,
-            steps=(percent,),
+            steps=steps or (percent,),
             gate_run_id="0" * 32,
             attestation=envelope_digest(evidence, "it"),
             who="me",
@@ -226,9 +240,9 @@ class Deployment:
             environment="local",
         )
         tags = {attestation_tag(step.attestation): evidence, step.tag: self.notary.sign(step)}
-        self._tracking.place(TASK, step.registry_version, tags, alias=CANDIDATE_ALIAS)
-        copy_steps(TASK, self._tracking, self.notary.keys, self.settings)
-        tell_services(rollout_partition(TASK), self.settings)
+        self._tracking.place(self.task, step.registry_version, tags, alias=CANDIDATE_ALIAS)
+        copy_steps(self.task, self._tracking, self.notary.keys, self.settings)
+        tell_services(rollout_partition(self.task), self.settings)
         return self._step
 
     def _evidence(self, pair):

@@ -84,12 +84,18 @@ def _measure(options: "CalibrateOptions", api_base: str | None) -> None:
     from eval.judges.calibrate import missing_licences
     from eval.judges.detectors import detector_lines
     from eval.judges.guarded import reply_lines
+    from eval.judges.pair_judges import calibrate_approvals
+    from service.kit.telemetry.exporting import exporting
+    from service.kit.telemetry.log import configure_logging
 
     settings = _settings(options.model, api_base)
     for line in (*detector_lines(options.task, settings), *reply_lines(options.task, settings)):
         say(line)
     with interruptible("Answers are kept; run the same command again to go on."):
         reports = measure(options, settings, say)
+        configure_logging(settings.telemetry.log_level)
+        with exporting(settings):
+            reports += calibrate_approvals(options, settings, say)
     for report in reports:
         for line in _lines(report):
             say(line)
@@ -116,9 +122,11 @@ def _tell_due(task: str, days: int) -> None:
     from datetime import UTC, datetime
 
     from eval.judges.licensing.due import judges_due
+    from eval.judges.pair_judges import approvals_due
     from service.kit.settings import Settings
 
-    found = judges_due(task, Settings(), days=days, now=datetime.now(UTC))
+    settings, now = Settings(), datetime.now(UTC)
+    found = [*judges_due(task, settings, days=days, now=now), *approvals_due(task, settings, days=days, now=now)]
     for item in found:
         state = f"due, {item.reason}" if item.reason else f"holds, measured {item.measured[:10]}"
         say(f"judge {item.rubric} on {item.model}: {state}")
@@ -158,7 +166,7 @@ def _lines(report: "JudgeReport") -> list[str]:
         cases = ", ".join(f"{count} of {name}" for name, count in record.contrasts.cases.items())
         lines += ["", f"Contrast sets (cases: {cases})", *judge_table(record.rubric, record.contrasts)]
         lines += [f"  {line}" for line in figure_lines(record.contrasts)]
-    return [*lines, *_standing(report)]
+    return [*lines, *(f"  {note}" for note in report.notes), *_standing(report)]
 
 
 def _standing(report: "JudgeReport") -> list[str]:
@@ -176,6 +184,8 @@ def _standing(report: "JudgeReport") -> list[str]:
         return [*lines, *(f"  warning, {warning}" for warning in granted.warnings)]
     if report.shortfall:
         return [f"  uncalibrated, shown only: {report.shortfall}"]
+    if report.approves:
+        return ["  calibrated: what it approves leaves; it decides no verdict of the gate"]
     if not report.spec.bounded:
         return ["  calibrated; the suite shows it without gating on it"]
     return [f"  calibrated: gates at {report.spec.floor:g}"]

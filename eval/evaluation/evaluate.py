@@ -28,7 +28,7 @@ from eval.run.selection import LeftOut, left_out_lines, select_pairs
 from eval.run.spending import Spending
 from eval.spine.alone import working_alone
 from eval.spine.cases import Case, Dataset, stratified
-from eval.spine.results import Evaluation
+from eval.spine.results import Evaluation, JudgeNote
 from eval.spine.suite import Suite
 from eval.suites import load_suite
 from eval.tracking.worker import TrackingWorker
@@ -223,7 +223,18 @@ def _open_judges(
         raise ConfigurationError(f"--with {named}: the cases of {suite.task!r} are conversations; leave this out")
     panel = open_panel(suite, settings, cards, model=options.judge_model)
     check_panel(panel, pairs)
+    panel = replace(panel, left_out=(*panel.left_out, *_approval_notes(suite, settings, cards, pairs)))
     return RunJudges(panel=panel, ragas=open_ragas(options.families, settings, cards, pairs, model=options.judge_model))
+
+
+def _approval_notes(
+    suite: Suite, settings: Settings, cards: ModelCards, pairs: Sequence[Pair]
+) -> tuple[JudgeNote, ...]:
+    if suite.approver is None:
+        return ()
+    from eval.judges.pair_judges import approval_notes  # brings scipy
+
+    return approval_notes(suite, settings, cards, pairs)
 
 
 def _tracking(settings: Settings) -> TrackingWorker:

@@ -12,7 +12,7 @@ from eval.judges.asking import Asker, JudgedText
 from eval.judges.calibration import Agreement, Calibration, load, save, shortfall
 from eval.judges.contrast_texts import ContrastBench, open_contrasts
 from eval.judges.contrasts import ContrastMeasure, ask_about, measure
-from eval.judges.grading import GradingRun
+from eval.judges.grading import GradingRun, Judge
 from eval.judges.jury import Jury, load_jury
 from eval.judges.labelled_rows import LLMBAR, SALES_EMAIL, OwnRows, PublicRow, load_own, load_public, own_digest
 from eval.judges.licence import Licence, licence, terms_of
@@ -39,7 +39,10 @@ SETS = (OWN, PUBLIC, CONTRASTS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeReport:
-    """A measured judge: its record, and why it may not gate ("" if it may); ``licence`` is None for a judge without kinds."""
+    """A measured judge: its record, and why it may not gate ("" if it may); ``licence`` is None for a judge without kinds.
+
+    ``approves`` names the pair whose part the judge is, and ``notes`` are further lines about it.
+    """
 
     spec: JudgeSpec
     record: Calibration
@@ -47,6 +50,8 @@ class JudgeReport:
     calls: int
     failures: tuple[tuple[str, int], ...]
     licence: Licence | None = None
+    approves: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def missing_licences(reports: Sequence[JudgeReport]) -> list[str]:
@@ -54,7 +59,12 @@ def missing_licences(reports: Sequence[JudgeReport]) -> list[str]:
     bounded = [report for report in reports if report.spec.bounded]
     licensed = {kind for report in bounded if report.licence is not None for kind in report.licence.licensed}
     kinds = dict.fromkeys(kind for report in bounded for kind in report.spec.kinds if kind not in licensed)
-    return [*kinds, *(report.spec.rubric for report in bounded if report.licence is None and report.shortfall)]
+    of_pairs = (f"approval of {report.approves}" for report in reports if report.approves and report.shortfall)
+    return [
+        *kinds,
+        *(report.spec.rubric for report in bounded if report.licence is None and report.shortfall),
+        *of_pairs,
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +152,7 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
                 "set OMNI_PUBLIC_DATA_DIR to the folder that holds it"
             )
     with ExitStack() as stack:
-        bench = _bench(stack, options, settings, cards, [jury for _, jury in juries])
+        bench = open_bench(stack, options, settings, cards, [judge for _, jury in juries for judge in jury.judges])
         found, silent = list[JudgeReport](), list[str]()
         for one in asked:
             try:
@@ -154,12 +164,12 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
     return found
 
 
-def _bench(
-    stack: ExitStack, options: CalibrateOptions, settings: Settings, cards: ModelCards, juries: Sequence[Jury]
+def open_bench(
+    stack: ExitStack, options: CalibrateOptions, settings: Settings, cards: ModelCards, judges: Sequence[Judge]
 ) -> GradingRun:
     """Return where the judges are asked; ``stack`` closes it, with the bundled server if one of them is asked there."""
     endpoint = settings.bedrock.endpoint
-    here = any(cards.get(judge.pair.model).wire == "bedrock" for jury in juries for judge in jury.judges)
+    here = any(cards.get(judge.pair.model).wire == "bedrock" for judge in judges)
     if endpoint is None and settings.environment == "local" and here:
         log = settings.state_dir / "logs" / "bedrock.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -242,6 +252,10 @@ def _juries(
 
 def _specs(suite: Suite, wanted: Sequence[str]) -> list[JudgeSpec]:
     known = {spec.rubric: spec for spec in suite.judges}
+    if suite.approver is not None and wanted:  # the pairs' own judge is measured in eval/judges/pair_judges.py
+        wanted = [name for name in wanted if name != suite.approver.spec.rubric]
+        if not wanted:
+            return []
     for name in wanted:
         if name not in known:
             raise ConfigurationError(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from pydantic import TypeAdapter
+from scipy import stats
 
 from eval.judges.contrasts import ContrastMeasure
 from eval.judges.labelled_rows import CALIBRATION_SET
@@ -16,6 +17,7 @@ from figures.stats import RESAMPLES, Indices, Interval, percentile_interval
 from service.kit.frame.files import write_whole
 
 SEED = 20261121
+FALL_P = 0.01  # a false alarm in 100 measurements of a judge that stays as it was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,8 @@ class Agreement:
     """What was measured on one set: rates 0 to 1, kappa -1 to 1, each with its 95% interval; None: could not be measured.
 
     A row without a verdict counts as a wrong verdict, so that a judge gains nothing by abstaining where it is unsure.
-    ``flagged`` maps each kind of defect ("good" for rows without one) to (rows called bad, rows with a verdict).
+    ``flagged`` maps each kind of defect ("good" for rows without one) to (rows called bad, rows with a verdict). ``right`` says
+    by row id whether the first verdict was the label, for a judge whose drift is watched.
     """
 
     set_name: str
@@ -51,11 +54,15 @@ class Agreement:
     self_agreement: Interval | None
     flagged: dict[str, tuple[int, int]]
     swap_agreement: Interval | None = None
+    right: dict[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """A judge's record, valid for ``judge_digest`` alone. ``date`` is ISO 8601, UTC; ``contrasts`` is None where not measured."""
+    """A judge's record, valid for ``judge_digest`` alone. ``date`` is ISO 8601, UTC; ``contrasts`` is None where not measured.
+
+    ``first`` is what was measured first under this digest on these rows, with its date: what drift is measured against.
+    """
 
     judge_digest: str
     rubric: str
@@ -66,6 +73,8 @@ class Calibration:
     repeats: int
     sets: tuple[Agreement, ...] = field(default=())
     contrasts: ContrastMeasure | None = None
+    first: Agreement | None = None
+    first_date: str = ""
 
 
 def kappa(rows: Sequence[Labelled]) -> Interval | None:
@@ -147,7 +156,22 @@ def agreement(
         self_agreement=self_agreement(rows),
         flagged=flagged_by_kind([*rows, *others]),
         swap_agreement=swap_agreement,
+        right={row.row_id: _first(row) == row.good for row in rows},
     )
+
+
+def fallen(first: Agreement, now: Agreement) -> float | None:
+    """Return the p-value of a fall since ``first`` if it is one beyond chance (below ``FALL_P``), else None.
+
+    The exact one-sided McNemar test (1947) on the rows of both: a judge that got worse loses more rows than it wins.
+    """
+    shared = first.right.keys() & now.right.keys()
+    lost = sum(first.right[row] and not now.right[row] for row in shared)
+    won = sum(now.right[row] and not first.right[row] for row in shared)
+    if not lost:
+        return None
+    p = float(stats.binomtest(lost, lost + won, 0.5, alternative="greater").pvalue)
+    return p if p < FALL_P else None
 
 
 def _bootstrap(rows: Sequence[Labelled], statistic: Callable[[Indices], float]) -> Interval | None:
@@ -229,7 +253,9 @@ def load(state_dir: Path, judge_digest: str) -> Calibration | None:
         raw = json.loads(record_path(state_dir, judge_digest).read_text(encoding="utf-8"))
         sets = tuple(_agreement(item) for item in raw.pop("sets"))
         contrasts = TypeAdapter(ContrastMeasure | None).validate_python(raw.pop("contrasts", None))
-        record = Calibration(**raw, sets=sets, contrasts=contrasts)
+        earliest = raw.pop("first", None)
+        first = None if earliest is None else _agreement(earliest)
+        record = Calibration(**raw, sets=sets, contrasts=contrasts, first=first)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return record if record.judge_digest == judge_digest else None

@@ -19,7 +19,10 @@ SALES_EMAIL, LLMBAR = "consistency_sales_email", "llmbar_natural_100"
 
 
 class CalibrationRow(BaseModel):
-    """One line of ``judge_calibration.jsonl``: an output for a dev case, good or with one planted defect."""
+    """One line of ``judge_calibration.jsonl``: an output for a dev case (``summary``), good or with one planted defect.
+
+    ``span`` are the words of the defect where it has some, ``why`` what its author says against it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,6 +33,7 @@ class CalibrationRow(BaseModel):
     kind: str | None
     span: str | None
     pair_id: str | None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

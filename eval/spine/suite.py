@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from eval.spine.approver import Approver
 from eval.spine.code_digest import deciding_code_digest
 from eval.spine.episode import CaseEpisode
 from eval.spine.judge_spec import HarmClass, JudgeSpec
@@ -155,7 +156,8 @@ class Suite:
     ``least_repeats`` is how many answers per case its metrics need at least, such as four for pass^4.
     ``judged_only`` has no default, because a suite that forgets it would claim that its code sees every harm; an empty one
     gives its reason in a comment. With ``episode`` each case is played out in several runs of the task. ``documents`` is the
-    digest of the index whose documents the cases name; "" where there is none, or the cases hold for any.
+    digest of the index whose documents the cases name; "" where there is none, or the cases hold for any. ``approver`` is the
+    port to what approves answers in the task's pairs; measured by ``omni calibrate``, it decides no verdict.
     """
 
     task: str
@@ -181,6 +183,7 @@ class Suite:
     least_repeats: int = 1
     fault: str = ""
     performance: Mapping[str, str] = field(default_factory=dict)
+    approver: Approver | None = None
     declared_digest: str = ""
 
     def __post_init__(self) -> None:

@@ -19,6 +19,8 @@ from reports.compare.outcomes import ComparisonResult
 from reports.compare.rating_bias import RatingBias
 from reports.compare.themes import Themes
 from reports.read.metrics import HELPFUL, SMALLEST
+from reports.read.stops import RolloutStop
+from reports.read.weeks import day_words
 
 _FEW_RATINGS = 0.10
 # Simulated customers say what the cases of dev say, so against all sets each of their answers is a copy.
@@ -55,6 +57,7 @@ class WeekFacts:
     ratings: RatingBias
     themes: Themes
     promises: Sequence[GatePromise]
+    stops: Sequence[RolloutStop] = ()
 
     @property
     def worse(self) -> list[WeekFinding]:
@@ -69,7 +72,7 @@ class WeekFacts:
 def actions(facts: WeekFacts) -> list[Action]:
     """Return the recommended actions, the most urgent first; empty when there is nothing to do."""
     worse = facts.worse
-    done = _pair_actions(facts)
+    done = [*_stop_actions(facts), *_pair_actions(facts)]
     if worse and not done:
         done.append(_cause_action(worse[0], facts.drifts))
     done += [_slice_action(facts, item) for item in worse if item.metric.name == HELPFUL.name and item.first.dimension][
@@ -221,6 +224,24 @@ def _failing(scores: CallScores) -> list[Action]:
     return done
 
 
+def _stop_actions(facts: WeekFacts) -> list[Action]:
+    """Return an action for each rollout that stopped by itself in the week."""
+    labels = {pair.digest: pair.label for pair in facts.pairs}
+    done = []
+    for stop in facts.stops:
+        named = labels.get(stop.pair_digest, f"pair {stop.pair_digest[:12]}")
+        at = "" if stop.at is None else f" on {day_words(stop.at.date())} at {stop.at:%H:%M} UTC"
+        done.append(
+            Action(
+                do=f"End the rollout of {named}, which stopped by itself{at}",
+                short="end the rollout",
+                because=f"step {stop.sequence} was stopped: {stop.reason}",
+                command=omni("rollout-end", "--why", shlex.quote("stopped by itself"), task=facts.task),
+            )
+        )
+    return done
+
+
 def _quoted(text: str) -> str:
     """Return a text of the telephone system as a literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
@@ -256,7 +277,10 @@ def _pair_actions(facts: WeekFacts) -> list[Action]:
     A pair is blamed only for what equal weeks show in ``facts.blame_share`` of all at most; what is less certain is to be read.
     """
     task, done, unsure = facts.task, list[Action](), list[Action]()
+    stopped = {stop.pair_digest for stop in facts.stops}
     for pair in facts.pairs:
+        if pair.digest in stopped:  # its rollout has ended by itself, which is told
+            continue
         began = _blamed_on(pair, facts.worse)
         mine = [item for item in began if facts.chance(item) <= facts.blame_share]
         if not began or pair.before is None or pair.role == "earlier":

@@ -20,12 +20,12 @@ from reports.compare.onset import onset_of
 from reports.compare.outcomes import ComparisonResult
 from reports.read.counts import WeekCounts
 from reports.read.data import WeekData
-from reports.read.metrics import HELPFUL, METRICS, P50, P95, WeeklyMetric
+from reports.read.metrics import APPROVAL, HELPFUL, METRICS, P50, P95, WeeklyMetric
 from reports.read.samples import Quantile, Rate
 from reports.read.weeks import day_words
 from service.kit.frame.display.inert import one_line
 
-_FIRST = {metric.name: place for place, metric in enumerate(METRICS)}
+_FIRST = {metric.name: place for place, metric in enumerate((*METRICS, APPROVAL))}
 _ADJECTIVES = ("channel", "intent")  # dimensions whose values stand well before "answers"
 _CLOSEST = {"release before": 0, "production beside it": 0, "week before": 1}
 
@@ -141,6 +141,10 @@ def series_changes(data: WeekData, releases: Sequence[AliasMove]) -> list[Change
     rated = frame[frame["rated"] > 0]
     found = rate_changes(
         HELPFUL.title, [int(day) for day in rated["day"]], _floats(rated["helpful"]), _floats(rated["rated"])
+    )
+    judged = frame[frame["judged"] > 0]
+    found += rate_changes(
+        APPROVAL.title, [int(day) for day in judged["day"]], _floats(judged["approved"]), _floats(judged["judged"])
     )
     timed = frame[(frame["answers"] >= 20) & frame["p95"].notna()]
     found += latency_changes(P95.title, [int(day) for day in timed["day"]], _floats(timed["p95"]))

@@ -146,6 +146,7 @@ def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
                         ratings=ratings,
                         themes=feedback,
                         promises=promises,
+                        stops=data.stops,
                     )
                 )
                 if data.answers

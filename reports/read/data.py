@@ -1,7 +1,7 @@
 """Reads one week and its history from the warehouse as counts by week, pair and slice."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import pandas as pd
 from reports.read import queries
 from reports.read.features import FeatureFrames, kept_features
 from reports.read.metrics import SMALLEST
+from reports.read.stops import RolloutStop
 from reports.read.weeks import Week
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class WeekData:
 
     In the frames, ``period`` is 0 for the report's week and negative for the weeks before; ``day`` counts local days from the
     week's Monday. ``now`` is the time of reading: rows with a later timestamp are not counted. ``tasks`` holds the number of the
-    week's answers by task, most first, ``reasons`` that of its answers by the reason that their feedback gave.
+    week's answers by task, most first, ``reasons`` that of its answers by the reason that their feedback gave. ``stops`` are the
+    rollouts that stopped by themselves in the week.
     """
 
     task: str
@@ -53,6 +55,7 @@ class WeekData:
     call_sentiments: pd.DataFrame
     tasks: Mapping[str, int]
     reasons: Mapping[str, int]
+    stops: Sequence[RolloutStop] = ()
 
     @property
     def answers(self) -> int:
@@ -65,8 +68,19 @@ class WeekData:
         return max(sum(count >= SMALLEST for count in self.tasks.values()), 1)
 
 
-def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime, *, with_calls: bool = True) -> WeekData:
-    """Read ``week`` and up to twelve weeks before it, without rows later than ``now``; scored calls ``with_calls`` only."""
+def read_week(
+    warehouse: "Warehouse",
+    week: Week,
+    task: str,
+    now: datetime,
+    *,
+    with_calls: bool = True,
+    stops: Sequence[RolloutStop] = (),
+) -> WeekData:
+    """Read ``week`` and up to twelve weeks before it, without rows later than ``now``; scored calls ``with_calls`` only.
+
+    ``stops`` are those of the task's rollouts, of any time.
+    """
     until = min(week.end, now.astimezone(UTC))
     long_ago, before, last = (
         week.shifted(-weeks).start for weeks in (queries.HISTORY_WEEKS, queries.BASELINE_WEEKS, 1)
@@ -116,6 +130,7 @@ def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime, *, w
         criterion_scores=ask(queries.criterion_scores(week), of_calls),
         call_sentiments=ask(queries.call_sentiments(week), of_calls),
         tasks=answered_tasks(warehouse, week, now),
+        stops=[stop for stop in stops if stop.at is not None and week.start <= stop.at < until],
         reasons={str(row["reason"]): int(row["n"]) for row in ask(queries.REASONS, week.start).to_dict("records")},
     )
 

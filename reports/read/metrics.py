@@ -217,6 +217,15 @@ METRICS: tuple[WeeklyMetric, ...] = (
     GUARD,
     WORDS,
 )
+APPROVAL = _rate(
+    "approval_rate",
+    "approval rate",
+    "share of the messages up for approval that the pair's own judge or checks let leave; one in twenty, as for the other rates",
+    "approved/judged",
+    margin=0.05,
+    felt=True,
+)
+_OF_TASKS: Mapping[str, tuple[WeeklyMetric, ...]] = {"upsell": (APPROVAL,)}
 SLICED = tuple(metric for metric in METRICS if metric.sliced)
 
 
@@ -244,7 +253,7 @@ class MetricSet:
 @cache
 def metrics_of(task: str) -> MetricSet:
     """Return the metrics of ``task``; a metric without a word about outputs is the same object for every task."""
-    return MetricSet(every=tuple(_about(task, metric) for metric in METRICS))
+    return MetricSet(every=(*(_about(task, metric) for metric in METRICS), *_OF_TASKS.get(task, ())))
 
 
 def _about(task: str, metric: WeeklyMetric) -> WeeklyMetric:

@@ -1,5 +1,6 @@
 """The weekly report's SELECTs in Redshift's dialect; the warehouse counts, and except for feedback texts returns only counts."""
 
+from reports.read.approvals import APPROVED, JUDGED
 from reports.read.weeks import DAY_S, WEEK_S, Week
 
 HISTORY_WEEKS = 12  # weeks before the report's for trends and change points
@@ -47,6 +48,8 @@ _COUNTS = {
     "priced_written": f"CASE WHEN {_WRITTEN} AND s.cost_usd IS NOT NULL THEN 1 ELSE 0 END",
     "priced": "CASE WHEN s.cost_usd IS NOT NULL THEN 1 ELSE 0 END",
     "written": f"CASE WHEN {_WRITTEN} THEN 1 ELSE 0 END",
+    "judged": JUDGED,
+    "approved": APPROVED,
     "priced_cold": f"CASE WHEN {_COLD} AND s.cost_usd IS NOT NULL THEN 1 ELSE 0 END",
     "priced_warm": f"CASE WHEN {_WARM} AND s.cost_usd IS NOT NULL THEN 1 ELSE 0 END",
 }

@@ -47,12 +47,18 @@ def render(*reports: WeeklyReport) -> str:
         reports=reports,
         titles=row_titles(metrics_of("")),
         simulated_note=sentences.SIMULATED_NOTE,
-        key_figures=KEY_FIGURES,
+        key_figures=key_figures,
         smallest=SMALLEST,
         most_changes=_CHANGES,
         most_themes=_THEMES,
     )
     return visible(page)
+
+
+def key_figures(report: WeeklyReport) -> list[str]:
+    """Return the names of the figures to show that the task has."""
+    known = {metric.name for metric in report.counts.metrics.every}
+    return [name for name in KEY_FIGURES if name in known]
 
 
 def figure_cells(report: WeeklyReport, name: str) -> list[str]:

@@ -21,6 +21,7 @@ from service.kit.frame.display.inert import one_line
 _MOST_WORSE = 3
 # What a reader looks for first; the other figures are behind a click.
 KEY_FIGURES = (
+    "approval_rate",
     "helpful_rate",
     "unhelpful_rate",
     "feedback_share",

@@ -126,8 +126,19 @@ async def answer_request(
     )
     kept = await face.keep(answered, patience_s=patience_s())
     done = replace(answered, kept=kept, facts=facts | {"latency_ms": round(timer.elapsed_ms())})
-    log(Event.REQUEST_COMPLETED, **face.logged(done), **{name: done.facts[name] for name in _LOGGED})
+    log(
+        Event.REQUEST_COMPLETED,
+        **face.logged(done),
+        **_approved(task, result),
+        **{name: done.facts[name] for name in _LOGGED},
+    )
     return done
+
+
+def _approved(task: Task[Any], result: TaskResult) -> dict[str, bool]:
+    """Return the log's field that says whether the pair itself approved its answer; none where nothing was up for approval."""
+    approved = None if result.output is None else task.approved(result.output)
+    return {} if approved is None else {"approved": approved}
 
 
 def answer_facts(result: TaskResult, served: ServedPair, request: Request, runtime: Runtime) -> dict[str, Any]:

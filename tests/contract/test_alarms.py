@@ -30,6 +30,8 @@ GOOD_CALL = (Event.CALL_SETTLED, {"tenant": "acme", "state": "done"})
 BAD_CALL = (Event.CALL_SETTLED, {"tenant": "acme", "state": "failed", "reason": "unreadable"})
 WAITING_CALL = (Event.CALL_SETTLED, {"state": "waiting"})
 HELPFUL = (Event.FEEDBACK_RECORDED, {"feedback": "helpful"})
+APPROVED = (Event.REQUEST_COMPLETED, {"model_used": "m", "arm": "primary", "approved": True})
+REFUSED = (Event.REQUEST_COMPLETED, {"model_used": "m", "arm": "primary", "approved": False})
 NOT_HELPFUL = (Event.FEEDBACK_RECORDED, {"feedback": "not_helpful"})
 FAILED_LOOK, GOOD_LOOK = ("registry", "true"), ("registry", "false")
 GATEWAY, ALLOWED = "AWS/ApiGateway:Count", "AWS/WAFV2:AllowedRequests"
@@ -94,6 +96,15 @@ PLANTS = {
         [(Event.AGREEMENT_CHECKED, {"fallen": 1})],
         [(Event.AGREEMENT_CHECKED, {"fallen": 0})],
     ),
+    "approval-rate": ([REFUSED] * 41 + [APPROVED] * 159, [REFUSED] * 40 + [APPROVED] * 160),
+    **{
+        f"approval-{finding}": (
+            [(Event.APPROVALS_CHECKED, {finding: 1})],
+            [(Event.APPROVALS_CHECKED, {"drift": 1, "refusals": 1, "confirmed": 1, "cost": 1} | {finding: 0})],
+        )
+        for finding in ("drift", "refusals", "confirmed", "cost")
+    },
+    "judge-drift": ([(Event.JUDGE_MEASURED, {"fallen": 1})], [(Event.JUDGE_MEASURED, {"fallen": 0})]),
     "rollout-stopped": ([(Event.ROLLOUT_STOPPED, {"reason": "failures"})], _requests(5)),
     "registry-down": (
         [("registry", "true")] * 21 + [("registry", "false")] * 19,
@@ -213,6 +224,7 @@ def test_a_ratio_of_too_few_raises_no_alarm(alarm):
         "CallCost": _priced(0.1, 0.1, seconds=0.5),
         "RegistryLooks": [FAILED_LOOK],
         "Ratings": [NOT_HELPFUL],
+        "Approvals": [REFUSED],
         "AWS/ApiGateway:5XXError": [("aws", 1), (GATEWAY, 1)],
         "AWS/WAFV2:BlockedRequests": [("aws", 1)],
     }

@@ -14,6 +14,7 @@ from eval.scorers.harms import HARM_METRICS, HarmScorer, harm_floors
 from eval.spine.case_rules import CaseRules, FileRules, Minimum, Passage, SliceValue
 from eval.spine.cases import Case
 from eval.spine.suite import Floor, JudgedKind, MetricSpec, MustPass, NoWorse, Suite
+from eval.suites.upsell.approver import MessageApprover
 from eval.suites.upsell.labels import Drafts, OwnFamily, UpsellExpectations, labels_of
 from eval.suites.upsell.scorers import DecisionScorer, RuleScorer, findings_of, free_texts_of
 from figures.metric import Unit
@@ -182,6 +183,7 @@ SUITE = Suite(
     max_unscored_rate=0.50,  # reasons and the judge's score apply to some customers alone
     minimum_latency_calls=20,
     fault="a wrong decision or message",
+    approver=MessageApprover(),
     performance={"approvalRate": "approved", "avgScore": "judge_score"},
     slices=("moment", "tenant", "channel", "noted", "injection"),
     table=(

@@ -32,6 +32,8 @@ def _completed(fields: Fields) -> None:
     cost = fields.get("cost_usd")
     if cost is not None:
         metrics.observe(metrics.COST, float(cost), model)
+    if "approved" in fields:
+        metrics.count(metrics.APPROVALS, _yes(fields["approved"]))
 
 
 def _failed(fields: Fields) -> None:
@@ -121,6 +123,11 @@ def _tool_used(fields: Fields) -> None:
         metrics.observe(metrics.TOOL_LATENCY, _number(fields, "latency_ms"), tool)
 
 
+def _approvals_checked(fields: Fields) -> None:
+    for finding in ("drift", "refusals", "confirmed", "cost"):
+        metrics.observe(metrics.APPROVAL_FINDINGS, _number(fields, finding), finding)
+
+
 def _conversation_ended(fields: Fields) -> None:
     metrics.count(metrics.CONVERSATION_ENDS, str(fields.get("outcome")))
     metrics.observe(metrics.CONVERSATION_LENGTH, _number(fields, "turns"))
@@ -154,6 +161,8 @@ _RECORDERS: Mapping[Event, Callable[[Fields], None]] = {
     Event.CALL_SETTLED: _call_settled,
     Event.CALLS_CHECKED: lambda fields: metrics.observe(metrics.CALLS_STUCK, _number(fields, "stuck")),
     Event.AGREEMENT_CHECKED: lambda fields: metrics.observe(metrics.AGREEMENT_FALLEN, _number(fields, "fallen")),
+    Event.APPROVALS_CHECKED: _approvals_checked,
+    Event.JUDGE_MEASURED: lambda fields: metrics.observe(metrics.JUDGES_FALLEN, _number(fields, "fallen")),
     Event.CALLBACK_SETTLED: _callback_settled,
     Event.VOICEMAIL_CLOSED: lambda fields: metrics.count(metrics.CALLBACK_PROMISES, str(fields.get("promise"))),
     Event.VOICEMAILS_CHECKED: lambda fields: metrics.observe(metrics.VOICEMAILS_OVERDUE, _number(fields, "overdue")),

@@ -131,6 +131,9 @@ HALLUCINATIONS = Counter(
 AUDIT_UNKEPT = Counter("omni_audit_unkept", "AuditUnkept", "Audit records that the log has and a store has not")
 ROLLOUTS_STOPPED = Counter("omni_rollouts_stopped", "RolloutsStopped", "Rollouts that stopped by themselves")
 RATINGS = Counter("omni_ratings", "Ratings", "Answers that agents rated, by verdict", ("feedback",))
+APPROVALS = Counter(
+    "omni_approvals", "Approvals", "Answers that a pair itself approved or refused, such as messages", ("approved",)
+)
 REGISTRY_LOOKS = Counter(
     "omni_registry_looks", "RegistryLooks", "Looks at the registry, by whether they found nothing to serve", ("failed",)
 )
@@ -163,6 +166,19 @@ AGREEMENT_FALLEN = _size(
     "AgreementFallen",
     "Criteria on which people confirm the model less than before, at each look",
     (0, 1, 2, 5, 10),
+)
+APPROVAL_FINDINGS = Histogram(
+    "omni_approval_findings",
+    "ApprovalFindings",
+    "What the daily look at approvals found, by kind of finding",
+    ("finding",),
+    unit="Count",
+    bounds=(0, 1, 2, 5, 10),
+)
+JUDGES_FALLEN = _rate(
+    "omni_judges_fallen",
+    "JudgesFallen",
+    "1: a pair's judge agrees with the labels less than when it was first measured, beyond chance; else 0",
 )
 CALLBACKS_OVERDUE = _size(
     "omni_callbacks_overdue",

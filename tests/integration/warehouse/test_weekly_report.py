@@ -30,7 +30,7 @@ from reports.read.weeks import Week
 from reports.run import write_weekly
 from reports.simulate.synthetic import Planted, Scenario, rows
 from reports.write import digest, numbers, page
-from reports.write.figure_table import KEY_FIGURES, worse_lines
+from reports.write.figure_table import worse_lines
 from reports.write.headline import MOST_WORDS, evidence_sentence, headline
 from reports.write.numbers import COLUMNS
 from service.kit.frame.display.inert import visible
@@ -580,8 +580,8 @@ def test_the_page_shows_the_trend_before_the_advice_and_folds_the_details(plante
     order = [text.index(part) for part in ("<h1>", 'class="evidence"', 'class="chart"', 'id="do"', 'id="figures"')]
     assert order == sorted(order)
     assert "Helpful rate for intent outage" in shown
-    assert shown.count("<tr>") == 1 + len(worse_lines(planted)) + 1 + len(KEY_FIGURES)
-    assert shown.count("<svg") - shown.count('class="key"') == 1 + len(worse_lines(planted)) + len(KEY_FIGURES)
+    assert shown.count("<tr>") == 1 + len(worse_lines(planted)) + 1 + len(digest.key_figures(planted))
+    assert shown.count("<svg") - shown.count('class="key"') == 1 + len(worse_lines(planted)) + len(digest.key_figures(planted))
 
 
 def test_colour_is_never_the_only_signal(planted):

@@ -12,7 +12,15 @@ from service.core.statements.answers.typed import schema_for_models, typed_answe
 from service.core.tasks.upsell.checks import objections
 from service.core.tasks.upsell.customer import UpsellInputs
 from service.core.tasks.upsell.guidelines import OWN_GUIDELINES, Guidelines, guidelines_of
-from service.core.tasks.upsell.message import Approval, Draft, DraftGrade, UpsellMessage, family_of, plain
+from service.core.tasks.upsell.message import (
+    BY_JUDGE,
+    Approval,
+    Draft,
+    DraftGrade,
+    UpsellMessage,
+    family_of,
+    plain,
+)
 from service.core.tasks.upsell.suppression import suppressed
 from service.core.tasks.upsell.templates import MODEL_ID, Brief, template_message
 from service.core.unit.pair import Artifact, OutputRules, Pair, PromptMessage
@@ -80,12 +88,13 @@ class WriteUpsell(Task[UpsellInputs]):
             draft = Draft.model_validate_json(text)
             if not draft.send:
                 return _answer(inputs, guidelines, decision="suppressed", reason=draft.reason)
-            score, reasons = yield from self._judged(draft, inputs, pair)
+            score, reasons, kinds = yield from self._judged(draft, inputs, pair)
             approval = Approval(
                 by=pair.part("judge").model if pair.has_part("judge") else "code",
-                own_family=_own_family(pair),
+                own_family=own_family(pair),
                 score=score,
                 reasons=reasons,
+                kinds=kinds,
                 drafts=number,
             )
             if not reasons:
@@ -131,6 +140,18 @@ class WriteUpsell(Task[UpsellInputs]):
         """Return ``text``, a complete message, as canonical JSON; drafts are read by their own question."""
         return typed_output(text, UpsellMessage, rules)
 
+    def judge_question(self, message: str, inputs: UpsellInputs, pair: Pair) -> Question:
+        """Return what the pair's part ``judge`` is asked about ``message``; it answers a ``DraftGrade``."""
+        values = self.values_for(inputs, pair)
+        return Question(
+            part="judge",
+            values={name: values[name] for name in ("customer", "offers", "brand")} | {"message": message},
+            document=message,
+            read=lambda said: typed_answer(said, DraftGrade).model_dump_json(),
+            answer_schema=schema_for_models(DraftGrade),
+            shown=False,
+        )
+
     def _draft(self, inputs: UpsellInputs, pair: Pair, turns: tuple[DialogueTurn, ...]) -> Question:
         return Question(
             values=self.values_for(inputs, pair),
@@ -143,26 +164,18 @@ class WriteUpsell(Task[UpsellInputs]):
 
     def _judged(
         self, draft: Draft, inputs: UpsellInputs, pair: Pair
-    ) -> Generator[Question, Any, tuple[int | None, tuple[str, ...]]]:
-        """Ask the pair's judge about a draft that code has nothing against; return its score and its objections."""
+    ) -> Generator[Question, Any, tuple[int | None, tuple[str, ...], tuple[str, ...]]]:
+        """Ask the pair's judge about a draft that code has nothing against; return its score, the objections and their kinds."""
         guidelines = guidelines_of(pair)
         if found := objections(draft, inputs, guidelines):
-            return None, tuple(one.told for one in found)
+            return None, tuple(one.told for one in found), tuple(dict.fromkeys(one.kind for one in found))
         if not pair.has_part("judge"):
-            return None, ()
-        values = self.values_for(inputs, pair)
-        text = yield Question(
-            part="judge",
-            values={name: values[name] for name in ("customer", "offers", "brand")} | {"message": draft.message},
-            document=draft,
-            read=lambda said: typed_answer(said, DraftGrade).model_dump_json(),
-            answer_schema=schema_for_models(DraftGrade),
-            shown=False,
-        )
+            return None, (), ()
+        text = yield self.judge_question(draft.message, inputs, pair)
         grade = DraftGrade.model_validate_json(text)
         if grade.score >= guidelines.approve_at:
-            return grade.score, ()
-        return grade.score, grade.reasons or ("The judge gave no reason.",)
+            return grade.score, (), ()
+        return grade.score, grade.reasons or ("The judge gave no reason.",), (BY_JUDGE,)
 
 
 def _shown(value: object) -> str:
@@ -170,7 +183,7 @@ def _shown(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, indent=1).replace("<", "\\u003c")
 
 
-def _own_family(pair: Pair) -> bool:
+def own_family(pair: Pair) -> bool:
     """Return whether the pair's judge is of the family of its generator, or of the generator's backup."""
     if not pair.has_part("judge"):
         return False

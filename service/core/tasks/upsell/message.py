@@ -10,6 +10,7 @@ from service.kit.frame.errors import OutputInvalid
 MessageDecision = Literal["send", "suppressed", "not_approved"]
 # What a draft may give as its reason to send nothing; what code knows of a customer is decided before a model is asked.
 NotedReason = Literal["", "complaint", "vulnerable", "no_offer", "asked_for_none", "note_unread"]
+BY_JUDGE = "judge"  # the kind of a refusal by the pair's judge; other kinds are those of the code's objections
 
 
 class _Answer(BaseModel):
@@ -48,13 +49,15 @@ class Approval(_Answer):
     """Who let a message leave, or did not.
 
     ``by`` is the judge's model, "code" where the pair has no judge. ``own_family`` is true where judge and generator are models
-    of one family, so that a model likes its own. ``reasons`` are those of the last draft; ``drafts`` were written in all.
+    of one family, so that a model likes its own. ``reasons`` are those of the last draft and ``kinds`` say what they are about
+    ("amount", "pressure", "judge" ...); ``drafts`` were written in all.
     """
 
     by: str
     own_family: bool
     score: int | None = Field(ge=1, le=10)
     reasons: tuple[str, ...]
+    kinds: tuple[str, ...] = ()  # empty in answers of earlier versions, too
     drafts: int = Field(ge=1)
 
 
@@ -75,7 +78,14 @@ class UpsellMessage(_Answer):
                     "offer_id": "boiler-care",
                     "message": "Hello Dana, Boiler Care is £14 a month and includes one boiler service a year. Homewell. "
                     "Reply STOP to opt out.",
-                    "approval": {"by": "code", "own_family": False, "score": None, "reasons": [], "drafts": 1},
+                    "approval": {
+                        "by": "code",
+                        "own_family": False,
+                        "score": None,
+                        "reasons": [],
+                        "kinds": [],
+                        "drafts": 1,
+                    },
                     "examples": [],
                     "guidelines": "1.0",
                 }

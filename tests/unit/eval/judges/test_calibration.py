@@ -11,6 +11,7 @@ from eval.judges.calibration import (
     Labelled,
     accuracy,
     agreement,
+    fallen,
     flagged_by_kind,
     kappa,
     load,
@@ -148,3 +149,16 @@ def test_a_record_comes_back_whole_or_not_at_all(tmp_path):
     assert load(tmp_path, "b" * 64) is None
     path.write_text(path.with_name("b" * 64 + ".json").read_text(encoding="utf-8")[:200], encoding="utf-8")
     assert load(tmp_path, kept.judge_digest) is None
+
+
+@pytest.mark.parametrize(
+    ("lost", "won", "found"), [(0, 0, False), (6, 0, False), (7, 0, True), (12, 6, False), (30, 9, True)]
+)
+def test_a_fall_is_one_beyond_chance_and_gains_count_against_it(lost, won, found):
+    # One-sided exact McNemar by hand: 6 of 6 is 1/64 = 0.016, 7 of 7 is 1/128 = 0.008.
+    before = {f"r{n}": n < 50 for n in range(100)}
+    after = {f"r{n}": (n < 50 and n >= lost) or 50 <= n < 50 + won for n in range(100)}
+    first, now = (
+        replace(agreement(ROWS, set_name=CALIBRATION_SET, set_digest="rows"), right=right) for right in (before, after)
+    )
+    assert (fallen(first, now) is not None) is found

@@ -73,7 +73,7 @@ async def test_a_draft_that_code_and_judge_have_nothing_against_leaves():
     found = await answered(Models([draft()], [{"score": 8, "reasons": []}]))
     assert (found.decision, found.message, found.offer_id) == ("send", GOOD, "boiler-care")
     assert found.approval.model_dump() == {
-        "by": "mistral.mistral-7b-instruct-v0:2", "own_family": False, "score": 8, "reasons": (), "drafts": 1,
+        "by": "mistral.mistral-7b-instruct-v0:2", "own_family": False, "score": 8, "reasons": (), "kinds": (), "drafts": 1,
     }  # fmt: skip
 
 
@@ -98,7 +98,12 @@ async def test_after_three_drafts_nothing_leaves():
     models = Models([draft()] * 3, [refused] * 3)
     found = await answered(models)
     assert (found.decision, found.message, found.approval.reasons) == ("not_approved", "", ("Too cold.",))
-    assert (found.approval.drafts, len(models.calls)) == (3, 6)
+    assert (found.approval.drafts, len(models.calls), found.approval.kinds) == (3, 6, ("judge",))
+
+
+async def test_the_kinds_of_what_code_refused_are_told_for_counting():
+    found = await answered(Models([draft(HURRIED)] * 3, []))
+    assert (found.decision, found.approval.score, found.approval.kinds) == ("not_approved", None, ("pressure",))
 
 
 async def test_a_judge_that_refuses_without_a_reason_still_refuses():
