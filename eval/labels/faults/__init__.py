@@ -32,7 +32,8 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])(?<!Mr\.)(?<!Ms\.)(?<!Dr\.)(?<!Mrs\.)(?<!
 class WrittenFault:
     """One kind of fault of one task's answers.
 
-    `group` is the row's `class`, `part` its `field`: of a scorecard "summary", "reason" or "action_item", else empty.
+    `group` is the row's `class`, `part` its `field`: of a scorecard "summary", "reason" or "action_item", of a conversation "note"
+    for the handover note, else empty.
     `edits` are (pattern, replacement) pairs of kinds whose operation is "edit"; all others have `wordings`.
     `needs` and `unless` are patterns, read without case, that the source must and must not hold.
     """
@@ -50,8 +51,10 @@ class WrittenFault:
 
 
 def load(task: Literal["summarize", "assistant", "scorecard"]) -> list[WrittenFault]:
-    """Every kind of fault written for `task`, in the file's order."""
-    return [_kind(json.loads(line)) for line in (_FOLDER / f"{task}.jsonl").read_text(encoding="utf-8").splitlines()]
+    """Every kind of fault written for `task`, in the order of its file, and of `<task>_never.jsonl` where there is one."""
+    files = [_FOLDER / f"{task}.jsonl", _FOLDER / f"{task}_never.jsonl"]
+    lines = [line for file in files if file.exists() for line in file.read_text(encoding="utf-8").splitlines()]
+    return [_kind(json.loads(line)) for line in lines]
 
 
 def plant(kind: WrittenFault, text: str, source_text: str, rng: random.Random) -> str | None:

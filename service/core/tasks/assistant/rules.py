@@ -335,7 +335,7 @@ def _disclosure(language: HelpLanguage) -> str:
 
 def _reply(turn: OpenTurn, action: ReplyAction, note: HandoverNote | None = None) -> str:
     told = [item.text for item in turn.inputs.history if item.by == "assistant"] if turn.talk.goes_on else []
-    pieces, asks = pieces_of(turn.parts, told), turn.asks
+    pieces, asks = pieces_of(turn.parts, told) or pieces_of(turn.parts), turn.asks
     before, lead, closing = list[str](), "", ""
     if action == "answer" and any(piece.claims for piece in pieces):
         lead, closing = in_turn(persona().transitions, turn.inputs), in_turn(persona().closings, turn.inputs)
@@ -349,6 +349,7 @@ def _reply(turn: OpenTurn, action: ReplyAction, note: HandoverNote | None = None
         pieces, rest = fitted(pieces, room - words_in(lead) - _WORDS_OF_QUESTION)
         if rest:  # a question that was to come waits until all is told
             action, asks, closing = "clarify", ("more",), more_question(rest)
+            pieces = [piece for piece in pieces if piece.claims or not piece.text.endswith("?")]
     else:  # what is said besides leaves the answer its room
         lead = lead if size + words_in(lead) <= room else ""
         closing = closing if size + words_in(lead, closing) <= room else ""

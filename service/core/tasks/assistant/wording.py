@@ -109,7 +109,7 @@ def opening_worded(
     wanted |= {"requirements"} if "documents" in wanted else set()
     leads: tuple[tuple[Aspect, str, str], ...] = (
         ("documents", f"{start}, you need these documents: ", "documents_required"),
-        ("requirements", "You also need: ", "requirements"),
+        ("requirements", "What else you need: ", "requirements"),
         ("time", "", "processing_time"),
         ("steps", f"{start}, these are the steps", "process_steps"),
         ("benefits", f"The benefits of opening a {account} {where} are: ", "benefits"),
