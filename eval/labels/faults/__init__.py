@@ -32,8 +32,8 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])(?<!Mr\.)(?<!Ms\.)(?<!Dr\.)(?<!Mrs\.)(?<!
 class WrittenFault:
     """One kind of fault of one task's answers.
 
-    `group` is the row's `class`, `part` its `field`: of a scorecard "summary", "reason" or "action_item", of a conversation "note"
-    for the handover note, else empty.
+    `group` is the row's `class`, `part` its `field`: of a scorecard "summary", "reason" or "action_item", of a conversation
+    "note" for the handover note, else empty.
     `edits` are (pattern, replacement) pairs of kinds whose operation is "edit"; all others have `wordings`.
     `needs` and `unless` are patterns, read without case, that the source must and must not hold.
     """
