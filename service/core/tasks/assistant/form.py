@@ -27,8 +27,13 @@ def words_in(*texts: str) -> int:
 
 def pieces_of(parts: Iterable[Worded], told: Sequence[str] = ()) -> list[Worded]:
     """Return what ``parts`` say, piece by piece, without the pieces that the replies ``told`` have said already."""
+    before = [" ".join(one.split()) for one in told]  # a channel may keep a reply without its lines
     pieces = (piece for part in parts for piece in (part.pieces or (part,)))
-    return [piece for piece in pieces if piece.text and not (piece.claims and any(piece.text in one for one in told))]
+    return [
+        piece
+        for piece in pieces
+        if piece.text and not (piece.claims and any(" ".join(piece.text.split()) in one for one in before))
+    ]
 
 
 def fitted(pieces: Sequence[Worded], room: int) -> tuple[Sequence[Worded], Sequence[Worded]]:
