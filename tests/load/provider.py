@@ -83,7 +83,7 @@ def judged(body):
     text = json.dumps(body["messages"])
     if "<conversation>" in text:
         return json.dumps({"evidence": [], "reasons": "Nothing is unkind or unclear.", "grade": "yes"})
-    return "Yes" if "<claim>" in text else None
+    return None if "<session>" in text else "Yes"
 
 
 def of_converse(body):
