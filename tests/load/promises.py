@@ -19,8 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
-
 from conversations import LONG_S, MODEL_S, free_port
+
 from service.kit.settings import REPO_ROOT, Settings
 from service.local import aws
 
@@ -143,8 +143,9 @@ def show(told, whole, kept):
     handed = sum(body.get("state") == "handed_over" for body in bodies)
     promised = {phone.replace(" ", "") for phone, replies in texts.items() if any(map(CALL.search, replies))}
     unsure = {phone.replace(" ", "") for phone, replies in texts.items() if replies and UNSURE.search(replies[-1])}
+    lost = sum(not body for body in bodies)
     print(
-        f"{len(answers)} turns of {CUSTOMERS} customers at once, {sum(not body for body in bodies)} not answered, {by_rules} by the rules"
+        f"{len(answers)} turns of {CUSTOMERS} customers at once, {lost} not answered, {by_rules} answered by the rules"
     )
     print(
         f"a turn: p50 {statistics.median(seconds):.2f} s, p95 {seconds[int(0.95 * len(seconds))]:.2f} s, most {seconds[-1]:.2f} s"

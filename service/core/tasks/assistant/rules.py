@@ -272,7 +272,10 @@ def _handed_over(turn: OpenTurn, reason: TransferReason, *, may_use_tools: bool)
         hours = turn.tools.answer("check_hours")
         if hours is None:
             return Said(output="", uses=tuple(turn.tools.wanted))
-        if hours != "failed" and hours["open"] is False:
+        if hours == "failed":  # the clock needs no tool, and at night no person may be promised
+            if not tools.live_bank().hours()["open"]:
+                return _closed(turn, reason, Worded(saying("nobody_there")))
+        elif hours["open"] is False:
             return _closed(turn, reason, hours_worded("check_hours", hours))
         turn.say(_handing_over(turn, reason))
         return _reply(turn, "handover", note)
