@@ -46,7 +46,9 @@ def fitted(pieces: Sequence[Worded], room: int) -> tuple[Sequence[Worded], Seque
     return pieces, ()
 
 
-def more_question(rest: Sequence[Worded]) -> str:
-    """Return the question whether to go on with what is left to tell."""
+def more_question(rest: Sequence[Worded], last: Worded | None = None) -> str:
+    """Return the question whether to go on with what is left to tell after the piece ``last``."""
     about = next((piece.about for piece in rest if piece.about), "")
+    if about == "steps" and last is not None and last.about == "steps":
+        return "Shall I go on with the rest of the steps?"
     return f"Shall I go on with {_NEXT[about]}?" if about in _NEXT else "Shall I go on?"

@@ -351,7 +351,7 @@ def _reply(turn: OpenTurn, action: ReplyAction, note: HandoverNote | None = None
     if note is None and size > room and any(piece.claims for piece in pieces):
         pieces, rest = fitted(pieces, room - words_in(lead) - _WORDS_OF_QUESTION)
         if rest:  # a question that was to come waits until all is told
-            action, asks, closing = "clarify", ("more",), more_question(rest)
+            action, asks, closing = "clarify", ("more",), more_question(rest, pieces[-1])
             pieces = [piece for piece in pieces if piece.claims or not piece.text.endswith("?")]
     else:  # what is said besides leaves the answer its room
         lead = lead if size + words_in(lead) <= room else ""

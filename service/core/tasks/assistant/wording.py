@@ -170,7 +170,7 @@ def compared_worded(answers: Sequence[tuple[str, Worded]], *, spoken: bool = Fal
             continue
         lines = (f"\n- {name}: {listed([claim.text for claim in piece.claims])}" for name, piece in told)
         claims = tuple(claim for _, piece in told for claim in piece.claims)
-        pieces.append(Worded(f"{_LABELS[about]}:{''.join(lines)}", claims, about))
+        pieces.append(Worded(f"\n{_LABELS[about]}:{''.join(lines)}", claims, about))
     return Worded(joined(piece.text for piece in pieces), pieces=tuple(pieces))
 
 

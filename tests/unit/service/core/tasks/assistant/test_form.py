@@ -84,7 +84,8 @@ def test_what_fits_is_told_and_the_first_piece_in_any_case():
     assert fitted(pieces, 5) == (pieces[:2], pieces[2:])
     assert fitted(pieces, 1) == (pieces[:1], pieces[1:])
     assert more_question(pieces[1:]) == "Shall I go on with the steps?"
-    assert more_question(pieces[2:]) == "Shall I go on?"
+    assert more_question(pieces[1:], pieces[1]) == "Shall I go on with the rest of the steps?"
+    assert more_question(pieces[2:], pieces[1]) == "Shall I go on?"
 
 
 def test_marks_of_lists_are_no_words():
