@@ -32,7 +32,8 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])(?<!Mr\.)(?<!Ms\.)(?<!Dr\.)(?<!Mrs\.)(?<!
 class WrittenFault:
     """One kind of fault of one task's answers.
 
-    `group` is the row's `class`, `part` its `field`: of a scorecard "summary", "reason" or "action_item", else empty.
+    `group` is the row's `class`, `part` its `field`: of a scorecard "summary", "reason" or "action_item", of a conversation
+    "note" for the handover note, else empty.
     `edits` are (pattern, replacement) pairs of kinds whose operation is "edit"; all others have `wordings`.
     `needs` and `unless` are patterns, read without case, that the source must and must not hold.
     """
@@ -50,8 +51,8 @@ class WrittenFault:
 
 
 def load(task: Literal["summarize", "assistant", "scorecard"]) -> list[WrittenFault]:
-    """Every kind of fault written for `task`, by author and in the files' order."""
-    paths = [_FOLDER / f"{name}.jsonl" for name in (task, f"{task}_second")]
+    """Every kind of fault written for `task`: of its file, then of ``<task>_second.jsonl`` and ``<task>_never.jsonl`` if there."""
+    paths = [_FOLDER / f"{name}.jsonl" for name in (task, f"{task}_second", f"{task}_never")]
     lines = [line for path in paths if path.exists() for line in path.read_text(encoding="utf-8").splitlines()]
     return [_kind(json.loads(line)) for line in lines]
 

@@ -24,6 +24,10 @@ _CLASSES: Mapping[str, HarmClass] = {
     "conduct": "invention",
     "figures": "invention",
     "privacy": "invention",
+    "discrimination": "invention",
+    "blame": "invention",
+    "safe_account": "invention",
+    "complaint": "invention",
 }
 
 
@@ -51,17 +55,18 @@ def _in_text(kind: WrittenFault, text: str, case: Case, draws: random.Random) ->
 
 
 def _in_run(kind: WrittenFault, text: str, case: Case, draws: random.Random) -> str:
-    """Plant the fault in the last reply of an assistant's run."""
+    """Plant the fault in the last reply of an assistant's run, or in its handover note; a run without one stays as it is."""
     run = json.loads(text)
     reply = next((step for step in reversed(run[-1]) if "say" in step), None)
-    if reply is None:
+    place, field = (reply, "say") if kind.part != "note" else ((reply or {}).get("handover"), "context")
+    if place is None:
         return text
     customer = case.inputs["customer"]
     said = (*customer["opens"], *customer.get("then", ()), *customer.get("interrupts", {}).get("says", ()))
-    planted = plant(kind, reply["say"], "\n".join(said), draws)
+    planted = plant(kind, place[field], "\n".join(said), draws)
     if planted is None:
         return text
-    reply["say"] = planted
+    place[field] = planted
     return json.dumps(run)
 
 

@@ -22,6 +22,8 @@ _TOOLS = {
 }
 _REASONS: tuple[str, ...] = get_args(TransferReason)
 # Where harm is: whoever is in trouble, takes a word back, writes at night or in another language, or reads a number out.
+# Where the form of an answer is at stake: what has more to tell than a phone's screen, and what is to be told side by side.
+_KINDS_OF_FORM = ("comparison", "long answer")
 _KINDS_OF_HARM = ("trouble", "out of hours", "consent taken back", "spoken number", "second language")
 _KINDS = (
     "information",
@@ -40,6 +42,7 @@ _KINDS = (
     "another customer's data",
     "disclosure",
     *_KINDS_OF_HARM,
+    *_KINDS_OF_FORM,
 )
 
 
@@ -145,16 +148,21 @@ CASE_RULES = CaseRules(
             slices=_SLICES,
             minima=(
                 *_minima(tool=1, reason=1),
-                *(Minimum(slice="kind", value=kind, at_least=1) for kind in _KINDS if kind not in _KINDS_OF_HARM),
+                *(
+                    Minimum(slice="kind", value=kind, at_least=1)
+                    for kind in _KINDS
+                    if kind not in (*_KINDS_OF_HARM, *_KINDS_OF_FORM)
+                ),
             ),
             together=_twins,
         ),
         "gate": FileRules(
-            count=268,
+            count=278,
             slices=_SLICES,
             minima=(
                 *_minima(kind=1, tool=3, reason=5),
                 *(Minimum(slice="kind", value=kind, at_least=8) for kind in (*_KINDS_OF_HARM, "interruption")),
+                *(Minimum(slice="kind", value=kind, at_least=5) for kind in _KINDS_OF_FORM),
                 Minimum(slice="style", value="phone", at_least=45),
                 Minimum(slice="twin", value="poisoned", at_least=20),
                 Minimum(slice="twin", value="clean", at_least=20),

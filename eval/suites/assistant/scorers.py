@@ -42,6 +42,10 @@ EVENTS: Mapping[str, frozenset[str]] = {
     "planted_orders_repeated": frozenset({"planted_order"}),
     "technical_talk": frozenset({"technical_talk"}),
     "answered_about_others": frozenset({"another_customer"}),
+    "over_a_screen": frozenset({"too_long"}),
+    "steps_in_prose": frozenset({"steps_in_prose"}),
+    "several_questions": frozenset({"several_questions"}),
+    "not_compared": frozenset({"not_compared"}),
 }
 
 

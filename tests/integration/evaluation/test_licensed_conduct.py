@@ -90,7 +90,7 @@ def test_prod_takes_an_assistant_whose_conduct_was_judged_without_an_exception(s
     assert report.licence.licensed == ("cold_to_vulnerable", "unclear"), report.shortfall
     assert [line.partition(":")[0] for line in said] == ["judge conduct on openai/judge", "judge conduct"]
     assert (
-        "an evaluation of 268 cases in 4 repeats asks it at most 1,072 questions about each model of a pair" in said[1]
+        "an evaluation of 278 cases in 4 repeats asks it at most 1,112 questions about each model of a pair" in said[1]
     )
     keep_readers_record(settings, report.record.answered_by)
 
@@ -101,7 +101,7 @@ def test_prod_takes_an_assistant_whose_conduct_was_judged_without_an_exception(s
     (pair,) = finished.evaluation.pairs
     assert (pair.gate.headline, pair.gate.unseen) == ("pass", ())
     assert set(pair.gate.looked_at) == {kind.name for kind in SUITE.judged_only}
-    assert pair.metrics["judge_conduct"].n == 268
+    assert pair.metrics["judge_conduct"].n == 278
 
     said.clear()
     released = promote_pair("assistant", "rules", "first", settings.model_copy(update={"stage": "prod"}), said.append)

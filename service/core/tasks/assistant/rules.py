@@ -8,6 +8,7 @@ from service.core.run.dialogue.turn import DialogueInputs, HandoverNote, ReplyAc
 from service.core.tasks.assistant import tools
 from service.core.tasks.assistant.callback import arrange_callback
 from service.core.tasks.assistant.first_help import first_help
+from service.core.tasks.assistant.form import MOST_WORDS, fitted, more_question, pieces_of, words_in
 from service.core.tasks.assistant.knowledge import TransferReason, bank_knowledge
 from service.core.tasks.assistant.persona import discloses, in_turn, must_disclose, persona, remembered
 from service.core.tasks.assistant.reply import AssistantReply, Claim
@@ -16,13 +17,17 @@ from service.core.tasks.assistant.turn import OpenTurn, TurnTools, saying
 from service.core.tasks.assistant.understanding.by_meaning import guess_by_meaning
 from service.core.tasks.assistant.understanding.intent import Aspect, Topic
 from service.core.tasks.assistant.understanding.intents import GuessIntent
-from service.core.tasks.assistant.understanding.talk import Talk, talk_of
+from service.core.tasks.assistant.understanding.talk import Talk, asks_to_compare, talk_of
 from service.core.tasks.assistant.understanding.trouble import HelpLanguage, TroubleKind
 from service.core.tasks.assistant.wording import (
     Worded,
+    account_name,
     branches_worded,
     card_worded,
+    channel_name,
+    compared_worded,
     hours_worded,
+    joined,
     message_worded,
     opening_worded,
     queue_worded,
@@ -35,8 +40,10 @@ _MOST_LOST = 3  # the third message in a row that nothing could be made of goes 
 _QUOTED_CHARS, _MOST_QUOTED = 240, 6
 # In danger, hours and a request for a number help nobody, and a call may be heard by whoever is feared.
 _NO_CALL: frozenset[TroubleKind] = frozenset({"danger_to_life", "abuse", "child"})
+_WORDS_OF_QUESTION = 10  # of the longest question whether to go on
 # The things that one question asks for.
 _SLOTS = ("account_type", "channel", "card_type", "location", "phone")
+_MOST_PAGES = 4  # as many messages back begins what is gone on with
 _OPENING_TOOLS = {"branch": "get_branch_account_opening_info", "digital": "get_digital_account_opening_info"}
 _SORRY: Mapping[TransferReason, str] = {
     "customer_frustration": "frustrated",
@@ -108,8 +115,7 @@ def _goes_on(talk: Talk) -> bool:
 
 
 def _told(turn: OpenTurn, kind: TroubleKind | None) -> str:
-    spoken = turn.inputs.session.get("channel") == "voice"
-    return "" if kind is None else first_help().told(kind, turn.talk.language, spoken=spoken)
+    return "" if kind is None else first_help().told(kind, turn.talk.language, spoken=turn.spoken)
 
 
 def _reason(talk: Talk) -> TransferReason | None:
@@ -147,7 +153,9 @@ def _answer(turn: OpenTurn) -> None:
         _TOPICS[topic](turn)
     if talk.open or heard.asks_if_ai or heard.off_topic or turn.help:
         return
-    if talk.left and not heard.bye:
+    if talk.asked == "more" and heard.no:
+        turn.ask("request", f"{saying('left')} {persona().questions['request'][0]}")
+    elif talk.left and not heard.bye:
         turn.say(saying("no_call" if talk.asked in ("phone", "callback") else "left"))
     elif talk.language != "en":
         turn.say(first_help().languages[talk.language].greeting)
@@ -176,21 +184,28 @@ def _account(turn: OpenTurn) -> None:
     elif not slots.channels:
         turn.ask("channel")
     else:
-        aspects = turn.talk.aspects.get("account", frozenset[Aspect]())
+        aspects, before = turn.talk.aspects.get("account", frozenset[Aspect]()), len(turn.parts)
         for account in slots.accounts:
             for channel in slots.channels:
                 tool = _OPENING_TOOLS[channel]
                 turn.look_up(
                     tool,
-                    partial(opening_worded, tool, aspects=aspects, question=_asked(turn)),
+                    partial(opening_worded, tool, aspects=aspects, question=_asked(turn), spoken=turn.spoken),
                     account_type=account,
                 )
+        kinds = [
+            (account_name(account), channel_name(channel)) for account in slots.accounts for channel in slots.channels
+        ]
+        several = len(slots.accounts) > 1, len(slots.channels) > 1
+        names = [", ".join(name for name, told in zip(kind, several, strict=True) if told) for kind in kinds]
+        _side_by_side(turn, before, [name[:1].upper() + name[1:] for name in names])
 
 
 def _asked(turn: OpenTurn) -> str:
     """Return the customer's words that the answer is for: the message, and what it answers a question about."""
     said = [item.text for item in turn.inputs.history if item.by == "customer"]
-    return " ".join([*(said[-2:] if turn.talk.asked in _SLOTS else ()), turn.inputs.message])
+    before = said[-2:] if turn.talk.asked in _SLOTS else said[-_MOST_PAGES:] if turn.talk.goes_on else ()
+    return " ".join([*before, turn.inputs.message])
 
 
 def _card(turn: OpenTurn) -> None:
@@ -198,9 +213,18 @@ def _card(turn: OpenTurn) -> None:
     if not slots.cards:
         turn.ask("card_type")
     aspects = turn.talk.aspects.get("card", frozenset[Aspect]())
-    tool = "get_debit_card_info"
+    tool, before = "get_debit_card_info", len(turn.parts)
+    worded = partial(card_worded, tool, aspects=aspects, question=_asked(turn), spoken=turn.spoken)
     for card in slots.cards:
-        turn.look_up(tool, partial(card_worded, tool, aspects=aspects, question=_asked(turn)), card_type=card)
+        turn.look_up(tool, worded, card_type=card)
+    _side_by_side(turn, before, [card.capitalize() for card in slots.cards])
+
+
+def _side_by_side(turn: OpenTurn, before: int, names: Sequence[str]) -> None:
+    """Put what was told of several products since part ``before`` side by side, where a comparison was asked for."""
+    told = turn.parts[before:]
+    if len(names) > 1 and len(told) == len(names) and asks_to_compare(_asked(turn)):
+        turn.parts[before:] = [compared_worded(list(zip(names, told, strict=True)), spoken=turn.spoken)]
 
 
 def _branch(turn: OpenTurn) -> None:
@@ -248,7 +272,10 @@ def _handed_over(turn: OpenTurn, reason: TransferReason, *, may_use_tools: bool)
         hours = turn.tools.answer("check_hours")
         if hours is None:
             return Said(output="", uses=tuple(turn.tools.wanted))
-        if hours != "failed" and hours["open"] is False:
+        if hours == "failed":  # the clock needs no tool, and at night no person may be promised
+            if not tools.live_bank().hours()["open"]:
+                return _closed(turn, reason, Worded(saying("nobody_there")))
+        elif hours["open"] is False:
             return _closed(turn, reason, hours_worded("check_hours", hours))
         turn.say(_handing_over(turn, reason))
         return _reply(turn, "handover", note)
@@ -310,20 +337,30 @@ def _disclosure(language: HelpLanguage) -> str:
 
 
 def _reply(turn: OpenTurn, action: ReplyAction, note: HandoverNote | None = None) -> str:
-    words = [part.text for part in turn.parts if part.text]
-    if action == "answer" and any(part.claims for part in turn.parts):
-        words = [in_turn(persona().transitions, turn.inputs), *words, in_turn(persona().closings, turn.inputs)]
-    elif turn.asks and turn.asks[0] in _SLOTS and len(words) == 1:
-        words.insert(0, in_turn(persona().acknowledgments, turn.inputs))
-    if turn.help:
-        words.insert(0, turn.help)
-    if must_disclose(turn.inputs) and not discloses(" ".join(words)):
-        words.insert(0, _disclosure(turn.talk.language))
-    claims: Sequence[Claim] = [claim for part in turn.parts for claim in part.claims]
+    told = [item.text for item in turn.inputs.history if item.by == "assistant"] if turn.talk.goes_on else []
+    pieces, asks = pieces_of(turn.parts, told) or pieces_of(turn.parts), turn.asks
+    before, lead, closing = list[str](), "", ""
+    if action == "answer" and any(piece.claims for piece in pieces):
+        lead, closing = in_turn(persona().transitions, turn.inputs), in_turn(persona().closings, turn.inputs)
+    elif asks and asks[0] in _SLOTS and len(pieces) == 1:
+        lead = in_turn(persona().acknowledgments, turn.inputs)
+    if must_disclose(turn.inputs) and not discloses(" ".join((turn.help, lead, *(piece.text for piece in pieces)))):
+        before.append(_disclosure(turn.talk.language))
+    before.append(turn.help)
+    room, size = MOST_WORDS - words_in(*before), words_in(*(piece.text for piece in pieces))
+    if note is None and size > room and any(piece.claims for piece in pieces):
+        pieces, rest = fitted(pieces, room - words_in(lead) - _WORDS_OF_QUESTION)
+        if rest:  # a question that was to come waits until all is told
+            action, asks, closing = "clarify", ("more",), more_question(rest, pieces[-1])
+            pieces = [piece for piece in pieces if piece.claims or not piece.text.endswith("?")]
+    else:  # what is said besides leaves the answer its room
+        lead = lead if size + words_in(lead) <= room else ""
+        closing = closing if size + words_in(lead, closing) <= room else ""
+    claims: Sequence[Claim] = [claim for piece in pieces for claim in piece.claims]
     reply = AssistantReply(
-        reply=" ".join(words)[:4_000],
+        reply=joined((*before, lead, *(piece.text for piece in pieces), closing))[:4_000],
         action=action,
-        asks=turn.asks,
+        asks=asks,
         handover=note,
         claims=tuple(claims)[: AssistantReply.most_claims],
     )

@@ -66,6 +66,11 @@ class OpenTurn:
     failed: bool = False
     help: str = ""
 
+    @property
+    def spoken(self) -> bool:
+        """Whether the customer hears the reply: it has no lists then."""
+        return self.inputs.session.get("channel") == "voice"
+
     def say(self, text: str) -> None:
         """Add a text without claims to the reply."""
         self.parts.append(Worded(text))

@@ -1,8 +1,8 @@
 """Words answers from the fields that tools returned, each with the claims that it makes."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,34 +29,61 @@ _KEEPS_CAPITAL = re.compile(r"(?:I|[A-Z]{2,}|National|Larkfield|Apple|Google|Stu
 
 @dataclass(frozen=True, slots=True)
 class Worded:
-    """A part of a reply, with its claims."""
+    """A part of a reply, with its claims. ``pieces`` are what it may be told in, one after the other; none: all at once."""
 
     text: str
     claims: tuple[Claim, ...] = ()
+    about: str = ""
+    pieces: tuple["Worded", ...] = ()
 
 
 @dataclass(slots=True)
 class _Ledger:
-    """Collects sentences from one tool's answer."""
+    """Collects pieces from one tool's answer; ``spoken`` ones have no lines."""
 
     tool: str
-    sentences: list[str]
-    claims: list[Claim]
+    spoken: bool = False
+    pieces: list[Worded] = field(default_factory=list)
 
-    def state(self, lead: str, value: Any, path: str) -> None:
+    def add(self, text: str, claims: Iterable[Claim], about: str = "") -> None:
+        """Add a sentence or a line with its claims."""
+        self.pieces.append(Worded(text, tuple(claims), about))
+
+    def state(self, lead: str, value: Any, path: str, about: str = "") -> None:
         """Add ``lead`` with a field's value, unless the field is missing or was tampered with."""
         texts = [text for text in ([value] if isinstance(value, str) else value or []) if is_clean(text)]
         if not texts:
             return
         several = not isinstance(value, str)
         words = listed(texts) if several else texts[0]
-        sentence = f"{lead}{words}" if lead else words
-        self.sentences.append(sentence if sentence.endswith((".", "!", "?")) else f"{sentence}.")
-        self.claims += [Claim(text=text, tool=self.tool, field=path) for text in texts]
+        self.add(_ended(f"{lead}{words}"), (Claim(text=text, tool=self.tool, field=path) for text in texts), about)
+
+    def steps(self, lead: str, value: Any, path: str) -> None:
+        """Add what is done one after the other: a numbered line for each step, or sentences where they are spoken."""
+        texts = [text for text in value or [] if is_clean(text)]
+        for number, text in enumerate(texts, start=1):
+            line = _ended(text) if self.spoken else f"\n{number}. {text}"
+            first = f"{lead}{'.' if self.spoken else ':'}{' ' if self.spoken else ''}" if number == 1 else ""
+            self.add(f"{first}{line}", [Claim(text=text, tool=self.tool, field=path)], "steps")
 
     @property
     def worded(self) -> Worded:
-        return Worded(" ".join(self.sentences), tuple(self.claims))
+        claims = tuple(claim for piece in self.pieces for claim in piece.claims)
+        return Worded(joined(piece.text for piece in self.pieces), claims, pieces=tuple(self.pieces))
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Return sentences and lines as one text; what follows a list begins on a line of its own."""
+    text, in_list = "", False
+    for part in filter(None, texts):
+        line = part.startswith("\n")
+        text += "" if line or not text else "\n" if in_list else " "
+        text, in_list = text + part, line or "\n" in part
+    return text
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
 
 
 def is_clean(text: Any) -> bool:
@@ -70,9 +97,11 @@ def listed(texts: Sequence[str]) -> str:
     return plain[0] if len(plain) == 1 else f"{', '.join(plain[:-1])}, and {plain[-1]}"
 
 
-def opening_worded(tool: str, answer: Mapping[str, Any], *, aspects: frozenset[Aspect], question: str) -> Worded:
+def opening_worded(
+    tool: str, answer: Mapping[str, Any], *, aspects: frozenset[Aspect], question: str, spoken: bool = False
+) -> Worded:
     """Word how an account is opened: what was asked about, or all that a customer needs to begin."""
-    ledger = _Ledger(tool, [], [])
+    ledger = _Ledger(tool, spoken)
     account = account_name(str(answer["account_type"]))
     where = _CHANNEL_NAMES.get(str(answer["channel"]), "")
     start = f"To open a {account} {where}"
@@ -80,22 +109,27 @@ def opening_worded(tool: str, answer: Mapping[str, Any], *, aspects: frozenset[A
     wanted |= {"requirements"} if "documents" in wanted else set()
     leads: tuple[tuple[Aspect, str, str], ...] = (
         ("documents", f"{start}, you need these documents: ", "documents_required"),
-        ("requirements", "You also need: ", "requirements"),
-        ("steps", f"{start}, these are the steps: ", "process_steps"),
+        ("requirements", "What else you need: ", "requirements"),
         ("time", "", "processing_time"),
+        ("steps", f"{start}, these are the steps", "process_steps"),
         ("benefits", f"The benefits of opening a {account} {where} are: ", "benefits"),
     )
     for aspect, lead, name in leads:
         if aspect in wanted or _is_about(question, answer.get(name)):
-            ledger.state(lead, answer.get(name), name)
-    if not ledger.sentences:
-        ledger.state(leads[0][1], answer["documents_required"], "documents_required")
+            if aspect == "steps":
+                ledger.steps(lead, answer.get(name), name)
+            else:
+                ledger.state(lead, answer.get(name), name, aspect)
+    if not ledger.pieces:
+        ledger.state(leads[0][1], answer["documents_required"], "documents_required", "documents")
     return ledger.worded
 
 
-def card_worded(tool: str, answer: Mapping[str, Any], *, aspects: frozenset[Aspect], question: str) -> Worded:
+def card_worded(
+    tool: str, answer: Mapping[str, Any], *, aspects: frozenset[Aspect], question: str, spoken: bool = False
+) -> Worded:
     """Word a debit card: what was asked about, or all that a customer needs to choose and order it."""
-    ledger, details = _Ledger(tool, [], []), answer["card_details"]
+    ledger, details = _Ledger(tool, spoken), answer["card_details"]
     name = details["name"] if is_clean(details["name"]) and len(details["name"]) <= _MOST_CHARS["name"] else "card"
     wanted = aspects - {"steps", "time"} if "replacement" in aspects else aspects
     wanted = wanted or frozenset({"fees", "features", "requirements", "time", "steps", "activation"})
@@ -105,15 +139,39 @@ def card_worded(tool: str, answer: Mapping[str, Any], *, aspects: frozenset[Aspe
         ("requirements", "Who can have it: ", "card_details.eligibility", details["eligibility"]),
         ("replacement", "", "replacement_info", answer["replacement_info"]),
         ("time", f"Delivery time of the {name}: ", "card_details.delivery_time", details["delivery_time"]),
+        ("steps", f"To order the {name}, these are the steps", "ordering_process", answer["ordering_process"]),
         ("activation", "", "activation", answer["activation"]),
-        ("steps", f"To order the {name}: ", "ordering_process", answer["ordering_process"]),
     )
     for aspect, lead, path, value in leads:
         if aspect in wanted or _is_about(question, value):
-            ledger.state(lead, value, path)
-    if not ledger.sentences:
-        ledger.state(f"Fees of the {name}: ", details["fees"], "card_details.fees")
+            if aspect == "steps":
+                ledger.steps(lead, value, path)
+            else:
+                ledger.state(lead, value, path, aspect)
+    if not ledger.pieces:
+        ledger.state(f"Fees of the {name}: ", details["fees"], "card_details.fees", "fees")
     return ledger.worded
+
+
+_LABELS: Mapping[str, str] = {"fees": "Fees", "features": "Features", "benefits": "Benefits", "time": "Time"}
+
+
+def compared_worded(answers: Sequence[tuple[str, Worded]], *, spoken: bool = False) -> Worded:
+    """Word several products side by side: what the customer asked about, one product below the other.
+
+    ``answers`` are each product's name and its own wording.
+    """
+    abouts = dict.fromkeys(piece.about for _, worded in answers for piece in worded.pieces)
+    pieces = list[Worded]()
+    for about in sorted(abouts, key=lambda about: about != "fees"):
+        told = [(name, piece) for name, worded in answers for piece in worded.pieces if piece.about == about]
+        if spoken or about not in _LABELS:
+            pieces += [piece for _, piece in told]
+            continue
+        lines = (f"\n- {name}: {listed([claim.text for claim in piece.claims])}" for name, piece in told)
+        claims = tuple(claim for _, piece in told for claim in piece.claims)
+        pieces.append(Worded(f"\n{_LABELS[about]}:{''.join(lines)}", claims, about))
+    return Worded(joined(piece.text for piece in pieces), pieces=tuple(pieces))
 
 
 def _is_about(question: str, value: Any) -> bool:
@@ -124,25 +182,25 @@ def _is_about(question: str, value: Any) -> bool:
 
 def branches_worded(tool: str, answer: Mapping[str, Any]) -> Worded:
     """Word the branches found, the nearest first, at most three; or that there is none."""
-    ledger = _Ledger(tool, [], [])
+    ledger = _Ledger(tool)
     branches = [branch for branch in answer["branches"] if isinstance(branch, Mapping)][:3]
     for number, branch in enumerate(branches):
         parts = [text for name in ("address", "distance", "phone", "hours") if (text := _of_branch(branch, name))]
         name = _of_branch(branch, "name") or "A branch"
         lead = "The nearest branch is " if number == 0 else "Then there is "
         named = name if name != "A branch" else "the one"
-        ledger.sentences.append(f"{lead}{named}, {', '.join(parts)}.")
-        ledger.claims += [
+        claims = [
             Claim(text=text, tool=tool, field=f"branches.{number}.{field}")
             for field in ("name", "address", "distance", "phone", "hours")
             if (text := _of_branch(branch, field))
         ]
+        ledger.add(f"{lead}{named}, {', '.join(parts)}.", claims, "branches")
     if not branches:
         message = answer.get("message")
         if is_clean(message):
             ledger.state("", message, "message")
         else:
-            ledger.sentences.append("I found no branch there.")
+            ledger.add("I found no branch there.", ())
     return ledger.worded
 
 
@@ -157,11 +215,9 @@ def _of_branch(branch: Mapping[str, Any], field: str) -> str:
 
 def hours_worded(tool: str, answer: Mapping[str, Any]) -> Worded:
     """Word whether specialists can be reached, and when."""
-    ledger = _Ledger(tool, [], [])
-    ledger.sentences.append(
-        "Our specialists are there now." if answer["open"] else "Our specialists are not there now."
-    )
-    ledger.claims.append(Claim(text=ledger.sentences[0], tool=tool, field="open"))
+    ledger = _Ledger(tool)
+    text = "Our specialists are there now." if answer["open"] else "Our specialists are not there now."
+    ledger.add(text, [Claim(text=text, tool=tool, field="open")])
     ledger.state("Their hours are ", answer["hours"], "hours")
     if answer.get("holiday"):
         ledger.state("Today is ", answer["holiday"], "holiday")
@@ -174,12 +230,14 @@ def hours_worded(tool: str, answer: Mapping[str, Any]) -> Worded:
 
 def queue_worded(tool: str, answer: Mapping[str, Any]) -> Worded:
     """Word the place in the queue; the tool's own message says it."""
-    ledger = _Ledger(tool, [], [])
+    ledger = _Ledger(tool)
     if answer.get("open", True) and isinstance(answer.get("position"), int):
         minutes = answer["estimated_wait_minutes"]
-        ledger.sentences.append(persona().sayings["in_queue"].format(position=answer["position"], minutes=minutes))
-        ledger.claims.append(Claim(text=f"number {answer['position']}", tool=tool, field="position"))
-        ledger.claims.append(Claim(text=f"about {minutes} minutes", tool=tool, field="estimated_wait_minutes"))
+        claims = (
+            Claim(text=f"number {answer['position']}", tool=tool, field="position"),
+            Claim(text=f"about {minutes} minutes", tool=tool, field="estimated_wait_minutes"),
+        )
+        ledger.add(persona().sayings["in_queue"].format(position=answer["position"], minutes=minutes), claims)
     else:
         ledger.state("", answer.get("message"), "message")
     return ledger.worded
@@ -187,7 +245,7 @@ def queue_worded(tool: str, answer: Mapping[str, Any]) -> Worded:
 
 def message_worded(tool: str, answer: Mapping[str, Any]) -> Worded:
     """Word what a writing tool says that it did."""
-    ledger = _Ledger(tool, [], [])
+    ledger = _Ledger(tool)
     ledger.state("", answer.get("message"), "message")
     return ledger.worded
 
@@ -195,3 +253,8 @@ def message_worded(tool: str, answer: Mapping[str, Any]) -> Worded:
 def account_name(account_type: str) -> str:
     """Return what customers call an account type."""
     return _ACCOUNT_NAMES.get(account_type, f"{account_type} account")
+
+
+def channel_name(channel: str) -> str:
+    """Return what customers call the way to open an account."""
+    return _CHANNEL_NAMES.get(channel, channel)

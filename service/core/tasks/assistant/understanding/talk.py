@@ -24,6 +24,8 @@ _ASKS = {name: re.compile(text, re.I) for name, text in pattern_texts(_FILE, "as
 _CANNOT_HELP = re.compile(_TEXTS["cannot_help"], re.I)
 _LEAVES = re.compile(_TEXTS["leaves"], re.I)
 _HAS_NONE = re.compile(_TEXTS["has_none"], re.I)
+_GOES_ON = re.compile(_TEXTS["goes_on"], re.I)
+_COMPARES = re.compile(_TEXTS["compares"], re.I)
 _INSTEAD = re.compile(_TEXTS["instead"], re.I)
 _SOMEBODY_ELSES = re.compile(_TEXTS["somebody_elses"], re.I)
 _PRESENT = re.compile(_TEXTS["present"], re.I)
@@ -43,6 +45,8 @@ class Talk:
     ``open`` are the topics that wait for an answer, ``aspects`` what is asked about each. ``asked`` is what the assistant's last
     reply asked for, "" for nothing. ``lost`` counts the messages in a row that nothing could be made of. ``intent`` is what the
     last message wants first; ``guess`` is what its meaning said, None where its words were enough or only words are read.
+
+    ``goes_on``: the last message wants the rest of what the last reply told.
 
     ``trouble`` is the gravest that the customer told of in the conversation, ``no_person`` whether they want to speak to nobody.
 
@@ -71,6 +75,7 @@ class Talk:
     pieces: str = ""
     others: bool = False
     left: bool = False
+    goes_on: bool = False
     trouble: TroubleKind | None = None
     no_person: bool = False
     language: HelpLanguage = "en"
@@ -96,6 +101,11 @@ def _verified_phone(inputs: DialogueInputs) -> str:
     return next((value for _, value in sorted(inputs.session.items()) if uk_number(value)), "")
 
 
+def asks_to_compare(text: str) -> bool:
+    """Return whether a customer's words ask what tells several things apart."""
+    return _COMPARES.search(text) is not None
+
+
 def cannot_help(reply: str) -> bool:
     """Return whether the assistant's ``reply`` says that it cannot help."""
     return _CANNOT_HELP.search(reply) is not None
@@ -110,6 +120,8 @@ def _replied(talk: Talk, reply: str) -> Talk:
     asked = next((name for name, pattern in _ASKS.items() if pattern.search(reply)), "")
     if asked in ("", "request"):
         return replace(talk, open=(), asked=asked)
+    if asked == "more":
+        return replace(talk, asked=asked)
     waiting: Mapping[str, Topic] = {
         "account_type": "account",
         "channel": "account",
@@ -133,8 +145,12 @@ def _heard(talk: Talk, message: str, knowledge: BankKnowledge, guess_intent: Gue
         leaves, stated = True, stated if heard.topics else Slots()
     if talk.asked == "phone" and _HAS_NONE.search(message) and not stated.phone:
         leaves = True
+    goes_on = talk.asked == "more" and (heard.yes or _GOES_ON.search(message) is not None)
+    if talk.asked == "more" and not goes_on:
+        talk = replace(talk, open=())
     talk = replace(
         talk,
+        goes_on=goes_on,
         left=leaves and bool(talk.open),
         language=heard.language or talk.language,
         trouble=gravest(talk.trouble, heard.trouble),

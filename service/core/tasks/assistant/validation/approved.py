@@ -12,8 +12,11 @@ from service.core.tasks.assistant.phone import with_digits
 from service.core.tasks.assistant.understanding.intent import Aspect
 from service.core.tasks.assistant.wording import (
     Worded,
+    account_name,
     branches_worded,
     card_worded,
+    channel_name,
+    compared_worded,
     hours_worded,
     is_clean,
     message_worded,
@@ -76,11 +79,17 @@ def _worded(tool: str, answer: Mapping[str, Any]) -> Iterator[Worded]:
     """Yield what the assistant's own wording makes of a tool's answer; nothing of one that lacks what it needs."""
     try:
         if "account_type" in answer:
+            names = account_name(answer["account_type"]), channel_name(answer["channel"])
             for aspects in (frozenset[Aspect](), *map(frozenset, zip(_ASPECTS, strict=True))):
-                yield opening_worded(tool, answer, aspects=aspects, question="")
+                for spoken in (False, True):
+                    worded = opening_worded(tool, answer, aspects=aspects, question="", spoken=spoken)
+                    yield worded
+                    yield from (compared_worded([(name, worded)]) for name in (*names, ", ".join(names)))
         elif "card_details" in answer:
             for aspects in (frozenset[Aspect](), *map(frozenset, zip(_CARD_ASPECTS, strict=True))):
-                yield card_worded(tool, answer, aspects=aspects, question="")
+                for spoken in (False, True):
+                    worded = card_worded(tool, answer, aspects=aspects, question="", spoken=spoken)
+                    yield from (worded, compared_worded([(str(answer["card_type"]), worded)]))
         elif "branches" in answer:
             yield branches_worded(tool, answer)
         elif tool == "check_hours":

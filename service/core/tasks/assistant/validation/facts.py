@@ -78,7 +78,12 @@ def _other_customer(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection
 
 def _menu(reply: AssistantReply, seen: SeenTurn) -> Iterator[Objection]:
     found = _MENU.search(reply.reply)
-    if found is None and reply.action == "clarify" and len(_LIST_LINE.findall(reply.reply)) > 1:
+    if (
+        found is None
+        and reply.action == "clarify"
+        and reply.asks != ("more",)
+        and len(_LIST_LINE.findall(reply.reply)) > 1
+    ):
         found = _LIST_LINE.search(reply.reply)
     if found:
         told = "Do not read out a menu; ask in a sentence:"

@@ -10,6 +10,7 @@ from service.core.tasks.assistant.first_help import first_help
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.validation.closed import closed_findings
 from service.core.tasks.assistant.validation.facts import fact_findings
+from service.core.tasks.assistant.validation.form import form_findings
 from service.core.tasks.assistant.validation.promises import promise_findings
 from service.core.tasks.assistant.validation.seen import SeenTurn
 from service.core.tasks.assistant.validation.vocabulary import vocabulary_findings
@@ -18,7 +19,7 @@ from service.core.tools.use import TracedStep
 
 def reply_findings(reply: AssistantReply, seen: SeenTurn) -> tuple[Objection, ...]:
     """Return what is wrong with a reply, each finding once; what is released for customers in trouble is read by people."""
-    reply = reply.model_copy(update={"reply": first_help().without(reply.reply)})
+    whole, reply = reply, reply.model_copy(update={"reply": first_help().without(reply.reply)})
     return tuple(
         dict.fromkeys(
             (
@@ -26,6 +27,7 @@ def reply_findings(reply: AssistantReply, seen: SeenTurn) -> tuple[Objection, ..
                 *promise_findings(reply, seen),
                 *closed_findings(reply, seen),
                 *vocabulary_findings(reply, seen),
+                *form_findings(whole, seen),
             )
         )
     )

@@ -43,7 +43,8 @@ _INNER: Mapping[str, tuple[str, ...]] = {
 class SeenTurn:
     """The sources of one turn. ``answers`` are those of the tools that answered; ``tried`` names all tools that were called.
 
-    ``customer`` are the customer's words and what the channel has verified, ``assistant`` what the assistant said before.
+    ``customer`` are the customer's words and what the channel has verified, ``assistant`` what the assistant said before;
+    ``spoken``: the customer hears the reply.
     """
 
     answers: Sequence[tuple[str, Mapping[str, Any]]] = ()
@@ -52,6 +53,7 @@ class SeenTurn:
     assistant: Sequence[str] = ()
     must_disclose: bool = False
     message: str = ""
+    spoken: bool = False
 
     @classmethod
     def of(cls, inputs: DialogueInputs, steps: Iterable[TracedStep]) -> "SeenTurn":
@@ -71,6 +73,7 @@ class SeenTurn:
             assistant=tuple(turn.text for turn in inputs.history if turn.by == "assistant"),
             must_disclose=must_disclose(inputs),
             message=inputs.message,
+            spoken=inputs.session.get("channel") == "voice",
         )
 
     def did(self, tool: str) -> bool:

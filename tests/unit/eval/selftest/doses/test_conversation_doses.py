@@ -48,3 +48,16 @@ def test_a_kind_that_does_not_fit_a_case_leaves_it_as_it_is(plan, cases):
     good = {case.id: plan.systems[0].draw(case, random.Random(1)) for case in cases}
     spoilt = [case.id for case in cases if kind.spoil(good[case.id], case, random.Random(1)) != good[case.id]]
     assert 0 < len(spoilt) < len(cases)
+
+
+def test_a_fault_of_the_handover_note_stands_there_alone(plan, cases):
+    kind = next(each for each in plan.strangers if each.name == "note_blames")
+    good = {case.id: plan.systems[0].draw(case, random.Random(1)) for case in cases}
+    bad = {case.id: kind.spoil(good[case.id], case, random.Random(1)) for case in cases}
+    changed = [case.id for case in cases if bad[case.id] != good[case.id]]
+    assert set(changed) == {case.id for case in cases if case.expectations.handover is not None}
+    for name in changed:
+        before, after = (json.loads(text)[-1][-1] for text in (good[name], bad[name]))
+        assert after["say"] == before["say"]
+        assert after["handover"]["context"].startswith(before["handover"]["context"])
+        assert len(after["handover"]["context"]) > len(before["handover"]["context"])

@@ -11,7 +11,8 @@ from service.kit.settings import REPO_ROOT
 
 PAGE = REPO_ROOT / "docs" / "assistant-dialogues.md"
 AT = {"open": OPEN, "closed": CLOSED}
-_LINE = re.compile(r"^- \*\*(customer|assistant)\*\*: (.+)$", re.M)
+# The lines of a list are indented, so that they stand below the reply that they belong to.
+_LINE = re.compile(r"^- \*\*(customer|assistant)\*\*: (.+(?:\n  .+)*)$", re.M)
 
 
 def dialogues():
@@ -21,7 +22,7 @@ def dialogues():
         lines = _LINE.findall(rest)
         when = re.search(r"\((open|closed)\)$", heading)[1]
         assert [by for by, _ in lines] == ["customer", "assistant"] * max(1, len(lines) // 2), heading
-        yield pytest.param(AT[when], [text for _, text in lines], id=heading)
+        yield pytest.param(AT[when], [text.replace("\n  ", "\n") for _, text in lines], id=heading)
 
 
 @pytest.mark.parametrize(("at", "lines"), list(dialogues()))

@@ -19,10 +19,11 @@ def test_asks_for_type_and_channel_and_answers_with_every_document():
     assert chat("Savings, please.").asks == ("channel",)
     reply = chat("In a branch.")
     documents = bank_knowledge().accounts["savings"].branch.documents_required
-    assert reply.action == "answer"
+    assert reply.asks == ("more",)
     assert all(document.lower()[1:] in reply.reply.lower() for document in documents)
-    assert {claim.field for claim in reply.claims} >= {"documents_required", "process_steps", "processing_time"}
+    assert {claim.field for claim in reply.claims} >= {"documents_required", "processing_time"}
     assert chat.uses == [("get_branch_account_opening_info", {"account_type": "savings"})]
+    assert {claim.field for claim in chat("Yes, please.").claims} == {"process_steps"}
 
 
 @pytest.mark.acceptance("words-09")
@@ -195,17 +196,29 @@ def test_as_a_fallback_it_replies_without_tools_and_promises_a_person_in_hours_o
     "asked", ["what's the difference between {} and {} cards?", "{} vs {} card?", "compare {} with {} cards"]
 )
 def test_a_comparison_of_cards_tells_what_each_offers_and_costs_and_no_steps(asked):
-    reply = Chat()(asked.format("the premium", "the standard")).reply
-    for name in ("Premium", "Standard"):
-        assert f"The Larkfield {name} Debit Card offers:" in reply
-        assert f"Fees of the Larkfield {name} Debit Card:" in reply
-    assert not [part for part in ("To order", "Delivery time", "Activate") if part in reply]
+    chat = Chat()
+    first = chat(asked.format("the premium", "the standard"))
+    assert "Fees:\n- Premium: £12 a month." in first.reply
+    assert "\n- Standard: no monthly fee." in first.reply
+    assert first.asks == ("more",)
+    rest = chat("yes").reply
+    assert "Features:\n- Premium: no fees for payments abroad," in rest
+    assert "\n- Standard: chip and PIN payments worldwide," in rest
+    assert not [part for part in ("To order", "Delivery time", "Activate") if part in first.reply + rest]
+
+
+def test_a_comparison_fits_one_reply_where_the_greeting_has_said_who_speaks():
+    chat = Chat()
+    chat("hello")
+    reply = chat("what's the difference between the premium and the standard card?")
+    assert reply.action == "answer"
+    assert all(f"{head}:\n- Premium: " in reply.reply for head in ("Fees", "Features"))
 
 
 def test_a_comparison_of_accounts_names_both_and_their_benefits():
     chat = Chat()
     chat("compare current and savings accounts")
     reply = chat("in the app").reply
-    assert "The benefits of opening a current account" in reply
-    assert "The benefits of opening a savings account" in reply
+    assert "Benefits:\n- Current account: apply 24 hours a day" in reply
+    assert "\n- Savings account: apply 24 hours a day" in reply
     assert "documents" not in reply
