@@ -142,15 +142,15 @@ def announce(release: Release, settings: Settings) -> str | None:
     """
     from service.kit.frame.errors import ServiceError
 
-    again = f"; send it later: {omni('releases', task=release.task)}"
+    unknown = f"the warehouse does not know of release {release.sequence} yet"
     try:
         target = bucket_settings(settings)
         if target is None:
-            return f"the warehouse does not know of release {release.sequence} yet: no local bucket is running{again} [--export]"
+            return f"{unknown}: no local bucket is running; write it: {omni('releases', '--export', task=release.task)}"
         message = message_of(release, Ledger.open(release.task, settings))
         put_releases([message], target)
     except ServiceError as err:
-        return f"the warehouse does not know of release {release.sequence} yet: {err}{again}"
+        return f"{unknown}: {err}; send it later: {omni('releases', task=release.task)}"
     return None if message.missing is None else f"sent to the warehouse without the gate's figures: {message.missing}"
 
 

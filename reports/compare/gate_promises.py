@@ -101,7 +101,10 @@ def promises_of(counts: WeekCounts, pairs: Sequence[PairInWeek]) -> list[GatePro
 def calibration_sentence(found: Sequence[GatePromise]) -> str:
     """Return in one or two sentences how well the gate predicted the week's figures."""
     if not found:
-        return "No figures promised by the gate are on record for this week's pairs."
+        return (
+            "No figures promised by the gate are on record for this week's pairs: "
+            "`omni releases` sends those of releases that the warehouse has not learned of."
+        )
     counts = {result: sum(item.result is result for item in found) for result in ComparisonResult}
     inside = sum(item.inside for item in found)
     parts = [

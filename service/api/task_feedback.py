@@ -80,6 +80,10 @@ def _endpoint(task: str) -> Callable[..., Awaitable[TaskFeedbackAnswer | Respons
         if not isinstance(row, RatedRow) or row.record.task != task or not _is_theirs(row.record, caller):
             # The same for an answer of somebody else: nobody learns which requests exist.
             detail = f"there is no such answer of {task} to this client or its tenant, or it has expired"
+            if type(runtime_of(request).answering.tasks[task]).without_ids is Task.without_ids:
+                detail = (
+                    f"no answer of {task} is kept, so there is nothing to give feedback on: its code has no without_ids"
+                )
             return problem(request.state.request_id, status=404, code="ANSWER_NOT_FOUND", detail=detail)
         said = SaidFeedback(
             rating=body.rating,

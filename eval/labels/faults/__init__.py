@@ -51,7 +51,7 @@ class WrittenFault:
 
 
 def load(task: Literal["summarize", "assistant", "scorecard"]) -> list[WrittenFault]:
-    """Every kind of fault written for `task`: of its file, then of ``<task>_second.jsonl`` and ``<task>_never.jsonl`` if there."""
+    """Every kind of fault written for `task`: of its file, of ``<task>_second.jsonl`` and of ``<task>_never.jsonl``."""
     paths = [_FOLDER / f"{name}.jsonl" for name in (task, f"{task}_second", f"{task}_never")]
     lines = [line for path in paths if path.exists() for line in path.read_text(encoding="utf-8").splitlines()]
     return [_kind(json.loads(line)) for line in lines]

@@ -24,7 +24,7 @@ from service.core.release.statements import load_trusted_keys
 from service.core.release.unseen import UnseenPolicy
 from service.core.release.verification import newest_sequence
 from service.core.unit.pair import Pair
-from service.kit.frame.errors import ConfigurationError, RegistryError, StoreError, ToolsDiffer
+from service.kit.frame.errors import ConfigurationError, NothingReleased, RegistryError, StoreError, ToolsDiffer
 from service.kit.settings import Settings
 from service.kit.telemetry import metrics
 from service.kit.telemetry.log import Event, log
@@ -271,7 +271,7 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
             others = [dict(version.tags or {}) for version in all_versions(client, task)]
     except MlflowException as err:
         if err.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise RegistryError(
+            raise NothingReleased(
                 f"the registry has no alias {ALIAS!r} for task {task!r}: run `omni promote PAIR --why ... --task {task}`"
             ) from err
         raise RegistryError(f"the registry at {settings.registry.uri} does not answer ({err.error_code})") from err

@@ -38,6 +38,10 @@ class RegistryError(ServiceError):
     code = FailureCode.UPSTREAM_UNAVAILABLE
 
 
+class NothingReleased(RegistryError):
+    """The registry answers and has no release of the task."""
+
+
 class ToolsDiffer(RegistryError):
     """A pair was released with other tools than those that are there, so it must not be served."""
 

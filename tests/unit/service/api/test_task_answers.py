@@ -21,6 +21,7 @@ from service.api.keeping import TaskFace
 from service.app import create_app
 from service.core.llm.model_call import ModelReply
 from service.core.llm.pricing import Usage
+from service.core.run.task import Task
 from service.core.unit.cards import ModelCards
 from service.kit.settings import Settings
 from service.kit.telemetry.fields import account_hash, pseudonym_of
@@ -256,6 +257,15 @@ def test_only_who_was_answered_or_its_tenant_may_rate(world, asker, rater, statu
         assert answer.json() | {"request_id": ""} == missing.json() | {"request_id": ""}
         assert answer.json()["code"] == "ANSWER_NOT_FOUND"
         assert store.objects == {}
+
+
+def test_of_a_task_that_keeps_nothing_the_reason_is_told(world, monkeypatch):
+    runtime, *_ = world
+    monkeypatch.setattr(Desk, "without_ids", Task.without_ids)
+    with client_of(runtime, "desk-a") as client:
+        answer = rate(client, "req-000000000000")
+    assert answer.status_code == 404
+    assert "no answer of desk is kept" in answer.json()["detail"]
 
 
 def test_an_answer_of_another_task_is_not_found(world):
