@@ -141,12 +141,13 @@ def bench_months(
         int, typer.Option(min=1, help="Months with a planted fault, and as many without a change.")
     ] = 200,
     answers: Annotated[int, typer.Option(min=100, help="Answers a week; a fifth of them are rated.")] = 4_000,
+    first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first month; others give other months.")] = 0,
 ) -> None:
     """Measure whether the weekly report names figure, first day and cause of planted faults. Exit code 1: a target is missed."""
     from reports.simulate.months import measure
 
     met = True
-    for line in measure(months=months, answers=answers):
+    for line in measure(months=months, answers=answers, first_seed=first_seed):
         if isinstance(line, str):
             say(line, flush=True)
         else:

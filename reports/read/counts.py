@@ -44,6 +44,7 @@ class WeekCounts:
         self._columns = [*COUNT_COLUMNS, *SUM_COLUMNS, "unhelpful"]
         self._histograms: dict[tuple[ComparedSide, str], dict[str, tuple[Floats, Floats]]] = {}
         self._sums: dict[tuple[ComparedSide, str], dict[str, Mapping[str, float]]] = {}
+        self._values: dict[str, list[str]] = {}
 
     @property
     def metrics(self) -> MetricSet:
@@ -117,10 +118,13 @@ class WeekCounts:
 
     def values(self, dimension: str) -> list[str]:
         """Return the dimension's values of this week and the week before: history bands in order, others by number of answers."""
-        recent = self._cube[self._cube["period"].isin((0, -1))]
-        found = recent.groupby(dimension)["answers"].sum().sort_values(ascending=False, kind="stable")
-        names = [str(name) for name in found.index]
-        return [name for name in HISTORY_ORDER if name in names] if dimension == "history" else names
+        if dimension not in self._values:
+            recent = self._cube[self._cube["period"].isin((0, -1))]
+            found = recent.groupby(dimension)["answers"].sum().sort_values(ascending=False, kind="stable")
+            names = [str(name) for name in found.index]
+            in_order = [name for name in HISTORY_ORDER if name in names]
+            self._values[dimension] = in_order if dimension == "history" else names
+        return self._values[dimension]
 
 
 def sample_of(metric: WeeklyMetric, sums: Mapping[str, float]) -> Sample | None:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -78,7 +79,7 @@ class Week:
         """
         seconds = f"DATEDIFF(second, CAST('{self.start:%Y-%m-%d %H:%M:%S}+00' AS TIMESTAMPTZ), {column})"
         monday = int(self.start.timestamp())
-        steps = self._offsets(weeks)
+        steps = _offsets(int(self.shifted(-weeks).start.timestamp()), int(self.end.timestamp()), self.zone)
         usual = steps[-1][1]  # Sunday's offset; a CASE handles the stretches with another one
         start_offset = int(self.start.astimezone(self.zone).utcoffset().total_seconds())  # type: ignore[union-attr]  # aware
         cases = [
@@ -88,15 +89,16 @@ class Week:
         shift = f"CASE {' '.join(cases)} ELSE {usual - start_offset} END" if cases else str(usual - start_offset)
         return f"({seconds} + {shift})"
 
-    def _offsets(self, weeks: int) -> list[tuple[int, int]]:
-        """Return (since, seconds east of UTC) for each stretch with one offset; clocks change at full quarter hours."""
-        first, last = int(self.shifted(-weeks).start.timestamp()), int(self.end.timestamp())
-        steps: list[tuple[int, int]] = []
-        for at in range(first, last, 900):
-            seconds = int(datetime.fromtimestamp(at, self.zone).utcoffset().total_seconds())  # type: ignore[union-attr]  # aware
-            if not steps or steps[-1][1] != seconds:
-                steps.append((at, seconds))
-        return steps
+
+@lru_cache(maxsize=64)  # every query of a report asks for the same weeks, which have thousands of quarter hours
+def _offsets(first: int, last: int, zone: ZoneInfo) -> tuple[tuple[int, int], ...]:
+    """Return (since, seconds east of UTC) for each stretch with one offset; clocks change at full quarter hours."""
+    steps: list[tuple[int, int]] = []
+    for at in range(first, last, 900):
+        seconds = int(datetime.fromtimestamp(at, zone).utcoffset().total_seconds())  # type: ignore[union-attr]  # aware
+        if not steps or steps[-1][1] != seconds:
+            steps.append((at, seconds))
+    return tuple(steps)
 
 
 def day_words(day: date) -> str:

@@ -112,12 +112,13 @@ def told(month: Month, report: WeeklyReport) -> dict[str, bool]:
     }
 
 
-def measure(*, months: int, answers: int) -> Iterator[str | bool]:
+def measure(*, months: int, answers: int, first_seed: int = 0) -> Iterator[str | bool]:
     """Yield lines of text, then whether every target was met: what was told of ``months`` with a fault and as many without."""
+    seeds = range(first_seed, first_seed + months)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     yield f"{months} months with a planted fault, {answers:,} answers a week, a fifth of them rated:"
     found: list[tuple[str, dict[str, bool]]] = []
-    for seed in range(months):
+    for seed in seeds:
         month = planned(seed, answers)
         assert month.fault is not None
         about = f"{month.fault.figure}{' of one intent' if month.fault.dimension else ''}"
@@ -135,10 +136,7 @@ def measure(*, months: int, answers: int) -> Iterator[str | bool]:
         of_it = [said for name, said in found if name == about]
         told_of = ", ".join(f"{name} {sum(said[name] for said in of_it)}" for name in ("found", *TARGETS))
         yield f"    of {count} with {about}: {told_of}"
-    quiet = [
-        told(month, report_on(month.scenario))
-        for month in (planned(seed, answers, equal=True) for seed in range(months))
-    ]
+    quiet = [told(month, report_on(month.scenario)) for month in (planned(seed, answers, equal=True) for seed in seeds)]
     blamed = sum(said["blamed"] for said in quiet)
     yield f"{months} months without a change, with a release and, in half of them, a rollout:"
     yield f"  release or candidate blamed: {share_words(blamed, months)}, wanted none"
