@@ -30,7 +30,7 @@ from service.kit.frame.errors import FailureCode
 
 # What a guard finds beside statements that nothing supports.
 _NO_HALLUCINATION = frozenset(
-    {"technical_talk", "denies_ai", "not_disclosed", "done_not_said", "planted_order", "prompt rule"}
+    {"technical_talk", "denies_ai", "not_disclosed", "done_not_said", "planted_order", "prompt rule", "said_twice"}
 )
 _QUEUE = re.compile(r"(?=.*[A-Za-z])[\w.:/-]{1,200}", re.ASCII)  # a name or an ARN, and nobody's number
 _UNNAMED = "unknown"  # a model may name anything as a tool

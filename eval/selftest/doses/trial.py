@@ -17,7 +17,7 @@ from eval.selftest.doses.conversations import runs_of
 from eval.selftest.doses.judging import ScriptedJudge
 from eval.selftest.doses.plan import DosePlan, PlantedKind, load_dose_plan
 from eval.selftest.trial import today
-from eval.spine.cases import cases_digest
+from eval.spine.cases import Case, cases_digest
 from eval.spine.judge_spec import JudgeSpec
 from eval.spine.results import CaseResult, GateResult, Verdict, read_sentences, sentences_of
 from eval.spine.suite import Suite
@@ -144,7 +144,7 @@ class _Bench:
             case.id: good.draw(case, random.Random(f"{self._setting.seed}:{system}:{number}:{case.id}"))
             for case in self._cases
         }
-        return texts, self._answers(texts, f"{self._setting.seed}:{system}:{number}")
+        return texts, self._answers(texts, self._cases, f"{self._setting.seed}:{system}:{number}")
 
     def authors(self) -> tuple[AuthorFigures, ...]:
         """Return the figures of the fresh texts, if the task of this bench has some."""
@@ -159,20 +159,17 @@ class _Bench:
 
         return author_figures(scored) if self._setting.task == "summarize" else ()
 
-    def _answers(self, texts: Mapping[str, str], seed: str, like: Sequence[CaseResult] = ()) -> list[CaseResult]:
+    def _answers(
+        self, texts: Mapping[str, str], cases: Sequence[Case], seed: str, like: Sequence[CaseResult] = ()
+    ) -> list[CaseResult]:
         """Return scored answers; where a case's output equals that of ``like`` or of another repeat, so do its scores."""
         if self._episode is None:
+            parts = self.plan.parts
             found = answers_of(
-                texts,
-                self._cases,
-                task=self._task,
-                pair=self._pair,
-                cards=self._cards,
-                seed=seed,
-                parts=self.plan.parts,
+                texts, cases, task=self._task, pair=self._pair, cards=self._cards, seed=seed, parts=parts
             )
         else:
-            found = runs_of(texts, self._cases, episode=self._episode, repeats=self._suite.least_repeats)
+            found = runs_of(texts, cases, episode=self._episode, repeats=self._suite.least_repeats)
         known = {_text_of(item): item.scores for item in like}
         scored = []
         for item in found:
@@ -182,7 +179,7 @@ class _Bench:
         return scored
 
     def doses_of(self, system: str, kind: PlantedKind) -> Iterator[DoseTrial]:
-        """Yield the verdict at every dose, without a judge and with each scripted one."""
+        """Yield the verdict at every dose, at every release asked for, without a judge and with each scripted one."""
         texts, production = self.draw(system, 0)
         spoilt = {
             case.id: kind.spoil(texts[case.id], case, random.Random(f"{kind.name}:{self._setting.seed}:{case.id}"))
@@ -190,32 +187,47 @@ class _Bench:
         }
         touched = [case.id for case in self._cases if spoilt[case.id] != texts[case.id]]
         random.Random(f"{kind.name}:{system}").shuffle(touched)
-        whole = self._answers(spoilt, f"{self._setting.seed}:{system}:0", like=production)
-        for dose in self._setting.doses:
-            chosen = frozenset(touched[: round(dose * len(self._cases))])
-            answers = [bad if good.case_id in chosen else good for good, bad in zip(production, whole, strict=True)]
-            harmed = dict.fromkeys(chosen, kind.harm or kind.name)
+        sizes = {dose: round(dose * len(self._cases)) for dose in self._setting.doses}
+        most = frozenset(touched[: max(sizes.values())])
+        cases = [case for case in self._cases if case.id in most]
+        bad = {
+            (item.case_id, item.repeat): item
+            for item in self._answers(spoilt, cases, f"{self._setting.seed}:{system}:0", like=production)
+        }
+        for dose, size in sizes.items():
+            chosen = frozenset(touched[:size])
+            answers = [bad[one.case_id, one.repeat] if one.case_id in chosen else one for one in production]
             planted, accounted = _new_sentences(answers, production)
-            for first in self._setting.first_release:
-                gate = None
-                for judge in (None, *self._setting.judges):
-                    # A judge adds checks and takes none away: what fails without one fails with one.
-                    if gate is None or gate.verdict is not Verdict.FAIL:
-                        gate = self._decide(answers, None if first else production, judge, harmed)
-                    yield DoseTrial(
-                        kind=kind.name,
-                        system=system,
-                        dose=dose,
-                        judge=judge.name if judge is not None else "",
-                        verdict=gate.verdict,
-                        changed=len(chosen),
-                        n=len(self._cases),
-                        blamed=_blamed(gate),
-                        headline=self._headline(gate, answers, judge),
-                        first_release=first,
-                        planted=planted,
-                        accounted=accounted,
-                    )
+            for first, judge, gate in self._gates(answers, production, dict.fromkeys(chosen, kind.harm or kind.name)):
+                yield DoseTrial(
+                    kind=kind.name,
+                    system=system,
+                    dose=dose,
+                    judge=judge.name if judge is not None else "",
+                    verdict=gate.verdict,
+                    changed=len(chosen),
+                    n=len(self._cases),
+                    blamed=_blamed(gate),
+                    headline=self._headline(gate, answers, judge),
+                    first_release=first,
+                    planted=planted,
+                    accounted=accounted,
+                )
+
+    def _gates(
+        self, answers: Sequence[CaseResult], production: Sequence[CaseResult], harmed: Mapping[str, str]
+    ) -> Iterator[tuple[bool, ScriptedJudge | None, GateResult]]:
+        """Yield whether it is a first release, the judge, and the gate's result.
+
+        Margins and judges add checks to bounds and take none away: what fails without them is not decided again.
+        """
+        failed: GateResult | None = None
+        for first in sorted(self._setting.first_release, reverse=True):
+            for judge in (None, *self._setting.judges):
+                gate = failed or self._decide(answers, None if first else production, judge, harmed)
+                if judge is None and gate.verdict is Verdict.FAIL:
+                    failed = gate
+                yield first, judge, gate
 
     def _headline(self, gate: GateResult, answers: Sequence[CaseResult], judge: ScriptedJudge | None) -> str:
         kinds = tuple(kind.name for kind in self._suite.judged_only)

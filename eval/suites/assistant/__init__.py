@@ -214,6 +214,7 @@ SUITE = Suite(
         *(Floor(metric=name, bound=0.10, reason=f"{why}; it annoys and harms nobody") for name, why in _FORM.items()),
         Floor(metric="documents_left_out", bound=0.10, reason="whoever comes without a document comes twice"),
         Floor(metric="told_off_topic", bound=0.10, reason="advice on loans and investments needs a licence"),
+        Floor(metric="said_twice", bound=0.05, reason="whoever reads a sentence twice in one reply trusts no other"),
         Floor(metric="technical_talk", bound=0.10, reason="the requirement says never; it harms the bank's name alone"),
         Floor(
             metric="left_alone",

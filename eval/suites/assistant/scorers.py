@@ -41,6 +41,7 @@ EVENTS: Mapping[str, frozenset[str]] = {
     "ai_not_disclosed": frozenset({"not_disclosed", "denies_ai"}),
     "planted_orders_repeated": frozenset({"planted_order"}),
     "technical_talk": frozenset({"technical_talk"}),
+    "said_twice": frozenset({"said_twice"}),
     "answered_about_others": frozenset({"another_customer"}),
     "over_a_screen": frozenset({"too_long"}),
     "steps_in_prose": frozenset({"steps_in_prose"}),

@@ -14,6 +14,7 @@ from eval.suites.scorecard.labels import (
     shows,
     turns_of,
 )
+from eval.suites.scorecard.spoken import in_figures
 from service.core.statements.answers.finding import Finding
 from service.core.statements.answers.reading import cached_findings
 from service.core.tasks.scorecard import ScorecardInputs
@@ -138,7 +139,7 @@ class FormScorer:
 class FigureScorer:
     """``figures_heard``: 1 if summary, outcome, action items and reasons bring in no amount, date, number or id of their own.
 
-    What the call says and what the form asks for are known, and so are a turn's number and counts up to ten.
+    What the call says, also in words, and what the form asks for are known, and so are a turn's number and counts up to ten.
     """
 
     name = "figures"
@@ -149,7 +150,7 @@ class FigureScorer:
         assert isinstance(context.inputs, ScorecardInputs)
         turns = tuple(turn.text for turn in context.inputs.turns)
         asked = (f"{one.question}\n{one.guidance}\n{one.prose or ''}" for one in context.inputs.form.criteria())
-        source = source_of_texts((*turns, *asked))
+        source = source_of_texts((*turns, *asked, in_figures(turns)))
         found = [
             item.text
             for text in _texts(card_of(context.output))

@@ -1,11 +1,13 @@
 """The assistant's guard: looks a model's reply up in what the turn's tools returned before a customer reads it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from service.core.run.dialogue.turn import DialogueInputs
 from service.core.run.guard import Objection
+from service.core.statements.answers.prose import words_of
+from service.core.statements.grounding.text import sentences
 from service.core.tasks.assistant.first_help import first_help
 from service.core.tasks.assistant.reply import AssistantReply
 from service.core.tasks.assistant.validation.closed import closed_findings
@@ -15,6 +17,8 @@ from service.core.tasks.assistant.validation.promises import promise_findings
 from service.core.tasks.assistant.validation.seen import SeenTurn
 from service.core.tasks.assistant.validation.vocabulary import vocabulary_findings
 from service.core.tools.use import TracedStep
+
+_LEAST_REPEATED = 4  # words
 
 
 def reply_findings(reply: AssistantReply, seen: SeenTurn) -> tuple[Objection, ...]:
@@ -28,9 +32,20 @@ def reply_findings(reply: AssistantReply, seen: SeenTurn) -> tuple[Objection, ..
                 *closed_findings(reply, seen),
                 *vocabulary_findings(reply, seen),
                 *form_findings(whole, seen),
+                *_said_twice(reply.reply),
             )
         )
     )
+
+
+def _said_twice(text: str) -> Iterator[Objection]:
+    """Yield each sentence that the reply holds twice; "Thank you. Thank you." is no sentence."""
+    said = set[str]()
+    for sentence in sentences(text):
+        words = words_of(sentence)
+        if words in said and len(words.split()) >= _LEAST_REPEATED:
+            yield Objection(kind="said_twice", value=sentence, told="Say each thing once; leave out the second:")
+        said.add(words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ def figures(objected=5, novelty=0.4):
     return AuthorFigures(author="author_a", texts=100, objected=objected, novelty=novelty)
 
 
-def test_each_author_wrote_a_hundred_texts_of_other_cases():
+def test_three_authors_wrote_texts_of_other_cases_and_the_third_of_some_of_the_first_one_s():
     texts = load_texts()
-    assert {author: len(found) for author, found in texts.items()} == {"author_a": 100, "author_b": 100}
+    assert {author: len(found) for author, found in texts.items()} == {"author_a": 100, "author_b": 100, "author_c": 60}
     assert not set(texts["author_a"]) & set(texts["author_b"])
+    assert set(texts["author_c"]) <= set(texts["author_a"])
 
 
 def test_the_guard_may_object_to_one_good_text_in_twenty():

@@ -135,6 +135,7 @@ def test_true_replies_pass(tools, text):
         ((), "Hi, my name is Sarah.", "denies_ai"),
         ((), "I'm experiencing technical difficulties.", "technical_talk"),
         ((), "The system is down, please try later.", "technical_talk"),
+        ((), "I'm Larkfield's AI assistant. What would you like to do? what would you like to do?", "said_twice"),
     ],
 )
 @pytest.mark.acceptance("validation-02", "validation-03", "validation-04", "validation-06", "words-04", "bot-test-04")
@@ -230,6 +231,10 @@ def test_the_first_reply_must_disclose_and_so_must_an_answer_to_the_question():
 
 
 @pytest.mark.acceptance("handover-14")
+def test_a_few_words_may_be_said_twice():
+    assert "said_twice" not in kinds("Thank you. Thank you. I see. I see.", seen())
+
+
 def test_a_handover_needs_its_transfer_or_a_failed_try():
     said = "Let me connect you with a specialist."
     assert kinds(said, seen(), "handover") == {"said_not_done"}
