@@ -14,7 +14,7 @@ from typing import Any
 from service.kit.frame.strict import lines_of
 
 
-class Ledger:
+class SearchLedger:
     """Rows as lines of one file, appended whole; a line that a crash cut off is ignored, and its call is made again.
 
     A key is ``<kind>:<what>``. ``spent_usd`` and ``calls`` count what this search has used so far, and ``dearest_usd`` has the

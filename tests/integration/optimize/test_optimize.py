@@ -286,7 +286,7 @@ def test_without_a_gain_there_is_nothing_to_measure(place: Place) -> None:
     assert code == 1
     report = place.report()
     assert report["finalists"] == []
-    assert report["tried"] == 5  # the rules that the model can name
+    assert report["tried"] == len(report["candidates"]) - 1 > 1
     assert f"None of {report['tried']} candidates was better than short" in out
 
 
