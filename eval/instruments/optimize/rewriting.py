@@ -26,7 +26,7 @@ from service.kit.frame.errors import ModelError, PairError
 
 ATTEMPTS = 2  # at one proposal; the second is told what was wrong with the first
 _TIMEOUT_S = 120.0
-_MOST_OUTPUT_TOKENS = 2_000
+_AROUND_TOKENS = 500  # what a model says around the instructions
 _GOOD_ANSWER_CHARS = 600
 
 SYSTEM = (
@@ -165,16 +165,16 @@ class Rewriter:
         self.limits.check("rewrite", int(not ledger.used(key)))
         if not ledger.has(key):
             ledger.begin([key])
-            reply, cost = self.loop.run(self._asked(prompt + told))
+            reply, cost = self.loop.run(self._asked(prompt + told, self._longest(candidate, name)))
             ledger.put(key, cost, {"text": reply})
         said = (ledger.get(key) or {})["text"]
         return str(InstructionProposalSignature.output_extractor(said.strip())["new_instruction"])
 
-    async def _asked(self, prompt: str) -> tuple[str, Decimal]:
+    async def _asked(self, prompt: str, longest: int) -> tuple[str, Decimal]:
         call = ModelCall(
             model=self.model,
             messages=(PromptMessage(role="system", content=SYSTEM), PromptMessage(role="user", content=prompt)),
-            sampling=Sampling(max_output_tokens=_MOST_OUTPUT_TOKENS, temperature=self.temperature),
+            sampling=Sampling(max_output_tokens=longest + _AROUND_TOKENS, temperature=self.temperature),
             timeout_s=_TIMEOUT_S,
         )
         reply = await self.gateway.complete(call)

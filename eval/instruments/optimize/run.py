@@ -211,6 +211,7 @@ def _searched(
         spent = f"${ledger.spent_usd:.4f} of ${options.budget_usd:.2f}, {ledger.calls:,} of {options.calls:,} calls"
         say(f"{words}; {spent}", file=sys.stderr, flush=True)
 
+    tell(f"asking {setting.wording.start.name} on the {len(halves.own)} cases of the search's half")
     found = search(asking, rewriter, start, halves.own, seed=options.seed, rounds=options.rounds, tell=tell)
     if not found.candidates[0].own:
         raise OptimizeError(

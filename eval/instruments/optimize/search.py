@@ -106,6 +106,10 @@ class _Watch:
         which = "the start" if len(self.kept) == 1 else f"candidate kept, {len(self.kept) - 1} so far,"
         self._tell(f"{which} has quality {mean:.3f} on the search's half{', the best so far' if better else ''}")
 
+    def on_candidate_rejected(self, event: Mapping[str, Any]) -> None:
+        """Tell of a proposal that was no better than its parent."""
+        self._tell(f"round {event['iteration']}: a proposal was no better than its parent")
+
 
 class _Quiet:
     def log(self, message: str) -> None:

@@ -83,7 +83,7 @@ def test_a_line_that_a_crash_cut_off_is_ignored_and_a_begun_call_is_counted_as_l
     with path.open("a") as file:
         file.write('{"key": "answer:b", "cost_usd": "0.2')
     book = SearchLedger(path)
-    assert (book.lost, book.paid_before_usd, book.spent_usd) == (1, Decimal("0.25"), 0)
+    assert (book.lost, book.paid_before_usd, book.spent_usd) == (1, Decimal("0.5"), 0)
     assert book.get("answer:b") is None
     assert book.get("answer:a") == {"quality": 1}
     assert book.get("answer:a") == {"quality": 1}
