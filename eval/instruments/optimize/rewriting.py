@@ -5,6 +5,7 @@ answer, so that nobody who wrote to the contact centre can speak to it.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,8 +17,10 @@ from eval.instruments.optimize.allowed import CaseTexts, longest_prompt, templat
 from eval.instruments.optimize.asking import LimitReached, Limits
 from eval.instruments.optimize.quality import MeasuredAnswer
 from eval.instruments.optimize.wording import MAIN, MODEL, TEMPERATURE, CandidateTexts, PairWording
+from eval.run.runner import THROTTLE_RETRIES
 from eval.spine.cases import Case
 from eval.spine.errors import HarnessError
+from service.core.llm.deadline import Budget, complete_within
 from service.core.llm.model_call import Gateway, ModelCall
 from service.core.llm.pricing import cost_of, estimated_tokens
 from service.core.unit.pair import Part, PromptMessage, Sampling
@@ -25,7 +28,8 @@ from service.kit.frame.canonical import sha256_hex
 from service.kit.frame.errors import ModelError, PairError
 
 ATTEMPTS = 2  # at one proposal; the second is told what was wrong with the first
-_TIMEOUT_S = 120.0
+_TIMEOUT_S = 180.0
+_MOST_UNANSWERED = 3
 _AROUND_TOKENS = 500  # what a model says around the instructions
 _GOOD_ANSWER_CHARS = 600
 
@@ -80,6 +84,7 @@ class Rewriter:
     proposals: list[Rewording] = field(default_factory=list)
     failed: Exception | None = None
     _tried: dict[str, set[str]] = field(default_factory=dict)
+    _unanswered: int = 0  # calls in a row
 
     def records(self, answers: Sequence[MeasuredAnswer], cases: Sequence[Case]) -> list[dict[str, Any]]:
         """Return what the model reads about ``answers`` to ``cases``, in the same order."""
@@ -106,8 +111,8 @@ class Rewriter:
             return self._chosen(candidate, name)
         told = ""
         for attempt in range(ATTEMPTS):
-            text = self._proposed(candidate, name, records, told, attempt)
-            fault = self._fault(candidate, name, text)
+            text, fault = self._proposed(candidate, name, records, told, attempt)
+            fault = fault or self._fault(candidate, name, text)
             self.proposals.append(Rewording(parent=dict(candidate), component=name, text=text, fault=fault))
             if not fault:
                 return text
@@ -149,7 +154,13 @@ class Rewriter:
 
     def _proposed(
         self, candidate: CandidateTexts, name: str, records: Sequence[Mapping[str, Any]], told: str, attempt: int
-    ) -> str:
+    ) -> tuple[str, str]:
+        """Return the model's new instructions, or "" and why it gave none.
+
+        Raises:
+            LimitReached: the call could pass a limit.
+            ModelError: so many calls in a row were not answered that the search cannot go on.
+        """
         words = self._longest(candidate, name) * 3 // 4
         prompt = InstructionProposalSignature.prompt_renderer(
             {
@@ -165,10 +176,19 @@ class Rewriter:
         self.limits.check("rewrite", int(not ledger.used(key)))
         if not ledger.has(key):
             ledger.begin([key])
-            reply, cost = self.loop.run(self._asked(prompt + told, self._longest(candidate, name)))
-            ledger.put(key, cost, {"text": reply})
-        said = (ledger.get(key) or {})["text"]
-        return str(InstructionProposalSignature.output_extractor(said.strip())["new_instruction"])
+            try:
+                reply, cost = self.loop.run(self._asked(prompt + told, self._longest(candidate, name)))
+                ledger.put(key, cost, {"text": reply})
+            except ModelError as err:
+                if self._unanswered + 1 >= _MOST_UNANSWERED:
+                    raise
+                ledger.put(key, Decimal(0), {"text": "", "failure": err.code.value})
+        said = ledger.get(key) or {}
+        if "failure" in said:
+            self._unanswered += 1
+            return "", f"the model gave no answer: {said['failure']}"
+        self._unanswered = 0
+        return str(InstructionProposalSignature.output_extractor(said["text"].strip())["new_instruction"]), ""
 
     async def _asked(self, prompt: str, longest: int) -> tuple[str, Decimal]:
         call = ModelCall(
@@ -177,7 +197,8 @@ class Rewriter:
             sampling=Sampling(max_output_tokens=longest + _AROUND_TOKENS, temperature=self.temperature),
             timeout_s=_TIMEOUT_S,
         )
-        reply = await self.gateway.complete(call)
+        budget = Budget(_TIMEOUT_S, time.perf_counter)
+        reply, _ = await complete_within(self.gateway, call, budget, throttle_retries=THROTTLE_RETRIES)
         cost = cost_of(reply.usage, self.wording.cards.get(self.model))
         return reply.text, Decimal(0) if cost is None else cost.metered_usd
 

@@ -165,7 +165,7 @@ def _candidates(
     found = [PromptCandidate(number=0, texts=dict(start), status="start")]
     numbers = {texts_key(start): 0}
     for proposal in rewriter.proposals:
-        texts = proposal.parent | {proposal.component: proposal.text}
+        texts = proposal.parent | ({proposal.component: proposal.text} if proposal.text else {})
         key = texts_key(texts)
         if key in numbers and not proposal.fault:
             continue  # proposed before

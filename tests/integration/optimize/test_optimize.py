@@ -202,7 +202,7 @@ class Place:
 
     def omni(self, url: str, *words: str) -> tuple[int, str, str]:
         process = self.start(url, *words)
-        out, err = process.communicate(timeout=500)
+        out, err = process.communicate(timeout=1_500)
         return process.returncode, out, err
 
     def optimize(self, url: str, *words: str) -> tuple[int, str, str]:
@@ -380,7 +380,7 @@ def test_an_offered_candidate_goes_through_pull_request_gate_rollout_and_release
     pairs = place.root / "prompts" / "summarize"
     shutil.copy(ROOT / "prompts" / "summarize" / "extractive.prompty", pairs)
     git = partial(subprocess.run, cwd=place.root, check=True)
-    with served(one_rule, takes_s=0.1, digest=True) as (url, _):
+    with served(one_rule, takes_s=0.5, digest=True) as (url, _):
 
         def omni(*words: str) -> str:
             code, out, err = place.omni(url, *words)

@@ -131,6 +131,24 @@ def test_a_model_that_cannot_be_reached_ends_the_search_with_its_own_error(place
         place.search(land.true_gain, land.own, gateway=Dead())
 
 
+def test_a_call_without_an_answer_costs_one_proposal_and_not_the_search(place, land):
+    from service.kit.frame.errors import DeadlineExceeded
+
+    class Late(land.words_rules):
+        async def complete(self, call):
+            reply = await super().complete(call)
+            if self.calls % 3:
+                return reply
+            raise DeadlineExceeded("too late")
+
+    found = place.search(land.true_gain, land.own, gateway=Late())
+    refused = [candidate for candidate in found.candidates if candidate.status == "refused"]
+    assert {candidate.why for candidate in refused} == {"the model gave no answer: DEADLINE"}
+    assert best(found).quality > 0.5
+    again = place.search(land.true_gain, land.own, gateway=Late())
+    assert again == found  # all of it is in the ledger
+
+
 def test_an_answer_keeps_its_figures_on_the_way_through_the_ledger():
     answer = MeasuredAnswer(
         case_id="a", quality=0.5, notes=("x is 0.50",), scores={"x": 0.5}, cost_usd=Decimal("0.00021")
