@@ -188,7 +188,7 @@ class Place:
             "OMNI_REGISTRY_URI": f"sqlite:///{self.state.parent / 'mlflow.db'}",
             "OMNI_ROOT": str(self.root),
             "OMNI_MODEL_ENDPOINTS": json.dumps({ASKED: url, WORDS: url}),
-            "OPENAI_API_KEY": "sk-none",
+            f"{ASKED.partition('/')[0].upper()}_API_KEY": "none",  # litellm asks for one; the server reads none
         }
         return subprocess.Popen(
             [sys.executable, "-m", "omni", *words],
