@@ -35,6 +35,7 @@ ASKED, WORDS = "openai/gpt-4.1-mini", "openai/gpt-4o-mini"
 HELPFUL = ("Tell the open items too.", "Tell every promise with its date.", "Tell who acts next.")
 IDLE = ("Be polite.", "Write for a busy reader.")
 RULES = HELPFUL + IDLE
+NOTHING = "none"
 GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
 
 Share = Callable[[str, dict], float]  # of a case's good answer that is given, from the instructions
@@ -188,7 +189,7 @@ class Place:
             "OMNI_REGISTRY_URI": f"sqlite:///{self.state.parent / 'mlflow.db'}",
             "OMNI_ROOT": str(self.root),
             "OMNI_MODEL_ENDPOINTS": json.dumps({ASKED: url, WORDS: url}),
-            f"{ASKED.partition('/')[0].upper()}_API_KEY": "none",  # litellm asks for one; the server reads none
+            "OPENAI_API_KEY": NOTHING,  # litellm asks for one; the server reads none
         }
         return subprocess.Popen(
             [sys.executable, "-m", "omni", *words],
