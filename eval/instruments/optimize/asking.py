@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from eval.instruments.optimize.ledger import Ledger
-from eval.instruments.optimize.quality import Answer, Quality
-from eval.instruments.optimize.wording import Texts, Wording, texts_key
+from eval.instruments.optimize.ledger import SearchLedger
+from eval.instruments.optimize.quality import MeasuredAnswer, Quality
+from eval.instruments.optimize.wording import CandidateTexts, PairWording, texts_key
 from eval.run.runner import ArmJob, Runner
 from eval.run.scoring import Scoring
 from eval.spine.cases import Case
@@ -25,7 +25,7 @@ class Limits:
 
     usd: Decimal
     calls: int
-    ledger: Ledger
+    ledger: SearchLedger
 
     def check(self, kind: str, count: int) -> None:
         """Check that ``count`` more calls of ``kind`` fit, each as dear as the dearest so far.
@@ -39,10 +39,10 @@ class Limits:
             raise LimitReached(f"${self.ledger.spent_usd:.4f} of ${self.usd:.2f}")
 
 
-class Answering(Protocol):
+class CandidateAnswers(Protocol):
     """What a search asks candidates with."""
 
-    def answers(self, texts: Texts, cases: Sequence[Case]) -> list[Answer]:
+    def answers(self, texts: CandidateTexts, cases: Sequence[Case]) -> list[MeasuredAnswer]:
         """Return one scored answer per case, in their order; raises ``LimitReached``."""
         ...
 
@@ -51,15 +51,15 @@ class Answering(Protocol):
 class Asking:
     """Asks candidates through ``runner`` on the event loop ``loop``."""
 
-    wording: Wording
+    wording: PairWording
     quality: Quality
     scoring: Scoring
     limits: Limits
     runner: Runner
     loop: asyncio.Runner
 
-    def answers(self, texts: Texts, cases: Sequence[Case]) -> list[Answer]:
-        """See ``Answering``; raises ``RunAborted`` if the models cannot be reached."""
+    def answers(self, texts: CandidateTexts, cases: Sequence[Case]) -> list[MeasuredAnswer]:
+        """See ``CandidateAnswers``; raises ``RunAborted`` if the models cannot be reached."""
         ledger, candidate = self.limits.ledger, texts_key(texts)
         keys = {case.id: f"answer:{candidate}:{case.id}:{case.inputs_digest}" for case in cases}
         self.limits.check("answer", sum(not ledger.used(key) for key in keys.values()))
@@ -67,9 +67,9 @@ class Asking:
         if missing:
             ledger.begin(keys[case.id] for case in missing)
             self._ask(texts, missing, keys)
-        return [Answer.from_plain(ledger.get(keys[case.id]) or {}) for case in cases]
+        return [MeasuredAnswer.from_plain(ledger.get(keys[case.id]) or {}) for case in cases]
 
-    def _ask(self, texts: Texts, cases: Sequence[Case], keys: dict[str, str]) -> None:
+    def _ask(self, texts: CandidateTexts, cases: Sequence[Case], keys: dict[str, str]) -> None:
         job = ArmJob(pair=self.wording.pair(texts), arm="primary", cases=tuple(cases))
 
         def answered(item: CaseResult, seconds: float) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.instruments.optimize.quality import Answer
-from eval.instruments.optimize.search import Candidate, Search
+from eval.instruments.optimize.quality import MeasuredAnswer
+from eval.instruments.optimize.search import PromptCandidate, PromptSearch
 from figures.stats import CONFIDENCE, Interval, mean_interval
 
 MOST_FINALISTS = 4  # as many are asked on unseen cases; the intervals there are widened for them
@@ -16,7 +16,7 @@ _SEED = 20261125  # of the bootstrap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class FrontFigures:
     """A candidate's figures on a set of cases: mean quality (0 to 1), USD of an answer without a cache, median ms, mean words."""
 
     quality: float
@@ -25,7 +25,7 @@ class Point:
     words: float
 
     @classmethod
-    def of(cls, answers: Sequence[Answer]) -> "Point":
+    def of(cls, answers: Sequence[MeasuredAnswer]) -> "FrontFigures":
         """Return the figures of ``answers``, at least one."""
         return cls(
             quality=float(np.mean([answer.quality for answer in answers])),
@@ -41,10 +41,10 @@ class Point:
         return (round(self.quality, 9), -round(self.cost_usd, 12), -float(step), -round(self.words, 6))
 
 
-def front(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+def front(candidates: Sequence[PromptCandidate]) -> tuple[PromptCandidate, ...]:
     """Return the measured candidates that no other beats: as good in quality, cost, latency and words, and better in one."""
     measured = [found for found in candidates if found.own]
-    keys = {found.number: Point.of(found.own).key for found in measured}
+    keys = {found.number: FrontFigures.of(found.own).key for found in measured}
     return tuple(
         found
         for found in measured
@@ -55,13 +55,15 @@ def front(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
     )
 
 
-def finalists(search: Search) -> tuple[Candidate, ...]:
+def finalists(search: PromptSearch) -> tuple[PromptCandidate, ...]:
     """Return the members of the Pareto set that are measured on unseen cases: the best few on the search's half, no start."""
     members = [found for found in front(search.candidates) if found.number]
     return tuple(sorted(members, key=lambda found: (-found.quality, found.number))[:MOST_FINALISTS])
 
 
-def gain(candidate: Sequence[Answer], start: Sequence[Answer], *, confidence: float = CONFIDENCE) -> Interval:
+def gain(
+    candidate: Sequence[MeasuredAnswer], start: Sequence[MeasuredAnswer], *, confidence: float = CONFIDENCE
+) -> Interval:
     """Return the mean difference in quality on the same cases with its interval; both in one order of cases."""
     pairs = zip(candidate, start, strict=True)
     return mean_interval(
@@ -97,8 +99,8 @@ class Finalist:
     its interval holds for all finalists together.
     """
 
-    candidate: Candidate
-    point: Point
+    candidate: PromptCandidate
+    point: FrontFigures
     own: Interval
     other: Interval
     overfit: Interval
@@ -113,10 +115,10 @@ class Finalist:
 
 
 def measured(
-    found: Sequence[Candidate],
-    start_own: Sequence[Answer],
-    start_other: Sequence[Answer],
-    other: Mapping[int, Sequence[Answer]],
+    found: Sequence[PromptCandidate],
+    start_own: Sequence[MeasuredAnswer],
+    start_other: Sequence[MeasuredAnswer],
+    other: Mapping[int, Sequence[MeasuredAnswer]],
 ) -> tuple[Finalist, ...]:
     """Return the finalists with both gains; ``other`` has their answers to the other half by number.
 
@@ -130,7 +132,7 @@ def measured(
         rows.append(
             Finalist(
                 candidate=candidate,
-                point=Point.of(candidate.own),
+                point=FrontFigures.of(candidate.own),
                 own=own,
                 other=unseen,
                 overfit=overfit(own, unseen),

@@ -14,12 +14,13 @@ from typing import Any
 from service.kit.frame.strict import lines_of
 
 
-class Ledger:
+class SearchLedger:
     """Rows as lines of one file, appended whole; a line that a crash cut off is ignored, and its call is made again.
 
     A key is ``<kind>:<what>``. ``spent_usd`` and ``calls`` count what this search has used so far, and ``dearest_usd`` has the
     dearest row of each kind used so far. ``lost`` counts the calls that were begun before an interruption and never ended: they
-    may have been billed, and are made again. ``paid_before_usd`` is the cost of all rows that were there at the start.
+    may have been billed, and are made again. ``paid_before_usd`` is what was paid before this process at most: all rows that were
+    there at the start, and each lost call at the price of the dearest.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,7 +40,8 @@ class Ledger:
         self.spent_usd, self.calls = Decimal(0), 0
         self.dearest_usd: dict[str, Decimal] = {}
         self.lost = len(begun - self._rows.keys())
-        self.paid_before_usd = sum((Decimal(row["cost_usd"]) for row in self._rows.values()), Decimal(0))
+        costs = [Decimal(row["cost_usd"]) for row in self._rows.values()]
+        self.paid_before_usd = sum(costs, Decimal(0)) + self.lost * max(costs, default=Decimal(0))
 
     def close(self) -> None:
         """Close the file."""

@@ -25,7 +25,7 @@ _NOT_SCORED = Score(value=None, unscored="not scored")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class MeasuredAnswer:
     """One scored answer. ``quality`` is 0 to 1, 0 for an answer that failed; ``notes`` say what was wrong, see ``told``.
 
     ``cost_usd`` is what it was billed, ``cold_usd`` what it costs without a prompt cache; ``ms`` is its latency.
@@ -45,7 +45,7 @@ class Answer:
         return asdict(self) | {"cost_usd": str(self.cost_usd), "cold_usd": str(self.cold_usd)}
 
     @classmethod
-    def from_plain(cls, raw: Mapping[str, Any]) -> "Answer":
+    def from_plain(cls, raw: Mapping[str, Any]) -> "MeasuredAnswer":
         """Rebuild it from ``plain()``."""
         money = {name: Decimal(raw[name]) for name in ("cost_usd", "cold_usd")}
         return cls(**{**raw, "notes": tuple(raw["notes"]), **money})
@@ -78,7 +78,7 @@ class Quality:
         """The names of its metrics."""
         return tuple(spec.name for spec in self.specs)
 
-    def of(self, item: CaseResult, case: Case) -> Answer:
+    def of(self, item: CaseResult, case: Case) -> MeasuredAnswer:
         """Return the answer's quality with its reasons; ``case`` is the one that it answers."""
         result, scores = item.result, {}
         notes: list[str] = []
@@ -98,7 +98,7 @@ class Quality:
                         f"{spec.name} is {value:.2f}{found}" for found in _findings(score, case, result.output or "")
                     ]
         cost = result.cost
-        return Answer(
+        return MeasuredAnswer(
             case_id=item.case_id,
             quality=sum(scores.values()) / len(scores) if scores else 0.0,
             scores=scores,

@@ -7,8 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from eval.instruments.optimize.gains import Finalist, Point, offered
-from eval.instruments.optimize.search import Candidate, Search
+from eval.instruments.optimize.gains import Finalist, FrontFigures, offered
+from eval.instruments.optimize.search import PromptCandidate, PromptSearch
 from eval.instruments.optimize.wording import MODEL, TEMPERATURE
 from eval.report.changes import TextPiece, word_changes
 from eval.report.page import page_template
@@ -43,7 +43,7 @@ class OptimizeReport:
     other: int
     harvested: int
     halves_digest: str
-    search: Search
+    search: PromptSearch
     rows: tuple[Finalist, ...]
     budget_usd: Decimal
     spent_usd: Decimal
@@ -85,7 +85,7 @@ class OptimizeReport:
 class TreeNode:
     """A candidate in the tree of candidates, with the pieces of its text that differ from its parent's, by component."""
 
-    candidate: Candidate
+    candidate: PromptCandidate
     depth: int
     label: str
     changes: tuple[tuple[str, tuple[TextPiece, ...]], ...]
@@ -101,13 +101,13 @@ def gain_text(interval: Interval | None) -> str:
     return f"{value} [{format_signed(interval.low, Unit.RATE)}, {format_signed(interval.high, Unit.RATE)}]"
 
 
-def tree(found: Search) -> tuple[TreeNode, ...]:
+def tree(found: PromptSearch) -> tuple[TreeNode, ...]:
     """Return all candidates, each behind its parent and one step further in; children by number."""
-    children: dict[int, list[Candidate]] = {}
+    children: dict[int, list[PromptCandidate]] = {}
     for candidate in found.candidates[1:]:
         children.setdefault(candidate.parents[0], []).append(candidate)
 
-    def below(candidate: Candidate, depth: int) -> Iterator[TreeNode]:
+    def below(candidate: PromptCandidate, depth: int) -> Iterator[TreeNode]:
         parent = found.candidates[candidate.parents[0]] if candidate.parents else candidate
         yield TreeNode(candidate=candidate, depth=depth, label=_label(candidate), changes=_changes(candidate, parent))
         for child in children.get(candidate.number, ()):
@@ -116,13 +116,13 @@ def tree(found: Search) -> tuple[TreeNode, ...]:
     return tuple(below(found.candidates[0], 0))
 
 
-def _label(candidate: Candidate) -> str:
+def _label(candidate: PromptCandidate) -> str:
     if candidate.own:
         return f"quality {candidate.quality:.3f} on the search's half"
     return candidate.why or candidate.status
 
 
-def _changes(candidate: Candidate, parent: Candidate) -> tuple[tuple[str, tuple[TextPiece, ...]], ...]:
+def _changes(candidate: PromptCandidate, parent: PromptCandidate) -> tuple[tuple[str, tuple[TextPiece, ...]], ...]:
     changed = [name for name, text in candidate.texts.items() if parent.texts[name] != text]
     return tuple((name, _shortened(word_changes(parent.texts[name], candidate.texts[name])[0])) for name in changed)
 
@@ -193,7 +193,7 @@ def _row(row: Finalist) -> dict[str, Any]:
     }
 
 
-def _candidate(found: Candidate) -> dict[str, Any]:
+def _candidate(found: PromptCandidate) -> dict[str, Any]:
     return {
         "number": found.number,
         "parents": list(found.parents),
@@ -211,7 +211,7 @@ def render_optimize(report: OptimizeReport) -> str:
     page = page_template("optimize.html.j2").render(
         r=report,
         best=report.offered,
-        start_figures=_figures(Point.of(start.own)),
+        start_figures=_figures(FrontFigures.of(start.own)),
         rows=[(row, _figures(row.point), gain_text) for row in report.rows],
         gain_text=gain_text,
         nodes=tree(report.search),
@@ -222,7 +222,7 @@ def render_optimize(report: OptimizeReport) -> str:
     return visible(page)
 
 
-def _figures(point: Point) -> tuple[str, str, str, str]:
+def _figures(point: FrontFigures) -> tuple[str, str, str, str]:
     return (
         format_number(point.quality, Unit.RATE),
         format_number(point.cost_usd, Unit.USD),

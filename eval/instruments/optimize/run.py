@@ -14,12 +14,12 @@ from eval.instruments.optimize.allowed import CaseTexts
 from eval.instruments.optimize.asking import Asking, LimitReached, Limits
 from eval.instruments.optimize.gains import MOST_FINALISTS, Finalist, finalists, gain, measured, offered
 from eval.instruments.optimize.halves import Halves, load_halves
-from eval.instruments.optimize.ledger import Ledger
-from eval.instruments.optimize.quality import Answer, Quality
+from eval.instruments.optimize.ledger import SearchLedger
+from eval.instruments.optimize.quality import MeasuredAnswer, Quality
 from eval.instruments.optimize.report import OptimizeReport, write_optimize
 from eval.instruments.optimize.rewriting import Rewriter
-from eval.instruments.optimize.search import MOST_ROUNDS, Search, search
-from eval.instruments.optimize.wording import MODEL, TEMPERATURE, Wording
+from eval.instruments.optimize.search import MOST_ROUNDS, PromptSearch, search
+from eval.instruments.optimize.wording import MODEL, TEMPERATURE, PairWording
 from eval.instruments.sweep.run import card_named, only_stand_in
 from eval.run.journal import Journal, JournalEntry
 from eval.run.models import RunModels
@@ -91,7 +91,7 @@ class _Setting:
     task: Task[Any]
     suite: Suite
     cards: ModelCards
-    wording: Wording
+    wording: PairWording
     halves: Halves
     quality: Quality
     model: str
@@ -109,7 +109,7 @@ def optimize(options: OptimizeOptions, settings: Settings) -> FinishedSearch:
     setting = _setting(options, settings)
     with ExitStack() as stack:
         record = _open_record(stack, setting)
-        ledger = stack.enter_context(closing(Ledger(settings.state_dir / "optimize" / f"{record.run_id}.jsonl")))
+        ledger = stack.enter_context(closing(SearchLedger(settings.state_dir / "optimize" / f"{record.run_id}.jsonl")))
         found, rows = _searched(stack, setting, record, ledger)
         chosen = offered(rows)  # before the gate's cases are read
         files = [_file(setting, record, found, row, fixed=row is chosen) for row in rows]
@@ -130,7 +130,7 @@ def _setting(options: OptimizeOptions, settings: Settings) -> _Setting:
         raise OptimizeError(f"the cases of task {options.task!r} are conversations, which a search does not play yet")
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     path = settings.prompts_dir / task.name / f"{options.pair.removesuffix('.prompty')}.prompty"
-    wording = Wording.of_file(path, task, cards)
+    wording = PairWording.of_file(path, task, cards)
     models = tuple(dict.fromkeys(card_named(name, cards).id for name in options.models))
     choices = {MODEL: models, TEMPERATURE: options.temperatures}
     setting = _Setting(
@@ -193,8 +193,8 @@ def _open_record(stack: ExitStack, setting: _Setting) -> JournalEntry:
 
 
 def _searched(
-    stack: ExitStack, setting: _Setting, record: JournalEntry, ledger: Ledger
-) -> tuple[Search, tuple[Finalist, ...]]:
+    stack: ExitStack, setting: _Setting, record: JournalEntry, ledger: SearchLedger
+) -> tuple[PromptSearch, tuple[Finalist, ...]]:
     """Return the finished search, and its finalists measured on the half that it never saw."""
     options, halves = setting.options, setting.halves
     reserved = (MOST_FINALISTS + 1) * len(halves.other)
@@ -211,6 +211,7 @@ def _searched(
         spent = f"${ledger.spent_usd:.4f} of ${options.budget_usd:.2f}, {ledger.calls:,} of {options.calls:,} calls"
         say(f"{words}; {spent}", file=sys.stderr, flush=True)
 
+    tell(f"asking {setting.wording.start.name} on the {len(halves.own)} cases of the search's half")
     found = search(asking, rewriter, start, halves.own, seed=options.seed, rounds=options.rounds, tell=tell)
     if not found.candidates[0].own:
         raise OptimizeError(
@@ -277,7 +278,7 @@ class _PairFile:
     fixed: bool
 
 
-def _file(setting: _Setting, record: JournalEntry, found: Search, row: Finalist, *, fixed: bool) -> _PairFile:
+def _file(setting: _Setting, record: JournalEntry, found: PromptSearch, row: Finalist, *, fixed: bool) -> _PairFile:
     """Return a finalist as a pair file with its lineage.
 
     A search never reads the gate's cases, so a candidate that was fixed before anybody did is one look at them. Any other one may
@@ -309,7 +310,11 @@ def _write(setting: _Setting, file: _PairFile) -> Path:
 
 
 def _gated(
-    setting: _Setting, searched: Search, rows: tuple[Finalist, ...], files: Sequence[_PairFile], ledger: Ledger
+    setting: _Setting,
+    searched: PromptSearch,
+    rows: tuple[Finalist, ...],
+    files: Sequence[_PairFile],
+    ledger: SearchLedger,
 ) -> tuple[tuple[Finalist, ...], FinishedEvaluation | None]:
     """Return the rows with what the gate measured: the ordinary evaluation, and the first time that its cases are read.
 
@@ -348,7 +353,9 @@ def _gated(
     return tuple(found), done
 
 
-def _gate_answers(setting: _Setting, items: Sequence[CaseResult], cases: Mapping[str, Case]) -> dict[str, Answer]:
+def _gate_answers(
+    setting: _Setting, items: Sequence[CaseResult], cases: Mapping[str, Case]
+) -> dict[str, MeasuredAnswer]:
     first = [item for item in items if item.arm == "primary" and item.repeat == 0]
     return {item.case_id: setting.quality.of(item, cases[item.case_id]) for item in first}
 
@@ -356,8 +363,8 @@ def _gate_answers(setting: _Setting, items: Sequence[CaseResult], cases: Mapping
 def _report(
     setting: _Setting,
     record: JournalEntry,
-    ledger: Ledger,
-    found: Search,
+    ledger: SearchLedger,
+    found: PromptSearch,
     rows: tuple[Finalist, ...],
     gated: FinishedEvaluation | None,
 ) -> OptimizeReport:

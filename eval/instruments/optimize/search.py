@@ -7,29 +7,29 @@ from typing import Any, Literal
 import gepa
 from gepa.core.adapter import EvaluationBatch
 
-from eval.instruments.optimize.asking import Answering, LimitReached
-from eval.instruments.optimize.quality import Answer
+from eval.instruments.optimize.asking import CandidateAnswers, LimitReached
+from eval.instruments.optimize.quality import MeasuredAnswer
 from eval.instruments.optimize.rewriting import Rewriter
-from eval.instruments.optimize.wording import Texts, texts_key
+from eval.instruments.optimize.wording import CandidateTexts, texts_key
 from eval.spine.cases import Case
 
 MINIBATCH = 4  # cases that a proposal is made from, and must do better on before the whole half is asked
 MOST_ROUNDS = 60
 # kept: measured on the whole half; beaten: no better than its parent on a few cases; refused: may not stand in a prompt.
-Status = Literal["start", "kept", "beaten", "refused"]
+CandidateStatus = Literal["start", "kept", "beaten", "refused"]
 
 
 @dataclass(slots=True, kw_only=True)
-class Candidate:
+class PromptCandidate:
     """One candidate with the numbers of its parents. ``own`` are its answers to the search's half, empty unless it was kept."""
 
     number: int
-    texts: Texts
+    texts: CandidateTexts
     parents: tuple[int, ...] = ()
     component: str = ""
-    status: Status = "beaten"
+    status: CandidateStatus = "beaten"
     why: str = ""
-    own: list[Answer] = field(default_factory=list)
+    own: list[MeasuredAnswer] = field(default_factory=list)
 
     @property
     def quality(self) -> float:
@@ -38,10 +38,10 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Search:
+class PromptSearch:
     """A finished search: all candidates by number, the start first, and why it ended."""
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[PromptCandidate, ...]
     ended: str
 
     @property
@@ -53,15 +53,15 @@ class Search:
 class CandidateProposer:
     """The library's adapter, its way to our candidates: it evaluates them with ``asking`` and words them with ``rewriter``."""
 
-    def __init__(self, asking: Answering, rewriter: Rewriter) -> None:
+    def __init__(self, asking: CandidateAnswers, rewriter: Rewriter) -> None:
         self._asking, self._rewriter = asking, rewriter
         self.propose_new_texts = rewriter
-        self.measured: dict[str, list[Answer]] = {}
+        self.measured: dict[str, list[MeasuredAnswer]] = {}
         self._cases: dict[str, Case] = {}
 
     def evaluate(
-        self, batch: list[Case], candidate: Texts, capture_traces: bool = False
-    ) -> EvaluationBatch[Answer, Answer]:
+        self, batch: list[Case], candidate: CandidateTexts, capture_traces: bool = False
+    ) -> EvaluationBatch[MeasuredAnswer, MeasuredAnswer]:
         """Answer and score ``batch``."""
         answers = self._asking.answers(candidate, batch)
         known = self.measured.setdefault(texts_key(candidate), [])
@@ -76,8 +76,8 @@ class CandidateProposer:
 
     def make_reflective_dataset(
         self,
-        candidate: Texts,
-        eval_batch: EvaluationBatch[Answer, Answer],
+        candidate: CandidateTexts,
+        eval_batch: EvaluationBatch[MeasuredAnswer, MeasuredAnswer],
         components_to_update: list[str],
     ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """Return what the rewriting model reads about a batch, the same for every component."""
@@ -106,6 +106,10 @@ class _Watch:
         which = "the start" if len(self.kept) == 1 else f"candidate kept, {len(self.kept) - 1} so far,"
         self._tell(f"{which} has quality {mean:.3f} on the search's half{', the best so far' if better else ''}")
 
+    def on_candidate_rejected(self, event: Mapping[str, Any]) -> None:
+        """Tell of a proposal that was no better than its parent."""
+        self._tell(f"round {event['iteration']}: a proposal was no better than its parent")
+
 
 class _Quiet:
     def log(self, message: str) -> None:
@@ -113,15 +117,15 @@ class _Quiet:
 
 
 def search(
-    asking: Answering,
+    asking: CandidateAnswers,
     rewriter: Rewriter,
-    start: Texts,
+    start: CandidateTexts,
     cases: Sequence[Case],
     *,
     seed: int,
     rounds: int = MOST_ROUNDS,
     tell: Tell = lambda words: None,
-) -> Search:
+) -> PromptSearch:
     """Search for better candidates than ``start`` on ``cases``; the same arguments and answers give the same result.
 
     The search ends after ``rounds``, or before a limit of ``asking`` or ``rewriter`` would be passed: what was found by then is
@@ -151,22 +155,22 @@ def search(
         if not isinstance(rewriter.failed, LimitReached):
             raise rewriter.failed
         ended = str(rewriter.failed)
-    return Search(candidates=_candidates(start, adapter, rewriter, watch, cases), ended=ended)
+    return PromptSearch(candidates=_candidates(start, adapter, rewriter, watch, cases), ended=ended)
 
 
 def _candidates(
-    start: Texts, adapter: CandidateProposer, rewriter: Rewriter, watch: _Watch, cases: Sequence[Case]
-) -> tuple[Candidate, ...]:
+    start: CandidateTexts, adapter: CandidateProposer, rewriter: Rewriter, watch: _Watch, cases: Sequence[Case]
+) -> tuple[PromptCandidate, ...]:
     """Return every candidate with what became of it, in the order of the proposals."""
-    found = [Candidate(number=0, texts=dict(start), status="start")]
+    found = [PromptCandidate(number=0, texts=dict(start), status="start")]
     numbers = {texts_key(start): 0}
     for proposal in rewriter.proposals:
-        texts = proposal.parent | {proposal.component: proposal.text}
+        texts = proposal.parent | ({proposal.component: proposal.text} if proposal.text else {})
         key = texts_key(texts)
         if key in numbers and not proposal.fault:
             continue  # proposed before
         parent = numbers.get(texts_key(proposal.parent), 0)
-        made = Candidate(
+        made = PromptCandidate(
             number=len(found), texts=texts, parents=(parent,), component=proposal.component, why=proposal.fault
         )
         made.status = "refused" if proposal.fault else "beaten"

@@ -18,19 +18,19 @@ from service.kit.frame.errors import PairError
 from service.kit.frame.strict import MOST_YAML_BYTES, read_strict
 
 # A candidate: by name the instructions of each prompt ("main" and the pair's parts), "model" and "temperature".
-Texts = dict[str, str]
+CandidateTexts = dict[str, str]
 MAIN, MODEL, TEMPERATURE = "main", "model", "temperature"
 _SYSTEM = re.compile(r"^([ ]*)system:[ \t]*$", re.MULTILINE)
 _NEXT_ROLE = re.compile(r"^[ ]*(user|assistant):[ \t]*$", re.MULTILINE)
 
 
-def texts_key(texts: Texts) -> str:
+def texts_key(texts: CandidateTexts) -> str:
     """Return the SHA-256 of a candidate."""
     return hashlib.sha256(json.dumps(sorted(texts.items())).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wording:
+class PairWording:
     """Makes pairs from candidates. ``text`` is the file of the pair ``start``, at ``path``; lines end with a line feed."""
 
     path: Path
@@ -41,7 +41,7 @@ class Wording:
     _made: dict[str, Pair] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
-    def of_file(cls, path: Path, task: Task[Any], cards: ModelCards) -> "Wording":
+    def of_file(cls, path: Path, task: Task[Any], cards: ModelCards) -> "PairWording":
         """Read the pair file that a search begins with.
 
         Raises:
@@ -54,7 +54,7 @@ class Wording:
         start = pair_of_text(path, text, cards=cards, task_variables=task.variables, part_variables=task.part_variables)
         return cls(path=path, text=text, start=start, task=task, cards=cards)
 
-    def texts(self, *, choices: Collection[str] = ()) -> Texts:
+    def texts(self, *, choices: Collection[str] = ()) -> CandidateTexts:
         """Return the candidate that ``start`` is; ``choices`` are further components of it, ``model`` or ``temperature``.
 
         Raises:
@@ -73,7 +73,7 @@ class Wording:
             found[TEMPERATURE] = f"{self.start.sampling.temperature:g}"
         return found
 
-    def pair(self, texts: Texts, name: str | None = None, lineage: Lineage | None = None) -> Pair:
+    def pair(self, texts: CandidateTexts, name: str | None = None, lineage: Lineage | None = None) -> Pair:
         """Return the pair that a candidate makes, as its file would be read.
 
         Raises:
@@ -100,7 +100,7 @@ class Wording:
             self._made[texts_key(texts)] = made
         return made
 
-    def file_text(self, texts: Texts, name: str, lineage: Lineage | None = None) -> str:
+    def file_text(self, texts: CandidateTexts, name: str, lineage: Lineage | None = None) -> str:
         """Return the text of the file ``name``; every line that the candidate does not change stays as it is."""
         source = FrontMatter(self.path, self.text)
         lines = self.text.split("\n")

@@ -35,6 +35,7 @@ ASKED, WORDS = "openai/gpt-4.1-mini", "openai/gpt-4o-mini"
 HELPFUL = ("Tell the open items too.", "Tell every promise with its date.", "Tell who acts next.")
 IDLE = ("Be polite.", "Write for a busy reader.")
 RULES = HELPFUL + IDLE
+NOTHING = "none"
 GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
 
 Share = Callable[[str, dict], float]  # of a case's good answer that is given, from the instructions
@@ -188,7 +189,7 @@ class Place:
             "OMNI_REGISTRY_URI": f"sqlite:///{self.state.parent / 'mlflow.db'}",
             "OMNI_ROOT": str(self.root),
             "OMNI_MODEL_ENDPOINTS": json.dumps({ASKED: url, WORDS: url}),
-            "OPENAI_API_KEY": "sk-none",
+            "OPENAI_API_KEY": NOTHING,  # litellm asks for one; the server reads none
         }
         return subprocess.Popen(
             [sys.executable, "-m", "omni", *words],
@@ -202,7 +203,7 @@ class Place:
 
     def omni(self, url: str, *words: str) -> tuple[int, str, str]:
         process = self.start(url, *words)
-        out, err = process.communicate(timeout=500)
+        out, err = process.communicate(timeout=1_500)
         return process.returncode, out, err
 
     def optimize(self, url: str, *words: str) -> tuple[int, str, str]:
@@ -286,7 +287,7 @@ def test_without_a_gain_there_is_nothing_to_measure(place: Place) -> None:
     assert code == 1
     report = place.report()
     assert report["finalists"] == []
-    assert report["tried"] == 5  # the rules that the model can name
+    assert report["tried"] == len(report["candidates"]) - 1 > 1
     assert f"None of {report['tried']} candidates was better than short" in out
 
 
@@ -380,7 +381,7 @@ def test_an_offered_candidate_goes_through_pull_request_gate_rollout_and_release
     pairs = place.root / "prompts" / "summarize"
     shutil.copy(ROOT / "prompts" / "summarize" / "extractive.prompty", pairs)
     git = partial(subprocess.run, cwd=place.root, check=True)
-    with served(one_rule, takes_s=0.1, digest=True) as (url, _):
+    with served(one_rule, takes_s=0.5, digest=True) as (url, _):
 
         def omni(*words: str) -> str:
             code, out, err = place.omni(url, *words)

@@ -11,11 +11,11 @@ import pytest
 
 from eval.instruments.optimize.allowed import CaseTexts
 from eval.instruments.optimize.asking import Limits
-from eval.instruments.optimize.ledger import Ledger
-from eval.instruments.optimize.quality import Answer
+from eval.instruments.optimize.ledger import SearchLedger
+from eval.instruments.optimize.quality import MeasuredAnswer
 from eval.instruments.optimize.rewriting import Rewriter
-from eval.instruments.optimize.search import Search, search
-from eval.instruments.optimize.wording import Texts, Wording, texts_key
+from eval.instruments.optimize.search import PromptSearch, search
+from eval.instruments.optimize.wording import CandidateTexts, PairWording, texts_key
 from eval.spine.cases import Case
 from service.core.llm.model_call import ModelCall, ModelReply
 from service.core.llm.pricing import Usage
@@ -88,12 +88,12 @@ class WordsRules:
 class Landscape:
     """Answers that are worth what ``worth`` says, with noise that belongs to a candidate and a case."""
 
-    def __init__(self, worth: Worth, ledger: Ledger, limits: Limits, noise: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, worth: Worth, ledger: SearchLedger, limits: Limits, noise: float = 0.0, seed: int = 0) -> None:
         self.worth, self.ledger, self.limits, self.noise, self.seed = worth, ledger, limits, noise, seed
         self.asked = 0
         self.better: Mapping[str, float] = {}  # what a model adds
 
-    def answers(self, texts: Texts, cases: Sequence[Case]) -> list[Answer]:
+    def answers(self, texts: CandidateTexts, cases: Sequence[Case]) -> list[MeasuredAnswer]:
         keys = [f"answer:{texts_key(texts)}:{case.id}" for case in cases]
         self.limits.check("answer", sum(not self.ledger.used(key) for key in keys))
         found = []
@@ -102,15 +102,15 @@ class Landscape:
                 self.asked += 1
                 answer = self._answer(texts, case)
                 self.ledger.put(key, answer.cost_usd, answer.plain())
-            found.append(Answer.from_plain(self.ledger.get(key) or {}))
+            found.append(MeasuredAnswer.from_plain(self.ledger.get(key) or {}))
         return found
 
-    def _answer(self, texts: Texts, case: Case) -> Answer:
+    def _answer(self, texts: CandidateTexts, case: Case) -> MeasuredAnswer:
         draw = random.Random(f"{self.seed} {texts_key(texts)} {case.id}")
         quality = self.worth(texts["main"], case) + self.better.get(texts.get("model", ""), 0.0)
         quality += draw.gauss(0, self.noise)
         cost = Decimal("0.0002") + Decimal(len(texts["main"])) / 10_000_000
-        return Answer(
+        return MeasuredAnswer(
             case_id=case.id,
             quality=quality,
             scores={"right": quality},
@@ -132,7 +132,7 @@ class Place:
         self.folder, self.task = folder, load_task("summarize")
         self.cards = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
         path = REPO_ROOT / "prompts" / "summarize" / "smollm2-short.prompty"
-        self.wording = Wording.of_file(path, self.task, self.cards)
+        self.wording = PairWording.of_file(path, self.task, self.cards)
         self.landscape: Landscape | None = None
         self.rewriter: Rewriter | None = None
 
@@ -150,8 +150,8 @@ class Place:
         gateway: object = None,
         choices: Mapping[str, Sequence[str]] | None = None,
         better: Mapping[str, float] | None = None,
-    ) -> Search:
-        book = Ledger(self.folder / ledger)
+    ) -> PromptSearch:
+        book = SearchLedger(self.folder / ledger)
         limits = Limits(usd=Decimal(usd), calls=calls, ledger=book)
         self.landscape = Landscape(worth, book, limits, noise, seed)
         self.landscape.better = better or {}
@@ -182,9 +182,9 @@ class Land:
     helpful, rules = HELPFUL, RULES
     answers, place, words_rules = Landscape, Place, WordsRules
 
-    def measured(self, place: Place, worth: Worth, found: Search, cases: Sequence[Case], noise: float, seed: int):
+    def measured(self, place: Place, worth: Worth, found: PromptSearch, cases: Sequence[Case], noise: float, seed: int):
         """Return a function from a candidate's texts to its answers to cases that the search did not see."""
-        book = Ledger(place.folder / f"unseen-{seed}.jsonl")
+        book = SearchLedger(place.folder / f"unseen-{seed}.jsonl")
         limits = Limits(usd=Decimal(9), calls=1_000_000, ledger=book)
         landscape = Landscape(worth, book, limits, noise, seed)
         return lambda texts: landscape.answers(texts, cases)

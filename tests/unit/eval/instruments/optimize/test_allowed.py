@@ -9,7 +9,7 @@ import yaml
 from eval.instruments.optimize.allowed import CaseTexts, longest_prompt, template_fault
 from eval.instruments.optimize.asking import Limits
 from eval.instruments.optimize.halves import load_halves
-from eval.instruments.optimize.ledger import Ledger
+from eval.instruments.optimize.ledger import SearchLedger
 from eval.instruments.optimize.quality import Quality
 from eval.instruments.optimize.rewriting import SYSTEM, Rewriter
 from eval.spine.cases import Case, Expectations
@@ -130,7 +130,7 @@ def planted_cases(texts):
 def rewritten(place, tmp_path, cases, gateway, answer=None):
     """Let ``gateway`` reword once after a batch whose answers repeat their whole case; return its text and proposals."""
     quality = Quality.of_suite(load_suite("summarize"))
-    book = Ledger(tmp_path / "ledger.jsonl")
+    book = SearchLedger(tmp_path / "ledger.jsonl")
     with asyncio.Runner() as loop:
         rewriter = Rewriter(
             wording=place.wording,

@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 from eval.instruments.optimize.gains import finalists, front, gain, measured, offered, overfit
-from eval.instruments.optimize.quality import Answer
-from eval.instruments.optimize.search import Candidate
+from eval.instruments.optimize.quality import MeasuredAnswer
+from eval.instruments.optimize.search import PromptCandidate
 from figures.stats import Interval
 
 
@@ -74,9 +74,10 @@ def test_the_claimed_gain_covers_the_true_one_in_95_of_100_runs(place, land, lan
 
 def candidate(number, quality, cost="0.001", ms=900.0, words=60):
     own = [
-        Answer(case_id=f"c{place}", quality=quality, cold_usd=Decimal(cost), ms=ms, words=words) for place in range(4)
+        MeasuredAnswer(case_id=f"c{place}", quality=quality, cold_usd=Decimal(cost), ms=ms, words=words)
+        for place in range(4)
     ]
-    return Candidate(number=number, texts={"main": str(number)}, status="kept", own=own)
+    return PromptCandidate(number=number, texts={"main": str(number)}, status="kept", own=own)
 
 
 def test_the_front_holds_what_no_other_beats_in_quality_cost_latency_and_words():
@@ -85,14 +86,14 @@ def test_the_front_holds_what_no_other_beats_in_quality_cost_latency_and_words()
     beaten = candidate(3, 0.7, words=80)
     quick = candidate(4, 0.5, ms=400.0)
     same = candidate(5, 0.6, ms=880.0)  # its latency is the same within a tenth
-    unmeasured = Candidate(number=6, texts={"main": "6"})
+    unmeasured = PromptCandidate(number=6, texts={"main": "6"})
     found = front([best, cheap, beaten, quick, same, unmeasured])
     assert [one.number for one in found] == [1, 2, 4]
 
 
 def test_gains_are_paired_and_their_difference_adds_the_errors():
-    ours = [Answer(case_id=str(place), quality=0.5 + place / 100) for place in range(12)]
-    theirs = [Answer(case_id=str(place), quality=0.4 + place / 100) for place in range(12)]
+    ours = [MeasuredAnswer(case_id=str(place), quality=0.5 + place / 100) for place in range(12)]
+    theirs = [MeasuredAnswer(case_id=str(place), quality=0.4 + place / 100) for place in range(12)]
     found = gain(ours, theirs)
     assert found.value == pytest.approx(0.1)
     assert found.low < 0.1 < found.high  # equal differences do not prove that all cases have this one
@@ -105,11 +106,11 @@ def test_gains_are_paired_and_their_difference_adds_the_errors():
 
 
 def test_the_more_rows_there_are_the_wider_are_the_intervals_on_unseen_cases():
-    start = [Answer(case_id=str(place), quality=place % 3 / 10) for place in range(20)]
-    better = [Answer(case_id=str(place), quality=place % 4 / 8) for place in range(20)]
+    start = [MeasuredAnswer(case_id=str(place), quality=place % 3 / 10) for place in range(20)]
+    better = [MeasuredAnswer(case_id=str(place), quality=place % 4 / 8) for place in range(20)]
     widths = []
     for count in (1, 4):
-        members = [Candidate(number=1 + number, texts={"main": "x"}, own=better) for number in range(count)]
+        members = [PromptCandidate(number=1 + number, texts={"main": "x"}, own=better) for number in range(count)]
         rows = measured(members, start, start, {1 + number: better for number in range(count)})
         widths.append(rows[0].other.high - rows[0].other.low)
     assert widths[1] > 1.2 * widths[0]

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from eval.instruments.optimize.gains import Finalist, Point, measured
-from eval.instruments.optimize.quality import Answer, Quality, told
+from eval.instruments.optimize.gains import Finalist, FrontFigures, measured
+from eval.instruments.optimize.quality import MeasuredAnswer, Quality, told
 from eval.instruments.optimize.report import OptimizeReport, console_lines, plain, render_optimize, tree, write_optimize
-from eval.instruments.optimize.search import Candidate, Search
+from eval.instruments.optimize.search import PromptCandidate, PromptSearch
 from eval.spine.cases import Case, Expectations, Fact
 from eval.spine.errors import OptimizeError
 from eval.spine.results import CaseResult, QuotingFinding, Score
@@ -26,14 +26,14 @@ TAG = "<script>alert(1)</script>"
 
 def answers(quality, spread=0.1):
     return [
-        Answer(case_id=f"c{place}", quality=quality + spread * (place % 3 - 1), words=50, ms=800.0)
+        MeasuredAnswer(case_id=f"c{place}", quality=quality + spread * (place % 3 - 1), words=50, ms=800.0)
         for place in range(20)
     ]
 
 
 def made(best=0.9):
-    start = Candidate(number=0, texts={"main": "Summarize."}, status="start", own=answers(0.5))
-    kept = Candidate(
+    start = PromptCandidate(number=0, texts={"main": "Summarize."}, status="start", own=answers(0.5))
+    kept = PromptCandidate(
         number=1,
         texts={"main": f"Summarize. {TAG}"},
         parents=(0,),
@@ -41,11 +41,13 @@ def made(best=0.9):
         status="kept",
         own=answers(best, 0.05),
     )
-    refused = Candidate(
+    refused = PromptCandidate(
         number=2, texts={"main": "x"}, parents=(1,), component="main", status="refused", why="it repeats a case"
     )
-    beaten = Candidate(number=3, texts={"main": "Sum up."}, parents=(0,), component="main", why="no better on 4 cases")
-    return Search(candidates=(start, kept, refused, beaten), ended="60 rounds")
+    beaten = PromptCandidate(
+        number=3, texts={"main": "Sum up."}, parents=(0,), component="main", why="no better on 4 cases"
+    )
+    return PromptSearch(candidates=(start, kept, refused, beaten), ended="60 rounds")
 
 
 def report(search=None, **changes):
@@ -106,7 +108,7 @@ def test_both_files_are_written_and_the_json_holds_every_candidate(tmp_path):
     assert found["finalists"][0]["gain"]["gate"] is None
     assert [(node.candidate.number, node.depth) for node in tree(made())] == [(0, 0), (1, 1), (2, 2), (3, 1)]
     assert isinstance(report().rows[0], Finalist)
-    assert isinstance(report().rows[0].point, Point)
+    assert isinstance(report().rows[0].point, FrontFigures)
 
 
 CASE = Case(

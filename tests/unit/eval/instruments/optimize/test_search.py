@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from eval.instruments.optimize.asking import LimitReached, Limits
-from eval.instruments.optimize.ledger import Ledger
-from eval.instruments.optimize.quality import Answer
+from eval.instruments.optimize.ledger import SearchLedger
+from eval.instruments.optimize.quality import MeasuredAnswer
 from eval.instruments.optimize.report import tree
 
 
@@ -54,7 +54,7 @@ def test_a_search_that_was_killed_goes_on_to_an_equal_result_and_pays_nothing_tw
     whole = place.search(land.true_gain, land.own, noise=0.1, ledger="whole.jsonl")
     asked, worded = place.landscape.asked, place.rewriter.gateway.calls
 
-    put, kept = Ledger.put, []
+    put, kept = SearchLedger.put, []
 
     def put_or_die(self, key, cost_usd, value):
         if len(kept) == after:
@@ -62,10 +62,10 @@ def test_a_search_that_was_killed_goes_on_to_an_equal_result_and_pays_nothing_tw
         kept.append(key)
         put(self, key, cost_usd, value)
 
-    monkeypatch.setattr(Ledger, "put", put_or_die)
+    monkeypatch.setattr(SearchLedger, "put", put_or_die)
     with pytest.raises(Killed):
         place.search(land.true_gain, land.own, noise=0.1, ledger="killed.jsonl")
-    monkeypatch.setattr(Ledger, "put", put)
+    monkeypatch.setattr(SearchLedger, "put", put)
     gateway = land.words_rules()
     gateway.calls = sum(key.startswith("rewrite:") for key in kept)  # it draws by the number of its calls
     again = place.search(land.true_gain, land.own, noise=0.1, ledger="killed.jsonl", gateway=gateway)
@@ -76,14 +76,14 @@ def test_a_search_that_was_killed_goes_on_to_an_equal_result_and_pays_nothing_tw
 
 def test_a_line_that_a_crash_cut_off_is_ignored_and_a_begun_call_is_counted_as_lost(tmp_path):
     path = tmp_path / "ledger.jsonl"
-    book = Ledger(path)
+    book = SearchLedger(path)
     book.begin(["answer:a", "answer:b"])
     book.put("answer:a", Decimal("0.25"), {"quality": 1})
     book.close()
     with path.open("a") as file:
         file.write('{"key": "answer:b", "cost_usd": "0.2')
-    book = Ledger(path)
-    assert (book.lost, book.paid_before_usd, book.spent_usd) == (1, Decimal("0.25"), 0)
+    book = SearchLedger(path)
+    assert (book.lost, book.paid_before_usd, book.spent_usd) == (1, Decimal("0.5"), 0)
     assert book.get("answer:b") is None
     assert book.get("answer:a") == {"quality": 1}
     assert book.get("answer:a") == {"quality": 1}
@@ -107,7 +107,7 @@ def test_a_search_ends_before_a_limit_is_passed_and_says_which(place, land, usd,
 
 
 def test_a_batch_that_could_pass_the_limit_is_not_begun(tmp_path):
-    book = Ledger(tmp_path / "ledger.jsonl")
+    book = SearchLedger(tmp_path / "ledger.jsonl")
     limits = Limits(usd=Decimal("1"), calls=10, ledger=book)
     book.put("answer:a", Decimal("0.3"), {})
     book.get("answer:a")
@@ -131,9 +131,29 @@ def test_a_model_that_cannot_be_reached_ends_the_search_with_its_own_error(place
         place.search(land.true_gain, land.own, gateway=Dead())
 
 
+def test_a_call_without_an_answer_costs_one_proposal_and_not_the_search(place, land):
+    from service.kit.frame.errors import DeadlineExceeded
+
+    class Late(land.words_rules):
+        async def complete(self, call):
+            reply = await super().complete(call)
+            if self.calls % 3:
+                return reply
+            raise DeadlineExceeded("too late")
+
+    found = place.search(land.true_gain, land.own, gateway=Late())
+    refused = [candidate for candidate in found.candidates if candidate.status == "refused"]
+    assert {candidate.why for candidate in refused} == {"the model gave no answer: DEADLINE"}
+    assert best(found).quality > 0.5
+    again = place.search(land.true_gain, land.own, gateway=Late())
+    assert again == found  # all of it is in the ledger
+
+
 def test_an_answer_keeps_its_figures_on_the_way_through_the_ledger():
-    answer = Answer(case_id="a", quality=0.5, notes=("x is 0.50",), scores={"x": 0.5}, cost_usd=Decimal("0.00021"))
-    assert Answer.from_plain(json.loads(json.dumps(answer.plain()))) == answer
+    answer = MeasuredAnswer(
+        case_id="a", quality=0.5, notes=("x is 0.50",), scores={"x": 0.5}, cost_usd=Decimal("0.00021")
+    )
+    assert MeasuredAnswer.from_plain(json.loads(json.dumps(answer.plain()))) == answer
     assert replace(answer, quality=1.0) != answer
 
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from eval.instruments.optimize.wording import Wording
+from eval.instruments.optimize.wording import PairWording
 from eval.spine.errors import OptimizeError
 from service.core.run.task import load_task
 from service.core.unit.cards import ModelCards
@@ -20,7 +20,7 @@ LINEAGE = Lineage(
 
 
 def wording_of(task, pair):
-    return Wording.of_file(REPO_ROOT / "prompts" / task / f"{pair}.prompty", load_task(task), CARDS)
+    return PairWording.of_file(REPO_ROOT / "prompts" / task / f"{pair}.prompty", load_task(task), CARDS)
 
 
 def test_a_candidate_changes_its_instructions_and_no_other_line():
@@ -68,7 +68,7 @@ def test_a_chosen_candidate_is_a_pair_file_with_its_lineage(tmp_path):
     assert read.lineage == LINEAGE
     assert read.digest == made.digest
     assert Pair.from_content(read.content()).digest == read.digest
-    again = Wording.of_file(path, task, CARDS)  # a search may begin with what a search made
+    again = PairWording.of_file(path, task, CARDS)  # a search may begin with what a search made
     later = Lineage(run="20261126T000000-ffff", number=2, parent=read.digest, tried=30, looks=2)
     assert again.pair(texts, "later", later).lineage == later
     assert again.file_text(texts, "later", later).count("lineage:") == 1
@@ -80,7 +80,7 @@ def test_a_floor_s_child_is_a_candidate(tmp_path):
     folder.mkdir()
     (folder / "smollm2-short.prompty").write_text(text.replace("role: demo", "role: floor"))
     shutil.copy(REPO_ROOT / "service/core/tasks/summarize/digest_weights.json", folder)
-    wording = Wording.of_file(folder / "smollm2-short.prompty", load_task("summarize"), CARDS)
+    wording = PairWording.of_file(folder / "smollm2-short.prompty", load_task("summarize"), CARDS)
     assert wording.start.role == "floor"
     assert wording.pair(wording.texts(), "child").role == "candidate"
 
