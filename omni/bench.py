@@ -51,7 +51,9 @@ def bench_checks() -> None:
 @bench.command("features")
 def bench_features(
     customers: Annotated[int, typer.Option(min=1, help="Customers whose features are compared.")] = 10_000,
-    served: Annotated[int, typer.Option(min=0, help="Customers among whom features are read; 0: time nothing.")] = 100_000,
+    served: Annotated[
+        int, typer.Option(min=0, help="Customers among whom features are read; 0: time nothing.")
+    ] = 100_000,
     keep: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Write cases, events and features as Parquet, for a reference."),
@@ -61,6 +63,19 @@ def bench_features(
     from eval.instruments.bench.features import main
 
     _end(main(customers, served, keep))
+
+
+@bench.command("similar")
+def bench_similar(
+    messages: Annotated[int, typer.Option(min=1, help="Past messages among which is searched.")] = 100_000,
+) -> None:
+    """Measure what messages to similar customers tell about the offer that suits, and how long a search takes."""
+    from eval.instruments.bench.similar import main
+    from service.commands.knowledge import open_model
+    from service.kit.settings import Settings
+
+    settings = Settings()
+    main(settings, open_model(settings), messages)
 
 
 @bench.command("service")
