@@ -29,8 +29,6 @@ _NAME = "[name]"
 _BATCH = 64
 _MODEL_DIGITS = 16
 
-Progress = Callable[[int], None]
-
 
 class PastMessage(BaseModel):
     """An approved message with what came of it. ``customer`` is a keyed hash, ``known`` what ``known_text`` said of them."""
@@ -74,7 +72,7 @@ def known_text(inputs: UpsellInputs) -> str:
 
 
 def build_similar(
-    past: Iterable[PastMessage], embedder: Embedder, file: Path, progress: Progress = lambda done: None
+    past: Iterable[PastMessage], embedder: Embedder, file: Path, progress: Callable[[int], None] = lambda done: None
 ) -> int:
     """Write the index of ``past`` to ``file``, whole or not at all; return how many messages it holds.
 
