@@ -66,6 +66,19 @@ def bench_features(
     _end(main(customers, served, keep))
 
 
+@bench.command("similar")
+def bench_similar(
+    messages: Annotated[int, typer.Option(min=1, help="Past messages among which is searched.")] = 100_000,
+) -> None:
+    """Measure what messages to similar customers tell about the offer that suits, and how long a search takes."""
+    from eval.instruments.bench.similar import main
+    from service.commands.knowledge import open_model
+    from service.kit.settings import Settings
+
+    settings = Settings()
+    main(settings, open_model(settings), messages)
+
+
 @bench.command("service")
 def bench_service(
     profile: Annotated[bool, typer.Option("--profile", help="Print where the CPU time goes.")] = False,

@@ -52,30 +52,11 @@ def feature_drift(
     days: Annotated[int, typer.Option(min=1, help="Compare with what was known this many days ago.")] = 7,
 ) -> None:
     """Compare features of all customers now and some days ago: PSI, KS distance and share of missing values, for each."""
-    from contextlib import closing
-    from datetime import UTC, datetime, timedelta
-
-    from reports.compare.drift import feature_drifts
-    from reports.read.features import framed
-    from service.features.definitions import read_views
-    from service.features.history import values_at
+    from reports.run import feature_drift_lines
     from service.kit.settings import Settings
-    from service.warehouse import open_warehouse
 
-    now, views = datetime.now(UTC), read_views()
-    with closing(open_warehouse(Settings(), read_only=True)) as warehouse:
-        for view in (views.find(name) for name in names) if names else views.served():
-            rows: list[tuple[int, dict[str, object]]] = []
-            for period, moment in ((0, now), (-1, now - timedelta(days=days))):
-                frame = values_at(warehouse, view, moment).rows[list(view.columns)]
-                known = frame.astype(object).where(frame.notna(), None).to_dict("records")
-                rows += [(period, {str(name): value for name, value in row.items()}) for row in known]
-            say(f"{view.id}, now against {days} days ago:")
-            for one in feature_drifts(framed(rows)):
-                ks = "" if one.ks is None else f", KS {one.ks:.3f}"
-                say(
-                    f"  {one.name}: {one.result}, PSI {one.psi:.3f} (by chance {one.chance:.3f}){ks}; {one.most or 'no change'}"
-                )
+    for line in feature_drift_lines(Settings(), names or [], days=days):
+        say(line)
 
 
 def check_approvals(

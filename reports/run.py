@@ -1,8 +1,9 @@
 """Reads the warehouse and writes one week's three files, for one task or all."""
 
 import os
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from service.kit.settings import Settings
 from service.warehouse.opening import open_warehouse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from reports.compare.advice import Action
     from reports.compare.weekly import WeeklyReport
@@ -91,6 +92,32 @@ def write_weekly(
     folder = out_folder(settings.root, "weekly") / chosen.name / task
     folder.mkdir(parents=True, exist_ok=True)
     return _written(folder, reports)
+
+
+def feature_drift_lines(settings: Settings, names: "Sequence[str]", *, days: int) -> "Iterator[str]":
+    """Yield how each feature of all customers differs from what was known ``days`` ago; ``names``: views, none for all served.
+
+    Raises:
+        ConfigurationError: there is no view of a name.
+        WarehouseError: there is no warehouse, or it is busy.
+    """
+    from reports.compare.drift import feature_drifts
+    from reports.read.features import framed
+    from service.features.definitions import read_views
+    from service.features.history import values_at
+
+    now, views = datetime.now(UTC), read_views()
+    with closing(open_warehouse(settings, read_only=True)) as warehouse:
+        for view in [views.find(name) for name in names] or views.served():
+            rows: list[tuple[int, dict[str, object]]] = []
+            for period, moment in ((0, now), (-1, now - timedelta(days=days))):
+                frame = values_at(warehouse, view, moment).rows[list(view.columns)]
+                known = frame.astype(object).where(frame.notna(), None).to_dict("records")
+                rows += [(period, {str(name): value for name, value in row.items()}) for row in known]
+            yield f"{view.id}, now against {days} days ago:"
+            for one in feature_drifts(framed(rows)):
+                ks = "" if one.ks is None else f", KS {one.ks:.3f}"
+                yield f"  {one.name}: {one.result}, PSI {one.psi:.3f} (by chance {one.chance:.3f}){ks}; {one.most or 'no change'}"
 
 
 def _written(folder: Path, reports: "Sequence[WeeklyReport]") -> WrittenReport:

@@ -1,8 +1,11 @@
 """``features``: what is defined, computing it, comparing what is served with the warehouse, and one customer's values."""
 
+import json
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +15,9 @@ from service.kit.frame.display.terminal import say
 from service.kit.frame.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+    from service.core.tasks.upsell.similar import PastMessage
     from service.features.compare import FeatureBalance
     from service.features.compute import Computed, FeatureWriter
     from service.features.definitions import FeatureView
@@ -104,6 +110,90 @@ def show_features(
             "left_out": dict(found.problems),
         }
     )
+
+
+@features.command("index")
+def index_messages(
+    file: Annotated[
+        Path, typer.Argument(help="One JSON object per line: id, inputs (of POST /v1/upsell), message, outcome.")
+    ],
+) -> None:
+    """Index approved messages with their outcome, as examples for similar customers; replaces the index that is there."""
+    from service.commands.knowledge import open_model
+    from service.core.tasks.upsell.similar import build_similar
+    from service.kit.records.tombstones import open_tombstones
+
+    settings = _settings()
+    tombstones = open_tombstones(settings)
+    past = (
+        one
+        for one in _past_messages(file)
+        if not tombstones.covers([one.customer], datetime.combine(one.approved_on, datetime.min.time(), UTC))
+    )
+    count = build_similar(past, open_model(settings), _index_file(settings), _indexed)
+    say(f"{count} messages in {_index_file(settings)}")
+
+
+@features.command("similar")
+def similar_messages(
+    file: Annotated[Path, typer.Argument(help="The inputs of POST /v1/upsell, as JSON.")],
+) -> None:
+    """Print a customer's inputs with examples: messages to similar customers that were approved before their day."""
+    from pydantic import ValidationError
+
+    from service.commands.knowledge import open_model
+    from service.core.tasks.upsell.customer import UpsellInputs
+    from service.core.tasks.upsell.similar import open_similar
+
+    settings = _settings()
+    try:
+        inputs = UpsellInputs.model_validate_json(_text(file))
+    except ValidationError as err:
+        raise ConfigurationError(f"{file}: {_first(err)}") from None
+    index = open_similar(_index_file(settings), open_model(settings))
+    print_json(index.with_examples(inputs).model_dump(mode="json", exclude_none=True))
+
+
+def _past_messages(file: Path) -> "Iterator[PastMessage]":
+    from pydantic import ValidationError
+
+    from service.core.tasks.upsell.customer import UpsellInputs
+    from service.core.tasks.upsell.similar import PastMessage
+
+    for number, line in enumerate(_text(file).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            told = json.loads(line)
+            inputs = UpsellInputs.model_validate(told["inputs"])
+            yield PastMessage.of(inputs, told["message"], told["outcome"], id=told["id"])
+        except ValidationError as err:
+            raise ConfigurationError(f"{file}:{number}: {_first(err)}") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ConfigurationError(
+                f"{file}:{number}: write one JSON object with id, inputs, message and outcome on each line"
+            ) from None
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigurationError(f"{file} cannot be read: {err}") from err
+
+
+def _first(err: "ValidationError") -> str:
+    one = err.errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
+
+
+def _index_file(settings: "Settings") -> Path:
+    return settings.state_dir / "similar" / "messages.jsonl"
+
+
+def _indexed(done: int) -> None:
+    if sys.stderr.isatty() or done % 6_400 == 0:
+        say(f"{done} embedded", file=sys.stderr, end="\r" if sys.stderr.isatty() else "\n", flush=True)
 
 
 def _settings() -> "Settings":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from service.kit.settings import Settings
     from service.loading.customers.intake import CustomerIntake
     from service.loading.customers.quality import QualityReport
-    from service.loading.customers.record import Arrived, QuarantineReason
+    from service.loading.customers.record import ArrivedEvent, QuarantineReason
 
 
 def load_customers(
@@ -85,14 +85,14 @@ def _stream(settings: "Settings", intake: "CustomerIntake", name: str) -> "Itera
     return CustomerStream(client=client("kinesis", settings), name=name, intake=intake, shared=shared).drain()
 
 
-def _lines(file: Path, arrived_at: datetime | None) -> "Iterator[Arrived]":
-    from service.loading.customers.record import Arrived
+def _lines(file: Path, arrived_at: datetime | None) -> "Iterator[ArrivedEvent]":
+    from service.loading.customers.record import ArrivedEvent
 
     try:
         with file.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield Arrived(source=f"{file.name}#{number}", body=line.strip(), arrived_at=arrived_at)
+                    yield ArrivedEvent(source=f"{file.name}#{number}", body=line.strip(), arrived_at=arrived_at)
     except OSError as err:
         raise ConfigurationError(f"{file} cannot be read: {err.strerror}") from err
 

@@ -16,8 +16,8 @@ from service.kit.records.rows import Rows
 from service.warehouse.port import Warehouse
 
 # new, changed, late: right when it was computed, the next run brings it. gone, wrong: somebody has to look.
-Difference = Literal["new", "changed", "late", "missing", "gone", "wrong"]
-MEANING: Mapping[Difference, str] = {
+FeatureDifference = Literal["new", "changed", "late", "missing", "gone", "wrong"]
+MEANING: Mapping[FeatureDifference, str] = {
     "new": "customers who became known after the last run",
     "changed": "values that changed after the last run",
     "late": "values that the last run did not know, because an event was loaded after it",
@@ -25,7 +25,7 @@ MEANING: Mapping[Difference, str] = {
     "gone": "customers of whom the warehouse holds nothing any more",
     "wrong": "values that nothing explains",
 }
-UNEXPLAINED: frozenset[Difference] = frozenset({"missing", "gone", "wrong"})
+UNEXPLAINED: frozenset[FeatureDifference] = frozenset({"missing", "gone", "wrong"})
 _SHOWN = 5
 
 
@@ -37,16 +37,16 @@ class FeatureBalance:
     offline: int = 0
     online: int = 0
     equal: int = 0
-    differences: Counter[Difference] = field(default_factory=Counter)
+    differences: Counter[FeatureDifference] = field(default_factory=Counter)
     columns: Counter[str] = field(default_factory=Counter)
-    examples: dict[Difference, list[str]] = field(default_factory=dict)
+    examples: dict[FeatureDifference, list[str]] = field(default_factory=dict)
 
     @property
     def explained(self) -> bool:
         """Whether the next run mends every difference."""
         return not UNEXPLAINED & set(self.differences)
 
-    def add(self, why: Difference, row: FeatureRow, columns: Iterable[str] = ()) -> None:
+    def add(self, why: FeatureDifference, row: FeatureRow, columns: Iterable[str] = ()) -> None:
         """Count one difference, and the features that differ."""
         self.differences[why] += 1
         self.columns.update(columns)

@@ -13,7 +13,7 @@ from service.kit.frame.errors import ConfigurationError
 
 FOLDER = Path(__file__).parent / "views"
 KEYS = ("tenant", "customer", "moment")
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+FeatureName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 FeatureKind = Literal["whole", "decimal", "text", "flag"]
 
 
@@ -46,13 +46,13 @@ class FeatureView(_Strict):
     ``fresh_hours`` ago is stale.
     """
 
-    view: Name
+    view: FeatureName
     version: int = Field(ge=1)
     serves: bool = False
     entity: Literal["customer"]
     owner: str = Field(min_length=1)
     fresh_hours: float = Field(gt=0)
-    columns: Mapping[Name, FeatureColumn] = Field(min_length=1)
+    columns: Mapping[FeatureName, FeatureColumn] = Field(min_length=1)
     sql: str = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ from service.loading.checks import broken_rows
 from service.loading.customers.quality import QualityReport
 from service.loading.customers.record import (
     MOST_BYTES,
-    Arrived,
+    ArrivedEvent,
     BadEvent,
     CustomerRecord,
     QuarantineReason,
@@ -41,12 +41,12 @@ _AT_ONCE = 500
 _UNKEPT = frozenset({QuarantineReason.NOT_JSON, QuarantineReason.TOO_LARGE})
 _LETTER_BYTES = 4 * MOST_BYTES  # a record with its escapes
 
-Row = dict[str, Any]
+_Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Refused:
-    arrived: Arrived
+    arrived: ArrivedEvent
     reason: QuarantineReason
     detail: str
 
@@ -60,7 +60,7 @@ class CustomerIntake:
     tombstones: Tombstones = field(default_factory=nobody_erased)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def take(self, batch: Sequence[Arrived], source: str) -> QualityReport:
+    def take(self, batch: Sequence[ArrivedEvent], source: str) -> QualityReport:
         """Take a batch in and keep its quality report in the bucket; ``source`` names it there.
 
         Raises:
@@ -91,7 +91,7 @@ class CustomerIntake:
             delete=self.archive.erase,
         )
 
-    def _take(self, batch: Sequence[Arrived], source: str) -> tuple[QualityReport, dict[str, str | None]]:
+    def _take(self, batch: Sequence[ArrivedEvent], source: str) -> tuple[QualityReport, dict[str, str | None]]:
         now = self.now()
         report = QualityReport(source=source, at=now, events=len(batch))
         report.versions.update(version_in(one.body) for one in batch)
@@ -129,25 +129,25 @@ class CustomerIntake:
                 about["arrived_at"] = one.arrived.arrived_at.isoformat()
             letters.bury(_file_name(one.arrived.source), one.reason.value, one.detail, now, about)
 
-    def _again(self, letter: DeadLetter) -> Arrived | None:
+    def _again(self, letter: DeadLetter) -> ArrivedEvent | None:
         stored = self.archive.read(letter.key, most_bytes=_LETTER_BYTES)
         if stored is None or stored.body is None:
             return None
         content = json.loads(stored.body)
         # An event that came through the stream counts from now on: until now nobody could read it in the warehouse.
         arrived_at = self.now() if "arrived_at" in content else None
-        return Arrived(source=content["source"], body=content["record"].encode(), arrived_at=arrived_at)
+        return ArrivedEvent(source=content["source"], body=content["record"].encode(), arrived_at=arrived_at)
 
 
-def batches(lines: Iterable[Arrived]) -> Iterator[list[Arrived]]:
+def batches(lines: Iterable[ArrivedEvent]) -> Iterator[list[ArrivedEvent]]:
     """Yield ``lines`` in batches."""
     rest = iter(lines)
     while part := list(islice(rest, BATCH_EVENTS)):
         yield part
 
 
-def _read(batch: Sequence[Arrived]) -> tuple[list[tuple[Arrived, CustomerRecord]], list[_Refused]]:
-    good: list[tuple[Arrived, CustomerRecord]] = []
+def _read(batch: Sequence[ArrivedEvent]) -> tuple[list[tuple[ArrivedEvent, CustomerRecord]], list[_Refused]]:
+    good: list[tuple[ArrivedEvent, CustomerRecord]] = []
     refused: list[_Refused] = []
     for one in batch:
         try:
@@ -157,10 +157,10 @@ def _read(batch: Sequence[Arrived]) -> tuple[list[tuple[Arrived, CustomerRecord]
     return good, refused
 
 
-def _checked(read: Sequence[tuple[Arrived, CustomerRecord]], now: datetime, refused: list[_Refused]) -> list[Row]:
+def _checked(read: Sequence[tuple[ArrivedEvent, CustomerRecord]], now: datetime, refused: list[_Refused]) -> list[_Row]:
     """Return the rows that pass the checks of ``service.loading.checks``; add the others to ``refused``."""
-    rows: list[Row] = []
-    by_row: list[Arrived] = []
+    rows: list[_Row] = []
+    by_row: list[ArrivedEvent] = []
     for arrived, record in read:
         row = event_row(record, arrived, now)
         if why := _cannot_be(row):
@@ -174,7 +174,7 @@ def _checked(read: Sequence[tuple[Arrived, CustomerRecord]], now: datetime, refu
     return [row for number, row in enumerate(rows) if number not in broken]
 
 
-def _cannot_be(row: Row) -> str:
+def _cannot_be(row: _Row) -> str:
     """Return why a row does not even fit its column, or ""."""
     for name in ("satisfaction", "home_built"):
         if row[name] is not None and not -(2**31) <= row[name] < 2**31:
@@ -186,8 +186,8 @@ def _cannot_be(row: Row) -> str:
 
 
 def _without_unknown(
-    warehouse: Warehouse, rows: list[Row], refused: list[_Refused], arrived: Mapping[str, Arrived]
-) -> list[Row]:
+    warehouse: Warehouse, rows: list[_Row], refused: list[_Refused], arrived: Mapping[str, ArrivedEvent]
+) -> list[_Row]:
     """Return the rows of customers who are known, from the warehouse or from this batch."""
     known = {_person(row) for row in rows if row["event_type"] == "customer"}
     asked = sorted({row["customer"] for row in rows if _person(row) not in known})
@@ -207,15 +207,15 @@ def _without_unknown(
 
 
 def _without_known(
-    warehouse: Warehouse, rows: list[Row], refused: list[_Refused], arrived: Mapping[str, Arrived]
-) -> tuple[list[Row], int]:
+    warehouse: Warehouse, rows: list[_Row], refused: list[_Refused], arrived: Mapping[str, ArrivedEvent]
+) -> tuple[list[_Row], int]:
     """Return the rows that are new, and how many are there already with the same content; another content is refused."""
     there: dict[tuple[str, str], str] = {}
     for names, parameters in _parts(sorted({row["event_id"] for row in rows})):
         sql = f"SELECT tenant, event_id, content FROM omni_customer_events WHERE event_id IN {names}"  # noqa: S608
         found = warehouse.query(sql, parameters)
         there |= dict(zip(zip(found["tenant"], found["event_id"], strict=True), found["content"], strict=True))
-    fresh: list[Row] = []
+    fresh: list[_Row] = []
     repeated = 0
     for row in rows:
         content = there.setdefault((row["tenant"], row["event_id"]), "")
@@ -231,7 +231,7 @@ def _without_known(
     return fresh, repeated
 
 
-def _person(row: Row) -> tuple[str, str]:
+def _person(row: _Row) -> tuple[str, str]:
     return row["tenant"], row["customer"]
 
 

@@ -76,7 +76,7 @@ class CustomerRecord(_Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
+class ArrivedEvent:
     """One event on its way in, unread.
 
     ``source`` names it for good: stream, shard and number, or file and line. ``arrived_at`` is when it became known here; None
@@ -124,7 +124,7 @@ def version_in(body: bytes) -> str:
     return str(version) if isinstance(version, int) else "none"
 
 
-def event_row(record: CustomerRecord, arrived: Arrived, now: datetime) -> dict[str, Any]:
+def event_row(record: CustomerRecord, arrived: ArrivedEvent, now: datetime) -> dict[str, Any]:
     """Return the event's row of ``omni_customer_events``."""
     home: Mapping[str, Any] = {} if record.home is None else record.home.model_dump()
     person = account_hash(record.customer_id)

@@ -9,7 +9,7 @@ from service.kit.frame.errors import StoreError
 from service.kit.records.shared_state import SharedState
 from service.loading.customers.intake import BATCH_EVENTS, CustomerIntake
 from service.loading.customers.quality import QualityReport
-from service.loading.customers.record import Arrived
+from service.loading.customers.record import ArrivedEvent
 
 _PARTITION = "customer-stream"
 _AT_ONCE = 1_000  # records of one call; Kinesis sends at most 10,000
@@ -47,7 +47,7 @@ class CustomerStream:
 
     def _drain_shard(self, shard: str) -> Iterator[QualityReport]:
         iterator: str | None = self._begin(shard)
-        batch: list[Arrived] = []
+        batch: list[ArrivedEvent] = []
         last = ""
         while iterator is not None:
             page = self._called("get_records", {"ShardIterator": iterator, "Limit": _AT_ONCE})
@@ -55,7 +55,7 @@ class CustomerStream:
                 last = record["SequenceNumber"]
                 source = f"{self.name}/{shard}/{last}"
                 arrived_at = record["ApproximateArrivalTimestamp"]
-                batch.append(Arrived(source=source, body=record["Data"], arrived_at=arrived_at))
+                batch.append(ArrivedEvent(source=source, body=record["Data"], arrived_at=arrived_at))
             at_end = not page["Records"] and not page.get("MillisBehindLatest")
             if batch and (at_end or len(batch) >= BATCH_EVENTS):
                 yield self.intake.take(batch, f"{self.name}/{shard}/{last}")

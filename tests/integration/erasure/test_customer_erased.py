@@ -43,7 +43,7 @@ from service.kit.records.tombstones import erase_from, open_tombstones
 from service.kit.telemetry.fields import account_hash, pseudonym_of, set_account_key
 from service.loading.build import build_loader
 from service.loading.customers.intake import CustomerIntake
-from service.loading.customers.record import Arrived
+from service.loading.customers.record import ArrivedEvent
 from service.privacy.erasure.build import build_eraser
 from service.privacy.erasure.eraser import ErasureOrder
 from service.privacy.erasure.identity import CustomerIds
@@ -310,7 +310,7 @@ def customer_events(settings, who):
     archive = Archive(client("s3", settings), settings.stores.archive_bucket)
     intake = CustomerIntake(archive=archive, open_warehouse=lambda: open_warehouse(settings))
     batch = [
-        Arrived(source=f"events-{who.number}#{number}", body=json.dumps(one).encode(), arrived_at=None)
+        ArrivedEvent(source=f"events-{who.number}#{number}", body=json.dumps(one).encode(), arrived_at=None)
         for number, one in enumerate((good, bad))
     ]
     assert (intake.take(batch, f"events-{who.number}").loaded, len(batch)) == (1, 2)

@@ -24,11 +24,10 @@ from service.kit.telemetry.fields import account_hash
 
 MOST_EXAMPLES = 3
 _GOOD = frozenset({"bought", "answered"})
+_MOST_OWN = 50  # messages to one customer, which are left out
 _NAME = "[name]"
 _BATCH = 64
 _MODEL_DIGITS = 16
-
-Progress = Callable[[int], None]
 
 
 class PastMessage(BaseModel):
@@ -73,7 +72,7 @@ def known_text(inputs: UpsellInputs) -> str:
 
 
 def build_similar(
-    past: Iterable[PastMessage], embedder: Embedder, file: Path, progress: Progress = lambda done: None
+    past: Iterable[PastMessage], embedder: Embedder, file: Path, progress: Callable[[int], None] = lambda done: None
 ) -> int:
     """Write the index of ``past`` to ``file``, whole or not at all; return how many messages it holds.
 
@@ -129,7 +128,7 @@ class SimilarMessages:
         own = account_hash(inputs.customer_id)
         found: list[Example] = []
         # Equals in the order of their ids: the same index gives the same examples.
-        best = np.argsort(-near, kind="stable")
+        best = _nearest(near, limit + _MOST_OWN)
         for number in best:
             one = shelf.messages[number]
             if len(found) == limit or near[number] == -np.inf:
@@ -172,6 +171,16 @@ def open_similar(file: Path, embedder: Embedder) -> SimilarMessages:
     ordered = sorted(range(len(messages)), key=lambda place: messages[place].id)
     matrix = np.array([vectors[place] for place in ordered], dtype=np.float32).reshape(-1, embedder.dimensions)
     return SimilarMessages([messages[place] for place in ordered], matrix, embedder)
+
+
+def _nearest(near: "np.ndarray[Any, Any]", count: int) -> "np.ndarray[Any, Any]":
+    """Return the positions of the ``count`` largest values, the largest first, of equals the first."""
+    if count < len(near):
+        bound = np.partition(near, -count)[-count]
+        places = np.flatnonzero(near >= bound)
+    else:
+        places = np.arange(len(near))
+    return places[np.argsort(-near[places], kind="stable")]
 
 
 def _parts(past: Iterable[PastMessage]) -> Iterator[list[PastMessage]]:

@@ -27,9 +27,14 @@ def template_message(document: object) -> str:
     inputs = document.inputs
     if any(visit.note for visit in inputs.visits):
         return Draft(send=False, reason="note_unread", offer_id="", message="").model_dump_json()
-    had = stems_of(" ".join(visit.service for visit in inputs.visits))
-    offer = max(inputs.open_offers(), key=lambda one: len(had & stems_of(f"{one.name} {' '.join(one.includes)}")))
+    offer = offer_by_words(inputs)
     return Draft(send=True, reason="", offer_id=offer.id, message=_worded(offer, document)).model_dump_json()
+
+
+def offer_by_words(inputs: UpsellInputs) -> Offer:
+    """Return the open offer that shares most words with the services; of equals the first. There must be one."""
+    had = stems_of(" ".join(visit.service for visit in inputs.visits))
+    return max(inputs.open_offers(), key=lambda one: len(had & stems_of(f"{one.name} {' '.join(one.includes)}")))
 
 
 def _worded(offer: Offer, brief: Brief) -> str:

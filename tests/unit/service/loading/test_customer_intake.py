@@ -9,7 +9,7 @@ from empty_warehouse import empty_warehouse
 from service.answers_kept.archive import Listed, Stored
 from service.kit.telemetry.fields import account_hash
 from service.loading.customers.intake import QUALITY_PREFIX, QUARANTINE_PREFIX, CustomerIntake
-from service.loading.customers.record import Arrived, QuarantineReason
+from service.loading.customers.record import ArrivedEvent, QuarantineReason
 from service.warehouse.duck import DuckWarehouse
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -56,7 +56,7 @@ class Place:
         self.taken += 1
         bodies = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in events]
         batch = [
-            Arrived(source=f"s/{self.taken}#{number}", body=body, arrived_at=arrived_at)
+            ArrivedEvent(source=f"s/{self.taken}#{number}", body=body, arrived_at=arrived_at)
             for number, body in enumerate(bodies)
         ]
         return self.intake().take(batch, f"s/{self.taken}")
