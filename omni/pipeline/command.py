@@ -61,20 +61,21 @@ def export_pipeline(prefix: Prefix) -> None:
 
 
 @pipeline.command("work")
-def work_pipeline(
-    prefix: Prefix,
-    once: Annotated[bool, typer.Option("--once", help="End when no stage waits.")] = False,
-) -> None:
+def work_pipeline(prefix: Prefix) -> None:
     """Work off the stages that executions of the state machine give out, until stopped."""
-    from omni.pipeline.states import work_once
+    from threading import Event
+
+    from omni.pipeline.states import start_work
     from service.kit.aws.clients import client
     from service.kit.aws.endpoint import reached
 
     plan, _ = _plan()
     with reached() as settings:
-        states = client("stepfunctions", settings.model_copy(update={"store_timeout_s": 70.0}))
-        while work_once(plan, states, prefix, settings, lambda line: say(line, flush=True)) or not once:
-            pass
+        states = client("stepfunctions", settings.model_copy(update={"store_timeout_s": 90.0}))
+        threads = start_work(plan, states, prefix, settings, lambda line: say(line, flush=True), Event())
+        say(f"{len(threads)} stages; stop with Ctrl-C", flush=True)
+        for thread in threads:
+            thread.join()
 
 
 def _plan() -> "tuple[PipelinePlan, Settings]":

@@ -80,7 +80,7 @@ def evaluate_pair(run: PipelineRun) -> str:
     said = "evidence holds already"
     if found is None:
         outcome = evaluate(Options(task=run.task, pairs=(run.pair,)), run.settings)
-        verdicts = {pair.name: pair.gate.verdict for pair in outcome.evaluation.pairs}
+        verdicts = {one.pair_name: one.gate.verdict for one in outcome.evaluation.pairs}
         if verdicts.get(run.pair) is not Verdict.PASS:
             got = verdicts.get(run.pair)
             raise StageFailed(

@@ -74,26 +74,37 @@ def run_of(given: dict[str, Any], settings: Settings) -> PipelineRun:
     )  # fmt: skip
 
 
-def work_once(plan: PipelinePlan, states: Any, prefix: str, settings: Settings, say: Say) -> bool:
-    """Ask once for a task of each activity, and run what there is; return whether there was one.
+def start_work(
+    plan: PipelinePlan, states: Any, prefix: str, settings: Settings, say: Say, over: threading.Event
+) -> list[threading.Thread]:
+    """Start a thread for each activity, which asks for tasks and runs them until ``over`` is set; a request for one takes 60 s.
 
-    ``states`` is a boto3 client of Step Functions whose reads may take longer than the 60 s of a long poll.
+    ``states`` is a boto3 client of Step Functions whose reads may take longer than that.
     """
-    worked = False
-    for stage in plan.stages:
-        task = states.get_activity_task(activityArn=f"{prefix}{activity_name(stage)}", workerName="omni")
-        if not (token := task.get("taskToken")):
-            continue
-        worked = True
-        try:
-            with _heartbeat(states, token):
-                record = run_stage(plan, stage, run_of(json.loads(task["input"]), settings), say)
-        except Exception as err:  # whatever it is, Step Functions has to hear of it
-            say(f"{stage.id}: {err}")
-            states.send_task_failure(taskToken=token, error=type(err).__name__, cause=str(err)[:_LONGEST_CAUSE])
-        else:
-            states.send_task_success(taskToken=token, output=json.dumps(record.to_json()))
-    return worked
+
+    def work(stage: Stage) -> None:
+        while not over.is_set():
+            work_once(plan, stage, states, prefix, settings, say)
+
+    threads = [threading.Thread(target=work, args=(stage,), daemon=True) for stage in plan.stages]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def work_once(plan: PipelinePlan, stage: Stage, states: Any, prefix: str, settings: Settings, say: Say) -> None:
+    """Ask once for a task of a stage's activity, run it if there is one, and report what came of it."""
+    task = states.get_activity_task(activityArn=f"{prefix}{activity_name(stage)}", workerName="omni")
+    if not (token := task.get("taskToken")):
+        return
+    try:
+        with _heartbeat(states, token):
+            record = run_stage(plan, stage, run_of(json.loads(task["input"]), settings), say)
+    except Exception as err:  # whatever it is, Step Functions has to hear of it
+        say(f"{stage.id}: {err}")
+        states.send_task_failure(taskToken=token, error=type(err).__name__, cause=str(err)[:_LONGEST_CAUSE])
+    else:
+        states.send_task_success(taskToken=token, output=json.dumps(record.to_json()))
 
 
 @contextmanager

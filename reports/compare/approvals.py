@@ -71,8 +71,10 @@ def _drift(data: ApprovalDays) -> Iterator[ApprovalFinding]:
 
 def _of_pair(data: ApprovalDays, on: date) -> str:
     """Name the pairs that first answered within a day of ``on``."""
-    first = data.days.groupby("pair_digest").agg(pair=("pair", "first"), day=("day", "min"))
-    new = [str(row.pair) for row in first.itertuples() if abs((row.day - on).days) <= 1]  # type: ignore[operator]
+    first = dict[str, tuple[date, str]]()
+    for day, digest, pair in zip(data.days["day"], data.days["pair_digest"], data.days["pair"], strict=True):
+        first[str(digest)] = min(first.get(str(digest), (day, str(pair))), (day, str(pair)))
+    new = [pair for day, pair in first.values() if abs((day - on).days) <= 1]
     return f", when {', '.join(new)} began to answer" if new and len(new) < len(first) else ""
 
 

@@ -74,7 +74,7 @@ def _onsets(year: ApprovalDays, days: int) -> Counter[str]:
     """Count the days on which an alarm rings that did not ring the day before."""
     found, before = Counter[str](), set[str]()
     for number in range(days):
-        now = {finding.kind for finding in _looked(year, number)}
+        now = {str(finding.kind) for finding in _looked(year, number)}
         found.update(now - before)
         before = now
     return found

@@ -136,6 +136,7 @@ def test_a_coin_is_not_calibrated_and_prose_is_no_score(root):
     assert failure[0].startswith("the judge's answer cannot be read")
 
 
+@pytest.mark.acceptance("event.JUDGE_MEASURED")
 def test_a_judge_that_agrees_less_than_at_first_is_told(root, monkeypatch):
     told = []
     monkeypatch.setattr(

@@ -15,7 +15,7 @@ from eval.tracking.store import Tracking
 from omni.pipeline.plan import PLAN_FILE, read_plan
 from omni.pipeline.run import run_pipeline
 from omni.pipeline.stages import STAGES, StageFailed
-from omni.pipeline.states import activity_name, definition, run_of, work_once
+from omni.pipeline.states import activity_name, definition, run_of, start_work
 from service.core.release.registry import fetch_released, released_versions
 from service.kit.aws.clients import client
 from service.kit.frame.errors import ConfigurationError
@@ -129,7 +129,7 @@ def test_killed_in_each_stage_and_resumed_nothing_is_double(root, resumed):
     # One evaluation, one release, one answer for each customer, in the customers' order.
     tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
     (logged,) = tracking.records("upsell", "templates")
-    assert json.loads((run.folder / "evaluation.json").read_text())["mlflow_run"] == logged.run_id
+    assert json.loads((run.folder / "evaluation.json").read_text())["mlflow_run"] == logged.mlflow_run_id
     assert len(released_versions("upsell", settings)) == 1
     assert fetch_released("upsell", settings).sequence == 1
     answers = lines(run.folder / "answers.jsonl")
@@ -180,12 +180,7 @@ def test_step_functions_executes_the_definition_made_from_the_same_declaration(r
     # The registry stands in a file: no other store of the local AWS is asked.
     settings, over, said = settings_of(root), threading.Event(), []
 
-    def work():
-        while not over.is_set():
-            work_once(PLAN, states, prefix, settings, said.append)
-
-    worker = threading.Thread(target=work)
-    worker.start()
+    start_work(PLAN, states, prefix, settings, said.append, over)
     try:
         good = finished(
             states, states.start_execution(stateMachineArn=machine, input=json.dumps(given(root)))["executionArn"]
@@ -195,8 +190,7 @@ def test_step_functions_executes_the_definition_made_from_the_same_declaration(r
             states, states.start_execution(stateMachineArn=machine, input=json.dumps(missing))["executionArn"]
         )
     finally:
-        over.set()
-        worker.join()
+        over.set()  # the threads end with their requests, within a minute
     assert good["status"] == "SUCCEEDED", good
     output = json.loads(good["output"])
     folder = run_of(given(root), settings).folder

@@ -8,7 +8,9 @@ import pyarrow as pa
 import pytest
 from answer_rows import answer
 from empty_warehouse import empty_warehouse
+from typer.testing import CliRunner
 
+from omni.app import build_app
 from reports.compare.approvals import findings_of
 from reports.compare.weekly import make_report
 from reports.read.approvals import read_approvals
@@ -20,6 +22,7 @@ from reports.write.approvals import approval_lines
 from service.core.tasks.upsell.message import Approval, UpsellMessage
 from service.kit.frame.canonical import canonical_json
 from service.kit.settings import Settings
+from service.kit.telemetry.log import Event
 from service.warehouse.duck import DuckWarehouse
 from service.warehouse.events import SummaryEvent
 
@@ -109,7 +112,7 @@ def test_a_quiet_month_has_no_finding_and_its_figures_are_those_planted(house):
 @pytest.mark.parametrize(
     ("kinds", "rows"),
     [
-        ({"drift", "refusals"}, [*quiet(last=6, sent=38, refused=2), *quiet(first=5, sent=32, refused=8, pair="nova-lite", pair_digest=NEW)]),
+        ({"drift", "refusals"}, [*quiet(last=6, sent=38, refused=2), *quiet(first=5, sent=32, refused=8)]),
         ({"low", "drift", "refusals"}, [*quiet(last=6), *quiet(first=5, sent=20, refused=20)]),
         ({"refusals"}, [*quiet(last=8), *quiet(first=7, kinds=("amount",))]),
         ({"confirmed"}, [*quiet(last=8, helpful=10, unhelpful=1), *quiet(first=7, helpful=5, unhelpful=6)]),
@@ -124,6 +127,27 @@ def test_a_quiet_month_has_no_finding_and_its_figures_are_those_planted(house):
 def test_the_daily_look_finds_what_is_planted_and_nothing_else(house, kinds, rows):
     _, found = looked(house(rows))
     assert {finding.kind for finding in found} == kinds, [finding.told for finding in found]
+
+
+@pytest.mark.acceptance("event.APPROVALS_CHECKED", "monitor-01")
+@pytest.mark.parametrize(("refused", "code", "counts"), [(4, 0, (0, 0)), (20, 1, (1, 1))])
+def test_the_command_says_what_it_finds_and_logs_what_the_alarms_ring_for(
+    house, tmp_path, monkeypatch, refused, code, counts
+):
+    house([*quiet(last=6), *quiet(first=5, sent=40 - refused, refused=refused)]).close()
+    (tmp_path / "clock").write_text(NOW.isoformat(), encoding="utf-8")
+    for name, value in {"ROOT": tmp_path, "STATE_DIR": tmp_path / "state", "CLOCK_FILE": tmp_path / "clock"}.items():
+        monkeypatch.setenv(f"OMNI_{name}", str(value))
+    told = []
+    monkeypatch.setattr("service.kit.telemetry.log.log", lambda event, **fields: told.append((event, fields)))
+    done = CliRunner().invoke(build_app(), ["check-approvals"])
+    assert done.exit_code == code, done.output
+    ((event, line),) = told
+    assert event is Event.APPROVALS_CHECKED
+    assert (line["drift"], line["low"]) == counts
+    assert (line["task"], line["judged"], line["confirmed"], line["cost"]) == ("upsell", 1400, 0, 0)
+    assert ("drift: the share approved fell from 0.90 to 0.50" in done.output) is bool(code)
+    assert ("nothing unusual" in done.output) is not bool(code)
 
 
 def test_a_fall_names_its_day_and_the_pair_that_came(house):
