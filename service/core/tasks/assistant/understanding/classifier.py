@@ -20,6 +20,7 @@ _TROUBLE = frozenset(get_args(TroubleKind))
 # From the first margin on a message tells of trouble, below the second one its words of trouble are not believed. Chosen on
 # messages of two authors, before the set that measures was looked at (docs/benchmarks.md). 2026-11-25.
 LEAST_TROUBLE, LEAST_OF_WORDS = -0.1, -0.3
+LEAST_PICTURE = 0.4  # a message that is this likely a picture of speech tells of trouble by its words alone
 _STEPS = 127  # of a component's size: vectors are kept as bytes
 
 
@@ -146,6 +147,8 @@ class TroubleReader:
         if margin < LEAST_TROUBLE:
             return replace(guess, no_trouble=bool(margin < LEAST_OF_WORDS))
         (shares,) = self._weights.probabilities(vectors)
-        likely = zip(self._weights.intents, shares, strict=True)
-        kinds = {label: float(share) for label, share in likely if label in _TROUBLE}
+        likely = {label: float(share) for label, share in zip(self._weights.intents, shares, strict=True)}
+        if likely.get("picture", 0.0) >= LEAST_PICTURE:
+            return guess
+        kinds = {label: share for label, share in likely.items() if label in _TROUBLE}
         return replace(guess, trouble=cast(TroubleKind, max(kinds, key=lambda kind: kinds[kind])))

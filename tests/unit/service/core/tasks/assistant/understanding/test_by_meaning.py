@@ -151,12 +151,12 @@ def test_words_of_trouble_count_for_nothing_where_the_meaning_is_far_from_it():
 
 
 def test_the_margin_says_whether_there_is_trouble_and_the_probabilities_which():
-    def of_trouble(intercept, **more):
+    def of_trouble(intercept, labels=("fraud", "ordinary")):
         support = base64.b64encode(np.array([[127, 0], [0, 127]], "i1").tobytes())
         margin = TroubleMargin(
             gamma=1.0, intercept=intercept, support=support, duals=base64.b64encode(np.array([1, -1], "<f4").tobytes())
         )
-        return weights(intents=("fraud", "ordinary"), margin=margin, **more)
+        return weights(intents=labels, margin=margin)
 
     sure, unsure, far = (
         IntentClassifier(weights(), TwoWords(), TroubleReader(of_trouble(size), TwoWords())) for size in (0, -1.0, -3)
@@ -167,6 +167,10 @@ def test_the_margin_says_whether_there_is_trouble_and_the_probabilities_which():
         False,
         True,
     )
+    picture = TroubleReader(of_trouble(0, ("picture", "fraud")), TwoWords()).read_into(
+        Guess(intent="card", confidence=0.9), "card"
+    )
+    assert (picture.trouble, picture.no_trouble) == (None, False)
     with pytest.raises(ConfigurationError, match="no margin"):
         TroubleReader(weights(intents=("fraud", "ordinary")), TwoWords())
     with pytest.raises(ConfigurationError, match="another embedding model; train with `omni intents train --trouble`"):
