@@ -1,5 +1,6 @@
 """``intents`` and ``pin``: learn the weights that tell a bank customer's intents, and name weights in the pairs that use them."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -27,10 +28,12 @@ def train_intents(
 
     settings = Settings()
     name = "trouble" if trouble else "intents"
-    folder, model = settings.datasets_dir / "assistant" / name, open_model(settings)
+    folder = settings.datasets_dir / "assistant" / name
     from eval.instruments.intents.train import content_of, cross_validated, learn
+    from service.core.knowledge.multilingual import SentenceEncoder
     from service.core.unit.pair_file.pin import keep_trained
 
+    model = SentenceEncoder.open() if trouble else open_model(settings)
     if compare:
         for penalty, accuracy, loss in cross_validated(folder, model):
             say(f"C={penalty:<6g} accuracy {accuracy:.3f}  log loss {loss:.3f}")
@@ -48,6 +51,12 @@ def measure_intents(
         Literal["dev", "test"], typer.Option(help="dev chose the temperature; nothing is tuned on test.")
     ] = "dev",
     pair: Annotated[str, typer.Option(help="The pair of the assistant whose weights are measured.")] = "rules-minilm",
+    trouble: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Count who is heard in trouble in this file of messages instead; shows none."
+        ),
+    ] = None,
 ) -> None:
     """Compare words alone, meaning alone and both on labelled messages."""
     from service.commands.knowledge import open_model
@@ -57,8 +66,9 @@ def measure_intents(
     model = open_model(settings)
     from eval.instruments.intents.measure import measure
     from eval.instruments.intents.train import read_messages
+    from eval.instruments.intents.trouble import measure_trouble, read_trouble
     from service.core.tasks.assistant import TASK
-    from service.core.tasks.assistant.understanding.by_meaning import OWN_WEIGHTS
+    from service.core.tasks.assistant.understanding.by_meaning import OWN_WEIGHTS, guess_by_meaning
     from service.core.tasks.assistant.understanding.classifier import IntentClassifier, read_weights
     from service.core.unit.cards import ModelCards
     from service.core.unit.pair_file import load_pair
@@ -67,6 +77,9 @@ def measure_intents(
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     path = settings.prompts_dir / TASK.name / f"{pair}.prompty"
     measured = load_pair(path, cards=cards, task_variables=TASK.variables, part_variables=TASK.part_variables)
+    if trouble is not None:
+        measure_trouble(read_trouble(trouble), guess_by_meaning(measured))
+        return
     weights = read_weights(artifact_of(measured, TASK.name, OWN_WEIGHTS))
     messages = read_messages(settings.datasets_dir / "assistant" / "intents" / f"{dataset}.jsonl")
     measure(dataset, messages, IntentClassifier(weights, model).guess)

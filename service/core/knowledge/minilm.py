@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from service.core.knowledge.embedding import Vectors
-from service.core.knowledge.installed import INSTALL, packaged_file, require_installed
+from service.core.knowledge.installed import INSTALL, WEIGHTS_PACKAGE, packaged_file, require_installed
 from service.kit.frame.canonical import canonical_json, sha256_hex
 from service.kit.frame.errors import KnowledgeError
 from service.kit.frame.files import write_whole
@@ -49,7 +49,9 @@ class MiniLM:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1  # several texts are embedded side by side
         session = onnxruntime.InferenceSession(_graph(folder), options, providers=["CPUExecutionProvider"])
-        tokenizer = Tokenizer.from_str(_checked(packaged_file("tokenizer.json"), _TOKENIZER).decode())
+        tokenizer = Tokenizer.from_str(
+            _checked(packaged_file(WEIGHTS_PACKAGE, "model/tokenizer.json"), _TOKENIZER).decode()
+        )
         tokenizer.no_padding()
         tokenizer.enable_truncation(MOST_TOKENS)
         return cls(session, tokenizer)
@@ -92,7 +94,7 @@ def _graph(folder: Path) -> bytes:
         if hashlib.sha256(graph).hexdigest() != _GRAPH:
             raise KnowledgeError(f"{file} is damaged: delete it, and the next command makes it again")
         return graph
-    weights = packaged_file("model.safetensors")
+    weights = packaged_file(WEIGHTS_PACKAGE, "model/model.safetensors")
     _checked(weights, _WEIGHTS)
     graph = quantized_graph(weights)
     if hashlib.sha256(graph).hexdigest() != _GRAPH:

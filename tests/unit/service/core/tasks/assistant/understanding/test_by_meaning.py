@@ -24,6 +24,7 @@ from service.core.tasks.assistant.understanding.classifier import (
     IntentClassifier,
     IntentWeights,
     TroubleMargin,
+    TroubleReader,
     read_weights,
 )
 from service.core.tasks.assistant.understanding.intents import Guess
@@ -135,7 +136,8 @@ def test_trouble_that_no_words_show_is_told_by_meaning():
     talk = heard("He keeps an eye on every penny here", guess)
     assert (talk.heard.trouble, talk.heard.handover) == ("abuse", "sensitive_topic")
     assert heard("Yes please", guess).heard.trouble is None
-    assert heard("quiero abrir una cuenta hoy", guess).heard.trouble is None
+    spanish = heard("me da lo justo para el autobús", guess)
+    assert (spanish.heard.trouble, spanish.language) == ("abuse", "es")
 
 
 def test_words_of_trouble_count_for_nothing_where_the_meaning_is_far_from_it():
@@ -149,22 +151,30 @@ def test_words_of_trouble_count_for_nothing_where_the_meaning_is_far_from_it():
 
 
 def test_the_margin_says_whether_there_is_trouble_and_the_probabilities_which():
-    def of_trouble(intercept, **more):
+    def of_trouble(intercept, labels=("fraud", "ordinary")):
         support = base64.b64encode(np.array([[127, 0], [0, 127]], "i1").tobytes())
         margin = TroubleMargin(
             gamma=1.0, intercept=intercept, support=support, duals=base64.b64encode(np.array([1, -1], "<f4").tobytes())
         )
-        return weights(intents=("fraud", "ordinary"), margin=margin, **more)
+        return weights(intents=labels, margin=margin)
 
-    sure, unsure, far = (IntentClassifier(weights(), TwoWords(), of_trouble(size)) for size in (0, -1.2, -3))
+    sure, unsure, far = (
+        IntentClassifier(weights(), TwoWords(), TroubleReader(of_trouble(size), TwoWords())) for size in (0, -1.0, -3)
+    )
     assert (sure.guess("card").trouble, unsure.guess("card").trouble) == ("fraud", None)
     assert (sure.guess("line").trouble, unsure.guess("card").no_trouble, far.guess("card").no_trouble) == (
         None,
         False,
         True,
     )
+    picture = TroubleReader(of_trouble(0, ("picture", "fraud")), TwoWords()).read_into(
+        Guess(intent="card", confidence=0.9), "card"
+    )
+    assert (picture.trouble, picture.no_trouble) == (None, False)
     with pytest.raises(ConfigurationError, match="no margin"):
-        IntentClassifier(weights(), TwoWords(), weights(intents=("fraud", "ordinary")))
+        TroubleReader(weights(intents=("fraud", "ordinary")), TwoWords())
+    with pytest.raises(ConfigurationError, match="another embedding model; train with `omni intents train --trouble`"):
+        TroubleReader(weights(embedder=OTHER), TwoWords())
 
 
 def test_an_answer_to_a_question_is_no_matter_of_guessing():
