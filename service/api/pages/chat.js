@@ -273,6 +273,7 @@ async function look() {
 
 setInterval(look, LOOK_MS);
 document.addEventListener("visibilitychange", look);
+new ResizeObserver(toEnd).observe(at("log")); // a notice above it, or a phone's keyboard, leaves it less room
 recall();
 remember();
 open();
