@@ -96,11 +96,11 @@ class ReadableTexts:
 
     def of(self, case: Case, result: TaskResult) -> tuple[FreeText, ...]:
         """Return the free texts of an answer."""
-        output = result.output or ""
         found = free_texts(self.suite.scorers, self._context(case, result))
-        return found or (
-            FreeText(text=output, source=AccountSource((SourceStatement(text=source_text(self.task, case)),))),
-        )
+        if found is not None:
+            return found
+        source = AccountSource((SourceStatement(text=source_text(self.task, case)),))
+        return (FreeText(text=result.output or "", source=source),)
 
     def accounts(self, case: Case, result: TaskResult) -> tuple[SentenceAccount, ...]:
         """Return the sentences of an answer with what code accounts for; nothing of it where the suite has no such scorer."""

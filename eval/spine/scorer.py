@@ -68,9 +68,9 @@ class ReadsFreeTexts(Protocol):
         ...
 
 
-def free_texts(scorers: Sequence[Scorer], context: ScorerContext) -> tuple[FreeText, ...]:
-    """Return the free texts of an answer with their sources; none if the suite has no scorer that accounts for them."""
-    return next((scorer.free_texts(context) for scorer in scorers if isinstance(scorer, ReadsFreeTexts)), ())
+def free_texts(scorers: Sequence[Scorer], context: ScorerContext) -> tuple[FreeText, ...] | None:
+    """Return the free texts of an answer, none of a conversation without a reply; None where no scorer of the suite reads any."""
+    return next((scorer.free_texts(context) for scorer in scorers if isinstance(scorer, ReadsFreeTexts)), None)
 
 
 def safe_score(scorer: Scorer, context: ScorerContext) -> dict[str, Score]:

@@ -60,3 +60,19 @@ def test_a_phone_number_stays_on_one_line_of_a_phone(open_page, api_runtime, mon
             assert number.evaluate("each => each.getClientRects().length") == 1, width
         assert "answers day and night: 0808 157 0142." in told
         assert chat.complaints == []
+
+
+def test_the_last_reply_is_read_whole_after_a_handover_on_a_phone(open_page, api_runtime, monkeypatch):
+    with serving(assistant_runtime(api_runtime, monkeypatch)) as address:
+        chat = open_page(420)
+        chat.goto(f"http://{address}/chat#task=assistant")
+        say(chat, "I lost my card", "card line")
+        expect(chat.locator("#notice")).to_be_visible()
+        expect(chat.locator("#queue")).to_be_visible()
+        below = "() => document.querySelector('#log').scrollHeight - document.querySelector('#log').clientHeight"
+        chat.wait_for_function(f"Math.abs(({below})() - document.querySelector('#log').scrollTop) < 2")
+        lists = "How do I order the premium card, step by step?"
+        again = open_page(420)
+        again.goto(f"http://{address}/chat#task=assistant")
+        told = say(again, lists, "2. Open Cards")
+        assert told.count("\n") >= 8

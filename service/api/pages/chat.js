@@ -81,9 +81,13 @@ function bubble(by, text, note = "") {
   return item;
 }
 
+function toEnd() {
+  at("log").scrollTop = at("log").scrollHeight;
+}
+
 function add(item) {
   at("said").append(item);
-  at("log").scrollTop = at("log").scrollHeight;
+  toEnd();
 }
 
 function tell(text, bad = false) {
@@ -118,7 +122,7 @@ function showAll(answer) {
     ...shown.map((each) => bubble(each.by, each.text)),
     ...room.unsent.map((each) => bubble("customer", each.text, "not answered yet")),
   );
-  at("log").scrollTop = at("log").scrollHeight;
+  toEnd();
   showState(answer.state, answer.notice);
   showPlace(answer.queue);
 }
@@ -269,6 +273,7 @@ async function look() {
 
 setInterval(look, LOOK_MS);
 document.addEventListener("visibilitychange", look);
+new ResizeObserver(toEnd).observe(at("log")); // a notice above it, or a phone's keyboard, leaves it less room
 recall();
 remember();
 open();

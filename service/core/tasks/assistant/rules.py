@@ -288,6 +288,9 @@ def _handed_over(turn: OpenTurn, reason: TransferReason, *, may_use_tools: bool)
 def _closed(turn: OpenTurn, reason: TransferReason, hours: Worded) -> str:
     """Reply where nobody takes over now: offer a call, unless what the customer is told at once says all."""
     language = turn.talk.language
+    if turn.unsure:  # by day a person clears that up; the next message's turn looks again
+        turn.say(saying("late"))
+        return _reply(turn, "answer")
     if turn.talk.trouble in _NO_CALL:
         turn.help = turn.help or _told(turn, turn.talk.trouble)
         return _reply(turn, "answer")

@@ -13,6 +13,8 @@ from service.core.tasks.assistant.wording import Worded
 from service.core.unit.question import ToolTurn, Use
 
 _TRIES = 3  # a reading tool that failed three times is not asked again
+# What a run tells the model of a writing call that may have happened (service.core.tools.allowed).
+_UNSURE = ("did not answer in time", "outcome is unknown", "the tool failed")
 _NEEDED = {
     "get_debit_card_info": ("card_details", "ordering_process"),
     "find_nearest_branch": ("branches", "branches_found"),
@@ -48,6 +50,13 @@ class TurnTools:
                 for use, content in zip(turn.uses, turn.contents, strict=True):
                     yield use, json.loads(content)
 
+    def unsure(self, tool: str, **arguments: Any) -> bool:
+        """Return whether ``tool`` was called and nobody knows whether it did its work."""
+        answers = [answer for use, answer in self._uses() if (use.tool, dict(use.arguments)) == (tool, arguments)]
+        return any(
+            mark in str(answer.get("error", "")) for answer in answers if isinstance(answer, dict) for mark in _UNSURE
+        )
+
 
 def _is_answer(tool: str, answer: Any) -> bool:
     needed = _NEEDED.get(tool, ("documents_required", "process_steps", "processing_time"))
@@ -64,6 +73,7 @@ class OpenTurn:
     parts: list[Worded] = field(default_factory=list)
     asks: tuple[str, ...] = ()
     failed: bool = False
+    unsure: bool = False  # whether a call is arranged that was asked for
     help: str = ""
 
     @property
@@ -86,6 +96,7 @@ class OpenTurn:
         found = self.tools.answer(tool, **arguments)
         if found == "failed":
             self.failed = True
+            self.unsure = self.unsure or (tool == "request_callback" and self.tools.unsure(tool, **arguments))
         elif found is not None:
             self.parts.append(worded(found))
 

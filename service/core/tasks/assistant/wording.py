@@ -79,7 +79,7 @@ def joined(texts: Iterable[str]) -> str:
         line = part.startswith("\n")
         text += "" if line or not text else "\n" if in_list else " "
         text, in_list = text + part, line or "\n" in part
-    return text
+    return text.lstrip("\n")
 
 
 def _ended(sentence: str) -> str:

@@ -1,12 +1,21 @@
 """Readers of single sentences: the question's form, what counts as an answer, and the score of an answer."""
 
+from dataclasses import replace
+
 import pytest
 
+from eval.dialogue.agents import turn_result
+from eval.dialogue.record import ConversationRecord, TurnRecord
 from eval.judges.jury import load_jury
-from eval.judges.reading import SentenceRead, agreed, changed_sentences, read_answer, score_of
+from eval.judges.reading import ReadableTexts, SentenceRead, agreed, changed_sentences, read_answer, score_of
+from eval.run.loaders import load_dataset
 from eval.spine.accounts import FreeText
+from eval.suites import load_suite
+from service.core.run.dialogue.turn import DialogueReply
+from service.core.run.task import load_task
 from service.core.statements.accounting.source import AccountSource, SourceStatement
 from service.core.unit.cards import ModelCards
+from service.kit.frame.errors import FailureCode
 from service.kit.settings import Settings
 
 SETTINGS = Settings()
@@ -68,3 +77,15 @@ def test_a_document_says_who_spoke_and_when_and_no_approved_wording():
         "The customer: I cannot pay.",
         "Three pounds.",
     ]
+
+
+def test_of_a_conversation_that_got_no_reply_nothing_is_read():
+    suite, task = load_suite("assistant"), load_task("assistant")
+    case = load_dataset("dev", task="assistant", input_model=suite.episode.scenario_model, settings=SETTINGS).cases[0]
+    failed = ConversationRecord(
+        turns=(TurnRecord(message="Hello", reply=None, failure=FailureCode.OUTPUT_INVALID),), ended="failed", changes={}
+    )
+    result = replace(turn_result(DialogueReply(reply="-", action="answer")), output=failed.model_dump_json())
+    texts = ReadableTexts(task=task, suite=suite)
+    assert texts.of(case, result) == ()
+    assert texts.unread(case, result, texts.accounts(case, result)) == ()

@@ -13,6 +13,7 @@ from service.core.tasks.assistant.rules import rules
 from service.core.tools.use import TracedStep
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair_file import load_pair
+from service.core.unit.question import ToolTurn
 from service.kit.settings import Settings
 
 BOOKED = ("request_callback", {"phone": "07700 900123"})
@@ -167,6 +168,30 @@ def test_a_late_turn_says_what_it_did_or_the_next_one_does():
     chat = Chat()
     chat.history = [*history, Spoken(by="customer", text="yes"), Spoken(by="assistant", text=late.reply)]
     assert "call you back" in chat("hello?").reply
+    assert chat.uses == [BOOKED]
+
+
+@pytest.mark.parametrize(
+    "error", ["the tool did not answer in time", "an equal call was begun before and its outcome is unknown; hand over"]
+)
+def test_at_night_a_call_that_may_be_arranged_is_no_call_to_ask_for_again(error):
+    history = (Spoken(by="customer", text="Call me back on 07700 900123"), Spoken(by="assistant", text=QUESTION))
+    inputs = DialogueInputs(conversation_id="conv-1", message="yes", history=history)
+    hours = {"open": False, "hours": "Monday to Friday, 9 AM to 5 PM", "next_opening": "Wednesday"}
+    answers = {
+        "request_callback": {"error": error},
+        "transfer_to_agent": {"error": "nobody is there"},
+        "check_hours": hours,
+    }
+    turns = ()
+    while not isinstance(said := rules(DialogueSoFar(inputs=inputs, turns=turns, may_use_tools=True)), str):
+        contents = tuple(json.dumps(answers[use.tool]) for use in said.uses)
+        turns = (*turns, ToolTurn(text="", uses=said.uses, contents=contents))
+    reply = AssistantReply.model_validate_json(said)
+    assert reply.reply == "I can't see yet whether your call is arranged. I'll tell you with your next message."
+    chat = Chat()
+    chat.history = [*history, Spoken(by="customer", text="yes"), Spoken(by="assistant", text=reply.reply)]
+    assert "call you back" in chat("ok").reply
     assert chat.uses == [BOOKED]
 
 
