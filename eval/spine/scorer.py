@@ -11,8 +11,10 @@ from eval.spine.accounts import FreeText
 from eval.spine.cases import Case
 from eval.spine.results import Score
 from service.core.run.task import TaskResult
+from service.kit.frame.raised import told
 
 M = TypeVar("M", bound=BaseModel)
+_CRASHED = " crashed: "  # between a scorer's name and its error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +84,18 @@ def safe_score(scorer: Scorer, context: ScorerContext) -> dict[str, Score]:
         return _rejected(scorer, context, f"no answer: {context.result.failure.value}")
     try:
         scores = scorer.score(context)
-        if set(scores) != set(scorer.scores):
-            raise ValueError(f"scores {sorted(scores)} returned, {sorted(scorer.scores)} declared")
     except Exception as err:
-        return unscored(scorer.scores, f"{scorer.name} crashed: {type(err).__name__}: {err}")
+        return unscored(scorer.scores, f"{scorer.name}{_CRASHED}{told(err)}")
+    if set(scores) != set(scorer.scores):
+        names = f"it returned the scores {sorted(scores)}, and its `scores` declares {sorted(scorer.scores)}"
+        return unscored(scorer.scores, f"{scorer.name}{_CRASHED}{names}")
     return scores
+
+
+def crash_of(score: Score) -> tuple[str, str] | None:
+    """Return which scorer crashed in place of giving ``score``, and how it did; None where none did."""
+    scorer, crashed, how = (score.unscored or "").partition(_CRASHED)
+    return (scorer, how) if crashed else None
 
 
 def _rejected(scorer: Scorer, context: ScorerContext, reason: str) -> dict[str, Score]:

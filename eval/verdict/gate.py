@@ -2,10 +2,11 @@
 
 import datetime as dt
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from eval.spine.results import SHORT_OF_CPU, CaseResult, Check, GateResult, InterimLook, Verdict, read_sentences
+from eval.spine.scorer import crash_of
 from eval.spine.suite import Floor, MetricSpec, NoWorse, SliceFloor, Suite
 from figures.metric import Lead, Metric, Unit
 from service.core.unit.cards import ModelCards
@@ -165,7 +166,19 @@ def _requirements(judgement: Judgement, rules: GateRules) -> list[Check]:
             checks.append(_cacheable(judgement, rules.cards, "primary", prompt, prompt.model))
             if prompt.backup:
                 checks.append(_cacheable(judgement, rules.cards, "backup", prompt, prompt.backup))
-    return checks
+    return [*checks, *_crashes(judgement.answers)]
+
+
+def _crashes(answers: Sequence[CaseResult]) -> Iterator[Check]:
+    """Yield a requirement for each scorer that crashed: what it could not look at may be what it is there to see."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for item in answers:
+        for scorer, how in dict.fromkeys(filter(None, map(crash_of, item.scores.values()))):
+            found.setdefault(scorer, []).append((item.case_id, how))
+    for scorer, crashes in found.items():
+        (case, how), n = crashes[0], len(crashes)
+        problem = f"it crashed on {n} of {len(answers)} answers, the first of case {case}: {how}; mend it"
+        yield _requirement(f"scorer {scorer}", problem, "a scorer looks at every answer")
 
 
 def _cacheable(judgement: Judgement, cards: ModelCards, arm: str, prompt: Part, model: str) -> Check:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from eval.scorers import AnswerScorer, FactScorer, ScorerContext, StructureScorer, TextScorer, safe_score
 from eval.spine.cases import Case
 from eval.spine.results import Score
-from eval.spine.scorer import Scorer
+from eval.spine.scorer import Scorer, crash_of
 from service.core.run.task import TaskResult
 from service.core.statements.answers.reading import AnswerSource
 from service.core.unit.interaction import Interaction
@@ -56,14 +56,20 @@ def _raise() -> dict[str, Score]:
 def test_a_crash_is_unscored_with_class_and_message_under_every_name() -> None:
     scores = safe_score(_Broken(_raise), _context())
     assert set(scores) == {"one", "two"}
-    assert {score.unscored for score in scores.values()} == {"broken crashed: RuntimeError: no such thing"}
+    (told,) = {score.unscored for score in scores.values()}
+    assert told is not None
+    assert told.startswith(
+        "broken crashed: RuntimeError: no such thing (raised at tests/unit/eval/spine/test_scorer.py:"
+    )
+    assert crash_of(scores["one"]) == ("broken", told.removeprefix("broken crashed: "))
+    assert crash_of(Score(value=None, unscored="no answer: TIMEOUT")) is None
     assert all(score.value is None for score in scores.values())
 
 
 def test_scores_under_other_names_than_declared_are_a_crash() -> None:
     scores = safe_score(_Broken(lambda: {"one": Score(value=1.0)}), _context())
     assert set(scores) == {"one", "two"}
-    assert "ValueError" in str(scores["one"].unscored)
+    assert "returned the scores ['one'], and its `scores` declares ['one', 'two']" in str(scores["one"].unscored)
 
 
 @pytest.mark.parametrize("code", list(FailureCode))

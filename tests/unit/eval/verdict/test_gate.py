@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from builders import make_part
 
-from eval.spine.results import CaseResult, GateResult, InterimLook, Verdict
+from eval.spine.results import CaseResult, GateResult, InterimLook, Score, Verdict
 from eval.spine.suite import Floor, JudgedKind, MetricSpec, NoWorse, SliceFloor, Suite
 from eval.verdict.gate import GateFigures, GateRules, Judgement, answers_vary, decide
 from eval.verdict.kinds.kind import Latencies
@@ -111,6 +111,25 @@ def gate(
 
 def verdict_of(result, name):
     return next(check.verdict for check in result.checks if check.name == name)
+
+
+def test_a_scorer_that_crashed_on_one_answer_fails_the_pair():
+    crashed = Score(value=None, unscored="leaks crashed: KeyError: 'note' (raised at eval/suites/triage.py:12)")
+    results = [
+        CaseResult(
+            case_id=f"gate-{n}",
+            arm="primary",
+            repeat=0,
+            result=TaskResult(output="ok", arm="primary", model="m", answered_by="m", latency_ms=1.0),
+            live=True,
+            scores={"leaks": score, "leaked": score},
+        )
+        for n, score in enumerate((Score(value=0.0), crashed))
+    ]
+    found = gate(results=results)
+    check = next(check for check in found.checks if check.name == "scorer leaks")
+    assert (found.verdict, check.verdict) == (Verdict.FAIL, Verdict.FAIL)
+    assert "it crashed on 1 of 2 answers, the first of case gate-1: KeyError: 'note' (raised at" in check.explanation
 
 
 def test_good_metrics_pass():
