@@ -104,7 +104,7 @@ def test_without_a_bucket_a_release_succeeds_with_a_hint_to_send_it_later(releas
     assert bucket_settings(settings) is None
     note = announce(release, settings)
     assert "release 1 yet" in note
-    assert "omni releases --task demo" in note
+    assert "omni releases --export --task demo" in note
 
 
 def test_a_bucket_that_is_down_takes_nothing_from_the_release(release, ledger, tmp_path, monkeypatch):
