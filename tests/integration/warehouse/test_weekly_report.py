@@ -581,7 +581,9 @@ def test_the_page_shows_the_trend_before_the_advice_and_folds_the_details(plante
     assert order == sorted(order)
     assert "Helpful rate for intent outage" in shown
     assert shown.count("<tr>") == 1 + len(worse_lines(planted)) + 1 + len(digest.key_figures(planted))
-    assert shown.count("<svg") - shown.count('class="key"') == 1 + len(worse_lines(planted)) + len(digest.key_figures(planted))
+    assert shown.count("<svg") - shown.count('class="key"') == 1 + len(worse_lines(planted)) + len(
+        digest.key_figures(planted)
+    )
 
 
 def test_colour_is_never_the_only_signal(planted):
