@@ -109,6 +109,22 @@ def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
     figures, ratings, feedback = _figures(counts, columns, pairs), selection(counts, THIS_WEEK), themes(data)
     promises, moved, odd = promises_of(counts, pairs), drifts(data), anomalies(data)
     agreed, scores = agreement_of(data), call_scores_of(data)
+    facts = WeekFacts(
+        task=data.task,
+        week=data.week.name,
+        pairs=pairs,
+        found=found,
+        whole=of_pairs,
+        sliced=of_slices,
+        blame_share=BLAME_SHARE / data.tested_tasks,
+        unhelpful=_unhelpful(figures, columns),
+        drifts=moved,
+        anomalies=odd,
+        ratings=ratings,
+        themes=feedback,
+        promises=promises,
+        stops=data.stops,
+    )
     return WeeklyReport(
         data=data,
         outcome=outcome(data, of_pairs, found, calls_worse=bool(agreed.fallen or scores.worse)),
@@ -129,31 +145,7 @@ def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
         agreement=agreed,
         scores=scores,
         sentiments=call_sentiments_of(data),
-        actions=[
-            *(
-                actions(
-                    WeekFacts(
-                        task=data.task,
-                        week=data.week.name,
-                        pairs=pairs,
-                        found=found,
-                        whole=of_pairs,
-                        sliced=of_slices,
-                        blame_share=BLAME_SHARE / data.tested_tasks,
-                        unhelpful=_unhelpful(figures, columns),
-                        drifts=moved,
-                        anomalies=odd,
-                        ratings=ratings,
-                        themes=feedback,
-                        promises=promises,
-                        stops=data.stops,
-                    )
-                )
-                if data.answers
-                else []
-            ),
-            *call_actions(agreed, scores),
-        ],
+        actions=[*(actions(facts) if data.answers else []), *call_actions(agreed, scores)],
         counts=counts,
         simulated=simulated,
     )
