@@ -24,6 +24,7 @@ from eval.commands.pull_request import changed, code_gate, pr_gate
 from eval.commands.release import agents, history, releases, verify
 from eval.commands.results import results, ui
 from eval.commands.rollout import rollout, rollout_end
+from eval.commands.route import route
 from eval.commands.selftest import selftest
 from eval.commands.shadow import shadow
 from eval.commands.sweep import sweep
@@ -113,6 +114,7 @@ def build_app() -> typer.Typer:
         for name, command in commands.items():
             app.command(name, rich_help_panel=station)(command)
     app.add_typer(shadow, name="shadow", rich_help_panel=RELEASE)
+    app.add_typer(route, name="route", rich_help_panel=RELEASE)
     app.add_typer(deploy, name="deploy", rich_help_panel=RELEASE)
     app.add_typer(rehearse, name="rehearse", rich_help_panel=RELEASE)
     add_service_commands(app)

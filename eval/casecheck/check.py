@@ -76,7 +76,7 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
     digests = {file: cases_digest(line.case for line in found) for file, found in by_file.items()}
     for path in judging:
         digests[path.stem] = hashlib.sha256(path.read_bytes()).hexdigest()
-    problems += card_problems(folder, digests)
+    problems += card_problems(folder, {file: digest for file, digest in digests.items() if by_file.get(file) != []})
 
     order = {name: number for number, name in enumerate(known)}
     problems.sort(key=lambda problem: (order.get(problem.file, len(order)), problem.line))

@@ -76,15 +76,19 @@ def read_case_file(
     """Return the cases of ``path`` in file order, and a problem for every line that is not a case."""
     found: list[CaseLine] = []
     problems: list[CaseProblem] = []
-    for number, line in numbered_lines(path):
+    lines = numbered_lines(path)
+    for number, line in lines:
         try:
             case, inputs = parse_case(line, "", rules.scenario_model or input_model, rules.expectations)
         except CaseError as err:
             problems.append(CaseProblem(file=path.stem, line=number, text=str(err).removeprefix(": ")))
             continue
         found.append(CaseLine(file=path.stem, line=number, case=case, inputs=inputs, rules=rules))
-    if not found:
-        problems.append(CaseProblem(file=path.stem, text="holds no cases; write one JSON object per line"))
+    if not lines:
+        problems.append(CaseProblem(file=path.stem, text="is empty; write one JSON object per line"))
+    elif not found:
+        text = f"none of its {len(lines)} lines is a valid case; mend what is named below"
+        problems.append(CaseProblem(file=path.stem, text=text))
     return found, problems
 
 

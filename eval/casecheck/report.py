@@ -1,12 +1,13 @@
 """Prints the result of checking the case files: one line per problem, then the composition of the files."""
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from eval.casecheck.balance import CaseBalance
 from eval.casecheck.calibration import OVERLAP_AUC, CalibrationFindings
 from eval.casecheck.check import Findings
-from eval.casecheck.files import CALIBRATION
+from eval.casecheck.files import CALIBRATION, CaseProblem
 from eval.labels.claims.labels import CLAIMS
 
 if TYPE_CHECKING:
@@ -14,24 +15,28 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _WIDTH = 100
+_SHOWN = 3  # problems of one kind that are shown one by one
+# What a problem quotes and counts, and other cases' places: two problems that differ only in these are of one kind.
+_VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|\S*\d\S*")
 
 
 def render_findings(findings: Findings, console: "Console") -> None:
     """Print problems, balance tables, the calibration rows and a line per file; all but the problems fit 100 columns."""
-    for problem in findings.problems:
-        console.print(str(problem), soft_wrap=True)
+    for line in problem_lines(findings.problems):
+        console.print(line, soft_wrap=True, markup=False)
     if findings.problems:
         console.print()
-    if findings.balances:
+    if any(balance.cases for balance in findings.balances):
         console.print(_shares_table(findings.balances), width=_WIDTH)
         console.print(_spreads_table(findings.balances), width=_WIDTH)
     if findings.calibration is not None:
         console.print(_calibration_table(findings.calibration), width=_WIDTH)
     for balance in findings.balances:
         count = sum(problem.concerns(balance.file) for problem in findings.problems)
+        digest = f", digest {findings.digests[balance.file][:12]}" if balance.cases else ""
         console.print(
             f"{balance.file}: {balance.cases} cases, {balance.second_references} second references, "
-            f"{_counted(count)}, digest {findings.digests[balance.file][:12]}",
+            f"{_counted(count)}{digest}",
             soft_wrap=True,
         )
     if findings.calibration is not None:
@@ -50,6 +55,29 @@ def render_findings(findings: Findings, console: "Console") -> None:
             markup=False,
             soft_wrap=True,
         )
+
+
+def problem_lines(problems: Sequence[CaseProblem]) -> list[str]:
+    """Return the problems as lines, those of one kind together.
+
+    A mistake of a file's format is in every line of it. Of problems that differ in nothing but the line, or in what they quote
+    or count, the first three are shown, and then how many more there are.
+    """
+    kinds: dict[tuple[str, bool, str], list[CaseProblem]] = {}
+    for problem in problems:
+        key = (problem.file, bool(problem.line), _VALUES.sub("…", problem.text))
+        kinds.setdefault(key, []).append(problem)
+    lines = []
+    for (file, _, _), found in kinds.items():
+        if len(found) <= _SHOWN + 1:
+            lines += [str(problem) for problem in found]
+        elif len({problem.text for problem in found}) == 1:
+            first = ", ".join(str(problem.line) for problem in found[:_SHOWN])
+            lines.append(f"{file}.jsonl: {found[0].text} ({len(found)} lines: {first}, …, {found[-1].line})")
+        else:
+            lines += [str(problem) for problem in found[:_SHOWN]]
+            lines.append(f"{file}.jsonl: {len(found) - _SHOWN} more lines like these, up to line {found[-1].line}")
+    return lines
 
 
 def _counted(count: int) -> str:

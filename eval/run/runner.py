@@ -11,7 +11,7 @@ from eval.run.documents import with_documents
 from eval.run.reply_cache import MOST_THROTTLED, CachingGateway, GatewayNotReady, KnownOrigins, ReplyCache
 from eval.spine.cases import Case
 from eval.spine.episode import CaseEpisode
-from eval.spine.errors import RunAborted
+from eval.spine.errors import HarnessError, RunAborted
 from eval.spine.results import ArmName, CaseResult, Timing
 from service.core.llm.model_call import Gateway, ModelCall
 from service.core.llm.plain_call import is_plain
@@ -20,7 +20,8 @@ from service.core.tools.allowed import AllowedTools
 from service.core.tools.documents import DocumentIndexes
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair import Pair
-from service.kit.frame.errors import FailureCode
+from service.kit.frame.errors import FailureCode, ServiceError
+from service.kit.frame.raised import told
 
 # How much longer than the pair's deadline an evaluation waits for an answer: late answers are counted by `on_time`, and a
 # slow or busy machine must not turn into missing quality figures.
@@ -255,6 +256,16 @@ class Runner:
         return time.perf_counter()
 
     async def _one(self, job: ArmJob, case: Case, repeat: int) -> CaseResult:
+        try:
+            return await self._answer_of(job, case, repeat)
+        except (GatewayNotReady, HarnessError, ServiceError):
+            raise
+        except Exception as err:  # a task, a model that is code and a planted fault are their author's own code
+            raise RunAborted(
+                f"case {case.id!r}, pair {job.pair.name!r}: {told(err)}; mend the code there, then run the same command again"
+            ) from err
+
+    async def _answer_of(self, job: ArmJob, case: Case, repeat: int) -> CaseResult:
         inner = job.gateway or self.gateway
         gateway = CachingGateway(
             inner,

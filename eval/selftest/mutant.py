@@ -6,9 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from eval.spine.cases import Case
+from eval.spine.suite import Suite
 from service.core.llm.model_call import ModelCall, ModelReply
 from service.core.unit.pair import Pair
+from service.core.unit.pair_file.front_matter import near_or_all
 from service.core.unit.question import Use
+from service.kit.frame.errors import ConfigurationError
 
 SelftestEngine = Literal["scripted", "extractive", "bundled"]
 EVERY_ENGINE: frozenset[SelftestEngine] = frozenset({"scripted", "extractive", "bundled"})
@@ -71,6 +74,25 @@ class MutantPlan:
     shown: Callable[[Case], tuple[str, ...]]
     uses: UsesAt | None = None
     parts: PartAnswers = field(default_factory=dict)
+
+    def check_targets(self, suite: Suite) -> None:
+        """Refuse a fault that no metric of ``suite`` could detect by its ``targets``, before anything is tried.
+
+        Raises:
+            ConfigurationError: naming the fault, its target, and the metric that was probably meant.
+        """
+        known = [spec.name for spec in suite.metrics] + [judge.score for judge in suite.judges]
+        for mutant in self.mutants:
+            if not mutant.targets:
+                raise ConfigurationError(
+                    f"fault {mutant.name!r} of task {suite.task!r} names no target: say in `targets` which metrics must show it"
+                )
+            for name in mutant.targets:
+                if name not in known:
+                    hint = near_or_all(name, known, "it has")
+                    raise ConfigurationError(
+                        f"fault {mutant.name!r} of task {suite.task!r} targets {name!r}, which is no metric of the suite; {hint}"
+                    )
 
 
 def drop_instruction(instruction: str) -> EditPair:

@@ -70,6 +70,7 @@ def selftest(
     task = load_task(options.task)
     suite = suite or load_suite(options.task)
     plan = load_plan(options.task)
+    plan.check_targets(load_suite(options.task))  # the task's own: a weaker gate may lack what it should detect
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     chosen = _chosen(plan, options.mutants)
     dataset = load_dataset(

@@ -4,9 +4,9 @@ import asyncio
 import datetime as dt
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +18,7 @@ from eval.selftest.deciding import DecidingPool
 from eval.selftest.gateways import FaultyGateway, KeptAnswers, RememberingGateway, ScriptedGateway, by_document
 from eval.selftest.mutant import EditCase, Mutant, MutantPlan, SelftestEngine
 from eval.spine.cases import Case, Dataset
+from eval.spine.errors import RunAborted
 from eval.spine.results import CaseResult, Check, GateResult, Verdict
 from figures.metric import Unit
 from figures.stats import unseen_share
@@ -27,6 +28,7 @@ from service.core.run.task import Task
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair import Pair
 from service.kit.frame.errors import ConfigurationError
+from service.kit.frame.raised import told
 from service.local.process import LocalBedrock
 
 # Another draw of the same system must share no seed with the first one's.
@@ -168,7 +170,9 @@ def _run_seed(
     for mutant in setting.mutants:
         if mutant.plant not in sides:
             assert mutant.plant is not None
-            sides[mutant.plant] = _side(session, pool, setting, tuple(mutant.plant(case) for case in plain))
+            with _planting(mutant):
+                planted = tuple(mutant.plant(case) for case in plain)
+            sides[mutant.plant] = _side(session, pool, setting, planted)
         side = sides[mutant.plant]
         pair, answers = session.with_fault(mutant, side.cases)
         waiting.append((mutant, side, answers, pool.submit(pair, side.cases, answers, side.answers)))
@@ -212,6 +216,19 @@ def _answered(
         ]
     del kept[wanted:]
     return tuple(case for case, _ in kept), [item for _, item in kept], asked
+
+
+@contextmanager
+def _planting(mutant: Mutant) -> Iterator[None]:
+    """Name ``mutant`` in what goes wrong while its fault is planted: its functions are their author's own code."""
+    try:
+        yield
+    except ConfigurationError:
+        raise
+    except RunAborted as err:  # says which case and where
+        raise ConfigurationError(f"fault {mutant.name!r} cannot be planted: {err}") from err
+    except Exception as err:
+        raise ConfigurationError(f"fault {mutant.name!r} cannot be planted: {told(err)}; mend the fault") from err
 
 
 class _Session:
@@ -264,14 +281,13 @@ class _Session:
     def with_fault(self, mutant: Mutant, cases: Sequence[Case]) -> tuple[Pair, list[CaseResult]]:
         """Answer ``cases`` with ``mutant``'s fault in the system; return the pair as it was asked, and the answers."""
         edit = mutant.edit_pair.get(self._setting.engine)
-        try:
+        with _planting(mutant):
             pair = edit(self._setting.pair) if edit is not None else self._setting.pair
-        except ValueError as err:
-            raise ConfigurationError(f"fault {mutant.name!r} cannot be planted: {err}") from err
-        shown = [mutant.narrow(case) for case in cases] if mutant.narrow is not None else cases
-        # Ask the model again for a changed pair or history; otherwise use the remembered answer.
-        self._known.update(by_document(shown, cases, self._documents(pair)))
-        return pair, self._ask(pair, shown, cases, FaultyGateway(self._gateway, mutant, self._known, seed=self._seed))
+            shown = [mutant.narrow(case) for case in cases] if mutant.narrow is not None else cases
+            # Ask the model again for a changed pair or history; otherwise use the remembered answer.
+            self._known.update(by_document(shown, cases, self._documents(pair)))
+            faulty = FaultyGateway(self._gateway, mutant, self._known, seed=self._seed)
+            return pair, self._ask(pair, shown, cases, faulty)
 
     def _documents(self, pair: Pair) -> Callable[[Case], list[object]]:
         task = self._setting.task

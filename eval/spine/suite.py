@@ -20,6 +20,22 @@ from service.kit.frame.canonical import canonical_json, sha256_hex
 from service.kit.frame.errors import ConfigurationError
 
 _ROOT = Path(__file__).resolve().parents[2]
+# The names of ``eval.verdict.kinds.KINDS``, which needs numpy: a suite is refused before that is imported.
+METRIC_KINDS = (
+    "mean",
+    "rate",
+    "corpus",
+    "pooled",
+    "never",
+    "answered",
+    "latency",
+    "on_time",
+    "cost",
+    "judge",
+    "judge_rate",
+)
+_OF_A_SCORE = ("mean", "rate", "never")  # kinds whose ``score`` is one of a scorer's
+_COSTS = ("metered", "cold", "warm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,11 +220,20 @@ class Suite:
             )
 
     def check_names(self) -> None:
-        """Refuse a bound or a column of a metric that a task's whole suite lacks, before the first call is paid for.
+        """Refuse what names something that a task's whole suite lacks, or demands nothing, before the first call is paid for.
+
+        Names are those of metrics in bounds and columns, and of kinds and scores in metrics.
 
         Raises:
-            ConfigurationError: naming the metric, and the one that was probably meant.
+            ConfigurationError: naming what is unknown, and the one that was probably meant.
         """
+        if not (self.floors or self.slice_floors or self.must_pass):
+            raise ConfigurationError(
+                f"the suite of task {self.task!r} demands nothing of a first release: give it floors=(Floor(metric=..., "
+                "bound=..., reason=...),), the least that an answer must reach"
+            )
+        for spec in self.metrics:
+            self._check_metric(spec)
         known = [spec.name for spec in self.metrics]
         bounded = [floor.metric for floor in self.floors]
         bounded += [gate.metric for gate in self.no_worse]
@@ -217,6 +242,19 @@ class Suite:
             if name not in known:
                 hint = near_or_all(name, known, "it has")
                 raise ConfigurationError(f"the suite of task {self.task!r} has no metric {name!r}; {hint}")
+
+    def _check_metric(self, spec: MetricSpec) -> None:
+        whose = f"metric {spec.name!r} of task {self.task!r}"
+        if spec.kind not in METRIC_KINDS:
+            hint = near_or_all(spec.kind, METRIC_KINDS, "there are")
+            raise ConfigurationError(f"{whose} is of kind {spec.kind!r}, which does not exist; {hint}")
+        scores = [name for scorer in self.scorers for name in scorer.scores]
+        if spec.kind in _OF_A_SCORE and spec.score not in scores:
+            hint = near_or_all(spec.score, scores, "they give") if scores else "there is no scorer"
+            raise ConfigurationError(f"{whose} is made of the score {spec.score!r}, which no scorer gives; {hint}")
+        if spec.kind == "cost" and spec.score not in _COSTS:
+            hint = near_or_all(spec.score, _COSTS, "there are")
+            raise ConfigurationError(f"{whose} is made of the cost {spec.score!r}, which does not exist; {hint}")
 
     def case_model(self, input_model: type[BaseModel]) -> type[BaseModel]:
         """Return the model of a case's inputs: the task's own, or what the suite's episodes are played from."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from eval.spine.case_rules import CaseRules, string_passages
 from eval.spine.suite import Suite
 from service.kit.frame.errors import ConfigurationError
+from service.kit.frame.raised import told
 
 
 def load_suite(task: str) -> Suite:
@@ -24,7 +25,7 @@ def load_suite(task: str) -> Suite:
                 f"task {task!r} has no suite; write eval/suites/{task}.py (see docs/guides/adding-a-task.md)"
             ) from err
         raise ConfigurationError(
-            f"eval/suites/{task} cannot be read: {type(err).__name__}: {err} (see docs/guides/adding-a-task.md)"
+            f"eval/suites/{task} cannot be read: {told(err)}; mend it (see docs/guides/adding-a-task.md)"
         ) from err
     suite = getattr(module, "SUITE", None)
     if not isinstance(suite, Suite) or suite.task != task:

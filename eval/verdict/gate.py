@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from eval.spine.results import SHORT_OF_CPU, CaseResult, Check, GateResult, InterimLook, Verdict, read_sentences
-from eval.spine.suite import Floor, NoWorse, SliceFloor, Suite
+from eval.spine.suite import Floor, MetricSpec, NoWorse, SliceFloor, Suite
 from figures.metric import Lead, Metric, Unit
 from service.core.unit.cards import ModelCards
 from service.core.unit.pair import Pair, Part
@@ -317,11 +317,22 @@ def _remedy(n: int, needed: int | None, varies: bool, *, floor: bool) -> str:
     return cases + ("; repeats may help" if varies else "; its answers do not vary, so repeats cannot help")
 
 
+def _floor_wanted(spec: MetricSpec) -> str:
+    """Return the advice to bound what cannot be compared with production: from above where lower is better."""
+    if spec.higher_is_better:
+        return "give it a floor in the suite"
+    unit = {Unit.MS: " in ms", Unit.USD: " in USD"}.get(spec.unit, "")
+    return (
+        f"say in the suite how much it may be, since lower is better: Floor(metric={spec.name!r}, bound=<the most that you "
+        f"accept{unit}>, reason=...)"
+    )
+
+
 def _no_worse(gate: NoWorse, delta: Metric, suite: Suite, varies: bool) -> Check:
     if not delta.comparable:
         bounded = any(floor.metric == gate.metric for floor in suite.floors)
         verdict = Verdict.PASS if bounded else Verdict.INCONCLUSIVE
-        explanation = f"{delta.note}; " + ("its floor decides" if bounded else "give it a floor in the suite")
+        explanation = f"{delta.note}; " + ("its floor decides" if bounded else _floor_wanted(suite.metric(gate.metric)))
     elif delta.value is None and delta.note:
         verdict, explanation = Verdict.INCONCLUSIVE, delta.note
     elif delta.value is None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from service.kit.frame.display.terminal import say
+from service.kit.frame.raised import raised_at
 
 COULD_NOT_RUN, INTERRUPTED = 2, 130
 _DEBUG = "--debug"
@@ -102,6 +103,8 @@ def _line(err: Exception, expected: tuple[type[Exception], ...]) -> str:
         from service.commands.wrong_settings import wrong_settings
 
         return f"settings: {wrong_settings(cast(Any, err))}"
+    if type(err).__name__ == "SettingsError":  # by its name: the library is not imported for `--help`
+        return f"settings: {err}"
     if isinstance(err, OSError) and err.errno in _NO_ROOM:
         where = f" ({err.filename})" if err.filename else ""
         return (
@@ -109,4 +112,6 @@ def _line(err: Exception, expected: tuple[type[Exception], ...]) -> str:
         )
     said = str(err).strip().splitlines()
     what = f"{type(err).__name__}: {said[0]}" if said else type(err).__name__
-    return f"unexpected {what} (add {_DEBUG} to the command for the traceback)"
+    place = raised_at(err)
+    where = f" at {place}" if place else ""
+    return f"unexpected {what}{where} (add {_DEBUG} to the command for the traceback)"

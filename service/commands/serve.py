@@ -1,8 +1,10 @@
 """``serve``: runs the service in the foreground, with the stand-ins that it needs."""
 
+import json
+import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,12 +13,17 @@ from service.kit.frame.display.terminal import say
 
 if TYPE_CHECKING:
     import socket
+    import threading
+    from collections.abc import Iterable
 
+    from service.core.run.task import Task
     from service.kit.settings import Settings
     from service.runtime import Runtime
 
 # How long a start waits for the first answer of the registry before it listens without a pair.
 _PATIENCE_S = 15.0
+_LOOK_EVERY_S = 1.0
+_LONGEST_SAMPLE = 500  # characters of a request's body that are shown
 
 
 def serve(
@@ -76,27 +83,92 @@ def serve(
         raise typer.Exit(2)
 
 
-def _sample_request(host: str, port: int) -> str:
-    """The command that asks for the summary of a sample customer; every request needs a token."""
+def sample_requests(settings: "Settings", tasks: "Iterable[Task[Any]]", host: str, port: int) -> list[str]:
+    """Return a command for each of ``tasks`` that asks it: for a sample customer's summary, else for its first case.
+
+    Every request needs a token. Of a task whose first case is none of its inputs, or too long for a command line, the line says
+    where they are described.
+    """
     omni = Path(sys.executable).parent / "omni"
-    return (
-        f'curl -s http://{host}:{port}/omni-channel-insights -H "authorization: Bearer $({omni} token)" '
-        '-H \'content-type: application/json\' -d \'{"account_number": "1234567890", "contact_id": "abc-123-xyz"}\''
-    )
+    lines = []
+    for task in tasks:
+        path, body = f"/v1/{task.name}", _first_inputs(settings, task)
+        if task.name == "summarize":
+            path, body = "/omni-channel-insights", '{"account_number": "1234567890", "contact_id": "abc-123-xyz"}'
+        lines.append(
+            f'curl -s http://{host}:{port}{path} -H "authorization: Bearer $({omni} token)" '
+            f"-H 'content-type: application/json' -d {shlex.quote(body)}"
+            if body
+            else f"POST http://{host}:{port}{path}, with a token from {omni} token; its inputs: http://{host}:{port}/docs"
+        )
+    return lines
+
+
+def _first_inputs(settings: "Settings", task: "Task[Any]") -> str:
+    """Return the inputs of the task's first case as JSON; "" if there is none that the task takes and a command line holds."""
+    try:
+        with (settings.datasets_dir / task.name / "dev.jsonl").open(encoding="utf-8") as cases:
+            inputs = json.loads(cases.readline())["inputs"]
+        task.input_model.model_validate(inputs)
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""  # a deployment has no cases, and those of conversations are no inputs
+    body = json.dumps(inputs, ensure_ascii=False)
+    return body if len(body) <= _LONGEST_SAMPLE else ""
+
+
+class FirstLines:
+    """Prints where the service listens, that it serves once it has a pair to serve, and a request for each task that is released.
+
+    The registry is looked up in the background, so that all of it may become true after the start.
+    """
+
+    def __init__(self, settings: "Settings", runtime: "Runtime", address: str, port: int) -> None:
+        self._settings, self._runtime, self._place = settings, runtime, (address, port)
+        self._said = ""
+        self._shown = set[str]()
+
+    def print(self) -> bool:
+        """Print what is new; return whether nothing is to come."""
+        from service.api.health import readiness_of
+
+        readiness = readiness_of(self._runtime)
+        url = "http://{}:{}".format(*self._place)
+        if readiness.ready:
+            what = "serving simulated weeks" if self._settings.simulated else "serving"
+            self._say_once(f"{what} on {url} (docs at /docs, readiness at /readyz); stop with Ctrl-C")
+        elif not self._said:
+            self._say_once(f"listening on {url}, not serving yet: {'; '.join(readiness.reasons)}")
+        states = {name: source.status() for name, source in self._runtime.answering.pair_sources.items()}
+        if self._settings.environment == "local":
+            self._print_samples(name for name, state in states.items() if state.served)
+        looked = all(state.last_refresh_at is not None or state.last_error is not None for state in states.values())
+        return readiness.ready and looked
+
+    def follow(self, leaving: "threading.Event") -> None:
+        """Print what becomes true until nothing is to come, or the service ends."""
+        while not leaving.wait(_LOOK_EVERY_S) and not self.print():
+            pass
+
+    def _say_once(self, line: str) -> None:
+        if line != self._said:
+            self._said = line
+            say(line, flush=True)
+
+    def _print_samples(self, served: "Iterable[str]") -> None:
+        required = self._settings.serving.required_tasks
+        new = sorted(set(served) - self._shown, key=lambda name: (name not in required, name))
+        tasks = [self._runtime.answering.tasks[name] for name in new]
+        for line in sample_requests(self._settings, tasks, *self._place):
+            say(f"{'or' if self._shown else 'Next, in a second terminal'}: {line}", flush=True)
+            self._shown.update(new)
 
 
 def _announce(settings: "Settings", runtime: "Runtime", address: str, port: int) -> None:
-    """Print where the service listens: it says "serving" only if it has a pair to serve."""
-    from service.api.health import readiness_of
+    import threading
 
-    readiness = readiness_of(runtime)
-    if not readiness.ready:
-        say(f"listening on http://{address}:{port}, not serving yet: {'; '.join(readiness.reasons)}", flush=True)
-        return
-    what = "serving simulated weeks" if settings.simulated else "serving"
-    say(f"{what} on http://{address}:{port} (docs at /docs, readiness at /readyz); stop with Ctrl-C", flush=True)
-    if settings.environment == "local":
-        say(f"Next, in a second terminal: {_sample_request(address, port)}", flush=True)
+    lines = FirstLines(settings, runtime, address, port)
+    if not lines.print():
+        threading.Thread(target=lines.follow, args=(runtime.leaving,), name="first-lines", daemon=True).start()
 
 
 def _bound(settings: "Settings") -> "socket.socket":

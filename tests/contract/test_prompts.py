@@ -19,7 +19,7 @@ FILES = sorted((ROOT / "prompts").glob("*/*.prompty"))
 PAIRS = [path for path in FILES if path.parent.name != "judges"]
 JUDGES = [path for path in FILES if path.parent.name == "judges"]
 # Cases in which a speaker or a form quotes template text, tags or orders to a model.
-SHOWN = {"summarize": "dev-digital-01", "scorecard": "dev-arrears-04", "upsell": "dev-022"}
+SHOWN = {"summarize": "dev-digital-01", "scorecard": "dev-arrears-04", "upsell": "dev-022", "route": "dev-001"}
 # A case of conversations holds a script; a turn of one, with tags that the customer and the assistant might write.
 TURNS = {
     "assistant": {

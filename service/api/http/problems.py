@@ -1,7 +1,7 @@
 """Errors as RFC 9457 problem bodies: a code for programs and a sentence for people, without customer text or sent values."""
 
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -208,10 +208,20 @@ async def _on_invalid_request(request: Request, err: Exception) -> ProblemRespon
     found = err.errors()
     errors = [FieldProblem(field=_field(item["loc"]), message=message_of(item)) for item in found[:_MOST_ERRORS]]
     log(Event.REQUEST_FAILED, failure_code="INVALID_REQUEST", status=422, wrong_fields=len(found))
-    names = ", ".join(dict.fromkeys(error.field for error in errors))
     more = f", and {len(found) - len(errors)} more" if len(found) > len(errors) else ""
-    detail = f"wrong or unknown: {names}{more}"
+    detail = f"{_named(found[:_MOST_ERRORS])}{more}"
     return problem(_request_id(request), status=422, code="INVALID_REQUEST", detail=detail, errors=errors)
+
+
+def _named(errors: Sequence[Mapping[str, Any]]) -> str:
+    """Return the fields that are missing, then those that are wrong or unknown, each once."""
+    fields: dict[str, dict[str, None]] = {"missing": {}, "wrong or unknown": {}}
+    for error in errors:
+        name = _field(error["loc"])
+        # A body that is not there at all is no field that was forgotten.
+        said = "missing" if error["type"] == "missing" and name != "body" else "wrong or unknown"
+        fields[said][name] = None
+    return "; ".join(f"{said}: {', '.join(names)}" for said, names in fields.items() if names)
 
 
 def _field(location: tuple[Any, ...]) -> str:

@@ -26,6 +26,7 @@ from service.core.tools.use import TracedStep
 from service.core.unit.pair import Artifact, OutputRules, Pair
 from service.core.unit.question import Question, Said, Use
 from service.kit.frame.errors import ConfigurationError, ModelError, OutputInvalid
+from service.kit.frame.raised import told
 from service.kit.telemetry import tracing
 from service.kit.telemetry.log import Event, log
 from service.kit.telemetry.stack import stack_of
@@ -303,14 +304,21 @@ def load_task(name: str) -> Task[Any]:
     """Return the task that module ``service.core.tasks.<name>`` defines as ``TASK``.
 
     Raises:
-        ConfigurationError: there is no such task, when the message lists the existing ones, or it is not fit to be served.
+        ConfigurationError: there is no such task, when the message lists the existing ones, or it cannot be read or is not fit to
+            be served.
     """
     names = task_names()
     if name not in names:
         raise ConfigurationError(f"no task {name!r}; tasks: {', '.join(names)}. Name one with --task.")
     if name in OPERATOR_NAMES:
         raise ConfigurationError(f"no task can be named {name!r}: /v1/{name} is for operators; name the task otherwise")
-    task = getattr(importlib.import_module(f"service.core.tasks.{name}"), "TASK", None)
+    try:
+        module = importlib.import_module(f"service.core.tasks.{name}")
+    except ConfigurationError:
+        raise
+    except Exception as err:  # its author may have written anything
+        raise ConfigurationError(f"service/core/tasks/{name} cannot be read: {told(err)}; mend it there") from err
+    task = getattr(module, "TASK", None)
     if not isinstance(task, Task) or task.name != name:
         raise ConfigurationError(f"service.core.tasks.{name} must define TASK, an instance of Task named {name!r}")
     if task.output_model is None and type(task).check is Task.check:

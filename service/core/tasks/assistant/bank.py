@@ -14,10 +14,10 @@ from service.core.tasks.assistant.knowledge import (
     CardType,
     TransferReason,
 )
-from service.core.tasks.assistant.opening_hours import in_words, spoken_day, spoken_time
 from service.core.tasks.assistant.phone import uk_number
 from service.core.tasks.assistant.places import FoundPlace, found_places, miles_between
 from service.core.tools.port import ToolError
+from service.core.unit.opening_hours import in_words, spoken_day, spoken_time
 
 _SOON = timedelta(hours=1)
 _MOST_SHOWN_CHARS = 80

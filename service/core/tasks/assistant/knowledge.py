@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo, available_timezones
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from service.core.tasks.assistant.opening_hours import DaySpan, OpeningCalendar, WeekHours
 from service.core.tasks.assistant.phone import uk_number
+from service.core.unit.opening_hours import DaySpan, OpeningCalendar, WeekHours
 from service.kit.frame.canonical import canonical_json, sha256_hex
 from service.kit.frame.errors import ConfigurationError
 from service.kit.frame.strict import NotStrict, own_yaml, read_strict

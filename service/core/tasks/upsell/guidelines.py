@@ -11,7 +11,7 @@ from service.core.unit.customer import TenantId
 from service.core.unit.pair import Artifact, Pair
 from service.core.unit.pair_file.artifacts import artifact_of
 from service.kit.frame.errors import PairError
-from service.kit.frame.strict import NotStrict, own_yaml
+from service.kit.frame.strict import NotStrict, parse_yaml
 
 # Of pairs that name no guidelines, and what the suite holds every pair to.
 OWN_GUIDELINES = Artifact(
@@ -95,7 +95,7 @@ def read_guidelines(content: bytes) -> Guidelines:
         PairError: they cannot be read, or contradict themselves; the message says where.
     """
     try:
-        return Guidelines.model_validate(own_yaml(content.decode("utf-8")))
+        return Guidelines.model_validate(parse_yaml(content.decode("utf-8"))[1])
     except (NotStrict, UnicodeDecodeError) as err:
         raise PairError(f"the guidelines cannot be read: {err}") from err
     except ValidationError as err:

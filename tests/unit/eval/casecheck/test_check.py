@@ -113,3 +113,42 @@ def test_a_broken_rule_on_all_cases_of_a_file_is_reported_for_the_file(tmp_path)
     ]
     write(tmp_path, "dev", "a goat", "two cows", "a cow")
     assert check_folder(tmp_path, Shout(), rules).problems == ()
+
+
+def raw(folder, *rows):
+    (folder / "dev.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    return printed(check_folder(folder, Shout(), CaseRules())).splitlines()
+
+
+def test_a_mistake_of_every_line_is_one_line_with_the_first_ones_and_the_count(tmp_path):
+    (tmp_path / "README.md").write_text("# Shouts\n", encoding="utf-8")
+    said = raw(tmp_path, *(json.dumps({"id": f"dev-{n}", "inputs": {"words": "hello"}}) for n in range(320)))
+    assert said == [
+        "dev.jsonl: none of its 320 lines is a valid case; mend what is named below",
+        "dev.jsonl: field 'inputs.text': Field required; mend the line and run again (320 lines: 1, 2, 3, …, 320)",
+        "",
+        "dev: 0 cases, 0 second references, 321 problems",
+    ]
+
+
+def test_an_empty_file_is_called_empty(tmp_path):
+    assert "dev.jsonl: is empty; write one JSON object per line" in raw(tmp_path, "", "")
+
+
+def test_problems_that_differ_in_what_they_quote_are_shown_three_times_and_counted(tmp_path):
+    rows = [{"id": f"dev-{n}", "inputs": {"text": f"hello {n}"}, "extra": n} for n in range(9)]
+    same = raw(tmp_path, *map(json.dumps, rows), json.dumps({"id": "dev-10", "inputs": {"text": "hello"}}))
+    assert "(9 lines: 1, 2, 3, …, 9)" in same[0]
+    slices = [{"id": f"dev-{n}", "inputs": {"text": f"hello {n}"}, "slices": {"tone": f"t{n}"}} for n in range(9)]
+    (tmp_path / "dev.jsonl").write_text("\n".join(map(json.dumps, slices)), encoding="utf-8")
+    rules = CaseRules(files={"dev": FileRules(count=9, slices={"tone": ("calm", "loud")})})
+    said = printed(check_folder(tmp_path, Shout(), rules)).splitlines()
+    assert said[:4] == [
+        *(f"dev.jsonl:{n + 1} dev-{n}: slice 'tone' is 't{n}'; one of calm, loud" for n in range(3)),
+        "dev.jsonl: 6 more lines like these, up to line 9",
+    ]
+
+
+def test_few_problems_are_shown_one_by_one(tmp_path):
+    rows = [json.dumps({"id": f"dev-{n}", "inputs": {}}) for n in range(4)]
+    assert len([line for line in raw(tmp_path, *rows) if "Field required" in line]) == 4

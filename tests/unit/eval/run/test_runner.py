@@ -102,6 +102,18 @@ def test_every_case_has_one_result_in_order_with_bounded_concurrency(tmp_path):
     assert gateway.most == 4
 
 
+@pytest.mark.parametrize("raising", ["values", "check"])
+def test_code_of_a_task_that_raises_is_named_with_case_and_line(tmp_path, monkeypatch, raising):
+    def broken(*_):
+        return {}["tone"]
+
+    monkeypatch.setattr(Echo, raising, broken)
+    with pytest.raises(RunAborted) as told:
+        run(make_runner(Gateway(), tmp_path))
+    line = f"tests/unit/eval/run/test_runner.py:{broken.__code__.co_firstlineno + 1}"
+    assert str(told.value).startswith(f"case 'case-0', pair 'p': KeyError: 'tone' (raised at {line}); mend the code")
+
+
 class Graded(Echo):
     """Asks the part after the main prompt, which is code."""
 

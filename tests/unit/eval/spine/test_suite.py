@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from eval.evaluation.evaluate import Options, _open_judges
-from eval.spine.suite import Floor, MetricSpec, NoWorse
+from eval.spine.suite import METRIC_KINDS, Floor, MetricSpec, NoWorse
 from eval.suites import load_suite
+from eval.verdict.kinds import KINDS
 from figures.metric import Unit
 from service.core.unit.cards import ModelCards
 from service.kit.frame.errors import ConfigurationError
@@ -95,6 +96,31 @@ def test_ragas_is_refused_for_conversations_before_any_call():
             {"metrics": (*SUITE.metrics, MetricSpec(name="slow", kind="latency", unit=Unit.MS))},
             "metric 'slow' of task 'summarize' counts more as better: give it higher_is_better=False",
         ),
+        (
+            {"metrics": (*SUITE.metrics, MetricSpec(name="sure", kind="answerd", unit=Unit.RATE))},
+            "metric 'sure' of task 'summarize' is of kind 'answerd', which does not exist; did you mean 'answered'?",
+        ),
+        (
+            {"metrics": (*SUITE.metrics, MetricSpec(name="sure", kind="mean", score="coverege", unit=Unit.RATE))},
+            "metric 'sure' of task 'summarize' is made of the score 'coverege', which no scorer gives; did you mean",
+        ),
+        (
+            {"scorers": (), "metrics": (MetricSpec(name="sure", kind="rate", score="loud", unit=Unit.RATE),)},
+            "is made of the score 'loud', which no scorer gives; there is no scorer",
+        ),
+        (
+            {
+                "metrics": (
+                    *SUITE.metrics,
+                    MetricSpec(name="dear", kind="cost", score="hot", unit=Unit.USD, higher_is_better=False),
+                )
+            },
+            "metric 'dear' of task 'summarize' is made of the cost 'hot', which does not exist; there are: cold, metered, warm",
+        ),
+        (
+            {"floors": (), "slice_floors": (), "must_pass": ()},
+            "the suite of task 'summarize' demands nothing of a first release: give it floors=(Floor(",
+        ),
     ],
 )
 def test_a_bound_that_could_not_decide_is_refused_before_any_call(part, said):
@@ -107,3 +133,16 @@ def test_a_tasks_suite_is_looked_at_when_it_is_loaded(monkeypatch):
     monkeypatch.setattr("eval.suites.summarize.SUITE", replace(SUITE, floors=(floor,)))
     with pytest.raises(ConfigurationError, match="has no metric 'gronded'"):
         load_suite("summarize")
+
+
+def test_the_kinds_that_a_suite_may_name_are_those_that_are_computed():
+    assert tuple(KINDS) == METRIC_KINDS
+
+
+def test_a_suite_with_a_bad_regular_expression_is_told_with_line_and_expression(tmp_path, monkeypatch):
+    (tmp_path / "broken.py").write_text('import re\nURGENT = re.compile("(now")\n', encoding="utf-8")
+    monkeypatch.setattr("eval.suites.__path__", [str(tmp_path)])
+    with pytest.raises(ConfigurationError) as told:
+        load_suite("broken")
+    assert str(told.value).startswith("eval/suites/broken cannot be read: error: missing ), unterminated subpattern")
+    assert f"in the regular expression '(now' (raised at {tmp_path.name}/broken.py:2); mend it" in str(told.value)

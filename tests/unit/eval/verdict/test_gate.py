@@ -312,9 +312,20 @@ def test_an_incomparable_metric_passes_only_with_a_floor():
     bare = replace(SUITE, floors=())
     result = gate(suite=bare, deltas={"quality": free}, baseline="other")
     assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.checks[-1].explanation == "not compared: free; give it a floor in the suite"
     missing = replace(free, comparable=True, note="not compared: run with --fresh")
     check = gate(deltas={"quality": missing}, baseline="other").checks[-1]
     assert (check.verdict, check.explanation) == (Verdict.INCONCLUSIVE, "not compared: run with --fresh")
+
+
+def test_the_advice_to_bound_a_latency_is_a_ceiling_in_its_unit():
+    suite = replace(SUITE, floors=SUITE.floors[:1], no_worse=(NoWorse(metric="speed", margin=0.2, reason="r"),))
+    free = replace(metric("speed", None, None, None, n=0), note="not compared: no calls", comparable=False)
+    check = gate(suite=suite, deltas={"speed": free}, baseline="other").checks[-1]
+    assert check.explanation == (
+        "not compared: no calls; say in the suite how much it may be, since lower is better: "
+        "Floor(metric='speed', bound=<the most that you accept in ms>, reason=...)"
+    )
 
 
 def test_planned_looks_share_the_error_of_one():

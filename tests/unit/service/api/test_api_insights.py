@@ -807,3 +807,16 @@ def test_without_a_pair_the_registry_is_asked_at_once() -> None:
 def test_building_the_app_reads_no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OMNI_PORT", "not a number")
     assert create_app().title == "Omni-channel insights"
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({"account_number": "1234567890"}, "missing: contact_id"),
+        ({"contact_id": "c", "channels": []}, "missing: account_number; wrong or unknown: channels"),
+        ({"account_number": "1", "contact_id": "c"}, "wrong or unknown: account_number"),
+    ],
+)
+def test_a_field_that_is_missing_is_called_missing(body: dict[str, object], detail: str) -> None:
+    with _client(World()) as client:
+        assert client.post("/omni-channel-insights", json=body).json()["detail"] == detail

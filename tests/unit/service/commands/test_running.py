@@ -33,6 +33,7 @@ def cut_off_import() -> None:
         raise ImportError("numpy.core.multiarray failed to import") from interrupt
 
 
+RAISED = f"tests/unit/service/commands/test_running.py:{raising.__code__.co_firstlineno + 2}"
 COMMANDS = {
     "fine": lambda: None,
     "no": raising(typer.Exit(1)),
@@ -91,7 +92,10 @@ def test_exit_codes(command, code):
     ("command", "line"),
     [
         ("known", "error: no pair 'x': name another\n"),
-        ("unknown", "error: unexpected KeyError: 'column' (add --debug to the command for the traceback)\n"),
+        (
+            "unknown",
+            f"error: unexpected KeyError: 'column' at {RAISED} (add --debug to the command for the traceback)\n",
+        ),
         (
             "full",
             "error: the disk takes nothing: No space left on device; free some space, or name another folder in OMNI_STATE_DIR\n",
@@ -101,10 +105,10 @@ def test_exit_codes(command, code):
             "error: the disk takes nothing: Read-only file system (/state/logs); free some space, or name another folder in "
             "OMNI_STATE_DIR\n",
         ),
-        ("wordless", "error: unexpected RuntimeError (add --debug to the command for the traceback)\n"),
+        ("wordless", f"error: unexpected RuntimeError at {RAISED} (add --debug to the command for the traceback)\n"),
         (
             "many-lines",
-            "error: unexpected ValueError: first (add --debug to the command for the traceback)\n",
+            f"error: unexpected ValueError: first at {RAISED} (add --debug to the command for the traceback)\n",
         ),
         ("ctrl-c", "interrupted\n"),
         ("cut-off-import", "interrupted\n"),
@@ -121,7 +125,9 @@ def test_debug_shows_the_traceback_wherever_it_stands(capsys, arguments):
     assert run(*arguments) == 2
     err = capsys.readouterr().err
     assert err.startswith("Traceback (most recent call last):")
-    assert err.endswith("error: unexpected KeyError: 'column' (add --debug to the command for the traceback)\n")
+    assert err.endswith(
+        f"error: unexpected KeyError: 'column' at {RAISED} (add --debug to the command for the traceback)\n"
+    )
 
 
 def test_debug_behind_two_dashes_is_an_argument(capsys):

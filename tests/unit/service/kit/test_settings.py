@@ -181,7 +181,7 @@ def test_a_group_has_no_variable_and_an_unknown_variable_is_ignored(monkeypatch)
 def test_a_mistyped_variable_is_refused_by_name(variable, meant, monkeypatch, capsys):
     monkeypatch.setenv(variable, "prod")
     assert main(["status"]) == 2
-    assert f"{variable} is no setting; {meant} is" in capsys.readouterr().err
+    assert f"error: settings: {variable} is no setting; {meant} is" in capsys.readouterr().err
 
 
 def test_an_unknown_keyword_is_an_error():

@@ -188,3 +188,12 @@ def test_a_task_without_a_typed_output_and_a_check_of_its_own_says_what_it_needs
 
     with pytest.raises(NotImplementedError, match="task 'bare' needs an output_model or its own check"):
         Bare().check("text", OutputRules(schema="s", max_words=1))
+
+
+def test_a_task_that_cannot_be_read_is_told_with_file_line_and_what_is_wrong(tmp_path, monkeypatch):
+    (tmp_path / "broken.py").write_text('import re\n\nURGENT = re.compile("(now")\n', encoding="utf-8")
+    monkeypatch.setattr("service.core.tasks.__path__", [str(tmp_path)])
+    with pytest.raises(ConfigurationError) as told:
+        load_task("broken")
+    assert str(told.value).startswith("service/core/tasks/broken cannot be read: error: missing ), unterminated")
+    assert f"in the regular expression '(now' (raised at {tmp_path.name}/broken.py:3)" in str(told.value)

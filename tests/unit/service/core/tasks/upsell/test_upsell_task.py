@@ -198,6 +198,8 @@ async def test_a_tenant_without_a_brand_in_the_guidelines_gets_no_message():
 @pytest.mark.acceptance("message-04")
 def test_guidelines_that_contradict_themselves_are_refused():
     text = (REPO_ROOT / "service/core/tasks/upsell/guidelines.yaml").read_text(encoding="utf-8")
+    with pytest.raises(PairError, match="cannot be read: not YAML"):
+        read_guidelines(text.replace("never: [", "never: [[", 1).encode())
     with pytest.raises(PairError, match="brand 'hearthline' must say 'stop' in its opt-out"):
         read_guidelines(text.replace("never: [cheap, dirt cheap", "never: [stop, cheap, dirt cheap").encode())
     with pytest.raises(PairError, match="the guidelines are wrong at approve_at"):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from service.core.tasks.assistant.opening_hours import OpeningCalendar, TimeSpan, WeekHours, in_words, spoken_time
+from service.core.unit.opening_hours import OpeningCalendar, TimeSpan, WeekHours, in_words, spoken_time
 
 LONDON = ZoneInfo("Europe/London")
 HOURS = TypeAdapter(WeekHours)
