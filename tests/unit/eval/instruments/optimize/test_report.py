@@ -53,7 +53,7 @@ def made(best=0.9):
 
 def report(search=None, **changes):
     search = search or made()
-    start, kept = search.candidates[:2]
+    start, kept = search.candidates[0], made().candidates[1]
     rows = measured([kept], start.own, answers(0.5), {1: answers(0.8, 0.05)})
     rows = tuple(replace(row, name="pair-1a2b-1") for row in rows)
     fields = {
@@ -92,6 +92,11 @@ def test_the_report_says_which_judge_decided_and_which_took_part_in_the_search()
 def test_the_headline_says_what_came_of_it():
     assert report().headline.startswith("pair-1a2b-1 gains")
     assert report(rows=()).headline == "None of 2 candidates was better than pair on the search's own half"
+    kept_none = PromptSearch(candidates=(made().candidates[0], made().candidates[2]), ended="3 rounds")
+    assert (
+        report(search=kept_none, rows=()).headline
+        == "No candidate was tried: of 1 proposal of m/words none may stand in a prompt"
+    )
     lost = tuple(replace(row, other=Interval(value=0.0, low=-0.1, high=0.1, n=20)) for row in report().rows)
     assert report(rows=lost).headline == "No gain is shown on cases that the search never saw: keep pair"
     lines = console_lines(report(lost_calls=2))
