@@ -66,6 +66,9 @@ class OptimizeReport:
         best = self.offered
         if best is not None:
             return f"{best.name} gains {gain_text(best.other)} on cases that the search never saw"
+        if not self.search.tried:
+            refused = plural(len(self.search.candidates) - 1, "proposal")
+            return f"No candidate was tried: of {refused} of {self.writer} none may stand in a prompt"
         if not self.rows:
             return f"None of {plural(self.search.tried, 'candidate')} was better than {self.start} on the search's own half"
         return f"No gain is shown on cases that the search never saw: keep {self.start}"

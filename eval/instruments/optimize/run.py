@@ -15,6 +15,7 @@ from eval.instruments.optimize.asking import Asking, LimitReached, Limits
 from eval.instruments.optimize.gains import MOST_FINALISTS, Finalist, finalists, gain, measured, offered
 from eval.instruments.optimize.halves import Halves, load_halves
 from eval.instruments.optimize.ledger import SearchLedger
+from eval.instruments.optimize.offering import FinalistFile, finalist_file, write_offered
 from eval.instruments.optimize.quality import MeasuredAnswer, Quality
 from eval.instruments.optimize.report import OptimizeReport, write_optimize
 from eval.instruments.optimize.rewriting import Rewriter
@@ -39,8 +40,6 @@ from figures.stats import CONFIDENCE
 from service.core.llm.servers import server_of
 from service.core.run.task import Task, load_task
 from service.core.unit.cards import ModelCards
-from service.core.unit.pair import Lineage, Pair
-from service.core.unit.pair_file import load_pair
 from service.kit.frame.canonical import canonical_json, sha256_hex
 from service.kit.frame.display.terminal import say
 from service.kit.settings import Settings
@@ -112,14 +111,17 @@ def optimize(options: OptimizeOptions, settings: Settings) -> FinishedSearch:
         ledger = stack.enter_context(closing(SearchLedger(settings.state_dir / "optimize" / f"{record.run_id}.jsonl")))
         found, rows = _searched(stack, setting, record, ledger)
         chosen = offered(rows)  # before the gate's cases are read
-        files = [_file(setting, record, found, row, fixed=row is chosen) for row in rows]
+        files = [
+            finalist_file(setting.wording, record.run_id, setting.model, found, row, fixed=row is chosen)
+            for row in rows
+        ]
         rows, gated = _gated(setting, found, rows, files, ledger) if options.gate and rows else (rows, None)
         rows = tuple(replace(row, name=file.pair.name) for row, file in zip(rows, files, strict=True))
         folder = out_folder(settings.root, "optimize") / record.run_id
         page = write_optimize(report := _report(setting, record, ledger, found, rows, gated), folder)
         for file in files:
             write_whole(folder / f"{file.pair.name}.prompty", file.text)
-        written = next((_write(setting, file) for file in files if file.fixed), None)
+        written = next((write_offered(setting.wording, file) for file in files if file.fixed), None)
         Journal(settings.state_dir / "optimize").finish(record)
         return FinishedSearch(report=report, page=page, written=written)
 
@@ -269,51 +271,11 @@ def _ways(stack: ExitStack, setting: _Setting, record: JournalEntry, limits: Lim
     return asking, rewriter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _PairFile:
-    """A finalist's pair with the text of its file; ``fixed``: it was chosen before the gate's cases were read."""
-
-    pair: Pair
-    text: str
-    fixed: bool
-
-
-def _file(setting: _Setting, record: JournalEntry, found: PromptSearch, row: Finalist, *, fixed: bool) -> _PairFile:
-    """Return a finalist as a pair file with its lineage.
-
-    A search never reads the gate's cases, so a candidate that was fixed before anybody did is one look at them. Any other one may
-    be taken because it was lucky there: it counts as so many looks as candidates were tried.
-    """
-    start, texts = setting.wording.start, row.candidate.texts
-    before = start.lineage
-    tried = found.tried + (0 if before is None else before.tried)
-    lineage = Lineage(
-        run=record.run_id,
-        number=row.candidate.number,
-        parent=start.digest,
-        tried=tried,
-        looks=1 + (0 if before is None else before.looks) if fixed else tried,
-        writers=tuple(dict.fromkeys((setting.model, *(() if before is None else before.writers)))),
-    )
-    name = f"{start.name}-{record.run_id[-4:]}-{row.candidate.number}"
-    text = setting.wording.file_text(texts, name, lineage)
-    return _PairFile(pair=setting.wording.pair(texts, name, lineage), text=text, fixed=fixed)
-
-
-def _write(setting: _Setting, file: _PairFile) -> Path:
-    """Write a pair file among the task's pairs, and check that it is the pair that was measured."""
-    path, task = setting.wording.path.with_name(f"{file.pair.name}.prompty"), setting.task
-    write_whole(path, file.text)
-    read = load_pair(path, cards=setting.cards, task_variables=task.variables, part_variables=task.part_variables)
-    assert read.digest == file.pair.digest, "the file is another pair than was measured"
-    return path
-
-
 def _gated(
     setting: _Setting,
     searched: PromptSearch,
     rows: tuple[Finalist, ...],
-    files: Sequence[_PairFile],
+    files: Sequence[FinalistFile],
     ledger: SearchLedger,
 ) -> tuple[tuple[Finalist, ...], FinishedEvaluation | None]:
     """Return the rows with what the gate measured: the ordinary evaluation, and the first time that its cases are read.

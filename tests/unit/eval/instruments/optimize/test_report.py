@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from eval.instruments.optimize.gains import Finalist, FrontFigures, measured
+from eval.instruments.optimize.offering import finalist_file
 from eval.instruments.optimize.quality import MeasuredAnswer, Quality, told
 from eval.instruments.optimize.report import OptimizeReport, console_lines, plain, render_optimize, tree, write_optimize
 from eval.instruments.optimize.search import PromptCandidate, PromptSearch
@@ -52,7 +53,7 @@ def made(best=0.9):
 
 def report(search=None, **changes):
     search = search or made()
-    start, kept = search.candidates[:2]
+    start, kept = search.candidates[0], made().candidates[1]
     rows = measured([kept], start.own, answers(0.5), {1: answers(0.8, 0.05)})
     rows = tuple(replace(row, name="pair-1a2b-1") for row in rows)
     fields = {
@@ -91,6 +92,11 @@ def test_the_report_says_which_judge_decided_and_which_took_part_in_the_search()
 def test_the_headline_says_what_came_of_it():
     assert report().headline.startswith("pair-1a2b-1 gains")
     assert report(rows=()).headline == "None of 2 candidates was better than pair on the search's own half"
+    kept_none = PromptSearch(candidates=(made().candidates[0], made().candidates[2]), ended="3 rounds")
+    assert (
+        report(search=kept_none, rows=()).headline
+        == "No candidate was tried: of 1 proposal of m/words none may stand in a prompt"
+    )
     lost = tuple(replace(row, other=Interval(value=0.0, low=-0.1, high=0.1, n=20)) for row in report().rows)
     assert report(rows=lost).headline == "No gain is shown on cases that the search never saw: keep pair"
     lines = console_lines(report(lost_calls=2))
@@ -174,3 +180,18 @@ def test_quality_is_the_mean_of_what_the_gate_bounds_and_zero_for_a_failure():
     assert not [name for name in calls if "kappa" in name]
     with pytest.raises(OptimizeError, match="use one of: rouge_l, grounded"):
         Quality.of_suite(load_suite("summarize"), "latency_p50")
+
+
+def test_a_candidate_fixed_before_the_gate_is_one_look_and_a_search_adds_to_those_before(place):
+    start = replace(made().candidates[0], texts=place.wording.texts())
+    kept = replace(made().candidates[1], texts={"main": place.wording.texts()["main"] + " Be brief."})
+    search = PromptSearch(candidates=(start, kept, *made().candidates[2:]), ended="60 rounds")
+    row = replace(report().rows[0], candidate=kept)
+    words = (place.wording, "20261125T221500-1a2b", "m/words", search, row)
+    fixed, other = (finalist_file(*words, fixed=fixed).pair.lineage for fixed in (True, False))
+    assert (fixed.tried, fixed.looks, fixed.writers, fixed.number) == (2, 1, ("m/words",), 1)
+    assert (other.tried, other.looks) == (2, 2)
+    before = replace(place.wording.start, lineage=replace(fixed, tried=12, looks=3, writers=("m/first",)))
+    again = finalist_file(replace(place.wording, start=before), *words[1:], fixed=True).pair.lineage
+    assert (again.tried, again.looks, again.writers) == (14, 4, ("m/words", "m/first"))
+    assert again.parent == before.digest
