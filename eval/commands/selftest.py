@@ -42,8 +42,7 @@ def selftest(
     strangers: Annotated[
         bool,
         typer.Option(
-            "--strangers",
-            help="Doses of kinds by authors who knew no detector, beside production and at a first release; no bar holds.",
+            "--strangers", help="Doses of kinds by authors who knew no detector, first releases too; no bar holds."
         ),
     ] = False,
     write: Annotated[
