@@ -41,10 +41,7 @@ def selftest(
     ] = False,
     strangers: Annotated[
         bool,
-        typer.Option(
-            "--strangers",
-            help="Doses of kinds by authors who knew no detector, beside production and at a first release; no bar holds.",
-        ),
+        typer.Option("--strangers", help="Doses of kinds by authors who knew no detector; also at a first release."),
     ] = False,
     write: Annotated[
         bool, typer.Option("--write", help="With --doses: keep the result for the reports of evaluations.")
