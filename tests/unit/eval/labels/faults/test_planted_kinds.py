@@ -16,8 +16,9 @@ from eval.labels.faults import WrittenFault, filled, load, plant
 DATASETS = Path(__file__).parents[5] / "datasets"
 FOLDER = Path(faults.__file__).parent
 TASKS = ("summarize", "assistant", "scorecard")
-PARTS = {"summarize": {""}, "assistant": {""}, "scorecard": {"summary", "reason", "action_item"}}
+PARTS = {"summarize": {""}, "assistant": {"", "note"}, "scorecard": {"summary", "reason", "action_item"}}
 LEAST = {"summarize": 8, "assistant": 10, "scorecard": 8}
+NEVER, LEAST_NEVER = ("never_", "note_"), 6  # the kinds of assistant_never.jsonl
 REPLY = (
     "You are talking to Larkfield's AI assistant. There is no monthly fee. Your card arrives in 5 to 7 working days."
 )
@@ -50,7 +51,8 @@ def test_every_wording_is_its_own(task):
     wordings = [wording.strip().lower() for kind in kinds for wording in kind.wordings]
     assert len(set(wordings)) == len(wordings)
     for kind in kinds:
-        assert len(kind.wordings or kind.edits) >= LEAST[task], kind.kind
+        least = LEAST_NEVER if kind.kind.startswith(NEVER) else LEAST[task]
+        assert len(kind.wordings or kind.edits) >= least, kind.kind
         for one, two in itertools.combinations(kind.wordings, 2):
             assert not _one_word_apart(one, two), (kind.kind, one, two)
 
