@@ -79,8 +79,9 @@ def test_a_chat_begins_with_the_disclosure_and_is_answered_from_the_bank_s_tools
     assert (asked["action"], asked["asks"]) == ("clarify", ["channel"])
     assert not discloses(asked["reply"])  # the greeting has said it
     told = say("in a branch, please")
-    assert told["action"] == "answer"
+    assert (told["action"], told["asks"]) == ("clarify", ["more"])
     assert "passport or UK photocard driving licence" in told["reply"]
+    assert "\n1. Book an appointment" in say("yes please")["reply"]
 
 
 @pytest.mark.acceptance("turn-06", "handover-15")

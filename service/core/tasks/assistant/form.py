@@ -36,14 +36,14 @@ def pieces_of(parts: Iterable[Worded], told: Sequence[str] = ()) -> list[Worded]
     ]
 
 
-def fitted(pieces: Sequence[Worded], room: int) -> tuple[Sequence[Worded], Sequence[Worded]]:
+def fitted(pieces: list[Worded], room: int) -> tuple[list[Worded], list[Worded]]:
     """Return the first pieces that have at most ``room`` words together, and the others; the first is told in any case."""
     size = 0
     for number, piece in enumerate(pieces):
         size += words_in(piece.text)
         if number and size > room:
             return pieces[:number], pieces[number:]
-    return pieces, ()
+    return pieces, []
 
 
 def more_question(rest: Sequence[Worded], last: Worded | None = None) -> str:

@@ -17,7 +17,8 @@ DATASETS = Path(__file__).parents[5] / "datasets"
 FOLDER = Path(faults.__file__).parent
 TASKS = ("summarize", "assistant", "scorecard")
 PARTS = {"summarize": {""}, "assistant": {"", "note"}, "scorecard": {"summary", "reason", "action_item"}}
-LEAST = {"summarize": 8, "assistant": 6, "scorecard": 8}
+LEAST = {"summarize": 8, "assistant": 10, "scorecard": 8}
+NEVER, LEAST_NEVER = ("never_", "note_"), 6  # the kinds of assistant_never.jsonl
 REPLY = (
     "You are talking to Larkfield's AI assistant. There is no monthly fee. Your card arrives in 5 to 7 working days. "
     "We are open from 09:00 to 17:00, on Saturday from 10 am to 3 pm; calls from 11:30 to 14:00."
@@ -51,7 +52,8 @@ def test_every_wording_is_its_own(task):
     wordings = [wording.strip().lower() for kind in kinds for wording in kind.wordings]
     assert len(set(wordings)) == len(wordings)
     for kind in kinds:
-        assert kind.edits or len(kind.wordings) >= LEAST[task], kind.kind
+        least = LEAST_NEVER if kind.kind.startswith(NEVER) else LEAST[task]
+        assert kind.edits or len(kind.wordings) >= least, kind.kind
         for one, two in itertools.combinations(kind.wordings, 2):
             assert not _one_word_apart(one, two), (kind.kind, one, two)
 

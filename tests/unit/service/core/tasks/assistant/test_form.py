@@ -80,7 +80,7 @@ def test_a_piece_is_known_by_its_words_whatever_became_of_its_lines():
 
 def test_what_fits_is_told_and_the_first_piece_in_any_case():
     pieces = [Worded("one two three", about="fees"), Worded("\n1. four five", about="steps"), Worded("six", about="")]
-    assert fitted(pieces, 6) == (pieces, ())
+    assert fitted(pieces, 6) == (pieces, [])
     assert fitted(pieces, 5) == (pieces[:2], pieces[2:])
     assert fitted(pieces, 1) == (pieces[:1], pieces[1:])
     assert more_question(pieces[1:]) == "Shall I go on with the steps?"
