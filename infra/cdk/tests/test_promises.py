@@ -129,7 +129,7 @@ def test_no_role_may_call_a_model_that_no_card_names(resources):
 
 def test_only_workers_and_workflows_that_ask_models_may_call_them(resources):
     may = {
-        re.split("Workload|DefaultPolicy", logical)[0]
+        re.split("Workload|DefaultPolicy|OverflowPolicy", logical)[0]
         for _, logical, statement in statements(resources)
         if "bedrock:InvokeModel" in as_list(statement["Action"])
     }
@@ -179,7 +179,7 @@ def test_whoever_erases_reaches_every_place_of_the_inventory_and_no_other_table(
 
 def test_old_versions_of_objects_are_deleted_by_nobody_else(resources):
     may = {
-        re.split("DefaultPolicy|[0-9A-F]{8}$", logical)[0]
+        re.split("DefaultPolicy|OverflowPolicy|[0-9A-F]{8}$", logical)[0]
         for _, logical, statement in statements(resources)
         if "s3:DeleteObjectVersion" in as_list(statement["Action"])
     }
@@ -196,7 +196,7 @@ def test_a_role_changes_only_its_own_subjects_in_the_shared_table(resources):
             continue
         keys = as_list(statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
         assert {key.split("/")[0] for key in keys} == {stage}, logical
-        role = re.split("Workload|DefaultPolicy|[0-9A-F]{8}$", logical)[0]
+        role = re.split("Workload|DefaultPolicy|OverflowPolicy|[0-9A-F]{8}$", logical)[0]
         found.setdefault(role, set()).update(key.split("/")[1] for key in keys)
     assert set(found) == {"Service", "Calls", "Schedule", "Erasure"}
     assert found["Calls"] == {"rollout", "changes"}

@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from typer.testing import CliRunner
+from word_embedder import WordEmbedder
 
 from omni.app import build_app
 from service.access.control import account_key
 from service.answers_kept.archive import Archive
+from service.core.tasks.upsell.customer import UpsellInputs
 from service.features.build import feature_scope, feature_table
 from service.features.compute import FeatureWriter
 from service.features.definitions import read_views
@@ -170,3 +172,35 @@ def test_an_erased_customer_is_gone_from_events_quarantine_and_features(settings
     put(kinesis, event(5))
     (report,) = stream.drain()
     assert (report.loaded, report.erased) == (0, 1)
+
+
+def test_past_messages_are_indexed_found_and_erased(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("service.commands.knowledge.open_model", lambda settings: WordEmbedder())
+    asked = UpsellInputs.model_config["json_schema_extra"]["examples"][0]
+    lines = [
+        {"id": f"m-{who}", "inputs": asked | {"customer_id": who, "as_of": "2026-11-01", "visits": []}}
+        | {"message": "Hello Dana, Boiler Care is £14 a month.", "outcome": "bought"}
+        for who in ("c-1000", "c-2000")
+    ]
+    past, inputs = tmp_path / "past.jsonl", tmp_path / "inputs.json"
+    past.write_text("\n".join(json.dumps(line) for line in lines))
+    inputs.write_text(json.dumps(asked))
+    gone = run("features", "similar", str(inputs))
+    assert "the index of past messages is gone" in str(gone.exception)
+    built = run("features", "index", str(past))
+    assert built.exit_code == 0, built.output
+    assert [one["id"] for one in json.loads(run("features", "similar", str(inputs)).output)["examples"]] == [
+        "m-c-1000",
+        "m-c-2000",
+    ]
+    ids = CustomerIds()
+    ids.learn("account", "c-1000")
+    order = ErasureOrder(account="c-1000", tenant="demo-tenant", reason="asked", by="test")
+    assert build_eraser(settings, "demo-tenant").erase(order, ids).left == 0
+    assert [one["id"] for one in json.loads(run("features", "similar", str(inputs)).output)["examples"]] == ["m-c-2000"]
+    again = run("features", "index", str(past))
+    assert "1 messages in" in again.output
+    past.write_text("{}")
+    assert "write one JSON object with id, inputs, message and outcome" in str(
+        run("features", "index", str(past)).exception
+    )
