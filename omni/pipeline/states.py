@@ -50,7 +50,7 @@ def definition(plan: PipelinePlan, prefix: str) -> dict[str, Any]:
             **({"Next": after} if after else {"End": True}),
         }  # fmt: skip
     return {
-        "Comment": "From customers' data to messages; made by `omni pipeline export` from infra/pipeline.yaml",
+        "Comment": "From customers' data to messages; made from infra/pipeline.yaml",
         "StartAt": plan.stages[0].id,
         "States": states,
     }

@@ -22,6 +22,7 @@ LEAST_FALL = 0.05  # of the share approved; less is no reason to wake anybody
 LEAST_RISE = 0.02  # of the share refused for one kind of reason
 
 FindingKind = Literal["low", "drift", "refusals", "confirmed", "cost"]
+KINDS: tuple[FindingKind, ...] = ("low", "drift", "refusals", "confirmed", "cost")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -184,7 +184,7 @@ def test_every_alarm_has_a_plant():
     assert PLANTS.keys() == {alarm["name"] for alarm in ALARMS}
 
 
-@pytest.mark.acceptance("alarm-08", "alarm-10", "operation-01", "call-operation-01", "call-operation-08")
+@pytest.mark.acceptance("alarm-08", "alarm-10", "alarm-13", "operation-01", "call-operation-01", "call-operation-08")
 def test_an_alarm_fires_beyond_its_bound_and_clears(tried):
     telemetry, beyond, at_bound, periods = tried
     silent = "ALARM" if telemetry.alarm["missing"] == "breaches" else "OK"
