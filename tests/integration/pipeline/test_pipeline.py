@@ -139,8 +139,8 @@ def test_killed_in_each_stage_and_resumed_nothing_is_double(root, resumed):
     assert len({one["record"] for one in answers}) == len(answers) == 40
     assert {one["output"]["decision"] for one in answers} == {"send", "suppressed"}
     # What a killed process had done was found, and not done again.
-    assert any("evidence holds already" in line for line in resumed[3])
-    assert any(line.startswith("data-prep-processor: done before") for line in resumed[2])
+    assert any("evidence holds already" in line for line in resumed[4])
+    assert any(line.startswith("data-prep-processor: done before") for line in resumed[3])
     (last,) = (line for line in resumed[-1] if line.startswith("inference: 40 "))
     assert "40 of them before" in last
 
