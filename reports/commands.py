@@ -66,33 +66,14 @@ def check_approvals(
 
     The alarms `approval-*` are made of what it finds. The days are UTC's, and today is left out.
     """
-    from contextlib import closing
-
-    from reports.compare.approvals import LOWEST, findings_of
-    from reports.read.approvals import read_approvals
-    from reports.write.approvals import approval_lines
-    from service.kit.frame.clock import wall_clock
+    from reports.run import look_at_approvals
     from service.kit.settings import Settings
-    from service.kit.telemetry.exporting import exporting
-    from service.kit.telemetry.log import Event, configure_logging, log
-    from service.warehouse.opening import open_warehouse
 
-    settings = Settings()
-    configure_logging(settings.telemetry.log_level)
-    with closing(open_warehouse(settings, read_only=True)) as warehouse, exporting(settings):
-        data = read_approvals(warehouse, task, wall_clock(settings.clock_file)())
-        found = findings_of(data)
-        counts = {
-            kind: sum(one.kind == kind for one in found) for kind in ("low", "drift", "refusals", "confirmed", "cost")
-        }
-        log(Event.APPROVALS_CHECKED, task=task, judged=int(data.days["judged"].sum()), **counts)
-    for line in approval_lines(data):
+    lines, found = look_at_approvals(Settings(), task)
+    for line in lines:
         say(line)
-    for finding in found:
-        say(f"{finding.kind}: {finding.told}")
     if found:
         raise typer.Exit(1)
-    say(f"nothing unusual; an alarm rings below {LOWEST:.2f}, and beyond chance")
 
 
 def bench_approvals(

@@ -11,6 +11,7 @@ from figures.command_line import is_simulated
 from figures.files import out_folder
 from reports.errors import TaskError, WeekError
 from reports.read.weeks import Week
+from service.kit.frame.clock import wall_clock
 from service.kit.settings import Settings
 from service.warehouse.opening import open_warehouse
 
@@ -118,6 +119,29 @@ def feature_drift_lines(settings: Settings, names: "Sequence[str]", *, days: int
             for one in feature_drifts(framed(rows)):
                 ks = "" if one.ks is None else f", KS {one.ks:.3f}"
                 yield f"  {one.name}: {one.result}, PSI {one.psi:.3f} (by chance {one.chance:.3f}){ks}; {one.most or 'no change'}"
+
+
+def look_at_approvals(settings: Settings, task: str) -> tuple[list[str], bool]:
+    """Return what pairs approved of their own messages as lines, and whether something is unusual; logs what alarms ring for.
+
+    Raises:
+        WarehouseError: there is no warehouse, or another process has locked it.
+    """
+    from reports.compare.approvals import KINDS, LOWEST, findings_of
+    from reports.read.approvals import read_approvals
+    from reports.write.approvals import approval_lines
+    from service.kit.telemetry.exporting import exporting
+    from service.kit.telemetry.log import Event, configure_logging, log
+
+    configure_logging(settings.telemetry.log_level)
+    with closing(open_warehouse(settings, read_only=True)) as warehouse, exporting(settings):
+        data = read_approvals(warehouse, task, wall_clock(settings.clock_file)())
+        found = findings_of(data)
+        counts = {kind: sum(one.kind == kind for one in found) for kind in KINDS}
+        log(Event.APPROVALS_CHECKED, task=task, judged=int(data.days["judged"].sum()), **counts)
+    told = [f"{one.kind}: {one.told}" for one in found]
+    quiet = f"nothing unusual; an alarm rings below {LOWEST:.2f}, and beyond chance"
+    return [*approval_lines(data), *(told or [quiet])], bool(found)
 
 
 def _written(folder: Path, reports: "Sequence[WeeklyReport]") -> WrittenReport:

@@ -21,7 +21,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Stage(_Part):
+class PipelineStage(_Part):
     """One stage; the meaning of its fields stands in ``infra/pipeline.yaml``."""
 
     id: StageId
@@ -40,7 +40,7 @@ class Stage(_Part):
 class PipelinePlan(_Part):
     """The stages in their order."""
 
-    stages: tuple[Stage, ...] = Field(min_length=1)
+    stages: tuple[PipelineStage, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -52,7 +52,7 @@ class PipelinePlan(_Part):
                 raise ValueError(f"{what} {twice[0]!r} stands twice")
         return self
 
-    def stage(self, name: str) -> Stage:
+    def stage(self, name: str) -> PipelineStage:
         """Return the stage ``name``.
 
         Raises:

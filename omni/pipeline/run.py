@@ -3,19 +3,18 @@
 import fcntl
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from omni.pipeline.plan import PipelinePlan, Stage
+from eval.release.unseen import Say
+from omni.pipeline.plan import PipelinePlan, PipelineStage
 from omni.pipeline.stages import STAGES, PipelineRun, StageFailed
 from service.kit.frame.canonical import canonical_json, sha256_hex
 from service.kit.frame.files import write_whole
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +46,7 @@ def run_pipeline(plan: PipelinePlan, run: PipelineRun, say: Say) -> list[StageRe
     return [run_stage(plan, stage, run, say) for stage in plan.stages]
 
 
-def run_stage(plan: PipelinePlan, stage: Stage, run: PipelineRun, say: Say) -> StageRecord:
+def run_stage(plan: PipelinePlan, stage: PipelineStage, run: PipelineRun, say: Say) -> StageRecord:
     """Run one stage, unless it is done. See ``run_pipeline``."""
     with _alone(run.folder):
         inputs = _inputs(plan, stage, run)
@@ -64,11 +63,11 @@ def run_stage(plan: PipelinePlan, stage: Stage, run: PipelineRun, say: Say) -> S
         return made
 
 
-def _path(stage: Stage, run: PipelineRun) -> Path:
+def _path(stage: PipelineStage, run: PipelineRun) -> Path:
     return run.folder / f"{stage.id}.record.json"
 
 
-def _record(stage: Stage, run: PipelineRun) -> StageRecord | None:
+def _record(stage: PipelineStage, run: PipelineRun) -> StageRecord | None:
     try:
         found = json.loads(_path(stage, run).read_text(encoding="utf-8"))
         names = ("stage", "inputs", "outputs", "said")
@@ -77,7 +76,7 @@ def _record(stage: Stage, run: PipelineRun) -> StageRecord | None:
         return None  # none, or one that cannot be read: the stage finds by itself what it has done
 
 
-def _inputs(plan: PipelinePlan, stage: Stage, run: PipelineRun) -> dict[str, str]:
+def _inputs(plan: PipelinePlan, stage: PipelineStage, run: PipelineRun) -> dict[str, str]:
     found = {"customers": _digest(run.customers), "why": sha256_hex(run.why), "steps": sha256_hex(str(run.steps))}
     found |= {name: _digest(run.settings.root / name) for name in _filled(stage, run)}
     for before in plan.stages[: plan.stages.index(stage)]:
@@ -85,11 +84,11 @@ def _inputs(plan: PipelinePlan, stage: Stage, run: PipelineRun) -> dict[str, str
     return found
 
 
-def _filled(stage: Stage, run: PipelineRun) -> list[str]:
+def _filled(stage: PipelineStage, run: PipelineRun) -> list[str]:
     return [name.format(task=run.task, pair=run.pair) for name in stage.reads]
 
 
-def _outputs(stage: Stage, run: PipelineRun) -> dict[str, str]:
+def _outputs(stage: PipelineStage, run: PipelineRun) -> dict[str, str]:
     return {name: _digest(run.folder / name) for name in stage.writes}
 
 

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from omni.pipeline.plan import PipelinePlan, Stage
-from omni.pipeline.run import Say, run_key, run_stage
+from eval.release.unseen import Say
+from omni.pipeline.plan import PipelinePlan, PipelineStage
+from omni.pipeline.run import run_key, run_stage
 from omni.pipeline.stages import PipelineRun
 from service.kit.frame.errors import ConfigurationError
 from service.kit.settings import Settings
@@ -22,7 +23,7 @@ HEARTBEAT_S = 60
 _LONGEST_CAUSE = 30_000  # Step Functions takes 32,768 characters
 
 
-def activity_name(stage: Stage) -> str:
+def activity_name(stage: PipelineStage) -> str:
     """Return the name of a stage's activity."""
     return f"omni-{stage.id}"
 
@@ -50,7 +51,7 @@ def definition(plan: PipelinePlan, prefix: str) -> dict[str, Any]:
             **({"Next": after} if after else {"End": True}),
         }  # fmt: skip
     return {
-        "Comment": "From customers' data to messages; made by `omni pipeline export` from infra/pipeline.yaml",
+        "Comment": "From customers' data to messages; made from infra/pipeline.yaml",
         "StartAt": plan.stages[0].id,
         "States": states,
     }
@@ -82,7 +83,7 @@ def start_work(
     ``states`` is a boto3 client of Step Functions whose reads may take longer than that.
     """
 
-    def work(stage: Stage) -> None:
+    def work(stage: PipelineStage) -> None:
         while not over.is_set():
             work_once(plan, stage, states, prefix, settings, say)
 
@@ -92,7 +93,7 @@ def start_work(
     return threads
 
 
-def work_once(plan: PipelinePlan, stage: Stage, states: Any, prefix: str, settings: Settings, say: Say) -> None:
+def work_once(plan: PipelinePlan, stage: PipelineStage, states: Any, prefix: str, settings: Settings, say: Say) -> None:
     """Ask once for a task of a stage's activity, run it if there is one, and report what came of it."""
     task = states.get_activity_task(activityArn=f"{prefix}{activity_name(stage)}", workerName="omni")
     if not (token := task.get("taskToken")):

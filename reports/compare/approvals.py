@@ -21,14 +21,15 @@ P = 0.001
 LEAST_FALL = 0.05  # of the share approved; less is no reason to wake anybody
 LEAST_RISE = 0.02  # of the share refused for one kind of reason
 
-FindingKind = Literal["low", "drift", "refusals", "confirmed", "cost"]
+ApprovalFindingKind = Literal["low", "drift", "refusals", "confirmed", "cost"]
+KINDS: tuple[ApprovalFindingKind, ...] = ("low", "drift", "refusals", "confirmed", "cost")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalFinding:
     """One finding; ``told`` is a sentence with its figures, without a full stop."""
 
-    kind: FindingKind
+    kind: ApprovalFindingKind
     told: str
 
 

@@ -96,8 +96,7 @@ class WeeklyReport:
 
 def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
     """Return a week's report, also for a week without answers; ``simulated`` says that its figures are invented."""
-    counts = WeekCounts(data)
-    releases = releases_of(data)
+    counts, releases = WeekCounts(data), releases_of(data)
     pairs = pairs_in_week(data, releases)
     columns = _columns(data, pairs)
     compared = baselines(pairs, counts) if data.answers else []

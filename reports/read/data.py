@@ -1,7 +1,7 @@
 """Reads one week and its history from the warehouse as counts by week, pair and slice."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -98,10 +98,6 @@ def read_week(
                 frame[name] = pd.to_numeric(frame[name]).astype("float64")
         return frame
 
-    odd = ask(queries.ODDITIES, week.start).fillna(0).iloc[0]
-    oddities = {str(name): int(value) for name, value in odd.items()}
-    oddities["future"] = int(ask(queries.FUTURE, week.start)["n"].iloc[0])
-    oddities["without_summary"] = int(ask(queries.ORPHANS, week.start)["n"].iloc[0])
     daily_latency = [ask(queries.daily_latency(week, by_pair=by_pair), long_ago) for by_pair in (True, False)]
     return WeekData(
         task=task,
@@ -123,7 +119,7 @@ def read_week(
         ),
         slice_days={name: ask(queries.slice_days(week, name), long_ago) for name in queries.DIMENSIONS},
         latency_days={name: ask(queries.latency_days(week, name), before) for name in queries.DIMENSIONS},
-        oddities=oddities,
+        oddities=_oddities(ask, week),
         agreement=ask(queries.agreement(week), of_calls),
         calls=ask(queries.calls(week), of_calls),
         call_scores=ask(queries.call_scores(week), of_calls),
@@ -133,6 +129,14 @@ def read_week(
         stops=[stop for stop in stops if stop.at is not None and week.start <= stop.at < until],
         reasons={str(row["reason"]): int(row["n"]) for row in ask(queries.REASONS, week.start).to_dict("records")},
     )
+
+
+def _oddities(ask: Callable[[str, datetime], pd.DataFrame], week: Week) -> dict[str, int]:
+    odd = ask(queries.ODDITIES, week.start).fillna(0).iloc[0]
+    counts = {str(name): int(value) for name, value in odd.items()}
+    for name, sql in (("future", queries.FUTURE), ("without_summary", queries.ORPHANS)):
+        counts[name] = int(ask(sql, week.start)["n"].iloc[0])
+    return counts
 
 
 def answered_tasks(warehouse: "Warehouse", week: Week, now: datetime) -> dict[str, int]:

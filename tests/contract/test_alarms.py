@@ -67,6 +67,12 @@ def _answer(cost_usd):
     return (Event.REQUEST_COMPLETED, {"model_used": "m", "arm": "primary", "cost_usd": cost_usd})
 
 
+def _looks(finding):
+    """A daily look that found this alone, and one that found everything else."""
+    every = {"drift": 1, "refusals": 1, "confirmed": 1, "cost": 1}
+    return [(Event.APPROVALS_CHECKED, {finding: 1})], [(Event.APPROVALS_CHECKED, every | {finding: 0})]
+
+
 # By alarm: what happens in one period so that it fires, and what may happen without.
 PLANTS = {
     "failure-rate": ([*_requests(100), *[FAILED] * 6], [*_requests(100), *[FAILED] * 5]),
@@ -97,13 +103,10 @@ PLANTS = {
         [(Event.AGREEMENT_CHECKED, {"fallen": 0})],
     ),
     "approval-rate": ([REFUSED] * 41 + [APPROVED] * 159, [REFUSED] * 40 + [APPROVED] * 160),
-    **{
-        f"approval-{finding}": (
-            [(Event.APPROVALS_CHECKED, {finding: 1})],
-            [(Event.APPROVALS_CHECKED, {"drift": 1, "refusals": 1, "confirmed": 1, "cost": 1} | {finding: 0})],
-        )
-        for finding in ("drift", "refusals", "confirmed", "cost")
-    },
+    "approval-drift": _looks("drift"),
+    "approval-refusals": _looks("refusals"),
+    "approval-confirmed": _looks("confirmed"),
+    "approval-cost": _looks("cost"),
     "judge-drift": ([(Event.JUDGE_MEASURED, {"fallen": 1})], [(Event.JUDGE_MEASURED, {"fallen": 0})]),
     "rollout-stopped": ([(Event.ROLLOUT_STOPPED, {"reason": "failures"})], _requests(5)),
     "registry-down": (
@@ -184,7 +187,7 @@ def test_every_alarm_has_a_plant():
     assert PLANTS.keys() == {alarm["name"] for alarm in ALARMS}
 
 
-@pytest.mark.acceptance("alarm-08", "alarm-10", "operation-01", "call-operation-01", "call-operation-08")
+@pytest.mark.acceptance("alarm-08", "alarm-10", "alarm-13", "operation-01", "call-operation-01", "call-operation-08")
 def test_an_alarm_fires_beyond_its_bound_and_clears(tried):
     telemetry, beyond, at_bound, periods = tried
     silent = "ALARM" if telemetry.alarm["missing"] == "breaches" else "OK"

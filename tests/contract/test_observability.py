@@ -15,13 +15,14 @@ BY_EMF = {instrument.emf: instrument for instrument in metrics.INSTRUMENTS}
 SERIES = [series for panel in PLAN["panels"] for series in panel["series"]] + PLAN["alarms"]
 
 
+MESSAGE_PANELS = ("Approvals",)
 CALL_PANELS = ("Calls", "Cost of calls, USD a second of call")
 CONVERSATION_PANELS = ("Conversations", "Hallucinations", "Validation and tools", "Handovers and queue")
 
 
 @pytest.mark.acceptance("alarm-03", "alarm-04", "alarm-05", "alarm-06", "alarm-07", "alarm.audit-unkept", "audit-12")
 def test_the_panels_and_alarms_of_conversations_have_their_bounds():
-    assert tuple(panel["title"] for panel in PLAN["panels"])[8:] == (*CONVERSATION_PANELS, *CALL_PANELS)
+    assert tuple(panel["title"] for panel in PLAN["panels"])[8:] == (*CONVERSATION_PANELS, *MESSAGE_PANELS, *CALL_PANELS)
     found = {
         alarm["name"]: (alarm["severity"], alarm["statistic"], alarm["above"], alarm["period_s"])
         for alarm in PLAN["alarms"]
@@ -45,6 +46,7 @@ def test_the_panels_and_alarms_of_conversations_have_their_bounds():
         "calls-queue-age": ("critical", "Maximum", 3600, 300),
         "calls-cost": ("warning", "Sum", 0.0000333, 3600),
         "calls-agreement": ("warning", "Maximum", 0, 3600),
+        "approval-rate": ("warning", "Sum", 0.2, 86400),
     }
     assert {name: found[name] for name in wanted} == wanted
 
@@ -67,7 +69,7 @@ def test_an_alarm_selects_whole_series():
     "audit-11",
 )
 def test_the_required_panels_and_alarms_exist():
-    assert len(PLAN["panels"]) == 8 + len(CONVERSATION_PANELS) + len(CALL_PANELS)
+    assert len(PLAN["panels"]) == 8 + len(CONVERSATION_PANELS) + len(MESSAGE_PANELS) + len(CALL_PANELS)
     names = {alarm["name"] for alarm in PLAN["alarms"]}
     assert {"failure-rate", "dynamodb-throttle", "bedrock-timeouts", "summary-misses"} <= names
     bounds = {alarm["name"]: (alarm.get("above"), alarm["period_s"]) for alarm in PLAN["alarms"]}
