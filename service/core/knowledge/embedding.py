@@ -41,5 +41,5 @@ class JoinedEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """See ``Embedder.embed``."""
-        vectors: Vectors = np.concatenate([each.embed(texts) for each in self._both], axis=1) / np.float32(np.sqrt(2))
-        return vectors
+        vectors = np.concatenate([each.embed(texts) for each in self._both], axis=1)
+        return vectors * np.float32(0.5**0.5)
