@@ -30,10 +30,12 @@ def train_intents(
     name = "trouble" if trouble else "intents"
     folder = settings.datasets_dir / "assistant" / name
     from eval.instruments.intents.train import content_of, cross_validated, learn
+    from service.core.knowledge.embedding import JoinedEmbedder
     from service.core.knowledge.multilingual import SentenceEncoder
     from service.core.unit.pair_file.pin import keep_trained
 
-    model = SentenceEncoder.open() if trouble else open_model(settings)
+    encoder = SentenceEncoder.open()
+    model = encoder if trouble else JoinedEmbedder(open_model(settings), encoder)
     if compare:
         for penalty, accuracy, loss in cross_validated(folder, model):
             say(f"C={penalty:<6g} accuracy {accuracy:.3f}  log loss {loss:.3f}")
@@ -59,20 +61,16 @@ def measure_intents(
     ] = None,
 ) -> None:
     """Compare words alone, meaning alone and both on labelled messages."""
-    from service.commands.knowledge import open_model
     from service.kit.settings import Settings
 
     settings = Settings()
-    model = open_model(settings)
     from eval.instruments.intents.measure import measure
     from eval.instruments.intents.train import read_messages
     from eval.instruments.intents.trouble import measure_trouble, read_trouble
     from service.core.tasks.assistant import TASK
-    from service.core.tasks.assistant.understanding.by_meaning import OWN_WEIGHTS, guess_by_meaning
-    from service.core.tasks.assistant.understanding.classifier import IntentClassifier, read_weights
+    from service.core.tasks.assistant.understanding.by_meaning import guess_by_meaning
     from service.core.unit.cards import ModelCards
     from service.core.unit.pair_file import load_pair
-    from service.core.unit.pair_file.artifacts import artifact_of
 
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     path = settings.prompts_dir / TASK.name / f"{pair}.prompty"
@@ -80,9 +78,8 @@ def measure_intents(
     if trouble is not None:
         measure_trouble(read_trouble(trouble), guess_by_meaning(measured))
         return
-    weights = read_weights(artifact_of(measured, TASK.name, OWN_WEIGHTS))
     messages = read_messages(settings.datasets_dir / "assistant" / "intents" / f"{dataset}.jsonl")
-    measure(dataset, messages, IntentClassifier(weights, model).guess)
+    measure(dataset, messages, guess_by_meaning(measured))
 
 
 def pin_artifacts(

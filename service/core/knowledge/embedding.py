@@ -1,10 +1,12 @@
-"""The port to a model that turns texts into vectors of meaning."""
+"""The port to a model that turns texts into vectors of meaning, and two models as one."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from service.kit.frame.canonical import canonical_json, sha256_hex
 
 Vectors = NDArray[np.float32]
 
@@ -26,3 +28,18 @@ class Embedder(Protocol):
         Any text has a vector, the empty one too, and what stands beyond the embedder's bound is not read. The same text gives
         the same vector, whatever stands beside it. May be called from several threads.
         """
+
+
+class JoinedEmbedder:
+    """Implements ``Embedder`` by two others, whose vectors stand one behind the other."""
+
+    def __init__(self, first: Embedder, second: Embedder) -> None:
+        """Take embedders; a dot product is the mean of theirs."""
+        self._both = (first, second)
+        self.digest = sha256_hex(canonical_json([each.digest for each in self._both]))
+        self.dimensions = first.dimensions + second.dimensions
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """See ``Embedder.embed``."""
+        vectors = np.concatenate([each.embed(texts) for each in self._both], axis=1)
+        return vectors * np.float32(0.5**0.5)

