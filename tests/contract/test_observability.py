@@ -22,7 +22,11 @@ CONVERSATION_PANELS = ("Conversations", "Hallucinations", "Validation and tools"
 
 @pytest.mark.acceptance("alarm-03", "alarm-04", "alarm-05", "alarm-06", "alarm-07", "alarm.audit-unkept", "audit-12")
 def test_the_panels_and_alarms_of_conversations_have_their_bounds():
-    assert tuple(panel["title"] for panel in PLAN["panels"])[8:] == (*CONVERSATION_PANELS, *MESSAGE_PANELS, *CALL_PANELS)
+    assert tuple(panel["title"] for panel in PLAN["panels"])[8:] == (
+        *CONVERSATION_PANELS,
+        *MESSAGE_PANELS,
+        *CALL_PANELS,
+    )
     found = {
         alarm["name"]: (alarm["severity"], alarm["statistic"], alarm["above"], alarm["period_s"])
         for alarm in PLAN["alarms"]
