@@ -24,7 +24,7 @@ from eval.run.progress import working
 from eval.run.reply_cache import ReplyCache
 from eval.run.runner import Runner
 from eval.run.scoring import Scoring
-from eval.run.selection import LeftOut, left_out_lines, select_pairs
+from eval.run.selection import LeftOut, check_code, left_out_lines, select_pairs
 from eval.run.spending import Spending
 from eval.spine.alone import working_alone
 from eval.spine.cases import Case, Dataset, stratified
@@ -39,7 +39,6 @@ from service.core.unit.cards import ModelCards
 from service.core.unit.pair import Pair
 from service.core.unit.pair_file import load_pair
 from service.core.unit.pair_file.artifacts import check_names
-from service.core.unit.pair_file.front_matter import near_or_all
 from service.kit.frame.canonical import canonical_json, sha256_hex
 from service.kit.frame.clock import wall_clock
 from service.kit.frame.display.terminal import say
@@ -183,19 +182,8 @@ def load_pairs(task: Task[Any], cards: ModelCards, settings: Settings, names: Se
     read = partial(load_pair, cards=cards, task_variables=task.variables, part_variables=task.part_variables)
     check_names(pairs := [read(path) for path in paths], task.artifact_names)
     for pair in pairs:
-        _check_code(pair, task, cards)
+        check_code(pair, task, cards)
     return pairs
-
-
-def _check_code(pair: Pair, task: Task[Any], cards: ModelCards) -> None:
-    """Refuse a pair whose model is code that the task does not have: every answer would fail."""
-    for model in pair.models:
-        if cards.get(model).wire == "in_process" and model not in task.in_process:
-            known = near_or_all(model, task.in_process, "it has") if task.in_process else "it has no in_process at all"
-            raise ConfigurationError(
-                f"pair {pair.name!r} names the model {model!r}, which is code, and task {task.name!r} has no function for it in "
-                f"in_process; {known}"
-            )
 
 
 def choose_pairs(

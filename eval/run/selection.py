@@ -3,14 +3,17 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from figures.command_line import omni
 from service.core.knowledge.installed import INSTALL, is_installed
 from service.core.llm.servers import server_of
+from service.core.run.task import Task
 from service.core.unit.cards import ModelCard, ModelCards
 from service.core.unit.pair import Pair
+from service.core.unit.pair_file.front_matter import near_or_all
 from service.kit.aws.clients import has_credentials
+from service.kit.frame.errors import ConfigurationError
 from service.kit.settings import Settings
 
 DEMO_DATASET = "dev"  # not the gate's cases, which are for evidence
@@ -139,3 +142,14 @@ def _provider_reachable(settings: Settings, credentials: Callable[[], bool]) -> 
     if settings.bedrock.endpoint is not None:
         return True
     return settings.environment == "aws" and credentials()
+
+
+def check_code(pair: Pair, task: Task[Any], cards: ModelCards) -> None:
+    """Refuse a pair whose model is code that the task does not have: every answer would fail."""
+    for model in pair.models:
+        if cards.get(model).wire == "in_process" and model not in task.in_process:
+            known = near_or_all(model, task.in_process, "it has") if task.in_process else "it has no in_process at all"
+            raise ConfigurationError(
+                f"pair {pair.name!r} names the model {model!r}, which is code, and task {task.name!r} has no function for it in "
+                f"in_process; {known}"
+            )

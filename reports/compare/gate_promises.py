@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from figures.command_line import omni
 from figures.formatting import plural
 from figures.metric import Unit
 from figures.stats import Interval
@@ -103,7 +104,7 @@ def calibration_sentence(found: Sequence[GatePromise]) -> str:
     if not found:
         return (
             "No figures promised by the gate are on record for this week's pairs: "
-            "`omni releases` sends those of releases that the warehouse has not learned of."
+            f"`{omni('releases')}` sends those of releases that the warehouse has not learned of."
         )
     counts = {result: sum(item.result is result for item in found) for result in ComparisonResult}
     inside = sum(item.inside for item in found)

@@ -77,10 +77,7 @@ def read_week(
     with_calls: bool = True,
     stops: Sequence[RolloutStop] = (),
 ) -> WeekData:
-    """Read ``week`` and up to twelve weeks before it, without rows later than ``now``; scored calls ``with_calls`` only.
-
-    ``stops`` are those of the task's rollouts, of any time.
-    """
+    """Read ``week`` and up to twelve weeks before it, not later than ``now``; ``stops`` are all of the task's rollouts."""
     until = min(week.end, now.astimezone(UTC))
     long_ago, before, last = (
         week.shifted(-weeks).start for weeks in (queries.HISTORY_WEEKS, queries.BASELINE_WEEKS, 1)

@@ -179,8 +179,7 @@ class WriteUpsell(Task[UpsellInputs]):
 
 
 def _shown(value: object) -> str:
-    """Return data as a prompt shows it: no text in it can end the tags that it stands between."""
-    return json.dumps(value, ensure_ascii=False, indent=1).replace("<", "\\u003c")
+    return json.dumps(value, ensure_ascii=False, indent=1)
 
 
 def own_family(pair: Pair) -> bool:
