@@ -27,7 +27,8 @@ NAMES = """
 eval gate behave sweep cases card results ui register promote rollback rollout rollout-end shadow history agents verify changed
 pr-gate serve up down status token client clients token-keys load-events sql reconcile dashboards releases report backfill traffic
 harvest schedule calls selftest calibrate simulate intents pin report-power capacity bench code-gate knowledge models tools
-callbacks voicemails audit customer tenant deploy rehearse doctor""".split()
+callbacks voicemails audit customer tenant deploy rehearse doctor route optimize pipeline features load-customers
+check-approvals""".split()
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +80,7 @@ def test_groups_hold_what_the_guides_name():
     assert set(commands(found["schedule"])) == {"run", "status", "deliver", "export"}
     assert set(commands(found["bench"])) == {
         "harness", "service", "warehouse", "report", "seeds", "floor", "history", "backfill", "knowledge", "agentdojo",
-        "steps", "conversations", "checks", "months",
+        "steps", "conversations", "checks", "months", "approvals", "features", "similar",
     }  # fmt: skip
     assert {"run", "work", "watch", "replay", "check", "rescore", "override"} <= set(commands(found["calls"]))
 

@@ -49,7 +49,7 @@ def test_what_the_project_promises_runs_by_itself():
     jobs = yaml.safe_load((REPO_ROOT / PLAN_FILE).read_text(encoding="utf-8"))["jobs"]
     assert [" ".join(job["command"][:2]) for job in jobs] == [
         "load-events", "audit close-idle", "report --json", "harvest propose", "harvest propose", "verify", "calibrate --due",
-        "calls compact", "calls check-stuck", "calls check-agreement", "calls export",
+        "calls compact", "calls check-stuck", "calls check-agreement", "check-approvals", "calls export",
     ]  # fmt: skip
 
 

@@ -612,7 +612,7 @@ def test_no_client_of_a_tenant_becomes_an_operator(tmp_path):
 @pytest.mark.parametrize(
     ("scopes", "named"),
     [
-        ("task:nope", "no task 'nope' for scope task:nope; tasks: assistant, scorecard, summarize"),
+        ("task:nope", "no task 'nope' for scope task:nope; tasks: assistant, route, scorecard, summarize"),
         ("task:Sum", "no task 'Sum'"),
         (
             "tasks",
