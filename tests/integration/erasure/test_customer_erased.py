@@ -298,7 +298,17 @@ def rows_of_calls(settings, who):
 
 
 def customer_events(settings, who):
-    """What a tenant's system told of the customer: an event in the warehouse, one in quarantine, and features."""
+    """What a tenant's system told of the customer: an event in the warehouse, one in quarantine, features, and a past message."""
+    folder = settings.state_dir / "similar"
+    folder.mkdir(exist_ok=True)
+    past = {
+        "id": f"m-{who.number}",
+        "tenant": "acme",
+        "customer": account_hash(who.account),
+        "message": who.text("message"),
+    }
+    with (folder / "messages.jsonl").open("a") as file:
+        file.write(json.dumps(past) + "\n")
     told = {"schema_version": 1, "tenant": "acme", "customer_id": who.account, "occurred_at": AT}
     good = told | {"event_id": f"e-{who.number}-1", "event_type": "customer", "home": {"kind": "flat"}}
     bad = told | {

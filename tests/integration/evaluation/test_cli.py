@@ -335,7 +335,7 @@ def test_bad_input_is_one_line_and_exit_code_2(root, path, old, new, message):
 def test_what_does_not_exist_is_named_with_what_does(root):
     for arguments, message in [
         (("promote", "extractive", "--why", "x"), "does not exist: run `omni eval` first"),
-        (("eval", "--task", "sumarize"), "no task 'sumarize'; tasks: assistant, scorecard, summarize"),
+        (("eval", "--task", "sumarize"), "no task 'sumarize'; tasks: assistant, route, scorecard, summarize"),
         (("eval", "--pairs", "nope"), "pairs there: echo, extractive"),
         (("eval", "--pairs", "extractive", "--dataset", "gat"), "datasets there: gate"),
     ]:

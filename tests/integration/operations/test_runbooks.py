@@ -73,6 +73,7 @@ def _as_sql(query):
     for stage in (part.strip() for part in query.split("|")):
         word, _, rest = stage.partition(" ")
         rest = re.sub(r"bin\((\d+)m\)", r"time_bucket(INTERVAL '\1 minutes', timestamp::TIMESTAMP)", rest)
+        rest = re.sub(r"bin\((\d+)d\)", r"time_bucket(INTERVAL '\1 days', timestamp::TIMESTAMP)", rest)
         rest = re.sub(r"pct\((\w+), (\d+)\)", r"quantile_cont(\1, \2 / 100)", rest)
         if word == "filter":
             where.append(re.sub(r"\[([^\]]*)\]", r"(\1)", rest))

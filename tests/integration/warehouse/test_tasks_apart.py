@@ -147,7 +147,7 @@ def test_a_task_without_a_source_and_an_unknown_task_are_named():
         HarvestError, match=r"task 'assistant' cannot be harvested yet; write eval/harvest/sources/assistant"
     ):
         load_case_source("assistant")
-    with pytest.raises(ConfigurationError, match="no task 'nosuch'; tasks: assistant, scorecard, summarize"):
+    with pytest.raises(ConfigurationError, match="no task 'nosuch'; tasks: assistant, route, scorecard, summarize"):
         load_task("nosuch")
     assert load_case_source("summarize").output == "summary"
     assert load_task("summarize").input_model is SummarizeInputs
