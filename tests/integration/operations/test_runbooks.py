@@ -36,6 +36,7 @@ LINES = (
     {"event": "REQUEST_FAILED", "failure_code": "DEADLINE", "request_id": "REQUEST"},
     {"event": "REQUEST_COMPLETED", "arm": "primary", "model_used": "m", "latency_ms": 1200, "cost_usd": 0.01},
     {"event": "REQUEST_COMPLETED", "arm": "fallback", "model_used": "digest", "latency_ms": 4100, "cost_usd": 0},
+    {"event": "REQUEST_COMPLETED", "pair": "nova-lite", "approved": False, "cost_usd": 0.01},
     {"event": "DYNAMODB_QUERY_SUCCESS", "latency_ms": 12},
     {"event": "DYNAMODB_QUERY_FAILURE", "latency_ms": 900, "reason": "throttled"},
     {"event": "BEDROCK_INVOKE_SUCCESS", "model": "m", "latency_ms": 800},
@@ -73,6 +74,7 @@ def _as_sql(query):
     for stage in (part.strip() for part in query.split("|")):
         word, _, rest = stage.partition(" ")
         rest = re.sub(r"bin\((\d+)m\)", r"time_bucket(INTERVAL '\1 minutes', timestamp::TIMESTAMP)", rest)
+        rest = re.sub(r"ispresent\((\w+)\)", r"\1 IS NOT NULL", rest)
         rest = re.sub(r"bin\((\d+)d\)", r"time_bucket(INTERVAL '\1 days', timestamp::TIMESTAMP)", rest)
         rest = re.sub(r"pct\((\w+), (\d+)\)", r"quantile_cont(\1, \2 / 100)", rest)
         if word == "filter":
