@@ -31,4 +31,4 @@ def test_code_whose_extra_is_not_installed_is_neutral(monkeypatch):
 )
 def test_a_comment_names_no_folder_of_the_runner(said, shown):
     folders = {"program": Path(sys.executable).parent, "temporary": tempfile.gettempdir(), "home": Path.home()}
-    assert _without_root(said.format(root="/work/runner/repo", **folders), Settings(root="/work/runner/repo")) == shown
+    assert _without_root(said.format(root="/home/ci/runner/repo", **folders), Settings(root="/home/ci/runner/repo")) == shown
