@@ -6,14 +6,12 @@ from functools import lru_cache
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from service.core.tasks.route.situation import CustomerTier, MessageCategory, MessageLanguage, MessageTopic
 from service.core.unit.opening_hours import OpeningCalendar, WeekHours
 from service.core.unit.pair import Artifact, Pair
-from service.core.unit.pair_file.artifacts import artifact_of
-from service.kit.frame.errors import PairError
-from service.kit.frame.strict import NotStrict, parse_yaml
+from service.core.unit.pair_file.artifacts import artifact_of, rules_in
 
 # Of pairs that name no policy.
 OWN_POLICY = Artifact(
@@ -148,11 +146,4 @@ def read_policy(content: bytes) -> RoutingPolicy:
     Raises:
         PairError: it cannot be read, or contradicts itself; the message says where.
     """
-    try:
-        return RoutingPolicy.model_validate(parse_yaml(content.decode("utf-8"))[1])
-    except (NotStrict, UnicodeDecodeError) as err:
-        raise PairError(f"the routing policy cannot be read: {err}") from err
-    except ValidationError as err:
-        first = err.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the top"
-        raise PairError(f"the routing policy is wrong at {where}: {first['msg']}") from err
+    return rules_in(content, RoutingPolicy, "the routing policy")

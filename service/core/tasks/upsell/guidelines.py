@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.core.tasks.upsell.customer import UpsellChannel
 from service.core.unit.customer import TenantId
 from service.core.unit.pair import Artifact, Pair
-from service.core.unit.pair_file.artifacts import artifact_of
+from service.core.unit.pair_file.artifacts import artifact_of, rules_in
 from service.kit.frame.errors import PairError
-from service.kit.frame.strict import NotStrict, parse_yaml
 
 # Of pairs that name no guidelines, and what the suite holds every pair to.
 OWN_GUIDELINES = Artifact(
@@ -94,12 +93,4 @@ def read_guidelines(content: bytes) -> Guidelines:
     Raises:
         PairError: they cannot be read, or contradict themselves; the message says where.
     """
-    try:
-        return Guidelines.model_validate(parse_yaml(content.decode("utf-8"))[1])
-    except (NotStrict, UnicodeDecodeError) as err:
-        raise PairError(f"the guidelines cannot be read: {err}") from err
-    except ValidationError as err:
-        first = err.errors(include_url=False)[0]
-        raise PairError(
-            f"the guidelines are wrong at {'.'.join(map(str, first['loc'])) or 'the top'}: {first['msg']}"
-        ) from err
+    return rules_in(content, Guidelines, "the guidelines")

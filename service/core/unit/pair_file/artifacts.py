@@ -9,11 +9,16 @@ from dataclasses import replace
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from service.core.unit.pair import Artifact, Pair
 from service.core.unit.pair_file.front_matter import near_or_all
 from service.kit.frame.errors import PairError
+from service.kit.frame.strict import NotStrict, parse_yaml
 
+M = TypeVar("M", bound=BaseModel)
 MOST_BYTES = 64_000_000
 _REMEDY = "put that file back, or name the new one in the pair (`omni pin`), evaluate and release it"
 _REMEDY_IN_CODE = "put that file back; new ones are named by pairs (`omni pin`)"
@@ -63,6 +68,22 @@ def artifact_of(pair: Pair | None, task: str, own: Artifact) -> bytes:
     """
     found = None if pair is None else pair.artifact(own.name)
     return built_in(task, own) if found is None else found
+
+
+def rules_in(content: bytes, model: type[M], what: str) -> M:
+    """Return the rules that people write into an artifact as YAML, such as a policy; ``what`` names them in messages.
+
+    Raises:
+        PairError: they cannot be read, or contradict themselves; the message says where.
+    """
+    try:
+        return model.model_validate(parse_yaml(content.decode("utf-8"))[1])
+    except (NotStrict, UnicodeDecodeError) as err:
+        raise PairError(f"{what} cannot be read: {err}") from err
+    except ValidationError as err:
+        first = err.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the top"
+        raise PairError(f"{what}, at {place}: {first['msg']}") from err
 
 
 def check_names(pairs: Iterable[Pair], known: Collection[str]) -> None:

@@ -207,7 +207,7 @@ def test_guidelines_that_contradict_themselves_are_refused():
         read_guidelines(text.replace("never: [", "never: [[", 1).encode())
     with pytest.raises(PairError, match="brand 'hearthline' must say 'stop' in its opt-out"):
         read_guidelines(text.replace("never: [cheap, dirt cheap", "never: [stop, cheap, dirt cheap").encode())
-    with pytest.raises(PairError, match="the guidelines are wrong at approve_at"):
+    with pytest.raises(PairError, match="the guidelines, at approve_at"):
         read_guidelines(text.replace("approve_at: 7", "approve_at: 70").encode())
     with pytest.raises(PairError, match="cannot be read"):
         read_guidelines(b"\xff")
