@@ -31,4 +31,5 @@ def test_code_whose_extra_is_not_installed_is_neutral(monkeypatch):
 )
 def test_a_comment_names_no_folder_of_the_runner(said, shown):
     folders = {"program": Path(sys.executable).parent, "temporary": tempfile.gettempdir(), "home": Path.home()}
-    assert _without_root(said.format(root="/home/ci/runner/repo", **folders), Settings(root="/home/ci/runner/repo")) == shown
+    root = "/home/ci/runner/repo"
+    assert _without_root(said.format(root=root, **folders), Settings(root=root)) == shown
